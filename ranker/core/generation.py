@@ -1,0 +1,116 @@
+"""What decides counts: topic, windows, grains, lanes, boards and rules. Its hash is the generation.
+
+Two configurations that could count differently never share a key or a consumer group, because the hash is part of
+both. Anything that does not change a count (addresses, refresh intervals, titles of sites) does not belong here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+SCHEMA_VERSION = 1
+"""Version of the page view contract that the fold reads (schemas/page-view.schema.json)."""
+
+RULE_PREFIX = "!"
+"""Starts an outcome that a rule gave; no event type can begin with it."""
+
+FUTURE_MS = 5 * 60 * 1000
+"""How far an event may lie ahead of its append time before it is `future`."""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A sliding window and the tier of slices that feeds it: shortest window first in a generation.
+
+    `length_ms` and `grain_ms` are milliseconds; the grain divides the length and the next longer window's grain.
+    """
+
+    name: str
+    length_ms: int
+    grain_ms: int
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """All that decides counts, as values. Windows stand shortest first; one tier of slices for each."""
+
+    topic: str
+    windows: tuple[Window, ...]
+    boards: dict[str, dict[str, int]]
+    lanes: int = 64
+    bots: str = "drop"
+    sites: tuple[str, ...] | None = None
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def id(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the canonical form."""
+        return hashlib.sha256(self.canonical()).hexdigest()[:12]
+
+    def canonical(self) -> bytes:
+        """The JSON form with sorted keys: equal generations give equal bytes."""
+        return msgspec.json.encode(self, order="deterministic")
+
+    @property
+    def longest(self) -> Window:
+        return self.windows[-1]
+
+    @property
+    def boards_of(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Outcome to the (board, weight) pairs that it feeds."""
+        fed: dict[str, list[tuple[str, int]]] = {}
+        for board, weights in self.boards.items():
+            for outcome, weight in weights.items():
+                fed.setdefault(outcome, []).append((board, weight))
+        return {outcome: tuple(pairs) for outcome, pairs in fed.items()}
+
+
+DEFAULT_WINDOWS = (
+    Window("24h", 86_400_000, 60_000),
+    Window("7d", 604_800_000, 3_600_000),
+)
+DEFAULT_BOARDS: dict[str, dict[str, int]] = {"read": {"view": 1}, "commented": {"comment": 1}, "shared": {"share": 1}}
+
+
+def faults(generation: Generation) -> list[str]:
+    """Every reason why these windows cannot work together, as sentences that name the fix; empty when they can."""
+    found = []
+    finer: Window | None = None
+    for window in generation.windows:
+        if window.length_ms % window.grain_ms:
+            found.append(f"window {window.name}: the grain must divide the length; choose another grain_s")
+        if finer is not None and window.grain_ms % finer.grain_ms:
+            found.append(f"window {window.name}: its grain must be a multiple of {finer.name}'s grain")
+        if finer is not None and window.length_ms <= finer.length_ms:
+            found.append(f"window {window.name}: as long as {finer.name}; give every window a length of its own")
+        if window.grain_ms >= window.length_ms:
+            found.append(f"window {window.name}: the grain must be shorter than the window")
+        finer = window
+    return found
+
+
+def decode(stored: bytes) -> Generation:
+    """The generation that `canonical` wrote; raises msgspec.ValidationError on anything else."""
+    return msgspec.json.decode(stored, type=Generation)
+
+
+def from_table(table: Mapping[str, Any]) -> Generation:
+    """The generation in a validated ranker.toml table (schemas/ranker.schema.json); defaults fill what is absent."""
+    windows = tuple(
+        sorted(
+            (Window(name, w["length_s"] * 1000, w["grain_s"] * 1000) for name, w in table.get("windows", {}).items()),
+            key=lambda window: window.length_ms,
+        )
+    )
+    rules = table.get("rules", {})
+    only = tuple(sorted(table.get("sites", {}))) if rules.get("unknown_sites", "count") == "reject" else None
+    return Generation(
+        topic=table.get("topic", "page-views"),
+        windows=windows or DEFAULT_WINDOWS,
+        boards={name: dict(weights) for name, weights in table.get("boards", DEFAULT_BOARDS).items()},
+        lanes=table.get("lanes", 64),
+        bots=rules.get("bots", "drop"),
+        sites=only,
+    )

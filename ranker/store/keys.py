@@ -1,0 +1,50 @@
+"""Every Redis key name, in one place. All keys of a shard share one hash tag, so they share one cluster slot."""
+
+from __future__ import annotations
+
+PREFIX = "ranker"
+ACTIVE = f"{PREFIX}:active"
+GENERATIONS = f"{PREFIX}:generations"
+
+
+def configuration(generation: str) -> str:
+    """The immutable configuration of a generation (string, canonical JSON)."""
+    return f"{PREFIX}:generation:{generation}"
+
+
+class ShardKeys:
+    """The keys of one shard: one per (generation, partition)."""
+
+    def __init__(self, generation: str, partition: int) -> None:
+        self._tag = f"{PREFIX}:{{{generation}.{partition}}}"
+        self.meta = f"{self._tag}:meta"
+        """Hash: version, clock, counters."""
+        self.slices = f"{self._tag}:slices"
+        """Set of live slices, members `tier:slice`."""
+        self.sites = f"{self._tag}:sites"
+        """Set of the sites that ever held a count here."""
+        self.sums = f"{self._tag}:sums"
+        """Hash `site:window:outcome` to count."""
+        self.strays = f"{self._tag}:strays"
+        """Set of `site/article` counted here although their home is another partition."""
+
+    def total(self, window: str, site: str, board: str) -> str:
+        """Sorted set: article to running total."""
+        return f"{self._tag}:total:{window}:{site}:{board}"
+
+    def slice(self, tier: int, slice_: int) -> str:
+        """List of packed deltas of one slice of one tier (tier 0 is the finest)."""
+        return f"{self._tag}:slice:{tier}:{slice_}"
+
+
+class CatalogueKeys:
+    """The keys of one partition of the catalogue; the catalogue belongs to no generation."""
+
+    def __init__(self, partition: int) -> None:
+        tag = f"{PREFIX}:{{catalogue.{partition}}}"
+        self.meta = f"{tag}:meta"
+        """Hash: n (next offset), lineage, mark of the last record."""
+        self.articles = f"{tag}:articles"
+        """Hash: record key (`site/article` or `site/article#editor`) to its JSON record."""
+        self.changes = f"{tag}:changes"
+        """Sorted set: record key to the offset of its last change."""
