@@ -1,0 +1,82 @@
+"""Opens the Redis that the counts live in: one server, TLS, or a cluster, by its URL."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+Client: TypeAlias = "Redis | RedisCluster"
+
+UNREACHABLE: tuple[type[Exception], ...] = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.BusyLoadingError,
+    exceptions.ClusterDownError,
+    exceptions.TryAgainError,
+    exceptions.RedisClusterException,
+    exceptions.ReadOnlyError,
+    exceptions.MasterDownError,
+    OSError,
+    TimeoutError,
+)
+"""Errors that time may heal: retry the same command, and say meanwhile that Redis is away."""
+
+StoreError = exceptions.RedisError
+"""What every error of a client derives from, save OSError and TimeoutError."""
+
+CONNECT_S = 2.0
+ANSWER_S = 5.0
+"""Longer than any script (30 ms) or whole list may take; a suspended server is given up after it."""
+CONNECTIONS = 16
+"""Per client and server; who wants another waits for one, up to ANSWER_S."""
+
+_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+
+
+def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWER_S) -> Client:
+    """A client for `redis://`, `rediss://` (TLS) or `redis+cluster://` (any node; also `rediss+cluster://`).
+
+    It connects at its first command. Replies are bytes, scores are text as Redis sent it where a raw command is used.
+    A connection that the server closed while idle is opened again, once; nothing else is retried here, least of all
+    a command that timed out. Raises ValueError, with the fix and without the password, for an address it cannot read.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES:
+        raise ValueError(
+            f"Redis address starts with {parts.scheme or 'nothing'!r}; write redis://host:6379/0, rediss://… for TLS "
+            "or redis+cluster://host:6379 for a cluster"
+        )
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("the port of the Redis address is not a number from 0 to 65535") from error
+    if not parts.hostname and parts.scheme != "unix":
+        raise ValueError("the Redis address names no host; write redis://host:6379/0")
+    options = {
+        "socket_connect_timeout": CONNECT_S,
+        "socket_timeout": answer_s,
+        "health_check_interval": 30,
+        "retry": Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
+        # Version 2 of the protocol: the same replies from every server and version that is supported.
+        "protocol": 2,
+    }
+    if "cluster" in parts.scheme:
+        if parts.path not in ("", "/", "/0"):
+            raise ValueError("a Redis Cluster has no databases; leave the path of the address empty")
+        address = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), path="").geturl()
+        return RedisCluster.from_url(address, max_connections=connections, **options)
+    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise ValueError("the database of the Redis address is not a number; write redis://host:6379/0")
+    pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=answer_s, **options)
+    return Redis.from_pool(pool)
+
+
+async def redis_time_ms(client: Client) -> int:
+    """Redis' own clock, in milliseconds since the epoch; of a cluster, the clock of any one node."""
+    seconds, microseconds = await client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
