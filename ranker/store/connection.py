@@ -26,9 +26,6 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 )
 """Errors that time may heal: retry the same command, and say meanwhile that Redis is away."""
 
-StoreError = exceptions.RedisError
-"""What every error of a client derives from, save OSError and TimeoutError."""
-
 CONNECT_S = 2.0
 ANSWER_S = 5.0
 """Longer than any script (30 ms) or whole list may take; a suspended server is given up after it."""

@@ -1,0 +1,251 @@
+"""Reads lists out of the shards, one MULTI/EXEC per shard: a page is never cut from a list that moved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ranker.core.generation import Generation
+from ranker.core.home import home
+from ranker.core.merge import MAX_STRAYS, Answer, Ask, Clock, Hints, Merge, Merged, Span, merge, span
+from ranker.store.errors import StoreUnavailableError, translated
+from ranker.store.keys import ShardKeys
+from ranker.store.shard import FORMAT
+
+MAX_SITES = 1_000
+"""Sites that one shard names at each refresh; where it holds more, a site is asked for by name."""
+
+_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
+
+
+class ListName(NamedTuple):
+    """One list of a generation."""
+
+    site: str
+    board: str
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRead:
+    """A list as its shards held it. `total` sums the board's weights over all counts of the window, unlisted ones too.
+
+    `answered` shards took part; those that have not begun or cannot be reached did not.
+    """
+
+    merged: Merged
+    span: Span
+    total: int
+    answered: int
+    site_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One refresh. `lists` is empty until a shard has begun. `sites` hold counts; others may, without `all_sites`."""
+
+    lists: dict[ListName, ListRead]
+    sites: frozenset[str]
+    all_sites: bool
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What one shard said in one transaction."""
+
+    clock: Clock
+    sites: frozenset[str]
+    all_sites: bool
+    known: frozenset[str]
+    sums: dict[tuple[str, str, str], int]
+    answers: dict[ListName, Answer]
+
+
+class _Gathering:
+    """The merges of all lists under way: rounds of questions, each shard's asked in one transaction."""
+
+    def __init__(self, lists: Iterable[ListName], partitions: int, hints: Mapping[ListName, Hints]) -> None:
+        self._silent = Answer(partitions, ())
+        shards = range(partitions)
+        self._merges: dict[ListName, Merge] = {
+            name: merge(shards, partitions, _home(name.site, partitions), hints.get(name, Hints())) for name in lists
+        }
+        self._asks = {name: next(steps) for name, steps in self._merges.items()}
+        self.latest: dict[ListName, dict[int, _Said]] = {name: {} for name in self._merges}
+        self.merged: dict[ListName, Merged] = {}
+
+    def asks_of(self, shard: int) -> dict[ListName, Ask]:
+        return {name: asks[shard] for name, asks in self._asks.items() if shard in asks}
+
+    def hear(self, said: Mapping[int, _Said]) -> list[int]:
+        """Hands the answers to the merges; returns the shards to ask next. Who said nothing counts as empty."""
+        again = {}
+        for name, asks in self._asks.items():
+            latest = self.latest[name]
+            for shard in asks:
+                latest.pop(shard, None)
+                if shard in said:
+                    latest[shard] = said[shard]
+            try:
+                again[name] = self._merges[name].send(
+                    {shard: said[shard].answers[name] if shard in said else self._silent for shard in asks}
+                )
+            except StopIteration as end:
+                self.merged[name] = end.value
+        self._asks = again
+        return sorted({shard for asks in again.values() for shard in asks})
+
+
+class Reader:
+    """Reads every list asked for, from all shards of a generation at once, `concurrency` shards at a time."""
+
+    def __init__(self, client: Any, *, concurrency: int = 8) -> None:
+        self._client = client
+        self._places = asyncio.Semaphore(concurrency)
+
+    async def refresh(
+        self,
+        generation: Generation,
+        partitions: int,
+        lists: Iterable[ListName],
+        hints: Mapping[ListName, Hints],
+    ) -> Snapshot:
+        """The lists as of now. `hints` are those of the last refresh, and only make it cheaper.
+
+        Raises StoreUnavailableError where not one shard can be reached.
+        """
+        gathering = _Gathering(lists, partitions, hints)
+        heard: dict[int, _Said] = {}
+        due: Iterable[int] = range(partitions)
+        while due:
+            said = await self._ask(generation, {shard: gathering.asks_of(shard) for shard in due})
+            heard = said | heard
+            due = gathering.hear(said)
+        return Snapshot(
+            {
+                name: _read(generation, partitions, name, gathering.latest[name], merged)
+                for name, merged in gathering.merged.items()
+                if gathering.latest[name]
+            },
+            frozenset().union(*(answer.sites for answer in heard.values())),
+            all(answer.all_sites for answer in heard.values()),
+            len(heard),
+        )
+
+    async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Said]:
+        """What the shards said that could be reached and have begun."""
+        results = await asyncio.gather(
+            *(self._one(generation, shard, asks) for shard, asks in by_shard.items()), return_exceptions=True
+        )
+        away = [result for result in results if isinstance(result, StoreUnavailableError)]
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
+                raise result
+        if away and len(away) == len(results):
+            raise away[0]
+        return {shard: said for shard, said in zip(by_shard, results, strict=True) if isinstance(said, _Said)}
+
+    async def _one(self, generation: Generation, shard: int, asks: Mapping[ListName, Ask]) -> _Said | None:
+        keys = ShardKeys(generation.id, shard)
+        sites = sorted({name.site for name in asks})
+        sums = sorted({(name.site, name.window, outcome) for name in asks for outcome in generation.boards[name.board]})
+        async with self._places:
+            with translated():
+                pipe = self._client.pipeline(transaction=True)
+                pipe.hmget(keys.meta, _META)
+                pipe.execute_command("SRANDMEMBER", keys.strays, MAX_STRAYS + 1)
+                pipe.execute_command("SRANDMEMBER", keys.sites, MAX_SITES + 1)
+                if asks:
+                    pipe.execute_command("SMISMEMBER", keys.sites, *sites)
+                    pipe.hmget(keys.sums, [":".join(field) for field in sums])
+                for name, ask in asks.items():
+                    _queue(pipe, keys.total(name.window, name.site, name.board), ask)
+                replies = iter(await pipe.execute())
+        meta, strays, named = next(replies), next(replies), next(replies)
+        if meta[0] != FORMAT.encode() or meta[1] is None or meta[6] is not None:
+            return None
+        partitions = int(meta[3] or 0)
+        by_site = _by_site(strays)
+        held = next(replies) if asks else ()
+        counts = next(replies) if asks else ()
+        few = len(strays) <= MAX_STRAYS
+        return _Said(
+            _clock(meta),
+            frozenset(site.decode() for site in named[:MAX_SITES]),
+            len(named) <= MAX_SITES,
+            frozenset(site for site, member in zip(sites, held, strict=True) if member),
+            {field: int(count) for field, count in zip(sums, counts, strict=True) if count is not None},
+            {
+                name: Answer(
+                    partitions,
+                    _rows(next(replies)),
+                    by_site.get(name.site.encode(), frozenset()) if few else None,
+                    _counts(ask.counts_of, next(replies)) if ask.counts_of else {},
+                )
+                for name, ask in asks.items()
+            },
+        )
+
+
+def _home(site: str, partitions: int) -> Any:
+    prefix = f"{site}/".encode()
+    return lambda article: home(prefix + article, partitions)
+
+
+def _queue(pipe: Any, key: str, ask: Ask) -> None:
+    if ask.places is None:
+        pipe.execute_command("ZRANGE", key, 0, -1, "REV", "WITHSCORES")
+    else:
+        pipe.execute_command("ZRANGE", key, "+inf", "(0", "BYSCORE", "REV", "LIMIT", 0, ask.places, "WITHSCORES")
+    if ask.counts_of:
+        pipe.execute_command("ZMSCORE", key, *ask.counts_of)
+
+
+def _rows(flat: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    return list(zip(map(int, flat[1::2]), flat[::2], strict=True))
+
+
+def _counts(articles: Sequence[bytes], scores: Sequence[bytes | None]) -> dict[bytes, int]:
+    return {article: int(score or 0) for article, score in zip(articles, scores, strict=True)}
+
+
+def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
+    found: dict[bytes, set[bytes]] = {}
+    for stray in strays:
+        site, _, article = stray.partition(b"/")
+        found.setdefault(site, set()).add(article)
+    return {site: frozenset(articles) for site, articles in found.items()}
+
+
+def _clock(meta: Sequence[bytes | None]) -> Clock:
+    _, floors, clock, _, gap, refused, _ = meta
+    assert floors is not None
+    return Clock(
+        tuple(map(int, floors.split(b","))),
+        int(clock or 0),
+        None if gap is None else int(gap),
+        refused == b"1",
+    )
+
+
+def _read(
+    generation: Generation, partitions: int, name: ListName, said: Mapping[int, _Said], merged: Merged
+) -> ListRead:
+    tier = next(tier for tier, window in enumerate(generation.windows) if window.name == name.window)
+    clocks = [answer.clock for answer in said.values()]
+    weights = generation.boards[name.board]
+    total = sum(
+        weight * answer.sums.get((name.site, name.window, outcome), 0)
+        for answer in said.values()
+        for outcome, weight in weights.items()
+    )
+    return ListRead(
+        merged,
+        span(clocks, partitions, tier, generation.windows[tier], generation.lanes),
+        total,
+        len(said),
+        any(name.site in answer.known for answer in said.values()),
+    )
