@@ -42,6 +42,8 @@ class Generation(msgspec.Struct, frozen=True):
     lanes: int = 64
     bots: str = "drop"
     sites: tuple[str, ...] | None = None
+    epoch: int = 0
+    """Raised by hand where the topic was created again: a new log, so new counts."""
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -87,6 +89,8 @@ def faults(generation: Generation) -> list[str]:
             found.append(f"window {window.name}: as long as {finer.name}; give every window a length of its own")
         if window.grain_ms >= window.length_ms:
             found.append(f"window {window.name}: the grain must be shorter than the window")
+        if finer is not None and window.length_ms - finer.length_ms < finer.grain_ms:
+            found.append(f"window {window.name}: must be longer than {finer.name} by {finer.name}'s grain or more")
         finer = window
     return found
 
@@ -113,4 +117,5 @@ def from_table(table: Mapping[str, Any]) -> Generation:
         lanes=table.get("lanes", 64),
         bots=rules.get("bots", "drop"),
         sites=only,
+        epoch=table.get("epoch", 0),
     )

@@ -1,0 +1,144 @@
+"""`ranker consume`: wires the consumer of page views together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import click
+
+from ranker.settings import Settings
+
+
+def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, int]:
+    del context, parameter  # click's signature
+    accepted = {}
+    for value in values:
+        partition, _, offset = value.partition(":")
+        if not (partition.isdecimal() and offset.isdecimal()):
+            raise click.BadParameter(f"{value!r} is not PARTITION:OFFSET, two numbers, for example 0:1200")
+        accepted[int(partition)] = int(offset)
+    return accepted
+
+
+@click.command("consume")
+@click.option("--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG, else the defaults.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the admin port.")
+@click.option("--admin-port", default=9101, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
+@click.option(
+    "--accept-bad",
+    metavar="PARTITION:OFFSET",
+    multiple=True,
+    callback=_accepted,
+    help="Send what is bad below this offset to the dead letters, however much it is. Repeatable.",
+)
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
+def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
+    """Count page views from Kafka into Redis.
+
+    Start as many as there are partitions: they share them as a group, and one may die at any moment.
+
+    \b
+    Examples:
+      ranker consume
+      ranker consume --config ranker.toml --admin-port 9102
+      ranker consume --accept-bad 3:120000      after a look at the dead letters
+    """
+    import uvloop
+
+    from ranker import logs, settings
+    from ranker.admin import PortTakenError
+    from ranker.log.errors import LogRefusedError, LogUnavailableError
+
+    logs.configure(log_level)
+    try:
+        effective = settings.load(config, os.environ)
+        uvloop.run(_run(effective, host, admin_port, accept_bad))
+    except (settings.SettingsError, PortTakenError, LogRefusedError, LogUnavailableError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[int, int]) -> None:
+    from ranker import admin
+    from ranker.consume.active import ActiveKeeper
+    from ranker.consume.batch import chunk_records
+    from ranker.consume.clocks import Clocks
+    from ranker.consume.dead import DeadStretch
+    from ranker.consume.gate import Gate
+    from ranker.consume.loop import Consumer
+    from ranker.consume.session import Session
+    from ranker.consume.worker import Worker
+    from ranker.core.fold import Fold
+    from ranker.log.consumer import PageViewLog
+    from ranker.log.dead_letters import DeadLetters
+    from ranker.metrics import ConsumerMetrics, new_registry
+    from ranker.store.connection import connect
+    from ranker.store.shard import ShardState, ShardStore
+    from ranker.store.time import store_time_ms
+
+    generation = settings.generation
+    registry = new_registry()
+    metrics = ConsumerMetrics(registry, generation.boards_of)
+    client = connect(settings.redis_url)
+    clocks = Clocks(lambda: store_time_ms(client))
+    page_views = PageViewLog(
+        settings.kafka_bootstrap,
+        generation.topic,
+        f"ranker-{generation.id}",
+        Fold(generation),
+        chunk_records(generation),
+    )
+    dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
+    keeper = ActiveKeeper(client, generation)
+
+    def worker_for(partition: int) -> Worker:
+        store = ShardStore(client, generation, partition)
+
+        def session_of(state: ShardState) -> Session:
+            return Session(
+                store,
+                generation,
+                partition,
+                page_views.partitions(),
+                state,
+                metrics,
+                lambda what: consumer.trouble(f"partition {partition}", what),
+            )
+
+        return Worker(
+            generation,
+            partition,
+            page_views,
+            Gate(page_views, store, generation, partition, clocks, metrics, session_of),
+            dead_letters,
+            clocks,
+            metrics,
+            DeadStretch(partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)),
+            settings.flush_ms / 1000,
+            accept_create_time=settings.accept_create_time,
+        )
+
+    consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(client.aclose)
+        await stack.enter_async_context(admin.serving(host, admin_port, registry, consumer.not_ready))
+        await dead_letters.start()
+        stack.push_async_callback(dead_letters.stop)
+        tasks = [
+            asyncio.create_task(consumer.run(), name="consumer"),
+            asyncio.create_task(keeper.run(), name="active"),
+        ]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, tasks[0].cancel)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+                raise outcome

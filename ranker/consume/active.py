@@ -1,0 +1,46 @@
+"""Keeps this consumer's generation registered, and the active one from being forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from ranker.core.generation import Generation
+from ranker.store import generations
+from ranker.store.errors import StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 2.0
+
+
+class ActiveKeeper:
+    """Puts `active` back where Redis has lost it; sets it only where no other generation is known."""
+
+    def __init__(self, client: Any, generation: Generation) -> None:
+        self._client = client
+        self._generation = generation
+        self._remembered: generations.Active | None = None
+        self._partitions = 0
+
+    async def before_opening(self, partitions: int) -> None:
+        """Registers the generation and lets lists take in `partitions` shards, before a new one can hold counts."""
+        self._partitions = partitions
+        await self._keep()
+
+    async def run(self) -> None:
+        """Every two seconds, for ever."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            if self._partitions:
+                try:
+                    await self._keep()
+                except StoreUnavailableError as error:
+                    log.debug("active not looked after: %s", error)
+
+    async def _keep(self) -> None:
+        active = await generations.ensure_first(self._client, self._generation, self._partitions, self._remembered)
+        await generations.register(self._client, self._generation)
+        raised = await generations.raise_partitions(self._client, self._generation.id, self._partitions)
+        self._remembered = raised or active or self._remembered

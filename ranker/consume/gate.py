@@ -1,0 +1,136 @@
+"""Opens a partition: version loaded (or begun), the log recognised, a gap stepped over, the reading place set."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+from ranker.consume.clocks import Clocks
+from ranker.consume.session import Session
+from ranker.consume.signals import PartitionStoppedError
+from ranker.core.floors import first_append_ms, floors_at
+from ranker.core.generation import FUTURE_MS, Generation
+from ranker.core.step import Version
+from ranker.log.consumer import PageViewLog
+from ranker.metrics import ConsumerMetrics
+from ranker.store.shard import ShardState, ShardStore
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_S = 30
+"""How long n may lie beyond the log's end (a broker that lags, an unclean election) before the log is another one."""
+
+
+class Gate:
+    """For one partition of one generation. `session_of` makes a session from a loaded state."""
+
+    def __init__(
+        self,
+        page_views: PageViewLog,
+        store: ShardStore,
+        generation: Generation,
+        partition: int,
+        clocks: Clocks,
+        metrics: ConsumerMetrics,
+        session_of: Callable[[ShardState], Session],
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._log = page_views
+        self._store = store
+        self._generation = generation
+        self._partition = partition
+        self._clocks = clocks
+        self._metrics = metrics
+        self._session_of = session_of
+        self.patience_s = patience_s
+
+    async def open(self) -> Session:
+        """A session whose version stands, on the right log; the log is sought to its n.
+
+        Raises PartitionStoppedError where the state belongs to another log or another version of this software.
+        """
+        state = await self._store.load()
+        if state is None:
+            await self._begin()
+            state = await self._store.load()
+            if state is None:
+                raise PartitionStoppedError(
+                    f"partition {self._partition}: Redis forgets what is written to it; check its eviction policy"
+                )
+        if state.foreign:
+            raise PartitionStoppedError(
+                f"partition {self._partition}: its counts in Redis were dropped or written in another format; "
+                "start the version of the software that wrote them, or change ranker.toml so that a new generation begins"
+            )
+        await self._recognise(state)
+        session = self._session_of(state)
+        await self._step_over_gap(session)
+        lengths = await self._store.slice_lengths(session.live)
+        session.unsealed |= {slice_id: length for slice_id, length in lengths.items() if length > 1}
+        self._log.seek(self._partition, session.version.n)
+        return session
+
+    async def _begin(self) -> None:
+        """init: floors from the clock, n0 the first record that can hold anything above them."""
+        wall = self._clocks.wall_ms()
+        floors = floors_at(self._generation, wall)
+        since = first_append_ms(self._generation, floors, FUTURE_MS)
+        end = (await self._log.ends([self._partition]))[self._partition]  # before the timestamps: nothing slips between
+        found = await self._log.first_at(self._partition, since)
+        n0 = end if found is None else found
+        beginning = await self._log.beginning(self._partition)
+        gap_ms = None
+        if beginning and n0 <= beginning:
+            # the log starts inside the window: what it had before may have counted
+            n0 = beginning
+            gap_ms = await self._append_ms(beginning, wall)
+        version = Version(secrets.token_hex(8), n0, floors)
+        await self._store.init(version, since, self._log.partitions(), gap_ms)
+        log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
+
+    async def _recognise(self, state: ShardState) -> None:
+        """Compares the last record below n with the one that stands there now, where it still exists."""
+        n, mark = state.version.n, state.mark
+        await self._wait_for_end(n)
+        if mark is None or mark.offset < await self._log.beginning(self._partition):
+            return
+        found = await self._log.mark_at(self._partition, mark.offset)
+        if found is not None and found.offset == mark.offset and found != mark:
+            raise self.foreign(f"the record at offset {mark.offset} is not the one that was counted")
+
+    async def _wait_for_end(self, n: int) -> None:
+        until = asyncio.get_running_loop().time() + self.patience_s
+        while True:
+            end = (await self._log.ends([self._partition]))[self._partition]
+            if n <= end:
+                return
+            if asyncio.get_running_loop().time() >= until:
+                raise self.foreign(f"{n} records were counted, and the log ends at {end}")
+            await asyncio.sleep(min(1.0, self.patience_s / 10))
+
+    def foreign(self, why: str) -> PartitionStoppedError:
+        return PartitionStoppedError(
+            f"partition {self._partition}: this is not the log that was counted ({why}); was the topic created again? "
+            "Point RANKER_KAFKA_BOOTSTRAP and topic to the log that was counted, or raise epoch in ranker.toml, "
+            "which begins a new generation on this log"
+        )
+
+    async def _step_over_gap(self, session: Session) -> None:
+        """Retention passed n: what is lost is counted, the lineage is new, and lists say so while it is in the window."""
+        beginning = await self._log.beginning(self._partition)
+        n = session.version.n
+        if n >= beginning:
+            return
+        step = session.step(Version(secrets.token_hex(8), beginning, session.version.floors))
+        step.gap_ms = await self._append_ms(beginning, self._clocks.wall_ms())
+        step.counters = {"lost": beginning - n}
+        await session.advance(step)
+        self._metrics.gaps.inc()
+        self._metrics.lost_records.inc(beginning - n)
+        log.warning("gap", extra={"partition": self._partition, "from": n, "to": beginning})
+
+    async def _append_ms(self, offset: int, otherwise: int) -> int:
+        mark = await self._log.mark_at(self._partition, offset)
+        return otherwise if mark is None else mark.append_ms

@@ -1,0 +1,174 @@
+"""The loop of `ranker consume`: rebalances, polling, the clock. Every rebalance closes all gates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from ranker.consume.clocks import Clocks
+from ranker.consume.worker import Worker
+from ranker.log.consumer import PageViewLog
+from ranker.log.errors import LogUnavailableError, OffsetOutsideError
+from ranker.metrics import ConsumerMetrics
+from ranker.store.errors import StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+_POLL_MS = 100
+_BUSY_POLL_MS = 10
+"""While a partition waits for the store: it must be named again soon after it has room."""
+_TICK_S = 1.0
+_AGAIN_S = 0.5
+
+
+class Consumer:
+    """One process' share of the partitions.
+
+    `worker_for` makes a worker; `before_opening` is told the number of partitions before any gate opens
+    (`active.partitions` is raised there).
+    """
+
+    def __init__(
+        self,
+        page_views: PageViewLog,
+        clocks: Clocks,
+        metrics: ConsumerMetrics,
+        worker_for: Callable[[int], Worker],
+        before_opening: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._log = page_views
+        self._clocks = clocks
+        self._metrics = metrics
+        self._worker_for = worker_for
+        self._before_opening = before_opening
+        self._workers: dict[int, Worker] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._opening: asyncio.Task[None] | None = None
+        self._joined = False
+        self._trouble: dict[str, str] = {}
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def not_ready(self) -> Sequence[str]:
+        """Why this process is not ready, as sentences; empty when it is."""
+        reasons = list(self._trouble.values())
+        if not self._joined:
+            reasons.append("no partitions are assigned yet")
+        if not self._clocks.agree:
+            reasons.append(f"the clocks of this process and of Redis differ by {self._clocks.offset_s:.1f} s: fix NTP")
+        for worker in self._workers.values():
+            if worker.fault is not None:
+                reasons.append(worker.fault)
+            elif not worker.is_open:
+                reasons.append(f"partition {worker.partition} is being opened")
+        return reasons
+
+    def trouble(self, where: str, what: str | None) -> None:
+        """Remembers or clears what stands in the way, for readiness; logs each change once."""
+        if what is None:
+            if self._trouble.pop(where, None) is not None:
+                log.info("again", extra={"where": where})
+        elif self._trouble.get(where) != what:
+            self._trouble[where] = what
+            log.warning(what)
+
+    async def run(self) -> None:
+        """Until cancelled; an error that nobody expected ends it, since hiding one would hide lost counts."""
+        await self._log.start(self._close_gates, self._assigned)
+        self._metrics.fold_seam_active.set(self._log.seam_active)
+        ticking = asyncio.create_task(self._tick(), name="clock")
+        polling = asyncio.create_task(self._poll(), name="poll")
+        try:
+            await asyncio.wait({ticking, polling, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            for done in (ticking, polling, self._failed):
+                if done.done():
+                    done.result()
+        finally:
+            for task in (ticking, polling):
+                task.cancel()
+            self._close_gates()
+            await asyncio.gather(ticking, polling, return_exceptions=True)
+            await self._log.stop()
+
+    def _close_gates(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        for task in self._tasks.values():
+            task.cancel()
+        for partition in self._workers:
+            self._metrics.forget(partition)
+        self._workers, self._tasks, self._joined = {}, {}, False
+        self._metrics.gates_open.set(0)
+
+    def _assigned(self, partitions: frozenset[int]) -> None:
+        self._close_gates()
+        log.info("assigned", extra={"partitions": sorted(partitions)})
+        # not in the client's callback: what is raised there is swallowed, and the group waits for it
+        self._opening = asyncio.create_task(self._open(partitions), name="open")
+        self._opening.add_done_callback(self._ended)
+
+    async def _open(self, partitions: frozenset[int]) -> None:
+        while True:
+            try:
+                await self._before_opening(self._log.partitions())
+                break
+            except StoreUnavailableError as error:
+                self.trouble("store", str(error))
+                await asyncio.sleep(_AGAIN_S)
+        self.trouble("store", None)
+        for partition in sorted(partitions):
+            worker = self._workers[partition] = self._worker_for(partition)
+            task = self._tasks[partition] = asyncio.create_task(worker.run(), name=f"partition {partition}")
+            task.add_done_callback(self._ended)
+        self._joined = True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._failed.done():
+            self._failed.set_exception(error)
+
+    async def _poll(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            reading = [partition for partition, worker in self._workers.items() if worker.wants_records]
+            if not reading:
+                await asyncio.sleep(_BUSY_POLL_MS / 1000)
+                continue
+            waiting = len(reading) < len(self._workers)
+            try:
+                polled = await self._log.poll(reading, _BUSY_POLL_MS if waiting else _POLL_MS)
+            except (OffsetOutsideError, LogUnavailableError) as error:
+                self._after_failed_poll(error)
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            self.trouble("poll", None)
+            for partition, chunks in polled.items():
+                if partition in self._workers:
+                    self._workers[partition].take(chunks, loop.time())
+            await asyncio.sleep(0)  # a poll that has records does not wait: let the steps go out
+
+    def _after_failed_poll(self, error: Exception) -> None:
+        # what the failed call had drained from other partitions is lost: each starts again where it stands
+        for worker in self._workers.values():
+            if isinstance(error, OffsetOutsideError):
+                worker.reopen()
+            else:
+                worker.seek_expected()
+        self.trouble("poll", str(error))
+
+    async def _tick(self) -> None:
+        """Once a second: the clocks measured, the log's ends asked for, after noting the time."""
+        while True:
+            try:
+                await self._clocks.measure()
+                self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
+                asked_ms = self._clocks.wall_ms()
+                open_ = [partition for partition, worker in self._workers.items() if worker.is_open]
+                self._metrics.gates_open.set(len(open_))
+                ends = await self._log.ends(open_) if open_ else {}
+                for partition, end in ends.items():
+                    if partition in self._workers:
+                        self._workers[partition].seen_end(asked_ms, end)
+                self.trouble("clock", None)
+            except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
+                self.trouble("clock", str(error))
+            await asyncio.sleep(_TICK_S)

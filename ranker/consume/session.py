@@ -1,0 +1,137 @@
+"""What a worker knows of its shard between two loads, and the one way in which it changes: `advance`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from ranker.consume.signals import RefusedError
+from ranker.core.generation import Generation
+from ranker.core.home import home
+from ranker.core.step import Changes, Reply, SliceId, Step, Version
+from ranker.metrics import ConsumerMetrics
+from ranker.store.errors import StoreUnavailableError
+from ranker.store.shard import ShardState, ShardStore
+
+_REMEMBERED_HOMES = 500_000
+_BACKOFF_S = (0.05, 5.0)
+
+
+class Session:
+    """Begins with a loaded state and ends with the first refusal; between them nobody else writes the shard."""
+
+    def __init__(
+        self,
+        store: ShardStore,
+        generation: Generation,
+        partition: int,
+        partitions: int,
+        state: ShardState,
+        metrics: ConsumerMetrics,
+        trouble: Callable[[str | None], None],
+    ) -> None:
+        """`partitions` is the topic's number now; `trouble` is told why the store cannot be written, then None."""
+        self.store = store
+        self.partition = partition
+        self.partitions = partitions
+        self.made_for = state.partitions
+        self.version = state.version
+        self.clock_ms = state.clock_ms
+        self.stored_clock_ms = state.clock_ms
+        self.live: set[SliceId] = set(state.slices)
+        self.unsealed: dict[SliceId, int] = {}
+        """Slice to its number of deltas, where there is more than the sealed one."""
+        self.strays = state.strays
+        self.refused = state.refused
+        self.marked: set[str] | None = None
+        """Strays marked since a scan began; None while there is no scan."""
+        self._sites = set(state.sites)
+        self._at_home: dict[str, set[str]] = {}
+        self._generation = generation
+        self._metrics = metrics
+        self._trouble = trouble
+
+    def step(self, after: Version | None = None, changes: Changes | None = None) -> Step:
+        """A step from where we are, carrying our clock; without arguments it moves nothing but the clock."""
+        return Step(self.version, after or self.version, self.clock_ms, changes or Changes())
+
+    async def advance(self, step: Step, *, when_full: bool = False) -> None:
+        """Carries a step out. Raises RefusedError; StoreFullError where `when_full` is not set.
+
+        While the store is away the same step is sent again and again: if a reply got lost, the answer is `already`.
+        """
+        touched = step.changes.touched()
+        step.strays |= self._strays_among(touched)
+        step.new_sites = touched.keys() - self._sites
+        program = self.store.assemble(step)
+        began = time.perf_counter()
+        reply = await self._send_until_answered(program, when_full=when_full)
+        self._metrics.advance_replies.labels(reply.value).inc()
+        if reply not in (Reply.APPLIED, Reply.ALREADY):
+            raise RefusedError(reply)
+        self._metrics.step_duration_seconds.observe(time.perf_counter() - began)
+        self._metrics.step_increments.observe(sum(map(len, step.changes.increments.values())))
+        self._metrics.step_bytes.observe(program.bytes)
+        self._took(step)
+
+    async def _send_until_answered(self, program: object, *, when_full: bool) -> Reply:
+        wait = _BACKOFF_S[0]
+        while True:
+            try:
+                reply, _ = await self.store.advance(program, when_full=when_full)  # type: ignore[arg-type]
+            except StoreUnavailableError as error:
+                self._trouble(str(error))
+                await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # jitter
+                wait = min(wait * 2, _BACKOFF_S[1])
+            else:
+                self._trouble(None)
+                return reply
+
+    async def reload(self) -> bool:
+        """Another consumer moved the floors: take over what it left. False where it moved more than that."""
+        state = await self.store.load()
+        mine = self.version
+        if state is None or state.foreign or (state.version.lineage, state.version.n) != (mine.lineage, mine.n):
+            return False
+        self.version = state.version
+        self.stored_clock_ms = state.clock_ms
+        self.live = set(state.slices)
+        self.unsealed = {slice_id: deltas for slice_id, deltas in self.unsealed.items() if slice_id in self.live}
+        return True
+
+    def _took(self, step: Step) -> None:
+        self.version = step.after
+        self.stored_clock_ms = max(self.stored_clock_ms, step.clock_ms)
+        for slice_id in step.changes.appends:
+            self.live.add(slice_id)
+            self.unsealed[slice_id] = self.unsealed.get(slice_id, 0) + 1
+        for slice_id in step.seals:
+            self.unsealed.pop(slice_id, None)
+        for slice_id in step.deletes:
+            self.live.discard(slice_id)
+            self.unsealed.pop(slice_id, None)
+        self._sites |= step.new_sites
+        if step.partitions is not None:
+            self.made_for = step.partitions
+        if step.refused is not None:
+            self.refused = step.refused
+        if step.strays:
+            self.strays = max(self.strays, len(step.strays))
+            if self.marked is not None:
+                self.marked |= step.strays
+
+    def _strays_among(self, touched: dict[str, set[str]]) -> set[str]:
+        """Those whose home is another partition. Marked at every step: a cache of marks could outlive the mark."""
+        strays = set()
+        for site, articles in touched.items():
+            here = self._at_home.setdefault(site, set())
+            for article in articles - here:
+                if home(f"{site}/{article}".encode(), self.partitions) == self.partition:
+                    here.add(article)
+                else:
+                    strays.add(f"{site}/{article}")
+            if len(here) > _REMEMBERED_HOMES:
+                here.clear()
+        return strays

@@ -1,0 +1,17 @@
+"""How a step or a partition can end: each has one place that catches it."""
+
+from __future__ import annotations
+
+from ranker.core.step import Reply
+
+
+class RefusedError(Exception):
+    """`advance` did nothing: the stored version is not ours. Caught by the worker, which opens its gate again."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.value)
+        self.reply = reply
+
+
+class PartitionStoppedError(Exception):
+    """A partition cannot go on without a decision of its operators; the others do. Caught by the worker."""

@@ -1,0 +1,142 @@
+"""What a shard needs besides new records: old counts retired, slices sealed, strays looked over, the clock moved on.
+
+Every piece of work here is one or a few steps of the session it is given; a refused one ends the session, as always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+
+from ranker.consume.session import Session
+from ranker.core import delta
+from ranker.core.floors import floors_at
+from ranker.core.generation import Generation
+from ranker.core.home import home
+from ranker.core.retire import Retirement, tier_due
+from ranker.core.route import Router
+from ranker.core.step import MAX_COST, SliceId
+
+_SLICES_AT_ONCE = 32
+"""Read together for sealing or scanning: bounds memory and the length of one read."""
+_SEAL_AFTER_MS = 60_000
+"""A slice is sealed once the clock has passed its end by so much: stragglers of the minute are in."""
+_SEAL_OPEN_DELTAS = 64
+"""An open slice is sealed as well when it has gathered so many (an hour slice gets one each minute)."""
+_THREAD_BYTES = 64 << 10
+"""From here on compressing would hold up the loop for more than some milliseconds."""
+
+
+class Upkeep:
+    """For one partition; keeps nothing but the state of a scan under way, which ends with its session."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._retirement = Retirement(generation, Router(generation))
+        self._scan: tuple[Session, list[SliceId], set[str]] | None = None
+
+    async def run(self, session: Session, wall_ms: int, *, clocks_agree: bool, strays_due: bool) -> None:
+        """One round: everything that is due now, the clock in any case."""
+        if clocks_agree:
+            await self.retire(session, session.clock_ms)
+        await self.seal(session)
+        await self._look_over_strays(session, due=strays_due)
+        if session.clock_ms > session.stored_clock_ms:
+            session.clock_ms = min(session.clock_ms, wall_ms)
+            await session.advance(session.step())
+
+    async def run_when_full(self, session: Session, wall_ms: int) -> None:
+        """While batches are refused for memory T stays, and the floors follow the wall clock: else nothing got free."""
+        if not session.refused:
+            step = session.step()
+            step.refused = True
+            await session.advance(step, when_full=True)
+        await self.retire(session, wall_ms, when_full=True)
+        await self.seal(session, when_full=True)
+
+    async def retire(self, session: Session, clock_ms: int, *, when_full: bool = False) -> None:
+        """Brings the floors to where this clock puts them, finest tier first."""
+        target = floors_at(self._generation, clock_ms)
+        while (tier := tier_due(session.version.floors, target)) is not None:
+            due = self._retirement.slices(session.live, tier, target[tier])
+            # one slice at a time: it may hold very many articles
+            goal = target[tier] if len(due) <= 1 else (due[0][1] + 1) * self._generation.lanes
+            version, lists = await session.store.read_slices(due[:1])
+            if version != session.version:
+                await session.advance(session.step())  # somebody else writes this shard: the refusal says who is ahead
+            contents = {slice_id: delta.total(deltas) for slice_id, deltas in lists.items()}
+            for step in self._retirement.plan(session.version, session.clock_ms, tier, goal, contents):
+                await session.advance(step, when_full=when_full)
+
+    def caught_up_with_floors(self, session: Session) -> bool:
+        """Whether the clock itself asks for these floors: nothing was retired early for lack of memory."""
+        return all(
+            floor <= asked
+            for floor, asked in zip(session.version.floors, floors_at(self._generation, session.clock_ms), strict=True)
+        )
+
+    async def seal(self, session: Session, *, when_full: bool = False) -> None:
+        """Replaces the deltas of ended and of well-filled slices by their sum, compressed."""
+        due = list(islice((s for s in session.unsealed if self._seal_due(session, s)), _SLICES_AT_ONCE))
+        if not due:
+            return
+        version, lists = await session.store.read_slices(due)
+        if version != session.version:
+            await session.advance(session.step())
+        step = session.step()
+        for slice_id, deltas in lists.items():
+            if sum(map(len, deltas)) > _THREAD_BYTES:
+                step.seals[slice_id] = await asyncio.to_thread(_sealed, deltas)
+            else:
+                step.seals[slice_id] = _sealed(deltas)
+        await session.advance(step, when_full=when_full)
+
+    def _seal_due(self, session: Session, slice_id: SliceId) -> bool:
+        tier, slice_ = slice_id
+        end_ms = (slice_ + 1) * self._generation.windows[tier].grain_ms
+        return session.unsealed[slice_id] >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.clock_ms
+
+    async def _look_over_strays(self, session: Session, *, due: bool) -> None:
+        """Marks what is a stray for the present number of partitions, takes marks from what no live slice holds.
+
+        Slices are read a few at a time, between batches. What our own steps touch meanwhile they mark themselves
+        (`session.marked`), and another consumer's step would end the session; so what was read stays true.
+        """
+        if self._scan is None or self._scan[0] is not session:
+            if session.made_for == session.partitions and not (due and session.strays):
+                return
+            self._scan = (session, sorted(session.live), set())
+            session.marked = set()
+        _, pending, found = self._scan
+        part = pending[:_SLICES_AT_ONCE]
+        del pending[:_SLICES_AT_ONCE]
+        _, lists = await session.store.read_slices(part)
+        for deltas in lists.values():
+            for site, outcomes in delta.total(deltas).items():
+                for articles in outcomes.values():
+                    names = (f"{site}/{article}" for article in articles)
+                    found.update(n for n in names if home(n.encode(), session.partitions) != session.partition)
+        if not pending:
+            await self._finish_scan(session, found)
+
+    async def _finish_scan(self, session: Session, found: set[str]) -> None:
+        stored = await session.store.strays()
+        kept = found | (session.marked or set())
+        new, gone = iter(sorted(kept - stored)), iter(sorted(stored - kept))
+        while some := set(islice(new, MAX_COST)):
+            step = session.step()
+            step.strays = some
+            await session.advance(step)
+        while some := set(islice(gone, MAX_COST)):
+            step = session.step()
+            step.strays_gone = some
+            await session.advance(step)
+        step = session.step()
+        step.partitions = session.partitions
+        await session.advance(step)
+        session.strays = len(kept)
+        session.marked, self._scan = None, None
+
+
+def _sealed(deltas: list[bytes]) -> bytes:
+    return delta.seal(delta.total(deltas))

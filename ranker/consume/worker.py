@@ -1,0 +1,253 @@
+"""One partition: takes folded chunks, applies them as steps, does the upkeep. One step in flight, ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+
+from ranker.consume.batch import Batch, Batches
+from ranker.consume.clocks import Clocks
+from ranker.consume.dead import DeadStretch
+from ranker.consume.gate import Gate
+from ranker.consume.session import Session
+from ranker.consume.signals import PartitionStoppedError, RefusedError
+from ranker.consume.upkeep import Upkeep
+from ranker.core.clock import behind_ms
+from ranker.core.generation import Generation
+from ranker.core.route import Router
+from ranker.core.step import Reply, Version
+from ranker.log.consumer import PageViewLog
+from ranker.log.dead_letters import DeadLetters
+from ranker.log.errors import LogUnavailableError, OffsetOutsideError
+from ranker.log.seam import Chunk
+from ranker.metrics import ConsumerMetrics
+from ranker.store.errors import StoreFullError, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+_STRAYS_EVERY_TICKS = 3_600
+_AGAIN_S = 1.0
+
+
+class Worker:
+    """`run` lives from assignment to revocation; `take` is called by the loop that polls."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        partition: int,
+        page_views: PageViewLog,
+        gate: Gate,
+        dead_letters: DeadLetters,
+        clocks: Clocks,
+        metrics: ConsumerMetrics,
+        dead_stretch: DeadStretch,
+        flush_s: float,
+        *,
+        accept_create_time: bool,
+    ) -> None:
+        self.partition = partition
+        self.fault: str | None = None
+        """Why the partition stands still, until its process is started again."""
+        self._generation = generation
+        self._log = page_views
+        self._gate = gate
+        self._dead_letters = dead_letters
+        self._clocks = clocks
+        self._metrics = metrics
+        self._dead_stretch = dead_stretch
+        self._accept_create_time = accept_create_time
+        self._router = Router(generation)
+        self._upkeep = Upkeep(generation)
+        self._batches = Batches(generation, flush_s)
+        self._session: Session | None = None
+        self._expected = 0
+        self._beyond_since: float | None = None
+        self._wake = asyncio.Event()
+        self._ticks = 0
+
+    @property
+    def wants_records(self) -> bool:
+        """The gate is open and there is room."""
+        return self._session is not None and not self._batches.full
+
+    @property
+    def is_open(self) -> bool:
+        return self._session is not None
+
+    @property
+    def applied(self) -> int | None:
+        """The next offset to apply, None while the gate is closed."""
+        return None if self._session is None else self._session.version.n
+
+    async def run(self) -> None:
+        """Opens the gate and works; opens it again after each refusal."""
+        while True:
+            try:
+                self._session = await self._gate.open()
+                self._expected = self._session.version.n
+                log.info("open", extra={"partition": self.partition, "n": self._expected})
+                await self._work(self._session)
+            except RefusedError as refused:
+                self._metrics.rewinds.inc(refused.reply is Reply.REWOUND)
+                log.warning("refused", extra={"partition": self.partition, "reply": refused.reply.value})
+            except PartitionStoppedError as stopped:
+                self._close()
+                self.fault = str(stopped)
+                log.error(self.fault)  # noqa: TRY400  # a sentence for operators, not a fault of the code
+                return
+            except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
+                log.warning("waiting", extra={"partition": self.partition, "why": str(error)})
+                self._close()
+                await asyncio.sleep(_AGAIN_S)
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        self._session = None
+        self._batches.clear()
+        self._dead_stretch.forget()
+
+    def seek_expected(self) -> None:
+        """After a failed poll: what it had drained is lost, so reading starts again where we are."""
+        if self._session is not None:
+            self._log.seek(self.partition, self._expected)
+
+    def reopen(self) -> None:
+        """Asks for the gate to be closed and opened: the log says that our place is not in it."""
+        self._expected = -1
+        self._wake.set()
+
+    def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
+        """Takes what was polled; stops at the first chunk that does not start where the last one ended."""
+        for chunk in chunks:
+            if self._session is None or self.fault is not None:
+                return
+            if chunk.start != self._expected:
+                self.seek_expected()
+                return
+            try:
+                self._check(chunk)
+            except PartitionStoppedError as stopped:
+                self.fault = str(stopped)
+                break
+            self._expected = chunk.end
+            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s)
+        self._wake.set()
+
+    def _check(self, chunk: Chunk) -> None:
+        if chunk.error is not None:
+            raise PartitionStoppedError(
+                f"partition {self.partition}: folding offsets {chunk.start} to {chunk.end} failed "
+                f"({type(chunk.error).__name__}: {chunk.error}); this is a fault of the software: please report it"
+            ) from chunk.error
+        if chunk.create_time and not self._accept_create_time:
+            raise PartitionStoppedError(
+                f"partition {self.partition}: records carry their producer's time (CreateTime); set "
+                "message.timestamp.type=LogAppendTime (ranker topics apply does), or accept_create_time = true in "
+                "ranker.toml if late and future may be as wrong as the producers' clocks"
+            )
+        if chunk.tally is not None:
+            self._dead_stretch.look(chunk.start, chunk.end, chunk.tally)
+
+    async def _work(self, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        next_tick = loop.time()
+        while True:
+            if self._expected < 0:
+                raise OffsetOutsideError("the log moved on without us")
+            due_s = self._batches.due_s()
+            if due_s is not None and due_s <= loop.time():
+                await self._apply(session, self._batches.pop())
+            elif self.fault is not None:
+                raise PartitionStoppedError(self.fault)
+            if loop.time() >= next_tick:
+                next_tick = loop.time() + _TICK_S
+                await self._tick(session)
+            wait_s = min(next_tick, self._batches.due_s() or next_tick) - loop.time()
+            if wait_s > 0 and self._batches.due_s() != 0:
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), wait_s)
+
+    async def _apply(self, session: Session, batch: Batch) -> None:
+        """One batch, until it is in: the tally stays, what is made of it follows the floors."""
+        tally = batch.tally
+        if tally.rejected:
+            await self._dead_letters.write(self.partition, tally.rejected)
+        if tally.mark is not None:
+            behind = behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
+            session.clock_ms = max(session.clock_ms, behind)
+        while True:
+            changes = self._router.route(tally.counts, session.version.floors)
+            step = session.step(Version(session.version.lineage, batch.end, session.version.floors), changes)
+            step.mark = tally.mark
+            step.counters = {"late": tally.late, "future": tally.future, "dead": len(tally.rejected)}
+            try:
+                await session.advance(step)
+            except StoreFullError:
+                await self._upkeep.run_when_full(session, self._clocks.wall_ms())
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            except RefusedError as refused:
+                if refused.reply is Reply.FLOORS and await session.reload():
+                    continue
+                raise
+            break
+        if session.refused:
+            await self._memory_again(session)
+        self._count(batch)
+
+    async def _memory_again(self, session: Session) -> None:
+        """Batches are taken again; lists are whole once the clock has caught up with the floors."""
+        if self._upkeep.caught_up_with_floors(session):
+            step = session.step()
+            step.refused = False
+            await session.advance(step)
+
+    def _count(self, batch: Batch) -> None:
+        tally = batch.tally
+        if tally.first_append_ms is not None:
+            self._metrics.freshness_seconds.observe(max(0.0, (self._clocks.wall_ms() - tally.first_append_ms) / 1000))
+        events: dict[str, int] = {"late": tally.late, "future": tally.future}
+        for (_, _, outcome), articles in tally.counts.items():
+            events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
+        for rejected in tally.rejected:
+            self._metrics.dead_letters.labels(rejected.reason).inc()
+        events["dead"] = len(tally.rejected) - tally.future
+        self._metrics.count_events(events)
+        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
+
+    def seen_end(self, asked_ms: int, end: int) -> None:
+        """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
+        session = self._session
+        if session is None:
+            return
+        n = session.version.n
+        loop_s = asyncio.get_running_loop().time()
+        if n <= end:
+            self._beyond_since = None
+        elif self._beyond_since is None:
+            self._beyond_since = loop_s
+        elif loop_s - self._beyond_since >= self._gate.patience_s:
+            self.fault = str(self._gate.foreign(f"{n} records were counted, and the log ends at {end}"))
+            self._wake.set()
+        if n >= max(end, self._expected):
+            session.clock_ms = max(session.clock_ms, asked_ms)
+        self._metrics.lag_records.labels(self.partition).set(max(0, end - n))
+        self._metrics.lag_seconds.labels(self.partition).set(max(0.0, (asked_ms - session.clock_ms) / 1000))
+
+    async def _tick(self, session: Session) -> None:
+        self._ticks += 1
+        strays_due = self._ticks % _STRAYS_EVERY_TICKS == 0
+        wall = self._clocks.wall_ms()
+        try:
+            await self._upkeep.run(session, wall, clocks_agree=self._clocks.agree, strays_due=strays_due)
+        except StoreFullError:
+            await self._upkeep.run_when_full(session, wall)
+        self._metrics.strays.labels(self.partition).set(session.strays)
+        self._metrics.live_slices.labels(self.partition).set(len(session.live))
+        await self._log.commit({self.partition: session.version.n})

@@ -1,0 +1,41 @@
+"""Slices, lanes and floors: plain integers. A floor is `slice * lanes + lane`; what lies below it has left the window.
+
+lane 63 |  .  .  x  x  x
+    ... |  .  .  x  x  x        . retired    x counted
+ lane 1 |  .  .  x  x  x        floor = slice 2, lane 1
+ lane 0 |  .  .  .  x  x
+        +--0--1--2--3--4-- slices of one tier
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from ranker.core.generation import Generation, Window
+
+Floors = tuple[int, ...]
+"""One floor per window, shortest window first."""
+
+
+def lane(article: str, lanes: int) -> int:
+    return zlib.crc32(article.encode()) % lanes
+
+
+def floor_at(window: Window, lanes: int, clock_ms: int) -> int:
+    """Where the clock puts the floor: a slice leaves when its end is no later than clock minus length."""
+    return (clock_ms - window.length_ms) // window.grain_ms * lanes
+
+
+def floors_at(generation: Generation, clock_ms: int) -> Floors:
+    return tuple(floor_at(window, generation.lanes, clock_ms) for window in generation.windows)
+
+
+def start_ms(floor: int, window: Window, lanes: int) -> int:
+    """Start of the floor's slice, milliseconds since the epoch: the `from` of a list."""
+    return floor // lanes * window.grain_ms
+
+
+def first_append_ms(generation: Generation, floors: Floors, future_ms: int) -> int:
+    """The append time from which on a record can hold something at or above these floors."""
+    oldest = min(start_ms(floor, w, generation.lanes) for floor, w in zip(floors, generation.windows, strict=True))
+    return oldest - future_ms

@@ -1,0 +1,167 @@
+"""The log of page views as the consumer reads it: chunks of folded records, offsets, and single records to compare."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+
+from ranker.core.fold import Record, crc
+from ranker.core.tally import Mark, Tally
+from ranker.log import seam
+from ranker.log.errors import LogUnavailableError, translated
+
+CHUNKS_PER_POLL = 16
+"""Chunks that one poll folds at most: the loop must get its turn for heartbeats (some 20 ms)."""
+_DAY_MS = 86_400_000
+_PROBE_S = 5.0
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
+    """Hands rebalances on as plain calls; the client swallows what is raised here, so nothing is done here."""
+
+    def __init__(self, revoked: Callable[[], None], assigned: Callable[[frozenset[int]], None]) -> None:
+        self._revoked, self._assigned = revoked, assigned
+
+    def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002  # the client's signature
+        self._revoked()
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._assigned(frozenset(tp.partition for tp in assigned))
+
+
+class PageViewLog:
+    """One group member on one topic. Partitions are numbers; times are milliseconds since the epoch."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        group: str,
+        fold: Callable[[Sequence[Record]], Tally],
+        chunk_records: int,
+        *,
+        session_ms: int = 15_000,
+        metadata_max_age_ms: int = 30_000,
+    ) -> None:
+        self._topic = topic
+        self.seam_active = seam.install()
+        self._folding = seam.Folding(fold, chunk_records)
+        self._limit = chunk_records
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=group,
+            client_id="ranker-consume",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            value_deserializer=self._folding,
+            max_partition_fetch_bytes=4 << 20,
+            fetch_max_bytes=32 << 20,
+            metadata_max_age_ms=metadata_max_age_ms,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 5,
+            # Partitions may wait for Redis as long as they must: heartbeats share our loop, so a process that hangs
+            # loses its session anyway.
+            max_poll_interval_ms=_DAY_MS,
+        )
+        self._probe = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            client_id="ranker-consume-probe",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=1 << 20,
+        )
+        self._probing = asyncio.Lock()
+        self._expected: dict[int, int] = {}
+        """Where each partition was sought to or read to; tells the start of chunks where the seam is not active."""
+
+    async def start(self, revoked: Callable[[], None], assigned: Callable[[frozenset[int]], None]) -> None:
+        """Joins the group. `revoked` is called before every rebalance, `assigned` after it with what is ours."""
+        with translated():
+            await self._probe.start()
+            await self._consumer.start()
+            self._consumer.subscribe([self._topic], listener=_Listener(revoked, assigned))
+
+    async def stop(self) -> None:
+        for consumer in (self._consumer, self._probe):
+            with contextlib.suppress(LogUnavailableError), translated():
+                await consumer.stop()
+
+    def partitions(self) -> int:
+        """How many partitions the topic has, as far as the client knows."""
+        return len(self._consumer.partitions_for_topic(self._topic) or ())
+
+    async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[seam.Chunk]]:
+        """What has been fetched of these partitions, at least one; never of others, which may not be ours to read."""
+        wanted = [self._tp(partition) for partition in partitions]
+        with translated():
+            limit = CHUNKS_PER_POLL if self.seam_active else CHUNKS_PER_POLL * self._limit
+            fetched = await self._consumer.getmany(*wanted, timeout_ms=timeout_ms, max_records=limit)
+            if self.seam_active:
+                return {tp.partition: chunks for tp, chunks in fetched.items()}
+            # empty polls move positions too, over holes and control batches
+            return {tp.partition: await self._fold_plain(tp, fetched.get(tp, [])) for tp in wanted}
+
+    async def _fold_plain(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[seam.Chunk]:
+        chunks = []
+        start = self._expected.get(tp.partition, -1)
+        for first in range(0, len(records), self._limit):
+            part = records[first : first + self._limit]
+            end = part[-1].offset + 1
+            created = any(record.timestamp_type != 1 for record in part)
+            chunks.append(self._folding.chunk(start, end, part, create_time=created))
+            start = end
+        position = await self._consumer.position(tp)
+        if position > start >= 0:
+            chunks.append(seam.Chunk(start, position, None))
+            start = position
+        self._expected[tp.partition] = start
+        return chunks
+
+    def seek(self, partition: int, offset: int) -> None:
+        """The next poll of this partition starts at `offset`; without effect where it is not ours any more."""
+        self._expected[partition] = offset
+        with contextlib.suppress(Exception):  # IllegalStateError: lost to a rebalance, whose turn comes
+            self._consumer.seek(self._tp(partition), offset)
+
+    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Partition to its end offset (the next one to be written)."""
+        with translated():
+            ends = await self._consumer.end_offsets([self._tp(p) for p in partitions])
+            return {tp.partition: offset for tp, offset in ends.items()}
+
+    async def beginning(self, partition: int) -> int:
+        """The first offset that the log still has."""
+        with translated():
+            return int((await self._consumer.beginning_offsets([self._tp(partition)]))[self._tp(partition)])
+
+    async def first_at(self, partition: int, append_ms: int) -> int | None:
+        """The first offset whose append time is `append_ms` or later; None where there is none."""
+        tp = self._tp(partition)
+        with translated():
+            found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
+            return None if found is None or found.offset < 0 else int(found.offset)
+
+    async def mark_at(self, partition: int, offset: int) -> Mark | None:
+        """Names the first record at or after `offset`; None where none comes within some seconds."""
+        tp = self._tp(partition)
+        async with self._probing:
+            with translated():
+                self._probe.assign([tp])
+                self._probe.seek(tp, offset)
+                records = (await self._probe.getmany(tp, timeout_ms=_PROBE_S * 1000, max_records=1)).get(tp)
+        if not records:
+            return None
+        return Mark(records[0].offset, records[0].timestamp, crc(records[0]))
+
+    async def commit(self, offsets: dict[int, int]) -> None:
+        """A courtesy to tools that show lag; never read back, so a failure changes nothing."""
+        with contextlib.suppress(Exception):
+            await self._consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topic, partition)

@@ -1,0 +1,32 @@
+"""What can go wrong between a process and Kafka, in the words that the rest of the code acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiokafka import errors
+
+
+class LogUnavailableError(Exception):
+    """Kafka does not answer: try the same thing again."""
+
+
+class OffsetOutsideError(Exception):
+    """A partition was asked for an offset that its log does not have (any more, or yet)."""
+
+
+class LogRefusedError(Exception):
+    """Kafka answers and says no (authorisation, unknown topic, …): the message says what to do."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    try:
+        yield
+    except (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError) as error:
+        raise OffsetOutsideError(str(error)) from error
+    except (errors.AuthorizationError, errors.InvalidTopicError) as error:
+        raise LogRefusedError(f"Kafka refuses: {error}; grant the right or correct the topic's name") from error
+    except (errors.KafkaError, OSError, TimeoutError) as error:
+        raise LogUnavailableError(f"Kafka is not available: {error or type(error).__name__}") from error

@@ -1,0 +1,211 @@
+"""Every metric there is. The help texts are the documentation; docs/reference.md repeats them.
+
+A family belongs to the class of the process that fills it. Labels are bounded: partitions, board outcomes, replies,
+routes; never an article, never a site. Counters count since the process started, unless the help says otherwise.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from ranker import __version__
+
+FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+"""From "one flush" to "a day behind": a backlog must not all end in the last bucket."""
+STEP_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+"""Around 10 to 30 ms, what the longest allowed script takes."""
+STEP_INCREMENTS = (0, 10, 50, 100, 250, 500, 1000, 2000, 3000, 4000, 5000)
+"""Up to the most that one step may hold."""
+STEP_BYTES = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
+REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+"""Lists are served from memory: below a millisecond is normal."""
+REFRESH_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+OTHER = "other"
+"""Stands for every event type that no board weighs, so that producers cannot invent labels."""
+_RULE = "!"
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry of a process' own, with its CPU, memory and file descriptors (process_…, where the system tells)."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of birth dates beside every counter helps nobody
+    registry = CollectorRegistry(auto_describe=True)
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def _build_info(registry: CollectorRegistry, role: str) -> None:
+    info = Info("ranker_build", "What runs here: role, version of the engine and of Python.", registry=registry)
+    info.info({"role": role, "version": __version__, "python": platform.python_version()})
+
+
+class ConsumerMetrics:
+    """What `ranker consume` tells. `weighed` are the outcomes that boards weigh: they are labels of their own."""
+
+    def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
+        self._labels = {*weighed, "late", "future", "dead"}
+        _build_info(registry, "consume")
+        self._events = Counter(
+            "ranker_events_total",
+            "Records read, by what became of them: an event type that a board weighs, !RULE for what a rule dropped "
+            "(!bot), other (a valid type that no board weighs), late, future, dead. Counted once applied.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.lag_records = Gauge(
+            "ranker_lag_records",
+            "Records of the partition that are not applied yet.",
+            ["partition"],
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "ranker_lag_seconds",
+            "Wall clock less the shard's clock T: everything appended before T is counted.",
+            ["partition"],
+            registry=registry,
+        )
+        self.freshness_seconds = Histogram(
+            "ranker_freshness_seconds",
+            "From a record's append time to the step that applied it, for the last record of each step.",
+            registry=registry,
+            buckets=FRESHNESS_S,
+        )
+        self.step_duration_seconds = Histogram(
+            "ranker_step_duration_seconds",
+            "One advance as the consumer sees it: sent to replied.",
+            registry=registry,
+            buckets=STEP_S,
+        )
+        self.step_increments = Histogram(
+            "ranker_step_increments",
+            "Increments of totals in one step; never more than 5,000.",
+            registry=registry,
+            buckets=STEP_INCREMENTS,
+        )
+        self.step_bytes = Histogram(
+            "ranker_step_bytes",
+            "Bytes of one step's arguments: increments, slice deltas, replacements.",
+            registry=registry,
+            buckets=STEP_BYTES,
+        )
+        self.advance_replies = Counter(
+            "ranker_advance_replies_total",
+            "Replies of the script: applied, already, floors, behind, rewound, missing, foreign. "
+            "Only applied is common; floors and behind come with rebalances.",
+            ["reply"],
+            registry=registry,
+        )
+        self.rewinds = Counter(
+            "ranker_rewinds_total",
+            "Times a shard was found before what it had acknowledged (failover, restore); "
+            "the log was read again from there.",
+            registry=registry,
+        )
+        self.gaps = Counter(
+            "ranker_gaps_total",
+            "Times the log's retention had passed the next offset: records are lost to the counts.",
+            registry=registry,
+        )
+        self.lost_records = Counter(
+            "ranker_lost_records_total",
+            "Records lost in gaps: offsets between what was next and what the log still had.",
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "ranker_dead_letters_total",
+            "Records written to the dead letter topic, by the reason in their header.",
+            ["reason"],
+            registry=registry,
+        )
+        self.strays = Gauge(
+            "ranker_strays",
+            "Articles counted in this partition although their key belongs in another one (0, unless partitions were "
+            "added or a producer keys wrongly).",
+            ["partition"],
+            registry=registry,
+        )
+        self.live_slices = Gauge(
+            "ranker_live_slices",
+            "Slices of the partition that hold counts, all tiers.",
+            ["partition"],
+            registry=registry,
+        )
+        self.clock_offset_seconds = Gauge(
+            "ranker_clock_offset_seconds",
+            "This process' clock less Redis' clock. Beyond 2 s either way nothing is retired.",
+            registry=registry,
+        )
+        self.fold_seam_active = Gauge(
+            "ranker_fold_seam_active",
+            "1 when record batches are folded inside the client, 0 when this version of aiokafka has to be read "
+            "record by record (same counts, less speed).",
+            registry=registry,
+        )
+        self.gates_open = Gauge(
+            "ranker_gates_open",
+            "Partitions that this process reads and applies now.",
+            registry=registry,
+        )
+
+    def count_events(self, outcomes: Mapping[str, int]) -> None:
+        """Add the applied `outcomes` (outcome to how many); types that no board weighs are added up as `other`."""
+        for outcome, count in outcomes.items():
+            bounded = outcome in self._labels or outcome.startswith(_RULE)
+            self._events.labels(outcome if bounded else OTHER).inc(count)
+
+    def forget(self, partition: int) -> None:
+        """Remove the series of a partition that now belongs to another process."""
+        for family in (self.lag_records, self.lag_seconds, self.strays, self.live_slices):
+            family.remove_by_labels({"partition": str(partition)})
+
+
+class ReaderMetrics:
+    """What `ranker serve` tells."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        _build_info(registry, "serve")
+        self.list_age_seconds = Gauge(
+            "ranker_list_age_seconds",
+            "Age of the oldest published list: wall clock less its as_of.",
+            registry=registry,
+        )
+        self.lists = Gauge(
+            "ranker_lists",
+            "Lists published: (site, board, window) in use.",
+            registry=registry,
+        )
+        self.requests = Counter(
+            "ranker_requests_total",
+            "Answered requests by route (its template, never its parameters) and HTTP status.",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.request_duration_seconds = Histogram(
+            "ranker_request_duration_seconds",
+            "From the request read to the answer handed to the server, by route.",
+            ["route"],
+            registry=registry,
+            buckets=REQUEST_S,
+        )
+        self.refresh_duration_seconds = Histogram(
+            "ranker_refresh_duration_seconds",
+            "One refresh: every shard read, lists merged, rendered and published.",
+            registry=registry,
+            buckets=REFRESH_S,
+        )
+        self.refresh_failures = Counter(
+            "ranker_refresh_failures_total",
+            "Refreshes that published nothing because Redis could not be read; the last lists stay.",
+            registry=registry,
+        )

@@ -1,0 +1,195 @@
+"""ranker.toml and the RANKER_… environment: read once, validated at once, every fault in one message.
+
+ranker.toml says what is counted and how it is shown (schemas/ranker.schema.json); the environment says where the
+servers are and holds the secrets. Classes take the values they need from here, never the settings themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import schemas
+from ranker.core import generation as generations
+
+ENVIRONMENTS = ("production", "development")
+"""The first is taken where RANKER_ENV is absent: forgetting it must not loosen anything."""
+
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+DEFAULT_KAFKA = "127.0.0.1:9092"
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+
+_BROKER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):([0-9]{1,5})$")
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used. `faults` has one sentence per fault, the message all of them."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        head = "the settings have a fault:" if len(faults) == 1 else f"the settings have {len(faults)} faults:"
+        super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that is configured. Names carry units: `_ms` milliseconds, `_s` seconds."""
+
+    environment: str
+    kafka_bootstrap: str
+    redis_url: str
+    config_path: str | None
+    generation: generations.Generation
+    sites: dict[str, str]
+    """Site to its title; the site's own id where no title is given."""
+    accept_create_time: bool
+    flush_ms: int
+    dead_share: float
+    dead_stretch: int
+    refresh_ms: int
+    stale_after_s: int
+    gone_after_s: int
+
+    def masked(self) -> dict[str, Any]:
+        """Everything that is in effect, by the names of ranker.toml and the environment, without a secret."""
+        generation = self.generation
+        return {
+            "RANKER_ENV": self.environment,
+            "RANKER_CONFIG": self.config_path or "(none: defaults)",
+            "RANKER_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
+            "RANKER_REDIS_URL": masked_url(self.redis_url),
+            "generation": generation.id,
+            "topic": generation.topic,
+            "lanes": generation.lanes,
+            "windows": {
+                w.name: {"length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000} for w in generation.windows
+            },
+            "boards": generation.boards,
+            "rules": {"bots": generation.bots, "unknown_sites": "count" if generation.sites is None else "reject"},
+            "sites": self.sites,
+            "kafka": {"accept_create_time": self.accept_create_time},
+            "consume": {"flush_ms": self.flush_ms, "dead_share": self.dead_share, "dead_stretch": self.dead_stretch},
+            "serve": {
+                "refresh_ms": self.refresh_ms,
+                "stale_after_s": self.stale_after_s,
+                "gone_after_s": self.gone_after_s,
+            },
+        }
+
+
+def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of `config_path` (else RANKER_CONFIG, else defaults) and `environ`.
+
+    Raises SettingsError, which carries every fault of file and environment with its place and its fix.
+    """
+    path = config_path or environ.get("RANKER_CONFIG") or None
+    faults: list[str] = []
+    environment = environ.get("RANKER_ENV") or ENVIRONMENTS[0]
+    if environment not in ENVIRONMENTS:
+        faults.append(f"RANKER_ENV: {environment!r} is unknown; set it to {' or '.join(ENVIRONMENTS)}")
+    kafka = environ.get("RANKER_KAFKA_BOOTSTRAP") or DEFAULT_KAFKA
+    faults += _kafka_faults(kafka)
+    redis = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
+    faults += _redis_faults(redis)
+    table, found = _table(path)
+    if found:
+        raise SettingsError(faults + found)
+    generation = generations.from_table(table)
+    serve = table.get("serve", {})
+    consume = table.get("consume", {})
+    settings = Settings(
+        environment=environment,
+        kafka_bootstrap=kafka,
+        redis_url=redis,
+        config_path=path,
+        generation=generation,
+        sites={site: about.get("title", site) for site, about in table.get("sites", {}).items()},
+        accept_create_time=table.get("kafka", {}).get("accept_create_time", environment == "development"),
+        flush_ms=consume.get("flush_ms", 250),
+        dead_share=float(consume.get("dead_share", 0.5)),
+        dead_stretch=consume.get("dead_stretch", 1000),
+        refresh_ms=serve.get("refresh_ms", 1000),
+        stale_after_s=serve.get("stale_after_s", 30),
+        gone_after_s=serve.get("gone_after_s", 3600),
+    )
+    faults += [f"{path}: {fault}" for fault in _meaning_faults(settings)]
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def masked_url(url: str) -> str:
+    """`url` with the password, and any query value that may be one, replaced by stars."""
+    hidden = re.sub(r"(?<=://)([^/@]*?):([^/]*)@", r"\1:***@", url)
+    return re.sub(r"((?:password|secret|token)[^=&]*=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
+
+
+def _meaning_faults(settings: Settings) -> Iterator[str]:
+    """What the schema cannot say: values that are each allowed but do not work together."""
+    yield from generations.faults(settings.generation)
+    if settings.generation.sites == ():
+        yield 'rules.unknown_sites: "reject" without any site rejects everything; add a [sites.NAME] table'
+    if settings.gone_after_s <= settings.stale_after_s:
+        yield "serve.gone_after_s: must be more than stale_after_s, or no list is ever served stale"
+
+
+def _kafka_faults(bootstrap: str) -> Iterator[str]:
+    for broker in bootstrap.split(","):
+        match = _BROKER.match(broker.strip())
+        if match is None or not 0 < int(match[2]) < 65536:
+            yield f"RANKER_KAFKA_BOOTSTRAP: {broker!r} is not HOST:PORT; several are separated by commas"
+
+
+def _redis_faults(url: str) -> Iterator[str]:
+    shown = masked_url(url)
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0  # `.port` raises ValueError where it is not a port
+    except ValueError as error:
+        yield f"RANKER_REDIS_URL: {shown!r} cannot be read ({error}); write redis://[user:password@]host:port/0"
+        return
+    if parts.scheme not in REDIS_SCHEMES:
+        yield f"RANKER_REDIS_URL: {shown!r} must start with one of {', '.join(s + '://' for s in REDIS_SCHEMES)}"
+    elif parts.scheme != "unix" and not named:
+        yield f"RANKER_REDIS_URL: {shown!r} names no host; write redis://[user:password@]host:port/0"
+
+
+def _table(path: str | None) -> tuple[dict[str, Any], list[str]]:
+    """The table in the file at `path` (empty without one), and its faults against the schema."""
+    if path is None:
+        return {}, []
+    try:
+        table = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        return {}, [f"{path}: cannot be read ({error.strerror}); give --config or RANKER_CONFIG a file that can"]
+    except UnicodeDecodeError:
+        return {}, [f"{path}: is not UTF-8 text; save it as UTF-8"]
+    except tomllib.TOMLDecodeError as error:
+        return {}, [f"{path}: is not TOML ({error}); see https://toml.io"]
+    from jsonschema import Draft202012Validator  # 60 ms that a run without a file need not pay
+
+    errors = Draft202012Validator(schemas.load("ranker")).iter_errors(table)
+    return table, sorted(f"{path}: {_sentence(error)}" for error in errors)
+
+
+def _sentence(error: Any) -> str:
+    """A fault of the schema as place, what is wrong, and what would be right."""
+    place = ".".join(str(step) for step in error.absolute_path)
+    about = error.schema.get("description", "")
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        guesses = [guess for name in unknown for guess in difflib.get_close_matches(name, known, n=1)]
+        fix = f"did you mean {', '.join(guesses)}?" if guesses else f"known here: {', '.join(known)}"
+        return f"{place + ': ' if place else ''}unknown key {', '.join(unknown)}; {fix}"
+    if error.validator == "pattern":
+        return f"{place}: {error.instance!r} is not allowed as a name; it must match {error.validator_value}"
+    if error.validator == "required":
+        return f"{place}: {error.message}; it has no default, so add it"
+    return f"{place}: {error.message}" + (f"; {about[0].lower()}{about[1:]}" if about else "")

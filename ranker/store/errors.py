@@ -1,0 +1,29 @@
+"""What can go wrong between a process and its Redis, in the words that the rest of the code acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis import exceptions
+
+from ranker.store.connection import UNREACHABLE
+
+
+class StoreUnavailableError(Exception):
+    """Redis does not answer, or not as one that can be written to: try the same thing again."""
+
+
+class StoreFullError(Exception):
+    """Redis refuses writes for lack of memory (maxmemory with policy noeviction)."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns the client's exceptions into ours; an unknown one passes, since retrying it would hide a fault."""
+    try:
+        yield
+    except exceptions.OutOfMemoryError as error:
+        raise StoreFullError(str(error)) from error
+    except UNREACHABLE as error:
+        raise StoreUnavailableError(f"Redis is not available: {error or type(error).__name__}") from error

@@ -1,0 +1,149 @@
+"""Which generations there are, and which one is active.
+
+`active` is one key {seq, generation, partitions}, changed only by compare-and-set on seq. A lower seq (a failover lost
+the last change) is put back by whoever has seen the higher one. All functions take an asyncio client of redis-py that
+returns bytes, single or cluster; each script touches one key. StoreUnavailableError where Redis does not answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ranker.core.generation import Generation, decode
+from ranker.store import keys
+from ranker.store.errors import translated
+from ranker.store.shard import script
+
+
+class Active(msgspec.Struct, frozen=True):
+    """What readers follow. `partitions` is how many shards make a whole list; `seq` grows with every change."""
+
+    seq: int
+    generation: str
+    partitions: int
+
+
+class GenerationError(Exception):
+    """The change was not made; the message says why and what to do."""
+
+
+class ActiveChangedError(GenerationError):
+    """Somebody else changed the active generation in between: look again, then decide again."""
+
+
+async def read_active(client: Any) -> Active | None:
+    """What is active now; None where nothing is (a new or an emptied Redis)."""
+    with translated():
+        return _decoded(await client.get(keys.ACTIVE))
+
+
+async def configuration(client: Any, generation: str) -> Generation | None:
+    """The configuration behind a generation's id; None where it is not registered."""
+    with translated():
+        stored = await client.get(keys.configuration(generation))
+    return None if stored is None else decode(stored)
+
+
+async def registered(client: Any) -> list[str]:
+    """The ids of all generations that have state here, sorted."""
+    with translated():
+        return sorted(member.decode() for member in await client.smembers(keys.GENERATIONS))
+
+
+async def register(client: Any, generation: Generation) -> None:
+    """Make a generation known: its configuration, immutable, under its id. Harmless when repeated."""
+    with translated():
+        await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
+        await client.sadd(keys.GENERATIONS, generation.id)
+
+
+async def restore_active(client: Any, remembered: Active) -> Active:
+    """Put `remembered` back where nothing is active or a lower seq is; returns what is active then."""
+    stored = await read_active(client)
+    while stored is None or stored.seq < remembered.seq:
+        stored = await _swap(client, stored.seq if stored else 0, remembered)
+    return stored
+
+
+async def ensure_first(
+    client: Any, generation: Generation, partitions: int, remembered: Active | None
+) -> Active | None:
+    """The consumer's rule, to be called at its start and every few seconds; returns what is active, to be remembered.
+
+    Who has read an active generation before restores it. Who never has makes its own the first one, and only where no
+    other generation is registered; None means: nothing is active and an operator has to choose.
+    """
+    if remembered is not None:
+        return await restore_active(client, remembered)
+    active = await read_active(client)
+    if active is not None or set(await registered(client)) - {generation.id}:
+        return active
+    # Active before registered: of two that start at once on an empty Redis, one must win. Had both registered first,
+    # each would see the other and neither would dare. The configuration comes first of all: readers follow at once.
+    with translated():
+        await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
+    active = await _swap(client, 0, Active(1, generation.id, partitions))
+    await register(client, generation)
+    return active
+
+
+async def activate(client: Any, generation: str, partitions: int, expected_seq: int) -> Active:
+    """Make a registered generation the active one, where the active seq is still `expected_seq` (0: none).
+
+    Raises ActiveChangedError where it is not, GenerationError for a generation that is not registered.
+    """
+    if generation not in await registered(client):
+        raise GenerationError(f"generation {generation} is not registered; `ranker generations` lists those that are")
+    wanted = Active(expected_seq + 1, generation, partitions)
+    stored = await _swap(client, expected_seq, wanted)
+    if stored != wanted:
+        raise ActiveChangedError(f"the active generation changed meanwhile, to {_told(stored)}; look again")
+    return wanted
+
+
+async def raise_partitions(client: Any, generation: str, partitions: int) -> Active | None:
+    """Let lists take in the shards of added partitions, where `generation` is active; returns what is active then.
+
+    Never lowers the number: a partition cannot be taken from a topic.
+    """
+    stored = await read_active(client)
+    while stored is not None and stored.generation == generation and stored.partitions < partitions:
+        stored = await _swap(client, stored.seq, Active(stored.seq + 1, generation, partitions))
+    return stored
+
+
+async def withdraw(client: Any, generation: str) -> None:
+    """Take a generation off the register before it is deleted. Raises GenerationError for the active one.
+
+    Afterwards no activation of it can succeed, not even one that looked before: the active seq moves on once.
+    """
+    with translated():
+        await client.srem(keys.GENERATIONS, generation)
+    active = await read_active(client)
+    while active is not None:
+        if active.generation == generation:
+            with translated():
+                await client.sadd(keys.GENERATIONS, generation)
+            raise GenerationError(f"generation {generation} is active; activate another one before dropping it")
+        moved = msgspec.structs.replace(active, seq=active.seq + 1)
+        stored = await _swap(client, active.seq, moved)
+        if stored == moved:
+            return
+        active = stored
+
+
+async def _swap(client: Any, expected_seq: int, wanted: Active) -> Active | None:
+    """Write `wanted` where `expected_seq` stands; returns what stands there afterwards."""
+    text = script("activate", allow_oom=True)  # who runs out of memory must still be able to change over
+    with translated():
+        return _decoded(await client.eval(text, 1, keys.ACTIVE, expected_seq, msgspec.json.encode(wanted)))
+
+
+def _decoded(stored: bytes | None) -> Active | None:
+    return None if stored is None else msgspec.json.decode(stored, type=Active)
+
+
+def _told(active: Active | None) -> str:
+    return "none" if active is None else f"{active.generation} (seq {active.seq})"

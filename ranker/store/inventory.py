@@ -1,0 +1,131 @@
+"""What a generation holds in Redis: its shards, its keys, their memory; and how all of it is deleted.
+
+For operators' commands: everything here goes in small steps, so that it may run beside consumers and readers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ranker.core.generation import Generation
+from ranker.store import keys
+from ranker.store.errors import translated
+from ranker.store.generations import GenerationError, configuration, withdraw
+from ranker.store.keys import ShardKeys
+from ranker.store.shard import FORMAT, script
+
+STEP_KEYS = 200
+"""Keys per round trip: deleting so many in the background, or asking for their memory, takes well under 10 ms."""
+
+TOMBSTONE_S = 3600
+"""How long a dropped shard's meta stays, to refuse consumers that still run with that configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as an operator sees it. `clock_ms` is its T; `partitions` the P that its strays are made for."""
+
+    partition: int
+    n: int
+    clock_ms: int
+    partitions: int
+    dropped: bool
+
+
+async def shards(client: Any, generation: str) -> list[Shard]:
+    """Every shard that a generation has, dropped ones too, by partition. Walks all key names (a few ms per 10,000)."""
+    pattern = ShardKeys(generation, 0).meta.replace(f"{generation}.0", f"{generation}.*")
+    name = re.compile(re.escape(pattern).replace(r"\*", "([0-9]+)"))
+    with translated():
+        found = [key.decode() async for key in client.scan_iter(match=pattern, count=1000)]
+        partitions = sorted({int(match[1]) for key in found if (match := name.fullmatch(key))})
+        pipe = client.pipeline(transaction=False)
+        for partition in partitions:
+            pipe.hmget(ShardKeys(generation, partition).meta, "n", "T", "P", "dropped")
+        metas = await pipe.execute() if partitions else []
+    return [
+        Shard(partition, int(n or 0), int(clock or 0), int(made_for or 0), dropped is not None)
+        for partition, (n, clock, made_for, dropped) in zip(partitions, metas, strict=True)
+    ]
+
+
+async def memory_bytes(client: Any, generation: Generation, partition: int) -> int:
+    """Bytes that a shard's keys take, by MEMORY USAGE (large collections are sampled, so to a few per cent)."""
+    total = 0
+    async for names in _all_keys(client, generation, ShardKeys(generation.id, partition)):
+        with translated():
+            pipe = client.pipeline(transaction=False)
+            for name in names:
+                pipe.memory_usage(name)
+            total += sum(size or 0 for size in await pipe.execute())
+    return total
+
+
+async def drop(client: Any, generation: str, partitions: int) -> None:
+    """Delete a generation whole: shards 0 to `partitions` - 1 are marked, so that nobody writes them, then emptied.
+
+    Raises GenerationError for the active one and for one that is unknown. May be repeated after an interruption.
+    """
+    known = await configuration(client, generation)
+    if known is None:
+        raise GenerationError(f"generation {generation} is not known here; `ranker generations` lists those that are")
+    await withdraw(client, generation)
+    all_keys = [ShardKeys(generation, partition) for partition in range(partitions)]
+    for shard in all_keys:
+        await _mark(client, shard, known, partitions)
+    for shard in all_keys:
+        await _empty(client, known, shard)
+    with translated():
+        await client.unlink(keys.configuration(generation))
+
+
+async def _mark(client: Any, shard: ShardKeys, generation: Generation, partitions: int) -> None:
+    floors = ",".join("0" for _ in generation.windows)
+    never_begun = {"format": FORMAT, "lineage": "0" * 16, "n": 0, "floors": floors, "T": 0, "P": partitions}
+    fields = [part for pair in never_begun.items() for part in pair]
+    text = script("drop", allow_oom=True)  # dropping is how memory is freed
+    with translated():
+        await client.eval(text, 1, shard.meta, *fields)
+
+
+async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
+    """Delete a marked shard's keys; the indices go last, so that an interrupted drop finds the rest again."""
+    async for names in _data_keys(client, generation, shard):
+        with translated():
+            await client.unlink(*names)
+    with translated():
+        await client.unlink(shard.slices, shard.sites, shard.sums, shard.strays)
+        await client.expire(shard.meta, TOMBSTONE_S)
+
+
+async def _all_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
+    yield [shard.meta, shard.slices, shard.sites, shard.sums, shard.strays]
+    async for names in _data_keys(client, generation, shard):
+        yield names
+
+
+async def _data_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
+    """The totals and slices that the shard's indices name, in steps; each step's keys share one slot."""
+    with translated():
+        sites = [site.decode() for site in await client.smembers(shard.sites)]
+        slices = [member.decode() async for member in client.sscan_iter(shard.slices, count=1000)]
+    totals = (
+        shard.total(window.name, site, board)
+        for site in sites
+        for window in generation.windows
+        for board in generation.boards
+    )
+    for names in _steps(totals):
+        yield names
+    for names in _steps(shard.slice(*map(int, member.split(":"))) for member in slices):
+        yield names
+
+
+def _steps(names: Iterable[str]) -> Iterable[list[str]]:
+    remaining = iter(names)
+    while step := list(islice(remaining, STEP_KEYS)):
+        yield step

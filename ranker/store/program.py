@@ -1,0 +1,112 @@
+"""A step as `advance` reads it: keys, program and arguments (scripts/advance.lua)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from ranker.core import delta
+from ranker.core.generation import Generation
+from ranker.core.step import Step, Version
+from ranker.store.keys import ShardKeys
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(slots=True)
+class Program:
+    """`keys` are all keys that the script may touch, meta first; `arguments` the program and the slice deltas."""
+
+    keys: list[str]
+    arguments: list[bytes]
+
+    @property
+    def bytes(self) -> int:
+        return sum(map(len, self.arguments))
+
+
+def floors_text(version: Version) -> str:
+    return ",".join(map(str, version.floors))
+
+
+def _triple(version: Version) -> tuple[str, str, str]:
+    return version.lineage, str(version.n), floors_text(version)
+
+
+def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
+    """The program of a step. Every key is declared; numbers travel as strings, which the script need not convert."""
+    declared: list[str] = [keys.meta]
+    arguments: list[bytes] = [b""]
+
+    def key(name: str) -> int:
+        declared.append(name)
+        return len(declared)  # Lua counts from 1
+
+    def argument(blob: bytes) -> int:
+        arguments.append(blob)
+        return len(arguments)
+
+    changes = step.changes
+    push: list[int] = []
+    for slice_id, counts in changes.appends.items():
+        push += (key(keys.slice(*slice_id)), argument(delta.pack(counts)))
+    put: list[int] = []
+    for slice_id, sealed in step.seals.items():
+        put += (key(keys.slice(*slice_id)), argument(sealed))
+    zincr = [
+        (
+            key(keys.total(generation.windows[window].name, site, board)),
+            list(articles),
+            list(map(str, articles.values())),
+        )
+        for (window, site, board), articles in changes.increments.items()
+    ]
+    hincr = []
+    if changes.sums:
+        fields = [f"{site}:{generation.windows[window].name}:{outcome}" for site, window, outcome in changes.sums]
+        hincr.append((key(keys.sums), fields, list(map(str, changes.sums.values()))))
+    arguments[0] = _pack(
+        {
+            "from": _triple(step.before),
+            "to": _triple(step.after),
+            "clock": str(step.clock_ms),
+            "set": _meta_fields(step),
+            "add": [text for name, by in step.counters.items() if by for text in (f"count:{name}", str(by))],
+            "del": [key(keys.slice(*slice_id)) for slice_id in step.deletes],
+            "push": push,
+            "put": put,
+            "zincr": zincr,
+            "hincr": hincr,
+            "sadd": _members(
+                key,
+                (keys.slices, map(_slice_member, changes.appends)),
+                (keys.sites, step.new_sites),
+                (keys.strays, step.strays),
+            ),
+            "srem": _members(key, (keys.slices, map(_slice_member, step.deletes)), (keys.strays, step.strays_gone)),
+        }
+    )
+    return Program(declared, arguments)
+
+
+def _slice_member(slice_id: tuple[int, int]) -> str:
+    return f"{slice_id[0]}:{slice_id[1]}"
+
+
+def _members(key: Callable[[str], int], *sets: tuple[str, Iterable[str]]) -> list[tuple[int, list[str]]]:
+    return [(key(name), listed) for name, members in sets if (listed := list(members))]
+
+
+def _meta_fields(step: Step) -> list[str]:
+    fields: list[str] = []
+    if step.mark is not None:
+        fields += ("last", f"{step.mark.offset}:{step.mark.append_ms}:{step.mark.crc}")
+    if step.partitions is not None:
+        fields += ("P", str(step.partitions))
+    if step.gap_ms is not None:
+        fields += ("gap_ms", str(step.gap_ms))
+    if step.refused is not None:
+        fields += ("refused", "1" if step.refused else "0")
+    return fields

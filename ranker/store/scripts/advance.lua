@@ -1,0 +1,70 @@
+-- advance: one shard from one version to another, all or nothing.
+--
+-- KEYS[1]   the shard's meta (hash); KEYS[2..] every other key that is touched, named by number in the program
+-- ARGV[1]   the program, a msgpack map:
+--             from, to       {lineage, n, floors} as strings; equal for seals and clocks
+--             clock          T in ms, a string; the larger of it and the stored one stays
+--             set            {field, value, …} of meta, written as they are
+--             add            {field, integer, …} of meta, added
+--             del            {key, …} deleted
+--             push           {key, argument, …} appended to a list (slice deltas stand in ARGV: they are binary)
+--             put            {key, argument, …} the list becomes this one delta
+--             zincr, hincr   {{key, {member, …}, {increment as string, …}}, …}; what comes to zero goes
+--             sadd, srem     {{key, {member, …}}, …}
+-- ARGV[2..] slice deltas
+-- reply     {what, lineage, n, floors} with the stored version as it stood before
+-- cost      5,000 increments: 10 ms on a shard of 12,500 articles
+local call = redis.call
+local meta = KEYS[1]
+local program = cmsgpack.unpack(ARGV[1])
+local stored = call('HMGET', meta, 'lineage', 'n', 'floors', 'T', 'format', 'dropped')
+if not stored[2] then return {'missing', '', '', ''} end
+
+local function answer(what) return {what, stored[1], stored[2], stored[3]} end
+local function is(version) return stored[1] == version[1] and stored[2] == version[2] and stored[3] == version[3] end
+
+if stored[5] ~= '1' or stored[6] then return answer('foreign') end
+local from, to = program.from, program.to
+if not is(from) then
+  if is(to) then return answer('already') end
+  if stored[1] ~= from[1] then return answer('rewound') end
+  if stored[2] == from[2] then return answer('floors') end
+  if tonumber(stored[2]) > tonumber(from[2]) then return answer('behind') end
+  return answer('rewound')
+end
+
+for _, key in ipairs(program.del) do call('DEL', KEYS[key]) end
+local push = program.push
+for i = 1, #push, 2 do call('RPUSH', KEYS[push[i]], ARGV[push[i + 1]]) end
+local put = program.put
+for i = 1, #put, 2 do
+  local key = KEYS[put[i]]
+  call('DEL', key)
+  call('RPUSH', key, ARGV[put[i + 1]])
+end
+for _, entry in ipairs(program.zincr) do
+  local key, members, increments = KEYS[entry[1]], entry[2], entry[3]
+  for i = 1, #members do
+    if call('ZINCRBY', key, increments[i], members[i]) == '0' then call('ZREM', key, members[i]) end
+  end
+end
+for _, entry in ipairs(program.hincr) do
+  local key, fields, increments = KEYS[entry[1]], entry[2], entry[3]
+  for i = 1, #fields do
+    if call('HINCRBY', key, fields[i], increments[i]) == 0 then call('HDEL', key, fields[i]) end
+  end
+end
+for _, entry in ipairs(program.sadd) do
+  for _, member in ipairs(entry[2]) do call('SADD', KEYS[entry[1]], member) end
+end
+for _, entry in ipairs(program.srem) do
+  for _, member in ipairs(entry[2]) do call('SREM', KEYS[entry[1]], member) end
+end
+local add = program.add
+for i = 1, #add, 2 do call('HINCRBY', meta, add[i], add[i + 1]) end
+local set = program.set
+for i = 1, #set, 2 do call('HSET', meta, set[i], set[i + 1]) end
+local clock = program.clock
+if tonumber(clock) < tonumber(stored[4]) then clock = stored[4] end
+call('HSET', meta, 'lineage', to[1], 'n', to[2], 'floors', to[3], 'T', clock)
+return answer('applied')

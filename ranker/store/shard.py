@@ -1,0 +1,157 @@
+"""One shard as the consumer meets it: load, init, read slices, advance. Nothing here decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from ranker.core.floors import Floors
+from ranker.core.generation import Generation
+from ranker.core.step import Reply, SliceId, Step, Version
+from ranker.core.tally import Mark
+from ranker.store.errors import translated
+from ranker.store.keys import ShardKeys
+from ranker.store.program import Program, assemble, floors_text
+
+FORMAT = "1"
+"""Version of the state's layout; another one answers `foreign`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    """A shard's meta and indices, read at one moment."""
+
+    version: Version
+    clock_ms: int
+    partitions: int
+    mark: Mark | None
+    slices: frozenset[SliceId]
+    sites: frozenset[str]
+    strays: int
+    foreign: bool
+    refused: bool
+
+
+def script(name: str, *, allow_oom: bool = False) -> str:
+    """The text of scripts/NAME.lua; the flag lets steps that free memory run when there is none."""
+    text = resources.files("ranker.store").joinpath("scripts", f"{name}.lua").read_text()
+    return ("#!lua flags=allow-oom\n" if allow_oom else "#!lua\n") + text
+
+
+class ShardStore:
+    """`client` is an asyncio client of redis-py, single or cluster, that returns bytes."""
+
+    def __init__(self, client: Any, generation: Generation, partition: int) -> None:
+        self._client = client
+        self._generation = generation
+        self.keys = ShardKeys(generation.id, partition)
+        self._init = client.register_script(script("init"))
+        self._advance = client.register_script(script("advance"))
+        self._advance_full = client.register_script(script("advance", allow_oom=True))
+
+    async def load(self) -> ShardState | None:
+        """The shard's state, or None where it has not begun."""
+        with translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hgetall(self.keys.meta)
+            pipe.smembers(self.keys.slices)
+            pipe.smembers(self.keys.sites)
+            pipe.scard(self.keys.strays)
+            meta, slices, sites, strays = await pipe.execute()
+        if not meta:
+            return None
+        return _state({key.decode(): value.decode() for key, value in meta.items()}, slices, sites, strays)
+
+    async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
+        """Begins the shard; without effect where it has begun."""
+        fields = {
+            "format": FORMAT,
+            "lineage": version.lineage,
+            "n": version.n,
+            "floors": floors_text(version),
+            "T": clock_ms,
+            "n0": version.n,
+            "t0": clock_ms,
+            "P": partitions,
+            "last": "",
+            "refused": 0,
+        }
+        if gap_ms is not None:
+            fields["gap_ms"] = gap_ms
+        arguments = [part for pair in fields.items() for part in pair]
+        with translated():
+            await self._init(keys=[self.keys.meta], args=arguments)
+
+    async def read_slices(self, slice_ids: Iterable[SliceId]) -> tuple[Version | None, dict[SliceId, list[bytes]]]:
+        """The deltas of these slices and the version they belong to, read at one moment."""
+        wanted = list(slice_ids)
+        with translated():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.hmget(self.keys.meta, "lineage", "n", "floors")
+            for slice_id in wanted:
+                pipe.lrange(self.keys.slice(*slice_id), 0, -1)
+            triple, *lists = await pipe.execute()
+        return _version(triple), dict(zip(wanted, lists, strict=True))
+
+    async def slice_lengths(self, slice_ids: Iterable[SliceId]) -> dict[SliceId, int]:
+        """Number of deltas in each of these slices."""
+        wanted = list(slice_ids)
+        if not wanted:
+            return {}
+        with translated():
+            pipe = self._client.pipeline(transaction=False)
+            for slice_id in wanted:
+                pipe.llen(self.keys.slice(*slice_id))
+            return dict(zip(wanted, await pipe.execute(), strict=True))
+
+    async def strays(self) -> set[str]:
+        """Every `site/article` marked as a stray."""
+        with translated():
+            return {member.decode() for member in await self._client.smembers(self.keys.strays)}
+
+    def assemble(self, step: Step) -> Program:
+        return assemble(step, self._generation, self.keys)
+
+    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, Version | None]:
+        """Runs a step; the second part is the version that stood before it, None where there is no shard.
+
+        `when_full` runs it even where Redis has no memory left: for steps that retire, seal or move the clock.
+        """
+        run = self._advance_full if when_full else self._advance
+        with translated():
+            what, *triple = await run(keys=program.keys, args=program.arguments)
+        reply = Reply(what.decode())
+        return reply, None if reply is Reply.MISSING else _version(triple)
+
+
+def _version(triple: list[bytes | None]) -> Version | None:
+    lineage, n, floors = triple
+    if lineage is None or n is None or floors is None:
+        return None
+    return Version(lineage.decode(), int(n), _floors(floors.decode()))
+
+
+def _floors(text: str) -> Floors:
+    return tuple(map(int, text.split(",")))
+
+
+def _slice_id(member: bytes) -> SliceId:
+    tier, slice_ = member.split(b":")
+    return int(tier), int(slice_)
+
+
+def _state(meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[bytes], strays: int) -> ShardState:
+    last = meta.get("last")
+    return ShardState(
+        version=Version(meta["lineage"], int(meta["n"]), _floors(meta["floors"])),
+        clock_ms=int(meta["T"]),
+        partitions=int(meta["P"]),
+        mark=Mark(*map(int, last.split(":"))) if last else None,
+        slices=frozenset(map(_slice_id, slices)),
+        sites=frozenset(site.decode() for site in sites),
+        strays=strays,
+        foreign=meta.get("format") != FORMAT or "dropped" in meta,
+        refused=meta.get("refused") == "1",
+    )
