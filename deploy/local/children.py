@@ -1,0 +1,150 @@
+"""Child processes that cannot outlive their parent."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local import waiting
+
+SHIM = Path(__file__).with_name("shim.py")
+PR_SET_CHILD_SUBREAPER = 36
+TAIL_BYTES = 4_000
+
+# The parent-death signal is sent when the *thread* that started the child ends. Started by this one, which lives as
+# long as the process, a child does not die with a worker thread that happened to call `start`.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+@dataclass
+class Child:
+    """A running process. Its output goes to the file `log`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def returncode(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs."""
+        return self.process.poll()
+
+    def stop(self, patience_s: float = 5.0) -> None:
+        """Ask it to end, and kill it and what it started if it has not within `patience_s`. Harmless when ended."""
+        if self.returncode() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+                # A suspended process does not see SIGTERM before it is continued.
+                self.process.send_signal(signal.SIGCONT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(patience_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and its process group at once, as a crash would."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def suspend(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of its output."""
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+        return ""
+
+
+def start(
+    name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Child:
+    """Start `argv` with `env` added to the environment and its output appended to `log`.
+
+    It is in a session of its own, so Ctrl-C at the terminal reaches only us, and we say when it ends.
+    """
+    words = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *map(str, argv)]
+
+    def spawn() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    return Child(name, _spawner.submit(spawn).result(), log)
+
+
+def stop_all(children: Sequence[Child], patience_s: float = 5.0) -> None:
+    """Stop them in the order given, with one patience for all."""
+    end = time.monotonic() + patience_s
+    for child in children:
+        if child.returncode() is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.process.send_signal(signal.SIGTERM)
+                child.process.send_signal(signal.SIGCONT)
+    for child in children:
+        child.stop(max(0.0, end - time.monotonic()))
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of descendants whose own parent dies, so that none can slip away."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether `pid` is a process that has not ended (a zombie has)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the running processes below `pid` with their command lines, deepest last. Linux only; elsewhere none."""
+    below: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            below.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found: dict[int, str] = {}
+    todo = [pid]
+    while todo:
+        for child in below.get(todo.pop(), []):
+            todo.append(child)
+            with contextlib.suppress(OSError):
+                if is_running(child):
+                    command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
+                    found[child] = command.decode(errors="replace").strip()
+    return found
+
+
+def end_descendants(deadline_s: float = 5.0) -> dict[int, str]:
+    """Kill every process below this one, and return what was there with its command line."""
+    left = descendants(os.getpid())
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    waiting.until("the end of every child process", lambda: not any(map(is_running, left)), deadline_s)
+    return left
