@@ -36,7 +36,7 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
-    """Count page views from Kafka into Redis.
+    r"""Count page views from Kafka into Redis.
 
     Start as many as there are partitions: they share them as a group, and one may die at any moment.
 

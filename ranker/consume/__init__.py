@@ -1,1 +1,1 @@
-"""The consumer: poll → fold (inside the log) → batch → worker (route, advance) → upkeep (retire, seal, strays, clock)."""
+"""The consumer: poll, fold (inside the log), batch, worker (route, advance), upkeep (retire, seal, strays, clock)."""

@@ -12,8 +12,8 @@ from ranker.core.tally import Tally
 def chunk_records(generation: Generation) -> int:
     """Records that one chunk may hold so that even a chunk of all different articles fits one script."""
     feeds = max((len(pairs) for pairs in generation.boards_of.values()), default=1)
-    # a record can cost an increment for each window and board, a slice, and a sum for each window
-    worst = len(generation.windows) * (feeds + 1) + 1
+    # a record can cost an increment for each window and board, and a slice
+    worst = len(generation.windows) * feeds + 1
     return max(1, min(2_000, MAX_COST // worst))
 
 
@@ -33,10 +33,13 @@ class Batch:
         for group, articles in tally.counts.items():
             _, site, outcome = group
             seen = self._articles.get((site, outcome))
-            new = len(articles) if seen is None else len(articles.keys() - seen)
+            if seen is None:
+                added += windows  # the sums
+                new = len(articles)
+            else:
+                new = len(articles.keys() - seen)
             added += new * weights.get(outcome, 0) * windows
-            if group not in self.tally.counts:
-                added += 1 + windows  # a slice and the sums
+            added += group not in self.tally.counts  # a slice to append to
         if self._cost and self._cost + added > MAX_COST:
             return False
         self._cost += added

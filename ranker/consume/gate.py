@@ -62,7 +62,7 @@ class Gate:
         if state.foreign:
             raise PartitionStoppedError(
                 f"partition {self._partition}: its counts in Redis were dropped or written in another format; "
-                "start the version of the software that wrote them, or change ranker.toml so that a new generation begins"
+                "start the version of the software that wrote them, or raise epoch in ranker.toml to begin a new generation"
             )
         await self._recognise(state)
         session = self._session_of(state)
@@ -118,7 +118,7 @@ class Gate:
         )
 
     async def _step_over_gap(self, session: Session) -> None:
-        """Retention passed n: what is lost is counted, the lineage is new, and lists say so while it is in the window."""
+        """Retention passed n: what is lost is counted, the lineage new, and lists say so while it is in the window."""
         beginning = await self._log.beginning(self._partition)
         n = session.version.n
         if n >= beginning:
