@@ -1,0 +1,1 @@
+"""Programs that emit page views and articles. They share only `schemas` with what counts them."""

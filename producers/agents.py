@@ -1,0 +1,13 @@
+"""Which user agents are crawlers, by the list that the crawler-user-agents project keeps."""
+
+from __future__ import annotations
+
+import functools
+
+from crawleruseragents import is_crawler
+
+
+@functools.lru_cache(maxsize=65_536)
+def is_bot(user_agent: str) -> bool:
+    """Whether `user_agent` names a known crawler. 60 µs for a new one, so the answers are kept."""
+    return bool(is_crawler(user_agent))

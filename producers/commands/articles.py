@@ -1,0 +1,153 @@
+"""`producers articles`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+import orjson
+
+from producers import event, imports, interrupts, progress, simulate
+from producers.commands import common
+from producers.imports import Refused, Shelf
+from producers.sink import open_sink
+from producers.sitemap import UnreadableError
+
+SHOWN_FAULTS = 10
+
+
+@click.group("articles")
+def command() -> None:
+    """Tell the ranker what articles there are: title, address, section, format.
+
+    \b
+    Examples:
+      producers articles import feed.xml --site demo
+      producers articles import articles.jsonl
+    """  # noqa: D301 - \b is click's mark for lines to be kept
+
+
+@command.command("import")
+@click.argument("file", metavar="FILE|-")
+@click.option(
+    "--site", default="demo", show_default=True, callback=common.check_site, help="Site of entries that name none."
+)
+@click.option("--format", "kind", type=click.Choice(["auto", *imports.KINDS]), default="auto", show_default=True)
+@click.option(
+    "--article-pattern",
+    "pattern",
+    metavar="REGEX",
+    callback=common.check_pattern,
+    help="Searched in the path of an article's URL; group 1 is its id. Use the same as for replay. Default: the path.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+@common.bootstrap_option
+@common.topic_option("articles")
+def import_(
+    *,
+    file: str,
+    site: str,
+    kind: str,
+    pattern: re.Pattern[str] | None,
+    as_json: bool,
+    bootstrap: str,
+    topic: str,
+) -> None:
+    """Import articles from JSON lines, an RSS or Atom feed, or a news sitemap; - reads standard input.
+
+    JSON lines have the fields of schemas/article.schema.json; times may be milliseconds or RFC 3339, and an id not
+    given is taken from the URL. A line with "status": "removed" takes an article off the lists. What does not fit is
+    reported, the rest is imported, and the exit code is then 1.
+
+    \b
+    Examples:
+      producers articles import feed.xml --site demo --article-pattern '^/articles/([0-9]+)'
+      producers articles import articles.jsonl
+      echo '{"article_id": "/a", "status": "removed"}' | producers articles import - --site demo
+    """  # noqa: D301 - as above
+    try:
+        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as source:
+            found = _articles(source, kind, Shelf(site, pattern, simulate.now_ms()))
+            tally = Tally(topic)
+            common.run(_import(found, tally, bootstrap))
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror or error}") from error
+    except UnreadableError as error:
+        raise click.UsageError(f"{file} cannot be imported: {error}") from error
+    tally.tell(as_json=as_json)
+
+
+class Tally:
+    """What became of the entries."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.imported = 0
+        self.removed = 0
+        self.refused: list[Refused] = []
+        self.refused_count = 0
+
+    def keep(self, found: Iterator[dict[str, Any] | Refused]) -> Iterator[tuple[bytes, bytes]]:
+        """The records of what can be imported; the rest is counted and the first faults are kept."""
+        for article in found:
+            if isinstance(article, Refused):
+                self.refused_count += 1
+                self.refused = [*self.refused, article][:SHOWN_FAULTS]
+                continue
+            self.imported += 1
+            self.removed += article["status"] == "removed"
+            yield event.encode(article)
+
+    def tell(self, *, as_json: bool) -> None:
+        """Print the summary; exit code 1 where something was refused."""
+        for fault in self.refused:
+            click.echo(f"Entry {fault.place}: {fault.reason}", err=True)
+        if self.refused_count > len(self.refused):
+            click.echo(f"… and {self.refused_count - len(self.refused):,} more", err=True)
+        if as_json:
+            click.echo(
+                orjson.dumps({"imported": self.imported, "removed": self.removed, "refused": self.refused_count})
+            )
+        else:
+            click.echo(
+                f"{self.imported:,} articles imported into {self.topic} ({self.removed:,} of them as removed), "
+                f"{self.refused_count:,} refused"
+            )
+        if self.refused_count:
+            raise click.exceptions.Exit(1)
+
+
+def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
+    head = source.read(65_536)
+    kind = imports.guess(head) if kind == "auto" else kind
+    if kind == "jsonl":
+        # The head ends within a line: that line goes on in the file.
+        whole = head.split(b"\n")
+        whole[-1] += source.readline()
+        return imports.from_json_lines(itertools.chain(whole, source), shelf)
+    document = head + source.read(imports.LARGEST_DOCUMENT_BYTES)
+    if len(document) > imports.LARGEST_DOCUMENT_BYTES:
+        raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")
+    parse = imports.from_feed if kind == "feed" else imports.from_sitemap
+    # Read to the end before anything is sent, so that a document that breaks off imports nothing.
+    return iter(list(parse(document, shelf)))
+
+
+async def _import(found: Iterator[dict[str, Any] | Refused], tally: Tally, bootstrap: str) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stop = stack.enter_context(interrupts.stop_event())
+        sink = await stack.enter_async_context(open_sink(bootstrap, tally.topic))
+        records = tally.keep(found)
+        with progress.bar("Importing", None, unit="events") as advance:
+            while (portion := list(itertools.islice(records, 500))) and not stop.is_set():
+                await sink.send(portion)
+                advance(sink.sent)
+        await sink.flush()
+        if stop.is_set():
+            raise click.ClickException(f"Interrupted: {sink.delivered:,} articles were imported.")

@@ -1,0 +1,56 @@
+"""What the commands share: options, and how a run ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import click
+
+from producers import event
+from producers.sink import SinkError
+
+bootstrap_option = click.option(
+    "--bootstrap",
+    envvar="RANKER_KAFKA_BOOTSTRAP",
+    default="127.0.0.1:9092",
+    show_default=True,
+    show_envvar=True,
+    metavar="HOST:PORT[,…]",
+    help="Kafka's address.",
+)
+
+
+def topic_option(default: str) -> Callable[[Any], Any]:
+    return click.option("--topic", default=default, show_default=True, help="Topic to write to.")
+
+
+def check_site(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not event.is_site_id(value):
+        raise click.BadParameter(f"{value!r} is no site id; it has 1 to 64 of a-z 0-9 . _ -")
+    return value
+
+
+def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> re.Pattern[str] | None:
+    if value is None:
+        return None
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from error
+    if pattern.groups < 1:
+        raise click.BadParameter(f"{value!r} has no group; put ( ) around the part that is the article's id")
+    return pattern
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a command's work to its end; what Kafka refuses becomes one sentence and exit code 1."""
+    # The client logs every failed attempt; what matters of that is in the sentence.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        asyncio.run(work)
+    except SinkError as error:
+        raise click.ClickException(str(error)) from error

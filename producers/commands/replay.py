@@ -1,0 +1,160 @@
+"""`producers replay`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import re
+import time
+
+import click
+import orjson
+
+from producers import event, interrupts, lines, progress, replay, times
+from producers.candidates import FORMATS, UnfitHeaderError
+from producers.commands import common
+from producers.sink import open_sink
+
+
+@click.command("replay")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option(
+    "--site", default="demo", show_default=True, callback=common.check_site, help="Site of lines that name none."
+)
+@click.option("--format", "kind", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True)
+@click.option(
+    "--article-pattern",
+    "pattern",
+    metavar="REGEX",
+    callback=common.check_pattern,
+    help="Searched in the path without its query string; group 1 is the article's id. Default: the whole path.",
+)
+@click.option(
+    "--bots",
+    type=click.Choice(["keep", "drop", "mark"]),
+    default="mark",
+    show_default=True,
+    help="Known crawlers: send like any other, skip, or send with agent_class bot.",
+)
+@click.option("--rebase-to", type=click.Choice(["now"]), help="Shift all times alike, so that the latest one is now.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="N times as fast as it happened. Default: as fast as Kafka takes it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+@common.bootstrap_option
+@common.topic_option("page-views")
+def command(
+    *,
+    files: tuple[str, ...],
+    site: str,
+    kind: str,
+    pattern: re.Pattern[str] | None,
+    bots: str,
+    rebase_to: str | None,
+    speed: float | None,
+    as_json: bool,
+    bootstrap: str,
+    topic: str,
+) -> None:
+    """Send what FILEs tell as page views: access logs in the combined format, JSON lines of events, or CSV; also .gz.
+
+    A line counts when it is a GET answered with 200 or 304 and its path has an article's id. Other lines are counted
+    as malformed, method, status, pattern or bot, by the first of these that applies. An id that the contract does not
+    allow (spaces, more than 512 bytes) counts as pattern. Replaying a file twice counts twice. FILE may be - for
+    standard input, but not with --rebase-to, which reads everything twice.
+
+    \b
+    JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at (milliseconds or
+    RFC 3339), article_id or path or url, and if need be event_type, site_id, event_id, method, status, user_agent, …
+
+    \b
+    Examples:
+      producers replay access.log --site demo
+      producers replay access.log.*.gz --article-pattern '^/blog/([^/]+)' --bots drop --rebase-to now
+      producers replay events.jsonl --speed 60
+      zcat old.gz | producers replay - --article-pattern '^/articles/([0-9]+)'
+    """  # noqa: D301 - \b is click's mark for lines to be kept
+    if rebase_to and lines.STDIN in files:
+        raise click.UsageError(
+            "--rebase-to reads the input twice, which standard input cannot; save it to a file first."
+        )
+    rules = replay.Rules(site, pattern, bots)
+    sources = []
+    for name in files:
+        try:
+            sources.append(replay.source(name, kind))
+        except (OSError, lines.DamagedInputError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
+    summary = replay.Summary()
+    try:
+        common.run(
+            _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
+        )
+    except UnfitHeaderError as error:
+        raise click.UsageError(f"A CSV file does not fit: {error}.") from error
+    except lines.DamagedInputError as error:
+        raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
+    _tell(summary, topic, as_json=as_json)
+
+
+async def _replay(
+    sources: list[replay.Source],
+    rules: replay.Rules,
+    summary: replay.Summary,
+    *,
+    rebase: bool,
+    speed: float | None,
+    bootstrap: str,
+    topic: str,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stop = stack.enter_context(interrupts.stop_event())
+        sink = await stack.enter_async_context(open_sink(bootstrap, topic))
+        reached = dict.fromkeys((one.name for one in sources), 0)
+        if rebase:
+            with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
+                latest = replay.latest_ms(sources, _summing(reached, advance))
+            summary.shift_ms = 0 if latest is None else time.time_ns() // 1_000_000 - latest
+        reached = dict.fromkeys((one.name for one in sources), 0)
+        with progress.bar(f"Sending to {topic}", sum(one.size_bytes for one in sources) or None) as advance:
+            watch = _summing(reached, advance)
+            outcomes = itertools.chain.from_iterable(
+                replay.outcomes(one, rules, summary.shift_ms, watch) for one in sources
+            )
+            await replay.send(outcomes, sink, summary, stop=stop, speed=speed)
+        if stop.is_set():
+            raise click.ClickException(f"Interrupted: {summary.sent} events of {summary.lines} lines were sent.")
+
+
+def _summing(reached: dict[str, int], advance: progress.Advance) -> replay.OnBytes:
+    def on_bytes(name: str, position: int) -> None:
+        reached[name] = position
+        advance(sum(reached.values()))
+
+    return on_bytes
+
+
+def _tell(summary: replay.Summary, topic: str, *, as_json: bool) -> None:
+    old = summary.last_occurred_at is not None and (
+        summary.last_occurred_at < time.time_ns() // 1_000_000 - event.LONGEST_WINDOW_MS
+    )
+    if old:
+        click.echo(
+            "Warning: everything sent is older than 7 days, the longest window, so no list will show it. "
+            "--rebase-to now moves it to the present.",
+            err=True,
+        )
+    if as_json:
+        click.echo(orjson.dumps(dataclasses.asdict(summary)))
+        return
+    click.echo(f"{summary.sent:,} of {summary.lines:,} lines sent to {topic}")
+    click.echo("skipped: " + ", ".join(f"{reason} {count:,}" for reason, count in summary.skipped.items()))
+    if summary.first_occurred_at is not None and summary.last_occurred_at is not None:
+        click.echo(f"from {times.shown(summary.first_occurred_at)} to {times.shown(summary.last_occurred_at)}")
+    if summary.shift_ms:
+        click.echo(f"times shifted by {summary.shift_ms:,} ms")

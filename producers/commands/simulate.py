@@ -1,0 +1,205 @@
+"""`producers simulate`."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import orjson
+
+from producers import demo, event, interrupts, popularity, progress, simulate, times
+from producers.commands import common
+from producers.sink import Sink, open_sink
+from producers.traffic import Shares, Traffic
+
+
+class Duration(click.ParamType[int]):
+    """`90s`, `15m`, `24h`, `7d`, as milliseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return times.duration_ms(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to send, after the options are understood."""
+
+    seed: int
+    site: str
+    demo: bool
+    article_count: int
+    history_ms: int
+    history_events: int
+    live: simulate.Live
+    shares: Shares
+
+
+_share = click.FloatRange(0, 1)
+
+
+@click.command("simulate")
+@click.option("--site", default="demo", show_default=True, callback=common.check_site, help="Site of the events.")
+@click.option("--demo", is_flag=True, help="Use the invented French catalogue and import it into topic articles.")
+@click.option(
+    "--articles",
+    "article_count",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="How many articles, without --demo.",
+)
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same traffic, for the same moment.")
+@click.option(
+    "--rate", default=50.0, show_default=True, type=click.FloatRange(0, 1_000_000), help="Live events a second."
+)
+@click.option(
+    "--duration", type=Duration(), help="How long to send live events, such as 90s or 2h. Default: until Ctrl-C."
+)
+@click.option("--events", type=click.IntRange(0), help="How many live events to send; 0 for a history alone.")
+@click.option("--history", type=Duration(), default=0, metavar="DURATION", help="Write so much past first, such as 7d.")
+@click.option(
+    "--history-events",
+    default=1_000_000,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many events the past has.",
+)
+@click.option("--late", default=0.0, type=_share, help="Share of events from before the longest window.")
+@click.option("--future", default=0.0, type=_share, help="Share of events from a clock that is fast.")
+@click.option("--duplicate", default=0.0, type=_share, help="Share of events that repeat an earlier one.")
+@click.option("--broken", default=0.0, type=_share, help="Share of records that are no event of the contract.")
+@click.option("--bot", default=0.0, type=_share, help="Share of events by crawlers.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
+@common.bootstrap_option
+@common.topic_option("page-views")
+@click.option("--articles-topic", default="articles", show_default=True, help="Topic for the catalogue of --demo.")
+def command(
+    *,
+    site: str,
+    demo: bool,
+    article_count: int,
+    seed: int,
+    rate: float,
+    duration: int | None,
+    events: int | None,
+    history: int,
+    history_events: int,
+    late: float,
+    future: float,
+    duplicate: float,
+    broken: float,
+    bot: float,
+    as_json: bool,
+    bootstrap: str,
+    topic: str,
+    articles_topic: str,
+) -> None:
+    """Send invented traffic: few articles are read much and many little, they are born and fade, and one goes viral.
+
+    A history is spread by the time of day; live traffic keeps the chosen rate. Ctrl-C ends it after what was sent is
+    delivered.
+
+    \b
+    Examples:
+      producers simulate --demo --history 7d --rate 50
+      producers simulate --rate 5000 --duration 60s --bot 0.1 --late 0.01 --broken 0.001
+      producers simulate --history 24h --history-events 200000 --events 0 --seed 7 --json
+    """  # noqa: D301 - \b is click's mark for lines to be kept
+    if late + future + duplicate + broken + bot > 1:
+        raise click.UsageError("--late, --future, --duplicate, --broken and --bot are shares of one whole: at most 1.")
+    plan = Plan(
+        seed=seed,
+        site=site,
+        demo=demo,
+        article_count=article_count,
+        history_ms=history,
+        history_events=history_events if history else 0,
+        live=simulate.Live(rate, events, None if duration is None else duration / 1000),
+        shares=Shares(late, future, duplicate, broken, bot),
+    )
+    common.run(_simulate(plan, bootstrap, topic, articles_topic, as_json=as_json))
+
+
+async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str, *, as_json: bool) -> None:
+    start_ms = simulate.now_ms()
+    rng = random.Random(plan.seed)  # noqa: S311 - traffic, not secrets
+    catalogue = demo.articles(plan.site, start_ms) if plan.demo else []
+    pieces = _pieces(plan, rng, catalogue, start_ms)
+    async with contextlib.AsyncExitStack() as stack:
+        stop = stack.enter_context(interrupts.stop_event())
+        sink = await stack.enter_async_context(open_sink(bootstrap, topic))
+        shelf = await stack.enter_async_context(open_sink(bootstrap, articles_topic)) if plan.demo else None
+        await _import(shelf, catalogue, 0, start_ms)
+        past = _past(plan, rng, pieces, start_ms)
+        if plan.history_events:
+            with progress.bar("Writing the past", plan.history_events, unit="events") as advance:
+                await simulate.write_history(
+                    past, sink, from_ms=start_ms - plan.history_ms, to_ms=start_ms, count=plan.history_events,
+                    stop=stop, advance=advance,
+                )  # fmt: skip
+        history = sink.sent
+        if not as_json and plan.history_events:
+            click.echo(f"{history:,} events of the past sent to {topic}")
+        present = _present(plan, rng, pieces, simulate.now_ms())
+
+        async def born(from_ms: int, to_ms: int) -> None:
+            await _import(shelf, catalogue, from_ms, to_ms)
+
+        # Articles that came out while the history was written are due as well.
+        await born(start_ms, simulate.now_ms())
+        live = await simulate.go_live(present, sink, plan.live, stop=stop, born=born)
+    kinds = past.kinds + present.kinds
+    if as_json:
+        click.echo(
+            orjson.dumps({"sent": history + live, "history": history, "live": live, "seed": plan.seed, "kinds": kinds})
+        )
+    else:
+        click.echo(f"{live:,} live events sent to {topic}")
+        click.echo(", ".join(f"{kind} {count:,}" for kind, count in kinds.items()) or "nothing sent")
+
+
+def _pieces(plan: Plan, rng: random.Random, catalogue: list[dict[str, Any]], start_ms: int) -> list[popularity.Piece]:
+    if plan.demo:
+        named = [(entry["article_id"], entry["published_at"]) for entry in catalogue]
+        return popularity.pieces(rng, named, [entry["section"] for entry in catalogue])
+    named = popularity.invented(rng, plan.article_count, start_ms - plan.history_ms, start_ms + popularity.HOUR_MS)
+    return popularity.pieces(rng, named)
+
+
+def _past(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], start_ms: int) -> Traffic:
+    onset_ms = start_ms - plan.history_ms * 2 // 5
+    craze = popularity.craze(rng, pieces, onset_ms, plan.history_ms // 250 + 1, plan.history_ms // 30 + 1)
+    return Traffic(
+        plan.seed, plan.site, pieces, run=f"s{plan.seed}-{start_ms:x}-past", shares=plan.shares,
+        crazes=[craze] if craze else [],
+    )  # fmt: skip
+
+
+def _present(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], now_ms: int) -> Traffic:
+    # Seen to happen: it begins within a minute and overtakes the first ten within a few.
+    craze = popularity.craze(
+        rng, pieces, now_ms + popularity.MINUTE_MS // 2, 3 * popularity.MINUTE_MS, 3 * popularity.HOUR_MS
+    )
+    return Traffic(
+        plan.seed, plan.site, pieces, run=f"s{plan.seed}-{now_ms:x}", shares=plan.shares,
+        crazes=[craze] if craze else [], weigh_every_ms=2_000,
+    )  # fmt: skip
+
+
+async def _import(shelf: Sink | None, catalogue: list[dict[str, Any]], from_ms: int, to_ms: int) -> None:
+    """Put the articles published in (from_ms, to_ms] into the catalogue's topic."""
+    if shelf is None:
+        return
+    if out := [entry for entry in catalogue if from_ms < entry["published_at"] <= to_ms]:
+        await shelf.send(event.encode(entry) for entry in out)
+        await shelf.flush()
