@@ -42,7 +42,7 @@ def is_valid(event: dict[str, Any]) -> bool:
     value = event.get("value", 1)
     sequence = event.get("sequence", 0)
     return (
-        _is_text(event.get("event_id"), 1)
+        _is_text(event.get("event_id"))
         and isinstance(event.get("event_type"), str)
         and _TYPE.fullmatch(event["event_type"]) is not None
         and isinstance(event.get("site_id"), str)
@@ -51,19 +51,22 @@ def is_valid(event: dict[str, Any]) -> bool:
         and is_article_id(event["article_id"])
         and _is_int(event.get("occurred_at"))
         and 0 <= event["occurred_at"] <= LATEST_MS
-        and _is_text(event.get("visitor_id", ""), 0)
+        and _is_text_or_none(event.get("visitor_id"))
         and event.get("agent_class", "unknown") in ("person", "bot", "unknown")
         and _is_int(value)
         and value != 0
         and abs(value) <= 1000
-        and _is_text(event.get("producer_id", ""), 0)
-        and _is_int(sequence)
-        and sequence >= 0
+        and _is_text_or_none(event.get("producer_id"))
+        and (sequence is None or (_is_int(sequence) and sequence >= 0))
     )
 
 
-def _is_text(value: Any, shortest: int) -> bool:
-    return isinstance(value, str) and shortest <= len(value) <= 128
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 128
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or value == "" or _is_text(value)
 
 
 def _is_int(value: Any) -> bool:

@@ -89,8 +89,7 @@ def from_feed(document: bytes, shelf: Shelf) -> Iterator[dict[str, Any] | Refuse
         raise UnreadableError(f"the feed cannot be read: {parsed.get('bozo_exception', 'no entries')}")
     for number, entry in enumerate(parsed.entries, 1):
         tags = [tag.get("term") or tag.get("label") or "" for tag in entry.get("tags", [])]
-        published = _feed_time(entry.get("published_parsed") or entry.get("updated_parsed"))
-        updated = _feed_time(entry.get("updated_parsed"))
+        published, updated = _feed_time(entry, "published_parsed"), _feed_time(entry, "updated_parsed")
         yield _from_entry(
             shelf,
             number,
@@ -163,5 +162,7 @@ def _plain(text: str) -> str:
     return _SPACE.sub(" ", html.unescape(_TAG.sub("", text))).strip(" ")
 
 
-def _feed_time(parsed: time.struct_time | None) -> int | None:
+def _feed_time(entry: Any, name: str) -> int | None:
+    # `in` first: asked for an absent "updated", feedparser answers with "published".
+    parsed: time.struct_time | None = entry[name] if name in entry else None  # noqa: SIM401 - as said
     return None if parsed is None else timegm(parsed) * 1000

@@ -92,8 +92,16 @@ def _validator(name: str) -> Any:
         if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > limit:
             yield ValidationError(f"is longer than {limit} bytes of UTF-8")
 
-    # JSON Schema counts characters; "maxUtf8Bytes" is this contract's one keyword of its own.
-    extended = validators.extend(Draft202012Validator, {"maxUtf8Bytes": max_utf8_bytes})
+    def is_integer(_: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    # Two things are our own. JSON Schema counts characters: "maxUtf8Bytes" counts bytes. And it takes 5.0 and 5e3 for
+    # integers, which typed decoders in most languages do not.
+    extended = validators.extend(
+        Draft202012Validator,
+        {"maxUtf8Bytes": max_utf8_bytes},
+        type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer),
+    )
     return extended(load(name))
 
 
