@@ -77,7 +77,7 @@ class ConsumerMetrics:
         )
         self.freshness_seconds = Histogram(
             "ranker_freshness_seconds",
-            "From a record's append time to the step that applied it, for the last record of each step.",
+            "From append time to applied, for the oldest record of each step.",
             registry=registry,
             buckets=FRESHNESS_S,
         )

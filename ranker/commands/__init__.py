@@ -1,0 +1,56 @@
+"""The command line. Subcommands are imported when they are called, so that --help and mistakes answer at once."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from ranker import __version__
+
+SUBCOMMANDS = {
+    "check": "Say whether Kafka, Redis and the clocks are fit for exact counts.",
+    "consume": "Count page views from Kafka into Redis.",
+    "generations": "List, activate and drop generations.",
+    "serve": "Serve the ranked lists over HTTP.",
+    "top": "Show the ranked lists in the terminal.",
+    "topics": "Create or check the Kafka topics.",
+}
+"""Module of this package to its first line in --help; each has a click command called `command`."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ranker")
+def main() -> None:
+    """Exact, live popularity rankings from a Kafka log of page views.
+
+    \b
+    Where the servers are:
+      RANKER_KAFKA_BOOTSTRAP   127.0.0.1:9092
+      RANKER_REDIS_URL         redis://127.0.0.1:6379/0
+      RANKER_CONFIG            ranker.toml: sites, boards, windows, rules
+      RANKER_ENV               production, or development
+
+    \b
+    Examples:
+      ranker topics apply      create what is missing in Kafka
+      ranker check             see whether everything is fit
+      ranker consume           count
+      ranker serve             show
+    """

@@ -36,7 +36,7 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
-    r"""Count page views from Kafka into Redis.
+    """Count page views from Kafka into Redis.
 
     Start as many as there are partitions: they share them as a group, and one may die at any moment.
 
@@ -89,6 +89,8 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
         f"ranker-{generation.id}",
         Fold(generation),
         chunk_records(generation),
+        session_ms=settings.session_timeout_ms,
+        metadata_max_age_ms=settings.metadata_max_age_ms,
     )
     dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
     keeper = ActiveKeeper(client, generation)

@@ -20,13 +20,23 @@ class LogRefusedError(Exception):
     """Kafka answers and says no (authorisation, unknown topic, …): the message says what to do."""
 
 
+_REFUSED = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+    errors.AuthenticationFailedError,
+    errors.SaslAuthenticationFailed,
+    errors.InvalidTopicError,
+)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     try:
         yield
     except (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError) as error:
         raise OffsetOutsideError(str(error)) from error
-    except (errors.AuthorizationError, errors.InvalidTopicError) as error:
+    except _REFUSED as error:
         raise LogRefusedError(f"Kafka refuses: {error}; grant the right or correct the topic's name") from error
     except (errors.KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailableError(f"Kafka is not available: {error or type(error).__name__}") from error

@@ -53,8 +53,13 @@ async def registered(client: Any) -> list[str]:
 
 
 async def register(client: Any, generation: Generation) -> None:
-    """Make a generation known: its configuration, immutable, under its id. Harmless when repeated."""
+    """Make a generation known: its configuration, immutable, under its id. Harmless when repeated.
+
+    A dropped one stays off the register while its shards refuse writes, however often its consumers ask.
+    """
     with translated():
+        if await client.hexists(keys.ShardKeys(generation.id, 0).meta, "dropped"):
+            return
         await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
         await client.sadd(keys.GENERATIONS, generation.id)
 

@@ -1,0 +1,75 @@
+"""`ranker check`: the settings in effect, and every reason why counting would not work, at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ranker.commands.common import config_option, effective, said
+
+if TYPE_CHECKING:
+    from ranker.operate.findings import Finding
+    from ranker.settings import Settings
+
+_COLOURS = {"ok": "green", "note": "yellow", "fault": "red"}
+
+
+@click.command("check")
+@config_option
+def command(config: str | None) -> None:
+    """Say whether Kafka, Redis and the clocks are fit for exact counts.
+
+    Prints the settings in effect (secrets masked), then what was found: every fault in one go, with its fix.
+    Exit code 0: fit, perhaps with notes; 1: a fault.
+
+    \b
+    Examples:
+      ranker check
+      ranker check --config ranker.toml
+      RANKER_REDIS_URL=redis+cluster://10.0.0.5:6379 ranker check
+    """
+    with said():
+        settings = effective(config)
+        _print_settings(settings.masked())
+        findings = asyncio.run(_look(settings))
+    for finding in findings:
+        click.echo(f"{click.style(f'{finding.kind:5}', _COLOURS[finding.kind])}  {finding.subject}: {finding.text}")
+        if finding.fix:
+            click.echo(f"       fix: {finding.fix}")
+    faults = sum(finding.kind == "fault" for finding in findings)
+    click.echo(f"\n{faults or 'no'} fault{'' if faults == 1 else 's'}")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+def _print_settings(masked: dict[str, Any]) -> None:
+    width = max(map(len, masked))
+    for name, value in masked.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        click.echo(f"{name:{width}}  {shown}")
+    click.echo()
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    from ranker.operate import check
+    from ranker.settings import masked_url
+    from ranker.store.connection import connect
+
+    generation = settings.generation
+    client = connect(settings.redis_url)
+    try:
+        kafka, redis = await asyncio.gather(
+            check.kafka(settings.kafka_bootstrap, generation, _now_ms, accept_create_time=settings.accept_create_time),
+            check.redis(client, masked_url(settings.redis_url), generation.id, _now_ms),
+        )
+    finally:
+        await client.aclose()
+    return [*kafka, *redis, *check.versions()]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,43 @@
+"""What the operators' commands share: the --config option, and errors said as sentences instead of tracebacks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ranker.settings import Settings
+
+config_option = click.option(
+    "--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG, else the defaults. See docs/reference.md."
+)
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """Whatever an operator can mend ends the command with one message and exit code 1."""
+    from ranker.log.errors import LogRefusedError, LogUnavailableError
+    from ranker.settings import SettingsError
+    from ranker.store.errors import StoreFullError, StoreUnavailableError
+    from ranker.store.generations import GenerationError
+
+    # The clients log what their exceptions say again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        yield
+    except (LogUnavailableError, StoreUnavailableError) as error:
+        raise click.ClickException(f"{error}; `ranker check` says what is wrong") from error
+    except (SettingsError, LogRefusedError, StoreFullError, GenerationError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def effective(config: str | None) -> Settings:
+    """The settings in effect; raises SettingsError."""
+    from ranker import settings
+
+    return settings.load(config, os.environ)

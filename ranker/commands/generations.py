@@ -1,0 +1,118 @@
+"""`ranker generations`: what is counted side by side, which of it is shown, and what may go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ranker.commands.common import config_option, effective, said
+
+if TYPE_CHECKING:
+    from ranker.operate.generations import Row
+
+_Result = TypeVar("_Result")
+
+
+@click.group("generations", invoke_without_command=True)
+@config_option
+@click.pass_context
+def command(context: click.Context, config: str | None) -> None:
+    """List, activate and drop generations.
+
+    A generation is all that decides counts (windows, boards, rules), under its hash. To change one of these without
+    a gap: start consumers with the new ranker.toml beside the old ones, activate its generation when it has caught
+    up, stop the old consumers, drop theirs.
+
+    \b
+    Examples:
+      ranker generations
+      ranker generations activate 4f1c09ab27de
+      ranker generations drop 77b0c1d2e3f4
+    """
+    context.obj = config
+    if context.invoked_subcommand is None:
+        from ranker.operate import generations
+
+        for row in _with_redis(config, generations.overview):
+            _print(row)
+
+
+@command.command("activate")
+@click.argument("generation")
+@click.option("--force", is_flag=True, help="Even where its counts are behind what is shown now.")
+@config_option
+@click.pass_obj
+def activate(group_config: str | None, generation: str, force: bool, config: str | None) -> None:
+    """Show the lists of GENERATION from now on.
+
+    \b
+    Example:
+      ranker generations activate 4f1c09ab27de
+    """
+    from ranker.operate import generations
+
+    now_ms = time.time_ns() // 1_000_000
+    active = _with_redis(
+        config or group_config, lambda client: generations.activate(client, generation, now_ms, force=force)
+    )
+    click.echo(f"{active.generation} is active, {active.partitions} partitions")
+
+
+@command.command("drop")
+@click.argument("generation")
+@config_option
+@click.pass_obj
+def drop(group_config: str | None, generation: str, config: str | None) -> None:
+    """Delete GENERATION and all its counts; the log can make them again.
+
+    Stop its consumers before: those that still run are refused, and so is a new one for an hour.
+
+    \b
+    Example:
+      ranker generations drop 77b0c1d2e3f4
+    """
+    from ranker.operate import generations
+
+    shards = _with_redis(config or group_config, lambda client: generations.drop(client, generation))
+    click.echo(f"{generation} is dropped, {shards} shards")
+
+
+def _with_redis(config: str | None, work: Callable[[Any], Coroutine[Any, Any, _Result]]) -> _Result:
+    from ranker.store.connection import connect
+
+    async def run(url: str) -> _Result:
+        client = connect(url)
+        try:
+            return await work(client)
+        finally:
+            await client.aclose()
+
+    with said():
+        return asyncio.run(run(effective(config).redis_url))
+
+
+def _print(row: Row) -> None:
+    known = row.configuration
+    as_of = "-" if row.as_of_ms is None else datetime.fromtimestamp(row.as_of_ms / 1000, UTC).isoformat()
+    click.echo(f"{row.id}  {'active' if row.active else ''}".rstrip())
+    windows = ", ".join(f"{w.name} in slices of {w.grain_ms // 1000} s" for w in known.windows)
+    boards = ", ".join(
+        f"{board} ({' + '.join(f'{weight} {outcome}' for outcome, weight in weights.items())})"
+        for board, weights in known.boards.items()
+    )
+    sites = "every site" if known.sites is None else ", ".join(known.sites)
+    for name, value in (
+        ("topic", known.topic),
+        ("windows", windows),
+        ("boards", boards),
+        ("rules", f"bots: {known.bots}; counts {sites}"),
+        ("shards", f"{row.shards}, {known.lanes} lanes"),
+        ("as of", as_of.replace("+00:00", "Z")),
+        ("memory", f"{row.memory_bytes / 1_000_000:.1f} MB"),
+    ):
+        click.echo(f"  {name:8} {value}")

@@ -1,0 +1,59 @@
+"""`ranker topics`: the topics that page views, dead letters and articles need."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from ranker.commands.common import config_option, effective, said
+
+if TYPE_CHECKING:
+    from ranker.operate.topics import Outcome
+    from ranker.settings import Settings
+
+
+@click.group("topics")
+def command() -> None:
+    """Create or check the Kafka topics.
+
+    \b
+    Example:
+      ranker topics apply
+    """
+
+
+@command.command("apply")
+@config_option
+@click.option("--replicas", type=click.IntRange(1), help="Copies of new topics; else 3, or as many as brokers.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
+    """Create missing topics, add missing partitions, check the rest.
+
+    May be repeated: nothing is ever removed, shrunk or set back. Exit code 1 where a topic is set otherwise than
+    counts need; what to do is printed.
+
+    \b
+    Examples:
+      ranker topics apply
+      ranker topics apply --dry-run
+      ranker topics apply --replicas 3 --config ranker.toml
+    """
+    with said():
+        outcomes = asyncio.run(_apply(effective(config), replicas, dry=dry_run))
+    for outcome in outcomes:
+        would = "would be " if dry_run and outcome.done else ""
+        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or 'is there'}")
+        for fault in outcome.faults:
+            click.echo(f"  fault: {fault}")
+    if any(outcome.faults or (dry_run and outcome.done) for outcome in outcomes):
+        raise click.exceptions.Exit(1)
+
+
+async def _apply(settings: Settings, replicas: int | None, *, dry: bool) -> list[Outcome]:
+    from ranker.log import admin
+    from ranker.operate import topics
+
+    async with admin.connected(settings.kafka_bootstrap) as log:
+        return await topics.apply(log, topics.wanted(settings.generation), replicas, dry=dry)

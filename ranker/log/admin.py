@@ -1,0 +1,119 @@
+"""What operators ask of Kafka: which topics there are and how they are set, creating them, and the brokers' clock."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
+
+from ranker.log.errors import LogRefusedError, translated
+
+_ANSWER_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as it is. `config` holds what the broker tells: all settings (Apache Kafka), or those once given."""
+
+    name: str
+    partitions: int
+    replicas: int
+    config: dict[str, str]
+
+
+class LogAdmin:
+    """One connection to the cluster, for the length of a command. LogUnavailableError where Kafka does not answer."""
+
+    def __init__(self, bootstrap: str, client: Any) -> None:
+        self._bootstrap = bootstrap
+        self._client = client
+
+    async def brokers(self) -> int:
+        """How many brokers there are now."""
+        with translated():
+            return len((await self._client.describe_cluster())["brokers"])
+
+    async def topics(self, names: Iterable[str]) -> dict[str, TopicState]:
+        """Those of `names` that exist. Never asks for one that does not: some brokers would create it."""
+        with translated():
+            wanted = sorted(set(names) & set(await self._client.list_topics()))
+            if not wanted:
+                return {}
+            described = {topic["topic"]: topic["partitions"] for topic in await self._client.describe_topics(wanted)}
+            resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
+            configs: dict[str, dict[str, str]] = {name: {} for name in wanted}
+            for answer in await self._client.describe_configs(resources):
+                for error, message, _, name, entries in answer.resources:
+                    if error:
+                        raise for_code(error)(f"the settings of topic {name} cannot be read: {message}")
+                    configs[name] = {entry[0]: entry[1] for entry in entries}
+        return {
+            name: TopicState(
+                name,
+                len(described[name]),
+                min((len(partition["replicas"]) for partition in described[name]), default=0),
+                configs[name],
+            )
+            for name in wanted
+        }
+
+    async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
+        """Create a topic; False where it was there. LogRefusedError, in the broker's words, where it refuses."""
+        topic = NewTopic(name, partitions, replicas, topic_configs=dict(config))
+        with translated():
+            answer = await self._client.create_topics([topic])
+        _, code, message = answer.topic_errors[0]
+        if code == TopicAlreadyExistsError.errno:
+            return False
+        if code:
+            raise LogRefusedError(f"Kafka did not create topic {name}: {message or for_code(code).__name__}")
+        return True
+
+    async def add_partitions(self, name: str, partitions: int) -> None:
+        """Raise a topic to `partitions` in all; LogRefusedError where the broker cannot."""
+        with translated():
+            try:
+                await self._client.create_partitions({name: NewPartitions(partitions)})
+            except IncompatibleBrokerVersion:
+                raise LogRefusedError(f"this broker cannot add partitions to {name}; create it anew") from None
+            except KafkaError as error:
+                if error.retriable:
+                    raise
+                raise LogRefusedError(f"Kafka did not add partitions to {name}: {error}") from error
+
+    async def newest_after(self, name: str, partitions: int, moment_ms: int) -> int | None:
+        """The largest timestamp at or after `moment_ms` that a first such record of a partition has; None without one.
+
+        Asked with a moment ahead of our clock it tells, of a topic with the broker's times, that the broker's clock is
+        ahead. (Kafka has no way to ask a broker for its time.)
+        """
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, request_timeout_ms=_ANSWER_MS)
+        with translated():
+            try:
+                await consumer.start()
+                asked = {TopicPartition(name, partition): moment_ms for partition in range(partitions)}
+                found = await consumer.offsets_for_times(asked)
+            finally:
+                await consumer.stop()
+        # The embedded broker answers 0 to every such question.
+        return max(
+            (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
+        )
+
+
+@contextlib.asynccontextmanager
+async def connected(bootstrap: str) -> AsyncIterator[LogAdmin]:
+    """A LogAdmin for the length of the block."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="ranker-admin", request_timeout_ms=_ANSWER_MS)
+    try:
+        with translated():
+            await client.start()
+        yield LogAdmin(bootstrap, client)
+    finally:
+        await client.close()

@@ -1,0 +1,132 @@
+"""Whether the servers behind the settings are fit for exact counts: all is looked at, every fault comes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from ranker.core.generation import Generation
+from ranker.log import admin, seam
+from ranker.log.admin import LogAdmin, TopicState
+from ranker.log.errors import LogRefusedError, LogUnavailableError
+from ranker.operate import topics
+from ranker.operate.findings import Finding, fault, note, ok, split
+from ranker.store import generations, server
+from ranker.store.errors import StoreUnavailableError
+
+CLOCKS_APART_MS = 2000
+"""The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
+OLDEST_REDIS = (7, 0)
+_TIMESTAMPS = "message.timestamp.type"
+
+Clock = Callable[[], int]
+"""Tells milliseconds since the epoch."""
+
+
+async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept_create_time: bool) -> list[Finding]:
+    """Findings on Kafka: reachable, the topics there and set as counts need them, its clock."""
+    try:
+        async with admin.connected(bootstrap) as log:
+            brokers = await log.brokers()
+            wanted = topics.wanted(generation)
+            there = await log.topics(topic.name for topic in wanted)
+            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {bootstrap}")]
+            for topic in wanted:
+                judged = [
+                    _create_time(topic.name, accept_create_time)
+                    if _TIMESTAMPS in sentence
+                    else split("Kafka", sentence)
+                    for sentence in topics.faults(topic, there.get(topic.name))
+                ]
+                state = there.get(topic.name)
+                found += judged or [ok("Kafka", f"topic {topic.name}: {state.partitions if state else 0} partitions")]
+            if generation.topic in there:
+                found += await _broker_clock(log, there[generation.topic], now_ms)
+            return found
+    except (LogUnavailableError, LogRefusedError) as error:
+        return [fault("Kafka", f"{bootstrap}: {error}", "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is")]
+
+
+def _create_time(topic: str, accepted: bool) -> Finding:
+    text = f"topic {topic} has the producers' times instead of the broker's"
+    if accepted:
+        return note(
+            "Kafka", f"{text}, which the settings accept: late and future are as right as the producers' clocks"
+        )
+    return fault(
+        "Kafka",
+        text,
+        f"set {_TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
+    )
+
+
+async def _broker_clock(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Finding]:
+    """A broker's clock can be seen only where it stamped a record, and only when it is ahead of ours."""
+    if topic.config.get(_TIMESTAMPS) != "LogAppendTime":
+        return []
+    now = now_ms()
+    newest_ms = await log.newest_after(topic.name, topic.partitions, now + CLOCKS_APART_MS)
+    if newest_ms is None:
+        return []
+    text = f"a broker stamped a record of {topic.name} {(newest_ms - now) / 1000:.1f} s ahead of this machine's clock"
+    return [fault("clocks", text, "run the same time service (NTP) on all machines")]
+
+
+async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[Finding]:
+    """Findings on Redis: version, eviction policy, role, clock, and what is active. `url` is shown: mask it before."""
+    found: list[Finding] = []
+    try:
+        for one in await server.servers(client, now_ms):
+            found += _server(one)
+        found += _active(await generations.read_active(client), generation)
+    except StoreUnavailableError as error:
+        found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
+    return found
+
+
+def _server(one: server.Server) -> list[Finding]:
+    named = f"{one.product} {'.'.join(map(str, one.version))}" + (f" at {one.name}" if one.name else "")
+    found: list[Finding] = []
+    if one.product == "Redis" and one.version < OLDEST_REDIS:
+        found.append(fault("Redis", f"{named} is too old", "run Redis 7.0 or later, or Valkey"))
+    if one.policy != "noeviction":
+        found.append(
+            fault(
+                "Redis",
+                f"{named} has maxmemory-policy {one.policy}: it would throw counts away",
+                "set maxmemory-policy noeviction in its configuration",
+            )
+        )
+    if one.replica:
+        found.append(fault("Redis", f"{named} is a replica", "give RANKER_REDIS_URL the address of the primary"))
+    if one.loading:
+        found.append(note("Redis", f"{named} is still loading its data"))
+    if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
+        way = "ahead of" if one.clock_ahead_ms > 0 else "behind"
+        text = f"{named}: its clock is {abs(one.clock_ahead_ms) / 1000:.1f} s {way} this machine's; nothing is retired"
+        found.append(fault("clocks", text, "run the same time service (NTP) on all machines"))
+    return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms), 1)} ms")]
+
+
+def _active(active: generations.Active | None, generation: str) -> list[Finding]:
+    if active is None:
+        return [ok("generation", f"none is active yet; {generation}, of these settings, may begin")]
+    if active.generation == generation:
+        return [ok("generation", f"{generation} is active, {active.partitions} partitions")]
+    return [
+        note(
+            "generation",
+            f"{active.generation} is active, these settings make {generation}: readers show the active one",
+            f"when its consumers have caught up, run `ranker generations activate {generation}`",
+        )
+    ]
+
+
+def versions() -> list[Finding]:
+    """Findings on what this process is made of: whether the client is one whose batches can be folded directly."""
+    named = f"aiokafka {metadata.version('aiokafka')}"
+    if seam.install():
+        return [ok("versions", f"{named}, batches are folded inside the client")]
+    text = f"{named} is not the version that the fold was written for: counts are the same, speed is not"
+    return [note("versions", text, "install the aiokafka of requirements.txt")]

@@ -1,0 +1,34 @@
+"""What a check found, in the words that an operator reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`fault`: counting would fail or go wrong. `note`: it would not, but somebody should know. `ok`: looked at."""
+
+    kind: Literal["ok", "note", "fault"]
+    subject: str
+    text: str
+    fix: str = ""
+
+
+def ok(subject: str, text: str) -> Finding:
+    return Finding("ok", subject, text)
+
+
+def note(subject: str, text: str, fix: str = "") -> Finding:
+    return Finding("note", subject, text, fix)
+
+
+def fault(subject: str, text: str, fix: str = "") -> Finding:
+    return Finding("fault", subject, text, fix)
+
+
+def split(subject: str, sentence: str) -> Finding:
+    """A fault from "what is wrong; what to do"."""
+    text, _, fix = sentence.partition("; ")
+    return fault(subject, text, fix)

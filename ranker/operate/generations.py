@@ -1,0 +1,99 @@
+"""Listing, activating and dropping generations: the steps of a blue/green change, with their safety checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ranker.core.generation import Generation
+from ranker.store import generations as store
+from ranker.store import inventory
+from ranker.store.generations import Active, GenerationError
+from ranker.store.inventory import Shard
+
+LEVEL_MS = 5000
+"""How far a clock may lie behind and still be level: clocks move once a second, and are read one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One generation. `as_of_ms` is the oldest T of its shards, None where none has begun; memory in bytes."""
+
+    id: str
+    configuration: Generation
+    active: bool
+    shards: int
+    as_of_ms: int | None
+    memory_bytes: int
+
+
+async def overview(client: Any) -> list[Row]:
+    """Every registered generation, the active one first. Asks Redis for the memory of every key, in small steps."""
+    active = await store.read_active(client)
+    rows = []
+    for generation in await store.registered(client):
+        known = await store.configuration(client, generation)
+        if known is None:
+            continue  # dropped between the two questions
+        shards = await inventory.shards(client, generation)
+        rows.append(
+            Row(
+                id=generation,
+                configuration=known,
+                active=active is not None and active.generation == generation,
+                shards=len(shards),
+                as_of_ms=min((shard.clock_ms for shard in shards), default=None),
+                memory_bytes=sum([await inventory.memory_bytes(client, known, shard.partition) for shard in shards]),
+            )
+        )
+    return sorted(rows, key=lambda row: (not row.active, row.id))
+
+
+async def activate(client: Any, generation: str, now_ms: int, *, force: bool) -> Active:
+    """Let readers follow `generation` from their next refresh on.
+
+    Raises GenerationError with every reason why its lists would be older or emptier than the active one's; `force`
+    activates it all the same, unless it holds nothing at all.
+    """
+    active = await store.read_active(client)
+    if active is not None and active.generation == generation:
+        return active
+    shards = [shard for shard in await inventory.shards(client, generation) if not shard.dropped]
+    if generation not in await store.registered(client) or not shards:
+        raise GenerationError(
+            f"generation {generation} has no counts here; `ranker generations` lists those that have, "
+            "`ranker consume` with its ranker.toml makes them"
+        )
+    old = [] if active is None else (await inventory.shards(client, active.generation))[: active.partitions]
+    reasons = not_level(shards, old, now_ms)
+    if reasons and not force:
+        raise GenerationError(
+            "\n".join([f"generation {generation} is not level with what is shown now:", *(f"  - {r}" for r in reasons)])
+            + "\nwait until its consumers have caught up, or add --force"
+        )
+    partitions = max(*(shard.partitions for shard in shards), shards[-1].partition + 1)
+    return await store.activate(client, generation, partitions, active.seq if active else 0)
+
+
+def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> list[str]:
+    """Why `shards` should not be shown yet instead of `old` (none: instead of nothing), as sentences."""
+    partitions = max(*(shard.partitions for shard in shards), 1)
+    there = {shard.partition for shard in shards}
+    reasons = [f"partition {p} has not begun" for p in range(partitions) if p not in there]
+    # Lists are as old as their oldest shard, so that is what the new ones must reach.
+    level_ms = min((shard.clock_ms for shard in old), default=now_ms) - LEVEL_MS
+    reasons += [
+        f"partition {shard.partition} is {(level_ms + LEVEL_MS - shard.clock_ms) / 1000:.0f} s behind"
+        for shard in shards
+        if shard.clock_ms < level_ms
+    ]
+    return reasons
+
+
+async def drop(client: Any, generation: str) -> int:
+    """Delete a generation whole; returns how many shards it had. Raises GenerationError for the active one."""
+    shards = await inventory.shards(client, generation)
+    partitions = max((max(shard.partitions, shard.partition + 1) for shard in shards), default=1)
+    await inventory.drop(client, generation, partitions)
+    return len(shards)

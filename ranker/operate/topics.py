@@ -1,0 +1,118 @@
+"""The topics as they have to be, compared with those that are; what is missing is created, nothing ever shrinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import schemas
+from ranker.core.generation import Generation
+from ranker.log.admin import LogAdmin, TopicState
+from ranker.log.errors import LogRefusedError
+from schemas import Topic
+
+_DAY_MS = 86_400_000
+REPAIR_MS = 3 * _DAY_MS
+"""What the log keeps beyond the longest window: time to repair what broke before records are lost uncounted."""
+REPLICAS = 3
+"""Copies of every record where there are as many brokers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one topic: `done` as sentences, `faults` that only an operator may mend, with the fix."""
+
+    topic: str
+    done: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+def wanted(generation: Generation) -> list[Topic]:
+    """The topics of schemas/, under the name that is configured for page views, kept as long as its windows need."""
+    topics = {topic.name: topic for topic in schemas.topics()}
+    views = topics["page-views"]
+    retention_ms = max(int(views.config["retention.ms"]), generation.longest.length_ms + REPAIR_MS)
+    return [
+        replace(views, name=generation.topic, config=views.config | {"retention.ms": str(retention_ms)}),
+        replace(topics["page-views.dead"], name=f"{generation.topic}.dead"),
+        topics["articles"],
+    ]
+
+
+async def apply(admin: LogAdmin, topics: list[Topic], replicas: int | None, *, dry: bool) -> list[Outcome]:
+    """Create what is missing, add partitions where there are too few, and judge the rest; `dry` only says so.
+
+    `replicas` None: three, or as many as there are brokers. Raises LogUnavailableError.
+    """
+    there = await admin.topics(topic.name for topic in topics)
+    copies = replicas or min(REPLICAS, await admin.brokers())
+    return [await _apply(admin, topic, there.get(topic.name), copies, dry=dry) for topic in topics]
+
+
+async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replicas: int, *, dry: bool) -> Outcome:
+    done, faults = [], []
+    try:
+        if state is None:
+            if not dry:
+                await admin.create(topic.name, topic.partitions, replicas, topic.config)
+            done.append(f"created with {topic.partitions} partitions, {replicas} replicas")
+        else:
+            if may_grow(topic) and state.partitions < topic.partitions:
+                if not dry:
+                    await admin.add_partitions(topic.name, topic.partitions)
+                done.append(f"raised from {state.partitions} to {topic.partitions} partitions")
+            faults += setting_faults(topic, state)
+    except LogRefusedError as refused:
+        faults.append(str(refused))
+    return Outcome(topic.name, tuple(done), tuple(faults))
+
+
+def may_grow(topic: Topic) -> bool:
+    """Whether partitions may be added: in a compacted topic the latest record of a key must stay in one partition."""
+    return "compact" not in topic.config["cleanup.policy"]
+
+
+def faults(topic: Topic, state: TopicState | None) -> list[str]:
+    """Everything that is wrong with a topic, each with its fix."""
+    if state is None:
+        return [f"topic {topic.name} does not exist; run `ranker topics apply`"]
+    found = setting_faults(topic, state)
+    if may_grow(topic) and state.partitions < topic.partitions:
+        found.append(
+            f"topic {topic.name} has {state.partitions} partitions instead of {topic.partitions}; "
+            "run `ranker topics apply`"
+        )
+    return found
+
+
+def setting_faults(topic: Topic, state: TopicState) -> list[str]:
+    """What is set otherwise than the counts need; more retention than asked for is no fault."""
+    return [
+        f"topic {topic.name}: {name} is {told}; {fix}"
+        for name, value in topic.config.items()
+        for told, fix in _differs(topic.name, name, value, state.config.get(name))
+    ]
+
+
+def _differs(topic: str, name: str, value: str, actual: str | None) -> Iterator[tuple[str, str]]:
+    if name == "retention.ms":
+        enough = actual is not None and (int(actual) < 0 or int(actual) >= int(value))
+    elif name == "cleanup.policy":
+        enough = _policies(actual or "") == _policies(value)
+    else:
+        enough = actual == value
+    if not enough:
+        told = "not set" if actual is None else _days(actual) if name == "retention.ms" else actual
+        setting = f"{name}=[{value}]" if "," in value else f"{name}={value}"
+        yield (
+            told,
+            f"set it with kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}",
+        )
+
+
+def _policies(text: str) -> set[str]:
+    return {policy.strip() for policy in text.split(",")}
+
+
+def _days(milliseconds: str) -> str:
+    return f"{milliseconds} ({int(milliseconds) / _DAY_MS:.1f} days)"

@@ -1,0 +1,61 @@
+"""The Redis servers themselves: what they are, how they are set, and their clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import RedisCluster
+
+from ranker.store.errors import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server that holds, or would hold, counts. `clock_ahead_ms`: its clock less ours."""
+
+    name: str
+    product: str
+    version: tuple[int, ...]
+    policy: str
+    replica: bool
+    loading: bool
+    clock_ahead_ms: int
+
+
+async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
+    """The server behind `client`, or every primary of a cluster. StoreUnavailableError where one does not answer."""
+    with translated():
+        if not isinstance(client, RedisCluster):
+            return [await _look("", client.execute_command, now_ms)]
+        await client.initialize()
+        return [
+            await _look(f"{node.host}:{node.port}", node.execute_command, now_ms)
+            for node in sorted(client.get_primaries(), key=lambda node: (node.host, node.port))
+        ]
+
+
+async def _look(name: str, ask: Callable[..., Any], now_ms: Callable[[], int]) -> Server:
+    info = _parsed(await ask("INFO"))
+    before_ms = now_ms()
+    seconds, microseconds = await ask("TIME")
+    after_ms = now_ms()
+    valkey = info.get("valkey_version")
+    return Server(
+        name=name,
+        product="Valkey" if valkey else "Redis",
+        version=tuple(int(part) for part in str(valkey or info["redis_version"]).split(".") if part.isdecimal()),
+        policy=str(info["maxmemory_policy"]),
+        replica=info.get("role") in ("slave", "replica"),
+        loading=str(info.get("loading")) == "1",
+        clock_ahead_ms=int(seconds) * 1000 + int(microseconds) // 1000 - (before_ms + after_ms) // 2,
+    )
+
+
+def _parsed(info: Any) -> dict[str, Any]:
+    """INFO as a mapping: a cluster's node answers with the text itself."""
+    if isinstance(info, dict):
+        return info
+    lines = (line.partition(":") for line in bytes(info).decode().splitlines() if ":" in line)
+    return {name: value for name, _, value in lines}

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from ranker.metrics import ConsumerMetrics, ReaderMetrics, new_registry
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+
+@pytest.fixture
+def consumer() -> Iterator[tuple[CollectorRegistry, ConsumerMetrics]]:
+    registry = new_registry()
+    yield registry, ConsumerMetrics(registry, ["view", "comment"])
+
+
+def both() -> list[CollectorRegistry]:
+    registries = [new_registry(), new_registry()]
+    ConsumerMetrics(registries[0], ["view"])
+    ReaderMetrics(registries[1])
+    return registries
+
+
+def test_labels_of_events_are_bounded(consumer: tuple[CollectorRegistry, ConsumerMetrics]) -> None:
+    """Whatever types producers invent, only those that boards weigh become labels; the rest is `other`."""
+    registry, metrics = consumer
+    metrics.count_events({"view": 3, "!bot": 2, "late": 1, "invented": 5, "dream": 1})
+    assert {
+        sample.labels["outcome"]: sample.value
+        for family in registry.collect()
+        if family.name == "ranker_events"
+        for sample in family.samples
+    } == {"view": 3, "!bot": 2, "late": 1, "other": 6}
+
+
+def test_a_partition_that_left_has_no_series(consumer: tuple[CollectorRegistry, ConsumerMetrics]) -> None:
+    """After a rebalance nobody's last lag stays on a dashboard; forgetting twice is harmless."""
+    registry, metrics = consumer
+    metrics.lag_records.labels("3").set(10)
+    metrics.lag_seconds.labels("4").set(1)
+    metrics.forget(3)
+    metrics.forget(3)
+    text = generate_latest(registry).decode()
+    assert 'partition="3"' not in text
+    assert 'ranker_lag_seconds{partition="4"}' in text
+
+
+def test_no_series_of_birth_dates() -> None:
+    """Counters are one series each, without a _created beside it."""
+    assert not any(b"_created" in generate_latest(registry) for registry in both())
+
+
+def test_promtool_finds_nothing() -> None:
+    """Names, units and help texts are as Prometheus wants them."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    for registry in both():
+        done = subprocess.run([promtool, "check", "metrics"], input=generate_latest(registry), capture_output=True)
+        assert (done.returncode, done.stderr + done.stdout) == (0, b"")
+
+
+def test_names_follow_the_rules_without_promtool() -> None:
+    """The rules that promtool checks and that matter most: counters end in _total, units are base units, help is there."""
+    for registry in both():
+        for family in registry.collect():
+            assert family.documentation
+            assert re.fullmatch(r"(ranker|process)_[a-z_]+", family.name)
+            assert not family.name.endswith(("_ms", "_milliseconds", "_kb", "_count", "_sum", "_bucket"))
+
+
+def test_the_reference_names_every_family_with_its_help() -> None:
+    """docs/reference.md is complete and says what /metrics says."""
+    text = re.sub(r"\s+", " ", REFERENCE.read_text("utf-8"))
+    for registry in both():
+        for family in registry.collect():
+            if family.name.startswith("ranker_"):
+                name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+                assert f"`{name}" in text, name
+                assert family.documentation in text, name

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import schemas
+from ranker import settings
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+
+
+def write(folder: Path, text: str) -> str:
+    file = folder / "ranker.toml"
+    file.write_text(text, "utf-8")
+    return str(file)
+
+
+def refused(config_path: str | None, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(config_path, environ or {})
+    return caught.value.faults
+
+
+def test_defaults_need_no_file() -> None:
+    """Without a file and without a variable everything has a value, and nothing is loosened."""
+    found = settings.load(None, {})
+    assert found.generation == Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+    assert (found.kafka_bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
+    assert (found.environment, found.accept_create_time) == ("production", False)
+    assert (found.flush_ms, found.dead_share, found.dead_stretch) == (250, 0.5, 1000)
+    assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (1000, 30, 3600)
+    assert found.sites == {}
+
+
+def test_the_schema_names_the_same_defaults() -> None:
+    """What schemas/ranker.schema.json calls a default is what an absent key gives."""
+    found = settings.load(None, {}).masked()
+    tables = schemas.load("ranker")["properties"]
+    for table in ("rules", "consume", "serve"):
+        for key, about in tables[table]["properties"].items():
+            assert found[table][key] == about["default"]
+    for key in ("topic", "lanes", "windows", "boards"):
+        assert found[key] == tables[key]["default"]
+
+
+def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
+    """A value given in ranker.toml is the value in effect."""
+    path = write(
+        tmp_path,
+        """
+        topic = "hits"
+        lanes = 8
+        [windows."1h"]
+        length_s = 3600
+        grain_s = 60
+        [boards.engaged]
+        view = 1
+        share = 5
+        [rules]
+        bots = "count"
+        unknown_sites = "reject"
+        [sites.demo]
+        title = "Démo"
+        [sites.bare]
+        [kafka]
+        accept_create_time = true
+        [consume]
+        flush_ms = 100
+        dead_share = 1
+        dead_stretch = 10
+        [serve]
+        refresh_ms = 500
+        stale_after_s = 5
+        gone_after_s = 60
+        """,
+    )
+    found = settings.load(path, {})
+    assert found.generation.topic == "hits"
+    assert found.generation.lanes == 8
+    assert [(w.name, w.length_ms, w.grain_ms) for w in found.generation.windows] == [("1h", 3_600_000, 60_000)]
+    assert found.generation.boards == {"engaged": {"view": 1, "share": 5}}
+    assert (found.generation.bots, found.generation.sites) == ("count", ("bare", "demo"))
+    assert found.sites == {"demo": "Démo", "bare": "bare"}
+    assert found.accept_create_time
+    assert (found.flush_ms, found.dead_share, found.dead_stretch) == (100, 1.0, 10)
+    assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 5, 60)
+
+
+def test_the_argument_goes_before_the_variable(tmp_path: Path) -> None:
+    """--config wins over RANKER_CONFIG; the variable is read where there is no argument."""
+    path = write(tmp_path, 'topic = "a"')
+    assert settings.load(path, {"RANKER_CONFIG": "/nowhere"}).generation.topic == "a"
+    assert settings.load(None, {"RANKER_CONFIG": path}).generation.topic == "a"
+
+
+def test_development_accepts_create_time_unless_the_file_says_no(tmp_path: Path) -> None:
+    """The embedded broker knows no LogAppendTime, so development accepts CreateTime; a file may still refuse it."""
+    environ = {"RANKER_ENV": "development"}
+    assert settings.load(None, environ).accept_create_time
+    assert not settings.load(write(tmp_path, "[kafka]\naccept_create_time = false"), environ).accept_create_time
+
+
+def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
+    """File and environment are judged together: nobody fixes one fault to find the next."""
+    path = write(
+        tmp_path,
+        """
+        lanse = 8
+        [windows."24h"]
+        length_s = 86400
+        [serve]
+        refresh_ms = 1
+        [sites.Demo]
+        """,
+    )
+    environ = {
+        "RANKER_ENV": "staging",
+        "RANKER_KAFKA_BOOTSTRAP": "kafka",
+        "RANKER_REDIS_URL": "http://user:hidden@h:1/",
+    }
+    faults = refused(path, environ)
+    message = str(settings.SettingsError(faults))
+    assert len(faults) == 7
+    for word in (
+        "RANKER_ENV: 'staging'",
+        "RANKER_KAFKA_BOOTSTRAP: 'kafka'",
+        "RANKER_REDIS_URL",
+        "did you mean lanes?",
+        "windows.24h: 'grain_s' is a required property",
+        "serve.refresh_ms: 1 is less than the minimum of 100; how often lists are read",
+        "sites: 'Demo' is not allowed as a name",
+    ):
+        assert word in message
+    assert "hidden" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[windows.a]\nlength_s = 100\ngrain_s = 7", "the grain must divide the length"),
+        (
+            "[windows.a]\nlength_s = 60\ngrain_s = 20\n[windows.b]\nlength_s = 600\ngrain_s = 30",
+            "must be a multiple of a's grain",
+        ),
+        ('[rules]\nunknown_sites = "reject"', "add a [sites.NAME] table"),
+        ("[serve]\nstale_after_s = 30\ngone_after_s = 30", "serve.gone_after_s"),
+    ],
+)
+def test_values_that_do_not_work_together_are_refused(tmp_path: Path, text: str, fault: str) -> None:
+    """What the schema cannot say is said by its meaning."""
+    faults = refused(write(tmp_path, text))
+    assert len(faults) == 1
+    assert fault in faults[0]
+
+
+@pytest.mark.parametrize("name", sorted(schemas.examples("ranker", valid=True)))
+def test_valid_examples_load(tmp_path: Path, name: str) -> None:
+    """Every valid example of the contract is accepted."""
+    path = tmp_path / "ranker.toml"
+    path.write_bytes(schemas.examples("ranker", valid=True)[name])
+    settings.load(str(path), {})
+
+
+@pytest.mark.parametrize("name", sorted(schemas.examples("ranker", valid=False)))
+def test_invalid_examples_are_refused(tmp_path: Path, name: str) -> None:
+    """Every invalid example of the contract is refused, with the file's name in each fault."""
+    path = tmp_path / "ranker.toml"
+    path.write_bytes(schemas.examples("ranker", valid=False)[name])
+    assert all(fault.startswith(str(path)) for fault in refused(str(path)))
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    """A missing file, and one in another encoding, are said with the fix and without a traceback."""
+    assert "--config or RANKER_CONFIG" in refused(str(tmp_path / "none.toml"))[0]
+    file = tmp_path / "latin.toml"
+    file.write_bytes('topic = "é"'.encode("latin-1"))
+    assert "UTF-8" in refused(str(file))[0]
+
+
+@pytest.mark.parametrize(
+    "bootstrap", ["h:9092", "a:1,b:2", "kafka-0.kafka.svc:9092, kafka-1.kafka.svc:9092", "[::1]:9092"]
+)
+def test_brokers(bootstrap: str) -> None:
+    """One broker or several, by name or address."""
+    assert settings.load(None, {"RANKER_KAFKA_BOOTSTRAP": bootstrap}).kafka_bootstrap == bootstrap
+
+
+@pytest.mark.parametrize("bootstrap", ["h", "h:", "h:x", "h:70000", "h:0", "a:1,,b:2", "http://h:1", ":9092"])
+def test_broken_brokers(bootstrap: str) -> None:
+    """An address that no client could use is a fault of the settings, not of a connection later."""
+    assert "HOST:PORT" in refused(None, {"RANKER_KAFKA_BOOTSTRAP": bootstrap})[0]
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://u:p@h:1/2", "redis+cluster://h:1", "rediss+cluster://h:1", "unix:///run/redis.sock"]
+)
+def test_redis_addresses(url: str) -> None:
+    """Plain, TLS, cluster and socket addresses."""
+    assert settings.load(None, {"RANKER_REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize("url", ["h:6379", "redis://", "redis://h:port", "redis://h:99999", "http://h", "redis://[h"])
+def test_broken_redis_addresses(url: str) -> None:
+    """As for the brokers."""
+    assert len(refused(None, {"RANKER_REDIS_URL": url})) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://h:1/0", "redis://h:1/0"),
+        ("redis://user:s3cret@h:1/0", "redis://user:***@h:1/0"),
+        ("redis://:s3cret@h", "redis://:***@h"),
+        ("redis://:s3:c@ret@h", "redis://:***@h"),
+        ("rediss://h/?password=s3cret&db=1", "rediss://h/?password=***&db=1"),
+        ("rediss://h/?ssl_password=s3cret", "rediss://h/?ssl_password=***"),
+    ],
+)
+def test_secrets_are_masked(url: str, shown: str) -> None:
+    """What is printed never holds a password, wherever in the address it stands."""
+    assert settings.masked_url(url) == shown
