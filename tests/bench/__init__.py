@@ -1,0 +1,1 @@
+"""`python -m tests.bench`: what the engine costs, measured on this machine in one run, beside simpler things."""

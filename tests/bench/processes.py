@@ -1,0 +1,53 @@
+"""Processes under measurement: how to start the real commands, and what they have used so far."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from deploy.local import children
+from deploy.local.children import Child
+from deploy.local.kafka_jars import CHECKOUT
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def ranker(command: str, *words: str) -> list[str]:
+    """The command line of `ranker COMMAND …`: as installed beside this Python, else from the checkout."""
+    installed = Path(sysconfig.get_path("scripts")) / "ranker"
+    if installed.exists():
+        return [str(installed), command, *words]
+    return [sys.executable, "-c", f"from ranker.commands.{command} import command; command()", *words]
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, with those of its ended children (Redis rewrites its log in one)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / _TICKS_PER_S
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextlib.contextmanager
+def running(name: str, argv: list[str], log: Path, env: Mapping[str, str]) -> Iterator[Child]:
+    """A process that lives as long as the block. Its faults are for `check`, or the deadline of whoever waits."""
+    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
+    child = children.start(name, argv, log, {"PYTHONPATH": path, **env})
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+def check(child: Child) -> None:
+    """Raise where it has ended before its time, with its last words."""
+    code = child.returncode()
+    if code is not None:
+        raise RuntimeError(f"{child.name} ended with code {code}:\n{child.tail()}")

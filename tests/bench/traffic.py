@@ -1,0 +1,71 @@
+"""Made-up page views of one known shape, and what a right count of them must be."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ranker.core.home import home
+
+SITE = "demo"
+TYPES = ("view", "share", "comment")
+SHARES = (0.97, 0.02, 0.01)
+"""Of views, shares and comments among the events."""
+ARTICLES = 12_500
+EVENTS_PER_MINUTE = 10_000
+"""With 12,500 articles by Zipf's law: 4 million events are 1.19 million distinct (article, minute) pairs."""
+EVENT_BYTES = 157
+CHUNK_EVENTS = 10_000
+
+_FORM = (
+    '{"event_id":"%s","event_type":"%s","site_id":"' + SITE + '","article_id":"%s","occurred_at":%d,'
+    '"agent_class":"person"}'
+)
+
+
+@dataclass
+class Backlog:
+    """Seeded events, `EVENT_BYTES` long each, in order of time and ending at `end_ms`; what was made is in `known`."""
+
+    events: int
+    partitions: int
+    end_ms: int
+    articles: int = ARTICLES
+    seed: int = 20150517
+    known: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in TYPES})
+    """Event type to article to count."""
+
+    def ids(self) -> list[str]:
+        """Article ids of 7 characters, the most read first; their order by name says nothing about it."""
+        numbers = list(range(self.articles))
+        random.Random(self.seed).shuffle(numbers)
+        return [f"a{number:06d}" for number in numbers]
+
+    def chunks(self) -> Iterator[list[tuple[int, bytes, bytes]]]:
+        """Lists of (partition, key, value), some thousands each."""
+        rng = random.Random(self.seed)
+        ids = self.ids()
+        keys = {article: f"{SITE}/{article}".encode() for article in ids}
+        homes = {article: home(key, self.partitions) for article, key in keys.items()}
+        cumulative = list(itertools.accumulate(1 / rank for rank in range(1, self.articles + 1)))
+        step_ms = 60_000 / EVENTS_PER_MINUTE
+        start_ms = self.end_ms - self.events * step_ms
+        # What is left of 157 bytes is the event's id: a number filled up with zeros.
+        width = {kind: EVENT_BYTES - len(_FORM % ("", kind, ids[0], self.end_ms)) for kind in TYPES}
+        for first in range(0, self.events, CHUNK_EVENTS):
+            count = min(CHUNK_EVENTS, self.events - first)
+            drawn = rng.choices(ids, cum_weights=cumulative, k=count)
+            kinds = rng.choices(TYPES, SHARES, k=count)
+            for (kind, article), seen in Counter(zip(kinds, drawn, strict=True)).items():
+                self.known[kind][article] += seen
+            yield [
+                (
+                    homes[article],
+                    keys[article],
+                    (_FORM % (f"{number:0{width[kind]}d}", kind, article, start_ms + number * step_ms)).encode(),
+                )
+                for number, kind, article in zip(range(first, first + count), kinds, drawn, strict=True)
+            ]
