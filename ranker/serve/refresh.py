@@ -1,0 +1,242 @@
+"""The refresh loop: once per interval every list in use is read, judged and published. Nothing else meets Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
+
+from ranker.core.generation import Generation
+from ranker.core.merge import Hints
+from ranker.metrics import ReaderMetrics
+from ranker.serve.articles import Articles
+from ranker.serve.published import Ages, Published
+from ranker.store.catalogue import Seen, read_changes
+from ranker.store.errors import StoreUnavailableError
+from ranker.store.generations import Active, configuration, read_active, restore_active
+from ranker.store.reader import ListName, Reader, Snapshot
+
+log = logging.getLogger(__name__)
+
+IN_USE_MS = 60_000
+"""A list that nobody asked for in this time is not read any more."""
+MAX_LISTS = 2_000
+"""Lists kept at once; beyond it, those that were asked for longest ago are dropped."""
+CATALOGUE_PAGES = 100
+"""Pages of changes taken in per refresh: 100,000 articles at once at the start, a few at a time after it."""
+WHOLE_SHARE = 0.1
+"""Whole lists (thousands of strays) are read so seldom that they take at most this share of the time."""
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Refresher:
+    """Keeps the lists. `on_change` is called after each refresh: whatever was derived from lists is out of date."""
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        sites: Iterable[str],
+        refresh_ms: int,
+        ages: Ages,
+        metrics: ReaderMetrics,
+        now_ms: Callable[[], int] = wall_ms,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._client = client
+        self._reader = Reader(client)
+        self._configured = frozenset(sites)
+        self._refresh_ms = refresh_ms
+        self._metrics = metrics
+        self.now_ms = now_ms
+        self.ages = ages
+        self.on_change = on_change
+        self.articles = Articles()
+        self.generation: Generation | None = None
+        self.fault = "no list has been read yet"
+        self._active: Active | None = None
+        self._lists: dict[ListName, Published] = {}
+        self._hints: dict[ListName, Hints] = {}
+        self._whole_until: dict[ListName, int] = {}
+        self._asked: dict[ListName, int] = {}
+        self._sites: frozenset[str] = frozenset()
+        self._all_sites = False
+        self._read_ms: int | None = None
+        self._seen: dict[int, Seen] = {}
+        self._demanded = asyncio.Event()
+        self._answered: dict[ListName, asyncio.Event] = {}
+        # Asked at every scrape: ages go on growing while nothing is refreshed.
+        metrics.lists.set_function(lambda: len(self._lists))
+        metrics.list_age_seconds.set_function(self._oldest_s)
+
+    def get(self, name: ListName) -> Published | None:
+        """The list on show, marked as in use; None where it has not been read yet or its generation has gone."""
+        self._asked[name] = self.now_ms()
+        return self._lists.get(name)
+
+    async def first(self, name: ListName, deadline_s: float) -> Published | None:
+        """The list on show, read now where it is not in use yet; None where that fails or takes too long."""
+        published = self.get(name)
+        if published is not None:
+            return published
+        answered = self._answered.setdefault(name, asyncio.Event())
+        self._demanded.set()
+        try:
+            await asyncio.wait_for(answered.wait(), deadline_s)
+        except TimeoutError:
+            return None
+        return self._lists.get(name)
+
+    def knows(self, site: str) -> bool | None:
+        """Whether a site is configured or holds counts; None where only reading one of its lists can tell."""
+        if site in self._configured or site in self._sites:
+            return True
+        return False if self._all_sites else None
+
+    @property
+    def sites(self) -> list[str]:
+        """The sites that can be named, configured ones first."""
+        return sorted(self._configured) + sorted(self._sites - self._configured)
+
+    def not_ready(self) -> list[str]:
+        """Why no list can be served; a reader that serves stale lists is ready."""
+        if self._read_ms is None:
+            return [self.fault]
+        if self.now_ms() - self._read_ms > self.ages.gone_ms:
+            return [f"the last lists are too old to serve; {self.fault}"]
+        return []
+
+    def _oldest_s(self) -> float:
+        now_ms = self.now_ms()
+        return max((published.age_ms(now_ms) for published in self._lists.values()), default=0) / 1000
+
+    async def run(self) -> None:
+        """Refreshes until cancelled; whatever fails is logged once and tried again at the next interval."""
+        while True:
+            due = asyncio.get_running_loop().time() + self._refresh_ms / 1000
+            await self._guarded(self.refresh)
+            while (left := due - asyncio.get_running_loop().time()) > 0:
+                try:
+                    await asyncio.wait_for(self._demanded.wait(), left)
+                except TimeoutError:
+                    break
+                self._demanded.clear()
+                await self._guarded(self.refresh_new)
+
+    async def _guarded(self, refresh: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await refresh()
+        except StoreUnavailableError as error:
+            self._failed(str(error))
+        except Exception as error:  # a reader goes on serving whatever it has, and says what is wrong
+            self._failed(f"refresh failed: {error!r}", exc_info=True)
+        else:
+            if self.fault:
+                log.info("lists are read from Redis")
+            self.fault = ""
+
+    def _failed(self, fault: str, *, exc_info: bool = False) -> None:
+        self._metrics.refresh_failures.inc()
+        if fault != self.fault:
+            log.warning("serving what there is: %s", fault, exc_info=exc_info)
+        self.fault = fault
+        self._release(self._answered)
+        self.on_change()
+
+    async def refresh(self) -> None:
+        """One refresh of everything in use. Raises StoreUnavailableError where Redis cannot be read."""
+        started = time.perf_counter()
+        now_ms = self.now_ms()
+        await self._follow()
+        await self._catalogue()
+        lists = [name for name in self._asked if self._whole_until.get(name, 0) <= now_ms]
+        await self._read(lists)
+        self._drop_unused(now_ms)
+        self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
+
+    async def refresh_new(self) -> None:
+        """Reads only the lists that somebody waits for."""
+        await self._read([name for name in self._answered if name not in self._lists])
+
+    async def _read(self, lists: Collection[ListName]) -> None:
+        """Reads and publishes `lists` (those that the generation has) and wakes who waits for them."""
+        generation, active = self.generation, self._active
+        if generation is None or active is None:
+            raise StoreUnavailableError("no generation is active in Redis; is `ranker consume` running?")
+        windows = {window.name for window in generation.windows}
+        wanted = [name for name in lists if name.board in generation.boards and name.window in windows]
+        started = time.perf_counter()
+        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints)
+        took_ms = (time.perf_counter() - started) * 1000
+        now_ms = self.now_ms()
+        self._publish(snapshot, generation, active.partitions, now_ms, took_ms)
+        self._release(lists)
+        self.on_change()
+        if not snapshot.answered:
+            raise StoreUnavailableError(f"no shard of generation {generation.id} has begun")
+        self._sites, self._all_sites = snapshot.sites, snapshot.all_sites
+        self._read_ms = now_ms
+
+    def _publish(
+        self, snapshot: Snapshot, generation: Generation, partitions: int, now_ms: int, took_ms: float
+    ) -> None:
+        for name, read in snapshot.lists.items():
+            self._hints[name] = read.merged.hints
+            self._whole_until[name] = now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0
+            old = self._lists.get(name)
+            if old is None or old.yields_to(read, generation, partitions, now_ms, self.ages):
+                self._lists[name] = Published(name, generation, partitions, read, now_ms)
+
+    def _release(self, names: Iterable[ListName]) -> None:
+        for name in list(names):
+            answered = self._answered.pop(name, None)
+            if answered is not None:
+                answered.set()
+
+    async def _follow(self) -> None:
+        """Follows the active generation, and puts it back where Redis has lost it."""
+        if self._active is None:
+            active = await read_active(self._client)
+        else:
+            active = await restore_active(self._client, self._active)
+        if active is None or active == self._active:
+            return
+        if self.generation is None or active.generation != self.generation.id:
+            generation = await configuration(self._client, active.generation)
+            if generation is None:
+                raise StoreUnavailableError(f"generation {active.generation} is active but not registered in Redis")
+            log.info("following generation %s with %d partitions", active.generation, active.partitions)
+            self.generation = generation
+            self._hints.clear()
+            self._whole_until.clear()
+        self._active = active
+
+    async def _catalogue(self) -> None:
+        """Takes in what changed; a partition that has not begun is looked for again next time."""
+        pages = 0
+        partition, partitions = 0, 1
+        while partition < partitions and pages < CATALOGUE_PAGES:
+            changes = await read_changes(self._client, partition, self._seen.get(partition, Seen()))
+            pages += 1
+            self._seen[partition] = changes.seen
+            partitions = max(partitions, changes.partitions)
+            sites = self.articles.take(changes.records)
+            if sites:
+                for name, published in self._lists.items():
+                    if name.site in sites:
+                        published.forget_bodies()
+            if not changes.more:
+                partition += 1
+
+    def _drop_unused(self, now_ms: int) -> None:
+        unused = [name for name, asked in self._asked.items() if now_ms - asked > IN_USE_MS]
+        if len(self._asked) - len(unused) > MAX_LISTS:
+            unused = sorted(self._asked, key=lambda name: self._asked[name])[: len(self._asked) - MAX_LISTS]
+        for name in unused:
+            for kept in (self._asked, self._lists, self._hints, self._whole_until):
+                kept.pop(name, None)

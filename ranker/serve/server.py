@@ -1,0 +1,125 @@
+"""The public port's server: uvicorn with the fast parser and loop, and limits on what one client may take."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ranker.admin import PortTakenError
+from ranker.serve.hot import App
+
+MAX_HEAD_BYTES = 16_384
+HEAD_S = 10.0
+"""How long a client may take to send a request's head; a trickling one is cut off."""
+KEEP_ALIVE_S = 75
+"""Longer than the usual 60 s of a load balancer, so that it is the balancer who closes an idle connection."""
+MAX_CONNECTIONS = 8_000
+STOP_S = 5
+"""How long answers under way may take when the process ends."""
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class _Bounded(HttpToolsProtocol):
+    """Uvicorn's protocol with limits on a request's head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.head_since: float | None = self.loop.time()
+        self._head_bytes = 0
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.head_since is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self.head_since is not None and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        if self.head_since is None:
+            self.head_since = self.loop.time()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self.head_since = None
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: the command has them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def cut_off_slow(self) -> None:
+        """Closes connections whose request does not arrive."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(HEAD_S / 4)
+            late = loop.time() - HEAD_S
+            for connection in list(self.server_state.connections):
+                since = getattr(connection, "head_since", None)
+                if since is not None and since < late and isinstance(connection, _Bounded):
+                    connection.transport.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(app: App, host: str, port: int) -> AsyncIterator[int]:
+    """Serves `app` while the block runs; yields the port bound (useful when `port` is 0: any free one).
+
+    Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
+    """
+    listener = _bind(host, port)
+    config = uvicorn.Config(
+        _untyped(app),
+        http=_Bounded,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+    server = _Server(config)
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener]), name="public"),
+        asyncio.create_task(server.cut_off_slow(), name="slow clients"),
+    ]
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await tasks[0]
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        listener.close()
+
+
+def _untyped(app: App) -> Any:
+    """Uvicorn's own types of messages are narrower than ASGI's dictionaries."""
+    return app
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise PortTakenError(f"port {host}:{port} cannot be bound ({error}); choose another with --port") from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,111 @@
+"""The catalogue in Redis: the consumer's side writes the articles topic into it, the reader's side fetches changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from ranker.store.errors import translated
+from ranker.store.keys import CatalogueKeys
+
+CHANGES = 1_000
+"""Records that one look at the changes returns at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueState:
+    """How far a partition of the articles topic is taken in: `n` is the next offset, `last` the record before it
+    as `offset:append_ms:crc32` of key and value ("" where there is none yet).
+    """
+
+    lineage: str
+    n: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record to store: its topic key, and its JSON value (None: a tombstone, nothing is known any more)."""
+
+    key: bytes
+    value: bytes | None
+    offset: int
+
+
+class CatalogueShard:
+    """One partition of the catalogue as the consumer meets it."""
+
+    def __init__(self, client: Any, partition: int) -> None:
+        self._client = client
+        self.keys = CatalogueKeys(partition)
+        self._script = client.register_script(_script())
+
+    async def load(self) -> CatalogueState | None:
+        """How far it is; None where it has not begun."""
+        with translated():
+            lineage, n, last = await self._client.hmget(self.keys.meta, "lineage", "n", "last")
+        if lineage is None or n is None:
+            return None
+        return CatalogueState(lineage.decode(), int(n), (last or b"").decode())
+
+    async def begin(self, lineage: str, partitions: int, instead_of: str = "") -> None:
+        """Starts at offset 0, where nothing is or the lineage `instead_of` is; `partitions` is the topic's number."""
+        await self._run("begin", instead_of, lineage, partitions)
+
+    async def advance(self, state: CatalogueState, n: int, last: str, changes: Sequence[Change]) -> bool:
+        """From `state` to offset `n`. False: the stored state is another one, nothing was done, load again."""
+        flat: list[bytes | int] = []
+        for change in changes:
+            flat += (change.key, change.offset, b"" if change.value is None else change.value)
+        return await self._run("advance", state.lineage, state.n, n, last, *flat) == b"applied"
+
+    async def _run(self, *arguments: Any) -> bytes:
+        with translated():
+            reply: bytes = await self._script(
+                keys=[self.keys.meta, self.keys.articles, self.keys.changes], args=arguments
+            )
+        return reply
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far a reader has followed one partition."""
+
+    lineage: str = ""
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed since: records by key (None: forgotten). `more` at once. `partitions` 0: nothing there yet."""
+
+    records: list[tuple[bytes, bytes | None]]
+    seen: Seen
+    more: bool
+    partitions: int
+
+
+async def read_changes(client: Any, partition: int, seen: Seen) -> Changes:
+    """What changed in one partition since `seen`, at most CHANGES records; from the start under a new lineage."""
+    keys = CatalogueKeys(partition)
+    with translated():
+        pipe = client.pipeline(transaction=True)
+        pipe.hmget(keys.meta, "lineage", "n", "partitions")
+        pipe.execute_command("ZRANGE", keys.changes, seen.n, "+inf", "BYSCORE", "LIMIT", 0, CHANGES, "WITHSCORES")
+        (lineage, n, partitions), flat = await pipe.execute()
+        if lineage is None:
+            return Changes([], seen, more=False, partitions=0)
+        if lineage.decode() != seen.lineage and seen.n:
+            return Changes([], Seen(lineage.decode()), more=True, partitions=int(partitions))
+        changed = flat[::2]
+        values = await client.hmget(keys.articles, changed) if changed else []
+    more = len(changed) == CHANGES
+    # Offsets are unique, so a full page ends exactly before the next one.
+    reached = int(flat[-1]) + 1 if more else int(n)
+    return Changes(list(zip(changed, values, strict=True)), Seen(lineage.decode(), reached), more, int(partitions))
+
+
+def _script() -> str:
+    return resources.files(__package__).joinpath("scripts", "catalogue.lua").read_text("utf-8")
