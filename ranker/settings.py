@@ -49,6 +49,8 @@ class Settings:
     sites: dict[str, str]
     """Site to its title; the site's own id where no title is given."""
     accept_create_time: bool
+    session_timeout_ms: int
+    metadata_max_age_ms: int
     flush_ms: int
     dead_share: float
     dead_stretch: int
@@ -73,7 +75,11 @@ class Settings:
             "boards": generation.boards,
             "rules": {"bots": generation.bots, "unknown_sites": "count" if generation.sites is None else "reject"},
             "sites": self.sites,
-            "kafka": {"accept_create_time": self.accept_create_time},
+            "kafka": {
+                "accept_create_time": self.accept_create_time,
+                "session_timeout_ms": self.session_timeout_ms,
+                "metadata_max_age_ms": self.metadata_max_age_ms,
+            },
             "consume": {"flush_ms": self.flush_ms, "dead_share": self.dead_share, "dead_stretch": self.dead_stretch},
             "serve": {
                 "refresh_ms": self.refresh_ms,
@@ -101,6 +107,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     if found:
         raise SettingsError(faults + found)
     generation = generations.from_table(table)
+    kafka_table = table.get("kafka", {})
     serve = table.get("serve", {})
     consume = table.get("consume", {})
     settings = Settings(
@@ -110,7 +117,9 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         config_path=path,
         generation=generation,
         sites={site: about.get("title", site) for site, about in table.get("sites", {}).items()},
-        accept_create_time=table.get("kafka", {}).get("accept_create_time", environment == "development"),
+        accept_create_time=kafka_table.get("accept_create_time", environment == "development"),
+        session_timeout_ms=kafka_table.get("session_timeout_ms", 15_000),
+        metadata_max_age_ms=kafka_table.get("metadata_max_age_ms", 30_000),
         flush_ms=consume.get("flush_ms", 250),
         dead_share=float(consume.get("dead_share", 0.5)),
         dead_stretch=consume.get("dead_stretch", 1000),

@@ -74,6 +74,7 @@ class PageViewLog:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=1 << 20,
+            metadata_max_age_ms=metadata_max_age_ms,
         )
         self._probing = asyncio.Lock()
         self._expected: dict[int, int] = {}
