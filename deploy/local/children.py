@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import waiting
+from deploy.local import shim, waiting
 
-SHIM = Path(__file__).with_name("shim.py")
+SHIM = Path(shim.__file__)
 PR_SET_CHILD_SUBREAPER = 36
 TAIL_BYTES = 4_000
 
@@ -71,11 +71,18 @@ class Child:
 
 
 def start(
-    name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    name: str,
+    argv: Sequence[str | Path],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    *,
+    errors_shown: bool = False,
 ) -> Child:
     """Start `argv` with `env` added to the environment and its output appended to `log`.
 
-    It is in a session of its own, so Ctrl-C at the terminal reaches only us, and we say when it ends.
+    It is in a session of its own, so Ctrl-C at the terminal reaches only us, and we say when it ends. With
+    `errors_shown` its standard error goes where ours goes: a progress bar needs the terminal.
     """
     words = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *map(str, argv)]
 
@@ -85,13 +92,25 @@ def start(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=None if errors_shown else subprocess.STDOUT,
                 env={**os.environ, **(env or {})},
                 cwd=cwd,
                 start_new_session=True,
             )
 
     return Child(name, _spawner.submit(spawn).result(), log)
+
+
+def run(
+    name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, deadline_s: float = 60.0
+) -> Child:
+    """Run `argv` like `start` and wait until it has ended, however it did; see `returncode` and `tail`."""
+    child = start(name, argv, log, env)
+    try:
+        waiting.until(f"the end of {name}", lambda: child.returncode() is not None, deadline_s)
+    finally:
+        child.kill()
+    return child
 
 
 def stop_all(children: Sequence[Child], patience_s: float = 5.0) -> None:
@@ -104,6 +123,12 @@ def stop_all(children: Sequence[Child], patience_s: float = 5.0) -> None:
                 child.process.send_signal(signal.SIGCONT)
     for child in children:
         child.stop(max(0.0, end - time.monotonic()))
+
+
+def end_with_parent() -> None:
+    """Have SIGTERM sent to this process when its parent dies. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(shim.PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def adopt_orphans() -> None:

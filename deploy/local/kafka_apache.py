@@ -1,7 +1,6 @@
 """Apache Kafka itself, one node that is its own controller: what is claimed of Kafka is tested on this."""
 
 import base64
-import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,9 +88,9 @@ class ApacheKafka(Server):
     def format_storage(self, properties: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         argv = [*self.command("kafka.tools.StorageTool"), "format", "-t", cluster, "-c", properties]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=self.directory)
-        if done.returncode != 0:
-            raise LocalFault(f"Apache Kafka could not format its storage:\n{done.stdout}{done.stderr}")
+        done = children.run("kafka.tools.StorageTool", argv, self.directory / "format.log")
+        if done.returncode() != 0:
+            raise LocalFault(f"Apache Kafka could not format its storage:\n{done.tail()}")
 
     def command(self, main: str) -> list[str | Path]:
         """Return how Java runs a class of the broker, with a heap that is bounded."""

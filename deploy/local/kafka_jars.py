@@ -8,12 +8,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from deploy.local import children
 from deploy.local.faults import LocalFault, MissingTool
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POM = Path(__file__).with_name("kafka") / "pom.xml"
 CACHE = CHECKOUT / ".cache" / "kafka"
 OLDEST_JAVA = 17
+FETCH_WITHIN_S = 300.0
 
 
 def java() -> Path:
@@ -31,13 +33,22 @@ def java() -> Path:
     return Path(found)
 
 
+def place(cache: Path) -> Path:
+    return cache / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+
+
+def fetched(cache: Path = CACHE) -> bool:
+    """Say whether the jars are there, so that no network is needed."""
+    return place(cache).is_dir()
+
+
 def jars(cache: Path = CACHE) -> Path:
     """Return the directory with the broker's jars, fetched if they are not there yet. Raises MissingTool without Maven.
 
     The directory is named after the pom, and gets that name when it is whole: a fetch that broke off is begun again,
     and a change of version is a new directory.
     """
-    whole = cache / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    whole = place(cache)
     if whole.is_dir():
         return whole
     cache.mkdir(parents=True, exist_ok=True)
@@ -58,8 +69,7 @@ def fetch(into: Path) -> Path:
         )
     shutil.rmtree(into, ignore_errors=True)
     argv: list[str | Path] = [maven, "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode != 0 or not any(into.glob("kafka_*.jar")):
-        words = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-        raise LocalFault(f"Maven could not fetch Apache Kafka (the first time needs a network):\n{words}")
+    done = children.run("Maven", argv, into.with_suffix(".log"), deadline_s=FETCH_WITHIN_S)
+    if done.returncode() != 0 or not any(into.glob("kafka_*.jar")):
+        raise LocalFault(f"Maven could not fetch Apache Kafka (the first time needs a network):\n{done.tail()}")
     return into

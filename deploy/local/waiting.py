@@ -15,7 +15,7 @@ class NotInTime(LocalFault):
     """What was waited for did not happen before its deadline."""
 
 
-def until(what: str, ask: Callable[[], T], deadline_s: float = 30.0) -> T:
+def until(what: str, ask: Callable[[], T], deadline_s: float = 30.0, pause_s: float = PAUSE_S) -> T:
     """Ask until the answer is true, and return it. `what` completes the sentence "… did not happen within 30 s".
 
     An exception raised by `ask` ends the wait: a condition that can fail for a while catches that itself.
@@ -24,7 +24,7 @@ def until(what: str, ask: Callable[[], T], deadline_s: float = 30.0) -> T:
     while not (answer := ask()):
         if time.monotonic() >= end:
             raise NotInTime(f"{what} did not happen within {deadline_s:g} s")
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s)
     return answer
 
 

@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench requirements clean
+
+# What the tests look at; make test TESTS=tests/unit runs less.
+TESTS ?= tests
+python := .venv/bin/python
+
+help:
+	@echo "make run      the whole engine on this machine, with demonstration traffic; Ctrl-C ends it"
+	@echo "                KAFKA=embedded|apache   which broker (default: embedded)"
+	@echo "                PORT=8080               where the page is"
+	@echo "                TRAFFIC=0               no demonstration traffic"
+	@echo "                LOG=file PATTERN=regex  your own access log instead (SITE=name: default demo)"
+	@echo "                RANKER_KAFKA_BOOTSTRAP, RANKER_REDIS_URL: servers of yours instead of our own"
+	@echo "make test     sets up what the tests need, checks, runs all tests"
+	@echo "make check    format, lint, types, import rules"
+	@echo "make bench    measures speed, on Apache Kafka"
+	@echo "make setup    .venv with what make run needs"
+	@echo "make clean    removes .venv, caches and what tests and benches wrote"
+
+setup:
+	@deploy/setup.sh run
+
+run: setup
+	@$(python) -m deploy.local
+
+test:
+	@deploy/setup.sh dev
+	@deploy/services.sh
+	@$(MAKE) --no-print-directory check
+	@$(python) -m pytest $(TESTS)
+
+check:
+	@deploy/setup.sh dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench:
+	@deploy/setup.sh dev
+	@deploy/services.sh
+	@$(python) -m tests.bench
+
+# Writes the hashed requirement files anew, with the newest versions that pyproject.toml and requirements/*.in allow.
+compile := CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile -q --upgrade --generate-hashes \
+	--allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+requirements:
+	@deploy/setup.sh dev
+	$(compile) -o requirements/run.txt pyproject.toml requirements/run.in
+	$(compile) -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/run.in requirements/dev.in
+
+clean:
+	rm -rf .venv .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

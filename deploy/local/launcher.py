@@ -1,0 +1,170 @@
+"""`make run`: the whole engine on this machine, on servers of its own unless the environment names others."""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from deploy.local import children, options
+from deploy.local.directories import run_directory
+from deploy.local.faults import LocalFault
+from deploy.local.household import Household
+from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.kafka_embedded import EmbeddedKafka
+from deploy.local.kafka_jars import fetched
+from deploy.local.ports import HOST, free_port, is_free
+from deploy.local.redis import RedisServer
+
+# Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
+PATIENCE_S = 3.0
+READY_WITHIN_S = 60.0
+# A week of a million views takes about half a minute to write; a slow machine may take long, and nobody is kept waiting
+# without seeing the bar move.
+HISTORY_WITHIN_S = 1_800.0
+HISTORY = "7d"
+HISTORY_EVENTS = "1000000"
+RATE = "50"
+
+
+def main() -> int:
+    """Run until Ctrl-C, SIGTERM or SIGHUP (0), or until something fails, which is said in a sentence (1)."""
+    if "MAKELEVEL" in os.environ:
+        # make forwards no death of its own: without this a killed make would leave us.
+        children.end_with_parent()
+    children.adopt_orphans()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        launch(options.read(os.environ))
+    except KeyboardInterrupt:
+        say("\nStopped: every process has ended.")
+        return 0
+    except LocalFault as fault:
+        sys.stdout.flush()
+        print(f"make run: {fault}", file=sys.stderr, flush=True)
+        return 1
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def launch(wishes: options.Options) -> NoReturn:
+    """Start everything, say where the page is, and look after all until something ends."""
+    port = page_port(wishes)
+    with run_directory() as directory, household(directory) as house:
+        say(f"Logs       {directory}")
+        start_servers(house, wishes)
+        house.run("ranker topics apply", [program("ranker"), "topics", "apply"])
+        say("Topics     applied")
+        admin = {"consumer": free_port(), "reader": free_port()}
+        consume: list[str | Path] = [program("ranker"), "consume", "--admin-port", str(admin["consumer"])]
+        serve: list[str | Path] = [program("ranker"), "serve", "--host", HOST, "--port", str(port)]
+        serve += ["--admin-port", str(admin["reader"])]
+        engine = [house.start("consumer", consume), house.start("reader", serve)]
+        for child in engine:
+            house.until_ready(child, admin[child.name], READY_WITHIN_S)
+            say(f"{child.name.capitalize():10} ready; metrics: http://{HOST}:{admin[child.name]}/metrics")
+        page = f"http://{HOST}:{port}/"
+        start_traffic(house, wishes, page)
+        say(f"Page: {page}")
+        while True:
+            house.until("the death of a process", lambda: False, float("inf"))
+
+
+@contextlib.contextmanager
+def household(directory: Path) -> Iterator[Household]:
+    """Look after the processes of a run, and end them all, undisturbed, when it is over."""
+    house = Household(directory, {"RANKER_ENV": os.environ.get("RANKER_ENV") or "development"})
+    try:
+        yield house
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        house.stop(PATIENCE_S)
+        children.end_descendants()
+
+
+def page_port(wishes: options.Options) -> int:
+    """Return the port asked for, or the default one, or any if that is taken."""
+    if wishes.port is not None:
+        if not is_free(wishes.port):
+            raise LocalFault(
+                f"Port {wishes.port} is taken by another program: choose another with PORT=, for example "
+                f"`make run PORT={free_port()}`, or leave PORT out."
+            )
+        return wishes.port
+    if is_free(options.DEFAULT_PORT):
+        return options.DEFAULT_PORT
+    port = free_port()
+    say(f"Port {options.DEFAULT_PORT} is taken by another program; taking {port}. (PORT= chooses one.)")
+    return port
+
+
+def start_servers(house: Household, wishes: options.Options) -> None:
+    """Start Redis and Kafka, where none are named, and tell the programs where they are."""
+    if wishes.redis_url is None:
+        store = RedisServer(house.directory / "redis")
+        house.add(store)
+        house.environment["RANKER_REDIS_URL"] = store.url
+        say(f"Redis      {store.url} ({store.name})")
+    else:
+        say("Redis      yours, by RANKER_REDIS_URL")
+    if wishes.bootstrap is None:
+        if wishes.kafka == "apache" and not fetched():
+            say("Kafka      fetching Apache Kafka with Maven: 43 MB, this once")
+        kind = EmbeddedKafka if wishes.kafka == "embedded" else ApacheKafka
+        broker = kind(house.directory / "kafka")
+        house.add(broker)
+        house.environment["RANKER_KAFKA_BOOTSTRAP"] = broker.bootstrap
+        say(f"Kafka      {broker.bootstrap} ({broker.name})")
+    else:
+        say("Kafka      yours, by RANKER_KAFKA_BOOTSTRAP")
+
+
+def start_traffic(house: Household, wishes: options.Options, page: str) -> None:
+    """Send the log that was named, or a week of made-up history and then live views, or nothing."""
+    shown = sys.stderr.isatty()
+    if wishes.log is not None:
+        say(f"Traffic    {wishes.log}, its times shifted so that the latest is now")
+        argv: list[str | Path] = [program("producers"), "replay", wishes.log, "--article-pattern", wishes.pattern]
+        argv += ["--rebase-to", "now", "--site", wishes.site]
+        replay = house.start("replay", argv, may_end=True, errors_shown=shown)
+        house.until("the end of the replay", lambda: replay.returncode() is not None, float("inf"))
+        for line in replay.tail().splitlines():
+            say(f"           {line}")
+    elif wishes.traffic:
+        say(f"Traffic    a week of made-up history, {int(HISTORY_EVENTS):,} events, then {RATE} events a second")
+        argv = [program("producers"), "simulate", "--demo", "--site", wishes.site, "--rate", RATE]
+        argv += ["--history", HISTORY, "--history-events", HISTORY_EVENTS]
+        traffic = house.start("traffic", argv, errors_shown=shown)
+        house.until("the writing of the history", lambda: "events of the past" in traffic.tail(), HISTORY_WITHIN_S)
+        house.until("the first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
+    else:
+        say("Traffic    none (TRAFFIC=0)")
+
+
+def list_total(page: str, site: str) -> int:
+    """Return how many views the longest list of a site counts; 0 while there is none."""
+    url = f"{page}v1/{site}/popular/read/7d?limit=1"
+    with contextlib.suppress(OSError, ValueError, KeyError), urllib.request.urlopen(url, timeout=2.0) as reply:  # noqa: S310
+        return int(json.load(reply)["total"])
+    return 0
+
+
+def program(name: str) -> Path:
+    """Return the command `name` of the environment that runs us."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists():
+        raise LocalFault(f"The command {name} is not installed beside {sys.executable}: run `make setup`.")
+    return path

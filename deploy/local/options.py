@@ -1,0 +1,60 @@
+"""What the person who says `make run` wishes, from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.faults import LocalFault
+
+KAFKAS = ("embedded", "apache")
+DEFAULT_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Options:
+    """`bootstrap` and `redis_url` name servers that are there already; None where ours are to be started."""
+
+    kafka: str
+    bootstrap: str | None
+    redis_url: str | None
+    port: int | None  # None: nobody chose, any will do
+    traffic: bool
+    log: Path | None
+    pattern: str
+    site: str
+
+
+def read(environment: Mapping[str, str]) -> Options:
+    """Read KAFKA, PORT, TRAFFIC, LOG, PATTERN, SITE and the servers' addresses. Raises LocalFault with every fault."""
+    faults: list[str] = []
+    kafka = environment.get("KAFKA") or "embedded"
+    if kafka not in KAFKAS:
+        faults.append(f"KAFKA={kafka} is not known: it is embedded or apache.")
+    port = environment.get("PORT") or None
+    if port is not None and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        faults.append(f"PORT={port} is no port: it is a number from 1 to 65535.")
+        port = None
+    traffic = environment.get("TRAFFIC") or "1"
+    if traffic not in ("0", "1"):
+        faults.append(f"TRAFFIC={traffic} is not known: TRAFFIC=0 means no demonstration traffic.")
+    log = environment.get("LOG") or None
+    pattern = environment.get("PATTERN") or ""
+    if log is not None:
+        if not Path(log).is_file():
+            faults.append(f"LOG={log} is not a file.")
+        if not pattern:
+            faults.append("LOG needs PATTERN, whose group 1 is the article's id: PATTERN='^/articles/([^/]+)'")
+    elif pattern:
+        faults.append("PATTERN is for LOG, which is not set: LOG=access.log PATTERN='^/articles/([^/]+)'")
+    if faults:
+        raise LocalFault("\n".join(faults))
+    return Options(
+        kafka,
+        environment.get("RANKER_KAFKA_BOOTSTRAP") or None,
+        environment.get("RANKER_REDIS_URL") or None,
+        None if port is None else int(port),
+        traffic == "1",
+        None if log is None else Path(log).resolve(),
+        pattern,
+        environment.get("SITE") or "demo",
+    )
