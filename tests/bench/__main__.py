@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,10 +34,10 @@ PARTS = ("backlog",)
     type=click.Choice(tuple(produce.BATCHES)),
     help="Sizes of the producers' batches in the backlog. Repeatable.",
 )
-@click.option("--under", default="", metavar="COMMAND", help="Start the backlog's consumer by this: a profiler.")
+@click.option("--profiler", default="", metavar="COMMAND", help="Run on the backlog's consumer, with its {pid}.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here as well.")
 def main(
-    parts: tuple[str, ...], events: int, repeats: int, batches: tuple[str, ...], under: str, file: Path | None
+    parts: tuple[str, ...], events: int, repeats: int, batches: tuple[str, ...], profiler: str, file: Path | None
 ) -> None:
     """Measure the engine on this machine, with an Apache Kafka and a Redis of its own.
 
@@ -52,7 +51,7 @@ def main(
     try:
         with stack.started() as servers:
             runs: dict[str, Callable[[], Part]] = {
-                "backlog": lambda: backlog.run(servers, events, repeats, batches, shlex.split(under), progress),
+                "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
             }
             measured = []
             for name in chosen:

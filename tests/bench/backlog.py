@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import shlex
 import statistics
 import sys
 import time
@@ -39,18 +41,16 @@ class Consumed:
     scripts: int
 
 
-def run(
-    stack: Stack, events: int, repeats: int, batches: tuple[str, ...], under: list[str], progress: Progress
-) -> Part:
+def run(stack: Stack, events: int, repeats: int, batches: tuple[str, ...], profiler: str, progress: Progress) -> Part:
     """All batch sizes; rates are the median of `repeats` runs, the loops and the consumer taking turns.
 
-    `under` is put before `ranker consume`: a profiler that starts it.
+    `profiler` is a command that looks at the consumer while it works; its {pid} is replaced.
     """
     part = Part("backlog")
     part.details["consumed"] = {}
     for name in batches:
         size = produce.BATCHES[name]
-        _one_size(stack, size, max(100_000, int(events * SHARE[name])), repeats, under, part, progress)
+        _one_size(stack, size, max(100_000, int(events * SHARE[name])), repeats, profiler, part, progress)
     part.notes.append(
         "Kafka, Redis and the measured process share the cores. Rates begin when partitions are assigned and the first "
         "shard has begun; starting Python and joining the group are not in them."
@@ -63,7 +63,7 @@ def _one_size(
     size: produce.BatchSize,
     events: int,
     repeats: int,
-    under: list[str],
+    profiler: str,
     part: Part,
     progress: Progress,
 ) -> None:
@@ -80,7 +80,7 @@ def _one_size(
             bare.append(counting["events"] / counting["seconds"])
             bare_cpu.append(1e6 * counting["cpu_s"] / counting["events"])
             done(1)
-            consumed.append(_consume(stack, topic, backlog, under))
+            consumed.append(_consume(stack, topic, backlog, profiler))
             done(1)
         stack.empty_redis()
         plain = _plain(stack, "zincrby", topic, min(events, ZINCRBY_EVENTS))
@@ -136,14 +136,18 @@ def _plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]
     return result
 
 
-def _consume(stack: Stack, topic: str, backlog: Backlog, under: list[str]) -> Consumed:
+def _consume(stack: Stack, topic: str, backlog: Backlog, profiler: str) -> Consumed:
     """One run on an empty Redis. Raises where the counts at its end are not exactly those that were sent."""
     stack.empty_redis()
     env = stack.configure(topic)
     generation = settings.load(env["RANKER_CONFIG"], env).generation
-    argv = under + processes.ranker("consume", "--admin-port", "0")
+    argv = processes.ranker("consume", "--admin-port", "0")
     log = stack.directory / f"consume-{topic}.log"
-    with stack.redis.client() as client, processes.running("ranker consume", argv, log, env) as child:
+    with (
+        stack.redis.client() as client,
+        processes.running("ranker consume", argv, log, env) as child,
+        contextlib.ExitStack() as beside,
+    ):
 
         def applied() -> list[int | None]:
             processes.check(child)
@@ -151,6 +155,10 @@ def _consume(stack: Stack, topic: str, backlog: Backlog, under: list[str]) -> Co
 
         waiting.until("the beginning of a shard", lambda: any(n is not None for n in applied()), 120.0)
         began, cpu, redis_cpu = time.perf_counter(), processes.cpu_s(child.pid), processes.cpu_s(stack.redis.pid)
+        if profiler:
+            words = shlex.split(profiler.format(pid=child.pid))
+            looking = beside.enter_context(processes.running("the profiler", words, stack.directory / "look.log", {}))
+            beside.callback(waiting.until, "the profile", lambda: looking.returncode() is not None, WITHIN_S)
         waiting.until("the end of the backlog", lambda: sum(n or 0 for n in applied()) >= backlog.events, WITHIN_S)
         seconds = time.perf_counter() - began
         cpu = processes.cpu_s(child.pid) - cpu
