@@ -81,6 +81,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # from here on a connection waits for the server instead of being refused
     except (OSError, OverflowError) as error:
         listener.close()
         raise PortTakenError(
@@ -113,6 +114,11 @@ def application(registry: CollectorRegistry, not_ready: Reasons) -> Callable[...
 
 
 async def _json(send: Callable[..., Any], status: int, body: dict[str, Any]) -> None:
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    encoded = orjson.dumps(body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(encoded)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps(body)})
+    await send({"type": "http.response.body", "body": encoded})

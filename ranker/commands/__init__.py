@@ -12,7 +12,7 @@ SUBCOMMANDS = {
     "check": "Say whether Kafka, Redis and the clocks are fit for exact counts.",
     "consume": "Count page views from Kafka into Redis.",
     "generations": "List, activate and drop generations.",
-    "serve": "Serve the ranked lists over HTTP.",
+    "serve": "Serve the ranked lists over HTTP, and the page at /.",
     "top": "Show the ranked lists in the terminal.",
     "topics": "Create or check the Kafka topics.",
 }

@@ -21,6 +21,7 @@ config_option = click.option(
 @contextlib.contextmanager
 def said() -> Iterator[None]:
     """Whatever an operator can mend ends the command with one message and exit code 1."""
+    from ranker.admin import PortTakenError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.settings import SettingsError
     from ranker.store.errors import StoreFullError, StoreUnavailableError
@@ -32,7 +33,7 @@ def said() -> Iterator[None]:
         yield
     except (LogUnavailableError, StoreUnavailableError) as error:
         raise click.ClickException(f"{error}; `ranker check` says what is wrong") from error
-    except (SettingsError, LogRefusedError, StoreFullError, GenerationError) as error:
+    except (SettingsError, PortTakenError, LogRefusedError, StoreFullError, GenerationError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 @click.option("--admin-port", default=9102, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(config: str | None, host: str, port: int, admin_port: int, log_level: str) -> None:
-    r"""Serve the ranked lists over HTTP, and the page at /.
+    """Serve the ranked lists over HTTP, and the page at /.
 
     Reads Redis once per interval, however many ask; as many readers as you like may run side by side.
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 
 @pytest.fixture
-def consumer() -> Iterator[tuple[CollectorRegistry, ConsumerMetrics]]:
+def consumer() -> tuple[CollectorRegistry, ConsumerMetrics]:
     registry = new_registry()
-    yield registry, ConsumerMetrics(registry, ["view", "comment"])
+    return registry, ConsumerMetrics(registry, ["view", "comment"])
 
 
 def both() -> list[CollectorRegistry]:

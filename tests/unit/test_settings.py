@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import schemas
 from ranker import settings
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
 
 def write(folder: Path, text: str) -> str:
@@ -36,9 +39,10 @@ def test_the_schema_names_the_same_defaults() -> None:
     """What schemas/ranker.schema.json calls a default is what an absent key gives."""
     found = settings.load(None, {}).masked()
     tables = schemas.load("ranker")["properties"]
-    for table in ("rules", "consume", "serve"):
+    for table in ("rules", "kafka", "consume", "serve"):
         for key, about in tables[table]["properties"].items():
-            assert found[table][key] == about["default"]
+            if key != "accept_create_time":  # it follows RANKER_ENV
+                assert found[table][key] == about["default"]
     for key in ("topic", "lanes", "windows", "boards"):
         assert found[key] == tables[key]["default"]
 
@@ -64,6 +68,8 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
         [sites.bare]
         [kafka]
         accept_create_time = true
+        session_timeout_ms = 7000
+        metadata_max_age_ms = 1500
         [consume]
         flush_ms = 100
         dead_share = 1
@@ -82,6 +88,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert (found.generation.bots, found.generation.sites) == ("count", ("bare", "demo"))
     assert found.sites == {"demo": "Démo", "bare": "bare"}
     assert found.accept_create_time
+    assert (found.session_timeout_ms, found.metadata_max_age_ms) == (7000, 1500)
     assert (found.flush_ms, found.dead_share, found.dead_stretch) == (100, 1.0, 10)
     assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 5, 60)
 
@@ -219,3 +226,26 @@ def test_broken_redis_addresses(url: str) -> None:
 def test_secrets_are_masked(url: str, shown: str) -> None:
     """What is printed never holds a password, wherever in the address it stands."""
     assert settings.masked_url(url) == shown
+
+
+def test_the_reference_names_every_key_as_the_schema_does() -> None:
+    """docs/reference.md lists every key of ranker.toml with the schema's own words."""
+    text = REFERENCE.read_text("utf-8")
+
+    def told(table: dict[str, Any], prefix: str) -> None:
+        for key, about in table.get("properties", {}).items():
+            if "properties" not in about:
+                assert f"| `{prefix}{key}" in text
+                assert about["description"] in text, key
+            told(about, f"{prefix}{key}.")
+            more = about.get("additionalProperties")
+            if isinstance(more, dict):
+                told(more, f"{prefix}{key}.NAME.")
+
+    told(schemas.load("ranker"), "")
+
+
+def test_the_example_of_the_reference_loads(tmp_path: Path) -> None:
+    """The ranker.toml shown in docs/reference.md is a valid one."""
+    example = REFERENCE.read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
+    assert settings.load(write(tmp_path, example), {}).sites == {"demo": "Le Journal de démonstration"}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from ranker import __version__
+from ranker.commands import SUBCOMMANDS, main
+
+THERE = [name for name in SUBCOMMANDS if importlib.util.find_spec(f"ranker.commands.{name}")]
+
+
+def walk(command: click.Command, path: list[str]) -> list[list[str]]:
+    paths = [path]
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            paths += walk(child, [*path, name])
+    return paths
+
+
+def all_commands() -> list[list[str]]:
+    found: list[list[str]] = [[]]
+    for name in THERE:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        found += walk(command, [name])
+    return found
+
+
+@pytest.mark.parametrize("path", all_commands(), ids=lambda path: " ".join(path) or "ranker")
+def test_help_has_examples(path: list[str]) -> None:
+    """Every command explains itself, with an example to copy, each on a line of its own."""
+    result = CliRunner().invoke(main, [*path, "--help"], prog_name="ranker")
+    assert result.exit_code == 0
+    lines = [line.strip() for line in result.output.splitlines()]
+    assert any(line in ("Example:", "Examples:") for line in lines)
+    assert any(line.startswith(" ".join(["ranker", *path])) for line in lines)
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_the_short_help_is_the_command_s_own(name: str) -> None:
+    """The list of commands is written down to spare their imports; it says what they say."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert (command.help or "").splitlines()[0] == SUBCOMMANDS[name]
+
+
+def test_help_imports_no_client() -> None:
+    """--help answers at once: neither the Kafka client nor Redis' nor a web server is loaded for it."""
+    code = (
+        "import sys\nfrom ranker.commands import main\ntry:\n    main(['--help'])\n"
+        "finally:\n    print(sorted({'aiokafka', 'redis', 'uvicorn', 'starlette', 'msgspec'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_version() -> None:
+    """--version names the program and its version."""
+    result = CliRunner().invoke(main, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"ranker, version {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["chekc"], ["topics", "aply"], ["check", "--confg", "x"], ["generations", "drop"]]
+)
+def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
+    """A misspelt command, option or missing argument says so, with exit code 2."""
+    assert CliRunner().invoke(main, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["topics", "apply"], ["generations"]])
+def test_faults_of_the_settings_are_one_message(arguments: list[str]) -> None:
+    """Every command that reads the settings says all their faults, and no traceback."""
+    environ = {"RANKER_ENV": "staging", "RANKER_KAFKA_BOOTSTRAP": "nowhere"}
+    result = CliRunner().invoke(main, arguments, env=environ)
+    assert result.exit_code == 1
+    assert "the settings have 2 faults" in result.output
+    assert "Traceback" not in result.output
