@@ -1,0 +1,240 @@
+"""The engine under test: a topic of its own, real `ranker consume` processes, and the recount beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import redis.asyncio
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.local import children, waiting
+from deploy.local.ports import free_port
+from ranker.core.generation import from_table
+from tests.integration.consume import shards
+from tests.integration.consume.comparing import compare
+from tests.integration.consume.recount import Recount, Rules
+from tests.integration.consume.traffic import Traffic
+
+CHECKOUT = Path(__file__).parents[3]
+T = TypeVar("T")
+
+RANKER_TOML = """
+topic = "{topic}"
+lanes = 8
+
+[windows.short]
+length_s = 5
+grain_s = 1
+
+[windows.long]
+length_s = 600
+grain_s = 10
+
+[boards.read]
+view = 1
+
+[boards.engaged]
+view = 1
+comment = 3
+share = 5
+
+[kafka]
+session_timeout_ms = {session_timeout_ms}
+metadata_max_age_ms = 300
+
+[consume]
+flush_ms = 50
+"""
+"""Short windows: while a test runs, floors pass over what it counts, and counts move from tier to tier."""
+
+_numbers = itertools.count(1)
+
+
+class Consumer:
+    """One process of `ranker consume`."""
+
+    def __init__(self, child: children.Child, admin_port: int) -> None:
+        self.child = child
+        self._admin = f"http://127.0.0.1:{admin_port}"
+
+    async def reasons(self) -> list[str] | None:
+        """Why it is not ready; empty when it is, None while it does not answer."""
+        said = await self._get("/readyz")
+        return None if said is None else list(json.loads(said)["reasons"])
+
+    async def ready(self) -> bool:
+        return await self.reasons() == []
+
+    async def says(self, words: str) -> bool:
+        """Whether a reason for not being ready holds these words."""
+        return words in " ".join(await self.reasons() or ())
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's series that have these labels; 0 while the process does not answer."""
+        said = await self._get("/metrics")
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families((said or b"").decode())
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its log lines so far."""
+        return [json.loads(line) for line in self.child.log.read_text().splitlines() if line.startswith("{")]
+
+    async def _get(self, path: str) -> bytes | None:
+        def get() -> bytes | None:
+            try:
+                with urllib.request.urlopen(self._admin + path, timeout=2.0) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.read()
+            except OSError:
+                return None
+
+        return await asyncio.to_thread(get)
+
+
+class Engine:
+    """`bootstrap` and `redis_url` are the servers; everything else is this engine's own."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        redis_url: str,
+        directory: Path,
+        *,
+        config: str = RANKER_TOML,
+        session_timeout_ms: int = 1_500,
+        idempotent: bool = True,
+    ) -> None:
+        self.bootstrap = bootstrap
+        self.redis_url = redis_url
+        self.directory = directory
+        self.topic = f"views-{os.getpid()}-{next(_numbers)}"
+        self.config = directory / f"{self.topic}.toml"
+        self.config.write_text(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
+        self.rules = Rules.read(self.config)
+        self.generation = from_table(tomllib.loads(self.config.read_text()))
+        self.recount = Recount(bootstrap, self.topic, self.rules)
+        self.traffic = Traffic(bootstrap, self.topic, idempotent=idempotent)
+        self.client: Any = redis.asyncio.Redis.from_url(redis_url)
+        self.partitions = 0
+        self.consumers: list[Consumer] = []
+
+    async def close(self) -> None:
+        children.stop_all([consumer.child for consumer in self.consumers])
+        await self.client.aclose()
+
+    # the topic
+
+    async def create_topic(self, partitions: int = 2, **settings: str) -> None:
+        """The topic and its dead letters. `settings` are the topic's, with _ for dots."""
+        self.partitions = partitions
+        named = {"message.timestamp.type": "LogAppendTime"} | {k.replace("_", "."): v for k, v in settings.items()}
+        dead = {"cleanup.policy": "compact,delete"}
+        topics = [NewTopic(self.topic, partitions, 1, topic_configs=named)]
+        if not self.traffic.sent:
+            topics.append(NewTopic(f"{self.topic}.dead", 1, 1, topic_configs=dead))
+        await self.admin(lambda admin: admin.create_topics(topics))
+
+    async def add_partitions(self, total: int) -> None:
+        self.partitions = total
+        await self.admin(lambda admin: admin.create_partitions({self.topic: NewPartitions(total)}))
+
+    async def admin(self, work: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            return await work(admin)
+        finally:
+            await admin.close()
+
+    # the consumers
+
+    def consume(self, *options: str, environment: str = "production", config: Path | None = None) -> Consumer:
+        """Starts `ranker consume` on this topic."""
+        port = free_port()
+        number = len(self.consumers)
+        argv = [
+            sys.executable,
+            "-c",
+            "from ranker.commands.consume import command; command()",
+            "--admin-port",
+            str(port),
+            *options,
+        ]
+        child = children.start(
+            f"consumer {number}",
+            argv,
+            self.directory / f"consumer-{self.topic}-{number}.log",
+            self.env(environment, config),
+        )
+        self.consumers.append(Consumer(child, port))
+        return self.consumers[-1]
+
+    def env(self, environment: str = "production", config: Path | None = None) -> Mapping[str, str]:
+        return {
+            "PYTHONPATH": str(CHECKOUT),
+            "RANKER_KAFKA_BOOTSTRAP": self.bootstrap,
+            "RANKER_REDIS_URL": self.redis_url,
+            "RANKER_CONFIG": str(config or self.config),
+            "RANKER_ENV": environment,
+        }
+
+    # what stands in Redis
+
+    async def shard(self, partition: int) -> shards.Shard | None:
+        return await shards.read(self.client, self.generation.id, partition)
+
+    async def version(self, partition: int) -> tuple[str, int]:
+        """(lineage, n) of a partition, ("", -1) where it has not begun or Redis does not answer."""
+        try:
+            lineage, n = await self.client.hmget(f"ranker:{{{self.generation.id}.{partition}}}:meta", "lineage", "n")
+        except redis.exceptions.RedisError:
+            return "", -1
+        return ("", -1) if n is None else (lineage.decode(), int(n))
+
+    async def applied(self) -> list[int]:
+        return [(await self.version(partition))[1] for partition in range(self.partitions)]
+
+    # waiting and comparing
+
+    async def until(self, what: str, ask: Callable[[], Awaitable[T]], deadline_s: float = 20.0) -> T:
+        """Waits; where it was in vain, says what the consumers said last."""
+        try:
+            return await waiting.until_async(what, ask, deadline_s)
+        except waiting.NotInTime as late:
+            words = [f"{consumer.child.name}: {consumer.child.tail(8)}" for consumer in self.consumers[-3:]]
+            words.append(f"n: {await self.applied()}")
+            raise waiting.NotInTime("\n".join([str(late), *words])) from late
+
+    async def until_counted(self, deadline_s: float = 20.0) -> None:
+        """Waits until every shard's n has reached the end of the log as it stands now."""
+        ends = await self.recount.read()
+
+        async def counted() -> bool:
+            return all(n >= ends[partition] for partition, n in enumerate(await self.applied()))
+
+        await self.until(f"counting up to {ends}", counted, deadline_s)
+
+    async def check(self, lost: Mapping[int, Iterable[int]] | None = None) -> None:
+        """Asserts that every shard, as it stands now, equals the recount at its own n and F."""
+        await self.recount.read()
+        for partition in range(self.partitions):
+            shard = await self.shard(partition)
+            assert shard is not None, f"partition {partition} has not begun"
+            compare(shard, self.recount, partition, self.partitions, (lost or {}).get(partition, ()))

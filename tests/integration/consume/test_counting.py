@@ -1,0 +1,47 @@
+"""What is counted, on the quiet road: Apache Kafka and the embedded broker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.integration.consume.engine import Engine
+
+
+async def test_every_count_equals_the_recount(engine: Engine) -> None:
+    """Views before the start and while it runs, of every kind a log may hold: totals, sums, slices, counters, T."""
+    await engine.traffic.send(3000)
+    consumer = engine.consume()
+    await engine.until("readiness", consumer.ready)
+    async with engine.traffic.flowing(per_s=1000):
+        await engine.until_counted()
+    await engine.until_counted()
+    await engine.check()
+    assert await consumer.metric("ranker_fold_seam_active") == 1
+
+
+async def test_counts_leave_as_time_passes(engine: Engine) -> None:
+    """Without any new record floors move on: counts go from the fine tier to the coarse one, and equality holds."""
+    await engine.traffic.send(2000)
+    engine.consume()
+    await engine.until_counted()
+
+    async def fine_tier_is_empty() -> bool:
+        shard = await engine.shard(0)
+        assert shard is not None
+        return not any(tier == 0 for tier, _ in shard.index) and bool(shard.slices)
+
+    await engine.until("leaving of the short window", fine_tier_is_empty)
+    await engine.check()
+
+
+async def test_the_embedded_broker_gives_the_same_counts(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
+    """In development, where append times are the producers': equal to the recount all the same."""
+    engine = Engine(kafka_embedded, redis_url, tmp_path, session_timeout_ms=10_000, idempotent=False)
+    try:
+        await engine.create_topic(2)
+        await engine.traffic.send(2000)
+        engine.consume(environment="development")
+        await engine.until_counted(60.0)
+        await engine.check()
+    finally:
+        await engine.close()
