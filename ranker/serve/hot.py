@@ -24,7 +24,7 @@ MAX_ENTRIES = 10_000
 class Entry:
     """The messages of one answer: in full, and for who has it already. `until` is on the clock of perf_counter."""
 
-    __slots__ = ("body", "etag", "full", "hits", "known", "until", "used")
+    __slots__ = ("body", "etag", "full", "hits", "known", "known_hits", "until", "used")
 
     def __init__(
         self, content: bytes, headers: list[tuple[bytes, bytes]], etag: bytes, until: float, used: Callable[[], None]
@@ -41,6 +41,7 @@ class Entry:
         self.until = until
         self.used = used
         self.hits = 0
+        self.known_hits = 0
 
 
 _NOTHING: Message = {"type": "http.response.body", "body": b""}
@@ -62,10 +63,12 @@ class Hot:
             self._entries[scope["raw_path"], scope["query_string"]] = entry
 
     def clear(self) -> None:
-        """Forgets every answer, and tells the lists that were asked for."""
+        """Forgets every answer; tells the lists that were asked for, and the counters, how often."""
         for entry in self._entries.values():
-            if entry.hits:
+            if entry.hits or entry.known_hits:
                 entry.used()
+                self._full.inc(entry.hits)
+                self._known.inc(entry.known_hits)
         self._entries.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,15 +77,14 @@ class Hot:
             if entry is not None and scope["method"] in {"GET", "HEAD"}:
                 started = time.perf_counter()
                 if started < entry.until:
-                    entry.hits += 1
                     if matches(scope["headers"], entry.etag):
                         await send(entry.known)
                         await send(_NOTHING)
-                        self._known.inc()
+                        entry.known_hits += 1
                     else:
                         await send(entry.full)
                         await send(entry.body)
-                        self._full.inc()
+                        entry.hits += 1
                     self._duration.observe(time.perf_counter() - started)
                     return
         await self._cold(scope, receive, send)

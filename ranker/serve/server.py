@@ -16,7 +16,7 @@ from ranker.serve.hot import App
 
 MAX_HEAD_BYTES = 16_384
 HEAD_S = 10.0
-"""How long a client may take to send a request's head; a trickling one is cut off."""
+"""A client may take this long to send a request's head, and at most twice as long."""
 KEEP_ALIVE_S = 75
 """Longer than the usual 60 s of a load balancer, so that it is the balancer who closes an idle connection."""
 MAX_CONNECTIONS = 8_000
@@ -27,30 +27,27 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 
 class _Bounded(HttpToolsProtocol):
-    """Uvicorn's protocol with limits on a request's head."""
+    """Uvicorn's protocol with a limit on a request's head."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.head_since: float | None = self.loop.time()
-        self._head_bytes = 0
-        super().connection_made(transport)
+    _head_bytes = 0
+
+    @property
+    def waits_for(self) -> object:
+        """What names the head that has not arrived in full; None where a request is whole."""
+        if self.scope is None:  # nothing has arrived yet
+            return self
+        return self.scope if "raw_path" not in self.scope else None
 
     def data_received(self, data: bytes) -> None:
-        if self.head_since is not None:
-            self._head_bytes += len(data)
         super().data_received(data)
-        if self.head_since is not None and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        scope = self.scope
+        if scope is None or "raw_path" in scope:
+            self._head_bytes = 0
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
-
-    def on_message_begin(self) -> None:
-        if self.head_since is None:
-            self.head_since = self.loop.time()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self.head_since = None
-        self._head_bytes = 0
-        super().on_headers_complete()
 
 
 class _Server(uvicorn.Server):
@@ -61,15 +58,17 @@ class _Server(uvicorn.Server):
         yield
 
     async def cut_off_slow(self) -> None:
-        """Closes connections whose request does not arrive."""
-        loop = asyncio.get_running_loop()
+        """Closes connections that have waited for the rest of one head for HEAD_S."""
+        before: dict[int, object] = {}
         while True:
-            await asyncio.sleep(HEAD_S / 4)
-            late = loop.time() - HEAD_S
+            await asyncio.sleep(HEAD_S)
+            now: dict[int, object] = {}
             for connection in list(self.server_state.connections):
-                since = getattr(connection, "head_since", None)
-                if since is not None and since < late and isinstance(connection, _Bounded):
-                    connection.transport.close()
+                if isinstance(connection, _Bounded) and (waits_for := connection.waits_for) is not None:
+                    if before.get(id(connection)) is waits_for:
+                        connection.transport.close()
+                    now[id(connection)] = waits_for
+            before = now
 
 
 @contextlib.asynccontextmanager

@@ -65,8 +65,9 @@ function row() {
     age: element("span", "age"),
     count: element("span", "count"),
   };
-  const about = element("p", "about", made.kind, made.section, made.age, made.count);
-  made.item = element("li", "", made.rank, element("div", "", made.title, about));
+  const about = element("p", "about", made.kind, made.section);
+  const figures = element("p", "about", made.age, made.count);
+  made.item = element("li", "", made.rank, element("div", "", made.title, about, figures));
   return made;
 }
 
@@ -152,7 +153,8 @@ function tellState() {
   else if (failures > 2) text = fill(words.away, { moment });
   else if (known.some((data) => data.stale)) text = fill(words.stale, { moment });
   else if (known.some((data) => !data.complete)) text = words.incomplete;
-  notice.hidden = !setText(notice, text) && !text ? true : !text;
+  setText(notice, text);
+  notice.hidden = !text;
   const old = failures > 2 || known.some((data) => data.stale);
   for (const board of boards) board.section.classList.toggle("late", old);
   updated.classList.toggle("old", old);
