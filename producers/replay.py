@@ -145,30 +145,35 @@ async def send(
     stop: asyncio.Event,
     speed: float | None = None,
 ) -> None:
-    """Send the events among `outcomes` and count them all in `summary`, until `stop` is set.
+    """Send the events among `outcomes` and count them all in `summary`, until `stop` is set. Raises DamagedInputError.
 
     `speed` is how many times faster than they happened; None sends as fast as Kafka takes them.
     """
     loop = asyncio.get_running_loop()
     start_s, start_ms = loop.time(), None
     ready: list[tuple[bytes, bytes]] = []
-    for outcome in outcomes:
-        if isinstance(outcome, dict):
-            if start_ms is None:
-                start_ms = outcome["occurred_at"]
-            if speed is not None:
-                wait_s = start_s + (outcome["occurred_at"] - start_ms) / 1000 / speed - loop.time()
-                if wait_s > AHEAD_S:
-                    await _hand_over(sink, ready, sink.flush)
-                    await pause(stop, wait_s)
-            if stop.is_set():
-                break
-            ready.append(event.encode(outcome))
-        summary.add(outcome)
-        if len(ready) >= 500:
-            await _hand_over(sink, ready)
-            if stop.is_set():
-                break
+    try:
+        for outcome in outcomes:
+            if isinstance(outcome, dict):
+                if start_ms is None:
+                    start_ms = outcome["occurred_at"]
+                if speed is not None:
+                    wait_s = start_s + (outcome["occurred_at"] - start_ms) / 1000 / speed - loop.time()
+                    if wait_s > AHEAD_S:
+                        await _hand_over(sink, ready, sink.flush)
+                        await pause(stop, wait_s)
+                if stop.is_set():
+                    break
+                ready.append(event.encode(outcome))
+            summary.add(outcome)
+            if len(ready) >= 500:
+                await _hand_over(sink, ready)
+                if stop.is_set():
+                    break
+    except lines.DamagedInputError:
+        # What was read before the damage counts as sent, so it has to be.
+        await _hand_over(sink, ready, sink.flush)
+        raise
     await _hand_over(sink, ready, sink.flush)
 
 

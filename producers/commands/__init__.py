@@ -42,4 +42,4 @@ def main() -> None:
       producers replay access.log --article-pattern '^/articles/([^/]+)' --rebase-to now
       producers simulate --demo --history 7d --rate 50
       producers articles import feed.xml --site demo
-    """  # noqa: D301 - \b is click's mark for lines to be kept
+    """

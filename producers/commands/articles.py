@@ -30,7 +30,7 @@ def command() -> None:
     Examples:
       producers articles import feed.xml --site demo
       producers articles import articles.jsonl
-    """  # noqa: D301 - \b is click's mark for lines to be kept
+    """
 
 
 @command.command("import")
@@ -70,7 +70,7 @@ def import_(
       producers articles import feed.xml --site demo --article-pattern '^/articles/([0-9]+)'
       producers articles import articles.jsonl
       echo '{"article_id": "/a", "status": "removed"}' | producers articles import - --site demo
-    """  # noqa: D301 - as above
+    """
     try:
         with sys.stdin.buffer if file == "-" else Path(file).open("rb") as source:
             found = _articles(source, kind, Shelf(site, pattern, simulate.now_ms()))

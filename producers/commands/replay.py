@@ -77,7 +77,7 @@ def command(
       producers replay access.log.*.gz --article-pattern '^/blog/([^/]+)' --bots drop --rebase-to now
       producers replay events.jsonl --speed 60
       zcat old.gz | producers replay - --article-pattern '^/articles/([0-9]+)'
-    """  # noqa: D301 - \b is click's mark for lines to be kept
+    """
     if rebase_to and lines.STDIN in files:
         raise click.UsageError(
             "--rebase-to reads the input twice, which standard input cannot; save it to a file first."

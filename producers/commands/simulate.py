@@ -114,7 +114,7 @@ def command(
       producers simulate --demo --history 7d --rate 50
       producers simulate --rate 5000 --duration 60s --bot 0.1 --late 0.01 --broken 0.001
       producers simulate --history 24h --history-events 200000 --events 0 --seed 7 --json
-    """  # noqa: D301 - \b is click's mark for lines to be kept
+    """
     if late + future + duplicate + broken + bot > 1:
         raise click.UsageError("--late, --future, --duplicate, --broken and --bot are shares of one whole: at most 1.")
     plan = Plan(

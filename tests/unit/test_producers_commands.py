@@ -1,0 +1,74 @@
+"""Wrong use of the command line: one clear sentence, exit code 2, nothing sent. No broker is needed for any of it."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from deploy.local.ports import HOST, free_port
+from producers.commands import main
+
+
+def run(*args: str, stdin: str = "") -> Result:
+    # Nothing listens there: a command that got as far as Kafka would end with 1, not 2.
+    return CliRunner().invoke(main, args, input=stdin, env={"RANKER_KAFKA_BOOTSTRAP": f"{HOST}:{free_port()}"})
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    file = tmp_path / "access.log"
+    file.write_text('1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 1 "-" "x"\n')
+    return str(file)
+
+
+@pytest.mark.parametrize("command", [[], ["replay"], ["simulate"], ["articles"], ["articles", "import"]])
+def test_help_has_examples(command: list[str]) -> None:
+    """Every command's --help ends with commands to copy."""
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+
+
+def test_version() -> None:
+    """--version names the program."""
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.output.startswith("producers")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["replay"], "Missing argument"),
+        (["replay", "no-such-file"], "no-such-file cannot be read: No such file or directory. Nothing was sent."),
+        (["replay", "."], "Is a directory"),
+        (["replay", "LOG", "no-such-file"], "no-such-file cannot be read"),
+        (["replay", "LOG", "--article-pattern", "("], "is no regular expression"),
+        (["replay", "LOG", "--article-pattern", "/blog/.*"], "has no group"),
+        (["replay", "LOG", "--site", "Demo Site"], "is no site id"),
+        (["replay", "-", "--rebase-to", "now"], "standard input cannot"),
+        (["replay", "LOG", "--speed", "0"], "--speed"),
+        (["simulate", "--late", "0.6", "--bot", "0.6"], "at most 1"),
+        (["simulate", "--history", "a week"], "is no duration"),
+        (["articles", "import", "no-such-file"], "no-such-file cannot be read"),
+        (["articles", "import", "LOG"], "neither JSON lines nor RSS"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
+    """Exit code 2 and a sentence, no traceback."""
+    result = run(*(log if arg == "LOG" else arg for arg in args))
+    assert result.exit_code == 2, result.output
+    assert said in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "args", [["replay", "LOG"], ["simulate", "--events", "1"], ["articles", "import", "-"]], ids=lambda args: args[0]
+)
+def test_without_kafka_the_sentence_names_the_address_and_the_fix(args: list[str], log: str) -> None:
+    """Exit code 1: the use was right, Kafka was not there."""
+    result = run(*(log if arg == "LOG" else arg for arg in args), stdin='{"article_id":"/a","status":"removed"}\n')
+    assert result.exit_code == 1, result.output
+    assert "Kafka cannot be reached at 127.0.0.1:" in result.output
+    assert "--bootstrap or RANKER_KAFKA_BOOTSTRAP" in result.output
+    assert isinstance(result.exception, SystemExit)

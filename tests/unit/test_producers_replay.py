@@ -1,0 +1,259 @@
+"""What becomes of each line of input."""
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import schemas
+from producers import candidates, replay
+from producers.replay import Rules
+
+PERSON = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0"
+CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+BLOG = re.compile("^/blog/([^/]+)")
+
+
+def line(method: str = "GET", path: str = "/blog/a", status: int = 200, agent: str = PERSON, second: int = 3) -> str:
+    return f'1.2.3.4 - - [17/May/2015:10:05:{second:02} +0000] "{method} {path} HTTP/1.1" {status} 1 "-" "{agent}"'
+
+
+def outcomes(tmp_path: Path, text: str, rules: Rules | None = None, kind: str = "auto", name: str = "in") -> list[Any]:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return list(replay.outcomes(replay.source(str(file), kind), rules or Rules("demo", BLOG)))
+
+
+def test_a_line_becomes_a_page_view_of_the_contract(tmp_path: Path) -> None:
+    """The event has the contract's fields and no other, and an id made of the file's digest and the line's number."""
+    text = "junk\n" + line() + "\n"
+    junk, view = outcomes(tmp_path, text)
+    assert junk == "malformed"
+    digest = hashlib.sha256(text.encode()).digest()
+    assert view == {
+        "event_id": hashlib.sha256(digest + b":2").hexdigest()[:32],
+        "event_type": "view",
+        "site_id": "demo",
+        "article_id": "a",
+        "occurred_at": 1431857103000,
+    }
+    assert schemas.faults("page-view", view) == []
+
+
+FAULTS = [
+    ("malformed", "junk"),
+    ("method", line("POST", "/other", 500, CRAWLER)),
+    ("status", line("GET", "/other", 500, CRAWLER)),
+    ("pattern", line("GET", "/other", 304, CRAWLER)),
+    ("bot", line("GET", "/blog/a", 304, CRAWLER)),
+]
+
+
+@pytest.mark.parametrize(("reason", "text"), FAULTS, ids=[reason for reason, _ in FAULTS])
+def test_a_line_counts_under_the_first_reason(tmp_path: Path, reason: str, text: str) -> None:
+    """Each of these lines fails in all the later ways too."""
+    assert outcomes(tmp_path, text, Rules("demo", BLOG, "drop")) == [reason]
+
+
+def test_the_reasons_stand_in_their_order() -> None:
+    """The summary lists them as they are looked at."""
+    assert tuple(replay.Summary().skipped) == tuple(reason for reason, _ in FAULTS)
+
+
+@pytest.mark.parametrize(
+    ("bots", "expected"), [("keep", (None, None)), ("mark", (None, "bot")), ("drop", (None, "bot skipped"))]
+)
+def test_crawlers_are_kept_marked_or_dropped(
+    tmp_path: Path, bots: str, expected: tuple[str | None, str | None]
+) -> None:
+    """Only what the list of crawlers knows is touched; nobody is declared a person."""
+    found = outcomes(tmp_path, line() + "\n" + line(agent=CRAWLER), Rules("demo", BLOG, bots))
+    told = [f"{one} skipped" if isinstance(one, str) else one.get("agent_class") for one in found]
+    assert tuple(told) == expected
+
+
+@pytest.mark.parametrize("status", [200, 304])
+def test_what_was_read_counts_even_from_a_cache(tmp_path: Path, status: int) -> None:
+    """304 is a reader who had the page already."""
+    assert isinstance(outcomes(tmp_path, line(status=status))[0], dict)
+
+
+@pytest.mark.parametrize("path", ["/blog/a%20b", "/blog/été", "/blog/a?from=/blog/b"])
+def test_ids_are_taken_as_they_stand(tmp_path: Path, path: str) -> None:
+    """Without the query string, and without decoding."""
+    (view,) = outcomes(tmp_path, line(path=path))
+    assert view["article_id"] == path.removeprefix("/blog/").partition("?")[0]
+
+
+@pytest.mark.parametrize("path", ["/blog/", "/blog/a b", "/blog/" + "x" * 513, "/blog/a\u200bb", "/x"])
+def test_an_id_that_the_contract_refuses_counts_as_pattern(tmp_path: Path, path: str) -> None:
+    """No dead letter is sent knowingly."""
+    assert outcomes(tmp_path, line(path=path)) == ["pattern"]
+
+
+def test_an_optional_group_that_took_no_part_counts_as_pattern(tmp_path: Path) -> None:
+    """A pattern may match without its group."""
+    assert outcomes(tmp_path, line(), Rules("demo", re.compile("/blog/a(x)?"))) == ["pattern"]
+
+
+def test_without_a_pattern_the_whole_path_is_the_id(tmp_path: Path) -> None:
+    """Zero options suffice for a site whose pages are all articles."""
+    (view,) = outcomes(tmp_path, line(path="/blog/a?b"), Rules("demo"))
+    assert view["article_id"] == "/blog/a"
+
+
+def test_bytes_that_are_no_utf8_do_not_stop_the_replay(tmp_path: Path) -> None:
+    """Such a path has no id that could be sent."""
+    file = tmp_path / "in"
+    file.write_bytes(line(path="/blog/caf?").replace("?", "\udce9").encode("utf-8", "surrogateescape"))
+    assert list(replay.outcomes(replay.source(str(file)), Rules("demo", BLOG))) == ["pattern"]
+
+
+def test_gzip_gives_the_same_events_under_ids_of_its_own(tmp_path: Path) -> None:
+    """The digest is that of the file as it lies there."""
+    plain = outcomes(tmp_path, line())
+    file = tmp_path / "log.gz"
+    file.write_bytes(gzip.compress(line().encode()))
+    packed: list[Any] = list(replay.outcomes(replay.source(str(file)), Rules("demo", BLOG)))
+    assert packed[0]["event_id"] != plain[0]["event_id"]
+    assert {**packed[0], "event_id": ""} == {**plain[0], "event_id": ""}
+
+
+def test_json_lines_keep_what_the_contract_knows(tmp_path: Path) -> None:
+    """Type, site, value and an id of their own stay; what the contract does not know is left out."""
+    text = (
+        '{"event_id":"e1","event_type":"share","site_id":"s","article_id":"/x","occurred_at":5,"value":-2,"more":1}\n'
+    )
+    (share,) = outcomes(tmp_path, text, Rules("demo"))
+    assert share == {
+        "event_id": "e1", "event_type": "share", "site_id": "s", "article_id": "/x", "occurred_at": 5, "value": -2,
+    }  # fmt: skip
+
+
+def test_json_lines_may_tell_requests(tmp_path: Path) -> None:
+    """A URL, a method, a status and a user agent are judged like those of a log; the site is the one chosen."""
+    rows = [
+        '{"url":"https://x/blog/a?b","occurred_at":"2026-11-22T10:00:00+01:00"}',
+        '{"path":"/blog/a","occurred_at":5,"method":"POST"}',
+        '{"path":"/blog/a","occurred_at":5,"status":404}',
+        '{"path":"/blog/a","occurred_at":5,"user_agent":"Googlebot/2.1"}',
+        '{"path":"/other","occurred_at":5}',
+    ]
+    view, *rest = outcomes(tmp_path, "\n".join(rows), Rules("demo", BLOG, "drop"), "jsonl")
+    assert (view["site_id"], view["article_id"], view["occurred_at"]) == ("demo", "a", 1795338000000)
+    assert rest == ["method", "status", "bot", "pattern"]
+
+
+def test_an_event_that_says_it_is_a_crawlers_is_one(tmp_path: Path) -> None:
+    """agent_class counts like a known user agent."""
+    row = '{"article_id":"a","occurred_at":5,"agent_class":"bot"}'
+    assert outcomes(tmp_path, row, Rules("demo", None, "drop")) == ["bot"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "{",
+        "[]",
+        '{"occurred_at":5}',
+        '{"article_id":"a b","occurred_at":5}',
+        '{"article_id":"a"}',
+        '{"article_id":"a","occurred_at":-5}',
+        '{"article_id":"a","occurred_at":5.5}',
+        '{"article_id":"a","occurred_at":true}',
+        '{"article_id":"a","occurred_at":"yesterday"}',
+        '{"article_id":"a","occurred_at":5,"value":0}',
+        '{"article_id":"a","occurred_at":5,"status":"200"}',
+        "",
+    ],
+)
+def test_a_row_that_is_no_event_is_malformed(tmp_path: Path, row: str) -> None:
+    """What the contract refuses is not sent."""
+    assert outcomes(tmp_path, row + "\n", Rules("demo"), "jsonl") == ["malformed"]
+
+
+def test_csv_is_read_by_its_header(tmp_path: Path) -> None:
+    """Columns in any order, empty cells left out, quoted ones unfolded; a row too short is malformed."""
+    text = (
+        "occurred_at;article_id;value;event_type\n5;/a;;\n6;/b;3;comment\n7\n8;/c;many;view\n"
+        '9;"/d";1;view\n2026-11-22T09:00:00Z;/e;1;view\n'
+    )
+    found = outcomes(tmp_path, text, Rules("demo"))
+    assert [one if isinstance(one, str) else one["article_id"] for one in found] == [
+        "/a", "/b", "malformed", "malformed", "/d", "/e",
+    ]  # fmt: skip
+    assert (found[1]["value"], found[1]["event_type"], "value" in found[0]) == (3, "comment", False)
+    assert found[5]["occurred_at"] == 1795338000000
+
+
+def test_a_csv_row_is_numbered_by_its_last_line(tmp_path: Path) -> None:
+    """A quoted cell may hold line ends; the ids still differ from row to row."""
+    text = 'occurred_at,article_id,note\n5,/a,"two\nlines"\n6,/b,x\n'
+    first, second = outcomes(tmp_path, text, Rules("demo"))
+    digest = hashlib.sha256(text.encode()).digest()
+    assert first["event_id"] == hashlib.sha256(digest + b":3").hexdigest()[:32]
+    assert second["event_id"] == hashlib.sha256(digest + b":4").hexdigest()[:32]
+
+
+def test_a_quote_that_never_ends_does_not_swallow_the_file(tmp_path: Path) -> None:
+    """A cell beyond the csv module's bound is one malformed row, and reading goes on."""
+    text = 'occurred_at,article_id\n5,"' + "x\n" * 100_000 + "6,/b\n"
+    found = outcomes(tmp_path, text, Rules("demo"))
+    assert found[0] == "malformed"
+    assert isinstance(found[-1], dict)
+
+
+def test_a_csv_without_the_columns_needed_is_refused(tmp_path: Path) -> None:
+    """The message names them."""
+    with pytest.raises(candidates.UnfitHeaderError, match="occurred_at, and article_id or path or url"):
+        outcomes(tmp_path, "a,b\n1,2\n", kind="csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "kind"),
+    [
+        ("events.jsonl", "", "jsonl"),
+        ("events.ndjson.gz", "", "jsonl"),
+        ("views.csv", "", "csv"),
+        ("access.log", line(), "combined"),
+        ("access.log.1", "junk", "combined"),
+        ("dump", '{"article_id":"a"}', "jsonl"),
+        ("dump", "occurred_at,path", "csv"),
+        ("empty", "", "combined"),
+    ],
+)
+def test_the_format_is_guessed(tmp_path: Path, name: str, first: str, kind: str) -> None:
+    """By the name, else by the first line."""
+    file = tmp_path / name
+    file.write_text(first)
+    assert replay.source(str(file)).kind == kind
+
+
+def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
+    """Of every line that has a time, sent or not, over all files: one constant shift brings it to the present."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("\n".join([line(second=5), line(status=404, second=9), "junk"]))
+    two.write_text(line(second=7))
+    sources = [replay.source(str(one)), replay.source(str(two))]
+    assert replay.latest_ms(sources) == 1431857109000
+    shifted: list[Any] = [event for source in sources for event in replay.outcomes(source, Rules("demo", BLOG), 1_000)]
+    assert [event["occurred_at"] for event in shifted if isinstance(event, dict)] == [1431857106000, 1431857108000]
+
+
+def test_input_without_a_time_has_no_latest(tmp_path: Path) -> None:
+    """There is nothing to shift."""
+    file = tmp_path / "in"
+    file.write_text("junk\n")
+    assert replay.latest_ms([replay.source(str(file))]) is None
+
+
+def test_the_summary_adds_up() -> None:
+    """lines = sent + skipped; the times are the least and the greatest sent."""
+    summary = replay.Summary()
+    for outcome in ({"occurred_at": 7}, "bot", {"occurred_at": 3}, "bot", "method"):
+        summary.add(outcome)
+    assert (summary.lines, summary.sent, sum(summary.skipped.values())) == (5, 2, 3)
+    assert (summary.first_occurred_at, summary.last_occurred_at) == (3, 7)
