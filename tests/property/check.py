@@ -1,0 +1,174 @@
+"""Compares what a shard holds with what the oracle says it has to hold. Tolerance: 0."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ranker.core.home import home
+from tests.property import oracle
+from tests.property.oracle import Count, Raw, Rules
+
+
+class DivergedError(AssertionError):
+    """The engine and the oracle differ."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """How a lineage began: with which n and floors, and which offsets its counts are known to lack."""
+
+    n0: int
+    floors0: tuple[int, ...]
+    lost: tuple[tuple[int, int], ...] = ()
+    gaps: int = 0
+    """Records lost since n0: what `count:lost` says."""
+
+    def keeps(self, offset: int) -> bool:
+        return not any(start <= offset < end for start, end in self.lost)
+
+
+@dataclass
+class Shard:
+    """A dump, read: what readers would see of it."""
+
+    n: int
+    floors: tuple[int, ...]
+    clock_ms: int
+    lineage: str
+    meta: dict[str, str]
+    slices: dict[tuple[int, int], dict[Count, int]]
+    """Counts at or above the floors; the others are dead."""
+    lists: set[tuple[int, int]]
+    index: set[tuple[int, int]]
+    totals: dict[tuple[str, str, str], dict[str, int]]
+    sums: dict[tuple[str, str, str], int]
+    strays: set[str]
+    sites: set[str]
+
+
+def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
+    """The dump of one shard's keys, prefix cut off; None where it has not begun (then nothing may be there)."""
+    if "meta" not in dump:
+        if dump:
+            raise DivergedError(f"keys without meta: {sorted(dump)}")
+        return None
+    meta = dump["meta"]
+    shard = Shard(
+        n=int(meta["n"]),
+        floors=tuple(map(int, meta["floors"].split(","))),
+        clock_ms=int(meta["T"]),
+        lineage=meta["lineage"],
+        meta=meta,
+        slices={},
+        lists=set(),
+        index={_slice_id(member) for member in dump.get("slices", ())},
+        totals={},
+        sums={_triple(field): int(count) for field, count in dump.get("sums", {}).items()},
+        strays=set(dump.get("strays", ())),
+        sites=set(dump.get("sites", ())),
+    )
+    for name, value in dump.items():
+        kind, _, rest = name.partition(":")
+        if kind == "total":
+            shard.totals[_triple(rest)] = dict(value)
+        elif kind == "slice":
+            slice_id = _slice_id(rest)
+            shard.lists.add(slice_id)
+            counts = _live(value, slice_id, shard.floors, rules)
+            if counts:
+                shard.slices[slice_id] = counts
+    return shard
+
+
+def _live(deltas: list[bytes], slice_id: tuple[int, int], floors: tuple[int, ...], rules: Rules) -> dict[Count, int]:
+    counts: Counter[Count] = Counter()
+    tier, slice_ = slice_id
+    for delta in deltas:
+        body = zlib.decompress(delta[1:]) if delta[0] == 1 else delta[1:]
+        for site, outcomes in msgspec.msgpack.decode(body).items():
+            for outcome, articles in outcomes.items():
+                for article, count in articles.items():
+                    if slice_ * rules.lanes + oracle.lane(article, rules) >= floors[tier]:
+                        counts[site, outcome, article] += count
+    return {count: number for count, number in counts.items() if number}
+
+
+def _slice_id(text: str) -> tuple[int, int]:
+    tier, slice_ = text.split(":")
+    return int(tier), int(slice_)
+
+
+def _triple(text: str) -> tuple[str, str, str]:
+    first, second, third = text.split(":", 2)
+    return first, second, third
+
+
+def compare(
+    shard: Shard,
+    log: list[Raw | None],
+    begun: Lineage,
+    rules: Rules,
+    dead_letters: set[int],
+    partition: int,
+    active_partitions: int,
+) -> None:
+    """Raises DivergedError with the first difference."""
+    n, floors = shard.n, shard.floors
+    below = [raw for raw in log[:n] if raw is not None and begun.keeps(raw.offset)]
+    want = oracle.recount(below, begun.n0, floors, rules)
+    _same("slices", shard.slices, want.slices)
+    _same("totals", shard.totals, want.totals)
+    _same("sums", shard.sums, want.sums)
+    counters = {name: int(shard.meta.get(f"count:{name}", "0")) for name in ("late", "future", "dead", "lost")}
+    _same(
+        "counters", counters, {"late": want.late, "future": want.future, "dead": want.dead, "lost": begun.gaps}
+    )
+    if shard.index != shard.lists:
+        raise DivergedError(f"index of slices {sorted(shard.index)}, slices {sorted(shard.lists)}")
+    left = [(t, s) for t, s in shard.lists if (s + 1) * rules.lanes <= floors[t]]
+    if left:
+        raise DivergedError(f"slices left behind below the floors {floors}: {left}")
+    _compare_clock(shard, log, begun, rules)
+    if not want.dead_offsets <= dead_letters:
+        raise DivergedError(f"passed without a dead letter: {sorted(want.dead_offsets - dead_letters)}")
+    sites = {site for counts in want.slices.values() for site, _, _ in counts}
+    if not sites <= shard.sites:
+        raise DivergedError(f"sites {shard.sites}, counts of {sites}")
+    mark = f"{want.last.offset}:{want.last.timestamp}:{_crc(want.last)}" if want.last else ""
+    _same("mark", shard.meta["last"], mark)
+    made_for = int(shard.meta["P"])
+    if made_for == active_partitions:
+        names = {f"{site}/{article}" for counts in want.slices.values() for site, _, article in counts}
+        needed = {name for name in names if home(name.encode(), made_for) != partition}
+        if not needed <= shard.strays:
+            raise DivergedError(f"not marked as strays for P={made_for}: {sorted(needed - shard.strays)}")
+
+
+def _compare_clock(shard: Shard, log: list[Raw | None], begun: Lineage, rules: Rules) -> None:
+    waiting = [raw.timestamp for raw in log[shard.n :] if raw is not None]
+    if waiting and min(waiting) < shard.clock_ms:
+        raise DivergedError(f"T={shard.clock_ms} overclaims: a record not below n={shard.n} came at {min(waiting)}")
+    if shard.meta["refused"] == "1":
+        return  # for want of memory the floors follow the wall clock, and lists say so
+    for floor, first, (name, length, grain) in zip(shard.floors, begun.floors0, rules.windows, strict=True):
+        most = max(first, (shard.clock_ms - length) // grain * rules.lanes)
+        if floor > most:
+            raise DivergedError(f"floor {floor} of {name} is beyond what T={shard.clock_ms} allows: {most}")
+
+
+def _crc(raw: Raw) -> int:
+    return zlib.crc32((raw.key or b"") + (raw.value or b""))
+
+
+def _same(what: str, got: Any, want: Any) -> None:
+    if got != want:
+        if isinstance(got, dict) and isinstance(want, dict):
+            keys = [key for key in got.keys() | want.keys() if got.get(key) != want.get(key)]
+            got, want = {key: got.get(key) for key in keys}, {key: want.get(key) for key in keys}
+        raise DivergedError(f"{what} differ: got {got}, want {want}")

@@ -1,0 +1,148 @@
+"""What is drawn for one history: the configuration, and records that aim at every boundary."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from ranker.core.generation import Generation, Window, faults
+from ranker.core.home import home
+from tests.property.oracle import Rules
+
+SITES = ("p", "q.fr")
+ARTICLES = tuple("abcdefgh") + ("é/1", "/x?y=1")
+TYPES = ("view", "view", "view", "comment", "share", "odd")
+
+_WINDOWS = (
+    (Window("24h", 10_000, 2_000), Window("7d", 30_000, 6_000)),
+    (Window("24h", 10_000, 2_000), Window("7d", 30_000, 6_000)),
+    (Window("24h", 9_000, 1_000), Window("7d", 24_000, 4_000)),
+    (Window("h", 6_000, 1_000), Window("d", 12_000, 2_000), Window("w", 36_000, 6_000)),
+    (Window("h", 12_000, 2_000),),
+)
+_BROKEN: tuple[bytes | None, ...] = (
+    None,
+    b"",
+    b"{",
+    b"nonsense",
+    b'{"site_id":"p"',
+    b',"article_id":"a"}',
+    b"{}\n{}",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One history's fixed part. `future_ms` takes the place of the engine's five minutes."""
+
+    generation: Generation
+    rules: Rules
+    future_ms: int
+    max_cost: int
+    flush_s: float
+    miskeyed: float
+    negative: float
+    broken: float
+
+
+def draw(rng: random.Random) -> Drawn:
+    windows = rng.choice(_WINDOWS)
+    future_ms = rng.choice((3_000, 5_000))
+    generation = Generation(
+        topic="page-views",
+        windows=windows,
+        boards={"read": {"view": 1}, "engaged": {"view": 1, "comment": 3}} if rng.random() < 0.8 else {"read": {"view": 1}},
+        lanes=rng.choice((1, 3, 3, 4)),
+        bots=rng.choice(("drop", "drop", "count")),
+        sites=("p",) if rng.random() < 0.15 else None,
+    )
+    assert not faults(generation)
+    rules = Rules(
+        windows=tuple((w.name, w.length_ms, w.grain_ms) for w in windows),
+        boards=generation.boards,
+        lanes=generation.lanes,
+        bots=generation.bots,
+        sites=generation.sites,
+        future_ms=future_ms,
+    )
+    return Drawn(
+        generation,
+        rules,
+        future_ms,
+        max_cost=rng.choice((2, 4, 12, 5_000)),
+        flush_s=rng.choice((0.0, 0.05, 0.25, 1.0)),
+        miskeyed=rng.choice((0.0, 0.0, 0.05, 0.3)),
+        negative=rng.choice((0.0, 0.1, 0.4)),
+        broken=rng.choice((0.0, 0.02, 0.1)),
+    )
+
+
+def record(rng: random.Random, drawn: Drawn, append_ms: int, partitions: int) -> tuple[int, bytes, bytes | None]:
+    """(partition, key, value) of a new record."""
+    site, article = rng.choice(SITES), rng.choice(ARTICLES)
+    key = f"{site}/{article}".encode()
+    partition = rng.randrange(partitions) if rng.random() < drawn.miskeyed else home(key, partitions)
+    if rng.random() < drawn.broken:
+        return partition, key, rng.choice(_BROKEN) if rng.random() < 0.5 else _invalid(rng, site, article, append_ms)
+    event: dict[str, Any] = {
+        "event_id": f"e{rng.randrange(1 << 30)}",
+        "event_type": rng.choice(TYPES),
+        "site_id": site,
+        "article_id": article,
+        "occurred_at": max(0, _occurred(rng, drawn, append_ms)),
+    }
+    if rng.random() < drawn.negative:
+        event["value"] = rng.choice((-1, -1, -2, 5, 1000, -1000))
+    if rng.random() < 0.1:
+        event["agent_class"] = rng.choice(("bot", "person"))
+    if rng.random() < 0.1:
+        event["unknown"] = [1, {"a": None}]
+    return partition, key, json.dumps(event, ensure_ascii=rng.random() < 0.5).encode()
+
+
+def _occurred(rng: random.Random, drawn: Drawn, append_ms: int) -> int:
+    """An event time: mostly now, often at a boundary, to the millisecond."""
+    aim = rng.random()
+    if aim < 0.45:
+        return append_ms - rng.choice((0, 0, 1, 400, 1_500, 3_000))
+    if aim < 0.55:
+        return append_ms + drawn.future_ms + rng.choice((-1, 0, 1, -500))
+    name, length, grain = rng.choice(drawn.rules.windows)
+    del name
+    if aim < 0.8:
+        return append_ms - length + rng.choice((0, -1, 1, grain, 2 * grain, -grain, rng.randrange(-grain, grain)))
+    if aim < 0.95:
+        return append_ms - rng.randrange(length + grain)
+    boundary = (append_ms - length) // grain * grain  # the end of a slice, exactly at the longest window or not
+    return boundary + rng.choice((-1, 0, 1)) - rng.choice((0, grain))
+
+
+def _invalid(rng: random.Random, site: str, article: str, append_ms: int) -> bytes:
+    event: dict[str, Any] = {
+        "event_id": "e", "event_type": "view", "site_id": site, "article_id": article, "occurred_at": append_ms,
+    }
+    event.update(
+        rng.choice(
+            (
+                {"event_type": "!bot"},
+                {"event_type": "View"},
+                {"site_id": "P"},
+                {"article_id": ""},
+                {"article_id": "a b"},
+                {"article_id": "\n"},
+                {"value": 0},
+                {"value": 1001},
+                {"value": "1"},
+                {"occurred_at": None},
+                {"occurred_at": -1},
+                {"event_id": ""},
+                {"agent_class": "cat"},
+            )
+        )
+    )
+    return json.dumps(event).encode()

@@ -1,0 +1,91 @@
+"""The lists that a reader would merge from all shards at one moment, against a recount of all partitions' logs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ranker.core.home import home
+from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, merge, span
+from tests.property import oracle
+from tests.property.check import DivergedError, Lineage, Shard
+from tests.property.history import SITES, Drawn
+from tests.property.log import Partition
+
+
+def compare(
+    drawn: Drawn,
+    shards: Mapping[int, Shard | None],
+    log: Sequence[Partition],
+    lineages: Mapping[tuple[int, str], Lineage],
+    partitions: int,
+) -> None:
+    """Raises DivergedError where a merged list or what is said of it differs."""
+    begun = {number: shard for number in range(partitions) if (shard := shards.get(number)) is not None}
+    if not begun:
+        return
+    wanted = {}
+    lost = {}
+    for number, shard in begun.items():
+        lineage = lineages[number, shard.lineage]
+        entries = log[number].entries[: shard.n]
+        kept = [raw for raw in entries if raw is not None and lineage.keeps(raw.offset)]
+        gone = [raw for raw in entries if raw is not None and not lineage.keeps(raw.offset)]
+        wanted[number] = oracle.recount(kept, lineage.n0, shard.floors, drawn.rules)
+        lost[number] = oracle.recount(gone, lineage.n0, shard.floors, drawn.rules)
+    for tier, window in enumerate(drawn.generation.windows):
+        clocks = [_clock(shard) for shard in begun.values()]
+        said = span(clocks, partitions, tier, window, drawn.generation.lanes)
+        from_ms = max(shard.floors[tier] // drawn.rules.lanes * window.grain_ms for shard in begun.values())
+        if (said.from_ms, said.as_of_ms) != (from_ms, min(shard.clock_ms for shard in begun.values())):
+            raise DivergedError(f"span of {window.name} differs: {said}")
+        lacking = [number for number, counts in lost.items() if any(w == window.name for _, w, _ in counts.sums)]
+        if said.complete and (lacking or len(begun) < partitions):
+            raise DivergedError(f"{window.name} says complete; shards that lack counts: {lacking}")
+        for site in SITES:
+            for board in drawn.generation.boards:
+                counts: Counter[str] = Counter()
+                for want in wanted.values():
+                    counts.update(want.totals.get((window.name, site, board), {}))
+                rows = sorted(((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True)
+                got = merged(begun, partitions, (window.name, site, board))
+                if got.rows != rows:
+                    raise DivergedError(f"list {window.name} {site} {board} differs: got {got.rows}, want {rows}")
+
+
+def merged(shards: Mapping[int, Shard], partitions: int, name: tuple[str, str, str]) -> Merged:
+    """Drives the product's merge with what the shards hold now."""
+    site = name[1]
+
+    def home_of(article: bytes) -> int:
+        return home(f"{site}/".encode() + article, partitions)
+
+    steps = merge(range(partitions), partitions, home_of, Hints())
+    asks = next(steps)
+    while True:
+        answers = {number: _answer(shards.get(number), ask, name, partitions) for number, ask in asks.items()}
+        try:
+            asks = steps.send(answers)
+        except StopIteration as end:
+            found: Merged = end.value
+            return found
+
+
+def _answer(shard: Shard | None, ask: Ask, name: tuple[str, str, str], partitions: int) -> Answer:
+    if shard is None:
+        return Answer(partitions, ())
+    totals = {article.encode(): count for article, count in shard.totals.get(name, {}).items()}
+    rows = sorted(((count, article) for article, count in totals.items() if ask.places is None or count > 0), reverse=True)
+    prefix = f"{name[1]}/"
+    strays = frozenset(stray.removeprefix(prefix).encode() for stray in shard.strays if stray.startswith(prefix))
+    return Answer(
+        int(shard.meta["P"]),
+        rows[: ask.places],
+        strays,
+        {article: totals.get(article, 0) for article in ask.counts_of},
+    )
+
+
+def _clock(shard: Shard) -> Clock:
+    gap = shard.meta.get("gap_ms")
+    return Clock(shard.floors, shard.clock_ms, None if gap is None else int(gap), shard.meta["refused"] == "1")

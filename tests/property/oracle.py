@@ -1,0 +1,184 @@
+"""The naive oracle: recounts the raw log, record by record, with plain json. It imports nothing of the engine.
+
+What a shard has to hold is a function of the records below n (less the lost ones) and of the floors; `recount` is
+that function written down once more, as slowly and plainly as it can be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Count = tuple[str, str, str]
+"""(site, outcome, article)."""
+
+
+class Raw(NamedTuple):
+    """A record of the log. `timestamp` is its append time in ms."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides counts. `windows` are (name, length_ms, grain_ms), shortest first."""
+
+    windows: tuple[tuple[str, int, int], ...]
+    boards: Mapping[str, Mapping[str, int]]
+    lanes: int
+    bots: str
+    sites: tuple[str, ...] | None
+    future_ms: int
+
+
+@dataclass
+class Expected:
+    """What a shard has to hold; zeros are left out everywhere."""
+
+    slices: dict[tuple[int, int], dict[Count, int]] = field(default_factory=dict)
+    totals: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
+    """(window, site, board) to article counts."""
+    sums: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """(site, window, outcome)."""
+    late: int = 0
+    future: int = 0
+    dead: int = 0
+    dead_offsets: set[int] = field(default_factory=set)
+    last: Raw | None = None
+
+
+class Verdict(NamedTuple):
+    """`what` is count, late, future or dead; the rest is set for count."""
+
+    what: str
+    occurred_ms: int = 0
+    count: Count = ("", "", "")
+    value: int = 0
+
+
+def verdict(raw: Raw, rules: Rules) -> Verdict:
+    """What the contract says of one record."""
+    event = _event(raw.value)
+    if event is None or (rules.sites is not None and event["site_id"] not in rules.sites):
+        return Verdict("dead")
+    occurred = event["occurred_at"]
+    if occurred > raw.timestamp + rules.future_ms:
+        return Verdict("future")
+    _, length, grain = rules.windows[-1]
+    slice_end = (occurred // grain + 1) * grain
+    if slice_end < raw.timestamp - length:
+        return Verdict("late")
+    bot = rules.bots == "drop" and event.get("agent_class", "unknown") == "bot"
+    outcome = "!bot" if bot else event["event_type"]
+    return Verdict("count", occurred, (event["site_id"], outcome, event["article_id"]), event.get("value", 1))
+
+
+def _event(value: bytes | None) -> dict[str, Any] | None:
+    """The event, or None where the contract does not allow it."""
+    try:
+        event = json.loads((value or b"").decode("utf-8"))
+    except ValueError:
+        return None
+    if not isinstance(event, dict):
+        return None
+
+    def text(name: str, least: int, most: int) -> bool:
+        return isinstance(event.get(name), str) and least <= len(event[name]) <= most
+
+    def number(name: str, least: int, most: int) -> bool:
+        return type(event.get(name)) is int and least <= event[name] <= most
+
+    ok = (
+        text("event_id", 1, 128)
+        and text("site_id", 1, 64)
+        and re.fullmatch("[a-z0-9._-]+", event["site_id"]) is not None
+        and text("event_type", 1, 32)
+        and re.fullmatch("[a-z][a-z0-9_]*", event["event_type"]) is not None
+        and text("article_id", 1, 512)
+        and len(event["article_id"].encode("utf-8", "surrogatepass")) <= 512
+        and event["article_id"].isprintable()
+        and " " not in event["article_id"]
+        and number("occurred_at", 0, 4_102_444_800_000)
+        and ("value" not in event or (number("value", -1000, 1000) and event["value"] != 0))
+        and ("agent_class" not in event or event["agent_class"] in ("person", "bot", "unknown"))
+        and all(event.get(name) is None or text(name, 0, 128) for name in ("visitor_id", "producer_id"))
+        and (event.get("sequence") is None or number("sequence", 0, 2**63))
+    )
+    return event if ok else None
+
+
+def lane(article: str, rules: Rules) -> int:
+    return zlib.crc32(article.encode()) % rules.lanes
+
+
+def place(occurred_ms: int, article: str, floors: Sequence[int], rules: Rules) -> tuple[int, int] | None:
+    """(tier, slice) where a count stands above these floors; None where it has left every window."""
+    for tier, (_, _, grain) in enumerate(rules.windows):
+        slice_ = occurred_ms // grain
+        if slice_ * rules.lanes + lane(article, rules) >= floors[tier]:
+            return tier, slice_
+    return None
+
+
+def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules) -> Expected:
+    """S(n, F) of these records: all that are below n and not lost. Counters are of those from `n0` on."""
+    expected = Expected()
+    slices: dict[tuple[int, int], Counter[Count]] = {}
+    totals: dict[tuple[str, str, str], Counter[str]] = {}
+    sums: Counter[tuple[str, str, str]] = Counter()
+    for raw in records:
+        said = _cached(raw, rules)
+        if raw.offset >= n0:
+            expected.last = raw
+            expected.late += said.what == "late"
+            expected.future += said.what == "future"
+            if said.what in ("dead", "future"):
+                expected.dead += 1
+                expected.dead_offsets.add(raw.offset)
+        if said.what != "count":
+            continue
+        site, outcome, article = said.count
+        where = place(said.occurred_ms, article, floors, rules)
+        if where is None:
+            continue
+        slices.setdefault(where, Counter())[said.count] += said.value
+        for name, _, _ in rules.windows[where[0] :]:
+            sums[site, name, outcome] += said.value
+            for board, weights in rules.boards.items():
+                if outcome in weights:
+                    totals.setdefault((name, site, board), Counter())[article] += weights[outcome] * said.value
+    expected.slices = {key: some for key, counts in slices.items() if (some := _without_zeros(counts))}
+    expected.totals = {key: some for key, counts in totals.items() if (some := _without_zeros(counts))}
+    expected.sums = _without_zeros(sums)
+    return expected
+
+
+def _without_zeros(counts: Mapping[Any, int]) -> dict[Any, int]:
+    return {key: count for key, count in counts.items() if count}
+
+
+_said: dict[tuple[int, Raw], Verdict] = {}
+
+
+def _cached(raw: Raw, rules: Rules) -> Verdict:
+    """A verdict never changes: it is kept, or the machine would spend its time on json."""
+    key = (id(rules), raw)
+    found = _said.get(key)
+    if found is None:
+        if len(_said) > 100_000:
+            _said.clear()
+        found = _said[key] = verdict(raw, rules)
+    return found
+
+
+def forget() -> None:
+    """Before other rules: the cache knows rules by their identity."""
+    _said.clear()

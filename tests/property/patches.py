@@ -1,0 +1,41 @@
+"""Makes minutes into moments: constants of the engine, smaller while a history runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from ranker.consume import batch, gate, loop, session, upkeep, worker
+from ranker.core import fold, merge, retire
+from tests.property.history import Drawn
+
+
+@contextmanager
+def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
+    """Batches and retirements are cut at a few increments, slices are sealed and strays looked over all the time."""
+    numbers = random.Random(rng.random())
+    jitter = random.Random(rng.random())
+    names = SimpleNamespace(token_hex=lambda size: f"{numbers.randrange(1 << 8 * size):0{2 * size}x}")
+    wanted: list[tuple[Any, str, Any]] = [
+        *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
+        *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge)),
+        (gate, "secrets", names),
+        (session, "random", jitter),
+        (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),
+        (upkeep, "_SEAL_OPEN_DELTAS", rng.choice((2, 3, 64))),
+        (upkeep, "_SLICES_AT_ONCE", rng.choice((1, 2, 32))),
+        (worker, "_STRAYS_EVERY_TICKS", rng.choice((3, 7))),
+        (worker, "_TICK_S", rng.choice((0.3, 1.0))),
+        (loop, "_TICK_S", rng.choice((0.3, 1.0))),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in wanted]
+    for module, name, value in wanted:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
