@@ -55,9 +55,10 @@ class ShardStore:
         """The shard's state, or None where it has not begun."""
         with translated():
             pipe = self._client.pipeline(transaction=True)
-            pipe.hgetall(self.keys.meta)
-            pipe.smembers(self.keys.slices)
-            pipe.smembers(self.keys.sites)
+            # plain commands: in a cluster's transaction the client's own methods for these two fail (redis 8.1)
+            pipe.execute_command("HGETALL", self.keys.meta)
+            pipe.execute_command("SMEMBERS", self.keys.slices)
+            pipe.execute_command("SMEMBERS", self.keys.sites)
             pipe.scard(self.keys.strays)
             meta, slices, sites, strays = await pipe.execute()
         if not meta:
