@@ -1,0 +1,71 @@
+"""The topic `articles` as the consumer reads it: every partition, by every process, without a group."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition, errors
+
+from ranker.core.fold import Record
+from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
+
+TOPIC = "articles"
+MAX_RECORDS = 500
+"""Per partition and poll: what one step of the catalogue holds at most."""
+
+
+class ArticleLog:
+    """Reads where it is told to. No group: catalogues are small, and Redis' own offset says who has done what."""
+
+    def __init__(self, bootstrap: str, topic: str = TOPIC) -> None:
+        self._topic = topic
+        self._consumer: Any = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            client_id="ranker-catalogue",
+            enable_auto_commit=False,
+            # Where an offset is gone the log starts again; the reader sees offsets fall back and checks what happened.
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+
+    async def start(self) -> int:
+        """Connects; returns the number of partitions. LogRefusedError where the topic does not exist."""
+        with translated():
+            try:
+                await self._consumer.start()
+            except errors.UnknownTopicOrPartitionError as error:
+                raise LogRefusedError(
+                    f"topic {self._topic} does not exist; create it with `ranker topics apply`"
+                ) from error
+            return len(self._consumer.partitions_for_topic(self._topic) or ())
+
+    async def stop(self) -> None:
+        with contextlib.suppress(LogUnavailableError), translated():
+            await self._consumer.stop()
+
+    def seek(self, partition: int, offset: int) -> None:
+        """The next poll of this partition starts at `offset`."""
+        with contextlib.suppress(errors.IllegalStateError):  # between two metadata updates; the next poll tells
+            self._consumer.seek(self._tp(partition), offset)
+
+    async def poll(self, partition: int, timeout_ms: int, limit: int = MAX_RECORDS) -> Sequence[Record]:
+        """What follows in one partition, up to `limit` records; empty when nothing came in time."""
+        tp = self._tp(partition)
+        with translated():
+            fetched: dict[TopicPartition, list[Record]] = await self._consumer.getmany(
+                tp, timeout_ms=timeout_ms, max_records=limit
+            )
+        return fetched.get(tp, [])
+
+    async def end(self, partition: int) -> int:
+        """The offset that the next record will get."""
+        tp = self._tp(partition)
+        with translated():
+            return int((await self._consumer.end_offsets([tp]))[tp])
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topic, partition)
