@@ -58,9 +58,7 @@ async def write(
         await pipe.execute()
 
 
-def count_in(
-    pipe: Any, generation: Generation, shard: int, site: str, article: str, outcome: str, count: int
-) -> None:
+def count_in(pipe: Any, generation: Generation, shard: int, site: str, article: str, outcome: str, count: int) -> None:
     """One more count in one shard, at home there or not."""
     keys = ShardKeys(generation.id, shard)
     pipe.sadd(keys.sites, site)

@@ -1,0 +1,161 @@
+"""The store's reader on a real Redis, over shards written by hand: lists, strays, totals, sites, gaps."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ranker.core import merge as merging
+from ranker.core.generation import DEFAULT_WINDOWS, Generation
+from ranker.core.home import home
+from ranker.core.merge import Hints
+from ranker.store.connection import connect, redis_time_ms
+from ranker.store.errors import StoreUnavailableError
+from ranker.store.keys import ShardKeys
+from ranker.store.reader import ListName, ListRead, Reader, Snapshot
+from tests.by_hand import count_in, write
+
+GENERATION = Generation(
+    "page-views", DEFAULT_WINDOWS, {"read": {"view": 1}, "engaged": {"view": 1, "comment": 3, "share": 5}}
+)
+NOW_MS = 1_795_396_624_735
+PARTITIONS = 4
+READ = ListName("demo", "read", "24h")
+ENGAGED = ListName("demo", "engaged", "7d")
+
+
+@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """Redis, Valkey, and a Redis Cluster: every promise below holds on each."""
+    opened = connect(request.getfixturevalue(request.param))
+    yield opened
+    await opened.aclose()
+
+
+async def read(client: Any, *names: ListName, hints: dict[ListName, Hints] | None = None) -> Snapshot:
+    return await Reader(client).refresh(GENERATION, PARTITIONS, names, hints or {})
+
+
+def rows(read: ListRead) -> list[tuple[str, int]]:
+    return [(article.decode(), count) for count, article in read.merged.rows]
+
+
+async def test_lists_of_several_sites_in_one_refresh(client: Any) -> None:
+    """Every list asked for, in order, with its total and what it covers; sites apart."""
+    views = [
+        ("demo", "/a", "view", 5),
+        ("demo", "/b", "view", 7),
+        ("demo", "/é", "view", 7),
+        ("demo", "/b", "comment", 2),
+        ("demo", "/c", "share", 1),
+        ("demo", "/off", "view", -4),
+        ("other", "/a", "view", 100),
+        ("other", "/a", "!bot", 3),
+    ]
+    await write(client, GENERATION, PARTITIONS, views, NOW_MS)
+    snapshot = await read(client, READ, ENGAGED, ListName("other", "read", "24h"))
+    assert rows(snapshot.lists[READ]) == [("/é", 7), ("/b", 7), ("/a", 5)]
+    assert rows(snapshot.lists[ENGAGED]) == [("/b", 13), ("/é", 7), ("/c", 5), ("/a", 5)]
+    assert rows(snapshot.lists[ListName("other", "read", "24h")]) == [("/a", 100)]
+    assert (snapshot.lists[READ].total, snapshot.lists[ENGAGED].total) == (15, 26)
+    span = snapshot.lists[READ].span
+    assert (span.as_of_ms, span.from_ms, span.complete) == (NOW_MS, (NOW_MS - 86_400_000) // 60_000 * 60_000, True)
+    assert (snapshot.sites, snapshot.all_sites) == ({"demo", "other"}, True)
+
+
+async def test_strays_are_summed_over_their_shards(client: Any) -> None:
+    """An article counted away from home is one line with one sum, in the first refresh and with its hints."""
+    await write(client, GENERATION, PARTITIONS, [("demo", f"/{i}", "view", i + 1) for i in range(40)], NOW_MS)
+    away = (home(b"demo/17", PARTITIONS) + 1) % PARTITIONS
+    async with client.pipeline(transaction=False) as pipe:
+        count_in(pipe, GENERATION, away, "demo", "/17", "view", 100)
+        pipe.sadd(ShardKeys(GENERATION.id, away).strays, "demo//17", "other//17", "demo//gone")
+        await pipe.execute()
+    first = (await read(client, READ)).lists[READ]
+    assert rows(first)[:2] == [("/17", 118), ("/39", 40)]
+    assert not first.merged.whole
+    again = (await read(client, READ, hints={READ: first.merged.hints})).lists[READ]
+    assert again.merged.rows == first.merged.rows
+
+
+async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole lists are read and added, negative parts included."""
+    monkeypatch.setattr(merging, "MAX_STRAYS", 3)
+    monkeypatch.setattr("ranker.store.reader.MAX_STRAYS", 3)
+    await write(client, GENERATION, PARTITIONS, [("demo", f"/{i}", "view", i + 1) for i in range(20)], NOW_MS)
+    away = (home(b"demo//19", PARTITIONS) + 1) % PARTITIONS
+    async with client.pipeline(transaction=False) as pipe:
+        count_in(pipe, GENERATION, away, "demo", "/19", "view", -18)
+        pipe.sadd(ShardKeys(GENERATION.id, away).strays, "demo//19", *(f"demo/s{i}" for i in range(5)))
+        await pipe.execute()
+    whole = (await read(client, READ)).lists[READ]
+    assert whole.merged.whole
+    assert rows(whole)[0] == ("/18", 19)
+    assert ("/19", 2) in rows(whole)
+
+
+async def test_strays_made_for_another_p_are_not_believed(client: Any) -> None:
+    """A shard that has not rebuilt its strays yet is read whole."""
+    views = [("demo", f"/{i}", "view", i + 1) for i in range(20)]
+    await write(client, GENERATION, PARTITIONS, views, NOW_MS, {2: {"P": 2}})
+    result = (await read(client, READ)).lists[READ]
+    assert result.merged.whole
+    assert rows(result) == [(f"/{i}", i + 1) for i in reversed(range(20))]
+
+
+async def test_a_shard_that_has_not_begun_leaves_the_list_incomplete(client: Any) -> None:
+    """No meta, another format, or dropped: the shard does not count as having answered."""
+    await write(client, GENERATION, PARTITIONS, [("demo", "/a", "view", 5)], NOW_MS)
+    keys = [ShardKeys(GENERATION.id, shard).meta for shard in range(PARTITIONS)]
+    await client.delete(keys[1])
+    await client.hset(keys[2], "dropped", 1)
+    await client.hset(keys[3], "format", 2)
+    snapshot = await read(client, READ)
+    assert (snapshot.answered, snapshot.lists[READ].answered) == (1, 1)
+    assert not snapshot.lists[READ].span.complete
+    await client.delete(keys[0])
+    empty = await read(client, READ)
+    assert (empty.answered, empty.lists) == (0, {})
+
+
+async def test_what_makes_a_list_incomplete(client: Any) -> None:
+    """A gap inside the window, a refused apply, floors apart; a gap that has left the window does not."""
+    views = [("demo", "/a", "view", 5)]
+    await write(client, GENERATION, PARTITIONS, views, NOW_MS, {1: {"gap_ms": NOW_MS - 2 * 86_400_000}})
+    lists = (await read(client, READ, ENGAGED)).lists
+    assert lists[READ].span.complete
+    assert not lists[ENGAGED].span.complete
+    await write(client, GENERATION, PARTITIONS, views, NOW_MS, {1: {"refused": 1}})
+    assert not (await read(client, READ)).lists[READ].span.complete
+    floors = f"{(NOW_MS - 86_400_000) // 60_000 * 64 + 5},0"
+    await write(client, GENERATION, PARTITIONS, views, NOW_MS, {1: {"floors": floors}})
+    span = (await read(client, READ)).lists[READ].span
+    assert (span.level, span.complete) == (False, False)
+
+
+async def test_a_site_beyond_those_named_is_found_by_name(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With very many sites a shard names only some; a list's own site is always looked up."""
+    monkeypatch.setattr("ranker.store.reader.MAX_SITES", 3)
+    await write(client, GENERATION, PARTITIONS, [(f"site{i}", "/a", "view", 1) for i in range(40)], NOW_MS)
+    known, unknown = ListName("site39", "read", "24h"), ListName("nobody", "read", "24h")
+    snapshot = await read(client, known, unknown)
+    assert not snapshot.all_sites
+    assert snapshot.lists[known].site_known
+    assert not snapshot.lists[unknown].site_known
+
+
+async def test_redis_away_is_said_in_our_words(redis_url: str) -> None:
+    """No server: StoreUnavailableError, at once, whatever the client raised."""
+    away = connect(redis_url.replace(redis_url.rsplit(":", 1)[1], "1/0"))
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        await read(away, READ)
+    assert time.monotonic() - began < 5
+    await away.aclose()
+
+
+async def test_the_clock_of_redis(client: Any) -> None:
+    """Milliseconds since the epoch, of a cluster too."""
+    before = time.time_ns() // 1_000_000
+    assert before - 1 <= await redis_time_ms(client) <= time.time_ns() // 1_000_000 + 1
