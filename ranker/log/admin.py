@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -64,7 +65,10 @@ class LogAdmin:
         }
 
     async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
-        """Create a topic; False where it was there. LogRefusedError, in the broker's words, where it refuses."""
+        """Create a topic and wait until it is known; False where it was there.
+
+        Raises LogRefusedError, in the broker's words, where it refuses.
+        """
         topic = NewTopic(name, partitions, replicas, topic_configs=dict(config))
         with translated():
             answer = await self._client.create_topics([topic])
@@ -73,10 +77,11 @@ class LogAdmin:
             return False
         if code:
             raise LogRefusedError(f"Kafka did not create topic {name}: {message or for_code(code).__name__}")
+        await self._known(name, partitions)
         return True
 
     async def add_partitions(self, name: str, partitions: int) -> None:
-        """Raise a topic to `partitions` in all; LogRefusedError where the broker cannot."""
+        """Raise a topic to `partitions` in all and wait until they are known. LogRefusedError where it cannot be."""
         with translated():
             try:
                 await self._client.create_partitions({name: NewPartitions(partitions)})
@@ -86,6 +91,19 @@ class LogAdmin:
                 if error.retriable:
                     raise
                 raise LogRefusedError(f"Kafka did not add partitions to {name}: {error}") from error
+        await self._known(name, partitions)
+
+    async def _known(self, name: str, partitions: int) -> None:
+        """The controller has answered; every broker knows some milliseconds later, and what starts next may ask one."""
+        with translated():
+            async with asyncio.timeout(_ANSWER_MS / 1000):
+                while await self._partitions(name) < partitions:
+                    await asyncio.sleep(0.02)  # noqa: ASYNC110  # there is nothing else to wait for
+
+    async def _partitions(self, name: str) -> int:
+        if name not in await self._client.list_topics():
+            return 0
+        return sum(len(topic["partitions"]) for topic in await self._client.describe_topics([name]))
 
     async def newest_after(self, name: str, partitions: int, moment_ms: int) -> int | None:
         """The largest timestamp at or after `moment_ms` that a first such record of a partition has; None without one.

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from click.testing import CliRunner
+
+from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.ports import free_port
+from ranker.commands import main
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.log import admin
+from ranker.operate import check, topics
+from ranker.operate.findings import Finding
+from ranker.store import generations, server
+from ranker.store.connection import connect
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def off_by(seconds: int) -> Callable[[], int]:
+    """This machine's clock, set wrong by so many seconds."""
+    return lambda: now_ms() + seconds * 1000
+
+
+def of(kind: str, findings: list[Finding]) -> list[str]:
+    return [f"{finding.subject}: {finding.text} | {finding.fix}" for finding in findings if finding.kind == kind]
+
+
+@pytest.fixture
+def generation() -> Generation:
+    return Generation(f"views-{uuid.uuid4().hex[:8]}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+
+
+async def apply(bootstrap: str, generation: Generation, views_config: dict[str, str] | None = None) -> None:
+    wanted = topics.wanted(generation)
+    wanted[0] = replace(wanted[0], config=wanted[0].config | (views_config or {}))
+    async with admin.connected(bootstrap) as log:
+        await topics.apply(log, wanted, 1, dry=False)
+
+
+@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    opened = connect(request.getfixturevalue(request.param))
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def single(redis_url: str) -> AsyncIterator[Any]:
+    opened = connect(redis_url)
+    yield opened
+    await opened.config_set("maxmemory-policy", "noeviction")
+    await opened.aclose()
+
+
+@pytest.mark.parametrize("kafka", ["kafka_apache", "kafka_embedded"])
+async def test_what_topics_apply_made_is_fit(
+    request: pytest.FixtureRequest, generation: Generation, kafka: str
+) -> None:
+    """After `ranker topics apply`, `ranker check` has nothing to say against Kafka."""
+    broker = request.getfixturevalue(kafka)
+    bootstrap = broker if isinstance(broker, str) else broker.bootstrap
+    await apply(bootstrap, generation)
+    findings = await check.kafka(bootstrap, generation, now_ms, accept_create_time=False)
+    assert {finding.kind for finding in findings} == {"ok"}
+    assert len(findings) == 4
+
+
+async def test_missing_topics_are_each_a_fault(kafka_apache: ApacheKafka, generation: Generation) -> None:
+    """What to do about them is one command."""
+    findings = await check.kafka(kafka_apache.bootstrap, generation, now_ms, accept_create_time=False)
+    faults = of("fault", findings)
+    assert any(f"topic {generation.topic} does not exist | run `ranker topics apply`" in fault for fault in faults)
+    assert any(f"topic {generation.topic}.dead does not exist" in fault for fault in faults)
+
+
+async def test_a_topic_set_otherwise_has_all_its_faults_at_once(
+    kafka_apache: ApacheKafka, generation: Generation
+) -> None:
+    """Retention, compaction and the kind of time."""
+    wrong = {"retention.ms": "86400000", "cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
+    await apply(kafka_apache.bootstrap, generation, wrong)
+    findings = await check.kafka(kafka_apache.bootstrap, generation, now_ms, accept_create_time=False)
+    faults = of("fault", findings)
+    assert len(faults) == 3
+    for told in ("retention.ms is 86400000 (1.0 days)", "cleanup.policy is compact", "producers' times instead"):
+        assert sum(told in fault for fault in faults) == 1
+
+
+async def test_create_time_that_is_accepted_is_a_note(kafka_apache: ApacheKafka, generation: Generation) -> None:
+    """Then late and future are as right as the producers' clocks, which somebody should know."""
+    await apply(kafka_apache.bootstrap, generation, {"message.timestamp.type": "CreateTime"})
+    findings = await check.kafka(kafka_apache.bootstrap, generation, now_ms, accept_create_time=True)
+    assert of("fault", findings) == []
+    assert len(of("note", findings)) == 1
+
+
+@pytest.mark.parametrize(("behind_s", "seen"), [(0, False), (60, True)])
+async def test_a_broker_ahead_of_us_is_seen(
+    kafka_apache: ApacheKafka, generation: Generation, behind_s: int, seen: bool
+) -> None:
+    """Where the broker stamps records itself, a stamp from our future shows that the clocks are apart."""
+    await apply(kafka_apache.bootstrap, generation)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_apache.bootstrap)
+    await producer.start()
+    try:
+        await producer.send_and_wait(generation.topic, b"{}", partition=2)
+    finally:
+        await producer.stop()
+    findings = await check.kafka(kafka_apache.bootstrap, generation, off_by(-behind_s), accept_create_time=False)
+    assert any("ahead of this machine's clock" in fault for fault in of("fault", findings)) is seen
+
+
+async def test_no_kafka_is_one_fault(generation: Generation) -> None:
+    """With the address that was tried, and where to change it."""
+    bootstrap = f"127.0.0.1:{free_port()}"
+    (fault,) = of("fault", await check.kafka(bootstrap, generation, now_ms, accept_create_time=False))
+    assert bootstrap in fault
+    assert "RANKER_KAFKA_BOOTSTRAP" in fault
+
+
+async def test_every_server_is_looked_at(client: Any) -> None:
+    """Redis, Valkey, and each primary of a cluster: product, version, policy and clock."""
+    found = await server.servers(client, now_ms)
+    names = {one.name for one in found}
+    assert len(names) == len(found)
+    for one in found:
+        assert one.product in ("Redis", "Valkey")
+        assert one.version >= (7, 0)
+        assert (one.policy, one.replica, one.loading) == ("noeviction", False, False)
+        assert abs(one.clock_ahead_ms) < 1000
+    assert {finding.kind for finding in await check.redis(client, "url", "abc", now_ms)} == {"ok"}
+
+
+async def test_valkey_is_not_taken_for_an_old_redis(valkey_url: str) -> None:
+    """Valkey tells a Redis version for compatibility; it is judged by its own name."""
+    opened = connect(valkey_url)
+    (one,) = await server.servers(opened, now_ms)
+    await opened.aclose()
+    assert one.product == "Valkey"
+    assert one.version[0] >= 8
+
+
+async def test_a_policy_that_evicts_is_a_fault(single: Any) -> None:
+    """Read from INFO, since CONFIG is often forbidden."""
+    await single.config_set("maxmemory-policy", "allkeys-lru")
+    (fault,) = of("fault", await check.redis(single, "url", "abc", now_ms))
+    assert "maxmemory-policy allkeys-lru" in fault
+    assert "noeviction" in fault
+
+
+async def test_a_replica_is_a_fault(single: Any, valkey_url: str) -> None:
+    """Counts written there would be refused; the fix is the primary's address."""
+    await single.replicaof("127.0.0.1", free_port())
+    try:
+        assert any("is a replica" in fault for fault in of("fault", await check.redis(single, "url", "abc", now_ms)))
+    finally:
+        await single.replicaof("NO", "ONE")
+
+
+@pytest.mark.parametrize(("off_s", "told"), [(1, None), (-1, None), (30, "30.0 s behind"), (-30, "30.0 s ahead of")])
+async def test_clocks_apart_are_a_fault(single: Any, off_s: int, told: str | None) -> None:
+    """Beyond two seconds nothing is retired, so the operator hears which way and how far."""
+    faults = of("fault", await check.redis(single, "url", "abc", off_by(off_s)))
+    assert len(faults) == (told is not None)
+    assert told is None or told[:4] in faults[0]
+    assert told is None or told.split(" s ")[1] in faults[0]
+
+
+async def test_an_old_redis_is_a_fault() -> None:
+    """Scripts with flags came with 7.0."""
+    old = server.Server("", "Redis", (6, 2, 14), "noeviction", replica=False, loading=False, clock_ahead_ms=0)
+    (finding,) = check._server(old)
+    assert (finding.kind, "too old" in finding.text) == ("fault", True)
+
+
+async def test_another_active_generation_is_a_note(single: Any) -> None:
+    """These settings count something that readers do not show yet: no fault, but worth knowing."""
+    await generations.restore_active(single, generations.Active(3, "0123456789ab", 4))
+    (note,) = of("note", await check.redis(single, "url", "abcdef012345", now_ms))
+    assert "ranker generations activate abcdef012345" in note
+    assert of("note", await check.redis(single, "url", "0123456789ab", now_ms)) == []
+
+
+async def test_no_redis_is_one_fault() -> None:
+    """With the address as it may be shown, and where to change it."""
+    opened = connect(f"redis://127.0.0.1:{free_port()}")
+    (fault,) = of("fault", await check.redis(opened, "redis://shown", "abc", now_ms))
+    await opened.aclose()
+    assert "redis://shown" in fault
+    assert "RANKER_REDIS_URL" in fault
+
+
+def test_the_installed_client_is_the_one_the_fold_was_written_for() -> None:
+    """With the pinned requirements, batches are folded inside the client."""
+    assert [finding.kind for finding in check.versions()] == ["ok"]
+
+
+def ranker_check(tmp_path: Path, topic: str, **environ: str) -> tuple[int, str]:
+    config = tmp_path / "ranker.toml"
+    config.write_text(f'topic = "{topic}"\n')
+    result = CliRunner().invoke(main, ["check", "--config", str(config)], env=dict(os.environ) | environ)
+    return result.exit_code, result.output
+
+
+def test_the_command_when_all_is_fit(
+    kafka_apache: ApacheKafka, redis_url: str, generation: Generation, tmp_path: Path
+) -> None:
+    """Effective settings, findings, exit code 0."""
+    asyncio.run(apply(kafka_apache.bootstrap, generation))
+    code, said = ranker_check(
+        tmp_path, generation.topic, RANKER_KAFKA_BOOTSTRAP=kafka_apache.bootstrap, RANKER_REDIS_URL=redis_url
+    )
+    assert code == 0, said
+    assert f"topic                   {generation.topic}" in said
+    assert said.endswith("\nno faults\n")
+
+
+def test_the_command_tells_every_fault_at_once(tmp_path: Path) -> None:
+    """Neither server there: both are said, secrets are not, exit code 1, no traceback."""
+    code, said = ranker_check(
+        tmp_path,
+        "page-views",
+        RANKER_KAFKA_BOOTSTRAP=f"127.0.0.1:{free_port()}",
+        RANKER_REDIS_URL=f"redis://:s3cret@127.0.0.1:{free_port()}/0",
+    )
+    assert code == 1
+    assert said.count("\nfault") == 2
+    assert said.count("fix: start it") == 2
+    assert said.endswith("\n2 faults\n")
+    assert "s3cret" not in said
+    assert "Traceback" not in said
