@@ -68,6 +68,7 @@ class Settings:
             "RANKER_REDIS_URL": masked_url(self.redis_url),
             "generation": generation.id,
             "topic": generation.topic,
+            "epoch": generation.epoch,
             "lanes": generation.lanes,
             "windows": {
                 w.name: {"length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000} for w in generation.windows

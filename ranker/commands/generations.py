@@ -107,7 +107,7 @@ def _print(row: Row) -> None:
     )
     sites = "every site" if known.sites is None else ", ".join(known.sites)
     for name, value in (
-        ("topic", known.topic),
+        ("topic", known.topic + (f", epoch {known.epoch}" if known.epoch else "")),
         ("windows", windows),
         ("boards", boards),
         ("rules", f"bots: {known.bots}; counts {sites}"),

@@ -97,8 +97,8 @@ class LogAdmin:
         """The controller has answered; every broker knows some milliseconds later, and what starts next may ask one."""
         with translated():
             async with asyncio.timeout(_ANSWER_MS / 1000):
-                while await self._partitions(name) < partitions:
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110  # there is nothing else to wait for
+                while await self._partitions(name) < partitions:  # noqa: ASYNC110  # Kafka has no event to wait for
+                    await asyncio.sleep(0.02)
 
     async def _partitions(self, name: str) -> int:
         if name not in await self._client.list_topics():
