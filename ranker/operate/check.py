@@ -80,6 +80,8 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
         for one in await server.servers(client, now_ms):
             found += _server(one)
         found += _active(await generations.read_active(client), generation)
+    except server.NotAllowedError as error:
+        found.append(fault("Redis", f"{url}: {error}", "allow this user INFO and TIME (ACL SETUSER … +info +time)"))
     except StoreUnavailableError as error:
         found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
     return found

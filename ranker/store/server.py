@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import RedisCluster
+from redis.exceptions import NoPermissionError
 
 from ranker.store.errors import translated
 
@@ -25,7 +26,10 @@ class Server:
 
 
 async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
-    """The server behind `client`, or every primary of a cluster. StoreUnavailableError where one does not answer."""
+    """The server behind `client`, or every primary of a cluster. StoreUnavailableError where one does not answer.
+
+    Raises NotAllowedError where INFO is forbidden.
+    """
     with translated():
         if not isinstance(client, RedisCluster):
             return [await _look("", client.execute_command, now_ms)]
@@ -36,8 +40,15 @@ async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
         ]
 
 
+class NotAllowedError(Exception):
+    """The user of the address may not ask what has to be known."""
+
+
 async def _look(name: str, ask: Callable[..., Any], now_ms: Callable[[], int]) -> Server:
-    info = _parsed(await ask("INFO"))
+    try:
+        info = _parsed(await ask("INFO"))
+    except NoPermissionError as error:
+        raise NotAllowedError(str(error)) from error
     before_ms = now_ms()
     seconds, microseconds = await ask("TIME")
     after_ms = now_ms()

@@ -193,6 +193,18 @@ async def test_another_active_generation_is_a_note(single: Any) -> None:
     assert of("note", await check.redis(single, "url", "0123456789ab", now_ms)) == []
 
 
+async def test_a_user_without_info_is_a_fault(single: Any, redis_url: str) -> None:
+    """Where the policy cannot be read nothing is known: said with the right to grant, not as a traceback."""
+    await single.execute_command("ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+get")
+    opened = connect(redis_url.replace("redis://", "redis://narrow:pw@"))
+    try:
+        (fault,) = of("fault", await check.redis(opened, "redis://shown", "abc", now_ms))
+    finally:
+        await opened.aclose()
+        await single.execute_command("ACL", "DELUSER", "narrow")
+    assert "+info +time" in fault
+
+
 async def test_no_redis_is_one_fault() -> None:
     """With the address as it may be shown, and where to change it."""
     opened = connect(f"redis://127.0.0.1:{free_port()}")
