@@ -9,22 +9,29 @@ from ranker.core import clock
 
 
 class Clocks:
-    """`store_time_ms` asks the store for its time, milliseconds since the epoch."""
+    """`store_time_ms` asks the store for its time, ms since the epoch; `process_time_s` is this process' clock."""
 
-    def __init__(self, store_time_ms: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self, store_time_ms: Callable[[], Awaitable[int]], process_time_s: Callable[[], float] = time.time
+    ) -> None:
         self._ask = store_time_ms
+        self._process_time_s = process_time_s
         self._ahead_ms = 0.0
-        """How far the store's clock is ahead of ours."""
+        """How far the store's clock is ahead of ours, as well as a question and an answer can tell."""
+        self._least_ahead_ms = 0.0
+        """The same if the answer took no time to come: by no more than that may T follow the store's clock."""
 
     async def measure(self) -> None:
-        before = time.time()
+        before = self._process_time_s()
         store = await self._ask()
-        self._ahead_ms = store - (before + time.time()) * 500
+        after = self._process_time_s()
+        self._ahead_ms = store - (before + after) * 500
+        self._least_ahead_ms = store - after * 1000
 
     def wall_ms(self) -> int:
-        """The lesser of both clocks."""
-        now = time.time() * 1000
-        return int(clock.wall_ms(int(now), int(now + self._ahead_ms)))
+        """The lesser of both clocks, never ahead of the store's."""
+        now = self._process_time_s() * 1000
+        return int(clock.wall_ms(int(now), int(now + self._least_ahead_ms)))
 
     @property
     def offset_s(self) -> float:

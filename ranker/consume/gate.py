@@ -67,6 +67,7 @@ class Gate:
         await self._recognise(state)
         session = self._session_of(state)
         await self._step_over_gap(session)
+        await self._claim_strays(session)
         lengths = await self._store.slice_lengths(session.live)
         session.unsealed |= {slice_id: length for slice_id, length in lengths.items() if length > 1}
         self._log.seek(self._partition, session.version.n)
@@ -82,10 +83,13 @@ class Gate:
         n0 = end if found is None else found
         beginning = await self._log.beginning(self._partition)
         gap_ms = None
-        if beginning and n0 <= beginning:
-            # the log starts inside the window: what it had before may have counted
-            n0 = beginning
-            gap_ms = await self._append_ms(beginning, wall)
+        if beginning:
+            # Nothing kept is older than `since`: the log starts inside the window, what it had before may have counted.
+            # Not by its first offset: that may be a hole (an aborted or a control batch).
+            oldest = await self._log.mark_at(self._partition, beginning)
+            if oldest is None or oldest.offset >= n0:
+                n0 = beginning
+                gap_ms = wall if oldest is None else oldest.append_ms
         version = Version(secrets.token_hex(8), n0, floors)
         await self._store.init(version, since, self._log.partitions(), gap_ms)
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
@@ -126,10 +130,21 @@ class Gate:
         step = session.step(Version(secrets.token_hex(8), beginning, session.version.floors))
         step.gap_ms = await self._append_ms(beginning, self._clocks.wall_ms())
         step.counters = {"lost": beginning - n}
-        await session.advance(step)
+        await session.advance(step, when_full=True)  # adds no count, and only an open gate lets old ones leave
         self._metrics.gaps.inc()
         self._metrics.lost_records.inc(beginning - n)
         log.warning("gap", extra={"partition": self._partition, "from": n, "to": beginning})
+
+    async def _claim_strays(self, session: Session) -> None:
+        """Strays made for another number of partitions than ours: from now on for none, until they are looked over.
+
+        A new lineage, so that whoever works on with the other number is refused: its steps mark by that number.
+        """
+        if session.made_for == session.partitions:
+            return
+        step = session.step(Version(secrets.token_hex(8), session.version.n, session.version.floors))
+        step.partitions = 0
+        await session.advance(step, when_full=True)
 
     async def _append_ms(self, offset: int, otherwise: int) -> int:
         mark = await self._log.mark_at(self._partition, offset)

@@ -98,11 +98,13 @@ class Session:
         self.version = state.version
         self.stored_clock_ms = state.clock_ms
         self.live = set(state.slices)
+        self.marked = None  # counts may have moved to slices that a scan under way would not look into
         self.unsealed = {slice_id: deltas for slice_id, deltas in self.unsealed.items() if slice_id in self.live}
         return True
 
     def _took(self, step: Step) -> None:
         self.version = step.after
+        self.clock_ms = max(self.clock_ms, step.clock_ms)
         self.stored_clock_ms = max(self.stored_clock_ms, step.clock_ms)
         for slice_id in step.changes.appends:
             self.live.add(slice_id)

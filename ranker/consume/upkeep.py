@@ -6,6 +6,7 @@ Every piece of work here is one or a few steps of the session it is given; a ref
 from __future__ import annotations
 
 import asyncio
+import secrets
 from itertools import islice
 
 from ranker.consume.session import Session
@@ -15,7 +16,7 @@ from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.retire import Retirement, tier_due
 from ranker.core.route import Router
-from ranker.core.step import MAX_COST, SliceId
+from ranker.core.step import MAX_COST, SliceId, Version
 
 _SLICES_AT_ONCE = 32
 """Read together for sealing or scanning: bounds memory and the length of one read."""
@@ -43,7 +44,9 @@ class Upkeep:
         await self._look_over_strays(session, due=strays_due)
         if session.clock_ms > session.stored_clock_ms:
             session.clock_ms = min(session.clock_ms, wall_ms)
-            await session.advance(session.step())
+            step = session.step()
+            step.refused = session.refused  # a failover may have lost the step that said so, and no version tells
+            await session.advance(step)
 
     async def run_when_full(self, session: Session, wall_ms: int) -> None:
         """While batches are refused for memory T stays, and the floors follow the wall clock: else nothing got free."""
@@ -64,6 +67,7 @@ class Upkeep:
             version, lists = await session.store.read_slices(due[:1])
             if version != session.version:
                 await session.advance(session.step())  # somebody else writes this shard: the refusal says who is ahead
+                continue  # not refused: it is as it was again, but what was read is not
             contents = {slice_id: delta.total(deltas) for slice_id, deltas in lists.items()}
             for step in self._retirement.plan(session.version, session.clock_ms, tier, goal, contents):
                 await session.advance(step, when_full=when_full)
@@ -83,6 +87,7 @@ class Upkeep:
         version, lists = await session.store.read_slices(due)
         if version != session.version:
             await session.advance(session.step())
+            return
         step = session.step()
         for slice_id, deltas in lists.items():
             if sum(map(len, deltas)) > _THREAD_BYTES:
@@ -102,7 +107,8 @@ class Upkeep:
         Slices are read a few at a time, between batches. What our own steps touch meanwhile they mark themselves
         (`session.marked`), and another consumer's step would end the session; so what was read stays true.
         """
-        if self._scan is None or self._scan[0] is not session:
+        if self._scan is None or self._scan[0] is not session or session.marked is None:
+            self._scan = None
             if session.made_for == session.partitions and not (due and session.strays):
                 return
             self._scan = (session, sorted(session.live), set())
@@ -110,7 +116,11 @@ class Upkeep:
         _, pending, found = self._scan
         part = pending[:_SLICES_AT_ONCE]
         del pending[:_SLICES_AT_ONCE]
-        _, lists = await session.store.read_slices(part)
+        version, lists = await session.store.read_slices(part)
+        if version != session.version:
+            session.marked = None
+            await session.advance(session.step())
+            return
         for deltas in lists.values():
             for site, outcomes in delta.total(deltas).items():
                 for articles in outcomes.values():
@@ -132,7 +142,10 @@ class Upkeep:
             step.strays_gone = some
             await session.advance(step)
         step = session.step()
-        step.partitions = session.partitions
+        if session.made_for != session.partitions:
+            # a new lineage: if a failover loses this step, the version tells
+            step.after = Version(secrets.token_hex(8), session.version.n, session.version.floors)
+            step.partitions = session.partitions
         await session.advance(step)
         session.strays = len(kept)
         session.marked, self._scan = None, None

@@ -79,6 +79,11 @@ class Worker:
         return self._session is not None
 
     @property
+    def is_refused(self) -> bool:
+        """The store has no memory for more counts; old ones leave all the same."""
+        return self._session is not None and self._session.refused
+
+    @property
     def applied(self) -> int | None:
         """The next offset to apply, None while the gate is closed."""
         return None if self._session is None else self._session.version.n
@@ -178,12 +183,12 @@ class Worker:
         tally = batch.tally
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
-        if tally.mark is not None:
-            behind = behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
-            session.clock_ms = max(session.clock_ms, behind)
+        clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)
             step = session.step(Version(session.version.lineage, batch.end, session.version.floors), changes)
+            # The step's alone until it is applied: another step that overtakes it must not claim these records.
+            step.clock_ms = max(step.clock_ms, clock_ms)
             step.mark = tally.mark
             step.counters = {"late": tally.late, "future": tally.future, "dead": len(tally.rejected)}
             try:
@@ -246,6 +251,8 @@ class Worker:
         wall = self._clocks.wall_ms()
         try:
             await self._upkeep.run(session, wall, clocks_agree=self._clocks.agree, strays_due=strays_due)
+            if session.refused:
+                await self._memory_again(session)
         except StoreFullError:
             await self._upkeep.run_when_full(session, wall)
         self._metrics.strays.labels(self.partition).set(session.strays)

@@ -58,7 +58,7 @@ def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
         if dump:
             raise DivergedError(f"keys without meta: {sorted(dump)}")
         return None
-    meta = dump["meta"]
+    meta = dict(dump["meta"])
     shard = Shard(
         n=int(meta["n"]),
         floors=tuple(map(int, meta["floors"].split(","))),

@@ -22,7 +22,7 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     wanted: list[tuple[Any, str, Any]] = [
         *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
         *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge)),
-        (gate, "secrets", names),
+        *((module, "secrets", names) for module in (gate, upkeep)),
         (session, "random", jitter),
         (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),
         (upkeep, "_SEAL_OPEN_DELTAS", rng.choice((2, 3, 64))),
