@@ -8,7 +8,7 @@ from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.store import generations
-from ranker.store.errors import StoreUnavailableError
+from ranker.store.errors import StoreFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class ActiveKeeper:
             if self._partitions:
                 try:
                     await self._keep()
-                except StoreUnavailableError as error:
+                except (StoreUnavailableError, StoreFullError) as error:
                     log.debug("active not looked after: %s", error)
 
     async def _keep(self) -> None:

@@ -11,7 +11,7 @@ from ranker.consume.worker import Worker
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
-from ranker.store.errors import StoreUnavailableError
+from ranker.store.errors import StoreFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ class Consumer:
                 reasons.append(worker.fault)
             elif not worker.is_open:
                 reasons.append(f"partition {worker.partition} is being opened")
+            elif worker.is_refused:
+                reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
         return reasons
 
     def trouble(self, where: str, what: str | None) -> None:
@@ -112,7 +114,7 @@ class Consumer:
             try:
                 await self._before_opening(self._log.partitions())
                 break
-            except StoreUnavailableError as error:
+            except (StoreUnavailableError, StoreFullError) as error:
                 self.trouble("store", str(error))
                 await asyncio.sleep(_AGAIN_S)
         self.trouble("store", None)

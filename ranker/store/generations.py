@@ -60,8 +60,11 @@ async def register(client: Any, generation: Generation) -> None:
     with translated():
         if await client.hexists(keys.ShardKeys(generation.id, 0).meta, "dropped"):
             return
-        await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
-        await client.sadd(keys.GENERATIONS, generation.id)
+        # Looked at first: a full Redis refuses even writes that would change nothing.
+        if not await client.exists(keys.configuration(generation.id)):
+            await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
+        if not await client.sismember(keys.GENERATIONS, generation.id):
+            await client.sadd(keys.GENERATIONS, generation.id)
 
 
 async def restore_active(client: Any, remembered: Active) -> Active:

@@ -13,6 +13,7 @@ from ranker.core.merge import MAX_STRAYS, Answer, Ask, Clock, Hints, Merge, Merg
 from ranker.store.errors import StoreUnavailableError, translated
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import FORMAT
+from ranker.store.together import Word, together
 
 MAX_SITES = 1_000
 """Sites that one shard names at each refresh; where it holds more, a site is asked for by name."""
@@ -154,16 +155,17 @@ class Reader:
         sums = sorted({(name.site, name.window, outcome) for name in asks for outcome in generation.boards[name.board]})
         async with self._places:
             with translated():
-                pipe = self._client.pipeline(transaction=True)
-                pipe.hmget(keys.meta, _META)
-                pipe.execute_command("SRANDMEMBER", keys.strays, MAX_STRAYS + 1)
-                pipe.execute_command("SRANDMEMBER", keys.sites, MAX_SITES + 1)
+                reads: list[tuple[Word, ...]] = [
+                    ("HMGET", keys.meta, *_META),
+                    ("SRANDMEMBER", keys.strays, MAX_STRAYS + 1),
+                    ("SRANDMEMBER", keys.sites, MAX_SITES + 1),
+                ]
                 if asks:
-                    pipe.execute_command("SMISMEMBER", keys.sites, *sites)
-                    pipe.hmget(keys.sums, [":".join(field) for field in sums])
+                    reads.append(("SMISMEMBER", keys.sites, *sites))
+                    reads.append(("HMGET", keys.sums, *map(":".join, sums)))
                 for name, ask in asks.items():
-                    _queue(pipe, keys.total(name.window, name.site, name.board), ask)
-                replies = iter(await pipe.execute())
+                    reads += _reads(keys.total(name.window, name.site, name.board), ask)
+                replies = iter(await together(self._client, reads))
         meta, strays, named = next(replies), next(replies), next(replies)
         if meta[0] != FORMAT.encode() or meta[1] is None or meta[6] is not None:
             return None
@@ -195,13 +197,15 @@ def _home(site: str, partitions: int) -> Any:
     return lambda article: home(prefix + article, partitions)
 
 
-def _queue(pipe: Any, key: str, ask: Ask) -> None:
+def _reads(key: str, ask: Ask) -> list[tuple[Word, ...]]:
+    reads: list[tuple[Word, ...]] = []
     if ask.places is None:
-        pipe.execute_command("ZRANGE", key, 0, -1, "REV", "WITHSCORES")
+        reads.append(("ZRANGE", key, 0, -1, "REV", "WITHSCORES"))
     else:
-        pipe.execute_command("ZRANGE", key, "+inf", "(0", "BYSCORE", "REV", "LIMIT", 0, ask.places, "WITHSCORES")
+        reads.append(("ZRANGE", key, "+inf", "(0", "BYSCORE", "REV", "LIMIT", 0, ask.places, "WITHSCORES"))
     if ask.counts_of:
-        pipe.execute_command("ZMSCORE", key, *ask.counts_of)
+        reads.append(("ZMSCORE", key, *ask.counts_of))
+    return reads
 
 
 def _rows(flat: Sequence[bytes]) -> list[tuple[int, bytes]]:

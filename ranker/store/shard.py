@@ -14,6 +14,7 @@ from ranker.core.tally import Mark
 from ranker.store.errors import translated
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
+from ranker.store.together import together
 
 FORMAT = "1"
 """Version of the state's layout; another one answers `foreign`."""
@@ -54,13 +55,17 @@ class ShardStore:
     async def load(self) -> ShardState | None:
         """The shard's state, or None where it has not begun."""
         with translated():
-            pipe = self._client.pipeline(transaction=True)
-            # plain commands: in a cluster's transaction the client's own methods for these two fail (redis 8.1)
-            pipe.execute_command("HGETALL", self.keys.meta)
-            pipe.execute_command("SMEMBERS", self.keys.slices)
-            pipe.execute_command("SMEMBERS", self.keys.sites)
-            pipe.scard(self.keys.strays)
-            meta, slices, sites, strays = await pipe.execute()
+            flat, slices, sites, strays = await together(
+                self._client,
+                [
+                    ("HGETALL", self.keys.meta),
+                    ("SMEMBERS", self.keys.slices),
+                    ("SMEMBERS", self.keys.sites),
+                    ("SCARD", self.keys.strays),
+                ],
+            )
+        # a transaction's client makes a dictionary of it, a script's does not
+        meta = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
         if not meta:
             return None
         return _state({key.decode(): value.decode() for key, value in meta.items()}, slices, sites, strays)
@@ -89,11 +94,13 @@ class ShardStore:
         """The deltas of these slices and the version they belong to, read at one moment."""
         wanted = list(slice_ids)
         with translated():
-            pipe = self._client.pipeline(transaction=True)
-            pipe.hmget(self.keys.meta, "lineage", "n", "floors")
-            for slice_id in wanted:
-                pipe.lrange(self.keys.slice(*slice_id), 0, -1)
-            triple, *lists = await pipe.execute()
+            triple, *lists = await together(
+                self._client,
+                [
+                    ("HMGET", self.keys.meta, "lineage", "n", "floors"),
+                    *(("LRANGE", self.keys.slice(*slice_id), 0, -1) for slice_id in wanted),
+                ],
+            )
         return _version(triple), dict(zip(wanted, lists, strict=True))
 
     async def slice_lengths(self, slice_ids: Iterable[SliceId]) -> dict[SliceId, int]:

@@ -1,0 +1,32 @@
+"""Several reads of one shard at one moment, even where Redis has no memory left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from redis import exceptions
+
+Word = str | bytes | int
+_SCRIPT = "#!lua flags=no-writes\n" + resources.files(__package__).joinpath("scripts", "together.lua").read_text(
+    "utf-8"
+)
+
+
+async def together(client: Any, reads: Sequence[Sequence[Word]]) -> list[Any]:
+    """The replies to `reads`, each (name, key, argument, …), as Redis sent them; all keys lie in one slot.
+
+    MULTI/EXEC is cheaper than a script. But a Redis that is out of memory refuses to queue anything, reads included,
+    and whoever cannot read the old counts cannot take them out either.
+    """
+    pipe = client.pipeline(transaction=True)
+    for read in reads:
+        pipe.execute_command(*read)
+    try:
+        replies: list[Any] = await pipe.execute()
+    except exceptions.OutOfMemoryError:
+        keys = list(dict.fromkeys(read[1] for read in reads))
+        words = [word for read in reads for word in (len(read), *read)]
+        replies = await client.eval(_SCRIPT, len(keys), *keys, *words)
+    return replies
