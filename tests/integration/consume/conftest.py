@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.consume.engine import Engine
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: waits as long as production would; `pytest -m long`")
 
 
 @pytest_asyncio.fixture
