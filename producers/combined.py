@@ -41,6 +41,6 @@ def parse(line: str) -> Hit | None:
 
 def path_of(target: str) -> str:
     """The path of a request target or URL: no origin, no query string, no fragment; at least a slash."""
-    if origin := _ORIGIN.match(target):
+    if not target.startswith("/") and (origin := _ORIGIN.match(target)):
         target = target[origin.end() :]
     return target.partition("?")[0].partition("#")[0] or "/"

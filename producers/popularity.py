@@ -10,8 +10,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
-ZIPF = 0.9
-"""The article of rank r is wanted r^-0.9 times as much as the first, at the same age."""
+ZIPF = 0.75
+"""The article of rank r is wanted r^-0.75 times as much as the first, at the same age."""
 
 RISE_MS = 30 * MINUTE_MS
 """From publication to full interest."""

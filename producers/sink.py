@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import murmur2
 
 BATCH_BYTES = 256 * 1024
@@ -21,6 +21,9 @@ BATCH_BYTES = 256 * 1024
 
 START_S = 15.0
 """How long a broker may take to answer the first time."""
+
+DELIVERY_S = 40.0
+"""How long a batch is tried again, through elections and restarts, before it counts as failed."""
 
 STOP_S = 5.0
 """How long closing may take; everything was acknowledged before, or the failure is already known."""
@@ -120,12 +123,12 @@ class Sink:
 
 
 @contextlib.asynccontextmanager
-async def open_sink(bootstrap: str, topic: str) -> AsyncIterator[Sink]:
+async def open_sink(bootstrap: str, topic: str, *, delivery_s: float = DELIVERY_S) -> AsyncIterator[Sink]:
     """A sink to `topic`, flushed and closed at the end; raises SinkError where Kafka or the topic is missing.
 
     Idempotent (a retry inside Kafka's client writes no second record) where the broker can; the embedded one cannot.
     """
-    producer, idempotent = await _start(bootstrap)
+    producer, idempotent = await _start(bootstrap, delivery_s)
     try:
         cluster = await producer.client.fetch_all_metadata()
         partitions = cluster.partitions_for_topic(topic)
@@ -144,7 +147,7 @@ async def open_sink(bootstrap: str, topic: str) -> AsyncIterator[Sink]:
                 await producer.stop()
 
 
-async def _start(bootstrap: str) -> tuple[Any, bool]:
+async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
     """A started producer, and whether it is idempotent."""
     for idempotent in (True, False):
         producer = AIOKafkaProducer(
@@ -152,6 +155,7 @@ async def _start(bootstrap: str) -> tuple[Any, bool]:
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
+            request_timeout_ms=int(delivery_s * 1000),
             client_id="producers",
         )
         try:
@@ -159,11 +163,12 @@ async def _start(bootstrap: str) -> tuple[Any, bool]:
                 await producer.start()
         except (KafkaError, OSError, ValueError, TimeoutError) as error:
             await producer.stop()
-            # A broker that was reached, but gives no producer id, may still take plain records.
-            if idempotent and producer.client.cluster.brokers():
+            # A broker that was reached and refused a producer id may still take plain records. One that only takes
+            # long, as while it starts, is not to be given up for that.
+            if idempotent and isinstance(error, KafkaError) and producer.client.cluster.brokers():
                 continue
             raise SinkError(
-                f"Kafka cannot be reached at {bootstrap}: {_name(error)}. "
+                f"Kafka cannot be reached at {bootstrap}{_why(error)}. "
                 "Start a broker there, or name another with --bootstrap or RANKER_KAFKA_BOOTSTRAP."
             ) from error
         except BaseException:
@@ -171,6 +176,13 @@ async def _start(bootstrap: str) -> tuple[Any, bool]:
             raise
         return producer, idempotent
     raise AssertionError("unreachable: the second turn returns or raises")
+
+
+def _why(error: BaseException) -> str:
+    """What adds to "cannot be reached", with its own punctuation."""
+    if isinstance(error, KafkaConnectionError):
+        return ""
+    return f": no answer within {START_S:.0f} s" if isinstance(error, TimeoutError) else f": {_name(error)}"
 
 
 def _name(error: BaseException) -> str:
