@@ -49,6 +49,7 @@ requirements:
 	@deploy/setup.sh dev
 	$(compile) -o requirements/run.txt pyproject.toml requirements/run.in
 	$(compile) -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/run.in requirements/dev.in
+	$(compile) -c requirements/run.txt -o requirements/image.txt pyproject.toml requirements/image.in
 
 clean:
 	rm -rf .venv .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -59,5 +59,8 @@ pip="$venv/bin/python -m pip --disable-pip-version-check --no-input -q"
 $pip install --require-hashes -r "requirements/$level.txt" ||
     fail "The packages could not be installed; see above. The first time needs a network."
 # What the build needs is installed by now: nothing more is fetched.
-$pip install --no-deps --no-build-isolation -e . || fail "The project itself could not be installed; see above."
+if ! $pip install --no-deps --no-build-isolation -e . >$venv/build.log 2>&1; then
+    tail -n 20 $venv/build.log >&2
+    fail "The project itself could not be installed; see above."
+fi
 echo "$level $key" >$stamp

@@ -4,6 +4,7 @@ What is missing on this machine skips the tests that need it, with the reason; w
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -26,6 +27,19 @@ def without(missing: MissingTool) -> NoReturn:
     if IN_CI:
         pytest.fail(f"CI=true, and {missing}", pytrace=False)
     pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def find_tool() -> Callable[[str, str], Path]:
+    """Find a program: find_tool("promtool", "prometheus") with the Debian package that has it."""
+
+    def find(name: str, package: str) -> Path:
+        found = shutil.which(name)
+        if found is None:
+            without(MissingTool(f"{name} is not on this machine (Debian: apt-get install {package})"))
+        return Path(found)
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def run(
     """Run `argv` like `start` and wait until it has ended, however it did; see `returncode` and `tail`."""
     child = start(name, argv, log, env)
     try:
-        waiting.until(f"the end of {name}", lambda: child.returncode() is not None, deadline_s)
+        waiting.until(f"The end of {name}", lambda: child.returncode() is not None, deadline_s)
     finally:
         child.kill()
     return child
@@ -171,5 +171,5 @@ def end_descendants(deadline_s: float = 5.0) -> dict[int, str]:
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    waiting.until("the end of every child process", lambda: not any(map(is_running, left)), deadline_s)
+    waiting.until("The end of every child process", lambda: not any(map(is_running, left)), deadline_s)
     return left

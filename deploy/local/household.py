@@ -68,7 +68,7 @@ class Household:
     def until_ready(self, child: children.Child, admin_port: int, deadline_s: float) -> None:
         """Wait until a program says on its admin port that it is ready, or raise LocalFault with what it lacks."""
         try:
-            self.until(f"readiness of the {child.name}", lambda: not lacks(admin_port), deadline_s)
+            self.until(f"The readiness of the {child.name}", lambda: not lacks(admin_port), deadline_s)
         except waiting.NotInTime as late:
             said = "\n".join([*lacks(admin_port), child.tail()])
             raise LocalFault(f"{late}. It says:\n{said}") from late

@@ -44,7 +44,7 @@ class ApacheKafka(Server):
 
     def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, heap: str = "512m") -> None:
         """Take broker `settings` by their names in server.properties, over those of this module."""
-        super().__init__("Apache Kafka", directory)
+        super().__init__("Apache Kafka broker", directory)
         self.java = java()
         self.jars = jars()
         self.heap = heap

@@ -38,7 +38,7 @@ class EmbeddedKafka(Server):
     """One broker that forgets everything when it stops. `bootstrap` is 127.0.0.1:PORT."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__("the embedded Kafka broker", directory)
+        super().__init__("embedded Kafka broker", directory)
         self.binary = broker_binary(directory)
         self.port = free_port()
 

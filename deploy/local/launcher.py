@@ -65,7 +65,7 @@ def launch(wishes: options.Options) -> NoReturn:
     with run_directory() as directory, household(directory) as house:
         say(f"Logs       {directory}")
         start_servers(house, wishes)
-        house.run("ranker topics apply", [program("ranker"), "topics", "apply"])
+        house.run("topics command", [program("ranker"), "topics", "apply"])
         say("Topics     applied")
         admin = {"consumer": free_port(), "reader": free_port()}
         consume: list[str | Path] = [program("ranker"), "consume", "--admin-port", str(admin["consumer"])]
@@ -79,7 +79,7 @@ def launch(wishes: options.Options) -> NoReturn:
         start_traffic(house, wishes, page)
         say(f"Page: {page}")
         while True:
-            house.until("the death of a process", lambda: False, float("inf"))
+            house.until("The death of a process", lambda: False, float("inf"))
 
 
 @contextlib.contextmanager
@@ -140,7 +140,7 @@ def start_traffic(house: Household, wishes: options.Options, page: str) -> None:
         argv: list[str | Path] = [program("producers"), "replay", wishes.log, "--article-pattern", wishes.pattern]
         argv += ["--rebase-to", "now", "--site", wishes.site]
         replay = house.start("replay", argv, may_end=True, errors_shown=shown)
-        house.until("the end of the replay", lambda: replay.returncode() is not None, float("inf"))
+        house.until("The end of the replay", lambda: replay.returncode() is not None, float("inf"))
         for line in replay.tail().splitlines():
             say(f"           {line}")
     elif wishes.traffic:
@@ -148,8 +148,8 @@ def start_traffic(house: Household, wishes: options.Options, page: str) -> None:
         argv = [program("producers"), "simulate", "--demo", "--site", wishes.site, "--rate", RATE]
         argv += ["--history", HISTORY, "--history-events", HISTORY_EVENTS]
         traffic = house.start("traffic", argv, errors_shown=shown)
-        house.until("the writing of the history", lambda: "events of the past" in traffic.tail(), HISTORY_WITHIN_S)
-        house.until("the first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
+        house.until("The writing of the history", lambda: "events of the past" in traffic.tail(), HISTORY_WITHIN_S)
+        house.until("The first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
     else:
         say("Traffic    none (TRAFFIC=0)")
 

@@ -1,5 +1,6 @@
 """What the person who says `make run` wishes, from the environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,16 @@ from deploy.local.faults import LocalFault
 
 KAFKAS = ("embedded", "apache")
 DEFAULT_PORT = 8080
+
+
+def pattern_faults(pattern: str) -> list[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        return [f"PATTERN={pattern} is no regular expression: {error}."]
+    if compiled.groups < 1:
+        return [f"PATTERN={pattern} has no group: put ( ) around the part that is the article's id."]
+    return []
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,8 @@ def read(environment: Mapping[str, str]) -> Options:
             faults.append(f"LOG={log} is not a file.")
         if not pattern:
             faults.append("LOG needs PATTERN, whose group 1 is the article's id: PATTERN='^/articles/([^/]+)'")
+        else:
+            faults += pattern_faults(pattern)
     elif pattern:
         faults.append("PATTERN is for LOG, which is not set: LOG=access.log PATTERN='^/articles/([^/]+)'")
     if faults:

@@ -64,7 +64,7 @@ class RedisServer(Server):
     def __init__(self, directory: Path, binary: Path | None = None, extra: tuple[str, ...] = ()) -> None:
         """Take settings in `extra` as the command line has them: ("--maxmemory", "64mb")."""
         self.binary = binary or any_binary()
-        super().__init__("Valkey" if "valkey" in self.binary.name else "Redis", directory)
+        super().__init__("Valkey server" if "valkey" in self.binary.name else "Redis server", directory)
         self.port = free_port()
         self.extra = extra
 

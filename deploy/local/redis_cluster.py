@@ -47,7 +47,7 @@ class RedisCluster:
                 bus = int(node.extra[node.extra.index("--cluster-port") + 1])
                 with first.client() as client:
                     client.execute_command("CLUSTER", "MEET", HOST, node.port, bus)
-        waiting.until("agreement of the Redis Cluster", self.agrees, 30.0)
+        waiting.until("The agreement of the Redis Cluster", self.agrees, 30.0)
 
     def agrees(self) -> bool:
         """Say whether every node sees every slot served by every node."""

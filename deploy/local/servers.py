@@ -23,7 +23,7 @@ class Server(ABC):
     @property
     def child(self) -> children.Child:
         if self._child is None:
-            raise LocalFault(f"{self.name} has not been started")
+            raise LocalFault(f"The {self.name} has not been started")
         return self._child
 
     @property
@@ -51,11 +51,11 @@ class Server(ABC):
         def up() -> bool:
             code = self.child.returncode()
             if code is not None:
-                raise LocalFault(f"{self.name} ended with code {code} while starting:\n{self.child.tail()}")
+                raise LocalFault(f"The {self.name} ended with code {code} while starting:\n{self.child.tail()}")
             return self.answers()
 
         try:
-            waiting.until(f"the start of {self.name}", up, self.start_within_s)
+            waiting.until(f"The start of the {self.name}", up, self.start_within_s)
         except waiting.NotInTime as late:
             tail = self.child.tail()
             self.child.kill()

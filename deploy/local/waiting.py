@@ -16,7 +16,7 @@ class NotInTime(LocalFault):
 
 
 def until(what: str, ask: Callable[[], T], deadline_s: float = 30.0, pause_s: float = PAUSE_S) -> T:
-    """Ask until the answer is true, and return it. `what` completes the sentence "… did not happen within 30 s".
+    """Ask until the answer is true, and return it. `what` begins the sentence "… did not happen within 30 s".
 
     An exception raised by `ask` ends the wait: a condition that can fail for a while catches that itself.
     """

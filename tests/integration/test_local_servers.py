@@ -97,7 +97,7 @@ def test_a_suspended_redis_answers_nothing_until_resumed(redis_server: RedisServ
         with pytest.raises(redis.exceptions.TimeoutError):
             impatient.ping()
         redis_server.resume()
-    assert waiting.until("an answer", redis_server.answers, 5.0)
+    assert waiting.until("An answer", redis_server.answers, 5.0)
 
 
 def test_a_stopped_server_ends_even_if_suspended(tmp_path: Path) -> None:
@@ -176,13 +176,15 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert all(children.is_running(pid) for pid in pids), "a child died with the thread that started it"
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
-    waiting.until("the end of the children", lambda: not any(map(children.is_running, pids)), 5.0)
+    waiting.until("The end of the children", lambda: not any(map(children.is_running, pids)), 5.0)
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """The error names the server and holds its last words."""
     server = RedisServer(tmp_path, extra=("--no-such-setting", "1"))
-    with pytest.raises(LocalFault, match=r"(?s)(Redis|Valkey) ended with code 1 while starting.*no-such-setting"):
+    with pytest.raises(
+        LocalFault, match=r"(?s)The (Redis|Valkey) server ended with code 1 while starting.*no-such-setting"
+    ):
         server.start()
     assert not server.running
 
