@@ -51,7 +51,11 @@ async def write(
     async with client.pipeline(transaction=False) as pipe:
         for shard in range(partitions):
             keys = ShardKeys(generation.id, shard)
-            pipe.delete(keys.meta, keys.sites, keys.sums, keys.strays)
+            held = {site.decode() for site in await client.smembers(keys.sites)}
+            totals = [
+                keys.total(w.name, site, b) for w in generation.windows for site in held for b in generation.boards
+            ]
+            pipe.delete(keys.meta, keys.sites, keys.sums, keys.strays, *totals)
             pipe.hset(keys.meta, mapping=meta_of(generation, clock_ms, partitions, **((metas or {}).get(shard) or {})))
         for site, article, outcome, count in views:
             count_in(pipe, generation, home(f"{site}/{article}".encode(), partitions), site, article, outcome, count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -69,6 +70,7 @@ class Refresher:
         self._read_ms: int | None = None
         self._seen: dict[int, Seen] = {}
         self._demanded = asyncio.Event()
+        self._attempted = asyncio.Event()
         self._answered: dict[ListName, asyncio.Event] = {}
         # Asked at every scrape: ages go on growing while nothing is refreshed.
         metrics.lists.set_function(lambda: len(self._lists))
@@ -91,6 +93,11 @@ class Refresher:
         except TimeoutError:
             return None
         return self._lists.get(name)
+
+    async def attempted(self, deadline_s: float) -> None:
+        """Waits until Redis has been read once, with or without success: before that nothing is known."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._attempted.wait(), deadline_s)
 
     def knows(self, site: str) -> bool | None:
         """Whether a site is configured or holds counts; None where only reading one of its lists can tell."""
@@ -139,6 +146,7 @@ class Refresher:
             if self.fault:
                 log.info("lists are read from Redis")
             self.fault = ""
+        self._attempted.set()
 
     def _failed(self, fault: str, *, exc_info: bool = False) -> None:
         self._metrics.refresh_failures.inc()

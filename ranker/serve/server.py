@@ -20,6 +20,7 @@ HEAD_S = 10.0
 KEEP_ALIVE_S = 75
 """Longer than the usual 60 s of a load balancer, so that it is the balancer who closes an idle connection."""
 MAX_CONNECTIONS = 8_000
+BACKLOG = 2_048
 STOP_S = 5
 """How long answers under way may take when the process ends."""
 
@@ -117,6 +118,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # from here on a connection waits for the server instead of being refused
     except (OSError, OverflowError) as error:
         listener.close()
         raise PortTakenError(f"port {host}:{port} cannot be bound ({error}); choose another with --port") from error

@@ -58,6 +58,7 @@ class Web:
         return self._hot
 
     async def _list(self, request: Request) -> Response:
+        await self._refresher.attempted(FIRST_DEADLINE_S)
         name, limit = self._asked(request)
         published = self._refresher.get(name) or await self._refresher.first(name, FIRST_DEADLINE_S)
         now_ms = self._refresher.now_ms()
@@ -103,6 +104,7 @@ class Web:
         return name, _limit(request.scope["query_string"])
 
     async def _index(self, request: Request) -> Response:
+        await self._refresher.attempted(FIRST_DEADLINE_S)
         return self._page.index(request, self._refresher.sites, self._refresher.generation)
 
     async def _file(self, request: Request) -> Response:

@@ -1,0 +1,435 @@
+"""The public port on the real server, over shards written by hand: answers, faults, caching, and Redis going away."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+
+from deploy.local.redis import RedisServer
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
+from ranker.metrics import ReaderMetrics, new_registry
+from ranker.serve import server
+from ranker.serve.frontpage import Page
+from ranker.serve.published import Ages
+from ranker.serve.refresh import Refresher
+from ranker.serve.web import LIST_ROUTE, Web
+from ranker.store.catalogue import CatalogueShard, Change
+from ranker.store.connection import connect
+from ranker.store.keys import ShardKeys
+from tests.by_hand import activate, meta_of, publish, write
+
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+BLUE = Generation("page-views", (Window("24h", 86_400_000, 60_000),), {"read": {"view": 2}})
+T = 1_795_396_624_735
+PARTITIONS = 2
+LIST = "/v1/demo/popular/read/24h"
+VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(30)]
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class Reader:
+    """A reader that runs: its port, its clock (set by hand), its Redis."""
+
+    port: int
+    refresher: Refresher
+    client: Any
+    registry: Any
+    now_ms: int = T
+
+    async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
+        lines = [f"{method} {target} HTTP/1.1", "Host: test", "Connection: close"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        return await raw(self.port, "\r\n".join([*lines, "", ""]).encode())
+
+    async def ranking(self, target: str = LIST) -> Any:
+        answer = await self.get(target)
+        assert answer.status == 200, answer
+        return answer.json
+
+    def items(self, answer: Any) -> list[tuple[str, int]]:
+        return [(item["article_id"], item["count"]) for item in answer["items"]]
+
+
+async def raw(port: int, request: bytes) -> Answer:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(20):
+        reply = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = reply.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return Answer(int(status.split()[1]), headers, body)
+
+
+async def until(condition: Callable[[], Any], what: str) -> Any:
+    """Waits for a named condition: its first true answer, which must come within 10 s."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if result := await condition():
+            return result
+        await asyncio.sleep(0.02)
+    pytest.fail(f"within 10 s there was no {what}")
+
+
+@pytest.fixture
+async def reader(redis_url: str) -> AsyncIterator[Reader]:
+    """A reader with a clock set by hand, refreshing every 50 ms; two shards hold 30 articles of site demo."""
+    async with AsyncExitStack() as stack:
+        client = connect(redis_url, answer_s=0.5)
+        stack.push_async_callback(client.aclose)
+        await publish(client, GENERATION, PARTITIONS, VIEWS, T)
+        registry = new_registry()
+        metrics = ReaderMetrics(registry)
+        refresher = Refresher(
+            client,
+            sites=["demo", "quiet"],
+            refresh_ms=50,
+            ages=Ages(30_000, 3_600_000),
+            metrics=metrics,
+            now_ms=lambda: running.now_ms,
+        )
+        web = Web(refresher, Page({"demo": "La <Dépêche>", "quiet": "Calme"}), metrics)
+        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
+        running = Reader(port, refresher, client, registry)
+        task = asyncio.create_task(refresher.run())
+        stack.callback(task.cancel)
+        yield running
+
+
+async def test_a_list(reader: Reader) -> None:
+    """Exactly the promised fields, ten places by default, in order, with total and times."""
+    answer = await reader.get(LIST)
+    assert answer.status == 200
+    assert answer.json == {
+        "site": "demo",
+        "board": "read",
+        "window": {
+            "name": "24h",
+            "from": "2026-11-22T01:17:00.000Z",
+            "to": "2026-11-23T01:17:04.735Z",
+            "grain_s": 60,
+        },
+        "as_of": "2026-11-23T01:17:04.735Z",
+        "complete": True,
+        "stale": False,
+        "total": sum(count for *_, count in VIEWS),
+        "items": [
+            {
+                "rank": rank,
+                "article_id": f"/{30 - rank}",
+                "count": 31 - rank,
+                "title": None,
+                "url": None,
+                "format": None,
+                "section": None,
+                "published_at": None,
+            }
+            for rank in range(1, 11)
+        ],
+    }
+
+
+async def test_the_limit(reader: Reader) -> None:
+    """From 1 to 1,000; a list has as many places as there are articles."""
+    assert reader.items(await reader.ranking(f"{LIST}?limit=1")) == [("/29", 30)]
+    assert len((await reader.ranking(f"{LIST}?limit=1000"))["items"]) == 30
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        ("limit=0", ["limit"]),
+        ("limit=1001", ["limit"]),
+        ("limit=1e1", ["limit"]),
+        ("limit=", ["limit"]),
+        ("limit=%31%30&limit=5", ["limit"]),
+        ("section=Culture&limit=-1&x", ["section", "x", "limit"]),
+    ],
+)
+async def test_every_fault_in_one_problem(reader: Reader, query: str, parameters: list[str]) -> None:
+    """400 with one entry per fault, and nothing is ignored in silence."""
+    answer = await reader.get(f"{LIST}?{query}")
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert [fault["parameter"] for fault in answer.json["faults"]] == parameters
+    assert answer.json["status"] == 400
+
+
+async def test_what_there_is_not(reader: Reader) -> None:
+    """Unknown boards and windows are answered with those there are; unknown sites and addresses with 404."""
+    answer = await reader.get("/v1/demo/popular/raed/25h?limit=0")
+    assert (answer.status, answer.json["boards"], answer.json["windows"]) == (
+        404,
+        ["commented", "read", "shared"],
+        ["24h", "7d"],
+    )
+    for target in ("/v1/nobody/popular/read/24h", "/v1/No%20body/popular/read/24h", "/v1/", "/page/no.js", LIST + "/"):
+        answer = await reader.get(target)
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json"), target
+
+
+async def test_a_known_site_without_views(reader: Reader) -> None:
+    """Configured, nothing counted: an empty list, not a fault."""
+    answer = await reader.ranking("/v1/quiet/popular/shared/7d")
+    assert (answer["items"], answer["total"], answer["complete"]) == ([], 0, True)
+
+
+async def test_a_site_that_holds_counts_need_not_be_configured(reader: Reader) -> None:
+    """The first view makes a site known."""
+    await write(reader.client, GENERATION, PARTITIONS, [*VIEWS, ("new", "/n", "view", 3)], T)
+    target = "/v1/new/popular/read/24h"
+
+    async def known() -> bool:
+        return (await reader.get(target)).status == 200
+
+    await until(known, "list of the new site")
+    assert reader.items(await reader.ranking(target)) == [("/n", 3)]
+
+
+async def test_methods(reader: Reader) -> None:
+    """HEAD has the headers of GET and no body, first and from memory; other methods are refused."""
+    for _ in range(2):
+        whole, head = await reader.get(LIST), await reader.get(LIST, "HEAD")
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.body))
+    refused = await reader.get(LIST, "POST")
+    assert (refused.status, refused.headers["content-type"]) == (405, "application/problem+json")
+    assert set(refused.headers["allow"].split(", ")) == {"get", "head"}
+
+
+async def test_tags(reader: Reader) -> None:
+    """304 while the bytes are the same, from the framework and from memory; 200 with another tag when they move."""
+    first = await reader.get(LIST)
+    tag = first.headers["etag"]
+    for asked in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        same = await reader.get(LIST, If_None_Match=asked)
+        assert (same.status, same.body, same.headers["etag"]) == (304, b"", tag)
+        assert same.headers["cache-control"] == "public, max-age=1"
+    assert (await reader.get(LIST, If_None_Match='"other"')).status == 200
+    await write(reader.client, GENERATION, PARTITIONS, [("demo", "/0", "view", 99)], T)
+
+    async def moved() -> Answer | None:
+        answer = await reader.get(LIST, If_None_Match=tag)
+        return answer if answer.status == 200 else None
+
+    moved_to = await until(moved, "list with another tag")
+    assert reader.items(moved_to.json)[0] == ("/0", 99)
+
+
+async def test_no_header_says_what_runs(reader: Reader) -> None:
+    """Neither on a list nor on a fault nor on the page."""
+    for target in (LIST, "/nothing", "/", f"{LIST}?limit=0"):
+        answer = await reader.get(target)
+        assert "server" not in answer.headers
+        assert "x-powered-by" not in answer.headers
+        assert not re.search("uvicorn|starlette|python|redis", str(answer.headers))
+
+
+async def test_titles_and_takedowns(reader: Reader) -> None:
+    """What the catalogue says is shown within a refresh or two; a removed article leaves before the cut."""
+    shard = CatalogueShard(reader.client, 0)
+    await shard.begin("ab" * 8, 1)
+    state = await shard.load()
+    assert state is not None
+    article = {
+        "site_id": "demo",
+        "article_id": "/29",
+        "title": "L’écluse",
+        "url": "https://demo.example/29",
+        "format": "pépites",
+        "section": "Culture",
+        "published_at": T,
+        "status": "published",
+    }
+    hidden = {"site_id": "demo", "article_id": "/28", "status": "removed"}
+    changes = [
+        Change(b"demo//29", orjson.dumps(article), 0),
+        Change(b"demo//28#editor", orjson.dumps(hidden), 1),
+    ]
+    assert await shard.advance(state, 2, "1:5:7", changes)
+
+    async def named() -> Any:
+        answer = await reader.ranking(f"{LIST}?limit=2")
+        return answer if answer["items"][0]["title"] else None
+
+    items = (await until(named, "list with the title"))["items"]
+    assert [item["article_id"] for item in items] == ["/29", "/27"]
+    assert items[0] == {
+        "rank": 1,
+        "article_id": "/29",
+        "count": 30,
+        "title": "L’écluse",
+        "url": "https://demo.example/29",
+        "format": "pépites",
+        "section": "Culture",
+        "published_at": "2026-11-23T01:17:04.735Z",
+    }
+
+
+async def test_another_generation_is_followed_at_once(reader: Reader) -> None:
+    """Boards, windows and counts of the active generation, whatever its clock."""
+    await reader.ranking()
+    await write(reader.client, BLUE, 1, [("demo", "/blue", "view", 1)], T - 60_000)
+    await activate(reader.client, BLUE, 1, seq=2)
+
+    async def blue() -> bool:
+        return reader.items(await reader.ranking()) == [("/blue", 2)]
+
+    await until(blue, "list of the new generation")
+    assert (await reader.get("/v1/demo/popular/shared/24h")).status == 404
+
+
+async def test_the_active_generation_is_put_back(reader: Reader) -> None:
+    """A Redis that lost it gets it from whoever has read it."""
+    await reader.ranking()
+    await activate(reader.client, GENERATION, PARTITIONS, seq=7)
+    await until(lambda: seen(reader, 7), "reader that has seen seq 7")
+    await reader.client.delete("ranker:active")
+
+    async def back() -> bool:
+        stored = await reader.client.get("ranker:active")
+        return stored is not None and orjson.loads(stored)["seq"] == 7
+
+    await until(back, "active generation put back")
+
+
+async def seen(reader: Reader, seq: int) -> bool:
+    active = reader.refresher._active
+    return active is not None and active.seq == seq
+
+
+async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
+    """The last lists, then marked, then 503; lists nobody has read yet 503 at once; all again when it is back."""
+    await reader.ranking()
+    redis_server.suspend()
+    assert (await reader.ranking())["stale"] is False
+    reader.now_ms = T + 30_001
+    stale = await until(lambda: marked(reader), "stale list")
+    assert reader.items(stale)[0] == ("/29", 30)
+    assert reader.refresher.not_ready() == []
+    unread = await reader.get("/v1/demo/popular/shared/7d")
+    assert (unread.status, unread.headers["retry-after"]) == (503, "1")
+    assert "Redis" in unread.json["detail"]
+    reader.now_ms = T + 3_600_001
+    gone = await until(lambda: refused(reader), "refusal of a list too old")
+    assert "too old" in gone.json["detail"]
+    assert reader.refresher.not_ready() != []
+    redis_server.resume()
+    for shard in range(PARTITIONS):
+        keys = ShardKeys(GENERATION.id, shard)
+        await reader.client.hset(keys.meta, mapping=meta_of(GENERATION, reader.now_ms, PARTITIONS))
+    await until(lambda: marked(reader, stale=False), "fresh list")
+    assert reader.refresher.not_ready() == []
+
+
+async def marked(reader: Reader, *, stale: bool = True) -> Any:
+    answer = await reader.get(LIST)
+    return answer.json if answer.status == 200 and answer.json["stale"] is stale else None
+
+
+async def refused(reader: Reader) -> Answer | None:
+    answer = await reader.get(LIST)
+    return answer if answer.status == 503 else None
+
+
+async def test_requests_are_counted_by_route_and_status(reader: Reader) -> None:
+    """From the framework and from memory alike, 304 and faults included."""
+    tag = (await reader.get(LIST)).headers["etag"]
+    for _ in range(3):
+        await reader.get(LIST)
+    await reader.get(LIST, If_None_Match=tag)
+    await reader.get(f"{LIST}?limit=0")
+    await reader.get("/nothing")
+
+    def counted(route: str, status: str) -> float:
+        return reader.registry.get_sample_value("ranker_requests_total", {"route": route, "status": status}) or 0
+
+    async def all_counted() -> bool:
+        wanted = {"200": 4, "304": 1, "400": 1}
+        return all(counted(LIST_ROUTE, status) == number for status, number in wanted.items())
+
+    await until(all_counted, "count of every request")
+    assert counted("other", "404") == 1
+    durations = reader.registry.get_sample_value("ranker_request_duration_seconds_count", {"route": LIST_ROUTE})
+    assert durations == 6
+    assert reader.registry.get_sample_value("ranker_lists") == 1
+
+
+async def test_the_page(reader: Reader) -> None:
+    """French unless English is preferred or asked for; titles escaped; no host but this one; its files cached."""
+    page = await reader.get("/")
+    text = page.body.decode()
+    assert '<html lang="fr">' in text
+    assert "Articles populaires" in text
+    assert "La &lt;Dépêche&gt;" in text
+    assert "{{" not in text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+    assert (await reader.get("/", If_None_Match=page.headers["etag"])).status == 304
+    assert '<html lang="en">' in (await reader.get("/", Accept_Language="en-GB")).body.decode()
+    assert '<html lang="en">' in (await reader.get("/?lang=en")).body.decode()
+    assert (await reader.get("/?site=nobody")).status == 404
+    for address in re.findall(r'(?:src|href)="(/page/[^"]+)"', text):
+        file = await reader.get(address)
+        assert (file.status, "immutable" in file.headers["cache-control"]) == (200, True)
+
+
+async def test_heads_without_end(reader: Reader) -> None:
+    """A request head beyond 16 KiB is refused, and other clients do not notice."""
+    endless = b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (i, b"y" * 100) for i in range(160))
+    answer = await raw(reader.port, endless)
+    assert answer.status == 431
+    assert (await reader.get(LIST)).status == 200
+
+
+async def test_the_query_is_bounded(reader: Reader) -> None:
+    """414 beyond 1 KiB."""
+    assert (await reader.get(f"{LIST}?limit={'1' * 2000}")).status == 414
+
+
+async def test_redis_empty_at_the_start(redis_url: str) -> None:
+    """Nothing to read yet: not ready with the reason, 503 for lists, and the page waits."""
+    async with AsyncExitStack() as stack:
+        client = connect(redis_url)
+        stack.push_async_callback(client.aclose)
+        registry = new_registry()
+        metrics = ReaderMetrics(registry)
+        refresher = Refresher(client, sites=[], refresh_ms=50, ages=Ages(30_000, 3_600_000), metrics=metrics)
+        web = Web(refresher, Page({}), metrics)
+        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
+        task = asyncio.create_task(refresher.run())
+        stack.callback(task.cancel)
+        waiting = Reader(port, refresher, client, registry)
+        assert refresher.not_ready() != []
+        assert (await waiting.get(LIST)).status == 503
+        assert (await waiting.get("/")).status == 200
+
+        async def said() -> bool:
+            return "no generation is active" in refresher.not_ready()[0]
+
+        await until(said, "reason")
+        await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
+
+        async def ready() -> bool:
+            return refresher.not_ready() == []
+
+        await until(ready, "readiness")
+        assert waiting.items(await waiting.ranking())[0] == ("/29", 30)

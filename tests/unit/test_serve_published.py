@@ -1,0 +1,178 @@
+"""Which reading is on show, what is hidden, and the words of the page: decisions without any server."""
+
+import orjson
+import pytest
+
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
+from ranker.core.merge import Hints, Merged, Row, Span
+from ranker.serve import published as publishing
+from ranker.serve.articles import Article, Articles
+from ranker.serve.frontpage import columns, period, preferred
+from ranker.serve.published import Ages, Published, rfc3339
+from ranker.store.reader import ListName, ListRead
+
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+OTHER = Generation("other-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+AGES = Ages(stale_ms=30_000, gone_ms=3_600_000)
+NAME = ListName("demo", "read", "24h")
+T = 1_795_396_624_735
+
+
+def reading(
+    as_of_ms: int = T, *, rows: list[Row] | None = None, level: bool = True, answered: int = 4, more: bool = False
+) -> ListRead:
+    merged = Merged(rows or [], more, False, Hints())
+    return ListRead(merged, Span(T - 86_400_000, as_of_ms, level, level and answered == 4), 12, answered, True)
+
+
+def shown(**how: object) -> Published:
+    return Published(NAME, GENERATION, 4, reading(**how), T)  # type: ignore[arg-type]
+
+
+#        T          T+5 s                T+30 s              T+1 h
+#        |-----------|--------------------|-------------------|
+#  kept while between floors              |                   |
+#        kept while older or short of shards                  |
+#        fresh                            stale, marked       gone: 503
+
+
+def yields(to: ListRead, at_ms: int, *, generation: Generation = GENERATION, **how: object) -> bool:
+    return shown(**how).yields_to(to, generation, 4, at_ms, AGES)
+
+
+def test_a_newer_reading_is_shown() -> None:
+    """The ordinary case, once a second."""
+    assert yields(reading(T + 1000), T + 1000)
+
+
+def test_between_floors_the_last_level_list_stays_five_seconds() -> None:
+    """Not a moment longer; and a list that was not level itself never stays for that reason."""
+    between = reading(T + 1000, level=False)
+    assert not yields(between, T + 5000)
+    assert yields(between, T + 5001)
+    assert yields(between, T + 1000, level=False)
+
+
+def test_after_a_failover_the_list_stays_until_it_is_passed_or_stale() -> None:
+    """as_of never goes back on the page, unless the newer list has become stale."""
+    lost = reading(T - 10)
+    assert not yields(lost, T + 30_000)
+    assert yields(lost, T + 30_001)
+    assert yields(reading(T), T + 1)
+
+
+def test_a_list_short_of_shards_waits_until_the_whole_one_is_stale() -> None:
+    """A node away does not shorten lists at once."""
+    short = reading(T + 1000, answered=3)
+    assert not yields(short, T + 30_000)
+    assert yields(short, T + 30_001)
+    assert yields(short, T + 1000, answered=3)
+
+
+def test_another_generation_is_shown_at_once() -> None:
+    """Older or not."""
+    assert yields(reading(T - 5000), T + 1, generation=OTHER)
+
+
+ROWS = [(9, b"/a"), (8, b"/b"), (7, b"/c"), (7, "/é".encode())]
+
+
+def test_hidden_articles_leave_before_the_cut() -> None:
+    """A removed article makes room, and ranks close up."""
+    content = shown(rows=ROWS).content(2, {"/a": Article("A", status="removed"), "/b": Article("B")}, stale=False)
+    assert [(item["rank"], item["article_id"], item["title"]) for item in content["items"]] == [
+        (1, "/b", "B"),
+        (2, "/c", None),
+    ]
+    assert content["complete"]
+
+
+def test_too_many_hidden_articles_make_a_list_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the places that were read do not fill the list, and there would be more, it says so."""
+    monkeypatch.setattr(publishing, "PLACES", 4)
+    hidden = {"/a": Article(status="removed")}
+    assert not shown(rows=ROWS, more=True).content(4, hidden, stale=False)["complete"]
+    assert shown(rows=ROWS, more=True).content(3, hidden, stale=False)["complete"]
+    assert shown(rows=ROWS).content(4, hidden, stale=False)["complete"]
+
+
+def test_a_body_is_rendered_once_and_its_tag_follows_its_bytes() -> None:
+    """The same content has the same ETag; another title, another one."""
+    one, two = shown(rows=ROWS), shown(rows=ROWS)
+    assert one.body(3, {}, stale=False) is one.body(3, {}, stale=False)
+    assert one.body(3, {}, stale=False).etag == two.body(3, {}, stale=False).etag
+    two.forget_bodies()
+    assert one.body(3, {}, stale=False).etag != two.body(3, {"/a": Article("A")}, stale=False).etag
+    assert one.body(3, {}, stale=False).etag != one.body(3, {}, stale=True).etag
+
+
+def test_times_are_utc_with_milliseconds() -> None:
+    """RFC 3339, to the millisecond that the counts are exact to."""
+    assert rfc3339(T) == "2026-11-23T01:17:04.735Z"
+    assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
+
+
+def record(article_id: str, **fields: object) -> bytes:
+    return orjson.dumps({"site_id": "demo", "article_id": article_id, "status": "published", **fields})
+
+
+def test_the_editor_has_the_last_word() -> None:
+    """Whatever order records come in: the editor's fields win, the feed fills the rest."""
+    feed = (b"demo//a", record("/a", title="Feed", url="https://x/a", section="Culture"))
+    word = (b"demo//a#editor", record("/a", title="Editor", status="removed"))
+    for order in ([feed, word], [word, feed], [word, feed, feed]):
+        articles = Articles()
+        articles.take(order)
+        article = articles.of("demo")["/a"]
+        assert (article.title, article.section, article.hidden) == ("Editor", "Culture", True)
+    articles.take([(b"demo//a#editor", None)])
+    assert articles.of("demo")["/a"].title == "Feed"
+    assert articles.take([(b"demo//a", None)]) == {"demo"}
+    assert len(articles) == 0
+
+
+def test_an_id_may_end_like_an_editors_key() -> None:
+    """The record, not the key, says whose word it is."""
+    articles = Articles()
+    articles.take([(b"demo//a#editor", record("/a#editor", title="An odd id"))])
+    assert articles.of("demo") == {"/a#editor": Article("An odd id", status="published")}
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "fr"),
+        ("en-GB,en;q=0.9", "en"),
+        ("de,fr;q=0.5,en;q=0.4", "fr"),
+        ("fr;q=0.1,en", "en"),
+        ("en;q=0", "fr"),
+        ("en;q=high", "fr"),
+    ],
+)
+def test_the_language_that_a_browser_prefers(header: str, language: str) -> None:
+    """French or English by weight; French where neither is asked for."""
+    assert preferred(header, ("fr", "en")) == language
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(86_400, "24 heures"), (604_800, "7 jours"), (3_600, "1 heure"), (5_400, "90 min"), (172_800, "2 jours")],
+)
+def test_periods_in_words(seconds: int, text: str) -> None:
+    """With a no-break space, and the singular where it belongs."""
+    units = {
+        "day": {"one": "jour", "other": "jours"},
+        "hour": {"one": "heure", "other": "heures"},
+        "minute": {"one": "min", "other": "min"},
+    }
+    assert period(Window("w", seconds * 1000, 60_000), {"units": units}) == text.replace(" ", "\u00a0")
+
+
+def test_three_boards_side_by_side() -> None:
+    """The usual three in their order, others after them, never more than three."""
+    weights = {"view": 1}
+    assert columns(None) == ["read", "commented", "shared"]
+    several = Generation(
+        "t", DEFAULT_WINDOWS, {"engaged": weights, "shared": weights, "read": weights, "zest": weights}
+    )
+    assert columns(several) == ["read", "shared", "engaged"]
