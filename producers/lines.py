@@ -29,6 +29,15 @@ def digest(name: str) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
+def first(name: str) -> str:
+    """The first line, as far as it shows without taking it from standard input, which can be read only once."""
+    if name == STDIN:
+        # Packed input is not looked into here; servers pack their logs, and a log is what is guessed from it.
+        head = cast("io.BufferedReader", sys.stdin.buffer).peek(4096)
+        return head.partition(b"\n")[0].decode("utf-8", "replace")
+    return next(read(name), (1, ""))[1]
+
+
 def read(name: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, str]]:
     """(number from 1, line without its end) of every line of a file, unpacked where it is gzip.
 

@@ -73,9 +73,7 @@ def source(name: str, kind: str = "auto") -> Source:
         suffixes = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv"}
         kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "")
     if not kind:
-        # Standard input can be read only once, so it is taken for what servers write.
-        first = (1, "") if name == lines.STDIN else next(lines.read(name), (1, ""))
-        kind = candidates.guess(first[1])
+        kind = candidates.guess(lines.first(name))
     size_bytes = 0 if name == lines.STDIN else Path(name).stat().st_size
     return Source(name, kind, lines.digest(name), size_bytes)
 
