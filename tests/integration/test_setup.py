@@ -67,3 +67,22 @@ def test_a_second_setup_needs_no_network() -> None:
         ["sh", "deploy/setup.sh", "run"], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_root_the_tests_services_are_named_and_not_installed(tmp_path: Path) -> None:
+    """services.sh prints the command that an administrator would run, and the tests go on."""
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    shell = shutil.which("sh")
+    assert shell is not None
+    done = subprocess.run(
+        [shell, CHECKOUT / "deploy" / "services.sh"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "as root: apt-get install" in done.stdout
+    for package in ("redis-server", "chromium", "default-jre-headless", "maven", "prometheus"):
+        assert package in done.stdout

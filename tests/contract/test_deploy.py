@@ -1,0 +1,174 @@
+"""What deploy/ holds is fit for the tools that read it. deploy/README.md says what could not be run."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.redis import RedisServer
+
+CHECKOUT = Path(__file__).parents[2]
+DEPLOY = CHECKOUT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+OURS = ("topics", "consumer", "reader", "traffic")
+
+FindTool = Callable[[str, str], Path]
+
+
+def run(*argv: str | Path, cwd: Path = CHECKOUT) -> str:
+    """Run a tool that judges; fail with what it says if it is not content."""
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def beside_python(name: str) -> Path:
+    """Return a command that the requirement files install."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists():
+        pytest.skip(f"{name} is not installed beside this Python: make test")
+    return path
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """The services of compose.yaml, anchors resolved."""
+    found = YAML(typ="safe").load(DEPLOY / "compose.yaml")["services"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_compose_follows_the_compose_specification() -> None:
+    """compose.yaml is valid by the specification's JSON schema."""
+    run(beside_python("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+
+
+def test_every_container_is_confined(services: dict[str, Any]) -> None:
+    """No capabilities, no new privileges, bounded memory and CPU; and no disk but what it is given, Kafka excepted."""
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["deploy"]["resources"]["limits"].keys() >= {"cpus", "memory"}, name
+        assert service.get("read_only") or name == "kafka", name
+
+
+def test_compose_has_two_of_each_and_starts_them_after_the_topics(services: dict[str, Any]) -> None:
+    """Consumers and readers in two replicas, once the one-shot that makes the topics has succeeded."""
+    for name in ("consumer", "reader"):
+        assert services[name]["deploy"]["replicas"] == 2
+        assert services[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_commands_of_compose_are_commands_of_ours(name: str, services: dict[str, Any]) -> None:
+    """Every command line in compose.yaml names commands and options that there are."""
+    service = services[name]
+    (program,) = service.get("entrypoint", ["ranker"])
+    words = service["command"]
+    named = [word for word in words if not word.startswith("-")]
+    subcommand = named[:2] if named[0] == "topics" else named[:1]
+    said = run(beside_python(program), *subcommand, "--help")
+    for option in (word for word in words if word.startswith("--")):
+        assert option in said, f"{name}: {option}"
+
+
+def test_kafka_starts_with_the_settings_of_compose(
+    services: dict[str, Any], new_kafka_apache: Callable[..., ApacheKafka]
+) -> None:
+    """The broker settings in compose.yaml are names and values that Apache Kafka takes; only addresses are ours."""
+    places = ("LISTENERS", "ADVERTISED_LISTENERS", "CONTROLLER_QUORUM_VOTERS", "LOG_DIRS", "HEAP_OPTS")
+    settings = {
+        name.removeprefix("KAFKA_").lower(): str(value)
+        for name, value in services["kafka"]["environment"].items()
+        if name.startswith("KAFKA_") and name.removeprefix("KAFKA_") not in places
+    }
+    assert settings["auto_create_topics_enable"] == "false"
+    assert new_kafka_apache(**settings).answers()
+
+
+def test_redis_starts_with_the_command_of_compose(services: dict[str, Any], tmp_path: Path) -> None:
+    """The flags in compose.yaml are flags that Redis takes, and they set what counts rely on."""
+    program, *flags = services["redis"]["command"]
+    assert program == "redis-server"
+    server = RedisServer(tmp_path, extra=tuple(flags))
+    server.start()
+    with server.client() as client:
+        info = client.info()
+    server.stop()
+    assert info["maxmemory_policy"] == "noeviction"
+    assert info["aof_enabled"] == 1
+    assert info["maxmemory"] > 0
+
+
+def test_prometheus_takes_its_configuration(find_tool: FindTool) -> None:
+    """promtool finds prometheus.yml valid."""
+    assert "SUCCESS" in run(find_tool("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus.yml")
+
+
+def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> None:
+    """Each scraped name is a service, and its port the one that the service's admin port is set to."""
+    jobs = YAML(typ="safe").load(DEPLOY / "prometheus.yml")["scrape_configs"]
+    scraped = {name: sd["port"] for job in jobs for sd in job["dns_sd_configs"] for name in sd["names"]}
+    assert scraped.keys() == {"consumer", "reader"}
+    for name, port in scraped.items():
+        command = services[name]["command"]
+        assert command[command.index("--admin-port") + 1] == str(port)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_takes_the_units_and_finds_them_confined(unit: Path, tmp_path: Path, find_tool: FindTool) -> None:
+    """systemd-analyze verifies each unit, and rates its exposure at most 2 of 10."""
+    analyze = find_tool("systemd-analyze", "systemd")
+    copy = tmp_path / unit.name.replace("@.", "@9101.")
+    # The program need not be on this machine; that it has the command is the next test's.
+    copy.write_text(unit.read_text().replace("/opt/ranker/bin/ranker", "/bin/true"))
+    run(analyze, "verify", f"./{copy.name}", cwd=tmp_path)
+    run(analyze, "security", "--offline=true", "--threshold=20", f"./{copy.name}", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_units_start_commands_of_ours(unit: Path) -> None:
+    """ExecStart names a command and options that there are."""
+    found = re.search(r"^ExecStart=/opt/ranker/bin/ranker (\w+) (.*)$", unit.read_text(), re.MULTILINE)
+    assert found is not None
+    said = run(beside_python("ranker"), found[1], "--help")
+    for option in re.findall(r"--[a-z-]+", found[2]):
+        assert option in said
+
+
+def test_the_dockerfile_is_without_fault() -> None:
+    """hadolint finds nothing; and the image does not run as root."""
+    run(beside_python("hadolint"), DEPLOY / "Dockerfile")
+    last_stage = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER [1-9]\d*$", last_stage, re.MULTILINE)
+
+
+def test_what_the_image_installs_is_whole(tmp_path: Path) -> None:
+    """From no more than the Dockerfile copies, a wheel with every file of the packages: scripts, page, schemas."""
+    source = tmp_path / "source"
+    source.mkdir()
+    ignored = (CHECKOUT / ".dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.*) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE):
+        for name in line.split():
+            assert f"!{name}" in ignored, f"{name} is kept from the build by .dockerignore"
+            if (CHECKOUT / name).is_dir():
+                shutil.copytree(CHECKOUT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                (source / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(CHECKOUT / name, source / name)
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, source)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    for package in ("ranker", "producers", "schemas"):
+        # Built from a copy: what a build leaves in the source is no part of it.
+        files = {str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / package).rglob("*") if path.is_file()}
+        missing = {name for name in files - packed if "__pycache__" not in name}
+        assert not missing
