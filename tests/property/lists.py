@@ -5,34 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ranker.core.home import home
 from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, merge, span
 from tests.property import oracle
-from tests.property.check import DivergedError, Lineage, Shard
+from tests.property.check import DivergedError, Lineage, Shard, home
 from tests.property.history import SITES, Drawn
 from tests.property.log import Partition
+from tests.property.oracle import Expected
 
 
 def compare(
     drawn: Drawn,
     shards: Mapping[int, Shard | None],
+    wanted: Mapping[int, Expected],
     log: Sequence[Partition],
     lineages: Mapping[tuple[int, str], Lineage],
     partitions: int,
 ) -> None:
-    """Raises DivergedError where a merged list or what is said of it differs."""
+    """`wanted` are the oracle's counts of these shards. Raises DivergedError where a merged list or what is said of it differs."""
     begun = {number: shard for number in range(partitions) if (shard := shards.get(number)) is not None}
     if not begun:
         return
-    wanted = {}
     lost = {}
     for number, shard in begun.items():
         lineage = lineages[number, shard.lineage]
-        entries = log[number].entries[: shard.n]
-        kept = [raw for raw in entries if raw is not None and lineage.keeps(raw.offset)]
-        gone = [raw for raw in entries if raw is not None and not lineage.keeps(raw.offset)]
-        wanted[number] = oracle.recount(kept, lineage.n0, shard.floors, drawn.rules)
-        lost[number] = oracle.recount(gone, lineage.n0, shard.floors, drawn.rules)
+        if lineage.lost:
+            gone = [raw for raw in log[number].entries[: shard.n] if raw is not None and not lineage.keeps(raw.offset)]
+            lost[number] = oracle.recount(gone, lineage.n0, shard.floors, drawn.rules)
     for tier, window in enumerate(drawn.generation.windows):
         clocks = [_clock(shard) for shard in begun.values()]
         said = span(clocks, partitions, tier, window, drawn.generation.lanes)
@@ -45,8 +43,8 @@ def compare(
         for site in SITES:
             for board in drawn.generation.boards:
                 counts: Counter[str] = Counter()
-                for want in wanted.values():
-                    counts.update(want.totals.get((window.name, site, board), {}))
+                for number in begun:
+                    counts.update(wanted[number].totals.get((window.name, site, board), {}))
                 rows = sorted(((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True)
                 got = merged(begun, partitions, (window.name, site, board))
                 if got.rows != rows:

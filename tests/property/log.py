@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ranker.core.tally import Mark, Rejected, Tally
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
-from ranker.log.seam import Chunk, Folding
+from ranker.log.seam import Chunk
 from tests.property.oracle import Raw
 
 
@@ -57,7 +57,7 @@ class LogClient:
 
     def __init__(self, broker: Broker, fold: Callable[[Sequence[Raw]], Tally], chunk_records: int) -> None:
         self._broker = broker
-        self._folding = Folding(fold, chunk_records)
+        self._fold = fold
         self._limit = chunk_records
         self._positions: dict[int, int] = {}
         self._callbacks: tuple[Callable[[], None], Callable[[frozenset[int]], None]] | None = None
@@ -126,7 +126,7 @@ class LogClient:
                 return
             records = [raw for raw in partition.entries[start:end] if raw is not None]
             self._positions[number] = end
-            yield self._folding.chunk(start, end, records, create_time=False)
+            yield Chunk(start, end, self._fold(records) if records else None)
 
     def seek(self, partition: int, offset: int) -> None:
         if partition in self._positions:

@@ -30,7 +30,7 @@ from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardState, ShardStore
 from tests.property import history, lists, oracle, virtual
-from tests.property.check import DivergedError, Lineage, Shard, compare, read
+from tests.property.check import DivergedError, Lineage, Shard, compare, expected, read
 from tests.property.history import Drawn
 from tests.property.log import Broker, DeadLetterBox, LogClient
 from tests.property.network import Network, Weather
@@ -146,6 +146,7 @@ class World:
         self.active_partitions = 0
         self.lineages: dict[tuple[int, str], Lineage] = {}
         self.shards: dict[int, Shard | None] = {}
+        self.wanted: dict[tuple[int, str, int, tuple[int, ...]], oracle.Expected] = {}
         self.snapshots: deque[tuple[Any, dict[int, Shard | None]]] = deque(maxlen=10)
         self._carrying = asyncio.Lock()
         self._last_append_ms = START_MS - 60_000
@@ -194,8 +195,12 @@ class World:
                 return
             log = self.broker.partitions[partition]
             begun = self._lineage(partition, before, after)
+            key = (partition, after.lineage, after.n, after.floors)
+            if key not in self.wanted:
+                self.wanted[key] = expected(after, log.entries, begun, self.drawn.rules)
+            want = self.wanted[key]
             compare(
-                after, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
+                after, want, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
             )
             self.report.states += 1
             self.report.trace.append((partition, after.n, after.floors, after.clock_ms, len(after.lists)))
@@ -221,7 +226,12 @@ class World:
     def compare_lists(self) -> None:
         """The merged lists, as a reader would put them together now."""
         if self.active_partitions:
-            lists.compare(self.drawn, self.shards, self.broker.partitions, self.lineages, self.active_partitions)
+            wanted = {
+                number: self.wanted[number, shard.lineage, shard.n, shard.floors]
+                for number, shard in self.shards.items()
+                if shard is not None
+            }
+            lists.compare(self.drawn, self.shards, wanted, self.broker.partitions, self.lineages, self.active_partitions)
             self.report.lists += 1
 
     def fail(self, why: str) -> None:
@@ -257,7 +267,7 @@ class World:
                 partition.start = self.rng.randint(0, partition.end)
 
     async def _produce(self) -> None:
-        pace = self.rng.choice((0.05, 0.2, 0.6))
+        pace = self.rng.choice((0.1, 0.3, 0.8))
         while True:
             await asyncio.sleep(self.rng.expovariate(1 / pace))
             moment = self.true_ms + self.broker_ahead_ms

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -62,6 +62,7 @@ class Verdict(NamedTuple):
     occurred_ms: int = 0
     count: Count = ("", "", "")
     value: int = 0
+    lane: int = 0
 
 
 def verdict(raw: Raw, rules: Rules) -> Verdict:
@@ -78,7 +79,10 @@ def verdict(raw: Raw, rules: Rules) -> Verdict:
         return Verdict("late")
     bot = rules.bots == "drop" and event.get("agent_class", "unknown") == "bot"
     outcome = "!bot" if bot else event["event_type"]
-    return Verdict("count", occurred, (event["site_id"], outcome, event["article_id"]), event.get("value", 1))
+    article = event["article_id"]
+    return Verdict(
+        "count", occurred, (event["site_id"], outcome, article), event.get("value", 1), lane(article, rules)
+    )
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
@@ -119,11 +123,11 @@ def lane(article: str, rules: Rules) -> int:
     return zlib.crc32(article.encode()) % rules.lanes
 
 
-def place(occurred_ms: int, article: str, floors: Sequence[int], rules: Rules) -> tuple[int, int] | None:
+def place(occurred_ms: int, lane_: int, floors: Sequence[int], rules: Rules) -> tuple[int, int] | None:
     """(tier, slice) where a count stands above these floors; None where it has left every window."""
     for tier, (_, _, grain) in enumerate(rules.windows):
         slice_ = occurred_ms // grain
-        if slice_ * rules.lanes + lane(article, rules) >= floors[tier]:
+        if slice_ * rules.lanes + lane_ >= floors[tier]:
             return tier, slice_
     return None
 
@@ -131,8 +135,8 @@ def place(occurred_ms: int, article: str, floors: Sequence[int], rules: Rules) -
 def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules) -> Expected:
     """S(n, F) of these records: all that are below n and not lost. Counters are of those from `n0` on."""
     expected = Expected()
-    slices: dict[tuple[int, int], Counter[Count]] = {}
-    totals: dict[tuple[str, str, str], Counter[str]] = {}
+    slices: defaultdict[tuple[int, int], Counter[Count]] = defaultdict(Counter)
+    totals: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     sums: Counter[tuple[str, str, str]] = Counter()
     for raw in records:
         said = _cached(raw, rules)
@@ -146,15 +150,15 @@ def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules
         if said.what != "count":
             continue
         site, outcome, article = said.count
-        where = place(said.occurred_ms, article, floors, rules)
+        where = place(said.occurred_ms, said.lane, floors, rules)
         if where is None:
             continue
-        slices.setdefault(where, Counter())[said.count] += said.value
+        slices[where][said.count] += said.value
         for name, _, _ in rules.windows[where[0] :]:
             sums[site, name, outcome] += said.value
             for board, weights in rules.boards.items():
                 if outcome in weights:
-                    totals.setdefault((name, site, board), Counter())[article] += weights[outcome] * said.value
+                    totals[name, site, board][article] += weights[outcome] * said.value
     expected.slices = {key: some for key, counts in slices.items() if (some := _without_zeros(counts))}
     expected.totals = {key: some for key, counts in totals.items() if (some := _without_zeros(counts))}
     expected.sums = _without_zeros(sums)
