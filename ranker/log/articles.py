@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
 TOPIC = "articles"
 MAX_RECORDS = 500
 """Per partition and poll: what one step of the catalogue holds at most."""
+ASSIGNED_S = 10.0
+"""How long the topic's partitions may take to be told."""
 
 
 class ArticleLog:
@@ -22,7 +25,6 @@ class ArticleLog:
     def __init__(self, bootstrap: str, topic: str = TOPIC) -> None:
         self._topic = topic
         self._consumer: Any = AIOKafkaConsumer(
-            topic,
             bootstrap_servers=bootstrap,
             group_id=None,
             client_id="ranker-catalogue",
@@ -35,13 +37,15 @@ class ArticleLog:
     async def start(self) -> int:
         """Connects; returns the number of partitions. LogRefusedError where the topic does not exist."""
         with translated():
-            try:
-                await self._consumer.start()
-            except errors.UnknownTopicOrPartitionError as error:
-                raise LogRefusedError(
-                    f"topic {self._topic} does not exist; create it with `ranker topics apply`"
-                ) from error
-            return len(self._consumer.partitions_for_topic(self._topic) or ())
+            await self._consumer.start()
+            # Asked for first: the client waits for a missing topic for ever, and brokers may create what is asked for.
+            if self._topic not in await self._consumer.topics():
+                raise LogRefusedError(f"topic {self._topic} does not exist; create it with `ranker topics apply`")
+            self._consumer.subscribe([self._topic])
+            async with asyncio.timeout(ASSIGNED_S):
+                while not self._consumer.assignment():  # noqa: ASYNC110  # the client has no event for it
+                    await asyncio.sleep(0.02)
+            return len(self._consumer.assignment())
 
     async def stop(self) -> None:
         with contextlib.suppress(LogUnavailableError), translated():

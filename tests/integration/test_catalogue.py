@@ -1,0 +1,245 @@
+"""Articles from the topic into Redis and into a reader's memory, on a real broker and a real Redis."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from ranker.consume import catalogue
+from ranker.consume.catalogue import run_catalogue
+from ranker.log.articles import ArticleLog
+from ranker.serve.articles import Articles
+from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
+from ranker.store.connection import connect
+from ranker.store.keys import CatalogueKeys
+
+
+def article(article_id: str, **fields: Any) -> bytes:
+    usual = {
+        "site_id": "demo",
+        "article_id": article_id,
+        "status": "published",
+        "title": f"Title of {article_id}",
+        "url": f"https://demo.example{article_id}",
+        "published_at": 1_795_392_000_000,
+    }
+    return orjson.dumps(usual | fields)
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncIterator[Any]:
+    opened = connect(redis_url)
+    yield opened
+    await opened.aclose()
+
+
+@dataclass
+class Topic:
+    """An articles topic of the test's own, and who follows it."""
+
+    bootstrap: str
+    name: str
+    client: Any
+    producer: AIOKafkaProducer
+    troubles: list[str | None] = field(default_factory=list)
+
+    async def send(self, key: str, value: bytes | None) -> None:
+        await self.producer.send_and_wait(self.name, value, key.encode(), partition=0)
+
+    async def recreate(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([self.name])
+            await until(lambda: self._created(admin), "topic created again")
+        finally:
+            await admin.close()
+
+    async def _created(self, admin: AIOKafkaAdminClient) -> bool:
+        reply = await admin.create_topics([NewTopic(self.name, 1, 1)])
+        return all(error[1] == 0 for error in reply.topic_errors)
+
+    def follow(self) -> asyncio.Task[None]:
+        return asyncio.create_task(
+            run_catalogue(
+                lambda: ArticleLog(self.bootstrap, self.name),
+                self.client,
+                lambda _, trouble: self.troubles.append(trouble),
+            )
+        )
+
+    async def stored(self) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = await self.client.hgetall(CatalogueKeys(0).articles)
+        return found
+
+
+async def until(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """Waits for a named condition: its first true answer, which must come within 40 s."""
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        if result := await condition():
+            return result
+        await asyncio.sleep(0.05)
+    pytest.fail(f"within 40 s there was no {what}")
+
+
+@pytest.fixture(params=["embedded", "apache"])
+async def topic(request: pytest.FixtureRequest, client: Any) -> AsyncIterator[Topic]:
+    """The embedded broker and Apache Kafka."""
+    if request.param == "embedded":
+        bootstrap = request.getfixturevalue("kafka_embedded")
+    else:
+        bootstrap = request.getfixturevalue("kafka_apache").bootstrap
+    name = f"articles.{os.urandom(4).hex()}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(name, 1, 1)])
+    finally:
+        await admin.close()
+    async with AsyncExitStack() as stack:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        yield Topic(bootstrap, name, client, producer)
+
+
+async def ended(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_two_followers_do_the_work_once(topic: Topic) -> None:
+    """What is published, changed, removed, edited and taken back stands in Redis, whoever took it in."""
+    tasks = [topic.follow(), topic.follow()]
+    await topic.send("demo//a", article("/a"))
+    await topic.send("demo//b", article("/b"))
+    await topic.send("demo//a", article("/a", title="Better"))
+    await topic.send("demo//b#editor", article("/b", status="removed"))
+    await topic.send("demo//c", article("/c"))
+    await topic.send("demo//c", None)
+
+    async def level() -> bool:
+        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"6")
+
+    await until(level, "offset 6")
+    stored = await topic.stored()
+    assert {key: orjson.loads(value)["title"] for key, value in stored.items()} == {
+        b"demo//a": "Better",
+        b"demo//b": "Title of /b",
+        b"demo//b#editor": "Title of /b",
+    }
+    assert set(topic.troubles) == {None}
+    await ended(*tasks)
+
+
+async def test_what_is_no_article_is_left_out(topic: Topic) -> None:
+    """Broken values, faults against the contract and keys of other articles stop nobody."""
+    task = topic.follow()
+    await topic.send("demo//a", b"{")
+    await topic.send("demo//a", article("/a", title=""))
+    await topic.send("demo//a", article("/other"))
+    await topic.send("demo//a", article("/a", url="javascript:alert(1)"))
+    await topic.send("demo//good", article("/good"))
+
+    async def level() -> bool:
+        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"5")
+
+    await until(level, "offset 5")
+    assert list(await topic.stored()) == [b"demo//good"]
+    await ended(task)
+
+
+async def test_an_emptied_redis_is_filled_again(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLUSHALL while nothing new comes: the log is read again from its start."""
+    monkeypatch.setattr(catalogue, "CHECK_S", 0.1)
+    task = topic.follow()
+    await topic.send("demo//a", article("/a"))
+    await until(topic.stored, "first article")
+    await topic.client.flushall()
+    await until(topic.stored, "article again")
+    await ended(task)
+
+
+async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter, or with another record where ours was: what the old one said is gone."""
+    monkeypatch.setattr(catalogue, "CHECK_S", 0.2)
+    monkeypatch.setattr(catalogue, "SHORTER_S", 1.0)
+    task = topic.follow()
+    await topic.send("demo//old", article("/old"))
+    await topic.send("demo//older", article("/older"))
+    await until(topic.stored, "old article")
+    await topic.recreate()
+    await topic.send("demo//new", article("/new"))
+
+    async def renewed() -> bool:
+        return list(await topic.stored()) == [b"demo//new"]
+
+    await until(renewed, "new article alone")
+    await ended(task)
+    await topic.recreate()
+    await topic.send("demo//newer", article("/newer"))
+    task = topic.follow()
+
+    async def newer() -> bool:
+        return list(await topic.stored()) == [b"demo//newer"]
+
+    await until(newer, "newer article alone")
+    await ended(task)
+
+
+async def test_a_missing_topic_is_said(client: Any, kafka_apache: Any) -> None:
+    """The trouble names the command that mends it."""
+    troubles: list[str | None] = []
+    task = asyncio.create_task(
+        run_catalogue(
+            lambda: ArticleLog(kafka_apache.bootstrap, f"articles.{os.urandom(4).hex()}"),
+            client,
+            lambda _, trouble: troubles.append(trouble),
+        )
+    )
+
+    async def said() -> bool:
+        return bool(troubles)
+
+    await until(said, "trouble")
+    assert "ranker topics apply" in str(troubles[0])
+    await ended(task)
+
+
+async def test_readers_fetch_only_what_changed(client: Any) -> None:
+    """Pages at the start, then single changes; nothing twice, and a new lineage from its start."""
+    shard = CatalogueShard(client, 0)
+    await shard.begin("aa" * 8, 1)
+    state = await shard.load()
+    assert state is not None
+    many = [Change(b"demo//%d" % i, article(f"/{i}"), i) for i in range(CHANGES + 5)]
+    assert await shard.advance(state, len(many), "x", many)
+    assert not await shard.advance(state, 1, "x", many), "the same step from the same state is refused"
+    articles, seen = Articles(), Seen()
+    for expected, more in ((CHANGES, True), (5, False), (0, False)):
+        changes = await read_changes(client, 0, seen)
+        assert (len(changes.records), changes.more, changes.partitions) == (expected, more, 1)
+        articles.take(changes.records)
+        seen = changes.seen
+    assert len(articles) == CHANGES + 5
+    state = await shard.load()
+    assert state is not None
+    changed = [Change(b"demo//3", article("/3", title="New"), 2000), Change(b"demo//4", None, 2001)]
+    assert await shard.advance(state, 2002, "x", changed)
+    changes = await read_changes(client, 0, seen)
+    assert [key for key, _ in changes.records] == [b"demo//3", b"demo//4"]
+    articles.take(changes.records)
+    assert (articles.of("demo")["/3"].title, "/4" in articles.of("demo")) == ("New", False)
+    await shard.begin("bb" * 8, 1, instead_of="aa" * 8)
+    changes = await read_changes(client, 0, changes.seen)
+    assert (changes.records, changes.more, changes.seen) == ([], True, Seen("bb" * 8, 0))
