@@ -50,9 +50,11 @@ def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int
 
     from ranker import logs, settings
     from ranker.admin import PortTakenError
+    from ranker.consume.tuning import tune
     from ranker.log.errors import LogRefusedError, LogUnavailableError
 
     logs.configure(log_level)
+    tune()
     try:
         effective = settings.load(config, os.environ)
         uvloop.run(_run(effective, host, admin_port, accept_bad))
@@ -64,6 +66,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     from ranker import admin
     from ranker.consume.active import ActiveKeeper
     from ranker.consume.batch import chunk_records
+    from ranker.consume.catalogue import run_catalogue
     from ranker.consume.clocks import Clocks
     from ranker.consume.dead import DeadStretch
     from ranker.consume.gate import Gate
@@ -71,6 +74,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     from ranker.consume.session import Session
     from ranker.consume.worker import Worker
     from ranker.core.fold import Fold
+    from ranker.log.articles import ArticleLog
     from ranker.log.consumer import PageViewLog
     from ranker.log.dead_letters import DeadLetters
     from ranker.metrics import ConsumerMetrics, new_registry
@@ -131,6 +135,9 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
         tasks = [
             asyncio.create_task(consumer.run(), name="consumer"),
             asyncio.create_task(keeper.run(), name="active"),
+            asyncio.create_task(
+                run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, consumer.trouble), name="catalogue"
+            ),
         ]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

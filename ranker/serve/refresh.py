@@ -59,7 +59,7 @@ class Refresher:
         self.on_change = on_change
         self.articles = Articles()
         self.generation: Generation | None = None
-        self.fault = "no list has been read yet"
+        self.fault = ""
         self._active: Active | None = None
         self._lists: dict[ListName, Published] = {}
         self._hints: dict[ListName, Hints] = {}
@@ -113,7 +113,7 @@ class Refresher:
     def not_ready(self) -> list[str]:
         """Why no list can be served; a reader that serves stale lists is ready."""
         if self._read_ms is None:
-            return [self.fault]
+            return [self.fault or "no list has been read yet"]
         if self.now_ms() - self._read_ms > self.ages.gone_ms:
             return [f"the last lists are too old to serve; {self.fault}"]
         return []
@@ -144,7 +144,7 @@ class Refresher:
             self._failed(f"refresh failed: {error!r}", exc_info=True)
         else:
             if self.fault:
-                log.info("lists are read from Redis")
+                log.info("lists are refreshed again")
             self.fault = ""
         self._attempted.set()
 

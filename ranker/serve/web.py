@@ -98,7 +98,9 @@ class Web:
         generation = self._refresher.generation
         if generation is None:
             raise ProblemError(
-                503, f"There is no list to serve: {self._refresher.fault}.", headers={"Retry-After": "1"}
+                503,
+                f"There is no list to serve: {self._refresher.fault or 'none has been read yet'}.",
+                headers={"Retry-After": "1"},
             )
         _check_list(name, generation)
         return name, _limit(request.scope["query_string"])

@@ -1,0 +1,110 @@
+"""`ranker top`: the lists in a terminal, refreshed in place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from ranker.commands.common import config_option, effective, said
+from ranker.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ranker.serve.refresh import Refresher
+    from ranker.store.reader import ListName
+
+
+@click.command("top")
+@config_option
+@click.option("--site", help="Default: the first that is configured or holds counts.")
+@click.option("--board", "boards", multiple=True, help="Repeatable; default: up to three of the generation's.")
+@click.option("--window", help="Default: the shortest.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Places per list.")
+@click.option("--once", is_flag=True, help="Print the lists and end; so it is when the output is no terminal.")
+def command(
+    config: str | None, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
+) -> None:
+    r"""Show the ranked lists in the terminal, straight from Redis.
+
+    \b
+    Examples:
+      ranker top
+      ranker top --site demo --window 7d --limit 20
+      ranker top --board read --once > list.txt
+    """
+    with said(), contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_run(effective(config), site, boards, window, limit, once=once))
+
+
+async def _run(
+    settings: Settings, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
+) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from ranker.metrics import ReaderMetrics, new_registry
+    from ranker.serve.published import Ages
+    from ranker.serve.refresh import Refresher
+    from ranker.serve.terminal import tables
+    from ranker.store.connection import connect
+
+    client = connect(settings.redis_url, answer_s=2.0)
+    refresher = Refresher(
+        client,
+        sites=settings.sites,
+        refresh_ms=settings.refresh_ms,
+        ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
+        metrics=ReaderMetrics(new_registry()),
+    )
+    try:
+        await refresher.refresh()
+        names = _chosen(refresher, site, boards, window)
+        for name in names:
+            refresher.get(name)
+        await refresher.refresh()
+
+        def shown() -> RenderableType:
+            return tables(refresher, names, settings.sites, limit)
+
+        console = Console()
+        if once or not console.is_terminal:
+            console.print(shown())
+            return
+        refreshing = asyncio.create_task(refresher.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, refreshing.cancel)
+        with Live(shown(), console=console, auto_refresh=False, screen=True) as live:
+            while not refreshing.done():
+                for name in names:
+                    refresher.get(name)  # keeps them in use
+                live.update(shown(), refresh=True)
+                await asyncio.wait([refreshing], timeout=settings.refresh_ms / 1000)
+    finally:
+        await client.aclose()
+
+
+def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
+    """The lists that are meant; a usage error that names what there is for anything unknown."""
+    from ranker.serve.frontpage import columns
+    from ranker.store.reader import ListName
+
+    generation = refresher.generation
+    assert generation is not None  # a refresh that succeeded has followed one
+    sites = refresher.sites
+    windows = [known.name for known in generation.windows]
+    if site is None and not sites:
+        raise click.ClickException("no site is configured or holds counts yet; name one with --site")
+    if site is not None and refresher.knows(site) is False:
+        raise click.UsageError(f"--site {site}: neither configured nor with counts; there are {', '.join(sites)}")
+    for board in boards:
+        if board not in generation.boards:
+            raise click.UsageError(f"--board {board}: unknown; there are {', '.join(sorted(generation.boards))}")
+    if window is not None and window not in windows:
+        raise click.UsageError(f"--window {window}: unknown; there are {', '.join(windows)}")
+    return [ListName(site or sites[0], board, window or windows[0]) for board in boards or columns(generation)]

@@ -1,0 +1,57 @@
+"""The lists as tables side by side, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ranker.serve.published import Published
+from ranker.serve.refresh import Refresher
+from ranker.store.reader import ListName
+
+
+def tables(refresher: Refresher, names: Sequence[ListName], titles: Mapping[str, str], limit: int) -> RenderableType:
+    """One table per list of `names`, all of one site, under a line that says how current they are."""
+    site = names[0].site
+    lists = [_list(refresher, published, limit) for name in names if (published := refresher.get(name)) is not None]
+    head = Text(titles.get(site, site), style="bold")
+    head.append(f"  {names[0].window}", style="cyan")
+    head.append(f"  {_state(lists)}", style="dim")
+    if refresher.fault:
+        head.append(f"\n{refresher.fault}", style="red")
+    found = [_table(content) for content in lists]
+    return Group(head, Columns(found, padding=(0, 2)) if found else Text("No list has been read yet."))
+
+
+def _list(refresher: Refresher, published: Published, limit: int) -> dict[str, Any]:
+    stale = published.age_ms(refresher.now_ms()) > refresher.ages.stale_ms
+    return published.content(limit, refresher.articles.of(published.name.site), stale=stale)
+
+
+def _state(lists: Sequence[Mapping[str, Any]]) -> str:
+    if not lists:
+        return ""
+    words = [f"as of {min(content['as_of'] for content in lists)}"]
+    if any(content["stale"] for content in lists):
+        words.append("stale")
+    if not all(content["complete"] for content in lists):
+        words.append("incomplete")
+    return ", ".join(words)
+
+
+def _table(content: Mapping[str, Any]) -> Table:
+    table = Table(title=content["board"], title_justify="left", title_style="bold", box=None, show_header=False)
+    table.add_column(justify="right", style="red", no_wrap=True)
+    table.add_column(max_width=44, overflow="ellipsis", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for item in content["items"]:
+        # Text, not markup: a title may hold brackets.
+        table.add_row(f"{item['rank']:02d}.", Text(item["title"] or item["article_id"]), f"{item['count']:,}")
+    if not content["items"]:
+        table.add_row("", Text("nothing yet", style="dim"), "")
+    return table
