@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 def command(
     config: str | None, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
 ) -> None:
-    r"""Show the ranked lists in the terminal, straight from Redis.
+    """Show the ranked lists in the terminal.
+
+    They are read straight from Redis, merged as a reader merges them, and refreshed in place.
 
     \b
     Examples:
@@ -68,10 +70,11 @@ async def _run(
             refresher.get(name)
         await refresher.refresh()
 
-        def shown() -> RenderableType:
-            return tables(refresher, names, settings.sites, limit)
-
         console = Console()
+
+        def shown() -> RenderableType:
+            return tables(refresher, names, settings.sites, limit, console.width)
+
         if once or not console.is_terminal:
             console.print(shown())
             return

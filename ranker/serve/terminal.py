@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,8 +13,13 @@ from ranker.serve.published import Published
 from ranker.serve.refresh import Refresher
 from ranker.store.reader import ListName
 
+SIDE_BY_SIDE = 34
+"""Columns of the terminal that a list needs beside others."""
 
-def tables(refresher: Refresher, names: Sequence[ListName], titles: Mapping[str, str], limit: int) -> RenderableType:
+
+def tables(
+    refresher: Refresher, names: Sequence[ListName], titles: Mapping[str, str], limit: int, width: int
+) -> RenderableType:
     """One table per list of `names`, all of one site, under a line that says how current they are."""
     site = names[0].site
     lists = [_list(refresher, published, limit) for name in names if (published := refresher.get(name)) is not None]
@@ -25,7 +29,15 @@ def tables(refresher: Refresher, names: Sequence[ListName], titles: Mapping[str,
     if refresher.fault:
         head.append(f"\n{refresher.fault}", style="red")
     found = [_table(content) for content in lists]
-    return Group(head, Columns(found, padding=(0, 2)) if found else Text("No list has been read yet."))
+    if not found:
+        return Group(head, Text("No list has been read yet."))
+    if width < SIDE_BY_SIDE * len(found):
+        return Group(head, *found)
+    side_by_side = Table.grid(padding=(0, 3, 0, 0), expand=True)
+    for _ in found:
+        side_by_side.add_column(ratio=1)
+    side_by_side.add_row(*found)
+    return Group(head, side_by_side)
 
 
 def _list(refresher: Refresher, published: Published, limit: int) -> dict[str, Any]:
@@ -45,9 +57,11 @@ def _state(lists: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(content: Mapping[str, Any]) -> Table:
-    table = Table(title=content["board"], title_justify="left", title_style="bold", box=None, show_header=False)
+    table = Table(
+        title=content["board"], title_justify="left", title_style="bold", box=None, show_header=False, expand=True
+    )
     table.add_column(justify="right", style="red", no_wrap=True)
-    table.add_column(max_width=44, overflow="ellipsis", no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(justify="right", no_wrap=True)
     for item in content["items"]:
         # Text, not markup: a title may hold brackets.
