@@ -1,118 +1,37 @@
 """The public port on the real server, over shards written by hand: answers, faults, caching, and Redis going away."""
 
-import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
 
 from deploy.local.redis import RedisServer
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
-from ranker.metrics import ReaderMetrics, new_registry
-from ranker.serve import server
-from ranker.serve.frontpage import Page
-from ranker.serve.published import Ages
-from ranker.serve.refresh import Refresher
-from ranker.serve.web import LIST_ROUTE, Web
+from ranker.core.generation import Generation, Window
+from ranker.serve.web import LIST_ROUTE
 from ranker.store.catalogue import CatalogueShard, Change
-from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from tests.by_hand import activate, meta_of, publish, write
+from tests.reading import GENERATION, LIST, Answer, Reader, T, raw, running_reader, until
 
-GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 BLUE = Generation("page-views", (Window("24h", 86_400_000, 60_000),), {"read": {"view": 2}})
-T = 1_795_396_624_735
 PARTITIONS = 2
-LIST = "/v1/demo/popular/read/24h"
 VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(30)]
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-
-@dataclass
-class Reader:
-    """A reader that runs: its port, its clock (set by hand), its Redis."""
-
-    port: int
-    refresher: Refresher
-    client: Any
-    registry: Any
-    now_ms: int = T
-
-    async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
-        lines = [f"{method} {target} HTTP/1.1", "Host: test", "Connection: close"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        return await raw(self.port, "\r\n".join([*lines, "", ""]).encode())
-
-    async def ranking(self, target: str = LIST) -> Any:
-        answer = await self.get(target)
-        assert answer.status == 200, answer
-        return answer.json
-
-    def items(self, answer: Any) -> list[tuple[str, int]]:
-        return [(item["article_id"], item["count"]) for item in answer["items"]]
-
-
-async def raw(port: int, request: bytes) -> Answer:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    async with asyncio.timeout(20):
-        reply = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    head, _, body = reply.partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
-    return Answer(int(status.split()[1]), headers, body)
-
-
-async def until(condition: Callable[[], Any], what: str) -> Any:
-    """Waits for a named condition: its first true answer, which must come within 10 s."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if result := await condition():
-            return result
-        await asyncio.sleep(0.02)
-    pytest.fail(f"within 10 s there was no {what}")
 
 
 @pytest.fixture
 async def reader(redis_url: str) -> AsyncIterator[Reader]:
-    """A reader with a clock set by hand, refreshing every 50 ms; two shards hold 30 articles of site demo."""
-    async with AsyncExitStack() as stack:
-        client = connect(redis_url, answer_s=0.5)
-        stack.push_async_callback(client.aclose)
-        await publish(client, GENERATION, PARTITIONS, VIEWS, T)
-        registry = new_registry()
-        metrics = ReaderMetrics(registry)
-        refresher = Refresher(
-            client,
-            sites=["demo", "quiet"],
-            refresh_ms=50,
-            ages=Ages(30_000, 3_600_000),
-            metrics=metrics,
-            now_ms=lambda: running.now_ms,
-        )
-        web = Web(refresher, Page({"demo": "La <Dépêche>", "quiet": "Calme"}), metrics)
-        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
-        running = Reader(port, refresher, client, registry)
-        task = asyncio.create_task(refresher.run())
-        stack.callback(task.cancel)
+    """Two shards hold 30 articles of site demo."""
+    async with running_reader(redis_url, {"demo": "La <Dépêche>", "quiet": "Calme"}) as running:
+        await publish(running.client, GENERATION, PARTITIONS, VIEWS, T)
+        await until(lambda: ready(running), "readiness")
         yield running
+
+
+async def ready(reader: Reader) -> bool:
+    return reader.refresher.not_ready() == []
 
 
 async def test_a_list(reader: Reader) -> None:
@@ -407,29 +326,11 @@ async def test_the_query_is_bounded(reader: Reader) -> None:
 
 async def test_redis_empty_at_the_start(redis_url: str) -> None:
     """Nothing to read yet: not ready with the reason, 503 for lists, and the page waits."""
-    async with AsyncExitStack() as stack:
-        client = connect(redis_url)
-        stack.push_async_callback(client.aclose)
-        registry = new_registry()
-        metrics = ReaderMetrics(registry)
-        refresher = Refresher(client, sites=[], refresh_ms=50, ages=Ages(30_000, 3_600_000), metrics=metrics)
-        web = Web(refresher, Page({}), metrics)
-        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
-        task = asyncio.create_task(refresher.run())
-        stack.callback(task.cancel)
-        waiting = Reader(port, refresher, client, registry)
-        assert refresher.not_ready() != []
+    async with running_reader(redis_url, {}, None) as waiting:
+        assert not await ready(waiting)
         assert (await waiting.get(LIST)).status == 503
         assert (await waiting.get("/")).status == 200
-
-        async def said() -> bool:
-            return "no generation is active" in refresher.not_ready()[0]
-
-        await until(said, "reason")
-        await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
-
-        async def ready() -> bool:
-            return refresher.not_ready() == []
-
-        await until(ready, "readiness")
+        assert "no generation is active" in waiting.refresher.not_ready()[0]
+        await publish(waiting.client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
+        await until(lambda: ready(waiting), "readiness")
         assert waiting.items(await waiting.ranking())[0] == ("/29", 30)

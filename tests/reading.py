@@ -1,0 +1,106 @@
+"""A reader that runs in the test's own loop, on the real server and a real Redis, with a clock set by hand."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.metrics import ReaderMetrics, new_registry
+from ranker.serve import server
+from ranker.serve.frontpage import Page
+from ranker.serve.published import Ages
+from ranker.serve.refresh import Refresher
+from ranker.serve.web import Web
+from ranker.store.connection import connect
+
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+T = 1_795_396_624_735
+LIST = "/v1/demo/popular/read/24h"
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class Reader:
+    """A reader that runs: its port, its clock (set by hand), its Redis."""
+
+    port: int
+    refresher: Refresher
+    client: Any
+    registry: Any
+    now_ms: int | None = T
+
+    async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
+        lines = [f"{method} {target} HTTP/1.1", "Host: test", "Connection: close"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        return await raw(self.port, "\r\n".join([*lines, "", ""]).encode())
+
+    async def ranking(self, target: str = LIST) -> Any:
+        answer = await self.get(target)
+        assert answer.status == 200, answer
+        return answer.json
+
+    def items(self, answer: Any) -> list[tuple[str, int]]:
+        return [(item["article_id"], item["count"]) for item in answer["items"]]
+
+
+async def raw(port: int, request: bytes) -> Answer:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(20):
+        reply = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = reply.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return Answer(int(status.split()[1]), headers, body)
+
+
+async def until(condition: Callable[[], Any], what: str) -> Any:
+    """Waits for a named condition: its first true answer, which must come within 10 s."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if result := await condition():
+            return result
+        await asyncio.sleep(0.02)
+    pytest.fail(f"within 10 s there was no {what}")
+
+
+@asynccontextmanager
+async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | None = T) -> AsyncIterator[Reader]:
+    """Refreshes every 50 ms. `now_ms` None: the real clock."""
+    async with AsyncExitStack() as stack:
+        client = connect(redis_url, answer_s=0.5)
+        stack.push_async_callback(client.aclose)
+        registry = new_registry()
+        metrics = ReaderMetrics(registry)
+        refresher = Refresher(
+            client,
+            sites=titles,
+            refresh_ms=50,
+            ages=Ages(30_000, 3_600_000),
+            metrics=metrics,
+            now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
+        )
+        web = Web(refresher, Page(titles), metrics)
+        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
+        running = Reader(port, refresher, client, registry, now_ms)
+        task = asyncio.create_task(refresher.run())
+        stack.callback(task.cancel)
+        yield running
