@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from ranker.core.generation import Generation
-from ranker.core.step import MAX_COST
+from ranker.core.step import MAX_COST, SMALL_SHARD
 from ranker.core.tally import Tally
 
 
@@ -21,38 +21,34 @@ class Batch:
     """Records [start, end) and what one script has to do for them at most."""
 
     def __init__(self, start: int, now_s: float) -> None:
-        self.start = self.end = start
+        self.end = start
         self.since_s = now_s
         self.tally = Tally()
         self._articles: dict[tuple[str, str], set[str]] = {}
         self._cost = 0
 
-    def fits(self, tally: Tally, weights: dict[str, int], windows: int) -> bool:
-        """Whether these counts can be added without exceeding MAX_COST; exact, but for articles shared by outcomes."""
-        added = 0
+    def cost_with(self, tally: Tally, weights: dict[str, int], windows: int) -> int:
+        """What the batch costs together with these counts; to be asked once for each stretch, before `add`.
+
+        Increments for each article once, however many slices it stands in; too much only where outcomes share a board.
+        """
         for group, articles in tally.counts.items():
             _, site, outcome = group
             seen = self._articles.get((site, outcome))
             if seen is None:
-                added += windows  # the sums
-                new = len(articles)
-            else:
-                new = len(articles.keys() - seen)
-            added += new * weights.get(outcome, 0) * windows
-            added += group not in self.tally.counts  # a slice to append to
-        if self._cost and self._cost + added > MAX_COST:
-            return False
-        self._cost += added
-        return True
+                seen = self._articles[site, outcome] = set()
+                self._cost += windows  # the sums
+            before = len(seen)
+            seen.update(articles)
+            self._cost += (len(seen) - before) * weights.get(outcome, 0) * windows
+            self._cost += group not in self.tally.counts  # a slice to append to
+        return self._cost
 
     def add(self, end: int, tally: Tally | None) -> None:
         """Takes the next stretch, up to offset `end`."""
         self.end = end
-        if tally is None:
-            return
-        for (_, site, outcome), articles in tally.counts.items():
-            self._articles.setdefault((site, outcome), set()).update(articles)
-        self.tally.add(tally)
+        if tally is not None:
+            self.tally.add(tally)
 
 
 class Batches:
@@ -65,14 +61,19 @@ class Batches:
         self._most = most
         self._waiting: deque[Batch] = deque()
 
-    def put(self, start: int, end: int, tally: Tally | None, now_s: float) -> None:
+    def put(self, start: int, end: int, tally: Tally | None, now_s: float, articles: int) -> None:
+        """Takes records [start, end); `articles` is how many the shard holds."""
         last = self._waiting[-1] if self._waiting else None
-        if last is None or (tally is not None and not last.fits(tally, self._weights, self._windows)):
+        if last is None or (tally is not None and not self._fits(last, tally, articles)):
             last = Batch(start, now_s)
             if tally is not None:
-                last.fits(tally, self._weights, self._windows)
+                last.cost_with(tally, self._weights, self._windows)
             self._waiting.append(last)
         last.add(end, tally)
+
+    def _fits(self, batch: Batch, tally: Tally, articles: int) -> bool:
+        limit = MAX_COST * 2 if articles <= SMALL_SHARD else MAX_COST
+        return batch.cost_with(tally, self._weights, self._windows) <= limit
 
     @property
     def full(self) -> bool:

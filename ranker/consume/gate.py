@@ -62,7 +62,7 @@ class Gate:
         if state.foreign:
             raise PartitionStoppedError(
                 f"partition {self._partition}: its counts in Redis were dropped or written in another format; "
-                "start the version of the software that wrote them, or raise epoch in ranker.toml to begin a new generation"
+                "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation"
             )
         await self._recognise(state)
         session = self._session_of(state)

@@ -45,6 +45,8 @@ class Session:
         """Slice to its number of deltas, where there is more than the sealed one."""
         self.strays = state.strays
         self.refused = state.refused
+        self.articles = 0
+        """In the longest list, as the last step saw it."""
         self.marked: set[str] | None = None
         """Strays marked since a scan began; None while there is no scan."""
         self._sites = set(state.sites)
@@ -80,13 +82,14 @@ class Session:
         wait = _BACKOFF_S[0]
         while True:
             try:
-                reply, _ = await self.store.advance(program, when_full=when_full)  # type: ignore[arg-type]
+                reply, articles = await self.store.advance(program, when_full=when_full)  # type: ignore[arg-type]
             except StoreUnavailableError as error:
                 self._trouble(str(error))
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # jitter
                 wait = min(wait * 2, _BACKOFF_S[1])
             else:
                 self._trouble(None)
+                self.articles = articles or self.articles
                 return reply
 
     async def reload(self) -> bool:

@@ -140,7 +140,7 @@ class Worker:
                 self.fault = str(stopped)
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s)
+            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles)
         self._wake.set()
 
     def _check(self, chunk: Chunk) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ranker.core import tally
 from ranker.core.tally import Articles
 
 Counts = dict[str, dict[str, Articles]]
@@ -64,9 +65,7 @@ def add(counts: Counts, site: str, outcome: str, articles: Articles) -> None:
     if not into:
         into.update(articles)
         return
-    get = into.get
-    for article, count in articles.items():
-        into[article] = get(article, 0) + count
+    tally.add(into, articles)
 
 
 def without_zeros(counts: Counts) -> Counts:

@@ -20,17 +20,18 @@ class PageView(msgspec.Struct, gc=False):
     """One event. `occurred_at` is milliseconds since the epoch; unknown fields are ignored.
 
     Patterns and lengths of ids are not declared here: a pattern in the type costs more than the rest of the decode,
-    and `ids_fault` checks each distinct id once instead.
+    and the fold checks each distinct id once instead. Fields stand in the order of the contract: the decoder is fastest
+    where the next name is the one it expects.
     """
 
+    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    event_type: str
     site_id: str
     article_id: str
-    event_type: str
     occurred_at: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
-    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
-    value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] = 1
-    agent_class: Literal["person", "bot", "unknown"] = "unknown"
     visitor_id: _Short | None = None
+    agent_class: Literal["person", "bot", "unknown"] = "unknown"
+    value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] = 1
     producer_id: _Short | None = None
     sequence: Annotated[int, msgspec.Meta(ge=0)] | None = None
 

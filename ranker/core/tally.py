@@ -9,6 +9,13 @@ Group = tuple[int, str, str]
 Articles = dict[str, int]
 
 
+def add(into: Articles, articles: Articles) -> None:
+    """Adds article counts in place."""
+    get = into.get
+    for article, count in articles.items():
+        into[article] = get(article, 0) + count
+
+
 @dataclass(slots=True)
 class Rejected:
     """A record that cannot be counted: its position, why, and its original bytes."""
@@ -53,9 +60,7 @@ class Tally:
             if target is None:
                 mine[group] = articles
                 continue
-            get = target.get
-            for article, count in articles.items():
-                target[article] = get(article, 0) + count
+            add(target, articles)
         self.records += other.records
         self.late += other.late
         self.future += other.future

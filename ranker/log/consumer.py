@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
-from ranker.core.fold import Record, crc
-from ranker.core.tally import Mark, Tally
+from ranker.core.fold import crc
+from ranker.core.tally import Mark
 from ranker.log import seam
 from ranker.log.errors import LogUnavailableError, translated
 
@@ -20,15 +20,21 @@ _PROBE_S = 5.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
-    """Hands rebalances on as plain calls; the client swallows what is raised here, so nothing is done here."""
+    """Hands rebalances on as plain calls; the client swallows what is raised here, so little is done here."""
 
-    def __init__(self, revoked: Callable[[], None], assigned: Callable[[frozenset[int]], None]) -> None:
-        self._revoked, self._assigned = revoked, assigned
+    def __init__(
+        self,
+        revoked: Callable[[], None],
+        assigned: Callable[[frozenset[int]], None],
+        look_again: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._revoked, self._assigned, self._look_again = revoked, assigned, look_again
 
     def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002  # the client's signature
         self._revoked()
 
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._look_again()
         self._assigned(frozenset(tp.partition for tp in assigned))
 
 
@@ -40,7 +46,7 @@ class PageViewLog:
         bootstrap: str,
         topic: str,
         group: str,
-        fold: Callable[[Sequence[Record]], Tally],
+        fold: seam.Fold,
         chunk_records: int,
         *,
         session_ms: int = 15_000,
@@ -85,7 +91,13 @@ class PageViewLog:
         with translated():
             await self._probe.start()
             await self._consumer.start()
-            self._consumer.subscribe([self._topic], listener=_Listener(revoked, assigned))
+            self._consumer.subscribe([self._topic], listener=_Listener(revoked, assigned, self._look_again))
+
+    async def _look_again(self) -> None:
+        """Asks for the metadata: only the group's leader knows of partitions that were added just now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PROBE_S):
+                await self._consumer._client.force_metadata_update()  # noqa: SLF001  # no other way
 
     async def stop(self) -> None:
         for consumer in (self._consumer, self._probe):
@@ -114,7 +126,8 @@ class PageViewLog:
             part = records[first : first + self._limit]
             end = part[-1].offset + 1
             created = any(record.timestamp_type != 1 for record in part)
-            chunks.append(self._folding.chunk(start, end, part, create_time=created))
+            every = [record.timestamp for record in part]
+            chunks.append(self._folding.chunk(start, end, part, None if created else (min(every), max(every))))
             start = end
         position = await self._consumer.position(tp)
         if position > start >= 0:
@@ -130,9 +143,9 @@ class PageViewLog:
             self._consumer.seek(self._tp(partition), offset)
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition to its end offset (the next one to be written)."""
+        """Partition to its end offset (the next to be written), open transactions included: T must not pass them."""
         with translated():
-            ends = await self._consumer.end_offsets([self._tp(p) for p in partitions])
+            ends = await self._probe.end_offsets([self._tp(p) for p in partitions])
             return {tp.partition: offset for tp, offset in ends.items()}
 
     async def beginning(self, partition: int) -> int:
@@ -141,10 +154,10 @@ class PageViewLog:
             return int((await self._consumer.beginning_offsets([self._tp(partition)]))[self._tp(partition)])
 
     async def first_at(self, partition: int, append_ms: int) -> int | None:
-        """The first offset whose append time is `append_ms` or later; None where there is none."""
+        """The first offset whose append time is `append_ms` or later, committed or not; None where there is none."""
         tp = self._tp(partition)
         with translated():
-            found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
+            found = (await self._probe.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
             return None if found is None or found.offset < 0 else int(found.offset)
 
     async def mark_at(self, partition: int, offset: int) -> Mark | None:

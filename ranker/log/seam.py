@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Protocol
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
@@ -23,6 +24,7 @@ from ranker.core.tally import Tally
 _KNOWN_SOURCE = "b803e6d46480732c"
 """First digits of the SHA-256 of the function that this file follows; another one is not replaced."""
 _LOG_APPEND_TIME = 1
+_NEVER_MS = 1 << 62
 
 _original = fetcher.PartitionRecords._unpack_records  # noqa: SLF001  # the seam
 
@@ -42,10 +44,16 @@ class Chunk:
     error: Exception | None = None
 
 
+class Fold(Protocol):
+    """What turns records into a tally (core.fold.Fold)."""
+
+    def __call__(self, records: Sequence[Record], stamps: tuple[int, int] | None = None) -> Tally: ...
+
+
 class Folding:
     """A value_deserializer that asks for chunks of at most `limit` records instead of records."""
 
-    def __init__(self, fold: Callable[[Sequence[Record]], Tally], limit: int) -> None:
+    def __init__(self, fold: Fold, limit: int) -> None:
         self._fold = fold
         self.limit = limit
 
@@ -53,14 +61,45 @@ class Folding:
         """What the client calls where the seam is not active: values stay bytes."""
         return value
 
-    def chunk(self, start: int, end: int, records: Sequence[Record], *, create_time: bool) -> Chunk:
-        """Never raises: an exception here would drop other partitions' drained records in silence."""
+    def chunk(self, start: int, end: int, records: Sequence[Record], stamps: tuple[int, int] | None) -> Chunk:
+        """Never raises: an exception here would drop other partitions' drained records in silence.
+
+        `stamps` are the lowest and the highest append time, None where they are the producers' own.
+        """
         if not records:
             return Chunk(start, end, None)
         try:
-            return Chunk(start, end, self._fold(records), create_time)
+            return Chunk(start, end, self._fold(records, stamps), create_time=stamps is None)
         except Exception as error:  # handed to the loop, which stops this partition alone
-            return Chunk(start, end, None, create_time, error)
+            return Chunk(start, end, None, stamps is None, error)
+
+
+class _Gathering:
+    """Records of one or several batches on their way into a chunk."""
+
+    def __init__(self, folding: Folding, start: int) -> None:
+        self._folding = folding
+        self._begin(start)
+
+    def _begin(self, start: int) -> None:
+        self._start = start
+        self._create_time = False
+        self._low, self._high = _NEVER_MS, 0
+        self.records: list[Any] = []
+
+    def stamp(self, batch: Any) -> None:
+        """Takes note of the append time of a batch; the broker gives all its records the same."""
+        if batch.timestamp_type != _LOG_APPEND_TIME:
+            self._create_time = True
+        self._low = min(self._low, batch.max_timestamp)
+        self._high = max(self._high, batch.max_timestamp)
+
+    def chunk(self, end: int) -> Chunk:
+        """All that has been gathered; the next gathering starts at `end`."""
+        stamps = None if self._create_time else (self._low, self._high)
+        chunk = self._folding.chunk(self._start, end, self.records, stamps)
+        self._begin(end)
+        return chunk
 
 
 def _unpack_records(self: Any) -> Iterator[Any]:
@@ -69,15 +108,14 @@ def _unpack_records(self: Any) -> Iterator[Any]:
         yield from _original(self)
         return
     start = position = self.next_fetch_offset
-    buffer: list[Any] = []
-    create_time = False
+    gathering = _Gathering(folding, start)
     records = self._records
     while records.has_next():
         batch = records.next_batch()
         if self._check_crcs and not batch.validate_crc():
-            if buffer:
+            if start < position:
                 self.next_fetch_offset = position
-                yield folding.chunk(start, position, buffer, create_time=create_time)
+                yield gathering.chunk(position)
             raise CorruptRecordException(f"Invalid CRC - {self._tp}")
         skip = False
         if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
@@ -86,20 +124,24 @@ def _unpack_records(self: Any) -> Iterator[Any]:
                 self._aborted_producers.discard(batch.producer_id)
             skip = batch.is_transactional and batch.producer_id in self._aborted_producers
         if not skip and not batch.is_control_batch:
-            create_time = create_time or batch.timestamp_type != _LOG_APPEND_TIME
-            for record in batch:
-                if record.offset < position:
-                    continue  # a fetch from inside a batch returns it from its beginning
-                buffer.append(record)
-                if len(buffer) == folding.limit:
-                    # before the yield: the client compares it with its position when it comes back
-                    self.next_fetch_offset = position = record.offset + 1
-                    yield folding.chunk(start, position, buffer, create_time=create_time)
-                    start, buffer, create_time = position, [], batch.timestamp_type != _LOG_APPEND_TIME
+            # a fetch from inside a batch returns it from its beginning
+            new = batch if batch.base_offset >= position else (r for r in batch if r.offset >= position)
+            gathering.stamp(batch)
+            incoming = chain(new)  # an iterator of its own: the batch can be begun only once
+            while True:
+                room = folding.limit - len(gathering.records)
+                part = list(islice(incoming, room))
+                gathering.records += part
+                if len(part) < room:
+                    break  # a batch must not be asked again once it has ended
+                # before the yield: the client compares it with its position when it comes back
+                self.next_fetch_offset = start = position = part[-1].offset + 1
+                yield gathering.chunk(position)
+                gathering.stamp(batch)
         position = max(position, batch.next_offset)
     if start < position:
         self.next_fetch_offset = position
-        yield folding.chunk(start, position, buffer, create_time=create_time)
+        yield gathering.chunk(position)
 
 
 def install() -> bool:

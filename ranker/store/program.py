@@ -36,7 +36,7 @@ def _triple(version: Version) -> tuple[str, str, str]:
 
 
 def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
-    """The program of a step. Every key is declared; numbers travel as strings, which the script need not convert."""
+    """The program of a step. Every key is declared; what goes into commands as it is travels as strings."""
     declared: list[str] = [keys.meta]
     arguments: list[bytes] = [b""]
 
@@ -59,7 +59,7 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
         (
             key(keys.total(generation.windows[window].name, site, board)),
             list(articles),
-            list(map(str, articles.values())),
+            list(articles.values()),
         )
         for (window, site, board), articles in changes.increments.items()
     ]

@@ -122,16 +122,15 @@ class ShardStore:
     def assemble(self, step: Step) -> Program:
         return assemble(step, self._generation, self.keys)
 
-    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, Version | None]:
-        """Runs a step; the second part is the version that stood before it, None where there is no shard.
+    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, int]:
+        """Runs a step; the second part is how many articles the longest total that it touched has.
 
         `when_full` runs it even where Redis has no memory left: for steps that retire, seal or move the clock.
         """
         run = self._advance_full if when_full else self._advance
         with translated():
-            what, *triple = await run(keys=program.keys, args=program.arguments)
-        reply = Reply(what.decode())
-        return reply, None if reply is Reply.MISSING else _version(triple)
+            what, _, _, _, articles = await run(keys=program.keys, args=program.arguments)
+        return Reply(what.decode()), int(articles)
 
 
 def _version(triple: list[bytes | None]) -> Version | None:

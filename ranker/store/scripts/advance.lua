@@ -9,18 +9,23 @@
 --             del            {key, …} deleted
 --             push           {key, argument, …} appended to a list (slice deltas stand in ARGV: they are binary)
 --             put            {key, argument, …} the list becomes this one delta
---             zincr, hincr   {{key, {member, …}, {increment as string, …}}, …}; what comes to zero goes
+--             zincr          {{key, {member, …}, {increment, …}}, …}; a total that comes to zero goes
+--             hincr          {{key, {field, …}, {increment as string, …}}, …}; the same for sums
 --             sadd, srem     {{key, {member, …}}, …}
 -- ARGV[2..] slice deltas
--- reply     {what, lineage, n, floors} with the stored version as it stood before
--- cost      5,000 increments: 10 ms on a shard of 12,500 articles
+-- reply     {what, lineage, n, floors, articles}: the stored version as it stood before, and how many articles the
+--           longest of the totals touched has (0 where none was)
+-- cost      1.4 us an increment on a shard of 3,000 articles, 2.0 on 12,500, 5 on 100,000 (increments of random
+--           articles, ids of 14 characters); two commands for many members cost a third less than ZINCRBY for each
 local call = redis.call
+local AT_ONCE = 3500 -- members of one command: Lua takes 8,000 arguments
 local meta = KEYS[1]
 local program = cmsgpack.unpack(ARGV[1])
 local stored = call('HMGET', meta, 'lineage', 'n', 'floors', 'T', 'format', 'dropped')
-if not stored[2] then return {'missing', '', '', ''} end
+if not stored[2] then return {'missing', '', '', '', 0} end
 
-local function answer(what) return {what, stored[1], stored[2], stored[3]} end
+local articles = 0
+local function answer(what) return {what, stored[1], stored[2], stored[3], articles} end
 local function is(version) return stored[1] == version[1] and stored[2] == version[2] and stored[3] == version[3] end
 
 if stored[5] ~= '1' or stored[6] then return answer('foreign') end
@@ -44,9 +49,23 @@ for i = 1, #put, 2 do
 end
 for _, entry in ipairs(program.zincr) do
   local key, members, increments = KEYS[entry[1]], entry[2], entry[3]
-  for i = 1, #members do
-    if call('ZINCRBY', key, increments[i], members[i]) == '0' then call('ZREM', key, members[i]) end
+  for first = 1, #members, AT_ONCE do
+    local last = math.min(first + AT_ONCE - 1, #members)
+    local totals = call('ZMSCORE', key, unpack(members, first, last))
+    local kept, gone, at = {}, {}, 0
+    for i = first, last do
+      local total = (tonumber(totals[i - first + 1]) or 0) + increments[i]
+      if total == 0 then
+        gone[#gone + 1] = members[i]
+      else
+        kept[at + 1], kept[at + 2] = string.format('%.0f', total), members[i]
+        at = at + 2
+      end
+    end
+    if at > 0 then call('ZADD', key, unpack(kept)) end
+    if #gone > 0 then call('ZREM', key, unpack(gone)) end
   end
+  articles = math.max(articles, call('ZCARD', key))
 end
 for _, entry in ipairs(program.hincr) do
   local key, fields, increments = KEYS[entry[1]], entry[2], entry[3]
