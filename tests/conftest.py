@@ -3,6 +3,7 @@
 What is missing on this machine skips the tests that need it, with the reason; with CI=true it fails them.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,8 +19,13 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.redis import RedisServer, any_binary, redis_binary, valkey_binary
 from deploy.local.redis_cluster import RedisCluster
+from deploy.local.servers import Server
 
 IN_CI = os.environ.get("CI") == "true"
+SLOW_FIXTURES = {"kafka_apache", "new_kafka_apache"}
+
+# Started for the session, and put back on their feet before every test that comes after one which left them down.
+_standing: list[Server] = []
 
 
 def without(missing: MissingTool) -> NoReturn:
@@ -27,6 +33,29 @@ def without(missing: MissingTool) -> NoReturn:
     if IN_CI:
         pytest.fail(f"CI=true, and {missing}", pytrace=False)
     pytest.skip(str(missing))
+
+
+@contextlib.contextmanager
+def standing(server: Server) -> Iterator[None]:
+    """Start a server of the session, and stop it at the end."""
+    server.start()
+    _standing.append(server)
+    yield
+    _standing.remove(server)
+    server.stop()
+
+
+def pytest_runtest_setup() -> None:
+    for server in _standing:
+        if server.running:
+            server.resume()
+        server.start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "e2e" in item.path.parts or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +85,8 @@ def redis_server(services_directory: Path) -> Iterator[RedisServer]:
         server = RedisServer(services_directory / "redis", redis_binary() if IN_CI else any_binary())
     except MissingTool as missing:
         without(missing)
-    server.start()
-    yield server
-    server.stop()
+    with standing(server):
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +96,8 @@ def valkey_server(services_directory: Path) -> Iterator[RedisServer]:
         server = RedisServer(services_directory / "valkey", valkey_binary())
     except MissingTool as missing:
         without(missing)
-    server.start()
-    yield server
-    server.stop()
+    with standing(server):
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -81,36 +108,32 @@ def redis_cluster(services_directory: Path) -> Iterator[RedisCluster]:
     except MissingTool as missing:
         without(missing)
     cluster.start()
+    _standing.extend(cluster.nodes)
     yield cluster
+    for node in cluster.nodes:
+        _standing.remove(node)
     cluster.stop()
 
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
-    """The address of an empty Redis, awake whatever the test before did to it."""
-    return emptied(redis_server)
+    """The address of an empty Redis."""
+    redis_server.flush()
+    return redis_server.url
 
 
 @pytest.fixture
 def valkey_url(valkey_server: RedisServer) -> str:
     """The address of an empty Valkey."""
-    return emptied(valkey_server)
+    valkey_server.flush()
+    return valkey_server.url
 
 
 @pytest.fixture
 def redis_cluster_url(redis_cluster: RedisCluster) -> str:
     """The address of an empty Redis Cluster."""
-    for node in redis_cluster.nodes:
-        emptied(node)
+    redis_cluster.flush()
     return redis_cluster.url
-
-
-def emptied(server: RedisServer) -> str:
-    if server.running:
-        server.resume()
-    server.start()
-    server.flush()
-    return server.url
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +143,8 @@ def kafka_embedded(services_directory: Path) -> Iterator[str]:
         broker = EmbeddedKafka(services_directory / "kafka-embedded")
     except MissingTool as missing:
         without(missing)
-    broker.start()
-    yield broker.bootstrap
-    broker.stop()
+    with standing(broker):
+        yield broker.bootstrap
 
 
 @pytest.fixture(scope="session")
@@ -132,9 +154,8 @@ def kafka_apache(services_directory: Path) -> Iterator[ApacheKafka]:
         broker = ApacheKafka(services_directory / "kafka-apache")
     except MissingTool as missing:
         without(missing)
-    broker.start()
-    yield broker
-    broker.stop()
+    with standing(broker):
+        yield broker
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The local servers keep what the tests and `make run` rely on."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -219,3 +220,16 @@ def test_free_ports_are_free_and_differ() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
     assert all(map(is_free, ports))
+
+
+def test_a_process_that_a_test_leaves_fails_the_session(tmp_path: Path) -> None:
+    """The suite passes only with every process it started ended; what is left is named, and ended."""
+    leaky = tmp_path / "test_leaky.py"
+    leaky.write_text(
+        "import subprocess\n\ndef test_leaves(): subprocess.Popen(['sh', '-c', 'sleep 613 & exit 0']).wait()\n"
+    )
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", CHECKOUT / "pyproject.toml", leaky]
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout
+    assert re.search(r"left running by a test: \d+ sleep 613", done.stdout)
+    assert done.returncode == 1
