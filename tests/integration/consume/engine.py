@@ -66,7 +66,19 @@ class Consumer:
 
     def __init__(self, child: children.Child, admin_port: int) -> None:
         self.child = child
+        self.ended = False
+        """It was ended on purpose."""
         self._admin = f"http://127.0.0.1:{admin_port}"
+
+    def kill(self) -> None:
+        self.ended = True
+        self.child.kill()
+
+    def stop(self) -> int:
+        """Ends it as an operator would; returns its exit code."""
+        self.ended = True
+        self.child.stop(10.0)
+        return self.child.process.returncode
 
     async def reasons(self) -> list[str] | None:
         """Why it is not ready; empty when it is, None while it does not answer."""
@@ -126,14 +138,18 @@ class Engine:
         self.directory = directory
         self.topic = f"views-{os.getpid()}-{next(_numbers)}"
         self.config = directory / f"{self.topic}.toml"
-        self.config.write_text(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
-        self.rules = Rules.read(self.config)
-        self.generation = from_table(tomllib.loads(self.config.read_text()))
+        self.reconfigure(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
         self.recount = Recount(bootstrap, self.topic, self.rules)
         self.traffic = Traffic(bootstrap, self.topic, idempotent=idempotent)
         self.client: Any = redis.asyncio.Redis.from_url(redis_url)
         self.partitions = 0
         self.consumers: list[Consumer] = []
+
+    def reconfigure(self, text: str) -> None:
+        """Writes ranker.toml; what is looked at from now on is its generation."""
+        self.config.write_text(text)
+        self.rules = Rules.read(self.config)
+        self.generation = from_table(tomllib.loads(text))
 
     async def close(self) -> None:
         children.stop_all([consumer.child for consumer in self.consumers])
@@ -150,6 +166,9 @@ class Engine:
         if not self.traffic.sent:
             topics.append(NewTopic(f"{self.topic}.dead", 1, 1, topic_configs=dead))
         await self.admin(lambda admin: admin.create_topics(topics))
+        if "articles" not in await self.admin(lambda admin: admin.list_topics()):  # all engines share it
+            catalogue = NewTopic("articles", 1, 1, topic_configs={"cleanup.policy": "compact"})
+            await self.admin(lambda admin: admin.create_topics([catalogue]))
 
     async def add_partitions(self, total: int) -> None:
         self.partitions = total
@@ -214,9 +233,16 @@ class Engine:
     # waiting and comparing
 
     async def until(self, what: str, ask: Callable[[], Awaitable[T]], deadline_s: float = 20.0) -> T:
-        """Waits; where it was in vain, says what the consumers said last."""
+        """Waits while all consumers live; where it was in vain, says what they said last."""
+
+        async def ask_while_they_live() -> T:
+            dead = [c.child.name for c in self.consumers if not c.ended and c.child.returncode() is not None]
+            if dead:
+                raise waiting.NotInTime(f"{what} cannot happen any more, {', '.join(dead)} ended")
+            return await ask()
+
         try:
-            return await waiting.until_async(what, ask, deadline_s)
+            return await waiting.until_async(what, ask_while_they_live, deadline_s)
         except waiting.NotInTime as late:
             words = [f"{consumer.child.name}: {consumer.child.tail(8)}" for consumer in self.consumers[-3:]]
             words.append(f"n: {await self.applied()}")

@@ -21,7 +21,7 @@ async def test_one_of_two_consumers_killed_twenty_times(engine: Engine) -> None:
                 return await victim.metric("ranker_advance_replies_total", reply="applied") > 0
 
             await engine.until(f"the first step before kill {kill + 1}", has_applied)
-            victim.child.kill()
+            victim.kill()
     assert steady.child.returncode() is None
     await engine.until_counted()
     await engine.check()
@@ -61,8 +61,7 @@ async def test_a_consumer_that_ends_as_it_should(engine: Engine) -> None:
     await engine.until("readiness", first.ready)
     async with engine.traffic.flowing(per_s=1000):
         await engine.until_counted()
-        first.child.process.send_signal(signal.SIGTERM)
-        assert first.child.process.wait(10.0) == 0
+        assert first.stop() == 0
         assert "Traceback" not in first.child.tail(100)
         second = engine.consume()
         await engine.until("readiness", second.ready)

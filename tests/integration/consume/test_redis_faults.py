@@ -115,7 +115,7 @@ async def test_redis_out_of_memory(new_engine: Callable[..., Engine], own_redis:
     consumer = engine.consume()
     await engine.traffic.send(3000)
     await engine.until_counted()
-    consumer.child.kill()
+    consumer.kill()
     then = [await engine.shard(partition) for partition in range(2)]
     start = time.monotonic()
     async with engine.traffic.flowing(per_s=500):

@@ -1,0 +1,223 @@
+"""A log that is not what it was: created again, cut by retention, grown, stamped by producers, with transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from tests.integration.consume.engine import Engine
+from tests.integration.consume.recount import Recount
+
+NOT_THE_LOG = "this is not the log that was counted"
+
+
+async def test_a_topic_created_again_stops_its_partitions(engine: Engine) -> None:
+    """A log as long with other records: every partition stops, says why and what to do; a new epoch counts it."""
+    await engine.traffic.send(1000)
+    first = engine.consume()
+    await engine.until_counted()
+    first.kill()
+    before = [await engine.version(partition) for partition in range(2)]
+    await _create_again(engine)
+    await engine.traffic.send(2000)
+    consumer = engine.consume()
+    for partition in range(2):
+        await engine.until("the stop", lambda p=partition: consumer.says(f"partition {p}: {NOT_THE_LOG}"))  # type: ignore[misc]
+    assert await consumer.says("was the topic created again?")
+    assert await consumer.says("raise epoch in ranker.toml")
+    assert consumer.child.returncode() is None
+    assert before == [await engine.version(partition) for partition in range(2)]
+    engine.reconfigure("epoch = 1\n" + engine.config.read_text())
+    second = engine.consume()
+    await engine.until("readiness", second.ready)
+    await engine.until_counted()
+    await engine.check()
+
+
+async def test_a_topic_created_again_under_a_running_consumer(engine: Engine) -> None:
+    """The same while it runs: nothing of the new log is added to the counts of the old one."""
+    await engine.traffic.send(1000)
+    consumer = engine.consume()
+    await engine.until_counted()
+    before = [await engine.version(partition) for partition in range(2)]
+    await _create_again(engine)
+    await engine.traffic.send(3000)
+    for partition in range(2):
+        await engine.until("the stop", lambda p=partition: consumer.says(f"partition {p}: {NOT_THE_LOG}"), 40.0)  # type: ignore[misc]
+    assert before == [await engine.version(partition) for partition in range(2)]
+
+
+@pytest.mark.long
+async def test_a_shorter_log_is_another_one_after_half_a_minute(engine: Engine) -> None:
+    """What was counted lies beyond the end: a broker may lag, so it waits 30 s, not ready, and stops then."""
+    await engine.traffic.send(1000)
+    first = engine.consume()
+    await engine.until_counted()
+    first.kill()
+    await _create_again(engine)
+    await engine.traffic.send(100)
+    consumer = engine.consume()
+    for partition in range(2):
+        await engine.until("the stop", lambda p=partition: consumer.says(f"partition {p}: {NOT_THE_LOG}"), 45.0)  # type: ignore[misc]
+    assert await consumer.says("and the log ends at")
+
+
+async def _create_again(engine: Engine) -> None:
+    await engine.admin(lambda admin: admin.delete_topics([engine.topic]))
+
+    async def gone() -> bool:
+        return engine.topic not in await engine.admin(lambda admin: admin.list_topics())
+
+    await engine.until("the end of the topic", gone)
+    await engine.create_topic(2)
+    engine.recount = Recount(engine.bootstrap, engine.topic, engine.rules)
+
+
+async def test_retention_that_passed_what_comes_next(engine: Engine) -> None:
+    """The records it took are counted as lost, exactly; a new lineage, the time of the gap, and counting goes on."""
+    await engine.traffic.send(1000)
+    first = engine.consume()
+    await engine.until_counted()
+    first.kill()
+    lineages = [(await engine.version(partition))[0] for partition in range(2)]
+    n = (await engine.applied())[0]
+    await engine.traffic.send(2000)
+    await engine.recount.read()
+    beginning = n + 321
+    await _delete_before(engine, 0, beginning)
+    consumer = engine.consume()
+    async with engine.traffic.flowing(per_s=500):
+        await engine.until_counted()
+    await engine.until_counted()
+    await engine.check(lost={0: range(n, beginning)})
+    cut, whole = await engine.shard(0), await engine.shard(1)
+    assert cut is not None
+    assert whole is not None
+    assert cut.meta["lineage"] != lineages[0]
+    assert whole.meta["lineage"] == lineages[1]
+    after_gap = next(record for record in engine.recount.records[0] if record.offset >= beginning)
+    assert int(cut.meta["gap_ms"]) == after_gap.append_ms
+    assert "gap_ms" not in whole.meta
+    assert await consumer.metric("ranker_gaps_total") == 1
+    assert await consumer.metric("ranker_lost_records_total") == beginning - n
+
+
+async def test_retention_that_passes_a_running_consumer(engine: Engine, new_engine: Callable[..., Engine]) -> None:
+    """Suspended while retention goes by: as above, without a restart."""
+    await engine.traffic.send(1000)
+    consumer = engine.consume()
+    await engine.until_counted()
+    n = (await engine.applied())[0]
+    consumer.child.suspend()
+    await engine.traffic.send(2000)
+    ends = await engine.recount.read()
+    await _delete_before(engine, 0, ends[0] - 10)
+    consumer.child.resume()
+    await engine.until_counted()
+    await engine.traffic.send(500)
+    await engine.until_counted()
+    shard = await engine.shard(0)
+    assert shard is not None
+    lost = int(shard.meta.get("count:lost", "0"))
+    # what the client had fetched before it slept is counted before the gap
+    first_lost = ends[0] - 10 - lost
+    assert n <= first_lost
+    await engine.check(lost={0: range(first_lost, ends[0] - 10)})
+
+
+async def _delete_before(engine: Engine, partition: int, offset: int) -> None:
+    place = TopicPartition(engine.topic, partition)
+    await engine.admin(lambda admin: admin.delete_records({place: RecordsToDelete(before_offset=offset)}))
+
+
+async def test_partitions_added_while_three_consumers_run(engine: Engine) -> None:
+    """New shards begin, articles that moved are marked as strays, lists are told, and the sum over shards is exact."""
+    await engine.until("readiness", engine.consume().ready)
+    # The first leads the group. The others would not look for added partitions by themselves for ten minutes, and one
+    # of them at least will have a partition that was there before.
+    idle = engine.directory / "idle.toml"
+    idle.write_text(engine.config.read_text().replace("metadata_max_age_ms = 300", "metadata_max_age_ms = 600000"))
+    for consumer in (engine.consume(config=idle), engine.consume(config=idle)):
+        await engine.until("readiness", consumer.ready)
+    async with engine.traffic.flowing(per_s=1000):
+        await engine.until_counted()
+        await engine.add_partitions(3)
+
+        async def begun() -> bool:
+            return min(await engine.applied()) >= 0
+
+        await engine.until("new shards", begun)
+    async with engine.traffic.flowing(per_s=1000):  # by the new homes
+        await engine.until_counted()
+
+    async def marked() -> bool:
+        found = [await engine.shard(partition) for partition in range(3)]
+        return all(shard is not None and shard.meta["P"] == "3" for shard in found)
+
+    await engine.until("strays made for three partitions", marked)
+    await engine.until_counted()
+    await engine.check()
+    assert b'"partitions":3' in await engine.client.get("ranker:active")
+    old = await engine.shard(0)
+    assert old is not None
+    assert old.strays
+
+
+async def test_producers_times_are_refused_in_production(new_engine: Callable[..., Engine]) -> None:
+    """A topic with CreateTime stops with the way out; development, or the setting, accepts it."""
+    engine = new_engine()
+    await engine.create_topic(2, message_timestamp_type="CreateTime")
+    await engine.traffic.send(500)
+    careful = engine.consume()
+    await engine.until("the stop", lambda: careful.says("CreateTime"))
+    assert await careful.says("message.timestamp.type=LogAppendTime")
+    assert await careful.says("accept_create_time = true")
+    assert max(await engine.applied()) <= 0
+    careful.stop()
+    lenient = engine.consume(environment="development")
+    await engine.until_counted()
+    lenient.stop()
+    engine.reconfigure(engine.config.read_text().replace("[kafka]\n", "[kafka]\naccept_create_time = true\n"))
+    engine.consume()
+    await engine.traffic.send(500)
+    await engine.until_counted()
+    await engine.check()
+
+
+async def test_aborted_transactions_are_not_counted(engine: Engine) -> None:
+    """Committed, aborted and open ones, in turn: n passes the first two with their markers and waits for the last."""
+    consumer = engine.consume()
+    async with engine.traffic.producer(transactional_id=f"{engine.topic}-a") as producer:
+        for round_ in range(6):
+            await producer.begin_transaction()
+            await engine.traffic.send_by(producer, 100)
+            await (producer.commit_transaction() if round_ % 2 else producer.abort_transaction())
+        await engine.until_counted()
+        await engine.check()
+        await producer.begin_transaction()
+        await _send_one(producer, engine)
+        await engine.traffic.send(200)  # by another producer: behind the open one, so they wait
+
+        async def clocks_stand_still() -> bool:
+            return min([await consumer.metric("ranker_lag_seconds", partition=str(p)) for p in range(2)]) > 4
+
+        await engine.until("the lag of clocks that stand still", clocks_stand_still)
+        now = [await engine.shard(partition) for partition in range(2)]
+        await producer.commit_transaction()
+    await engine.recount.read()
+    for partition in range(2):
+        one = now[partition]
+        assert one is not None
+        waited = [r.append_ms for r in engine.recount.records[partition] if r.offset >= one.n]
+        assert one.clock_ms <= min(waited, default=one.clock_ms), "T says more than is counted"
+    await engine.until_counted()
+    await engine.check()
+
+
+async def _send_one(producer: AIOKafkaProducer, engine: Engine) -> None:
+    for partition in range(2):
+        _, value = engine.traffic.view()
+        await producer.send_and_wait(engine.topic, partition=partition, key=b"k", value=value)
