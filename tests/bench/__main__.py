@@ -1,9 +1,8 @@
-"""`python -m tests.bench [PART…]`: measures, prints tables, and keeps a complete run as JSON."""
+"""`python -m tests.bench [PART…]`: measures, prints tables, and keeps a complete run as a report."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -14,18 +13,20 @@ from rich.console import Console
 
 from deploy.local.faults import LocalFault
 from deploy.local.kafka_jars import CHECKOUT
-from tests.bench import backlog, machine, produce, stack
+from tests.bench import backlog, freshness, machine, memory, produce, reader, refresh, report, script, stack
 from tests.bench.figures import Part, print_part
 from tests.bench.progress import Progress
 
 ALL_EVENTS = 4_000_000
-PARTS = ("backlog",)
+QUICK_EVENTS = 200_000
+PARTS = ("backlog", "script", "memory", "freshness", "reader", "refresh")
 
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
 @click.option("--events", default=ALL_EVENTS, show_default=True, help="Size of the backlog; fewer for a quick look.")
 @click.option("--repeats", default=3, show_default=True, help="Runs of which the median is taken.")
+@click.option("--quick", is_flag=True, help="Every part at a fraction of its size, once: to see that it works.")
 @click.option(
     "--batches",
     multiple=True,
@@ -37,38 +38,48 @@ PARTS = ("backlog",)
 @click.option("--profiler", default="", metavar="COMMAND", help="Run on the backlog's consumer, with its {pid}.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here as well.")
 def main(
-    parts: tuple[str, ...], events: int, repeats: int, batches: tuple[str, ...], profiler: str, file: Path | None
+    parts: tuple[str, ...],
+    events: int,
+    repeats: int,
+    quick: bool,
+    batches: tuple[str, ...],
+    profiler: str,
+    file: Path | None,
 ) -> None:
     """Measure the engine on this machine, with an Apache Kafka and a Redis of its own.
 
-    Without PART all of them; a complete run is kept in docs/reports/.
+    Without PART all of them; a complete run at full size is kept in docs/reports/, as JSON and as a table.
     """
-    console = Console() if sys.stdout.isatty() else Console(width=132)
+    console = Console() if sys.stdout.isatty() else Console(width=150)
     progress = Progress(console)
     chosen = parts or PARTS
-    if file is None and set(chosen) == set(PARTS) and events >= ALL_EVENTS and set(batches) == set(produce.BATCHES):
-        file = CHECKOUT / "docs" / "reports" / f"bench-{dt.datetime.now(dt.UTC).date()}.json"
+    if quick:
+        events, repeats = min(events, QUICK_EVENTS), 1
+    complete = not quick and set(chosen) == set(PARTS) and events >= ALL_EVENTS and set(batches) == set(produce.BATCHES)
+    began, load_before = dt.datetime.now(dt.UTC), os.getloadavg()[0]
     try:
         with stack.started() as servers:
             runs: dict[str, Callable[[], Part]] = {
                 "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
+                "script": lambda: script.run(servers, quick, progress),
+                "memory": lambda: memory.run(servers, quick, progress),
+                "freshness": lambda: freshness.run(servers, repeats, quick, progress),
+                "reader": lambda: reader.run(servers, repeats, quick, progress),
+                "refresh": lambda: refresh.run(servers, repeats, quick, progress),
             }
             measured = []
             for name in chosen:
                 measured.append(runs[name]())
                 print_part(console, measured[-1])
-            described = machine.describe(servers)
+            described = machine.describe(servers, load_before)
     except LocalFault as fault:
         raise click.ClickException(str(fault)) from fault
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        report = {
-            "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            "machine": described,
-            "parts": {part.name: part.as_json() for part in measured},
-        }
-        file.write_text(json.dumps(report, indent=2) + "\n")
-        console.print(f"kept in {os.path.relpath(file)}")
+    kept = [file] if file is not None else []
+    if complete:
+        kept += [CHECKOUT / "docs" / "reports" / f"bench-{began.date()}.{suffix}" for suffix in ("json", "md")]
+    for path in kept:
+        report.write(path, began, described, measured)
+        console.print(f"kept in {os.path.relpath(path)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,6 +66,12 @@ class Part:
                 entry["verdict"] = figure.verdict
             figures.append(entry)
         return {"figures": figures, "notes": self.notes, "details": self.details}
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value that this share of all lie at or below: 0.99 of 100 values is the 99th."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def readable(value: float) -> str:

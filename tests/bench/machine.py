@@ -13,7 +13,7 @@ from tests.bench.stack import Stack
 PACKAGES = ("aiokafka", "redis", "msgspec", "orjson", "uvloop", "uvicorn", "starlette")
 
 
-def describe(stack: Stack) -> dict[str, Any]:
+def describe(stack: Stack, load_before: float) -> dict[str, Any]:
     """Cores, memory and the versions of everything that has a part in the figures."""
     with stack.redis.client() as client:
         redis = client.info("server")["redis_version"]
@@ -26,5 +26,6 @@ def describe(stack: Stack) -> dict[str, Any]:
         "python": platform.python_version(),
         stack.redis.name.lower(): redis,
         "kafka": kafka[1] if kafka else "unknown",
+        "load_before": load_before,
         "packages": {package: version(package) for package in PACKAGES},
     }

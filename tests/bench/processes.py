@@ -24,10 +24,25 @@ def ranker(command: str, *words: str) -> list[str]:
     return [sys.executable, "-c", f"from ranker.commands.{command} import command; command()", *words]
 
 
+def module(name: str, *words: str) -> list[str]:
+    """The command line of a module of the bench."""
+    return [sys.executable, "-m", name, *words]
+
+
+def environment() -> dict[str, str]:
+    """What a process needs in order to find the checkout."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))}
+
+
 def cpu_s(pid: int) -> float:
     """CPU seconds of a process so far, with those of its ended children (Redis rewrites its log in one)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS_PER_S
+
+
+def main_thread_cpu_s(pid: int) -> float:
+    """CPU seconds of the main thread so far, to the nanosecond: what Redis runs scripts in."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def resident_bytes(pid: int) -> int:
@@ -38,8 +53,7 @@ def resident_bytes(pid: int) -> int:
 @contextlib.contextmanager
 def running(name: str, argv: list[str], log: Path, env: Mapping[str, str]) -> Iterator[Child]:
     """A process that lives as long as the block. Its faults are for `check`, or the deadline of whoever waits."""
-    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
-    child = children.start(name, argv, log, {"PYTHONPATH": path, **env})
+    child = children.start(name, argv, log, {**environment(), **env})
     try:
         yield child
     finally:

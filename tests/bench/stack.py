@@ -21,10 +21,13 @@ class Stack:
     kafka: ApacheKafka
     redis: RedisServer
 
-    def configure(self, topic: str) -> dict[str, str]:
-        """The environment of the ranker's commands for counting `topic`; every topic is a generation of its own."""
+    def configure(self, topic: str, more: str = "") -> dict[str, str]:
+        """The environment of the ranker's commands for counting `topic`; every topic is a generation of its own.
+
+        `more` is added to the ranker.toml.
+        """
         config = self.directory / f"{topic}.toml"
-        config.write_text(f'topic = "{topic}"\n')
+        config.write_text(f'topic = "{topic}"\n{more}')
         return {
             "RANKER_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "RANKER_REDIS_URL": self.redis.url,

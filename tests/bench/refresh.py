@@ -1,0 +1,141 @@
+"""What one refresh of the reader costs at 64 shards: time, CPU and commands, for one list and for all of a site."""
+
+from __future__ import annotations
+
+import gc
+import heapq
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+import uvloop
+
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.merge import PLACES
+from ranker.metrics import ReaderMetrics, new_registry
+from ranker.serve.published import Ages
+from ranker.serve.refresh import Refresher
+from ranker.store.connection import connect
+from ranker.store.keys import ShardKeys
+from ranker.store.reader import ListName
+from tests.bench import ids, processes
+from tests.bench.figures import Part, percentile
+from tests.bench.progress import Progress
+from tests.bench.shards import begin, homes
+from tests.bench.stack import Stack
+from tests.bench.traffic import SITE
+
+SHARDS = 64
+ARTICLES = 100_000
+GENERATION = Generation("bench-refresh", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+ALL = [ListName(SITE, board, window.name) for window in GENERATION.windows for board in GENERATION.boards]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One repeat: milliseconds of each refresh, CPU milliseconds and commands per refresh."""
+
+    took_ms: list[float]
+    cpu_ms: float
+    redis_cpu_ms: float
+    commands: float
+
+
+def run(stack: Stack, repeats: int, quick: bool, progress: Progress) -> Part:
+    """Both numbers of lists and the plain way take turns; figures are medians of the repeats."""
+    part = Part("refresh")
+    rounds = 20 if quick else 200
+    stack.empty_redis()
+    with progress.task(f"refreshes at {SHARDS} shards", repeats + 1) as done:
+        costs = uvloop.run(_measure(stack, rounds, repeats, done))
+    stack.empty_redis()
+    p50 = {what: statistics.median(percentile(cost.took_ms, 0.50) for cost in each) for what, each in costs.items()}
+    for what, each in costs.items():
+        label = f"{what}: "
+        part.add(label + "p50", p50[what], "ms", beside=f"{rounds} refreshes, {repeats} times")
+        part.add(label + "p99", statistics.median(percentile(cost.took_ms, 0.99) for cost in each), "ms")
+        part.add(label + "CPU of the reader", statistics.median(cost.cpu_ms for cost in each), "ms")
+        part.add(label + "CPU of Redis", statistics.median(cost.redis_cpu_ms for cost in each), "ms")
+        part.add(label + "Redis commands", statistics.median(cost.commands for cost in each), "per refresh")
+    one, six, plain = p50
+    part.add(f"{six} / {one}", p50[six] / p50[one], "times")
+    part.add(f"{one} / {plain}", p50[one] / p50[plain], "times")
+    part.notes.append(
+        f"{ARTICLES:,} articles with ids of 7 characters on {SHARDS} shards of one Redis; the reader's own refresh (what is "
+        f"active, the catalogue, the lists), one after the other. The plain way reads the first {PLACES:,} places of every "
+        "shard in one pipeline and merges them. MULTI and EXEC count as commands."
+    )
+    part.details = {what: [percentile(cost.took_ms, 0.99) for cost in each] for what, each in costs.items()}
+    return part
+
+
+async def _measure(stack: Stack, rounds: int, repeats: int, done: Callable[[float], None]) -> dict[str, list[Cost]]:
+    async with connect(stack.redis.url) as client:
+        await _fill(client)
+        done(1)
+        ways: dict[str, Callable[[], Awaitable[object]]] = {
+            "1 list": _refresher(client, ALL[:1]).refresh,
+            f"{len(ALL)} lists": _refresher(client, ALL).refresh,
+            "1 list, the plain way": lambda: _plain(client),
+        }
+        costs: dict[str, list[Cost]] = {what: [] for what in ways}
+        with stack.redis.client() as counter:
+            for _ in range(repeats):
+                for what, refresh in ways.items():
+                    costs[what].append(await _cost(refresh, rounds, counter, stack.redis.pid))
+                done(1)
+    return costs
+
+
+async def _fill(client: Any) -> None:
+    now_ms = int(time.time() * 1000)
+    shards = await begin(client, GENERATION, SHARDS, now_ms)
+    articles = ids.article_ids(ARTICLES, "7")
+    at = homes(articles, SHARDS)
+    counts = ids.expected(ARTICLES, 100 * ARTICLES)
+    for number, shard in enumerate(shards):
+        here = [(rank, article) for rank, article in enumerate(articles) if at[article] == number]
+        of_kind = {kind: {article: each[rank] for rank, article in here} for kind, each in counts.items()}
+        await shard.count(now_ms // GENERATION.windows[0].grain_ms, of_kind)
+
+
+def _refresher(client: Any, lists: list[ListName]) -> Refresher:
+    """A reader with these lists in use, at a time that stands still: they stay in use and fresh."""
+    now_ms = int(time.time() * 1000)
+    metrics = ReaderMetrics(new_registry())
+    refresher = Refresher(
+        client, sites=(), refresh_ms=1_000, ages=Ages(60_000, 120_000), metrics=metrics, now_ms=lambda: now_ms
+    )
+    for name in lists:
+        refresher.get(name)
+    return refresher
+
+
+async def _plain(client: Any) -> list[tuple[int, bytes]]:
+    pipe = client.pipeline(transaction=False)
+    for shard in range(SHARDS):
+        key = ShardKeys(GENERATION.id, shard).total(ALL[0].window, SITE, ALL[0].board)
+        pipe.execute_command("ZRANGE", key, 0, PLACES - 1, "REV", "WITHSCORES")
+    rows = (zip(map(int, flat[1::2]), flat[::2], strict=True) for flat in await pipe.execute())
+    return heapq.nlargest(PLACES, (row for each in rows for row in each))
+
+
+async def _cost(refresh: Callable[[], Awaitable[object]], rounds: int, counter: redis.Redis, pid: int) -> Cost:
+    for _ in range(3):  # scripts loaded, connections open, hints learnt
+        await refresh()
+    gc.collect()
+    took = []
+    commands, cpu, redis_cpu = _commands(counter), time.process_time(), processes.cpu_s(pid)
+    for _ in range(rounds):
+        began = time.perf_counter()
+        await refresh()
+        took.append((time.perf_counter() - began) * 1000)
+    cpu, redis_cpu = time.process_time() - cpu, processes.cpu_s(pid) - redis_cpu
+    return Cost(took, 1000 * cpu / rounds, 1000 * redis_cpu / rounds, (_commands(counter) - commands - 1) / rounds)
+
+
+def _commands(counter: redis.Redis) -> int:
+    return int(counter.info("stats")["total_commands_processed"])
