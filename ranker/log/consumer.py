@@ -142,7 +142,7 @@ class PageViewLog:
             self._consumer.seek(self._tp(partition), offset)
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition to its end offset (the next one to be written), open transactions included: T must not pass them."""
+        """Partition to its end offset, the next to be written; open transactions are included: T must not pass them."""
         with translated():
             ends = await self._probe.end_offsets([self._tp(p) for p in partitions])
             return {tp.partition: offset for tp, offset in ends.items()}
