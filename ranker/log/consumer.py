@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
-from ranker.core.fold import Record, crc
-from ranker.core.tally import Mark, Tally
+from ranker.core.fold import crc
+from ranker.core.tally import Mark
 from ranker.log import seam
 from ranker.log.errors import LogUnavailableError, translated
 
@@ -46,7 +46,7 @@ class PageViewLog:
         bootstrap: str,
         topic: str,
         group: str,
-        fold: Callable[[Sequence[Record]], Tally],
+        fold: seam.Fold,
         chunk_records: int,
         *,
         session_ms: int = 15_000,
@@ -126,7 +126,8 @@ class PageViewLog:
             part = records[first : first + self._limit]
             end = part[-1].offset + 1
             created = any(record.timestamp_type != 1 for record in part)
-            chunks.append(self._folding.chunk(start, end, part, create_time=created))
+            every = [record.timestamp for record in part]
+            chunks.append(self._folding.chunk(start, end, part, None if created else (min(every), max(every))))
             start = end
         position = await self._consumer.position(tp)
         if position > start >= 0:
@@ -142,7 +143,7 @@ class PageViewLog:
             self._consumer.seek(self._tp(partition), offset)
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition to its end offset, the next to be written; open transactions are included: T must not pass them."""
+        """Partition to its end offset (the next to be written), open transactions included: T must not pass them."""
         with translated():
             ends = await self._probe.end_offsets([self._tp(p) for p in partitions])
             return {tp.partition: offset for tp, offset in ends.items()}
