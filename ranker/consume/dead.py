@@ -31,9 +31,10 @@ class DeadStretch:
         if end <= self._accepted:
             return
         if not self._records:
-            self._start = start
-        self._records += tally.records
-        self._reasons.update(rejected.reason for rejected in tally.rejected)
+            self._start = max(start, self._accepted)
+        # a stretch may begin among accepted records: neither they nor their faults count
+        self._records += min(tally.records, end - max(start, self._accepted))
+        self._reasons.update(rejected.reason for rejected in tally.rejected if rejected.offset >= self._accepted)
         if self._records < self._stretch:
             return
         bad = self._reasons.total()
