@@ -6,6 +6,7 @@ Nothing of ranker is used here. The rules are read from the same ranker.toml, an
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 import zlib
 from collections import Counter
@@ -158,7 +159,7 @@ def home(site: str, article: str, partitions: int) -> int:
 
 
 def parsed(value: bytes | None) -> dict[str, Any] | None:
-    """The event in a record, None where it is none. Knows the faults that Traffic makes, not the whole contract."""
+    """The event in a record, None where it is none. Knows the faults that the tests make, not the whole contract."""
     try:
         event = json.loads(value or b"")
     except ValueError:
@@ -166,8 +167,13 @@ def parsed(value: bytes | None) -> dict[str, Any] | None:
     required = {"event_id", "event_type", "site_id", "article_id", "occurred_at"}
     if not isinstance(event, dict) or not required <= event.keys():
         return None
-    fine = event["site_id"].isascii() and event["article_id"] and " " not in event["article_id"]
-    return event if fine and event.get("value", 1) != 0 else None
+    fine = (
+        re.fullmatch("[a-z0-9._-]{1,64}", event["site_id"])
+        and re.fullmatch("[a-z][a-z0-9_]{0,31}", event["event_type"])
+        and re.fullmatch("[^ ]+", event["article_id"])
+        and event.get("value", 1) != 0
+    )
+    return event if fine else None
 
 
 def _without_zeros(counts: Counter[Any]) -> None:
