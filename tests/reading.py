@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,18 @@ async def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 @asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs `work` beside the block, and has it ended before anything it uses is closed."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
 async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | None = T) -> AsyncIterator[Reader]:
     """Refreshes every 50 ms. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
@@ -101,6 +113,5 @@ async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | N
         web = Web(refresher, Page(titles), metrics)
         port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
         running = Reader(port, refresher, client, registry, now_ms)
-        task = asyncio.create_task(refresher.run())
-        stack.callback(task.cancel)
+        await stack.enter_async_context(beside(refresher.run()))
         yield running

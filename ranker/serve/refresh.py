@@ -89,7 +89,8 @@ class Refresher:
         answered = self._answered.setdefault(name, asyncio.Event())
         self._demanded.set()
         try:
-            await asyncio.wait_for(answered.wait(), deadline_s)
+            async with asyncio.timeout(deadline_s):
+                await answered.wait()
         except TimeoutError:
             return None
         return self._lists.get(name)
@@ -97,7 +98,8 @@ class Refresher:
     async def attempted(self, deadline_s: float) -> None:
         """Waits until Redis has been read once, with or without success: before that nothing is known."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._attempted.wait(), deadline_s)
+            async with asyncio.timeout(deadline_s):
+                await self._attempted.wait()
 
     def knows(self, site: str) -> bool | None:
         """Whether a site is configured or holds counts; None where only reading one of its lists can tell."""
@@ -129,7 +131,9 @@ class Refresher:
             await self._guarded(self.refresh)
             while (left := due - asyncio.get_running_loop().time()) > 0:
                 try:
-                    await asyncio.wait_for(self._demanded.wait(), left)
+                    # Not wait_for: before Python 3.12 it can swallow a cancellation, and the process would not end.
+                    async with asyncio.timeout(left):
+                        await self._demanded.wait()
                 except TimeoutError:
                     break
                 self._demanded.clear()
