@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import subprocess
 import sys
 import tomllib
 import urllib.error
@@ -27,6 +28,7 @@ from tests.integration.consume.recount import Recount, Rules
 from tests.integration.consume.traffic import Traffic
 
 CHECKOUT = Path(__file__).parents[3]
+RANKER = [sys.executable, "-c", "from ranker.commands import main; main()"]
 T = TypeVar("T")
 
 RANKER_TOML = """
@@ -131,13 +133,16 @@ class Engine:
         *,
         config: str = RANKER_TOML,
         session_timeout_ms: int = 1_500,
+        topic: str | None = None,
         idempotent: bool = True,
     ) -> None:
+        """With a `topic` this is a second engine on the topic of another one."""
         self.bootstrap = bootstrap
         self.redis_url = redis_url
         self.directory = directory
-        self.topic = f"views-{os.getpid()}-{next(_numbers)}"
-        self.config = directory / f"{self.topic}.toml"
+        number = next(_numbers)
+        self.topic = topic or f"views-{os.getpid()}-{number}"
+        self.config = directory / f"ranker-{number}.toml"
         self.reconfigure(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
         self.recount = Recount(bootstrap, self.topic, self.rules)
         self.traffic = Traffic(bootstrap, self.topic, idempotent=idempotent)
@@ -188,22 +193,19 @@ class Engine:
         """Starts `ranker consume` on this topic."""
         port = free_port()
         number = len(self.consumers)
-        argv = [
-            sys.executable,
-            "-c",
-            "from ranker.commands.consume import command; command()",
-            "--admin-port",
-            str(port),
-            *options,
-        ]
+        argv = [*RANKER, "consume", "--admin-port", str(port), *options]
         child = children.start(
             f"consumer {number}",
             argv,
-            self.directory / f"consumer-{self.topic}-{number}.log",
+            self.directory / f"{self.config.stem}-consumer-{number}.log",
             self.env(environment, config),
         )
         self.consumers.append(Consumer(child, port))
         return self.consumers[-1]
+
+    def ranker(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command of `ranker` to its end."""
+        return subprocess.run([*RANKER, *words], env={**os.environ, **self.env()}, capture_output=True, text=True)
 
     def env(self, environment: str = "production", config: Path | None = None) -> Mapping[str, str]:
         return {

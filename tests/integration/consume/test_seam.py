@@ -130,8 +130,8 @@ async def _read_plainly(bootstrap: str, place: TopicPartition) -> tuple[list[See
         end = (await consumer.end_offsets([place]))[place]
         seen: list[Seen] = []
         while await consumer.position(place) < end:
-            for record in (await consumer.getmany(place, timeout_ms=100)).get(place, []):
-                seen.append((record.offset, record.timestamp, record.key, record.value))
+            records = (await consumer.getmany(place, timeout_ms=100)).get(place, [])
+            seen += [(record.offset, record.timestamp, record.key, record.value) for record in records]
     finally:
         await consumer.stop()
     return seen, end
