@@ -88,7 +88,6 @@ class Gate:
             # Not by its first offset: that may be a hole (an aborted or a control batch).
             oldest = await self._log.mark_at(self._partition, beginning)
             if oldest is None or oldest.offset >= n0:
-                n0 = beginning
                 gap_ms = wall if oldest is None else oldest.append_ms
         version = Version(secrets.token_hex(8), n0, floors)
         await self._store.init(version, since, self._log.partitions(), gap_ms)
