@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ranker.core.generation import Generation, Window, faults
@@ -12,7 +13,7 @@ from ranker.core.home import home
 from tests.property.oracle import Rules
 
 SITES = ("p", "q.fr")
-ARTICLES = tuple("abcdefgh") + ("é/1", "/x?y=1")
+ARTICLES = (*"abcdef", "é/1", "/x?y=1", *(f"g{number}" for number in range(60)))
 TYPES = ("view", "view", "view", "comment", "share", "odd")
 
 _WINDOWS = (
@@ -37,9 +38,73 @@ _BROKEN: tuple[bytes | None, ...] = (
 
 
 @dataclass(frozen=True)
+class Profile:
+    """What a history is rich in; what is rare stays rare however many histories there are."""
+
+    name: str
+    trouble: Mapping[str, float] = field(default_factory=dict)
+    """Weights of the kinds of trouble; the machine's own where a kind is not named."""
+    only: bool = False
+    """No other kinds than the named."""
+    two_owners: float = 0.4
+    slow: tuple[tuple[float, float], ...] = ((0.1, 0.0), (0.1, 0.0), (0.1, 0.3), (0.7, 0.0))
+    """(share of slow polls, share of slow steps), in the order of the processes."""
+    ahead_ms: tuple[int, ...] | None = None
+    """How far the processes' clocks are ahead, in their order; drawn where it is None."""
+    lanes: tuple[int, ...] = (1, 3, 4, 8)
+    max_cost: tuple[int, ...] = (2, 4, 12, 5_000)
+    miskeyed: tuple[float, ...] = (0.0, 0.0, 0.05, 0.3)
+    articles: int = 8
+    boundary: float = 0.55
+    """Share of the events that lie elsewhere than now."""
+    pace_s: tuple[float, ...] = (0.1, 0.3, 0.8)
+    hurry: bool = False
+    """Every tick a scan of the strays, one slice at a time."""
+
+
+PROFILES = (
+    Profile("wild"),
+    Profile("wild", articles=30, slow=((0.1, 0.0),), two_owners=0.7),
+    Profile(
+        "floors",
+        {"rebalance": 0.4, "leader": 0.3, "crash": 0.2},
+        only=True,
+        two_owners=1.0,
+        slow=((0.0, 0.6), (1.0, 0.2)),
+        ahead_ms=(6_000, 0),  # who reads never retires, who retires never reads
+        lanes=(4, 8),
+        max_cost=(2, 4),
+        miskeyed=(0.3, 0.6),
+        articles=40,
+        boundary=0.85,
+        pace_s=(0.3, 0.8),
+        hurry=True,
+    ),
+    Profile(
+        "partitions",
+        {"grow": 2.0, "rebalance": 3.0, "crash": 1.0, "fail_over": 1.0},
+        only=True,
+        two_owners=0.8,
+        slow=((0.1, 0.0), (0.1, 0.2)),
+        miskeyed=(0.05, 0.3),
+        articles=30,
+        hurry=True,
+    ),
+    Profile(
+        "memory",
+        {"full": 3.0, "rebalance": 1.0, "crash": 1.0, "retention": 1.0, "disaster": 2.0},
+        only=True,
+        slow=((0.1, 0.0), (0.1, 0.2)),
+        pace_s=(0.3, 0.8),
+    ),
+)
+
+
+@dataclass(frozen=True)
 class Drawn:
     """One history's fixed part. `future_ms` takes the place of the engine's five minutes."""
 
+    profile: Profile
     generation: Generation
     rules: Rules
     future_ms: int
@@ -50,14 +115,14 @@ class Drawn:
     broken: float
 
 
-def draw(rng: random.Random) -> Drawn:
+def draw(rng: random.Random, profile: Profile) -> Drawn:
     windows = rng.choice(_WINDOWS)
     future_ms = rng.choice((3_000, 5_000))
     generation = Generation(
         topic="page-views",
         windows=windows,
         boards={"read": {"view": 1}, "engaged": {"view": 1, "comment": 3}} if rng.random() < 0.8 else {"read": {"view": 1}},
-        lanes=rng.choice((1, 3, 3, 4)),
+        lanes=rng.choice(profile.lanes),
         bots=rng.choice(("drop", "drop", "count")),
         sites=("p",) if rng.random() < 0.15 else None,
     )
@@ -71,12 +136,13 @@ def draw(rng: random.Random) -> Drawn:
         future_ms=future_ms,
     )
     return Drawn(
+        profile,
         generation,
         rules,
         future_ms,
-        max_cost=rng.choice((2, 4, 12, 5_000)),
+        max_cost=rng.choice(profile.max_cost),
         flush_s=rng.choice((0.0, 0.05, 0.25, 1.0)),
-        miskeyed=rng.choice((0.0, 0.0, 0.05, 0.3)),
+        miskeyed=rng.choice(profile.miskeyed),
         negative=rng.choice((0.0, 0.1, 0.4)),
         broken=rng.choice((0.0, 0.02, 0.1)),
     )
@@ -84,7 +150,7 @@ def draw(rng: random.Random) -> Drawn:
 
 def record(rng: random.Random, drawn: Drawn, append_ms: int, partitions: int) -> tuple[int, bytes, bytes | None]:
     """(partition, key, value) of a new record."""
-    site, article = rng.choice(SITES), rng.choice(ARTICLES)
+    site, article = rng.choice(SITES), rng.choice(ARTICLES[: drawn.profile.articles])
     key = f"{site}/{article}".encode()
     partition = rng.randrange(partitions) if rng.random() < drawn.miskeyed else home(key, partitions)
     if rng.random() < drawn.broken:
@@ -107,16 +173,16 @@ def record(rng: random.Random, drawn: Drawn, append_ms: int, partitions: int) ->
 
 def _occurred(rng: random.Random, drawn: Drawn, append_ms: int) -> int:
     """An event time: mostly now, often at a boundary, to the millisecond."""
-    aim = rng.random()
-    if aim < 0.45:
+    if rng.random() >= drawn.profile.boundary:
         return append_ms - rng.choice((0, 0, 1, 400, 1_500, 3_000))
-    if aim < 0.55:
+    aim = rng.random()
+    if aim < 0.15:
         return append_ms + drawn.future_ms + rng.choice((-1, 0, 1, -500))
     name, length, grain = rng.choice(drawn.rules.windows)
     del name
-    if aim < 0.8:
+    if aim < 0.65:
         return append_ms - length + rng.choice((0, -1, 1, grain, 2 * grain, -grain, rng.randrange(-grain, grain)))
-    if aim < 0.95:
+    if aim < 0.9:
         return append_ms - rng.randrange(length + grain)
     boundary = (append_ms - length) // grain * grain  # the end of a slice, exactly at the longest window or not
     return boundary + rng.choice((-1, 0, 1)) - rng.choice((0, grain))

@@ -45,7 +45,7 @@ class Broker:
     async def pause(self) -> None:
         """The way there or back; it may fail."""
         fails = self.rng.random() < self.faulty
-        await asyncio.sleep(self.rng.uniform(0.0005, 0.01 if self.rng.random() < 0.9 else 0.4))
+        await asyncio.sleep(self.rng.uniform(0.0005, 0.01 if self.rng.random() < 0.8 else 0.4))
         if fails:
             raise LogUnavailableError("broken on purpose")
 
@@ -59,6 +59,8 @@ class LogClient:
         self._broker = broker
         self._fold = fold
         self._limit = chunk_records
+        self.slow = 0.0
+        """Share of polls that take seconds; 1: none ever brings anything, the brokers are cut off."""
         self._positions: dict[int, int] = {}
         self._callbacks: tuple[Callable[[], None], Callable[[frozenset[int]], None]] | None = None
         self.known_partitions = len(broker.partitions)
@@ -94,9 +96,9 @@ class LogClient:
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[Chunk]]:
         rng = self._broker.rng
-        mine = [partition for partition in partitions if partition in self._positions]
-        early = self._drain(mine) if rng.random() < 0.2 else None
-        await asyncio.sleep(rng.uniform(0.0005, 0.02))
+        mine = [partition for partition in partitions if partition in self._positions and self.slow < 1]
+        early = self._drain(mine) if rng.random() < 0.2 else None  # on its way while others seek elsewhere
+        await asyncio.sleep(rng.uniform(0.0005, 0.02 if rng.random() >= self.slow else 2.0))
         fetched = self._drain(mine) if early is None else early
         if rng.random() < self._broker.faulty:
             raise LogUnavailableError("broken on purpose, with drained records on the way")

@@ -31,7 +31,7 @@ from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardState, ShardStore
 from tests.property import history, lists, oracle, virtual
 from tests.property.check import DivergedError, Lineage, Shard, compare, expected, read
-from tests.property.history import Drawn
+from tests.property.history import PROFILES, Drawn, Profile
 from tests.property.log import Broker, DeadLetterBox, LogClient
 from tests.property.network import Network, Weather
 from tests.property.patches import small
@@ -73,7 +73,10 @@ class _Process:
     def __init__(self, world: World, number: int) -> None:
         self._world = world
         self.number = number
-        self.ahead_ms = world.rng.choice((0, 0, 0, 300, -700, 1_500, -1_900, 5_000, -4_000))
+        fixed = world.drawn.profile.ahead_ms
+        drawn = world.rng.choice((0, 0, 0, 300, -700, 1_500, -1_900, 5_000, -4_000))
+        self.ahead_ms = fixed[number % len(fixed)] if fixed else drawn
+        self.reads_slowly, self.steps_slowly = world.drawn.profile.slow[number % len(world.drawn.profile.slow)]
         self.metrics = ConsumerMetrics(new_registry(), world.drawn.generation.boards_of)
         self.task: asyncio.Task[None] | None = None
         self.workers: list[Worker] = []
@@ -81,11 +84,12 @@ class _Process:
     def start(self) -> None:
         world, generation = self._world, self._world.drawn.generation
         self.log = LogClient(world.broker, Fold(generation), chunk_records(generation))
+        self.log.slow = self.reads_slowly
         clocks = Clocks(world.asked_store_time_ms, lambda: (world.true_ms + self.ahead_ms) / 1000)
         self.workers = []
 
         def worker_for(partition: int) -> Worker:
-            link = cast("ShardStore", world.network.link(partition, world.ports[partition].assemble))
+            link = cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
             page_views = cast("PageViewLog", self.log)
 
             def session_of(state: ShardState) -> Session:
@@ -130,11 +134,11 @@ class _Process:
 class World:
     """Everything there is in one history."""
 
-    def __init__(self, seed: int, server: Server, length_s: float | None) -> None:
+    def __init__(self, seed: int, server: Server, profile: Profile, length_s: float | None) -> None:
         self.rng = random.Random(seed)
         self.report = Report(seed)
         self.server = server
-        self.drawn: Drawn = history.draw(self.rng)
+        self.drawn: Drawn = history.draw(self.rng, profile)
         self.length_s = length_s or self.rng.choice((8.0, 16.0, 30.0))
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
         # an append time is never behind the store's clock, and two brokers' clocks differ by 2 s at most
@@ -152,6 +156,8 @@ class World:
         self._last_append_ms = START_MS - 60_000
         self._failed = asyncio.Event()
         self._grown = 0
+        self.half_way: Callable[[int], None] | None = None
+        """Told of every shard that stands between two lanes of a slice."""
 
     # time
 
@@ -203,6 +209,8 @@ class World:
                 after, want, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
             )
             self.report.states += 1
+            if self.half_way is not None and any(floor % self.drawn.rules.lanes for floor in after.floors):
+                self.half_way(partition)
             self.report.trace.append((partition, after.n, after.floors, after.clock_ms, len(after.lists)))
             if self.report.states % 4 == 0:
                 self.compare_lists()
@@ -267,7 +275,7 @@ class World:
                 partition.start = self.rng.randint(0, partition.end)
 
     async def _produce(self) -> None:
-        pace = self.rng.choice((0.1, 0.3, 0.8))
+        pace = self.rng.choice(self.drawn.profile.pace_s)
         while True:
             await asyncio.sleep(self.rng.expovariate(1 / pace))
             moment = self.true_ms + self.broker_ahead_ms
@@ -313,18 +321,15 @@ class World:
             return
         self.network.weather = Weather()
         self.broker.faulty = 0.0
-        self.store_ahead_ms = max(0, self.store_ahead_ms)
-        last_fault = self.rng.random() < 0.5
+        self.network.calm = True
         for process in processes:
+            process.log.slow = process.reads_slowly = 0.0
             process.ahead_ms = max(-500, min(500, process.ahead_ms))
             if process.task is None or process.task.done():
                 process.start()
         await self._until(lambda: all(process.log.joined for process in processes), 5)
         assign(self, processes, level=True)
-        if last_fault:  # at rest, with nothing more to come: only the log itself can bring it back
-            await self._until(lambda: False, 3)
-            await self.network.quiet()
-            await failover(self)
+        await self.rng.choice((self._last_failover, self._last_polls, self._last_memory))()
         if not await self._until(self._level, CALM_S) and not self._failed.is_set():
             self.fail(f"never level again: {self._told(processes)}")
         await self.network.quiet()
@@ -333,6 +338,32 @@ class World:
                 self.compare_lists()
             except DivergedError as diverged:
                 self.fail(str(diverged))
+
+    # what happens last is followed by no further record that could bring anything to light
+
+    async def _last_failover(self) -> None:
+        await self._until(lambda: False, 3)
+        await self.network.quiet()
+        await failover(self)
+
+    async def _last_polls(self) -> None:
+        await self._until(lambda: False, 1)
+        self.broker.faulty = 0.5
+        await self._a_few_more()
+        await self._until(lambda: False, 1)
+        self.broker.faulty = 0.0
+
+    async def _last_memory(self) -> None:
+        await self._until(lambda: False, 1)
+        self.network.weather.full = True
+        await self._a_few_more()
+        await self._until(lambda: False, 3)
+        self.network.weather.full = False
+
+    async def _a_few_more(self) -> None:
+        producing = asyncio.create_task(self._produce())
+        await self._until(lambda: False, 1.5)
+        producing.cancel()
 
     def _level(self) -> bool:
         return all(self._shard_level(partition) for partition in range(len(self.broker.partitions)))
@@ -367,10 +398,11 @@ def assign(world: World, processes: list[_Process], *, level: bool = False) -> N
     alive = [process for process in processes if process.task is not None and process.log.joined]
     numbers = range(len(world.broker.partitions))
     told = [process for process in alive if level or world.rng.random() < 0.7]
+    two_owners = world.drawn.profile.two_owners
     shares: dict[int, list[int]] = {process.number: [] for process in told}
     for number in numbers:
-        if told:
-            shares[world.rng.choice(told).number].append(number)
+        for process in world.rng.sample(told, min(len(told), 1 if level or world.rng.random() >= two_owners else 2)):
+            shares[process.number].append(number)
     for process in told:
         if level or world.rng.random() < 0.7:
             process.log.known_partitions = len(world.broker.partitions)
@@ -395,6 +427,8 @@ class _Trouble:
     def __init__(self, world: World, processes: list[_Process]) -> None:
         self._world = world
         self._rng = world.rng
+        self._rng_half = random.Random(world.rng.random())
+        self._restarting: list[asyncio.Task[None]] = []
         self._processes = processes
         self._kinds: list[tuple[float, Callable[[], Awaitable[None]]]] = [
             (3.0, self.rebalance),
@@ -410,6 +444,10 @@ class _Trouble:
             (0.8, self.away),
             (0.6, self.leader),
         ]
+        profile = world.drawn.profile
+        self._kinds = [
+            (profile.trouble.get(kind.__name__, 0.0 if profile.only else weight), kind) for weight, kind in self._kinds
+        ]
 
     async def run(self) -> None:
         world, rng = self._world, self._rng
@@ -420,6 +458,7 @@ class _Trouble:
             await asyncio.sleep(rng.uniform(0.001, 0.3))
         assign(world, self._processes)
         snapping = asyncio.create_task(self._snap())
+        world.half_way = self._half_way
         try:
             while True:
                 await asyncio.sleep(rng.expovariate(1 / pace))
@@ -432,6 +471,23 @@ class _Trouble:
             raise
         finally:
             snapping.cancel()
+            world.half_way = None
+
+    def _half_way(self, partition: int) -> None:
+        """Some are killed just then: what has left a slice and what has not is for the next one to tell apart."""
+        if self._rng_half.random() < 0.1:
+            self._world.happened("half_way")
+            for process in self._processes:
+                if any(worker.partition == partition for worker in process.workers):
+                    process.kill()
+                    self._restarting.append(asyncio.create_task(self._restart(process)))
+
+    async def _restart(self, process: _Process) -> None:
+        await asyncio.sleep(self._rng_half.uniform(0.01, 1.0))
+        if process.task is None or process.task.done():
+            process.start()
+            await asyncio.sleep(0.05)
+            assign(self._world, self._processes)
 
     async def _snap(self) -> None:
         world = self._world
@@ -446,11 +502,7 @@ class _Trouble:
     async def crash(self) -> None:
         process = self._rng.choice(self._processes)
         process.kill()
-        await asyncio.sleep(self._rng.uniform(0.01, 1.0))
-        if process.task is None or process.task.done():
-            process.start()
-            await asyncio.sleep(0.05)
-            assign(self._world, self._processes)
+        await self._restart(process)
 
     async def fail_over(self) -> None:
         await failover(self._world)
@@ -522,12 +574,15 @@ class _Trouble:
         world.broker_ahead_ms = world.store_ahead_ms + self._rng.choice((0, 300, 2_000))
 
 
-def run(seed: int, server: Callable[[], Server], length_s: float | None = None) -> Report:
+def run(
+    seed: int, server: Callable[[], Server], profile: Profile | None = None, length_s: float | None = None
+) -> Report:
     """The history of this seed, on a server that is made inside the virtual loop."""
+    chosen = profile or PROFILES[seed % len(PROFILES)]
     oracle.forget()
 
     async def main() -> Report:
-        world = World(seed, server(), length_s)
+        world = World(seed, server(), chosen, length_s)
         with small(world.drawn, world.rng):
             await world.run()
         return world.report

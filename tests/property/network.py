@@ -39,14 +39,20 @@ class Network:
         carry: Callable[[int, Callable[[Any], Awaitable[Any]]], Awaitable[Any]],
     ) -> None:
         self.weather = Weather()
+        self.calm = False
         self.recent: deque[tuple[int, Program]] = deque(maxlen=16)
         """Steps that have been sent: zombies may send them again."""
         self._rng = rng
         self._carry = carry
         self._under_way: set[asyncio.Task[Any]] = set()
 
-    def link(self, partition: int, assemble: Callable[[Step], Program]) -> Link:
-        return Link(self, partition, assemble)
+    def link(self, partition: int, assemble: Callable[[Step], Program], slow: float = 0.0) -> Link:
+        """`slow` is the share of steps that this consumer sends late."""
+        return Link(self, partition, assemble, slow)
+
+    async def hold(self, share: float) -> None:
+        if self._rng.random() < share and not self.calm:
+            await asyncio.sleep(self._rng.uniform(0.1, 1.0))
 
     def send_again(self, partition: int, program: Program, after_s: float) -> None:
         self._detached(partition, lambda shard: shard.advance(program), after_s)
@@ -113,8 +119,11 @@ class Network:
 class Link:
     """The interface of ranker.store.shard.ShardStore, for one consumer and one partition."""
 
-    def __init__(self, network: Network, partition: int, assemble: Callable[[Step], Program]) -> None:
+    def __init__(
+        self, network: Network, partition: int, assemble: Callable[[Step], Program], slow: float
+    ) -> None:
         self._network = network
+        self._slow = slow
         self._partition = partition
         self.assemble = assemble
 
@@ -142,6 +151,7 @@ class Link:
         network = self._network
         if network.weather.full and not when_full:
             raise StoreFullError("full on purpose")
+        await network.hold(self._slow)
         network.recent.append((self._partition, program))
         answer: tuple[Reply, Version | None] = await network.tell(
             self._partition, lambda shard: shard.advance(program, when_full=when_full)

@@ -16,6 +16,7 @@ from tests.property.history import Drawn
 @contextmanager
 def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     """Batches and retirements are cut at a few increments, slices are sealed and strays looked over all the time."""
+    hurry = drawn.profile.hurry
     numbers = random.Random(rng.random())
     jitter = random.Random(rng.random())
     names = SimpleNamespace(token_hex=lambda size: f"{numbers.randrange(1 << 8 * size):0{2 * size}x}")
@@ -26,9 +27,9 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
         (session, "random", jitter),
         (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),
         (upkeep, "_SEAL_OPEN_DELTAS", rng.choice((2, 3, 64))),
-        (upkeep, "_SLICES_AT_ONCE", rng.choice((1, 2, 32))),
-        (worker, "_STRAYS_EVERY_TICKS", rng.choice((3, 7))),
-        (worker, "_TICK_S", rng.choice((0.3, 1.0))),
+        (upkeep, "_SLICES_AT_ONCE", 1 if hurry else rng.choice((1, 2, 32))),
+        (worker, "_STRAYS_EVERY_TICKS", 1 if hurry else rng.choice((3, 7))),
+        (worker, "_TICK_S", 0.3 if hurry else rng.choice((0.3, 1.0))),
         (loop, "_TICK_S", rng.choice((0.3, 1.0))),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in wanted]

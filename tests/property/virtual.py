@@ -7,8 +7,12 @@ server is being asked: the loop waits for it and time stands still.
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import selectors
-from collections.abc import Coroutine, Mapping
+from asyncio import events
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -52,15 +56,35 @@ class _Selector(selectors.BaseSelector):
         return []
 
 
+class _Timer(events.TimerHandle):
+    number: int
+    _scheduled: bool
+
+    def __lt__(self, other: object) -> bool:
+        assert isinstance(other, _Timer)
+        return (self.when(), self.number) < (other.when(), other.number)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """`with loop.asking():` surrounds what a real server answers."""
 
     def __init__(self) -> None:
         self._clock = _Selector()
+        self._numbers = itertools.count()
         super().__init__(self._clock)
 
     def time(self) -> float:
         return self._clock.now_s
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Timers of one moment run in the order in which they were set; asyncio's own order depends on other timers."""
+        timer = _Timer(when, callback, args, self, context)
+        timer.number = next(self._numbers)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True
+        return timer
 
     def asking(self) -> _Asking:
         return _Asking(self._clock)
