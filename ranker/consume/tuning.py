@@ -13,8 +13,8 @@ _KEEP_BYTES = 64 << 20
 def tune() -> None:
     """Fetched batches are buffers of megabytes and records by the thousand, all short-lived and free of cycles.
 
-    The collector would look through them every 700 allocations, and glibc would map and unmap every buffer. Together
-    they cost a fifth of the time of a backlog. Another C library goes without the second part.
+    The collector would look through them every 700 allocations (1,174 ns an event with it, 925 without, iterating and
+    folding batches), and glibc would map and unmap every buffer. Another C library goes without the second part.
     """
     gc.collect()
     gc.freeze()
