@@ -9,6 +9,7 @@ from typing import Any
 
 from ranker.store.errors import translated
 from ranker.store.keys import CatalogueKeys
+from ranker.store.together import together
 
 CHANGES = 1_000
 """Records that one look at the changes returns at most."""
@@ -91,10 +92,13 @@ async def read_changes(client: Any, partition: int, seen: Seen) -> Changes:
     """What changed in one partition since `seen`, at most CHANGES records; from the start under a new lineage."""
     keys = CatalogueKeys(partition)
     with translated():
-        pipe = client.pipeline(transaction=True)
-        pipe.hmget(keys.meta, "lineage", "n", "partitions")
-        pipe.execute_command("ZRANGE", keys.changes, seen.n, "+inf", "BYSCORE", "LIMIT", 0, CHANGES, "WITHSCORES")
-        (lineage, n, partitions), flat = await pipe.execute()
+        (lineage, n, partitions), flat = await together(
+            client,
+            [
+                ("HMGET", keys.meta, "lineage", "n", "partitions"),
+                ("ZRANGE", keys.changes, seen.n, "+inf", "BYSCORE", "LIMIT", 0, CHANGES, "WITHSCORES"),
+            ],
+        )
         if lineage is None:
             return Changes([], seen, more=False, partitions=0)
         if lineage.decode() != seen.lineage and seen.n:
