@@ -58,8 +58,11 @@ class Profile:
     boundary: float = 0.55
     """Share of the events that lie elsewhere than now."""
     pace_s: tuple[float, ...] = (0.1, 0.3, 0.8)
+    half_way: float = 0.1
+    """Share of the moments between two lanes of a slice at which its consumers are killed."""
     hurry: bool = False
-    """Every tick a scan of the strays, one slice at a time."""
+    """Ticks are short, and a scan of the strays begins at every one."""
+    partitions: tuple[int, ...] = (1, 1, 2, 3)
 
 
 PROFILES = (
@@ -77,8 +80,10 @@ PROFILES = (
         miskeyed=(0.3, 0.6),
         articles=40,
         boundary=0.85,
-        pace_s=(0.3, 0.8),
+        pace_s=(0.3,),
+        half_way=0.5,
         hurry=True,
+        partitions=(1, 2),
     ),
     Profile(
         "partitions",

@@ -143,7 +143,7 @@ class World:
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
         # an append time is never behind the store's clock, and two brokers' clocks differ by 2 s at most
         self.broker_ahead_ms = self.store_ahead_ms
-        partitions = self.rng.choice((1, 1, 2, 3))
+        partitions = self.rng.choice(profile.partitions)
         self.broker = Broker(partitions, random.Random(self.rng.random()))
         self.network = Network(random.Random(self.rng.random()), self._carry)
         self.ports: list[Any] = []
@@ -209,6 +209,8 @@ class World:
                 after, want, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
             )
             self.report.states += 1
+            if before is not None and before.n < after.n and any(floor % self.drawn.rules.lanes for floor in after.floors):
+                self.happened("applied_half_way")
             if self.half_way is not None and any(floor % self.drawn.rules.lanes for floor in after.floors):
                 self.half_way(partition)
             self.report.trace.append((partition, after.n, after.floors, after.clock_ms, len(after.lists)))
@@ -475,15 +477,16 @@ class _Trouble:
 
     def _half_way(self, partition: int) -> None:
         """Some are killed just then: what has left a slice and what has not is for the next one to tell apart."""
-        if self._rng_half.random() < 0.1:
+        if self._rng_half.random() < self._world.drawn.profile.half_way:
             self._world.happened("half_way")
             for process in self._processes:
-                if any(worker.partition == partition for worker in process.workers):
+                retires = abs(process.ahead_ms) < 2_000  # one that does not may go on with the slice half retired
+                if retires and any(worker.partition == partition for worker in process.workers):
                     process.kill()
                     self._restarting.append(asyncio.create_task(self._restart(process)))
 
     async def _restart(self, process: _Process) -> None:
-        await asyncio.sleep(self._rng_half.uniform(0.01, 1.0))
+        await asyncio.sleep(self._rng_half.uniform(0.01, 2.0))
         if process.task is None or process.task.done():
             process.start()
             await asyncio.sleep(0.05)

@@ -102,29 +102,29 @@ class MemoryShard:
     def assemble(self, step: Step) -> Program:
         return assemble(step, self._generation, self.keys)
 
-    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, Version | None]:
+    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, int]:
         del when_full  # this memory is never full; the network in between says when it is
         return advance(self._server.data, program)
 
 
-def advance(data: dict[str, Any], program: Program) -> tuple[Reply, Version | None]:
+def advance(data: dict[str, Any], program: Program) -> tuple[Reply, int]:
     """scripts/advance.lua once more, on dictionaries: all or nothing, from exactly one version."""
     keys, said = program.keys, msgspec.msgpack.decode(program.arguments[0])
     meta = data.get(keys[0])
     if not meta:
-        return Reply.MISSING, None
-    stored = _version(meta)
+        return Reply.MISSING, 0
     triple = [meta["lineage"], meta["n"], meta["floors"]]
     if meta["format"] != "1" or "dropped" in meta:
-        return Reply.FOREIGN, stored
+        return Reply.FOREIGN, 0
     if triple != said["from"]:
-        return _refusal(triple, said["from"], said["to"]), stored
+        return _refusal(triple, said["from"], said["to"]), 0
     for number in said["del"]:
         data.pop(keys[number - 1], None)
     for number, argument in _pairs(said["push"]):
         data.setdefault(keys[number - 1], []).append(program.arguments[argument - 1])
     for number, argument in _pairs(said["put"]):
         data[keys[number - 1]] = [program.arguments[argument - 1]]
+    touched = {keys[number - 1] for number, _, _ in said["zincr"]}
     for number, members, increments in (*said["zincr"], *said["hincr"]):
         counts = data.setdefault(keys[number - 1], {})
         for member, increment in zip(members, increments, strict=True):
@@ -140,9 +140,10 @@ def advance(data: dict[str, Any], program: Program) -> tuple[Reply, Version | No
     meta.update(_pairs(said["set"]))
     lineage, n, floors = said["to"]
     meta.update(lineage=lineage, n=n, floors=floors, T=str(max(int(said["clock"]), int(meta["T"]))))
+    articles = max((len(data[key]) for key in touched), default=0)
     for key in [key for key in keys if key in data and not data[key]]:
         del data[key]  # an empty collection is no key
-    return Reply.APPLIED, stored
+    return Reply.APPLIED, articles
 
 
 def _refusal(stored: list[str], before: list[str], after: list[str]) -> Reply:

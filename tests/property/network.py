@@ -147,13 +147,13 @@ class Link:
             raise StoreFullError("full on purpose")
         await self._network.tell(self._partition, lambda shard: shard.init(version, clock_ms, partitions, gap_ms))
 
-    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, Version | None]:
+    async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, int]:
         network = self._network
         if network.weather.full and not when_full:
             raise StoreFullError("full on purpose")
         await network.hold(self._slow)
         network.recent.append((self._partition, program))
-        answer: tuple[Reply, Version | None] = await network.tell(
+        answer: tuple[Reply, int] = await network.tell(
             self._partition, lambda shard: shard.advance(program, when_full=when_full)
         )
         network.weather.replies[answer[0]] = network.weather.replies.get(answer[0], 0) + 1

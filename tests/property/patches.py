@@ -22,12 +22,13 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     names = SimpleNamespace(token_hex=lambda size: f"{numbers.randrange(1 << 8 * size):0{2 * size}x}")
     wanted: list[tuple[Any, str, Any]] = [
         *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
+        (batch, "SMALL_SHARD", rng.choice((0, 6, 12_500))),
         *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge)),
         *((module, "secrets", names) for module in (gate, upkeep)),
         (session, "random", jitter),
         (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),
         (upkeep, "_SEAL_OPEN_DELTAS", rng.choice((2, 3, 64))),
-        (upkeep, "_SLICES_AT_ONCE", 1 if hurry else rng.choice((1, 2, 32))),
+        (upkeep, "_SLICES_AT_ONCE", rng.choice((4, 8)) if hurry else rng.choice((1, 2, 32))),
         (worker, "_STRAYS_EVERY_TICKS", 1 if hurry else rng.choice((3, 7))),
         (worker, "_TICK_S", 0.3 if hurry else rng.choice((0.3, 1.0))),
         (loop, "_TICK_S", rng.choice((0.3, 1.0))),
