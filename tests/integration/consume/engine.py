@@ -146,7 +146,11 @@ class Engine:
         self.reconfigure(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
         self.recount = Recount(bootstrap, self.topic, self.rules)
         self.traffic = Traffic(bootstrap, self.topic, idempotent=idempotent)
-        self.client: Any = redis.asyncio.Redis.from_url(redis_url)
+        self.client: Any = (
+            redis.asyncio.RedisCluster.from_url(redis_url.replace("+cluster", "").removesuffix("/0"))
+            if "+cluster" in redis_url
+            else redis.asyncio.Redis.from_url(redis_url)
+        )
         self.partitions = 0
         self.consumers: list[Consumer] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.integration.consume.engine import Engine
@@ -17,6 +18,21 @@ async def test_every_count_equals_the_recount(engine: Engine) -> None:
     await engine.until_counted()
     await engine.check()
     assert await consumer.metric("ranker_fold_seam_active") == 1
+
+
+async def test_shards_spread_over_a_cluster(new_engine: Callable[..., Engine], redis_cluster_url: str) -> None:
+    """Six shards on three Redis nodes, two consumers: equal to the recount."""
+    engine = new_engine(redis_url=redis_cluster_url)
+    await engine.create_topic(6)
+    for consumer in (engine.consume(), engine.consume()):
+        await engine.until("readiness", consumer.ready)
+    async with engine.traffic.flowing(per_s=1500):
+        await engine.until_counted()
+        await engine.traffic.send(3000)
+    await engine.until_counted()
+    await engine.check()
+    slots = {engine.client.keyslot(f"{{{engine.generation.id}.{partition}}}") * 3 // 16384 for partition in range(6)}
+    assert len(slots) > 1
 
 
 async def test_counts_leave_as_time_passes(engine: Engine) -> None:

@@ -1,0 +1,74 @@
+"""The gate where a log is shorter than what was counted, with less patience than in production."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from deploy.local import waiting
+from ranker.consume.clocks import Clocks
+from ranker.consume.gate import Gate
+from ranker.consume.session import Session
+from ranker.consume.signals import PartitionStoppedError
+from ranker.core.fold import Fold
+from ranker.core.step import Version
+from ranker.log.consumer import PageViewLog
+from ranker.metrics import ConsumerMetrics, new_registry
+from ranker.store.connection import connect
+from ranker.store.shard import ShardState, ShardStore
+from ranker.store.time import store_time_ms
+from tests.integration.consume.engine import Engine
+
+COUNTED = 40
+
+
+@pytest_asyncio.fixture
+async def gate(engine: Engine) -> AsyncIterator[Gate]:
+    """Of a partition whose shard says that COUNTED records were counted; the log is empty."""
+    client = connect(engine.redis_url)
+    store = ShardStore(client, engine.generation, 0)
+    clocks = Clocks(lambda: store_time_ms(client))
+    metrics = ConsumerMetrics(new_registry(), ())
+    await clocks.measure()
+    await store.init(Version("a" * 16, COUNTED, (0, 0)), 0, 2, None)
+    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-gate", Fold(engine.generation), 100)
+    assigned = asyncio.Event()
+
+    def session_of(state: ShardState) -> Session:
+        return Session(store, engine.generation, 0, 2, state, metrics, lambda _: None)
+
+    await log.start(lambda: None, lambda _: assigned.set())
+    await asyncio.wait_for(assigned.wait(), 20)
+    yield Gate(log, store, engine.generation, 0, clocks, metrics, session_of, patience_s=1.5)
+    await log.stop()
+    await client.aclose()
+
+
+async def test_a_log_that_stays_shorter_is_another_one(gate: Gate) -> None:
+    """It gives the end a while to come, and stops then, with what was counted and what is there."""
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(PartitionStoppedError, match=f"{COUNTED} records were counted, and the log ends at 0"):
+        await gate.open()
+    assert asyncio.get_running_loop().time() - began >= 1.5
+
+
+async def test_a_log_that_comes_back_is_waited_for(gate: Gate, engine: Engine) -> None:
+    """A broker that lags: once the end has been reached, the gate opens where counting stood."""
+    gate.patience_s = 20
+    opening = asyncio.create_task(gate.open())
+    _, value = engine.traffic.view()
+    async with engine.traffic.producer() as producer:
+        for _ in range(COUNTED - 1):
+            await producer.send(engine.topic, partition=0, value=value)
+        await producer.flush()
+        assert not opening.done()
+        await producer.send_and_wait(engine.topic, partition=0, value=value)
+
+    async def opened() -> bool:
+        return opening.done()
+
+    await waiting.until_async("the opening", opened)
+    assert (await opening).version.n == COUNTED
