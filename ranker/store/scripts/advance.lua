@@ -73,11 +73,12 @@ for _, entry in ipairs(program.hincr) do
     if call('HINCRBY', key, fields[i], increments[i]) == 0 then call('HDEL', key, fields[i]) end
   end
 end
-for _, entry in ipairs(program.sadd) do
-  for _, member in ipairs(entry[2]) do call('SADD', KEYS[entry[1]], member) end
-end
-for _, entry in ipairs(program.srem) do
-  for _, member in ipairs(entry[2]) do call('SREM', KEYS[entry[1]], member) end
+for command, entries in pairs({SADD = program.sadd, SREM = program.srem}) do
+  for _, entry in ipairs(entries) do
+    for first = 1, #entry[2], 2 * AT_ONCE do
+      call(command, KEYS[entry[1]], unpack(entry[2], first, math.min(first + 2 * AT_ONCE - 1, #entry[2])))
+    end
+  end
 end
 local add = program.add
 for i = 1, #add, 2 do call('HINCRBY', meta, add[i], add[i + 1]) end
