@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,10 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        done, _ = await asyncio.wait([task], timeout=10)
+        if not done:
+            task.print_stack()
+            pytest.fail(f"{task.get_name()} goes on after it was cancelled")
 
 
 @asynccontextmanager
@@ -111,7 +113,7 @@ async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | N
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
         web = Web(refresher, Page(titles), metrics)
-        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0))
+        port = await stack.enter_async_context(server.serving(web.app, web.app.at_once, "127.0.0.1", 0))
         running = Reader(port, refresher, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))
         yield running

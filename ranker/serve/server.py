@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ranker.admin import PortTakenError
-from ranker.serve.hot import App
+from ranker.serve.hot import App, Headers
 
 MAX_HEAD_BYTES = 16_384
 HEAD_S = 10.0
@@ -24,13 +24,18 @@ BACKLOG = 2_048
 STOP_S = 5
 """How long answers under way may take when the process ends."""
 
+AtOnce = Callable[[bytes, Headers], tuple[bytes, bytes] | None]
+"""Target and headers of a GET to its answer: the status line, and what follows the server's own header lines."""
+
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class _Bounded(HttpToolsProtocol):
-    """Uvicorn's protocol with a limit on a request's head."""
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's protocol with a limit on a request's head, and a way past ASGI for answers that stand ready."""
 
+    at_once: AtOnce
     _head_bytes = 0
+    _answered = False
 
     @property
     def waits_for(self) -> object:
@@ -50,6 +55,46 @@ class _Bounded(HttpToolsProtocol):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    def on_headers_complete(self) -> None:
+        self._answered = self._stands_alone() and self._answer_at_once()
+        if not self._answered:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._answered:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._answered:
+            super().on_message_complete()
+
+    def _stands_alone(self) -> bool:
+        """Whether nothing is special: a plain GET, no answer under way before it, a client that takes what we send."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"GET"
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+        )
+
+    def _answer_at_once(self) -> bool:
+        answer = self.at_once(self.url, self.headers)
+        if answer is None:
+            return False
+        status, rest = answer
+        self.scope["raw_path"] = b""  # the head is whole, as `waits_for` sees it
+        usual = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        self.transport.write(b"".join((status, usual, rest)))
+        self.server_state.total_requests += 1
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        return True
+
 
 class _Server(uvicorn.Server):
     """Uvicorn without its signal handlers: the command has them."""
@@ -65,7 +110,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(HEAD_S)
             now: dict[int, object] = {}
             for connection in list(self.server_state.connections):
-                if isinstance(connection, _Bounded) and (waits_for := connection.waits_for) is not None:
+                if isinstance(connection, _Protocol) and (waits_for := connection.waits_for) is not None:
                     if before.get(id(connection)) is waits_for:
                         connection.transport.close()
                     now[id(connection)] = waits_for
@@ -73,15 +118,16 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: App, host: str, port: int) -> AsyncIterator[int]:
-    """Serves `app` while the block runs; yields the port bound (useful when `port` is 0: any free one).
+async def serving(app: App, at_once: AtOnce, host: str, port: int) -> AsyncIterator[int]:
+    """Serves `app`, and before it what `at_once` has an answer for, while the block runs.
 
+    Yields the port bound (useful when `port` is 0: any free one).
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
     """
     listener = _bind(host, port)
     config = uvicorn.Config(
         _untyped(app),
-        http=_Bounded,
+        http=type("_Public", (_Protocol,), {"at_once": staticmethod(at_once)}),
         lifespan="off",
         ws="none",
         log_config=None,
