@@ -113,7 +113,7 @@ async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | N
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
         web = Web(refresher, Page(titles), metrics)
-        port = await stack.enter_async_context(server.serving(web.app, web.app.at_once, "127.0.0.1", 0))
+        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
         running = Reader(port, refresher, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))
         yield running

@@ -30,6 +30,10 @@ AtOnce = Callable[[bytes, Headers], tuple[bytes, bytes] | None]
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+def _nothing_ready(_: bytes, __: Headers) -> None:
+    return None
+
+
 class _Protocol(HttpToolsProtocol):
     """Uvicorn's protocol with a limit on a request's head, and a way past ASGI for answers that stand ready."""
 
@@ -118,8 +122,8 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: App, at_once: AtOnce, host: str, port: int) -> AsyncIterator[int]:
-    """Serves `app`, and before it what `at_once` has an answer for, while the block runs.
+async def serving(app: App, host: str, port: int, *, at_once: AtOnce | None = None) -> AsyncIterator[int]:
+    """Serves `app`, or `at_once` where it has an answer, while the block runs.
 
     Yields the port bound (useful when `port` is 0: any free one).
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
@@ -127,7 +131,7 @@ async def serving(app: App, at_once: AtOnce, host: str, port: int) -> AsyncItera
     listener = _bind(host, port)
     config = uvicorn.Config(
         _untyped(app),
-        http=type("_Public", (_Protocol,), {"at_once": staticmethod(at_once)}),
+        http=type("_Public", (_Protocol,), {"at_once": staticmethod(at_once or _nothing_ready)}),
         lifespan="off",
         ws="none",
         log_config=None,
