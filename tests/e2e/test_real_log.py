@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from deploy.local import launcher
 from deploy.local.faults import LocalFault, MissingTool
@@ -191,15 +192,15 @@ def test_bots_are_read_and_left_out(engine: Engine) -> None:
     assert counted == {"view": people * len(SITES), "!bot": len(engine.log.views) - people}
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A page of Debian's Chromium."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium, started once: it takes seconds."""
     path = shutil.which("chromium")
     if path is None:
         without(MissingTool("chromium is not installed: apt-get install chromium"))
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield await browser.new_page(locale="fr-FR", viewport={"width": 1280, "height": 1010})
+        yield browser
         await browser.close()
 
 
@@ -213,8 +214,10 @@ async def shown_on(page: Page) -> list[tuple[int, str, int]]:
     ]
 
 
-async def test_the_page_shows_the_same_first_ten(engine: Engine, page: Page) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_page_shows_the_same_first_ten(engine: Engine, browser: Browser) -> None:
     """In both periods. The screenshots are kept in build/screenshots."""
+    page = await browser.new_page(locale="fr-FR", viewport={"width": 1280, "height": 1010})
     await page.goto(f"{engine.page}?site=marked")
     for window in WINDOWS_S:
         await page.locator(f'.switch input[value="{window}"]').check()
@@ -231,3 +234,4 @@ async def test_the_page_shows_the_same_first_ten(engine: Engine, page: Page) -> 
         SHOTS.mkdir(parents=True, exist_ok=True)
         await page.evaluate("Promise.allSettled(document.getAnimations().map((moving) => moving.finished))")
         await page.screenshot(path=SHOTS / f"real-log-{engine.kafka}-{window}.png")
+    await page.close()
