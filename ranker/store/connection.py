@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import asyncio
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -66,11 +69,41 @@ def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWE
         if parts.path not in ("", "/", "/0"):
             raise ValueError("a Redis Cluster has no databases; leave the path of the address empty")
         address = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), path="").geturl()
-        return RedisCluster.from_url(address, max_connections=connections, **options)
+        cluster = RedisCluster.from_url(address, max_connections=connections, **options)
+        for node in cluster.startup_nodes:
+            node.connection_class = _cancellable(node.connection_class)
+        cluster.connection_kwargs["connection_class"] = _cancellable(cluster.connection_kwargs["connection_class"])
+        return cluster
     if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
         raise ValueError("the database of the Redis address is not a number; write redis://host:6379/0")
     pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=answer_s, **options)
+    pool.connection_class = _cancellable(pool.connection_class)
     return Redis.from_pool(pool)
+
+
+class _Cancellable(AbstractConnection):
+    """A connection on which no cancellation gets lost.
+
+    redis-py sends under asyncio.wait_for, which before Python 3.12 can swallow the cancellation of a task that sends:
+    a worker that has been cancelled, once, would go on for ever. asyncio.timeout cannot, and needs no task per command.
+    """
+
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        limit_s = self.socket_timeout
+        self.socket_timeout = None  # chooses the way without wait_for
+        try:
+            async with asyncio.timeout(limit_s):
+                await super().send_packed_command(command, check_health)
+        except TimeoutError as error:
+            raise exceptions.TimeoutError("Timeout writing to socket") from error
+        finally:
+            self.socket_timeout = limit_s
+
+
+def _cancellable(connection_class: type[Any]) -> type[Any]:
+    return type(connection_class.__name__, (_Cancellable, connection_class), {})
 
 
 async def redis_time_ms(client: Client) -> int:

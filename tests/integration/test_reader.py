@@ -1,5 +1,6 @@
 """The store's reader on a real Redis, over shards written by hand: lists, strays, totals, sites, gaps."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -160,3 +161,25 @@ async def test_the_clock_of_redis(client: Any) -> None:
     """Milliseconds since the epoch, of a cluster too."""
     before = time.time_ns() // 1_000_000
     assert before - 1 <= await redis_time_ms(client) <= time.time_ns() // 1_000_000 + 1
+
+
+async def test_a_cancellation_is_never_lost(client: Any) -> None:
+    """Whoever is cancelled while it talks to Redis ends at once, at whatever moment that is."""
+    done = 0
+
+    async def busy() -> None:
+        nonlocal done
+        while True:
+            await client.get("ranker:active")
+            done += 1
+
+    for turn in range(150):
+        task = asyncio.create_task(busy())
+        before = done
+        while done < before + 3:  # noqa: ASYNC110  # the moment is the point
+            await asyncio.sleep(0)
+        for _ in range(turn % 12):  # another moment each time
+            await asyncio.sleep(0)
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=5)
+        assert ended, f"turn {turn}: goes on after it was cancelled"
