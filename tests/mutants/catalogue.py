@@ -13,6 +13,8 @@ class Mutant:
     where: str
     old: str
     new: str
+    hunt: str = "wild"
+    """The profile of the histories that find it soonest."""
 
     @property
     def in_lua(self) -> bool:
@@ -33,7 +35,13 @@ _LUA = (
         "if not is(from) then",
         "if not (stored[1] == from[1] and stored[2] == from[2]) then",
     ),
-    Mutant("lineage is not compared", "advance.lua", _IS, "return stored[2] == version[2] and stored[3] == version[3] end"),
+    Mutant(
+        "lineage is not compared",
+        "advance.lua",
+        _IS,
+        "return stored[2] == version[2] and stored[3] == version[3] end",
+        hunt="gaps",
+    ),
     Mutant(
         "seals are not checked",
         "advance.lua",
@@ -44,27 +52,42 @@ _LUA = (
     Mutant("totals of zero stay", "advance.lua", "if total == 0 then", "if false then"),
     Mutant("increments begin at zero", "advance.lua", "(tonumber(totals[i - first + 1]) or 0)", "0"),
     Mutant("sums of zero stay", "advance.lua", "call('HDEL', key, fields[i])", "local _ = nil"),
-    Mutant("the clock is not monotone", "advance.lua", "if tonumber(clock) < tonumber(stored[4]) then clock = stored[4] end", ""),
+    Mutant(
+        "the clock is not monotone",
+        "advance.lua",
+        "if tonumber(clock) < tonumber(stored[4]) then clock = stored[4] end",
+        "",
+    ),
     Mutant("the floors do not move", "advance.lua", "'floors', to[3], ", ""),
-    Mutant("the lineage does not move", "advance.lua", "'lineage', to[1], ", ""),
+    Mutant("the lineage does not move", "advance.lua", "'lineage', to[1], ", "", hunt="gaps"),
     Mutant("deletions do nothing", "advance.lua", "call('DEL', KEYS[key]) end", "local _ = key end"),
     Mutant("a sealed slice keeps its deltas", "advance.lua", "  call('DEL', key)\n", ""),
     Mutant("counters are not added", "advance.lua", "call('HINCRBY', meta, add[i], add[i + 1])", "local _ = nil"),
-    Mutant("a second try is refused", "advance.lua", "if is(to) then return answer('already') end", ""),
-    Mutant("behind and rewound are one", "advance.lua", "return answer('behind') end", "return answer('applied') end"),
 )
 
 _PYTHON = (
-    Mutant("the gate does not seek", "ranker.consume.gate", "self._log.seek(self._partition, session.version.n)", "pass"),
-    Mutant("a chunk may start anywhere", "ranker.consume.worker", "if chunk.start != self._expected:", "if False:"),
     Mutant(
-        "no seek after a failed poll", "ranker.consume.loop", "                worker.seek_expected()\n", "                pass\n"
+        "the gate does not seek", "ranker.consume.gate", "self._log.seek(self._partition, session.version.n)", "pass"
+    ),
+    Mutant(
+        "a chunk may start anywhere",
+        "ranker.consume.worker",
+        "if chunk.start != self._expected:",
+        "if False:",
+        hunt="partitions",
+    ),
+    Mutant(
+        "no seek after a failed poll",
+        "ranker.consume.loop",
+        "                worker.seek_expected()\n",
+        "                pass\n",
     ),
     Mutant(
         "floors refused: the old changes again",
         "ranker.consume.worker",
         "changes = self._router.route(tally.counts, session.version.floors)",
         "changes = locals().get('changes') or self._router.route(tally.counts, session.version.floors)",
+        hunt="floors",
     ),
     Mutant(
         "retiring is done twice",
@@ -85,29 +108,49 @@ _PYTHON = (
         "enumerate(zip(floors, target, strict=True)):",
         "reversed(list(enumerate(zip(floors, target, strict=True)))):",
     ),
-    Mutant("lanes that have gone leave again", "ranker.core.retire", "if number >= first_lane:", "if True:"),
+    Mutant(
+        "lanes that have gone leave again", "ranker.core.retire", "if number >= first_lane:", "if True:", hunt="floors"
+    ),
     Mutant(
         "a slice goes with its first lane",
         "ranker.core.retire",
         "            lanes = self._by_lane(",
         "            deletes.append(slice_id)\n            lanes = self._by_lane(",
     ),
-    Mutant("sealing drops a delta", "ranker.consume.upkeep", "delta.seal(delta.total(deltas))", "delta.seal(delta.total(deltas[1:]))"),
+    Mutant(
+        "sealing drops a delta",
+        "ranker.consume.upkeep",
+        "delta.seal(delta.total(deltas))",
+        "delta.seal(delta.total(deltas[1:]))",
+    ),
     Mutant(
         "what is retired is read at another version",
         "ranker.consume.upkeep",
         "            if version != session.version:\n",
         "            session.version = version or session.version\n            if False:\n",
     ),
-    Mutant("T is the time of the answer", "ranker.consume.loop", "self._workers[partition].seen_end(asked_ms, end)", "self._workers[partition].seen_end(self._clocks.wall_ms(), end)"),
-    Mutant("T does not wait for what is read", "ranker.consume.worker", "if n >= max(end, self._expected):", "if True:"),
+    Mutant(
+        "T is the time of the answer",
+        "ranker.consume.loop",
+        "self._workers[partition].seen_end(asked_ms, end)",
+        "self._workers[partition].seen_end(self._clocks.wall_ms(), end)",
+    ),
+    Mutant(
+        "T does not wait for what is read", "ranker.consume.worker", "if n >= max(end, self._expected):", "if True:"
+    ),
     Mutant(
         "T is the append time, without tolerance",
         "ranker.core.clock",
         "return min(append_ms - TOLERANCE_MS, wall)",
         "return min(append_ms, wall)",
+        hunt="floors",
     ),
-    Mutant("T is the faster of two clocks", "ranker.core.clock", "return min(process_ms, store_ms)", "return max(process_ms, store_ms)"),
+    Mutant(
+        "T is the faster of two clocks",
+        "ranker.core.clock",
+        "return min(process_ms, store_ms)",
+        "return max(process_ms, store_ms)",
+    ),
     Mutant(
         "the floors follow the wall clock",
         "ranker.consume.upkeep",
@@ -119,27 +162,112 @@ _PYTHON = (
         "ranker.consume.worker",
         "        while True:\n            changes",
         "        session.clock_ms = max(session.clock_ms, clock_ms)\n        while True:\n            changes",
+        hunt="memory",
     ),
-    Mutant("the floor of the fine window is not looked at", "ranker.core.route", "if slice_ * self._lanes >= floor:", "if True:"),
-    Mutant("lanes of the floor's slice are not looked at", "ranker.core.route", "if lane(article, self._lanes) >= first_lane", "if True"),
-    Mutant("a fine count feeds its own window alone", "ranker.core.route", "range(tier, self._tiers)", "range(tier, tier + 1)"),
-    Mutant("weights are one", "ranker.core.route", "into[article] = get(article, 0) + count * weight", "into[article] = get(article, 0) + count"),
-    Mutant("init: the first record of the window alone", "ranker.core.floors", "return oldest - future_ms", "return oldest"),
-    Mutant("init: timestamps before the end", "ranker.consume.gate", "n0 = end if found is None else found", "n0 = (await self._log.ends([self._partition]))[self._partition] if found is None else found"),
-    Mutant("init: no gap at the log's start", "ranker.consume.gate", "if oldest is None or oldest.offset >= n0:", "if False:"),
-    Mutant("gap: the same lineage", "ranker.consume.gate", "step = session.step(Version(secrets.token_hex(8), beginning, session.version.floors))", "step = session.step(Version(session.version.lineage, beginning, session.version.floors))"),
-    Mutant("gap: lists say nothing", "ranker.consume.gate", "step.gap_ms = ", "_ = "),
-    Mutant("gap: lost records are not counted", "ranker.consume.gate", 'step.counters = {"lost": beginning - n}', "pass"),
+    Mutant(
+        "the floor of the fine window is not looked at",
+        "ranker.core.route",
+        "if slice_ * self._lanes >= floor:",
+        "if True:",
+    ),
+    Mutant(
+        "lanes of the floor's slice are not looked at",
+        "ranker.core.route",
+        "if lane(article, self._lanes) >= first_lane",
+        "if True",
+        hunt="floors",
+    ),
+    Mutant(
+        "a fine count feeds its own window alone",
+        "ranker.core.route",
+        "range(tier, self._tiers)",
+        "range(tier, tier + 1)",
+    ),
+    Mutant(
+        "weights are one",
+        "ranker.core.route",
+        "into[article] = get(article, 0) + count * weight",
+        "into[article] = get(article, 0) + count",
+    ),
+    Mutant(
+        "init: the first record of the window alone", "ranker.core.floors", "return oldest - future_ms", "return oldest"
+    ),
+    Mutant(
+        "init: timestamps before the end",
+        "ranker.consume.gate",
+        "n0 = end if found is None else found",
+        "n0 = (await self._log.ends([self._partition]))[self._partition] if found is None else found",
+        hunt="memory",
+    ),
+    Mutant(
+        "init: no gap at the log's start",
+        "ranker.consume.gate",
+        "if oldest is None or oldest.offset >= n0:",
+        "if False:",
+        hunt="gaps",
+    ),
+    Mutant(
+        "gap: the same lineage",
+        "ranker.consume.gate",
+        "step = session.step(Version(secrets.token_hex(8), beginning, session.version.floors))",
+        "step = session.step(Version(session.version.lineage, beginning, session.version.floors))",
+        hunt="gaps",
+    ),
+    Mutant("gap: lists say nothing", "ranker.consume.gate", "step.gap_ms = ", "_ = ", hunt="gaps"),
+    Mutant(
+        "gap: lost records are not counted",
+        "ranker.consume.gate",
+        'step.counters = {"lost": beginning - n}',
+        "pass",
+        hunt="gaps",
+    ),
     Mutant("strays are not marked", "ranker.consume.session", "step.strays |= self._strays_among(touched)", "pass"),
-    Mutant("strays: retiring does not look", "ranker.core.step", "        for counts in self.appends.values():\n", "        for counts in ():\n"),
-    Mutant("strays: the scan survives another's retiring", "ranker.consume.session", "self.marked = None  # counts", "pass  # counts"),
-    Mutant("strays: no claim for another P", "ranker.consume.gate", "await self._claim_strays(session)", "pass"),
-    Mutant("late by the fine grain", "ranker.core.fold", "self._late_grain_ms = generation.longest.grain_ms", "self._late_grain_ms = generation.windows[0].grain_ms"),
-    Mutant("future counts on the boundary", "ranker.core.fold", "elif event.occurred_at > record.timestamp + FUTURE_MS:", "elif event.occurred_at >= record.timestamp + FUTURE_MS:"),
-    Mutant("dead letters are not written", "ranker.consume.worker", "await self._dead_letters.write(self.partition, tally.rejected)", "pass"),
+    Mutant(
+        "strays: retiring does not look",
+        "ranker.core.step",
+        "        for counts in self.appends.values():\n",
+        "        for counts in ():\n",
+    ),
+    Mutant(
+        "strays: no claim for another P",
+        "ranker.consume.gate",
+        "await self._claim_strays(session)",
+        "pass",
+        hunt="partitions",
+    ),
+    Mutant(
+        "late by the fine grain",
+        "ranker.core.fold",
+        "self._late_grain_ms = generation.longest.grain_ms",
+        "self._late_grain_ms = generation.windows[0].grain_ms",
+    ),
+    Mutant(
+        "future counts on the boundary",
+        "ranker.core.fold",
+        "elif event.occurred_at > record.timestamp + FUTURE_MS:",
+        "elif event.occurred_at >= record.timestamp + FUTURE_MS:",
+    ),
+    Mutant(
+        "dead letters are not written",
+        "ranker.consume.worker",
+        "await self._dead_letters.write(self.partition, tally.rejected)",
+        "pass",
+    ),
     Mutant("a batch forgets its counters", "ranker.core.tally", "self.late += other.late", "pass"),
-    Mutant("refused for good", "ranker.consume.worker", "            if session.refused:\n                await self._memory_again(session)\n", ""),
-    Mutant("complete whatever the floors", "ranker.core.merge", "not any(clock.gap_ms is not None and clock.gap_ms + FUTURE_MS >= from_ms for clock in clocks)", "True"),
+    Mutant(
+        "refused for good",
+        "ranker.consume.worker",
+        "            if session.refused:\n                await self._memory_again(session)\n",
+        "",
+        hunt="memory",
+    ),
+    Mutant(
+        "complete whatever the floors",
+        "ranker.core.merge",
+        "not any(clock.gap_ms is not None and clock.gap_ms + FUTURE_MS >= from_ms for clock in clocks)",
+        "True",
+        hunt="gaps",
+    ),
 )
 
 MUTANTS = _LUA + _PYTHON

@@ -147,9 +147,7 @@ def compare(
     _same("totals", shard.totals, want.totals)
     _same("sums", shard.sums, want.sums)
     counters = {name: int(shard.meta.get(f"count:{name}", "0")) for name in ("late", "future", "dead", "lost")}
-    _same(
-        "counters", counters, {"late": want.late, "future": want.future, "dead": want.dead, "lost": begun.gaps}
-    )
+    _same("counters", counters, {"late": want.late, "future": want.future, "dead": want.dead, "lost": begun.gaps})
     if shard.index != shard.lists:
         raise DivergedError(f"index of slices {sorted(shard.index)}, slices {sorted(shard.lists)}")
     left = [(t, s) for t, s in shard.lists if (s + 1) * rules.lanes <= floors[t]]

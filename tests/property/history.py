@@ -37,7 +37,7 @@ _BROKEN: tuple[bytes | None, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
     """What a history is rich in; what is rare stays rare however many histories there are."""
 
@@ -96,6 +96,16 @@ PROFILES = (
         hurry=True,
     ),
     Profile(
+        "gaps",
+        {"disaster": 3.0, "rebalance": 0.5, "leader": 0.2},
+        only=True,
+        two_owners=0.3,
+        slow=((0.0, 0.0), (0.0, 0.0), (0.1, 0.3)),
+        max_cost=(12, 5_000),
+        pace_s=(0.8, 1.5),
+        partitions=(1, 2),
+    ),
+    Profile(
         "memory",
         {"full": 3.0, "rebalance": 1.0, "crash": 1.0, "retention": 1.0, "disaster": 2.0},
         only=True,
@@ -126,7 +136,9 @@ def draw(rng: random.Random, profile: Profile) -> Drawn:
     generation = Generation(
         topic="page-views",
         windows=windows,
-        boards={"read": {"view": 1}, "engaged": {"view": 1, "comment": 3}} if rng.random() < 0.8 else {"read": {"view": 1}},
+        boards={"read": {"view": 1}, "engaged": {"view": 1, "comment": 3}}
+        if rng.random() < 0.8
+        else {"read": {"view": 1}},
         lanes=rng.choice(profile.lanes),
         bots=rng.choice(("drop", "drop", "count")),
         sites=("p",) if rng.random() < 0.15 else None,
@@ -195,7 +207,11 @@ def _occurred(rng: random.Random, drawn: Drawn, append_ms: int) -> int:
 
 def _invalid(rng: random.Random, site: str, article: str, append_ms: int) -> bytes:
     event: dict[str, Any] = {
-        "event_id": "e", "event_type": "view", "site_id": site, "article_id": article, "occurred_at": append_ms,
+        "event_id": "e",
+        "event_type": "view",
+        "site_id": site,
+        "article_id": article,
+        "occurred_at": append_ms,
     }
     event.update(
         rng.choice(

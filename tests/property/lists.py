@@ -45,7 +45,9 @@ def compare(
                 counts: Counter[str] = Counter()
                 for number in begun:
                     counts.update(wanted[number].totals.get((window.name, site, board), {}))
-                rows = sorted(((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True)
+                rows = sorted(
+                    ((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True
+                )
                 got = merged(begun, partitions, (window.name, site, board))
                 if got.rows != rows:
                     raise DivergedError(f"list {window.name} {site} {board} differs: got {got.rows}, want {rows}")
@@ -73,7 +75,9 @@ def _answer(shard: Shard | None, ask: Ask, name: tuple[str, str, str], partition
     if shard is None:
         return Answer(partitions, ())
     totals = {article.encode(): count for article, count in shard.totals.get(name, {}).items()}
-    rows = sorted(((count, article) for article, count in totals.items() if ask.places is None or count > 0), reverse=True)
+    rows = sorted(
+        ((count, article) for article, count in totals.items() if ask.places is None or count > 0), reverse=True
+    )
     prefix = f"{name[1]}/"
     strays = frozenset(stray.removeprefix(prefix).encode() for stray in shard.strays if stray.startswith(prefix))
     return Answer(

@@ -153,7 +153,9 @@ class LogClient:
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
         await self._broker.pause()
         raw = self._broker.partitions[partition].first(offset)
-        return None if raw is None else Mark(raw.offset, raw.timestamp, zlib.crc32((raw.key or b"") + (raw.value or b"")))
+        return (
+            None if raw is None else Mark(raw.offset, raw.timestamp, zlib.crc32((raw.key or b"") + (raw.value or b"")))
+        )
 
     async def commit(self, offsets: dict[int, int]) -> None:
         if self._broker.rng.random() < 0.5:

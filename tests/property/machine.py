@@ -209,7 +209,11 @@ class World:
                 after, want, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
             )
             self.report.states += 1
-            if before is not None and before.n < after.n and any(floor % self.drawn.rules.lanes for floor in after.floors):
+            if (
+                before is not None
+                and before.n < after.n
+                and any(floor % self.drawn.rules.lanes for floor in after.floors)
+            ):
                 self.happened("applied_half_way")
             if self.half_way is not None and any(floor % self.drawn.rules.lanes for floor in after.floors):
                 self.half_way(partition)
@@ -241,7 +245,9 @@ class World:
                 for number, shard in self.shards.items()
                 if shard is not None
             }
-            lists.compare(self.drawn, self.shards, wanted, self.broker.partitions, self.lineages, self.active_partitions)
+            lists.compare(
+                self.drawn, self.shards, wanted, self.broker.partitions, self.lineages, self.active_partitions
+            )
             self.report.lists += 1
 
     def fail(self, why: str) -> None:
@@ -255,7 +261,11 @@ class World:
     # the log
 
     def append(self, append_ms: int) -> None:
-        known = len(self.broker.partitions) if self.rng.random() < 0.8 else max(1, len(self.broker.partitions) - self._grown)
+        known = (
+            len(self.broker.partitions)
+            if self.rng.random() < 0.8
+            else max(1, len(self.broker.partitions) - self._grown)
+        )
         number, key, value = history.record(self.rng, self.drawn, append_ms, known)
         partition = self.broker.partitions[number]
         if self.rng.random() < 0.04:
@@ -378,15 +388,25 @@ class World:
         lanes = self.drawn.rules.lanes
         return (
             shard.clock_ms >= self.true_ms - 5_000
-            and all(floor >= (shard.clock_ms - 3_000 - length) // grain * lanes for floor, (_, length, grain) in targets)
+            and all(
+                floor >= (shard.clock_ms - 3_000 - length) // grain * lanes for floor, (_, length, grain) in targets
+            )
             and shard.meta["P"] == str(len(self.broker.partitions))
         )
 
     def _told(self, processes: list[_Process]) -> str:
         faults = [worker.fault for process in processes for worker in process.workers if worker.fault]
         stands = {
-            number: None if (shard := self.shards.get(number)) is None else
-            (shard.n, partition.end, shard.floors, shard.clock_ms - self.true_ms, shard.meta["refused"], shard.meta["P"])
+            number: None
+            if (shard := self.shards.get(number)) is None
+            else (
+                shard.n,
+                partition.end,
+                shard.floors,
+                shard.clock_ms - self.true_ms,
+                shard.meta["refused"],
+                shard.meta["P"],
+            )
             for number, partition in enumerate(self.broker.partitions)
         }
         return f"(n, end, floors, T - now, refused, P) {stands} {faults}"
@@ -533,8 +553,9 @@ class _Trouble:
             back = max(partition.start, shard.n - rng.randint(0, 5))
             partition.start = min(partition.end, back)
         for sent, program in list(world.network.recent):
-            if sent == number and rng.random() < 0.5:
-                world.network.send_again(sent, program, rng.uniform(0, 2))
+            if sent == number:
+                for _ in range(3):
+                    world.network.send_again(sent, program, rng.uniform(0, 4))
         if rng.random() < 0.6:
             await self.fail_over()
         else:
@@ -548,7 +569,10 @@ class _Trouble:
         rng, full = self._rng, self._world.network.weather.full
         strength = rng.choice((0.0, 0.3, 1.0))
         self._world.network.weather = Weather(
-            lost_request=0.02 * strength, lost_reply=0.06 * strength, slow=0.06 * strength, twice=0.08 * strength,
+            lost_request=0.02 * strength,
+            lost_reply=0.06 * strength,
+            slow=0.06 * strength,
+            twice=0.08 * strength,
             full=full,
         )
         self._world.broker.faulty = rng.choice((0.0, 0.02, 0.1)) * strength

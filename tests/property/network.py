@@ -93,9 +93,7 @@ class Network:
             return self._rng.uniform(0.2, 2.5)
         return self._rng.uniform(0.0002, 0.004)
 
-    def _detached(
-        self, partition: int, command: Callable[[Any], Awaitable[Any]], after_s: float
-    ) -> asyncio.Task[Any]:
+    def _detached(self, partition: int, command: Callable[[Any], Awaitable[Any]], after_s: float) -> asyncio.Task[Any]:
         async def arrive() -> Any:
             await asyncio.sleep(after_s)
             return await self._carry(partition, command)
@@ -119,9 +117,7 @@ class Network:
 class Link:
     """The interface of ranker.store.shard.ShardStore, for one consumer and one partition."""
 
-    def __init__(
-        self, network: Network, partition: int, assemble: Callable[[Step], Program], slow: float
-    ) -> None:
+    def __init__(self, network: Network, partition: int, assemble: Callable[[Step], Program], slow: float) -> None:
         self._network = network
         self._slow = slow
         self._partition = partition

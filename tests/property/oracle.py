@@ -80,9 +80,7 @@ def verdict(raw: Raw, rules: Rules) -> Verdict:
     bot = rules.bots == "drop" and event.get("agent_class", "unknown") == "bot"
     outcome = "!bot" if bot else event["event_type"]
     article = event["article_id"]
-    return Verdict(
-        "count", occurred, (event["site_id"], outcome, article), event.get("value", 1), lane(article, rules)
-    )
+    return Verdict("count", occurred, (event["site_id"], outcome, article), event.get("value", 1), lane(article, rules))
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
