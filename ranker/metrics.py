@@ -25,7 +25,7 @@ FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300,
 """From "one flush" to "a day behind": a backlog must not all end in the last bucket."""
 STEP_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 """Around 10 to 30 ms, what the longest allowed script takes."""
-STEP_INCREMENTS = (0, 10, 50, 100, 250, 500, 1000, 2000, 3000, 4000, 5000)
+STEP_INCREMENTS = (0, 10, 50, 100, 250, 500, 1000, 2000, 3500, 5000, 7500, 10000)
 """Up to the most that one step may hold."""
 STEP_BYTES = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
 REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -58,8 +58,8 @@ class ConsumerMetrics:
         _build_info(registry, "consume")
         self._events = Counter(
             "ranker_events_total",
-            "Records read, by what became of them: an event type that a board weighs, !RULE for what a rule dropped "
-            "(!bot), other (a valid type that no board weighs), late, future, dead. Counted once applied.",
+            "Events applied, by what became of them: an event type that a board weighs, !RULE for what a rule dropped "
+            "(!bot), other (a valid type that no board weighs), late, future, dead. An event counts as its value.",
             ["outcome"],
             registry=registry,
         )
@@ -89,7 +89,7 @@ class ConsumerMetrics:
         )
         self.step_increments = Histogram(
             "ranker_step_increments",
-            "Increments of totals in one step; never more than 5,000.",
+            "Increments of totals in one step; 5,000 at most, 10,000 where the shard is small.",
             registry=registry,
             buckets=STEP_INCREMENTS,
         )

@@ -17,6 +17,10 @@ def chunk_records(generation: Generation) -> int:
     return max(1, min(2_000, MAX_COST // worst))
 
 
+_REJECTED_BYTES = 4096
+"""Of a rejected record cost as much as an increment: a batch holds at most some 20 to 40 MiB of them."""
+
+
 class Batch:
     """Records [start, end) and what one script has to do for them at most."""
 
@@ -40,8 +44,10 @@ class Batch:
                 self._cost += windows  # the sums
             before = len(seen)
             seen.update(articles)
-            self._cost += (len(seen) - before) * weights.get(outcome, 0) * windows
+            # what no board weighs costs no increment, but memory here and in its slice
+            self._cost += (len(seen) - before) * max(1, weights.get(outcome, 0) * windows)
             self._cost += group not in self.tally.counts  # a slice to append to
+        self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in tally.rejected)
         return self._cost
 
     def add(self, end: int, tally: Tally | None) -> None:
@@ -61,8 +67,8 @@ class Batches:
         self._most = most
         self._waiting: deque[Batch] = deque()
 
-    def put(self, start: int, end: int, tally: Tally | None, now_s: float, articles: int) -> None:
-        """Takes records [start, end); `articles` is how many the shard holds."""
+    def put(self, start: int, end: int, tally: Tally | None, now_s: float, articles: int | None) -> None:
+        """Takes records [start, end); `articles` is how many the shard holds, None where that is not known."""
         last = self._waiting[-1] if self._waiting else None
         if last is None or (tally is not None and not self._fits(last, tally, articles)):
             last = Batch(start, now_s)
@@ -71,8 +77,8 @@ class Batches:
             self._waiting.append(last)
         last.add(end, tally)
 
-    def _fits(self, batch: Batch, tally: Tally, articles: int) -> bool:
-        limit = MAX_COST * 2 if articles <= SMALL_SHARD else MAX_COST
+    def _fits(self, batch: Batch, tally: Tally, articles: int | None) -> bool:
+        limit = MAX_COST * 2 if articles is not None and articles <= SMALL_SHARD else MAX_COST
         return batch.cost_with(tally, self._weights, self._windows) <= limit
 
     @property

@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Callable
 
 from ranker.consume.clocks import Clocks
-from ranker.consume.session import Session
+from ranker.consume.session import Session, Unsealed
 from ranker.consume.signals import PartitionStoppedError
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.step import Version
 from ranker.log.consumer import PageViewLog
+from ranker.log.errors import LogUnavailableError
 from ranker.metrics import ConsumerMetrics
 from ranker.store.shard import ShardState, ShardStore
 
@@ -69,7 +70,11 @@ class Gate:
         await self._step_over_gap(session)
         await self._claim_strays(session)
         lengths = await self._store.slice_lengths(session.live)
-        session.unsealed |= {slice_id: length for slice_id, length in lengths.items() if length > 1}
+        session.unsealed |= {
+            slice_id: Unsealed(session.clock_ms, fresh=False, deltas=length)
+            for slice_id, length in lengths.items()
+            if length > 1
+        }
         self._log.seek(self._partition, session.version.n)
         return session
 
@@ -100,7 +105,11 @@ class Gate:
         if mark is None or mark.offset < await self._log.beginning(self._partition):
             return
         found = await self._log.mark_at(self._partition, mark.offset)
-        if found is not None and found.offset == mark.offset and found != mark:
+        if found is None:
+            raise LogUnavailableError(
+                f"the record at offset {mark.offset} does not come, so the log is not recognised yet"
+            )
+        if found.offset == mark.offset and found != mark:
             raise self.foreign(f"the record at offset {mark.offset} is not the one that was counted")
 
     async def _wait_for_end(self, n: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -20,6 +21,7 @@ _BUSY_POLL_MS = 10
 """While a partition waits for the store: it must be named again soon after it has room."""
 _TICK_S = 1.0
 _AGAIN_S = 0.5
+_COMMIT_S = 1.0
 
 
 class Consumer:
@@ -44,6 +46,8 @@ class Consumer:
         self._before_opening = before_opening
         self._workers: dict[int, Worker] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._leaving: list[asyncio.Task[None]] = []
+        """Workers of the last assignment that have been told to end."""
         self._opening: asyncio.Task[None] | None = None
         self._joined = False
         self._trouble: dict[str, str] = {}
@@ -99,7 +103,10 @@ class Consumer:
             task.cancel()
         for partition in self._workers:
             self._metrics.forget(partition)
+        self._leaving = [*self._leaving, *self._tasks.values()]
         self._workers, self._tasks, self._joined = {}, {}, False
+        # what troubled a partition need not trouble whoever has it next
+        self._trouble = {where: what for where, what in self._trouble.items() if where in ("store", "clock")}
         self._metrics.gates_open.set(0)
 
     def _assigned(self, partitions: frozenset[int]) -> None:
@@ -110,6 +117,9 @@ class Consumer:
         self._opening.add_done_callback(self._ended)
 
     async def _open(self, partitions: frozenset[int]) -> None:
+        if self._leaving:
+            await asyncio.wait(self._leaving)  # two workers on one partition would seek under each other's feet
+            self._leaving = []
         while True:
             try:
                 await self._before_opening(self._log.partitions())
@@ -157,6 +167,13 @@ class Consumer:
                 worker.seek_expected()
         self.trouble("poll", str(error))
 
+    async def _commit(self) -> None:
+        """Here and not in a worker: the client asks for the group's coordinator until it answers."""
+        applied = {partition: worker.applied for partition, worker in self._workers.items()}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_COMMIT_S):
+                await self._log.commit({partition: n for partition, n in applied.items() if n is not None})
+
     async def _tick(self) -> None:
         """Once a second: the clocks measured, the log's ends asked for, after noting the time."""
         while True:
@@ -164,13 +181,13 @@ class Consumer:
                 await self._clocks.measure()
                 self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
                 asked_ms = self._clocks.wall_ms()
-                open_ = [partition for partition, worker in self._workers.items() if worker.is_open]
-                self._metrics.gates_open.set(len(open_))
-                ends = await self._log.ends(open_) if open_ else {}
+                self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
+                ends = await self._log.ends(list(self._workers)) if self._workers else {}
                 for partition, end in ends.items():
                     if partition in self._workers:
                         self._workers[partition].seen_end(asked_ms, end)
                 self.trouble("clock", None)
+                await self._commit()
             except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
                 self.trouble("clock", str(error))
             await asyncio.sleep(_TICK_S)

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ranker.consume.signals import RefusedError
 from ranker.core.generation import Generation
@@ -17,6 +18,16 @@ from ranker.store.shard import ShardState, ShardStore
 
 _REMEMBERED_HOMES = 500_000
 _BACKOFF_S = (0.05, 5.0)
+
+
+@dataclass(slots=True)
+class Unsealed:
+    """Deltas of a slice since it was sealed, the first of them when the clock stood at `since_ms`."""
+
+    since_ms: int
+    fresh: bool
+    """It has never been sealed."""
+    deltas: int = 0
 
 
 class Session:
@@ -41,16 +52,18 @@ class Session:
         self.clock_ms = state.clock_ms
         self.stored_clock_ms = state.clock_ms
         self.live: set[SliceId] = set(state.slices)
-        self.unsealed: dict[SliceId, int] = {}
-        """Slice to its number of deltas, where there is more than the sealed one."""
+        self.unsealed: dict[SliceId, Unsealed] = {}
         self.strays = state.strays
         self.refused = state.refused
-        self.articles = 0
-        """In the longest list, as the last step saw it."""
+        self.articles: int | None = None
+        """In the longest list that a step has touched; None before the first."""
         self.marked: set[str] | None = None
         """Strays marked since a scan began; None while there is no scan."""
+        self._sealed: set[SliceId] = set(state.slices)
+        """Slices that have been sealed, or may have been: what comes to them later need not be added up at once."""
         self._sites = set(state.sites)
         self._at_home: dict[str, set[str]] = {}
+        self._remembered = 0
         self._generation = generation
         self._metrics = metrics
         self._trouble = trouble
@@ -89,7 +102,8 @@ class Session:
                 wait = min(wait * 2, _BACKOFF_S[1])
             else:
                 self._trouble(None)
-                self.articles = articles or self.articles
+                if articles:
+                    self.articles = max(articles, self.articles or 0)
                 return reply
 
     async def reload(self) -> bool:
@@ -111,11 +125,14 @@ class Session:
         self.stored_clock_ms = max(self.stored_clock_ms, step.clock_ms)
         for slice_id in step.changes.appends:
             self.live.add(slice_id)
-            self.unsealed[slice_id] = self.unsealed.get(slice_id, 0) + 1
+            waiting = self.unsealed.setdefault(slice_id, Unsealed(self.clock_ms, fresh=slice_id not in self._sealed))
+            waiting.deltas += 1
         for slice_id in step.seals:
             self.unsealed.pop(slice_id, None)
+            self._sealed.add(slice_id)
         for slice_id in step.deletes:
             self.live.discard(slice_id)
+            self._sealed.discard(slice_id)
             self.unsealed.pop(slice_id, None)
         self._sites |= step.new_sites
         if step.partitions is not None:
@@ -129,14 +146,17 @@ class Session:
 
     def _strays_among(self, touched: dict[str, set[str]]) -> set[str]:
         """Those whose home is another partition. Marked at every step: a cache of marks could outlive the mark."""
-        strays = set()
+        strays: set[str] = set()
         for site, articles in touched.items():
-            here = self._at_home.setdefault(site, set())
-            for article in articles - here:
-                if home(f"{site}/{article}".encode(), self.partitions) == self.partition:
-                    here.add(article)
-                else:
-                    strays.add(f"{site}/{article}")
-            if len(here) > _REMEMBERED_HOMES:
-                here.clear()
+            here: set[str] = self._at_home.get(site, set())
+            new = articles - here
+            if not new:
+                continue
+            away = {a for a in new if home(f"{site}/{a}".encode(), self.partitions) != self.partition}
+            strays.update(f"{site}/{article}" for article in away)
+            self._remembered += len(new) - len(away)
+            if self._remembered > _REMEMBERED_HOMES:
+                self._at_home.clear()
+                self._remembered = 0
+            self._at_home.setdefault(site, set()).update(new - away)
         return strays

@@ -22,8 +22,12 @@ _SLICES_AT_ONCE = 32
 """Read together for sealing or scanning: bounds memory and the length of one read."""
 _SEAL_AFTER_MS = 60_000
 """A slice is sealed once the clock has passed its end by so much: stragglers of the minute are in."""
-_SEAL_OPEN_DELTAS = 64
-"""An open slice is sealed as well when it has gathered so many (an hour slice gets one each minute)."""
+_SEAL_AGAIN_MS = 600_000
+_SEAL_AGAIN_DELTAS = 10
+"""A slice that has been sealed is sealed again after so long or with so many deltas: the hour slice that the minutes
+move to gets one each minute, and reading, adding up and compressing an hour costs more than keeping ten of them."""
+_SEAL_OPEN_DELTAS = 512
+"""An open slice is sealed once it has gathered so many: what a backlog appends to one hour, for example."""
 _THREAD_BYTES = 64 << 10
 """From here on compressing would hold up the loop for more than some milliseconds."""
 
@@ -46,7 +50,7 @@ class Upkeep:
             session.clock_ms = min(session.clock_ms, wall_ms)
             step = session.step()
             step.refused = session.refused  # a failover may have lost the step that said so, and no version tells
-            await session.advance(step)
+            await session.advance(step, when_full=True)
 
     async def run_when_full(self, session: Session, wall_ms: int) -> None:
         """While batches are refused for memory T stays, and the floors follow the wall clock: else nothing got free."""
@@ -97,9 +101,14 @@ class Upkeep:
         await session.advance(step, when_full=when_full)
 
     def _seal_due(self, session: Session, slice_id: SliceId) -> bool:
+        waiting = session.unsealed[slice_id]
+        if not waiting.fresh:
+            return (
+                waiting.deltas >= _SEAL_AGAIN_DELTAS and waiting.since_ms + _SEAL_AFTER_MS <= session.clock_ms
+            ) or waiting.since_ms + _SEAL_AGAIN_MS <= session.clock_ms
         tier, slice_ = slice_id
         end_ms = (slice_ + 1) * self._generation.windows[tier].grain_ms
-        return session.unsealed[slice_id] >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.clock_ms
+        return waiting.deltas >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.clock_ms
 
     async def _look_over_strays(self, session: Session, *, due: bool) -> None:
         """Marks what is a stray for the present number of partitions, takes marks from what no live slice holds.

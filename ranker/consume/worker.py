@@ -20,8 +20,8 @@ from ranker.core.route import Router
 from ranker.core.step import Reply, Version
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letters import DeadLetters
-from ranker.log.errors import LogUnavailableError, OffsetOutsideError
-from ranker.log.seam import Chunk
+from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
+from ranker.log.seam import Chunk, UnreadableBatchError
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 
@@ -65,6 +65,8 @@ class Worker:
         self._batches = Batches(generation, flush_s)
         self._session: Session | None = None
         self._expected = 0
+        self._last: tuple[int, int] | None = None
+        """n and T as they last were."""
         self._beyond_since: float | None = None
         self._wake = asyncio.Event()
         self._ticks = 0
@@ -103,6 +105,11 @@ class Worker:
                 self._close()
                 self.fault = str(stopped)
                 log.error(self.fault)  # noqa: TRY400  # a sentence for operators, not a fault of the code
+                return
+            except LogRefusedError as error:
+                self._close()
+                self.fault = f"partition {self.partition}: {error}"
+                log.error(self.fault)  # noqa: TRY400  # a sentence for operators
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
                 log.warning("waiting", extra={"partition": self.partition, "why": str(error)})
@@ -145,9 +152,12 @@ class Worker:
 
     def _check(self, chunk: Chunk) -> None:
         if chunk.error is not None:
+            where = f"partition {self.partition}: offsets {chunk.start} and on"
+            if isinstance(chunk.error, UnreadableBatchError):
+                raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}") from chunk.error
             raise PartitionStoppedError(
-                f"partition {self.partition}: folding offsets {chunk.start} to {chunk.end} failed "
-                f"({type(chunk.error).__name__}: {chunk.error}); this is a fault of the software: please report it"
+                f"{where} cannot be folded ({type(chunk.error).__name__}: {chunk.error}); this is a fault of the "
+                "software: please report it"
             ) from chunk.error
         if chunk.create_time and not self._accept_create_time:
             raise PartitionStoppedError(
@@ -176,7 +186,9 @@ class Worker:
             if wait_s > 0 and self._batches.due_s() != 0:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait_s)
+                    # not wait_for: it can swallow a cancellation that comes together with the event
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
 
     async def _apply(self, session: Session, batch: Batch) -> None:
         """One batch, until it is in: the tally stays, what is made of it follows the floors."""
@@ -229,21 +241,27 @@ class Worker:
     def seen_end(self, asked_ms: int, end: int) -> None:
         """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
         session = self._session
+        if session is not None:
+            self._last = session.version.n, session.clock_ms
+        # of a partition that stands still as well: its lag is what an alert looks at
+        n, clock_ms = self._last or (end, asked_ms)
+        self._metrics.lag_records.labels(self.partition).set(max(0, end - n))
+        self._metrics.lag_seconds.labels(self.partition).set(max(0.0, (asked_ms - clock_ms) / 1000))
         if session is None:
             return
-        n = session.version.n
         loop_s = asyncio.get_running_loop().time()
-        if n <= end:
+        if n > end:
+            if self._beyond_since is None:
+                self._beyond_since = loop_s
+            elif loop_s - self._beyond_since >= self._gate.patience_s:
+                self.fault = str(self._gate.foreign(f"{n} records were counted, and the log ends at {end}"))
+                self._wake.set()
+            return
+        if self._beyond_since is not None:
             self._beyond_since = None
-        elif self._beyond_since is None:
-            self._beyond_since = loop_s
-        elif loop_s - self._beyond_since >= self._gate.patience_s:
-            self.fault = str(self._gate.foreign(f"{n} records were counted, and the log ends at {end}"))
-            self._wake.set()
-        if n >= max(end, self._expected):
+            self.reopen()  # it was shorter and has grown again: the gate looks whether it is the same log
+        elif n == end and n >= self._expected:
             session.clock_ms = max(session.clock_ms, asked_ms)
-        self._metrics.lag_records.labels(self.partition).set(max(0, end - n))
-        self._metrics.lag_seconds.labels(self.partition).set(max(0.0, (asked_ms - session.clock_ms) / 1000))
 
     async def _tick(self, session: Session) -> None:
         self._ticks += 1
@@ -257,4 +275,3 @@ class Worker:
             await self._upkeep.run_when_full(session, wall)
         self._metrics.strays.labels(self.partition).set(session.strays)
         self._metrics.live_slices.labels(self.partition).set(len(session.live))
-        await self._log.commit({self.partition: session.version.n})

@@ -36,7 +36,7 @@ def fault(key: bytes | None, value: bytes) -> str | None:
     """Why a record cannot be taken, None where it can: its value is an article, and its key is that article's."""
     try:
         article = _decode(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return str(error)
     if not site_ok(article.site_id):
         return "site_id is not allowed"

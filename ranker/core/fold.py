@@ -60,7 +60,7 @@ class Fold:
         )
         try:
             tally.counts = self._together(records, stamps)
-        except (_OneByOneError, msgspec.DecodeError, UnicodeDecodeError, TypeError):
+        except (_OneByOneError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
             self._one_by_one(records, tally)
         return tally
 
@@ -132,7 +132,7 @@ class Fold:
             except (msgspec.ValidationError, UnicodeDecodeError):
                 self._reject(tally, record, "schema")
                 continue
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
                 self._reject(tally, record, "malformed" if record.value else "empty")
                 continue
             reason = self._fault(event)

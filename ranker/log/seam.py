@@ -44,6 +44,10 @@ class Chunk:
     error: Exception | None = None
 
 
+class UnreadableBatchError(Exception):
+    """A fetched batch is damaged or packed in a way that is not known here; the message says what to do."""
+
+
 class Fold(Protocol):
     """What turns records into a tally (core.fold.Fold)."""
 
@@ -75,14 +79,15 @@ class Folding:
 
 
 class _Gathering:
-    """Records of one or several batches on their way into a chunk."""
+    """Records of one or several batches on their way into a chunk; `position` is up to where batches are in."""
 
     def __init__(self, folding: Folding, start: int) -> None:
         self._folding = folding
+        self.position = start
         self._begin(start)
 
     def _begin(self, start: int) -> None:
-        self._start = start
+        self.start = start
         self._create_time = False
         self._low, self._high = _NEVER_MS, 0
         self.records: list[Any] = []
@@ -94,11 +99,11 @@ class _Gathering:
         self._low = min(self._low, batch.max_timestamp)
         self._high = max(self._high, batch.max_timestamp)
 
-    def chunk(self, end: int) -> Chunk:
-        """All that has been gathered; the next gathering starts at `end`."""
+    def chunk(self) -> Chunk:
+        """All that has been gathered; the next gathering starts where it ends."""
         stamps = None if self._create_time else (self._low, self._high)
-        chunk = self._folding.chunk(self._start, end, self.records, stamps)
-        self._begin(end)
+        chunk = self._folding.chunk(self.start, self.position, self.records, stamps)
+        self._begin(self.position)
         return chunk
 
 
@@ -107,15 +112,29 @@ def _unpack_records(self: Any) -> Iterator[Any]:
     if not isinstance(folding, Folding):
         yield from _original(self)
         return
-    start = position = self.next_fetch_offset
-    gathering = _Gathering(folding, start)
+    gathering = _Gathering(folding, self.next_fetch_offset)
+    fault = None
+    try:
+        yield from _chunks(self, gathering, folding.limit)
+    except Exception as error:  # corrupt, or a codec that is not installed: this partition's affair, not the others'
+        fault = UnreadableBatchError(
+            f"{type(error).__name__}: {error}; if a compression library is missing, install cramjam, and if the "
+            "batch is damaged, restore it from another replica"
+        )
+    # before the yield, here and below: the client compares it with its position when it comes back
+    self.next_fetch_offset = gathering.position
+    if gathering.start < gathering.position:
+        yield gathering.chunk()
+    if fault is not None:
+        yield Chunk(gathering.position, gathering.position, None, error=fault)
+
+
+def _chunks(self: Any, gathering: _Gathering, limit: int) -> Iterator[Chunk]:
+    """The client's own loop over batches; yields full chunks and leaves the rest gathered."""
     records = self._records
     while records.has_next():
         batch = records.next_batch()
         if self._check_crcs and not batch.validate_crc():
-            if start < position:
-                self.next_fetch_offset = position
-                yield gathering.chunk(position)
             raise CorruptRecordException(f"Invalid CRC - {self._tp}")
         skip = False
         if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
@@ -124,24 +143,21 @@ def _unpack_records(self: Any) -> Iterator[Any]:
                 self._aborted_producers.discard(batch.producer_id)
             skip = batch.is_transactional and batch.producer_id in self._aborted_producers
         if not skip and not batch.is_control_batch:
+            position = gathering.position
             # a fetch from inside a batch returns it from its beginning
             new = batch if batch.base_offset >= position else (r for r in batch if r.offset >= position)
-            gathering.stamp(batch)
             incoming = chain(new)  # an iterator of its own: the batch can be begun only once
             while True:
-                room = folding.limit - len(gathering.records)
+                room = limit - len(gathering.records)
                 part = list(islice(incoming, room))
-                gathering.records += part
+                if part:
+                    gathering.stamp(batch)
+                    gathering.records += part
                 if len(part) < room:
                     break  # a batch must not be asked again once it has ended
-                # before the yield: the client compares it with its position when it comes back
-                self.next_fetch_offset = start = position = part[-1].offset + 1
-                yield gathering.chunk(position)
-                gathering.stamp(batch)
-        position = max(position, batch.next_offset)
-    if start < position:
-        self.next_fetch_offset = position
-        yield gathering.chunk(position)
+                self.next_fetch_offset = gathering.position = part[-1].offset + 1
+                yield gathering.chunk()
+        gathering.position = max(gathering.position, batch.next_offset)
 
 
 def install() -> bool:

@@ -18,6 +18,10 @@ class StoreFullError(Exception):
     """Redis refuses writes for lack of memory (maxmemory with policy noeviction)."""
 
 
+_NOT_NOW = ("NOREPLICAS", "MISCONF", "BUSY", "UNBLOCKED")
+"""Answers of a Redis that cannot write for now: its disk is full, its replicas are gone, a script runs on."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns the client's exceptions into ours; an unknown one passes, since retrying it would hide a fault."""
@@ -25,5 +29,9 @@ def translated() -> Iterator[None]:
         yield
     except exceptions.OutOfMemoryError as error:
         raise StoreFullError(str(error)) from error
+    except exceptions.ResponseError as error:
+        if not str(error).startswith(_NOT_NOW) and not isinstance(error, UNREACHABLE):
+            raise
+        raise StoreUnavailableError(f"Redis does not take writes: {error}") from error
     except UNREACHABLE as error:
         raise StoreUnavailableError(f"Redis is not available: {error or type(error).__name__}") from error

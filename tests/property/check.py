@@ -101,12 +101,13 @@ def _live(deltas: list[bytes], slice_id: tuple[int, int], floors: tuple[int, ...
 def _unpacked(delta: bytes, lanes: int) -> list[tuple[Count, int, int]]:
     """(count, lane, number) of everything in a delta."""
     found = []
-    if delta[0] == 1:
+    if delta[0] == 2:
         for site, (articles, outcomes) in msgspec.msgpack.decode(zlib.decompress(delta[1:])).items():
             for outcome, counts in outcomes.items():
                 found += [((site, outcome, article), count) for article, count in zip(articles, counts, strict=True)]
     else:
-        for site, outcomes in msgspec.msgpack.decode(delta[1:]).items():
+        packed = zlib.decompress(delta[1:]) if delta[0] == 1 else delta[1:]
+        for site, outcomes in msgspec.msgpack.decode(packed).items():
             for outcome, articles in outcomes.items():
                 found += [((site, outcome, article), count) for article, count in articles.items()]
     return [(count, zlib.crc32(count[2].encode()) % lanes, number) for count, number in found]
