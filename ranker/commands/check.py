@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranker.commands.common import config_option, effective, said
+from ranker.commands.common import config_option, effective, now_ms, said
 
 if TYPE_CHECKING:
     from ranker.operate.findings import Finding
@@ -63,13 +62,9 @@ async def _look(settings: Settings) -> list[Finding]:
     client = connect(settings.redis_url)
     try:
         kafka, redis = await asyncio.gather(
-            check.kafka(settings.kafka_bootstrap, generation, _now_ms, accept_create_time=settings.accept_create_time),
-            check.redis(client, masked_url(settings.redis_url), generation.id, _now_ms),
+            check.kafka(settings.kafka_bootstrap, generation, now_ms, accept_create_time=settings.accept_create_time),
+            check.redis(client, masked_url(settings.redis_url), generation.id, now_ms),
         )
     finally:
         await client.aclose()
     return [*kafka, *redis, *check.versions()]
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ config_option = click.option(
 def said() -> Iterator[None]:
     """Whatever an operator can mend ends the command with one message and exit code 1."""
     from ranker.admin import PortTakenError
+    from ranker.consume.signals import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.settings import SettingsError
     from ranker.store.errors import StoreFullError, StoreUnavailableError
@@ -33,7 +35,7 @@ def said() -> Iterator[None]:
         yield
     except (LogUnavailableError, StoreUnavailableError) as error:
         raise click.ClickException(f"{error}; `ranker check` says what is wrong") from error
-    except (SettingsError, PortTakenError, LogRefusedError, StoreFullError, GenerationError) as error:
+    except (SettingsError, PortTakenError, LogRefusedError, StoreFullError, GenerationError, UnfitStoreError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -42,3 +44,8 @@ def effective(config: str | None) -> Settings:
     from ranker import settings
 
     return settings.load(config, os.environ)
+
+
+def now_ms() -> int:
+    """The wall clock of this process, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from contextlib import AsyncExitStack
 
 import click
 
+from ranker.commands.common import config_option, effective, now_ms, said
 from ranker.settings import Settings
 
 
@@ -24,7 +24,7 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
 
 
 @click.command("consume")
-@click.option("--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG, else the defaults.")
+@config_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the admin port.")
 @click.option("--admin-port", default=9101, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
 @click.option(
@@ -48,18 +48,14 @@ def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int
     """
     import uvloop
 
-    from ranker import logs, settings
-    from ranker.admin import PortTakenError
+    from ranker import logs
     from ranker.consume.tuning import tune
-    from ranker.log.errors import LogRefusedError, LogUnavailableError
 
-    logs.configure(log_level)
-    tune()
-    try:
-        effective = settings.load(config, os.environ)
-        uvloop.run(_run(effective, host, admin_port, accept_bad))
-    except (settings.SettingsError, PortTakenError, LogRefusedError, LogUnavailableError) as error:
-        raise click.ClickException(str(error)) from error
+    with said():
+        settings = effective(config)
+        logs.configure(log_level)
+        tune()
+        uvloop.run(_run(settings, host, admin_port, accept_bad))
 
 
 async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[int, int]) -> None:
@@ -78,6 +74,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     from ranker.log.consumer import PageViewLog
     from ranker.log.dead_letters import DeadLetters
     from ranker.metrics import ConsumerMetrics, new_registry
+    from ranker.operate import check
     from ranker.store.connection import connect
     from ranker.store.shard import ShardState, ShardStore
     from ranker.store.time import store_time_ms
@@ -97,7 +94,9 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
     dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
-    keeper = ActiveKeeper(client, generation)
+
+    def trouble(where: str, what: str | None) -> None:
+        consumer.trouble(where, what)
 
     def worker_for(partition: int) -> Worker:
         store = ShardStore(client, generation, partition)
@@ -110,7 +109,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
                 page_views.partitions(),
                 state,
                 metrics,
-                lambda what: consumer.trouble(f"partition {partition}", what),
+                lambda what: trouble(f"partition {partition}", what),
             )
 
         return Worker(
@@ -126,6 +125,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
             accept_create_time=settings.accept_create_time,
         )
 
+    keeper = ActiveKeeper(client, generation, lambda: check.unfit(client, now_ms), trouble)
     consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
@@ -136,7 +136,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
             asyncio.create_task(consumer.run(), name="consumer"),
             asyncio.create_task(keeper.run(), name="active"),
             asyncio.create_task(
-                run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, consumer.trouble), name="catalogue"
+                run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, trouble), name="catalogue"
             ),
         ]
         loop = asyncio.get_running_loop()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ranker.commands.common import config_option, effective, said
+from ranker.commands.common import config_option, effective, now_ms, said
 
 if TYPE_CHECKING:
     from ranker.operate.generations import Row
@@ -56,9 +55,8 @@ def activate(group_config: str | None, generation: str, force: bool, config: str
     """
     from ranker.operate import generations
 
-    now_ms = time.time_ns() // 1_000_000
     active = _with_redis(
-        config or group_config, lambda client: generations.activate(client, generation, now_ms, force=force)
+        config or group_config, lambda client: generations.activate(client, generation, now_ms(), force=force)
     )
     click.echo(f"{active.generation} is active, {active.partitions} partitions")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from ranker.consume.signals import UnfitStoreError
 from ranker.core.generation import Generation
 from ranker.store import generations
 from ranker.store.errors import StoreFullError, StoreUnavailableError
@@ -13,29 +16,43 @@ from ranker.store.errors import StoreFullError, StoreUnavailableError
 log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
+_FIT_EVERY = 30
 
 
 class ActiveKeeper:
     """Puts `active` back where Redis has lost it; sets it only where no other generation is known."""
 
-    def __init__(self, client: Any, generation: Generation) -> None:
+    def __init__(
+        self,
+        client: Any,
+        generation: Generation,
+        unfit: Callable[[], Awaitable[Sequence[str]]],
+        trouble: Callable[[str, str | None], None],
+    ) -> None:
+        """`unfit` says why the store would lose counts; `trouble` is told it while it lasts."""
         self._client = client
+        self._unfit = unfit
+        self._trouble = trouble
         self._generation = generation
         self._remembered: generations.Active | None = None
         self._partitions = 0
 
     async def before_opening(self, partitions: int) -> None:
         """Registers the generation and lets lists take in `partitions` shards, before a new one can hold counts."""
+        if faults := await self._unfit():
+            raise UnfitStoreError("; ".join(faults))
         self._partitions = partitions
         await self._keep()
 
     async def run(self) -> None:
-        """Every two seconds, for ever."""
-        while True:
+        """Every two seconds, for ever; whether the store is still fit, every thirtieth time."""
+        for round_ in itertools.count(1):
             await asyncio.sleep(_EVERY_S)
             if self._partitions:
                 try:
                     await self._keep()
+                    if not round_ % _FIT_EVERY:
+                        self._trouble("settings of Redis", "; ".join(await self._unfit()) or None)
                 except (StoreUnavailableError, StoreFullError) as error:
                     log.debug("active not looked after: %s", error)
 

@@ -106,7 +106,9 @@ class Consumer:
         self._leaving = [*self._leaving, *self._tasks.values()]
         self._workers, self._tasks, self._joined = {}, {}, False
         # what troubled a partition need not trouble whoever has it next
-        self._trouble = {where: what for where, what in self._trouble.items() if where in ("store", "clock")}
+        gone = [where for where in self._trouble if where == "poll" or where.startswith("partition ")]
+        for where in gone:
+            del self._trouble[where]
         self._metrics.gates_open.set(0)
 
     def _assigned(self, partitions: frozenset[int]) -> None:
@@ -117,9 +119,12 @@ class Consumer:
         self._opening.add_done_callback(self._ended)
 
     async def _open(self, partitions: frozenset[int]) -> None:
-        if self._leaving:
-            await asyncio.wait(self._leaving)  # two workers on one partition would seek under each other's feet
-            self._leaving = []
+        while leaving := [task for task in self._leaving if not task.done()]:
+            # two workers on one partition would seek under each other's feet
+            _, late = await asyncio.wait(leaving, timeout=_AGAIN_S)
+            for task in late:
+                task.cancel()  # again: wait_for, which the clients use, swallows one now and then before Python 3.12
+        self._leaving = []
         while True:
             try:
                 await self._before_opening(self._log.partitions())
@@ -128,6 +133,8 @@ class Consumer:
                 self.trouble("store", str(error))
                 await asyncio.sleep(_AGAIN_S)
         self.trouble("store", None)
+        if self._opening is not asyncio.current_task():
+            return  # cancelled, and not told
         for partition in sorted(partitions):
             worker = self._workers[partition] = self._worker_for(partition)
             task = self._tasks[partition] = asyncio.create_task(worker.run(), name=f"partition {partition}")

@@ -13,5 +13,9 @@ class RefusedError(Exception):
         self.reply = reply
 
 
+class UnfitStoreError(Exception):
+    """Redis is set so that it would lose counts. Caught by the command, which ends with the message."""
+
+
 class PartitionStoppedError(Exception):
     """A partition cannot go on without a decision of its operators; the others do. Caught by the worker."""

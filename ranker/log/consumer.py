@@ -83,6 +83,8 @@ class PageViewLog:
             metadata_max_age_ms=metadata_max_age_ms,
         )
         self._probing = asyncio.Lock()
+        self._to_commit: dict[TopicPartition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
         self._expected: dict[int, int] = {}
         """Where each partition was sought to or read to; tells the start of chunks where the seam is not active."""
 
@@ -100,6 +102,9 @@ class PageViewLog:
                 await self._consumer._client.force_metadata_update()  # noqa: SLF001  # no other way
 
     async def stop(self) -> None:
+        if self._committing is not None:
+            self._committing.cancel()
+            await asyncio.wait([self._committing])
         for consumer in (self._consumer, self._probe):
             with contextlib.suppress(LogUnavailableError), translated():
                 await consumer.stop()
@@ -173,9 +178,16 @@ class PageViewLog:
         return Mark(records[0].offset, records[0].timestamp, crc(records[0]))
 
     async def commit(self, offsets: dict[int, int]) -> None:
-        """A courtesy to tools that show lag; never read back, so a failure changes nothing."""
-        with contextlib.suppress(Exception):
-            await self._consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
+        """A courtesy to tools that show lag; never read back, so it is not waited for and a failure changes nothing."""
+        self._to_commit |= {self._tp(partition): offset for partition, offset in offsets.items()}
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit(), name="commit")
+
+    async def _commit(self) -> None:
+        while self._to_commit:
+            offsets, self._to_commit = self._to_commit, {}
+            with contextlib.suppress(Exception):
+                await self._consumer.commit(offsets)
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._topic, partition)

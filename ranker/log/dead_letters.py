@@ -11,7 +11,7 @@ from ranker.core.tally import Rejected
 from ranker.log.errors import translated
 
 _MAX_BYTES = 8 << 20
-"""More than any record of the source: the original bytes always fit."""
+"""As the topic's max.message.bytes (schemas/topics): room for a record of the source and its headers."""
 
 
 class DeadLetters:

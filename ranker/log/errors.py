@@ -36,6 +36,10 @@ def translated() -> Iterator[None]:
         yield
     except (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError) as error:
         raise OffsetOutsideError(str(error)) from error
+    except (errors.MessageSizeTooLargeError, errors.RecordTooLargeError) as error:
+        raise LogRefusedError(
+            f"Kafka refuses a record for its size ({error}); raise max.message.bytes of the topic that it goes to"
+        ) from error
     except _REFUSED as error:
         raise LogRefusedError(f"Kafka refuses: {error}; grant the right or correct the topic's name") from error
     except (errors.KafkaError, OSError, TimeoutError) as error:

@@ -87,6 +87,20 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
     return found
 
 
+async def unfit(client: Any, now_ms: Clock) -> list[str]:
+    """Why this Redis would lose or refuse counts, as sentences with the fix: what the consumer asks before it counts.
+
+    Raises StoreUnavailableError where it does not answer: that is waited for. Clocks are measured all the time anyway.
+    """
+    try:
+        found = [finding for one in await server.servers(client, now_ms) for finding in _server(one)]
+    except server.NotAllowedError as error:
+        return [
+            f"Redis does not say how it is set ({error}); allow this user INFO and TIME (ACL SETUSER … +info +time)"
+        ]
+    return [f"{one.text}; {one.fix}" for one in found if one.kind == "fault" and one.subject == "Redis"]
+
+
 def _server(one: server.Server) -> list[Finding]:
     named = f"{one.product} {'.'.join(map(str, one.version))}" + (f" at {one.name}" if one.name else "")
     found: list[Finding] = []

@@ -1,0 +1,57 @@
+"""Batches are bounded in everything that a step or its memory grows with."""
+
+import pytest
+
+from ranker.consume.batch import Batches, chunk_records
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.step import MAX_COST, SMALL_SHARD
+from ranker.core.tally import Rejected, Tally
+
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+CHUNKS = 200
+
+
+def fill(batches: Batches, outcome: str, articles: int | None) -> int:
+    """Puts chunks of 1,000 new articles each until no more may be read; returns how many chunks that took."""
+    for number in range(CHUNKS):
+        if batches.full:
+            return number
+        counts = {(1, "demo", outcome): {f"{number}-{n}": 1 for n in range(1000)}}
+        batches.put(number, number + 1, Tally(counts=counts, records=1000), 0.0, articles)
+    return CHUNKS
+
+
+@pytest.mark.parametrize("outcome", ["view", "!bot", "unweighed"])
+def test_new_articles_fill_a_batch_whatever_counts_them(outcome: str) -> None:
+    """What no board weighs makes no increment, but it is held in memory and appended to a slice."""
+    assert fill(Batches(GENERATION, 0.25), outcome, None) < 20
+
+
+@pytest.mark.parametrize(
+    ("articles", "most"), [(None, MAX_COST), (SMALL_SHARD + 1, MAX_COST), (SMALL_SHARD, 2 * MAX_COST)]
+)
+def test_a_batch_costs_no_more_than_its_shard_may(articles: int | None, most: int) -> None:
+    """Twice as much for a shard that is known to be small; not before that is known."""
+    batches = Batches(GENERATION, 0.25)
+    fill(batches, "view", articles)
+    for counted in (batches.pop(), batches.pop()):
+        increments = 2 * sum(map(len, counted.tally.counts.values()))
+        assert most - 2 * 1000 * 2 < increments <= most
+
+
+def test_rejected_records_fill_a_batch_by_their_bytes() -> None:
+    """Dead letters keep the original bytes: a wait for Kafka must not gather them without end."""
+    batches = Batches(GENERATION, 0.25)
+    for number in range(CHUNKS):
+        if batches.full:
+            break
+        rejected = [Rejected(number, 0, "malformed", None, b"x" * 1_000_000) for _ in range(4)]
+        batches.put(number, number + 1, Tally(records=4, rejected=rejected), 0.0, 10)
+    assert number * 4 <= 3 * 2 * MAX_COST * 4096 / 1_000_000 + 12
+
+
+def test_a_chunk_of_all_different_articles_fits_one_script() -> None:
+    """A chunk is never cut again, so its size follows from the boards."""
+    heavy = Generation("page-views", DEFAULT_WINDOWS, {f"b{n}": {"view": 1} for n in range(10)})
+    assert chunk_records(heavy) * (2 * 10 + 1) <= MAX_COST
+    assert chunk_records(GENERATION) * (2 * 1 + 1) <= MAX_COST

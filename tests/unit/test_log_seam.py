@@ -1,0 +1,78 @@
+"""Batches inside the client: what cannot be read stops its own partition, and what came before it is counted."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+
+from ranker.core.fold import Fold
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.log import seam
+
+NOW_MS = int(time.time() * 1000)
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+
+
+def batch(base: int, count: int, compression: int = 0) -> bytearray:
+    """A record batch of `count` views from offset `base` on."""
+    builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1 << 20)
+    for number in range(count):
+        value = b'{"event_id":"%d","event_type":"view","site_id":"demo","article_id":"a","occurred_at":%d}' % (
+            number,
+            NOW_MS,
+        )
+        assert builder.append(number, NOW_MS, b"demo/a", value, []) is not None
+    built = bytearray(builder.build())
+    built[0:8] = base.to_bytes(8, "big")
+    return built
+
+
+def chunks(data: bytes, position: int, limit: int) -> list[seam.Chunk]:
+    assert seam.install(), "the seam does not know this version of the client"
+    folding = seam.Folding(Fold(GENERATION), limit)
+    tp = TopicPartition("page-views", 0)
+    records: Any = PartitionRecords(tp, MemoryRecords(data), [], position, None, folding, True, READ_COMMITTED)
+    read: Iterator[seam.Chunk] = iter(records)
+    found = []
+    for chunk in read:
+        assert chunk.end == records.next_fetch_offset, "the client would take the chunk for a stale one"
+        found.append(chunk)
+    return found
+
+
+def views(found: list[seam.Chunk]) -> int:
+    return sum(chunk.tally.records for chunk in found if chunk.tally)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 7, 10, 1000])
+@pytest.mark.parametrize("position", [0, 4, 10, 13])
+def test_chunks_are_chained_and_hold_every_record_once(limit: int, position: int) -> None:
+    """Each chunk starts where the last one ended, from the place that was sought, whatever the batches' borders."""
+    found = chunks(bytes(batch(0, 10) + batch(10, 5) + batch(20, 5)), position, limit)
+    assert found[0].start == position
+    assert [chunk.start for chunk in found[1:]] == [chunk.end for chunk in found[:-1]]
+    assert found[-1].end == 25
+    assert views(found) == 20 - position if position <= 15 else 5
+    assert all(chunk.tally is None or chunk.tally.records <= limit for chunk in found)
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4], ids=["gzip", "snappy", "lz4", "zstd"])
+def test_every_codec_of_kafka_is_read(codec: int) -> None:
+    """Producers choose their compression."""
+    assert views(chunks(bytes(batch(0, 10, codec)), 0, 4)) == 10
+
+
+@pytest.mark.parametrize("limit", [4, 1000])
+def test_a_damaged_batch_ends_its_partition_after_what_came_before(limit: int) -> None:
+    """CRC: the records before it are handed up, then a chunk with the reason, which the worker stops at."""
+    damaged = batch(10, 5)
+    damaged[-3] ^= 1
+    found = chunks(bytes(batch(0, 10) + damaged), 0, limit)
+    assert views(found) == 10
+    assert isinstance(found[-1].error, seam.UnreadableBatchError)
+    assert (found[-1].start, found[-1].end) == (10, 10)
