@@ -16,6 +16,8 @@ from click.testing import CliRunner
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from ranker.commands import main
+from ranker.consume.active import ActiveKeeper
+from ranker.consume.signals import UnfitStoreError
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.log import admin
 from ranker.operate import check, topics
@@ -158,6 +160,18 @@ async def test_a_policy_that_evicts_is_a_fault(single: Any) -> None:
     (fault,) = of("fault", await check.redis(single, "url", "abc", now_ms))
     assert "maxmemory-policy allkeys-lru" in fault
     assert "noeviction" in fault
+
+
+async def test_the_consumer_does_not_begin_on_a_redis_that_evicts(single: Any, generation: Generation) -> None:
+    """No version tells of an evicted count: nothing is written before the policy is known to be safe."""
+    keeper = ActiveKeeper(single, generation, lambda: check.unfit(single, now_ms), lambda *_: None)
+    await single.config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(UnfitStoreError, match="noeviction"):
+        await keeper.before_opening(4)
+    assert await single.keys("*") == []
+    await single.config_set("maxmemory-policy", "noeviction")
+    await keeper.before_opening(4)
+    assert await single.keys("*") != []
 
 
 async def test_a_replica_is_a_fault(single: Any, valkey_url: str) -> None:
