@@ -114,6 +114,7 @@ class Session:
             return False
         self.version = state.version
         self.stored_clock_ms = state.clock_ms
+        self.refused = state.refused
         self.live = set(state.slices)
         self.marked = None  # counts may have moved to slices that a scan under way would not look into
         self.unsealed = {slice_id: deltas for slice_id, deltas in self.unsealed.items() if slice_id in self.live}
