@@ -250,7 +250,8 @@ class Engine:
         try:
             return await waiting.until_async(what, ask_while_they_live, deadline_s)
         except waiting.NotInTime as late:
-            words = [f"{consumer.child.name}: {consumer.child.tail(8)}" for consumer in self.consumers[-3:]]
+            last = [consumer for consumer in self.consumers if not consumer.ended][-3:]
+            words = [f"{c.child.name}: {await c.reasons()}\n{c.child.tail(12)}" for c in last]
             words.append(f"n: {await self.applied()}")
             raise waiting.NotInTime("\n".join([str(late), *words])) from late
 

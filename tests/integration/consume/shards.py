@@ -1,13 +1,12 @@
-"""What stands in Redis, read all at once and decoded by hand."""
+"""What stands in Redis, read all at once; only the packing of deltas is left to the engine."""
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from ranker.core import delta
 
 _EVERYTHING = """
 local found = {}
@@ -99,8 +98,7 @@ def _field(field: bytes) -> tuple[str, str, str]:
 def _content(deltas: list[bytes]) -> Counter[tuple[str, str, str]]:
     content: Counter[tuple[str, str, str]] = Counter()
     for packed in deltas:
-        body = zlib.decompress(packed[1:]) if packed[0] else packed[1:]
-        for site, outcomes in msgspec.msgpack.decode(body).items():
+        for site, outcomes in delta.unpack(packed).items():
             for outcome, articles in outcomes.items():
                 for article, count in articles.items():
                     content[site, outcome, article] += count

@@ -19,6 +19,13 @@ async def test_every_count_equals_the_recount(engine: Engine) -> None:
     await engine.check()
     assert await consumer.metric("ranker_fold_seam_active") == 1
 
+    async def committed() -> bool:
+        group = f"ranker-{engine.generation.id}"
+        offsets = await engine.admin(lambda admin: admin.list_consumer_group_offsets(group))
+        return {place.partition: at.offset for place, at in offsets.items()} == dict(enumerate(await engine.applied()))
+
+    await engine.until("the group's offsets, for lag tools", committed)
+
 
 async def test_shards_spread_over_a_cluster(new_engine: Callable[..., Engine], redis_cluster_url: str) -> None:
     """Six shards on three Redis nodes, two consumers: equal to the recount."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 from tests.integration.consume.engine import Consumer, Engine
 
 KILLS = 20
 
 
-async def test_one_of_two_consumers_killed_twenty_times(engine: Engine) -> None:
+async def test_one_of_two_consumers_killed_twenty_times(new_engine: Callable[..., Engine]) -> None:
     """SIGKILL whenever the one that was started again has applied something: equal to the recount, at its n and F."""
+    engine = new_engine(session_timeout_ms=1_000)  # the group waits so long for each dead member
+    await engine.create_topic(2)
     steady = engine.consume()
     await engine.until("readiness of the first", steady.ready)
     async with engine.traffic.flowing(per_s=1500):
