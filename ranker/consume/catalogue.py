@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ranker.core.article import fault
+from ranker.core.article import EDITOR, fault
+from ranker.core.event import article_ok, site_ok
 from ranker.core.fold import Record, crc
 from ranker.log.articles import ArticleLog
 from ranker.log.errors import LogRefusedError, LogUnavailableError
@@ -128,9 +129,7 @@ class _Follower:
         changes: list[Change] = []
         bad: list[str] = []
         for record in records:
-            wrong = "no key" if record.key is None else None
-            if wrong is None and record.value is not None:
-                wrong = fault(record.key, record.value)
+            wrong = _key_fault(record.key) if record.value is None else fault(record.key, record.value)
             if wrong is not None:
                 bad.append(f"{record.offset}: {wrong}")
             else:
@@ -139,6 +138,17 @@ class _Follower:
             log.warning("articles left out", extra={"partition": self._partition, "records": len(bad), "first": bad[0]})
         ahead = CatalogueState(state.lineage, records[-1].offset + 1, _mark(records[-1]))
         return ahead if await self._shard.advance(state, ahead.n, ahead.last, changes) else None
+
+
+def _key_fault(key: bytes | None) -> str | None:
+    """Why a tombstone names no article; None where it does. Any other record is held against its own value."""
+    if key is None:
+        return "a record without key and value"
+    try:
+        site, _, article = key.removesuffix(EDITOR).decode().partition("/")
+    except UnicodeDecodeError:
+        return "the key is not UTF-8"
+    return None if site_ok(site) and article_ok(article) else "the key is not site_id/article_id"
 
 
 def _mark(record: Record) -> str:

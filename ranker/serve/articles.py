@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import msgspec
+
+log = logging.getLogger(__name__)
 
 EDITOR = "#editor"
 
@@ -43,27 +46,42 @@ class Articles:
     def __len__(self) -> int:
         return sum(map(len, self._shown.values()))
 
+    @property
+    def sites(self) -> frozenset[str]:
+        return frozenset(self._shown)
+
     def of(self, site: str) -> Mapping[str, Article]:
         """Article id to what is known of it, on one site."""
         return self._shown.get(site, {})
 
     def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
-        """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to."""
+        """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
+
+        What cannot be read is passed over: one such record must not keep takedowns behind it from being seen.
+        """
         sites = set()
+        unread: list[bytes] = []
         for key, raw in changes:
-            site, _, article_id = key.decode().partition("/")
-            said = self._feeds
-            record = None if raw is None else _decode(raw)
-            # An id may itself end with #editor: the record says which of the two it is.
-            if article_id.endswith(EDITOR) and (record is None or record.article_id != article_id):
-                said, article_id = self._editors, article_id.removesuffix(EDITOR)
-            if record is None:
-                said.get(site, {}).pop(article_id, None)
-            else:
-                said.setdefault(site, {})[article_id] = _plain(record)
-            self._show(site, article_id)
-            sites.add(site)
+            try:
+                sites.add(self._take(key.decode(), None if raw is None else _decode(raw)))
+            except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+                unread.append(key)
+        if unread:
+            log.warning("articles that cannot be read", extra={"records": len(unread), "first": repr(unread[0][:100])})
         return sites
+
+    def _take(self, key: str, record: _Record | None) -> str:
+        site, _, article_id = key.partition("/")
+        said = self._feeds
+        # An id may itself end with #editor: the record says which of the two it is.
+        if article_id.endswith(EDITOR) and (record is None or record.article_id != article_id):
+            said, article_id = self._editors, article_id.removesuffix(EDITOR)
+        if record is None:
+            said.get(site, {}).pop(article_id, None)
+        else:
+            said.setdefault(site, {})[article_id] = _plain(record)
+        self._show(site, article_id)
+        return site
 
     def _show(self, site: str, article_id: str) -> None:
         fed = self._feeds.get(site, {}).get(article_id)

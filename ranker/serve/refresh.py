@@ -13,8 +13,8 @@ from ranker.core.generation import Generation
 from ranker.core.merge import Hints
 from ranker.metrics import ReaderMetrics
 from ranker.serve.articles import Articles
+from ranker.serve.catalogue import Catalogue
 from ranker.serve.published import Ages, Published
-from ranker.store.catalogue import Seen, read_changes
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.generations import Active, configuration, read_active, restore_active
 from ranker.store.reader import ListName, Reader, Snapshot
@@ -25,8 +25,6 @@ IN_USE_MS = 60_000
 """A list that nobody asked for in this time is not read any more."""
 MAX_LISTS = 2_000
 """Lists kept at once; beyond it, those that were asked for longest ago are dropped."""
-CATALOGUE_PAGES = 100
-"""Pages of changes taken in per refresh: 100,000 articles at once at the start, a few at a time after it."""
 WHOLE_SHARE = 0.1
 """Whole lists (thousands of strays) are read so seldom that they take at most this share of the time."""
 
@@ -57,7 +55,6 @@ class Refresher:
         self.now_ms = now_ms
         self.ages = ages
         self.on_change = on_change
-        self.articles = Articles()
         self.generation: Generation | None = None
         self.fault = ""
         self._active: Active | None = None
@@ -68,13 +65,18 @@ class Refresher:
         self._sites: frozenset[str] = frozenset()
         self._all_sites = False
         self._read_ms: int | None = None
-        self._seen: dict[int, Seen] = {}
+        self._catalogue = Catalogue(client, now_ms)
         self._demanded = asyncio.Event()
         self._attempted = asyncio.Event()
         self._answered: dict[ListName, asyncio.Event] = {}
         # Asked at every scrape: ages go on growing while nothing is refreshed.
         metrics.lists.set_function(lambda: len(self._lists))
         metrics.list_age_seconds.set_function(self._oldest_s)
+
+    @property
+    def articles(self) -> Articles:
+        """The catalogue as it is shown."""
+        return self._catalogue.articles
 
     def get(self, name: ListName) -> Published | None:
         """The list on show, marked as in use; None where it has not been read yet or its generation has gone."""
@@ -165,7 +167,10 @@ class Refresher:
         started = time.perf_counter()
         now_ms = self.now_ms()
         await self._follow()
-        await self._catalogue()
+        changed = await self._catalogue.follow()
+        for name, published in self._lists.items():
+            if name.site in changed:
+                published.forget_bodies()
         lists = [name for name in self._asked if self._whole_until.get(name, 0) <= now_ms]
         await self._read(lists)
         self._drop_unused(now_ms)
@@ -227,23 +232,6 @@ class Refresher:
             self._hints.clear()
             self._whole_until.clear()
         self._active = active
-
-    async def _catalogue(self) -> None:
-        """Takes in what changed; a partition that has not begun is looked for again next time."""
-        pages = 0
-        partition, partitions = 0, 1
-        while partition < partitions and pages < CATALOGUE_PAGES:
-            changes = await read_changes(self._client, partition, self._seen.get(partition, Seen()))
-            pages += 1
-            self._seen[partition] = changes.seen
-            partitions = max(partitions, changes.partitions)
-            sites = self.articles.take(changes.records)
-            if sites:
-                for name, published in self._lists.items():
-                    if name.site in sites:
-                        published.forget_bodies()
-            if not changes.more:
-                partition += 1
 
     def _drop_unused(self, now_ms: int) -> None:
         unused = [name for name, asked in self._asked.items() if now_ms - asked > IN_USE_MS]

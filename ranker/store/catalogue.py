@@ -104,7 +104,13 @@ async def read_changes(client: Any, partition: int, seen: Seen) -> Changes:
         if lineage.decode() != seen.lineage and seen.n:
             return Changes([], Seen(lineage.decode()), more=True, partitions=int(partitions))
         changed = flat[::2]
-        values = await client.hmget(keys.articles, changed) if changed else []
+        values: list[bytes | None] = []
+        if changed:
+            (still,), values = await together(
+                client, [("HMGET", keys.meta, "lineage"), ("HMGET", keys.articles, *changed)]
+            )
+            if still != lineage:  # emptied in between: nothing was forgotten, so nothing is said
+                return Changes([], seen, more=True, partitions=int(partitions))
     more = len(changed) == CHANGES
     # Offsets are unique, so a full page ends exactly before the next one.
     reached = int(flat[-1]) + 1 if more else int(n)

@@ -17,9 +17,12 @@ from ranker.consume import catalogue
 from ranker.consume.catalogue import run_catalogue
 from ranker.log.articles import ArticleLog
 from ranker.serve.articles import Articles
+from ranker.serve.catalogue import SETTLED_MS, Catalogue
+from ranker.store import catalogue as stored_catalogue
 from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
 from ranker.store.connection import connect
 from ranker.store.keys import CatalogueKeys
+from ranker.store.together import together
 
 
 def article(article_id: str, **fields: Any) -> bytes:
@@ -51,8 +54,9 @@ class Topic:
     producer: AIOKafkaProducer
     troubles: list[str | None] = field(default_factory=list)
 
-    async def send(self, key: str, value: bytes | None) -> None:
-        await self.producer.send_and_wait(self.name, value, key.encode(), partition=0)
+    async def send(self, key: str | bytes, value: bytes | None) -> None:
+        raw = key.encode() if isinstance(key, str) else key
+        await self.producer.send_and_wait(self.name, value, raw, partition=0)
 
     async def recreate(self) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -143,19 +147,29 @@ async def test_two_followers_do_the_work_once(topic: Topic) -> None:
 
 
 async def test_what_is_no_article_is_left_out(topic: Topic) -> None:
-    """Broken values, faults against the contract and keys of other articles stop nobody."""
+    """Broken values, a thousand levels of nesting, faults against the contract, keys that name nothing: stop nobody."""
     task = topic.follow()
     await topic.send("demo//a", b"{")
     await topic.send("demo//a", article("/a", title=""))
     await topic.send("demo//a", article("/other"))
     await topic.send("demo//a", article("/a", url="javascript:alert(1)"))
+    await topic.send("demo//a", article("/a")[:-1] + b',"more":' + b"[" * 1000 + b"]" * 1000 + b"}")
+    for key in (b"demo//\xff", b"demo", b"demo/", b"De mo//a", b"demo/#editor", b""):
+        await topic.send(key, None)
     await topic.send("demo//good", article("/good"))
 
     async def level() -> bool:
-        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"5")
+        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"12")
 
-    await until(level, "offset 5")
+    await until(level, "offset 12")
     assert list(await topic.stored()) == [b"demo//good"]
+    assert await topic.client.zrange(CatalogueKeys(0).changes, 0, -1) == [b"demo//good"]
+    await topic.send("demo//next", article("/next"))
+
+    async def goes_on() -> bool:
+        return b"demo//next" in await topic.stored()
+
+    await until(goes_on, "next article")
     await ended(task)
 
 
@@ -243,3 +257,100 @@ async def test_readers_fetch_only_what_changed(client: Any) -> None:
     await shard.begin("bb" * 8, 1, instead_of="aa" * 8)
     changes = await read_changes(client, 0, changes.seen)
     assert (changes.records, changes.more, changes.seen) == ([], True, Seen("bb" * 8, 0))
+
+
+async def step(client: Any, n: int, *changes: Change, begin: str = "") -> None:
+    """What the consumer does: begins under a new lineage, then takes in `changes` up to offset `n`."""
+    shard = CatalogueShard(client, 0)
+    state = await shard.load()
+    if begin:
+        await shard.begin(begin, 1, state.lineage if state else "")
+        state = await shard.load()
+    assert state is not None
+    assert await shard.advance(state, n, "x", changes)
+
+
+def change(key: str, offset: int, **fields: Any) -> Change:
+    return Change(key.encode(), article(key.removeprefix("demo/"), **fields), offset)
+
+
+#   old lineage    | new lineage: filled in steps              | as far as before
+#   /a /b(removed) | /a                                        | /a /c
+#   shown: /a, -b  | /a, -b: the removal does not come undone  | /a /c
+
+
+async def test_a_catalogue_filled_anew_replaces_the_old_one_whole(client: Any) -> None:
+    """What the new log does not hold is gone, but not before the new catalogue reaches as far as the old one did."""
+    now_ms = 0
+    shown = Catalogue(client, lambda: now_ms)
+    await step(client, 3, change("demo//a", 0), change("demo//b", 2, status="removed"), begin="aa" * 8)
+    assert await shown.follow() == {"demo"}
+    await client.flushall()
+    assert await shown.follow() == set()
+    await step(client, 1, change("demo//a", 0, title="Read again"), begin="bb" * 8)
+    await shown.follow()
+    assert shown.articles.of("demo")["/a"].title == "Read again"
+    assert shown.articles.of("demo")["/b"].hidden
+    await step(client, 3, change("demo//c", 2))
+    assert await shown.follow() == {"demo"}
+    assert set(shown.articles.of("demo")) == {"/a", "/c"}
+
+
+async def test_a_shorter_catalogue_replaces_the_old_one_when_it_has_settled(client: Any) -> None:
+    """A topic created again may never reach the old offset: a minute without growth is enough, but it must have begun."""
+    now_ms = 0
+    shown = Catalogue(client, lambda: now_ms)
+    await step(client, 900, change("demo//old", 0), begin="aa" * 8)
+    await shown.follow()
+    await step(client, 0, begin="bb" * 8)
+    await shown.follow()
+    now_ms += 2 * SETTLED_MS
+    await shown.follow()
+    assert set(shown.articles.of("demo")) == {"/old"}
+    await step(client, 1, change("demo//new", 0))
+    await shown.follow()
+    now_ms += SETTLED_MS
+    await shown.follow()
+    assert set(shown.articles.of("demo")) == {"/old", "/new"}
+    now_ms += 1
+    assert await shown.follow() == {"demo"}
+    assert set(shown.articles.of("demo")) == {"/new"}
+
+
+async def test_what_cannot_be_read_hides_nothing_behind_it(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Keys and values that no reader understands are passed over and said; the removal on the same page is seen."""
+    shown = Catalogue(client, lambda: 0)
+    unread = [Change(b"demo//\xff", None, 0), Change(b"\xff", b"{}", 1), Change(b"demo//x", b"[" * 1000, 2)]
+    await step(client, 4, *unread, change("demo//a", 3, status="removed"), begin="aa" * 8)
+    assert await shown.follow() == {"demo"}
+    assert shown.articles.of("demo")["/a"].hidden
+    assert [record.records for record in caplog.records] == [3]  # type: ignore[attr-defined]
+
+
+async def test_changes_that_were_not_taken_in_are_read_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong between Redis and memory, the next refresh begins where the last one that succeeded ended."""
+    shown = Catalogue(client, lambda: 0)
+    await step(client, 1, change("demo//a", 0, status="removed"), begin="aa" * 8)
+    with monkeypatch.context() as broken:
+        broken.setattr(Articles, "take", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await shown.follow()
+    await shown.follow()
+    assert shown.articles.of("demo")["/a"].hidden
+
+
+async def test_a_redis_emptied_between_two_looks_forgets_nothing(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changed keys read before, their records after: what is missing then is not taken for deleted."""
+    await step(client, 1, change("demo//a", 0, status="removed"), begin="aa" * 8)
+    looks = 0
+
+    async def emptied(*arguments: Any) -> list[Any]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            await step(client, 0, begin="bb" * 8)
+        return await together(*arguments)
+
+    monkeypatch.setattr(stored_catalogue, "together", emptied)
+    changes = await read_changes(client, 0, Seen("aa" * 8, 0))
+    assert (changes.records, changes.seen, changes.more) == ([], Seen("aa" * 8, 0), True)
