@@ -74,6 +74,8 @@ class Upkeep:
                 continue  # not refused: it is as it was again, but what was read is not
             contents = {slice_id: delta.total(deltas) for slice_id, deltas in lists.items()}
             for step in self._retirement.plan(session.version, session.clock_ms, tier, goal, contents):
+                if session.refused:
+                    step.refused = True  # these floors may be ahead of T: whatever state the step meets says so with it
                 await session.advance(step, when_full=when_full)
 
     def caught_up_with_floors(self, session: Session) -> bool:
