@@ -59,12 +59,17 @@ class Published:
     def yields_to(self, read: ListRead, generation: Generation, partitions: int, now_ms: int, ages: Ages) -> bool:
         """Whether a new reading takes this one's place.
 
-        Another generation does, at once; so does anything once this one is stale. Otherwise this one stays while the
-        new one is older (a failover), lacks shards, or, for 5 s, lies between two floors.
+        Another generation does, at once. This one stays while the new one is older (a failover), lacks shards, or, for
+        5 s, lies between two floors; once it is stale, only while it may still be served and the new one, older, may
+        not: shards that are counted again from the start begin a window ago.
         """
-        if generation.id != self.generation.id or self.age_ms(now_ms) > ages.stale_ms:
+        age_ms = self.age_ms(now_ms)
+        if generation.id != self.generation.id or age_ms > ages.gone_ms:
             return True
-        if read.span.as_of_ms < self.as_of_ms:
+        older = read.span.as_of_ms < self.as_of_ms
+        if age_ms > ages.stale_ms:
+            return not older or now_ms - read.span.as_of_ms <= ages.gone_ms
+        if older:
             return False
         if read.answered < partitions and self.read.answered == self.partitions:
             return False

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ranker.core.generation import Generation
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 IN_USE_MS = 60_000
 """A list that nobody asked for in this time is not read any more."""
 MAX_LISTS = 2_000
-"""Lists kept at once; beyond it, those that were asked for longest ago are dropped."""
+"""Lists kept, and lists waited for, at once; beyond it, those kept that were asked for longest ago are dropped."""
 WHOLE_SHARE = 0.1
 """Whole lists (thousands of strays) are read so seldom that they take at most this share of the time."""
 
@@ -63,12 +63,13 @@ class Refresher:
         self._whole_until: dict[ListName, int] = {}
         self._asked: dict[ListName, int] = {}
         self._sites: frozenset[str] = frozenset()
+        self._shown_sites: frozenset[str] = frozenset()
         self._all_sites = False
         self._read_ms: int | None = None
         self._catalogue = Catalogue(client, now_ms)
         self._demanded = asyncio.Event()
         self._attempted = asyncio.Event()
-        self._answered: dict[ListName, asyncio.Event] = {}
+        self._waiting: dict[ListName, asyncio.Future[Published | None]] = {}
         # Asked at every scrape: ages go on growing while nothing is refreshed.
         metrics.lists.set_function(lambda: len(self._lists))
         metrics.list_age_seconds.set_function(self._oldest_s)
@@ -84,18 +85,18 @@ class Refresher:
         return self._lists.get(name)
 
     async def first(self, name: ListName, deadline_s: float) -> Published | None:
-        """The list on show, read now where it is not in use yet; None where that fails or takes too long."""
-        published = self.get(name)
-        if published is not None:
-            return published
-        answered = self._answered.setdefault(name, asyncio.Event())
-        self._demanded.set()
-        try:
-            async with asyncio.timeout(deadline_s):
-                await answered.wait()
-        except TimeoutError:
+        """The list on show, read now where it is not in use yet; None where that fails or takes too long.
+
+        The list of a site that nobody knows is handed out once and not kept: clients can invent any number of names.
+        """
+        if name in self._lists:
+            return self.get(name)
+        if name not in self._waiting and len(self._waiting) >= MAX_LISTS:
             return None
-        return self._lists.get(name)
+        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
+        self._demanded.set()
+        done, _ = await asyncio.wait([answer], timeout=deadline_s)
+        return answer.result() if done else None
 
     async def attempted(self, deadline_s: float) -> None:
         """Waits until Redis has been read once, with or without success: before that nothing is known."""
@@ -105,14 +106,14 @@ class Refresher:
 
     def knows(self, site: str) -> bool | None:
         """Whether a site is configured or holds counts; None where only reading one of its lists can tell."""
-        if site in self._configured or site in self._sites:
+        if site in self._configured or site in self._sites or site in self._shown_sites:
             return True
         return False if self._all_sites else None
 
     @property
     def sites(self) -> list[str]:
         """The sites that can be named, configured ones first."""
-        return sorted(self._configured) + sorted(self._sites - self._configured)
+        return sorted(self._configured) + sorted((self._sites | self._shown_sites) - self._configured)
 
     def not_ready(self) -> list[str]:
         """Why no list can be served; a reader that serves stale lists is ready."""
@@ -159,7 +160,7 @@ class Refresher:
         if fault != self.fault:
             log.warning("serving what there is: %s", fault, exc_info=exc_info)
         self.fault = fault
-        self._release(self._answered)
+        self._release(self._waiting)
         self.on_change()
 
     async def refresh(self) -> None:
@@ -171,14 +172,14 @@ class Refresher:
         for name, published in self._lists.items():
             if name.site in changed:
                 published.forget_bodies()
-        lists = [name for name in self._asked if self._whole_until.get(name, 0) <= now_ms]
-        await self._read(lists)
+        due = (name for name in self._asked if self._whole_until.get(name, 0) <= now_ms)
+        await self._read(list(dict.fromkeys([*due, *self._waiting])))
         self._drop_unused(now_ms)
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
 
     async def refresh_new(self) -> None:
         """Reads only the lists that somebody waits for."""
-        await self._read([name for name in self._answered if name not in self._lists])
+        await self._read([name for name in self._waiting if name not in self._lists])
 
     async def _read(self, lists: Collection[ListName]) -> None:
         """Reads and publishes `lists` (those that the generation has) and wakes who waits for them."""
@@ -191,8 +192,8 @@ class Refresher:
         snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints)
         took_ms = (time.perf_counter() - started) * 1000
         now_ms = self.now_ms()
-        self._publish(snapshot, generation, active.partitions, now_ms, took_ms)
-        self._release(lists)
+        unknown = self._publish(snapshot, generation, active.partitions, now_ms, took_ms)
+        self._release(lists, unknown)
         self.on_change()
         if not snapshot.answered:
             raise StoreUnavailableError(f"no shard of generation {generation.id} has begun")
@@ -201,19 +202,28 @@ class Refresher:
 
     def _publish(
         self, snapshot: Snapshot, generation: Generation, partitions: int, now_ms: int, took_ms: float
-    ) -> None:
+    ) -> dict[ListName, Published]:
+        """Keeps what was read; returns what was not: the first reading of a list whose site nobody knows."""
+        unknown = {}
         for name, read in snapshot.lists.items():
+            old = self._lists.get(name)
+            if old is None and not read.site_known and not self.knows(name.site):
+                unknown[name] = Published(name, generation, partitions, read, now_ms)
+                continue
             self._hints[name] = read.merged.hints
             self._whole_until[name] = now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0
-            old = self._lists.get(name)
+            self._asked.setdefault(name, now_ms)
             if old is None or old.yields_to(read, generation, partitions, now_ms, self.ages):
                 self._lists[name] = Published(name, generation, partitions, read, now_ms)
+        # Shards that were emptied name no sites for a while; what is on show goes on being served.
+        self._shown_sites = frozenset(name.site for name, shown in self._lists.items() if shown.read.site_known)
+        return unknown
 
-    def _release(self, names: Iterable[ListName]) -> None:
+    def _release(self, names: Iterable[ListName], unknown: Mapping[ListName, Published] | None = None) -> None:
         for name in list(names):
-            answered = self._answered.pop(name, None)
-            if answered is not None:
-                answered.set()
+            answer = self._waiting.pop(name, None)
+            if answer is not None:
+                answer.set_result(self._lists.get(name) or (unknown or {}).get(name))
 
     async def _follow(self) -> None:
         """Follows the active generation, and puts it back where Redis has lost it."""

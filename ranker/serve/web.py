@@ -60,7 +60,7 @@ class Web:
     async def _list(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
         name, limit = self._asked(request)
-        published = self._refresher.get(name) or await self._refresher.first(name, FIRST_DEADLINE_S)
+        published = await self._refresher.first(name, FIRST_DEADLINE_S)
         now_ms = self._refresher.now_ms()
         ages = self._refresher.ages
         if published is None:

@@ -11,8 +11,9 @@ import pytest
 
 from deploy.local.redis import RedisServer
 from ranker.core.generation import Generation, Window
-from ranker.serve import server
-from ranker.serve.web import LIST_ROUTE
+from ranker.serve import refresh, server
+from ranker.serve.web import FIRST_DEADLINE_S, LIST_ROUTE
+from ranker.store import reader as reading
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.keys import ShardKeys
 from tests.by_hand import activate, meta_of, publish, write
@@ -123,6 +124,35 @@ async def test_a_site_that_holds_counts_need_not_be_configured(reader: Reader) -
 
     await until(known, "list of the new site")
     assert reader.items(await reader.ranking(target)) == [("/n", 3)]
+
+
+async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a shard holds too many sites to name: 404 for each invented one, and none of their lists is kept or read on."""
+    monkeypatch.setattr(reading, "MAX_SITES", 1)
+    more = [(f"site-{i}", f"/{i}", "view", 1) for i in range(8)]
+    await write(reader.client, GENERATION, PARTITIONS, [*VIEWS, *more], T)
+
+    async def too_many() -> bool:
+        return reader.refresher.knows("nobody") is None
+
+    await until(too_many, "reader that cannot name every site")
+    for i in range(20):
+        answer = await reader.get(f"/v1/invented-{i}/popular/read/24h")
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert reader.items(await reader.ranking("/v1/site-3/popular/read/24h")) == [("/3", 1)]
+    assert reader.items(await reader.ranking("/v1/quiet/popular/read/24h")) == []
+    assert reader.registry.get_sample_value("ranker_lists") == 2
+    assert len(reader.refresher._asked) == 2
+
+
+async def test_lists_waited_for_are_bounded(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for one more list than may be waited for is told to come again at once, not queued."""
+    monkeypatch.setattr(refresh, "MAX_LISTS", 0)
+    began = time.monotonic()
+    answer = await reader.get(LIST)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert time.monotonic() - began < FIRST_DEADLINE_S
+    assert reader.refresher._asked == {}
 
 
 async def test_methods(reader: Reader) -> None:
@@ -259,6 +289,30 @@ async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
         await reader.client.hset(keys.meta, mapping=meta_of(GENERATION, reader.now_ms, PARTITIONS))
     await until(lambda: marked(reader, stale=False), "fresh list")
     assert reader.refresher.not_ready() == []
+
+
+async def test_shards_counted_again_from_the_start(redis_url: str) -> None:
+    """An emptied Redis begins a week ago and names no site: the list on show stays, marked, until it is passed."""
+    async with running_reader(redis_url, {}) as reader:
+        await publish(reader.client, GENERATION, PARTITIONS, VIEWS, T)
+        await until(lambda: ready(reader), "readiness")
+        await reader.ranking()
+        await reader.client.flushall()
+        week_ms = 604_800_000
+        await publish(reader.client, GENERATION, PARTITIONS, [], T - week_ms)
+        reader.now_ms = T + 31_000
+
+        async def read_again() -> bool:
+            return reader.refresher._sites == frozenset()
+
+        await until(read_again, "reading of the emptied shards")
+        assert reader.items(await until(lambda: marked(reader), "stale list"))[0] == ("/29", 30)
+        await write(reader.client, GENERATION, PARTITIONS, VIEWS[:5], T + 1)
+
+        async def passed() -> bool:
+            return reader.items(await reader.ranking())[0] == ("/4", 5)
+
+        await until(passed, "list counted again")
 
 
 async def marked(reader: Reader, *, stale: bool = True) -> Any:

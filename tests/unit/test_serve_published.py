@@ -61,6 +61,17 @@ def test_after_a_failover_the_list_stays_until_it_is_passed_or_stale() -> None:
     assert yields(reading(T), T + 1)
 
 
+def test_a_stale_list_stays_while_the_new_one_is_too_old_to_serve() -> None:
+    """Shards counted again from the start begin a week ago: rather the old list, marked, than none, while it may be."""
+    again = reading(T - 604_800_000)
+    assert not yields(again, T + 30_001)
+    assert not yields(again, T + 3_600_000)
+    assert yields(again, T + 3_600_001)
+    assert not yields(reading(T - 1), T + 3_600_000)
+    assert yields(reading(T - 3_000_000), T + 600_000)
+    assert yields(reading(T + 1, answered=3), T + 3_600_000)
+
+
 def test_a_list_short_of_shards_waits_until_the_whole_one_is_stale() -> None:
     """A node away does not shorten lists at once."""
     short = reading(T + 1000, answered=3)
