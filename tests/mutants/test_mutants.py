@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from ranker.store import shard
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.property.history import PROFILES, Profile
@@ -60,4 +61,4 @@ def test_a_mutant_whose_text_has_moved_is_noticed() -> None:
     with pytest.raises(mutate.NotThereError), mutate.python("ranker.core.clock", "no such text", ""):
         pass
     with pytest.raises(mutate.NotThereError), mutate.lua("call(", "call("):
-        mutate.shard.script("advance")
+        shard.script("advance")

@@ -198,7 +198,11 @@ def _occurred(rng: random.Random, drawn: Drawn, append_ms: int) -> int:
     name, length, grain = rng.choice(drawn.rules.windows)
     del name
     if aim < 0.65:
-        return append_ms - length + rng.choice((0, -1, 1, grain, 2 * grain, -grain, rng.randrange(-grain, grain)))
+        return (
+            append_ms
+            - length
+            + rng.choice((0, -1, 1, grain, -grain, rng.randrange(-grain, grain), -rng.randrange(2 * grain)))
+        )
     if aim < 0.9:
         return append_ms - rng.randrange(length + grain)
     boundary = (append_ms - length) // grain * grain  # the end of a slice, exactly at the longest window or not

@@ -199,6 +199,8 @@ class World:
             after = self.shards[partition] = read(dump, self.drawn.rules)
             if after is None or after == before:
                 return
+            if before is not None and after.clock_ms < before.clock_ms:
+                self.fail(f"partition {partition}: T went back from {before.clock_ms} to {after.clock_ms}")
             log = self.broker.partitions[partition]
             begun = self._lineage(partition, before, after)
             key = (partition, after.lineage, after.n, after.floors)

@@ -129,14 +129,14 @@ class Link:
 
     async def read_slices(self, slice_ids: Iterable[SliceId]) -> tuple[Version | None, dict[SliceId, list[bytes]]]:
         wanted = list(slice_ids)
-        return await self._network.ask(self._partition, lambda shard: shard.read_slices(wanted))  # type: ignore[no-any-return]
+        return await self._network.ask(self._partition, lambda shard: shard.read_slices(wanted))
 
     async def slice_lengths(self, slice_ids: Iterable[SliceId]) -> dict[SliceId, int]:
         wanted = list(slice_ids)
-        return await self._network.ask(self._partition, lambda shard: shard.slice_lengths(wanted))  # type: ignore[no-any-return]
+        return await self._network.ask(self._partition, lambda shard: shard.slice_lengths(wanted))
 
     async def strays(self) -> set[str]:
-        return await self._network.ask(self._partition, lambda shard: shard.strays())  # type: ignore[no-any-return]
+        return await self._network.ask(self._partition, lambda shard: shard.strays())
 
     async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
         if self._network.weather.full:

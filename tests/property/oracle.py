@@ -60,7 +60,7 @@ class Verdict(NamedTuple):
 
     what: str
     occurred_ms: int = 0
-    count: Count = ("", "", "")
+    named: Count = ("", "", "")
     value: int = 0
     lane: int = 0
 
@@ -147,11 +147,11 @@ def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules
                 expected.dead_offsets.add(raw.offset)
         if said.what != "count":
             continue
-        site, outcome, article = said.count
+        site, outcome, article = said.named
         where = place(said.occurred_ms, said.lane, floors, rules)
         if where is None:
             continue
-        slices[where][said.count] += said.value
+        slices[where][said.named] += said.value
         for name, _, _ in rules.windows[where[0] :]:
             sums[site, name, outcome] += said.value
             for board, weights in rules.boards.items():

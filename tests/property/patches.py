@@ -28,6 +28,8 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
         (session, "random", jitter),
         (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),
         (upkeep, "_SEAL_OPEN_DELTAS", rng.choice((2, 3, 64))),
+        (upkeep, "_SEAL_AGAIN_DELTAS", rng.choice((2, 10))),
+        (upkeep, "_SEAL_AGAIN_MS", rng.choice((1_000, 8_000))),
         (upkeep, "_SLICES_AT_ONCE", rng.choice((4, 8)) if hurry else rng.choice((1, 2, 32))),
         (worker, "_STRAYS_EVERY_TICKS", 1 if hurry else rng.choice((3, 7))),
         (worker, "_TICK_S", 0.3 if hurry else rng.choice((0.3, 1.0))),

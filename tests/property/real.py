@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import redis
 
@@ -22,7 +22,7 @@ class RealServer:
         self._direct.flushall()
 
     async def snapshot(self) -> Snapshot:
-        keys = self._direct.keys("*")
+        keys = cast("list[bytes]", self._direct.keys("*"))
         pipe = self._direct.pipeline(transaction=False)
         for key in keys:
             pipe.dump(key)
@@ -39,7 +39,8 @@ class RealServer:
         self._direct.flushall()
 
     async def dump(self, prefix: str) -> dict[str, Any]:
-        names = [key.decode() for key in self._direct.keys("*") if key.decode().startswith(prefix)]
+        keys = cast("list[bytes]", self._direct.keys("*"))
+        names = [key.decode() for key in keys if key.decode().startswith(prefix)]
         pipe = self._direct.pipeline(transaction=False)
         for name in names:
             self._read(pipe, name, name[len(prefix) :])

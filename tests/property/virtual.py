@@ -76,7 +76,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now_s
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # the types of callback and arguments need not match here
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Timers of one moment run in the order in which they were set; asyncio's own order depends on other timers."""

@@ -1,0 +1,82 @@
+"""The fold and schemas/page-view.schema.json say the same of every page view."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import schemas
+from ranker.core.fold import Fold
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from tests.property import oracle
+
+VALID, INVALID = schemas.examples("page-view", valid=True), schemas.examples("page-view", valid=False)
+FOLD = Fold(Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS, bots="count"))
+CHECK = jsonschema.Draft202012Validator(schemas.load("page-view"))
+
+
+class Given(NamedTuple):
+    """A record; `timestamp` is its append time."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def reasons(value: bytes, append_ms: int = 0) -> list[str]:
+    """Why the fold rejects this value; `append_ms` 0 makes events future, which is no fault of theirs."""
+    return [letter.reason for letter in FOLD([Given(0, append_ms, None, value)]).rejected if letter.reason != "future"]
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_what_the_contract_allows_is_folded(name: str) -> None:
+    assert reasons(VALID[name]) == []
+    occurred = json.loads(VALID[name])["occurred_at"]
+    tally = FOLD([Given(0, occurred, None, VALID[name])])
+    assert sum(map(len, tally.counts.values())) == 1, "counted when it comes on time"
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_what_the_contract_forbids_is_rejected(name: str) -> None:
+    assert len(reasons(INVALID[name])) == 1
+
+
+@pytest.mark.parametrize("name", [*VALID, *INVALID])
+def test_the_oracle_of_the_property_tests_agrees(name: str) -> None:
+    """Else the histories would compare the engine with another contract."""
+    value = VALID.get(name) or INVALID[name]
+    rules = oracle.Rules((("24h", 86_400_000, 60_000),), {}, 1, "count", None, 300_000)
+    assert (oracle.verdict(oracle.Raw(0, 0, None, value), rules).what == "dead") == (name in INVALID)
+
+
+odd = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2_000, 5_000_000_000_000),
+    # a whole number written with a fraction (1.0) is an integer to JSON Schema, and none to the fold
+    st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer()),
+    st.text(max_size=6),
+    st.sampled_from(
+        ["", "a", "A", "view", "!bot", "bot", "x" * 64, "x" * 65, "x" * 128, "x" * 129, "é" * 256, "é" * 257]
+    ),
+    st.lists(st.integers(), max_size=1),
+)
+FIELDS = (
+    "event_id", "event_type", "site_id", "article_id", "occurred_at", "visitor_id", "agent_class", "value",
+    "producer_id", "sequence", "unheard_of",
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), odd, max_size=3), st.sets(st.sampled_from(FIELDS), max_size=1))
+def test_whatever_stands_in_the_fields_both_say_the_same(changes: dict[str, Any], absent: set[str]) -> None:
+    """A valid event with fields changed or taken away: folded where the schema allows it, rejected where not."""
+    event = {**json.loads(VALID["every-field"]), **changes}
+    event = {name: value for name, value in event.items() if name not in absent}
+    value = json.dumps(event).encode()
+    assert (reasons(value) == []) == CHECK.is_valid(json.loads(value)), value

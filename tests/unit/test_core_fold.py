@@ -1,0 +1,241 @@
+"""Raw records to a tally: what counts, what does not, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+
+from ranker.core.event import MAX_TIME_MS
+from ranker.core.fold import BOT, REASONS, Fold, crc
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation
+from ranker.core.tally import Mark
+
+MINUTE_MS, HOUR_MS, WEEK_MS = 60_000, 3_600_000, 604_800_000
+NOW_MS = 480_000 * HOUR_MS + 1_234
+"""An append time a little after the start of an hour."""
+
+
+class Given(NamedTuple):
+    """A record; `timestamp` is the append time."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def generation(**changes: Any) -> Generation:
+    return Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS, **changes)
+
+
+def event(**changes: Any) -> bytes:
+    fields = {
+        "event_id": "e1",
+        "event_type": "view",
+        "site_id": "demo",
+        "article_id": "a",
+        "occurred_at": NOW_MS,
+        **changes,
+    }
+    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
+
+
+def records(*values: bytes | None, append_ms: int = NOW_MS) -> list[Given]:
+    return [Given(offset, append_ms, b"demo/a", value) for offset, value in enumerate(values)]
+
+
+def fold(*values: bytes | None, append_ms: int = NOW_MS, **changes: Any) -> Any:
+    return Fold(generation(**changes))(records(*values, append_ms=append_ms))
+
+
+def counted(tally: Any) -> int:
+    return sum(sum(articles.values()) for articles in tally.counts.values())
+
+
+def test_views_are_counted_by_minute_site_outcome_and_article() -> None:
+    """One group for each (minute, site, event type); values add up, negative ones too."""
+    tally = fold(
+        event(),
+        event(value=3),
+        event(article_id="b", value=-2),
+        event(event_type="comment"),
+        event(site_id="other", occurred_at=NOW_MS - MINUTE_MS),
+    )
+    minute = NOW_MS // MINUTE_MS
+    assert tally.counts == {
+        (minute, "demo", "view"): {"a": 4, "b": -2},
+        (minute, "demo", "comment"): {"a": 1},
+        (minute - 1, "other", "view"): {"a": 1},
+    }
+    assert (tally.records, tally.late, tally.future, tally.rejected) == (5, 0, 0, [])
+
+
+REJECTED: list[tuple[str, bytes | None]] = [
+    ("empty", None),
+    ("empty", b""),
+    ("malformed", b"{"),
+    ("malformed", b"view of a"),
+    ("malformed", event()[:-1]),
+    ("malformed", event() + event()),
+    ("malformed", event() + b"\n" + event()),
+    ("malformed", b'{"unheard_of":' + b"[" * 100_000),
+    ("schema", b"null"),
+    ("schema", b"[]"),
+    ("schema", b"{}"),
+    ("schema", event(event_id=...)),
+    ("schema", event(event_id="")),
+    ("schema", event(event_id="x" * 129)),
+    ("schema", event(occurred_at="1")),
+    ("schema", event(occurred_at=True)),
+    ("schema", event(occurred_at=-1)),
+    ("schema", event(occurred_at=MAX_TIME_MS + 1)),
+    ("schema", event(value=1001)),
+    ("schema", event(value=-1001)),
+    ("schema", event(value=1.5)),
+    ("schema", event(agent_class="cat")),
+    ("schema", event(visitor_id="x" * 129)),
+    ("schema", event(sequence=-1)),
+    ("schema", event().replace(b'"a"', b'"\xff"')),
+    ("site_id", event(site_id="")),
+    ("site_id", event(site_id="Demo")),
+    ("site_id", event(site_id="a/b")),
+    ("site_id", event(site_id="x" * 65)),
+    ("event_type", event(event_type="View")),
+    ("event_type", event(event_type="!bot")),
+    ("event_type", event(event_type="view\n")),
+    ("event_type", event(event_type="x" * 33)),
+    ("article_id", event(article_id="")),
+    ("article_id", event(article_id="a b")),
+    ("article_id", event(article_id="a\u00a0b")),
+    ("article_id", event(article_id="a\u200bb")),
+    ("article_id", event(article_id="a\n")),
+    ("article_id", event(article_id="é" * 257)),
+    ("value", event(value=0)),
+    ("future", event(occurred_at=NOW_MS + FUTURE_MS + 1)),
+]
+
+
+@pytest.mark.parametrize(("reason", "value"), REJECTED)
+def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | None) -> None:
+    """One bad record among good ones: its bytes, its place and the reason are kept, the others count."""
+    tally = fold(event(), value, event(article_id="b"))
+    (letter,) = tally.rejected
+    assert (letter.reason, letter.offset, letter.value, letter.append_ms) == (reason, 1, value, NOW_MS)
+    assert reason in REASONS
+    assert counted(tally) == 2
+    assert tally.future == (reason == "future")
+
+
+def test_every_reason_is_tried_above() -> None:
+    """A new reason needs its examples here."""
+    assert {reason for reason, _ in REJECTED} | {"unknown_site"} == set(REASONS)
+
+
+def test_an_unknown_site_is_rejected_only_where_sites_are_named() -> None:
+    """unknown_sites = "count" counts them, "reject" sends them to the dead letters."""
+    assert fold(event(), sites=("demo",)).rejected == []
+    assert fold(event(site_id="other"), sites=("demo",)).rejected[0].reason == "unknown_site"
+    assert fold(event(site_id="other")).rejected == []
+
+
+def test_halves_of_an_event_do_not_become_one() -> None:
+    """Joined with newlines these three records would hold three values, two of them made of pieces."""
+    begin, rest = event()[:-1], b',"value":2}'
+    tally = fold(begin, rest, event(article_id="b") + b" " + event(article_id="c"))
+    assert tally.counts == {}
+    assert [letter.reason for letter in tally.rejected] == ["malformed"] * 3
+    literal = fold(b'{"a":1', b',"b":2}', b"{} {}")
+    assert [letter.offset for letter in literal.rejected] == [0, 1, 2]
+
+
+def test_a_type_named_like_a_rule_is_no_rule() -> None:
+    """`!bot` as a type is invalid, also beside a real bot of the same minute."""
+    tally = fold(event(agent_class="bot"), event(event_type="!bot", article_id="b"))
+    assert tally.counts == {(NOW_MS // MINUTE_MS, "demo", BOT): {"a": 1}}
+    assert [letter.reason for letter in tally.rejected] == ["event_type"]
+
+
+def test_bots_are_an_outcome_of_their_own_where_they_are_dropped() -> None:
+    """Dropped bots stand in the sums, under an outcome that no board can weigh."""
+    minute = NOW_MS // MINUTE_MS
+    both = event(agent_class="bot"), event(agent_class="bot", event_type="comment"), event(agent_class="person")
+    assert fold(*both).counts == {(minute, "demo", BOT): {"a": 2}, (minute, "demo", "view"): {"a": 1}}
+    assert fold(*both, bots="count").counts == {
+        (minute, "demo", "view"): {"a": 2},
+        (minute, "demo", "comment"): {"a": 1},
+    }
+
+
+@pytest.mark.parametrize("beside", [(), (b"{",)], ids=["together", "one by one"])
+def test_late_begins_a_week_after_the_hour_has_ended(beside: tuple[bytes, ...]) -> None:
+    """
+    |--- hour ---|------------- 7 d -------------|
+                 end                             end + 7 d: still counted    + 1 ms: late
+    """
+    end_ms = (NOW_MS // HOUR_MS) * HOUR_MS - WEEK_MS  # of an hour that ended 7 d before the start of this one
+    last = event(occurred_at=end_ms - 1)
+    on_time = fold(last, *beside, append_ms=end_ms + WEEK_MS)
+    assert (on_time.late, counted(on_time)) == (0, 1)
+    late = fold(last, *beside, append_ms=end_ms + WEEK_MS + 1)
+    assert (late.late, counted(late), len(late.rejected)) == (1, 0, len(beside))
+    next_hour = fold(event(occurred_at=end_ms), *beside, append_ms=end_ms + WEEK_MS + 1)
+    assert (next_hour.late, counted(next_hour)) == (0, 1)
+
+
+@pytest.mark.parametrize("beside", [(), (b"{",)], ids=["together", "one by one"])
+def test_future_begins_five_minutes_ahead(beside: tuple[bytes, ...]) -> None:
+    """
+    append ----- 5 min -----|  counted      + 1 ms: dead letter
+    """
+    assert counted(fold(event(occurred_at=NOW_MS + FUTURE_MS), *beside)) == 1
+    tally = fold(event(occurred_at=NOW_MS + FUTURE_MS + 1), *beside)
+    assert (tally.future, counted(tally)) == (1, 0)
+
+
+def test_each_record_is_held_against_its_own_append_time() -> None:
+    """A stretch over hours holds what is late for its last record and what is future for its first."""
+    early, later = NOW_MS - WEEK_MS - 2 * HOUR_MS, NOW_MS
+    given = [
+        Given(0, early, None, event(occurred_at=early)),
+        Given(1, later, None, event(occurred_at=early, article_id="late")),
+        Given(2, early, None, event(occurred_at=later, article_id="future")),
+        Given(3, later, None, event(occurred_at=later)),
+    ]
+    tally = Fold(generation())(given)
+    assert (tally.late, tally.future, counted(tally)) == (1, 1, 2)
+    assert tally.first_append_ms == early
+
+
+def test_the_append_times_may_be_told() -> None:
+    """The log knows them of each batch; the tally is the same."""
+    given = records(event(), event(article_id="b"))
+    assert Fold(generation())(given, (NOW_MS, NOW_MS)) == Fold(generation())(given)
+
+
+def test_the_mark_names_the_last_record() -> None:
+    """Its offset, append time, and the CRC of key and value, rejected or not."""
+    given = records(event(), b"{")
+    tally = Fold(generation())(given)
+    assert tally.mark == Mark(1, NOW_MS, crc(given[1]))
+    assert crc(Given(0, 0, b"ab", b"c")) == crc(Given(0, 0, b"a", b"bc")) == crc(Given(0, 0, None, b"abc"))
+
+
+def test_ids_once_found_valid_do_not_make_others_valid() -> None:
+    """The cache of valid ids outlives a stretch, and lets nothing through."""
+    one = Fold(generation())
+    assert counted(one(records(event(), event(article_id="b")))) == 2
+    assert one(records(event(article_id="a b"))).rejected[0].reason == "article_id"
+    assert counted(one(records(event(article_id="a")))) == 1
+    assert one(records(event(article_id="a b"))).rejected[0].reason == "article_id"
+
+
+def test_tallies_add_up() -> None:
+    """A batch is the sum of its stretches."""
+    whole = fold(event(), b"{", event(article_id="b"), event(occurred_at=0))
+    parts = Fold(generation())
+    given = records(event(), b"{", event(article_id="b"), event(occurred_at=0))
+    added = parts(given[:2])
+    added.add(parts(given[2:]))
+    assert added == whole
