@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
@@ -65,11 +66,11 @@ class Web:
         ages = self._refresher.ages
         if published is None:
             if self._refresher.knows(name.site) is False:
-                raise _unknown_site(name.site)
+                raise _refusal([_unknown_site(name.site)], [], {})
             reason = self._refresher.fault or "the list was not read in time"
             raise ProblemError(503, f"There is no list to serve: {reason}.", headers={"Retry-After": "1"})
         if self._refresher.knows(name.site) is None and not published.read.site_known:
-            raise _unknown_site(name.site)
+            raise _refusal([_unknown_site(name.site)], [], {})
         age_ms = published.age_ms(now_ms)
         if age_ms > ages.gone_ms:
             raise ProblemError(
@@ -91,19 +92,28 @@ class Web:
         self._refresher.get(published.name)
 
     def _asked(self, request: Request) -> tuple[ListName, int]:
-        """The list and the limit a request means; every fault of its query in one problem."""
+        """The list and the limit a request means; every fault of its address and query in one problem.
+
+        One is told later: a site of which only reading its list can tell whether it exists.
+        """
+        query = request.scope["query_string"]
+        if len(query) > MAX_QUERY_BYTES:
+            raise ProblemError(414, f"The query is longer than {MAX_QUERY_BYTES} bytes.")
         name = ListName(*(request.path_params[part] for part in ("site", "board", "window")))
-        if not _SITE.fullmatch(name.site) or self._refresher.knows(name.site) is False:
-            raise _unknown_site(name.site)
         generation = self._refresher.generation
+        limit, of_query = _limit(query)
+        of_address, known = _list_faults(name, generation) if generation else ([], {})
+        if not _SITE.fullmatch(name.site) or self._refresher.knows(name.site) is False:
+            of_address.insert(0, _unknown_site(name.site))
+        if of_address or of_query:
+            raise _refusal(of_address, of_query, known)
         if generation is None:
             raise ProblemError(
                 503,
                 f"There is no list to serve: {self._refresher.fault or 'none has been read yet'}.",
                 headers={"Retry-After": "1"},
             )
-        _check_list(name, generation)
-        return name, _limit(request.scope["query_string"])
+        return name, limit
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
@@ -141,43 +151,50 @@ class _Measured:
             self._metrics.request_duration_seconds.labels(route).observe(time.perf_counter() - started)
 
 
-def _unknown_site(site: str) -> ProblemError:
-    return ProblemError(404, f"Site {site!r} is neither configured nor holds any counts.")
+Fault = dict[str, str]
+"""One fault of a request: the `parameter` of path or query, and in `detail` what is wrong with it."""
 
 
-def _check_list(name: ListName, generation: Generation) -> None:
+def _fault(parameter: str, detail: str) -> Fault:
+    return {"parameter": parameter, "detail": detail}
+
+
+def _unknown_site(site: str) -> Fault:
+    return _fault("site", f"{site!r} is neither configured nor holds any counts")
+
+
+def _list_faults(name: ListName, generation: Generation) -> tuple[list[Fault], dict[str, list[str]]]:
+    """What is wrong with board and window, and, by the plural of each that is, what there is."""
     boards = sorted(generation.boards)
     windows = [window.name for window in generation.windows]
-    unknown = []
-    if name.board not in boards:
-        unknown.append(f"board {name.board!r}")
-    if name.window not in windows:
-        unknown.append(f"window {name.window!r}")
-    if unknown:
-        raise ProblemError(404, f"Unknown {' and '.join(unknown)}.", boards=boards, windows=windows)
+    faults: list[Fault] = []
+    known: dict[str, list[str]] = {}
+    for parameter, value, choices in (("board", name.board, boards), ("window", name.window, windows)):
+        if value not in choices:
+            faults.append(_fault(parameter, f"{value!r} is unknown; there are {', '.join(choices)}"))
+            known[f"{parameter}s"] = choices
+    return faults, known
 
 
-def _limit(query: bytes) -> int:
-    """The limit in a query string. Raises ProblemError with every fault of the query."""
-    if len(query) > MAX_QUERY_BYTES:
-        raise ProblemError(414, f"The query is longer than {MAX_QUERY_BYTES} bytes.")
+def _limit(query: bytes) -> tuple[int, list[Fault]]:
+    """The limit in a query string, and every fault of the query."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     limits = [value for parameter, value in pairs if parameter == "limit"]
     faults = [
-        {"parameter": parameter, "detail": "there is no such parameter; known: limit"}
-        for parameter, _ in pairs
-        if parameter != "limit"
+        _fault(parameter, "there is no such parameter; known: limit") for parameter, _ in pairs if parameter != "limit"
     ]
     if len(limits) > 1:
-        faults.append({"parameter": "limit", "detail": "given more than once"})
-    faults += [
-        {"parameter": "limit", "detail": f"{value!r} is not a whole number from 1 to {MAX_LIMIT}"}
-        for value in limits
-        if not _LIMIT.fullmatch(value) or int(value) > MAX_LIMIT
-    ]
-    if faults:
-        raise ProblemError(400, "; ".join(f"{f['parameter']}: {f['detail']}" for f in faults), faults=faults)
-    return int(limits[0]) if limits else DEFAULT_LIMIT
+        faults.append(_fault("limit", "given more than once"))
+    bad = [value for value in limits if not _LIMIT.fullmatch(value) or int(value) > MAX_LIMIT]
+    faults += [_fault("limit", f"{value!r} is not a whole number from 1 to {MAX_LIMIT}") for value in bad]
+    return (int(limits[0]) if limits and not bad else DEFAULT_LIMIT), faults
+
+
+def _refusal(address: list[Fault], query: list[Fault], known: Mapping[str, Any]) -> ProblemError:
+    """One problem for all faults: 404 where only the address is at fault, 400 as soon as the query is too."""
+    faults = address + query
+    detail = "; ".join(f"{fault['parameter']}: {fault['detail']}" for fault in faults)
+    return ProblemError(400 if query else 404, detail, faults=faults, **known)
 
 
 def _headers(etag: bytes) -> Headers:

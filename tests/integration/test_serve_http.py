@@ -95,14 +95,35 @@ async def test_every_fault_in_one_problem(reader: Reader, query: str, parameters
     assert answer.json["status"] == 400
 
 
+@pytest.mark.parametrize(
+    ("target", "status", "parameters"),
+    [
+        ("demo/popular/raed/24h?limit=0", 400, ["board", "limit"]),
+        ("demo/popular/read/25h?x=1&limit=5", 400, ["window", "x"]),
+        ("nobody/popular/raed/25h?limit=0&limit=1001", 400, ["site", "board", "window", "limit", "limit", "limit"]),
+        ("No%20body/popular/read/24h?limit=-1", 400, ["site", "limit"]),
+        ("nobody/popular/raed/25h", 404, ["site", "board", "window"]),
+        ("nobody/popular/read/24h?limit=5", 404, ["site"]),
+    ],
+)
+async def test_faults_of_address_and_query_together(
+    reader: Reader, target: str, status: int, parameters: list[str]
+) -> None:
+    """All told at once: 404 where only the address is at fault, 400 as soon as the query is too."""
+    answer = await reader.get(f"/v1/{target}")
+    assert (answer.status, answer.json["status"]) == (status, status)
+    assert [fault["parameter"] for fault in answer.json["faults"]] == parameters
+    assert all(fault["detail"] in answer.json["detail"] for fault in answer.json["faults"])
+
+
 async def test_what_there_is_not(reader: Reader) -> None:
     """Unknown boards and windows are answered with those there are; unknown sites and addresses with 404."""
-    answer = await reader.get("/v1/demo/popular/raed/25h?limit=0")
-    assert (answer.status, answer.json["boards"], answer.json["windows"]) == (
-        404,
-        ["commented", "read", "shared"],
-        ["24h", "7d"],
-    )
+    boards, windows = ["commented", "read", "shared"], ["24h", "7d"]
+    answer = await reader.get("/v1/demo/popular/raed/25h")
+    assert (answer.status, answer.json["boards"], answer.json["windows"]) == (404, boards, windows)
+    answer = await reader.get("/v1/demo/popular/read/25h")
+    assert (answer.status, answer.json.get("boards"), answer.json["windows"]) == (404, None, windows)
+    assert answer.json["faults"] == [{"parameter": "window", "detail": "'25h' is unknown; there are 24h, 7d"}]
     for target in ("/v1/nobody/popular/read/24h", "/v1/No%20body/popular/read/24h", "/v1/", "/page/no.js", LIST + "/"):
         answer = await reader.get(target)
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json"), target
