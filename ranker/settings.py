@@ -124,7 +124,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         flush_ms=consume.get("flush_ms", 250),
         dead_share=float(consume.get("dead_share", 0.5)),
         dead_stretch=consume.get("dead_stretch", 1000),
-        refresh_ms=serve.get("refresh_ms", 1000),
+        refresh_ms=serve.get("refresh_ms", 500),
         stale_after_s=serve.get("stale_after_s", 30),
         gone_after_s=serve.get("gone_after_s", 3600),
     )

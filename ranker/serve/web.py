@@ -29,7 +29,7 @@ FIRST_DEADLINE_S = 3.0
 """How long the first request for a list waits for it to be read."""
 MAX_QUERY_BYTES = 1_024
 MAX_AGE_S = 1
-"""Lists move once a second; a cache in front may hold one that long."""
+"""A cache in front may hold a list for this long: the page asks once a second."""
 
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _LIMIT = re.compile(r"[1-9][0-9]{0,3}")

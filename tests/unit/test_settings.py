@@ -31,7 +31,7 @@ def test_defaults_need_no_file() -> None:
     assert (found.kafka_bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     assert (found.environment, found.accept_create_time) == ("production", False)
     assert (found.flush_ms, found.dead_share, found.dead_stretch) == (250, 0.5, 1000)
-    assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (1000, 30, 3600)
+    assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 30, 3600)
     assert found.sites == {}
 
 
@@ -75,7 +75,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
         dead_share = 1
         dead_stretch = 10
         [serve]
-        refresh_ms = 500
+        refresh_ms = 700
         stale_after_s = 5
         gone_after_s = 60
         """,
@@ -90,7 +90,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert found.accept_create_time
     assert (found.session_timeout_ms, found.metadata_max_age_ms) == (7000, 1500)
     assert (found.flush_ms, found.dead_share, found.dead_stretch) == (100, 1.0, 10)
-    assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 5, 60)
+    assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (700, 5, 60)
 
 
 def test_the_argument_goes_before_the_variable(tmp_path: Path) -> None:
