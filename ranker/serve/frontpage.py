@@ -18,6 +18,8 @@ from ranker.serve.hot import matches
 from ranker.serve.problems import ProblemError
 
 NBSP = "\u00a0"
+LANGUAGE = "fr"
+"""The lists are for French-language sites, whatever language a visitor's browser asks for."""
 COLUMNS = tuple(DEFAULT_BOARDS)
 """Boards shown first, in this order; a generation's others follow while there is room for three."""
 
@@ -53,13 +55,13 @@ class Page:
         return Response(self._files[name], 200, headers, _TYPES[name.rpartition(".")[2]])
 
     def index(self, request: Request, sites: Sequence[str], generation: Generation | None) -> Response:
-        """The page of `?site=` (default: the first known) in `?lang=` (default: what the browser prefers)."""
+        """The page of `?site=` (default: the first known) in `?lang=` (default: French)."""
         site = request.query_params.get("site") or (sites[0] if sites else "")
         if sites and site not in sites:
             raise ProblemError(404, f"Site {site!r} is neither configured nor holds any counts.", sites=sites)
         content = self._render(request, site, sites, generation).encode()
         etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
-        headers = {**_SECURITY, "cache-control": "no-cache", "vary": "accept-language", "etag": etag.decode()}
+        headers = {**_SECURITY, "cache-control": "no-cache", "etag": etag.decode()}
         if matches(request.scope["headers"], etag):
             return Response(status_code=304, headers=headers)
         return Response(content, 200, headers, "text/html; charset=utf-8")
@@ -67,7 +69,7 @@ class Page:
     def _render(self, request: Request, site: str, sites: Sequence[str], generation: Generation | None) -> str:
         lang = request.query_params.get("lang", "")
         if lang not in self._words:
-            lang = preferred(request.headers.get("accept-language", ""), tuple(self._words))
+            lang = LANGUAGE
         words = self._words[lang]
         windows = generation.windows if generation else DEFAULT_WINDOWS
         chosen = request.query_params.get("window", "")
@@ -104,21 +106,6 @@ def columns(generation: Generation | None) -> list[str]:
     """The three boards that are shown side by side."""
     boards = sorted(generation.boards) if generation else list(COLUMNS)
     return ([name for name in COLUMNS if name in boards] + [name for name in boards if name not in COLUMNS])[:3]
-
-
-def preferred(accept_language: str, known: Sequence[str]) -> str:
-    """The known language that an Accept-Language header prefers; the first known one where it names none."""
-    weighed: list[tuple[float, int, str]] = []
-    for entry in accept_language.split(","):
-        tag, _, quality = entry.strip().partition(";q=")
-        language = tag.partition("-")[0].lower()
-        try:
-            weight = float(quality or 1)
-        except ValueError:
-            continue
-        if language in known and weight > 0:
-            weighed.append((weight, -len(weighed), language))
-    return max(weighed)[2] if weighed else known[0]
 
 
 def period(window: Window, words: Mapping[str, Any]) -> str:

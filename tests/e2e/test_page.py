@@ -147,7 +147,8 @@ async def visit(browser: Browser, reader: Reader, query: str = "", **how: Any) -
 async def shot(visit: Visit, name: str) -> None:
     """A screenshot once nothing moves any more; kept in build/screenshots."""
     SHOTS.mkdir(parents=True, exist_ok=True)
-    await visit.page.wait_for_function("document.getAnimations().every((a) => a.playState === 'finished')")
+    # Not wait_for_function: it needs eval, which the page's own policy may refuse it.
+    await visit.page.evaluate("Promise.allSettled(document.getAnimations().map((moving) => moving.finished))")
     await visit.page.screenshot(path=SHOTS / f"{name}.png")
 
 
@@ -213,10 +214,28 @@ async def test_the_period_by_keyboard(browser: Browser, reader: Reader, beating:
     assert seen.complaints == []
 
 
+async def test_french_until_english_is_chosen(browser: Browser, reader: Reader, beating: None) -> None:
+    """An English browser sees French; the choice stands in the address alone, so another visit is French again."""
+    seen = await visit(browser, reader, locale="en-GB")
+    heading, language = seen.page.locator("h1"), seen.page.locator("html")
+    await expect(heading).to_have_text("Articles populaires")
+    await expect(language).to_have_attribute("lang", "fr")
+    await expect(seen.board("read").locator(".count").first).to_have_text("1\u202f234\u00a0lectures")
+    await seen.page.get_by_role("link", name="English").click()
+    await expect(heading).to_have_text("Popular articles")
+    await expect(language).to_have_attribute("lang", "en")
+    await seen.page.reload()
+    await expect(heading).to_have_text("Popular articles")
+    await seen.page.goto(seen.page.url.partition("?")[0])
+    await expect(heading).to_have_text("Articles populaires")
+    assert seen.complaints == []
+
+
 @pytest.mark.parametrize("width", [360, 700])
 async def test_narrow_and_dark_in_english(browser: Browser, reader: Reader, beating: None, width: int) -> None:
     """No sideways scrolling, dark where that is preferred, English words and singulars."""
-    seen = await visit(browser, reader, locale="en-GB", color_scheme="dark", viewport={"width": width, "height": 900})
+    narrow: dict[str, Any] = {"color_scheme": "dark", "viewport": {"width": width, "height": 900}}
+    seen = await visit(browser, reader, "?lang=en", **narrow)
     await expect(seen.page.locator("h1")).to_have_text("Popular articles")
     await expect(seen.board("shared").locator(".rank")).to_have_count(10)
     assert (await seen.column("read", ".count"))[0] == "1,234\u00a0reads"

@@ -370,7 +370,7 @@ async def test_requests_are_counted_by_route_and_status(reader: Reader) -> None:
 
 
 async def test_the_page(reader: Reader) -> None:
-    """French unless English is preferred or asked for; titles escaped; no host but this one; its files cached."""
+    """French unless English is asked for, whatever the browser prefers; titles escaped; no host but this one; its files cached."""
     page = await reader.get("/")
     text = page.body.decode()
     assert '<html lang="fr">' in text
@@ -380,8 +380,14 @@ async def test_the_page(reader: Reader) -> None:
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
     assert (await reader.get("/", If_None_Match=page.headers["etag"])).status == 304
-    assert '<html lang="en">' in (await reader.get("/", Accept_Language="en-GB")).body.decode()
-    assert '<html lang="en">' in (await reader.get("/?lang=en")).body.decode()
+    assert "vary" not in page.headers
+    assert (await reader.get("/", Accept_Language="en-GB,en;q=0.9")).body == page.body
+    assert (await reader.get("/?lang=xx")).body == page.body
+    english = (await reader.get("/?lang=en", Accept_Language="fr")).body.decode()
+    assert '<html lang="en">' in english
+    assert "Popular articles" in english
+    for site in ("demo", "quiet"):
+        assert f"/?site={site}&amp;lang=en&amp;window=24h" in english
     assert (await reader.get("/?site=nobody")).status == 404
     for address in re.findall(r'(?:src|href)="(/page/[^"]+)"', text):
         file = await reader.get(address)

@@ -7,7 +7,7 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, 
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.serve import published as publishing
 from ranker.serve.articles import Article, Articles
-from ranker.serve.frontpage import columns, period, preferred
+from ranker.serve.frontpage import columns, period
 from ranker.serve.published import Ages, Published, rfc3339
 from ranker.store.reader import ListName, ListRead
 
@@ -147,22 +147,6 @@ def test_an_id_may_end_like_an_editors_key() -> None:
     articles = Articles()
     articles.take([(b"demo//a#editor", record("/a#editor", title="An odd id"))])
     assert articles.of("demo") == {"/a#editor": Article("An odd id", status="published")}
-
-
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [
-        ("", "fr"),
-        ("en-GB,en;q=0.9", "en"),
-        ("de,fr;q=0.5,en;q=0.4", "fr"),
-        ("fr;q=0.1,en", "en"),
-        ("en;q=0", "fr"),
-        ("en;q=high", "fr"),
-    ],
-)
-def test_the_language_that_a_browser_prefers(header: str, language: str) -> None:
-    """French or English by weight; French where neither is asked for."""
-    assert preferred(header, ("fr", "en")) == language
 
 
 @pytest.mark.parametrize(
