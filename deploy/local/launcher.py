@@ -34,12 +34,13 @@ RATE = "200"
 
 
 def main() -> int:
-    """Run until Ctrl-C, SIGTERM or SIGHUP (0), or until something fails, which is said in a sentence (1)."""
+    """Run until Ctrl-C (SIGINT), SIGTERM or SIGHUP (0), or until something fails, which is said in a sentence (1)."""
     if "MAKELEVEL" in os.environ:
         # make forwards no death of its own: without this a killed make would leave us.
         children.end_with_parent()
     children.adopt_orphans()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: what a script starts in the background ignores it unless it says otherwise.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
         launch(options.read(os.environ))

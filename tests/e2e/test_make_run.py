@@ -75,8 +75,11 @@ class Run:
 
 
 @contextlib.contextmanager
-def make_run(tmp_path: Path, **wishes: str) -> Iterator[Run]:
-    """Start `make run`, or what it runs where the tests run from another environment than the checkout's."""
+def make_run(tmp_path: Path, *before: str, **wishes: str) -> Iterator[Run]:
+    """Start `make run`, or what it runs where the tests run from another environment than the checkout's.
+
+    `before` is a command that runs what is appended to it.
+    """
     ours = Path(sys.prefix) == CHECKOUT / ".venv"
     argv = ["make", "run"] if ours else [sys.executable, "-m", "deploy.local"]
     environment = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -84,7 +87,7 @@ def make_run(tmp_path: Path, **wishes: str) -> Iterator[Run]:
     output = tmp_path / "said"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            argv,
+            [*before, *argv],
             cwd=CHECKOUT,
             env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL,
@@ -167,6 +170,15 @@ def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
         all_gone(pids)
     assert "Traceback" not in run.said()
     assert not list(tmp_path.glob("popularity-ranker*")), "the run's directory is left"
+
+
+def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path) -> None:
+    """A shell without job control starts what it puts behind `&` with SIGINT ignored; it counts all the same."""
+    with make_run(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh", TRAFFIC="0") as run:
+        run.says("Redis ")
+        pids = list(run.below())
+        assert run.interrupt() == 0
+        all_gone(pids)
 
 
 def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path) -> None:
