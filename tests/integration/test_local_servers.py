@@ -228,7 +228,8 @@ def test_a_process_that_a_test_leaves_fails_the_session(tmp_path: Path) -> None:
     leaky.write_text(
         "import subprocess\n\ndef test_leaves(): subprocess.Popen(['sh', '-c', 'sleep 613 & exit 0']).wait()\n"
     )
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", CHECKOUT / "pyproject.toml", leaky]
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest"]
+    argv += ["-c", str(CHECKOUT / "pyproject.toml"), str(leaky)]
     done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout
     assert re.search(r"left running by a test: \d+ sleep 613", done.stdout)
