@@ -109,7 +109,7 @@ _PYTHON = (
         "reversed(list(enumerate(zip(floors, target, strict=True)))):",
     ),
     Mutant(
-        "lanes that have gone leave again", "ranker.core.retire", "if number >= first_lane:", "if True:", hunt="floors"
+        "lanes that have gone leave again", "ranker.core.retire", "if number >= first_lane:", "if True:", hunt="lanes"
     ),
     Mutant(
         "a slice goes with its first lane",
@@ -136,7 +136,7 @@ _PYTHON = (
         "self._workers[partition].seen_end(self._clocks.wall_ms(), end)",
     ),
     Mutant(
-        "T does not wait for what is read", "ranker.consume.worker", "if n >= max(end, self._expected):", "if True:"
+        "T does not wait for what is read", "ranker.consume.worker", "elif n == end and n >= self._expected:", "else:"
     ),
     Mutant(
         "T is the append time, without tolerance",
@@ -175,7 +175,7 @@ _PYTHON = (
         "ranker.core.route",
         "if lane(article, self._lanes) >= first_lane",
         "if True",
-        hunt="floors",
+        hunt="lanes",
     ),
     Mutant(
         "a fine count feeds its own window alone",
@@ -197,7 +197,7 @@ _PYTHON = (
         "ranker.consume.gate",
         "n0 = end if found is None else found",
         "n0 = (await self._log.ends([self._partition]))[self._partition] if found is None else found",
-        hunt="memory",
+        hunt="gaps",
     ),
     Mutant(
         "init: no gap at the log's start",

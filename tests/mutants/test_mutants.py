@@ -16,7 +16,7 @@ from tests.property.machine import Server, run
 from tests.property.memory import MemoryServer
 from tests.property.real import RealServer
 
-SEEDS = 60
+SEEDS = 150
 """Most need one; what is found in less than one history of four needs some."""
 
 LUA = [mutant for mutant in MUTANTS if mutant.in_lua]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,9 +57,16 @@ class Profile:
     articles: int = 8
     boundary: float = 0.55
     """Share of the events that lie elsewhere than now."""
+    leaving: float = 0.0
+    """Share of the events that lie in the slice in which a floor stands, or beside it."""
+    length_s: tuple[float, ...] = (6.0, 12.0, 24.0)
+    """Virtual seconds of trouble."""
+    preloaded: tuple[int, ...] = (0, 20, 60)
+    """Records that are there before anybody counts."""
     pace_s: tuple[float, ...] = (0.1, 0.3, 0.8)
     half_way: float = 0.1
-    """Share of the moments between two lanes of a slice at which its consumers are killed."""
+    """Share of the moments between two lanes of a slice at which its consumers are killed, some to come back with a
+    clock that is wrong: they go on counting and leave the slice as it is."""
     hurry: bool = False
     """Ticks are short, and a scan of the strays begins at every one."""
     partitions: tuple[int, ...] = (1, 1, 2, 3)
@@ -75,14 +82,28 @@ PROFILES = (
         two_owners=1.0,
         slow=((0.0, 0.6), (1.0, 0.2)),
         ahead_ms=(6_000, 0),  # who reads never retires, who retires never reads
-        lanes=(4, 8),
+        lanes=(8,),
         max_cost=(2, 4),
         miskeyed=(0.3, 0.6),
         articles=40,
         boundary=0.85,
+        leaving=0.6,
+        length_s=(16.0, 24.0),
         pace_s=(0.3,),
-        half_way=0.5,
         hurry=True,
+        partitions=(1, 2),
+    ),
+    Profile(
+        "lanes",
+        {"rebalance": 0.5, "crash": 0.3},
+        only=True,
+        slow=((0.0, 0.0), (0.1, 0.2)),
+        lanes=(8,),
+        max_cost=(2, 4),
+        articles=40,
+        leaving=0.6,
+        pace_s=(0.3,),
+        half_way=0.2,
         partitions=(1, 2),
     ),
     Profile(
@@ -93,11 +114,12 @@ PROFILES = (
         slow=((0.1, 0.0), (0.1, 0.2)),
         miskeyed=(0.05, 0.3),
         articles=30,
+        preloaded=(0,),
         hurry=True,
     ),
     Profile(
         "gaps",
-        {"disaster": 3.0, "rebalance": 0.5, "leader": 0.2},
+        {"disaster": 3.0, "emptied": 0.5, "rebalance": 0.5, "leader": 0.2},
         only=True,
         two_owners=0.3,
         slow=((0.0, 0.0), (0.0, 0.0), (0.1, 0.3)),
@@ -165,8 +187,14 @@ def draw(rng: random.Random, profile: Profile) -> Drawn:
     )
 
 
-def record(rng: random.Random, drawn: Drawn, append_ms: int, partitions: int) -> tuple[int, bytes, bytes | None]:
-    """(partition, key, value) of a new record."""
+def record(
+    rng: random.Random,
+    drawn: Drawn,
+    append_ms: int,
+    partitions: int,
+    floors_of: Callable[[int], tuple[int, ...] | None],
+) -> tuple[int, bytes, bytes | None]:
+    """(partition, key, value) of a new record; `floors_of` gives the floors that a partition's shard has now."""
     site, article = rng.choice(SITES), rng.choice(ARTICLES[: drawn.profile.articles])
     key = f"{site}/{article}".encode()
     partition = rng.randrange(partitions) if rng.random() < drawn.miskeyed else home(key, partitions)
@@ -177,7 +205,7 @@ def record(rng: random.Random, drawn: Drawn, append_ms: int, partitions: int) ->
         "event_type": rng.choice(TYPES),
         "site_id": site,
         "article_id": article,
-        "occurred_at": max(0, _occurred(rng, drawn, append_ms)),
+        "occurred_at": max(0, _occurred(rng, drawn, append_ms, floors_of(partition))),
     }
     if rng.random() < drawn.negative:
         event["value"] = rng.choice((-1, -1, -2, 5, 1000, -1000))
@@ -188,8 +216,11 @@ def record(rng: random.Random, drawn: Drawn, append_ms: int, partitions: int) ->
     return partition, key, json.dumps(event, ensure_ascii=rng.random() < 0.5).encode()
 
 
-def _occurred(rng: random.Random, drawn: Drawn, append_ms: int) -> int:
+def _occurred(rng: random.Random, drawn: Drawn, append_ms: int, floors: tuple[int, ...] | None) -> int:
     """An event time: mostly now, often at a boundary, to the millisecond."""
+    if floors is not None and rng.random() < drawn.profile.leaving:
+        floor, (_, _, grain) = rng.choice(list(zip(floors, drawn.rules.windows, strict=True)))
+        return (floor // drawn.rules.lanes + rng.choice((-1, 0, 0, 0, 1))) * grain + rng.randrange(grain)
     if rng.random() >= drawn.profile.boundary:
         return append_ms - rng.choice((0, 0, 1, 400, 1_500, 3_000))
     aim = rng.random()

@@ -139,7 +139,7 @@ class World:
         self.report = Report(seed)
         self.server = server
         self.drawn: Drawn = history.draw(self.rng, profile)
-        self.length_s = length_s or self.rng.choice((8.0, 16.0, 30.0))
+        self.length_s = length_s or self.rng.choice(profile.length_s)
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
         # an append time is never behind the store's clock, and two brokers' clocks differ by 2 s at most
         self.broker_ahead_ms = self.store_ahead_ms
@@ -230,7 +230,9 @@ class World:
         if known is not None:
             return known
         if before is None:
-            lost = ((0, after.n),) if "gap_ms" in after.meta else ()
+            # nothing that the log still has may be taken for lost
+            kept = min(after.n, self.broker.partitions[partition].start)
+            lost = ((0, kept),) if "gap_ms" in after.meta else ()
             begun = Lineage(after.n, after.floors, lost)
         else:
             old = self.lineages[partition, before.lineage]
@@ -262,13 +264,17 @@ class World:
 
     # the log
 
+    def _floors_of(self, partition: int) -> tuple[int, ...] | None:
+        shard = self.shards.get(partition)
+        return None if shard is None else shard.floors
+
     def append(self, append_ms: int) -> None:
         known = (
             len(self.broker.partitions)
             if self.rng.random() < 0.8
             else max(1, len(self.broker.partitions) - self._grown)
         )
-        number, key, value = history.record(self.rng, self.drawn, append_ms, known)
+        number, key, value = history.record(self.rng, self.drawn, append_ms, known, self._floors_of)
         partition = self.broker.partitions[number]
         if self.rng.random() < 0.04:
             partition.entries.append(None)
@@ -281,7 +287,10 @@ class World:
 
     def _preload(self) -> None:
         """What was there before anybody counted."""
-        moments = sorted(self.rng.randrange(START_MS - 60_000, START_MS) for _ in range(self.rng.choice((0, 20, 60))))
+        moments = sorted(
+            self.rng.randrange(START_MS - 60_000, START_MS)
+            for _ in range(self.rng.choice(self.drawn.profile.preloaded))
+        )
         for moment in moments:
             self.append(moment + self.broker_ahead_ms)
         for partition in self.broker.partitions:
@@ -461,6 +470,7 @@ class _Trouble:
             (0.6, self.flush),
             (0.6, self.retention),
             (1.2, self.disaster),
+            (0.3, self.emptied),
             (1.0, self.clock),
             (1.0, self.weather),
             (0.5, self.full),
@@ -502,13 +512,13 @@ class _Trouble:
         if self._rng_half.random() < self._world.drawn.profile.half_way:
             self._world.happened("half_way")
             for process in self._processes:
-                retires = abs(process.ahead_ms) < 2_000  # one that does not may go on with the slice half retired
-                if retires and any(worker.partition == partition for worker in process.workers):
+                if any(worker.partition == partition for worker in process.workers):
                     process.kill()
+                    process.ahead_ms = 6_000 if self._rng_half.random() < 0.6 else 0
                     self._restarting.append(asyncio.create_task(self._restart(process)))
 
     async def _restart(self, process: _Process) -> None:
-        await asyncio.sleep(self._rng_half.uniform(0.01, 2.0))
+        await asyncio.sleep(self._rng_half.uniform(0.01, 1.0))
         if process.task is None or process.task.done():
             process.start()
             await asyncio.sleep(0.05)
@@ -545,6 +555,12 @@ class _Trouble:
         shard = self._world.shards.get(self._world.broker.partitions.index(partition))
         around = partition.end if shard is None else shard.n + self._rng.randint(-2, 6)
         partition.start = max(partition.start, min(partition.end, around))
+
+    async def emptied(self) -> None:
+        """A log without a record, and counts that begin again while the first ones come."""
+        for partition in self._world.broker.partitions:
+            partition.start = partition.end
+        await self.flush()
 
     async def disaster(self) -> None:
         """A gap behind which the store forgets, while steps of before are still under way."""

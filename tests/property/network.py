@@ -52,7 +52,7 @@ class Network:
 
     async def hold(self, share: float) -> None:
         if self._rng.random() < share and not self.calm:
-            await asyncio.sleep(self._rng.uniform(0.1, 1.0))
+            await asyncio.sleep(self._rng.uniform(0.1, 1.5))
 
     def send_again(self, partition: int, program: Program, after_s: float) -> None:
         self._detached(partition, lambda shard: shard.advance(program), after_s)

@@ -11,8 +11,8 @@ from tests.property.machine import run
 from tests.property.memory import MemoryServer
 from tests.property.real import RealServer
 
-SEEDS = 6
-REAL_SEEDS = 2
+SEEDS = 4
+REAL_SEEDS = 1
 
 named = pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: f"{profile.name}{PROFILES.index(profile)}")
 
@@ -44,7 +44,9 @@ def test_a_seed_is_a_history() -> None:
 
 def test_histories_meet_every_reply() -> None:
     """What is said of a reply that never came is worth nothing."""
-    met: set[str] = set()
-    for seed in range(12):
-        met |= run(seed, MemoryServer).replies.keys()
-    assert met >= {"applied", "already", "floors", "behind", "rewound", "missing"}
+    wanted = {"applied", "already", "floors", "behind", "rewound", "missing"}
+    for seed in range(20):
+        wanted -= run(seed, MemoryServer).replies.keys()
+        if not wanted:
+            return
+    assert not wanted
