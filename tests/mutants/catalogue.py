@@ -107,6 +107,7 @@ _PYTHON = (
         "ranker.core.retire",
         "enumerate(zip(floors, target, strict=True)):",
         "reversed(list(enumerate(zip(floors, target, strict=True)))):",
+        hunt="floors",
     ),
     Mutant(
         "lanes that have gone leave again", "ranker.core.retire", "if number >= first_lane:", "if True:", hunt="lanes"
@@ -134,6 +135,7 @@ _PYTHON = (
         "ranker.consume.loop",
         "self._workers[partition].seen_end(asked_ms, end)",
         "self._workers[partition].seen_end(self._clocks.wall_ms(), end)",
+        hunt="partitions",
     ),
     Mutant(
         "T does not wait for what is read", "ranker.consume.worker", "elif n == end and n >= self._expected:", "else:"
@@ -213,7 +215,7 @@ _PYTHON = (
         "step = session.step(Version(session.version.lineage, beginning, session.version.floors))",
         hunt="gaps",
     ),
-    Mutant("gap: lists say nothing", "ranker.consume.gate", "step.gap_ms = ", "_ = ", hunt="gaps"),
+    Mutant("gap: lists say nothing", "ranker.consume.gate", "step.gap_ms = ", "_ = "),
     Mutant(
         "gap: lost records are not counted",
         "ranker.consume.gate",
