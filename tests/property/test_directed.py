@@ -1,0 +1,93 @@
+"""What histories found once and seldom find again, step by step."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ranker.consume.clocks import Clocks
+from ranker.consume.session import Session
+from ranker.consume.upkeep import Upkeep
+from ranker.core.generation import Generation, Window
+from ranker.core.route import Router
+from ranker.core.step import Reply, Version
+from ranker.metrics import ConsumerMetrics, new_registry
+from ranker.store.keys import ShardKeys
+from ranker.store.program import Program
+from ranker.store.shard import ShardState, ShardStore
+from tests.property.memory import MemoryServer, MemoryShard
+
+GENERATION = Generation(
+    "page-views",
+    (Window("short", 10_000, 2_000), Window("long", 30_000, 6_000)),
+    {"read": {"view": 1}},
+    lanes=1,
+)
+BEGIN = Version("00aa", 0, (0, 0))
+METRICS = ConsumerMetrics(new_registry(), ["view"])
+
+
+async def test_a_slow_question_does_not_put_the_wall_clock_ahead_of_the_store() -> None:
+    """
+    process (5 s fast)  ask |------ 2 s ------|-| answer
+    store                            reads its clock: T must not be later than that
+    """
+    process_s, store_ms = 1_005.0, 0
+
+    async def ask() -> int:
+        nonlocal process_s, store_ms
+        process_s += 2.0
+        store_ms = round((process_s - 5.0) * 1000)
+        return store_ms
+
+    clocks = Clocks(ask, lambda: process_s)
+    await clocks.measure()
+    assert clocks.wall_ms() <= store_ms
+    assert not clocks.agree
+
+
+async def test_what_is_retired_for_want_of_memory_says_so_wherever_it_is_applied() -> None:
+    """A failover behind the step that says that batches are refused, and the retirement comes again: the floors that
+    are ahead of T never stand in a shard that calls its lists complete.
+    """
+    server = MemoryServer()
+    port = server.port(GENERATION, 0)
+    await port.init(BEGIN, 1_000, 1, None)
+    session = Session(cast("ShardStore", port), GENERATION, 0, 1, await _state(port), METRICS, lambda _: None)
+    changes = Router(GENERATION).route({(3, "s", "view"): {"a": 1}}, BEGIN.floors)
+    await session.advance(session.step(Version("00aa", 1, BEGIN.floors), changes))
+    before = await server.snapshot()
+    sent: list[Program] = []
+    advance = port.advance
+
+    async def noted(program: Program, *, when_full: bool = False) -> tuple[Reply, int]:
+        sent.append(program)
+        return await advance(program, when_full=when_full)
+
+    port.advance = noted  # type: ignore[method-assign]
+    await Upkeep(GENERATION).run_when_full(session, 60_000)
+    await server.restore(before)
+    for program in sent[1:]:
+        await advance(program)
+    meta = (await server.dump(ShardKeys(GENERATION.id, 0).meta.removesuffix("meta")))["meta"]
+    assert (meta["floors"], meta["T"], meta["refused"]) == ("25,5", "1000", "1")
+
+
+async def test_a_session_that_goes_on_knows_that_batches_are_refused() -> None:
+    """Else its next step of the clock would call a list complete whose floors are ahead of T."""
+    port = MemoryServer().port(GENERATION, 0)
+    await port.init(BEGIN, 1_000, 1, None)
+    state = await _state(port)
+    ours, other = (
+        Session(cast("ShardStore", port), GENERATION, 0, 1, state, METRICS, lambda _: None) for _ in range(2)
+    )
+    await Upkeep(GENERATION).run_when_full(other, 60_000)
+    assert await ours.reload()
+    ours.clock_ms = 2_000
+    await Upkeep(GENERATION).run(ours, 2_000, clocks_agree=True, strays_due=False)
+    assert (await _state(port)).refused
+
+
+async def _state(port: MemoryShard) -> ShardState:
+    state = await port.load()
+    assert state is not None
+    return state
