@@ -13,6 +13,7 @@ from ranker.consume.signals import PartitionStoppedError
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.step import Version
+from ranker.core.tally import Mark
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError
 from ranker.metrics import ConsumerMetrics
@@ -101,7 +102,13 @@ class Gate:
     async def _recognise(self, state: ShardState) -> None:
         """Compares the last record below n with the one that stands there now, where it still exists."""
         n, mark = state.version.n, state.mark
-        await self._wait_for_end(n)
+        until = asyncio.get_running_loop().time() + self.patience_s
+        while n > (end := (await self._log.ends([self._partition]))[self._partition]):
+            if await self.holds(mark):
+                return
+            if asyncio.get_running_loop().time() >= until:
+                raise self.foreign(f"{n} records were counted, and the log ends at {end}")
+            await asyncio.sleep(min(1.0, self.patience_s / 10))
         if mark is None or mark.offset < await self._log.beginning(self._partition):
             return
         found = await self._log.mark_at(self._partition, mark.offset)
@@ -112,15 +119,9 @@ class Gate:
         if found.offset == mark.offset and found != mark:
             raise self.foreign(f"the record at offset {mark.offset} is not the one that was counted")
 
-    async def _wait_for_end(self, n: int) -> None:
-        until = asyncio.get_running_loop().time() + self.patience_s
-        while True:
-            end = (await self._log.ends([self._partition]))[self._partition]
-            if n <= end:
-                return
-            if asyncio.get_running_loop().time() >= until:
-                raise self.foreign(f"{n} records were counted, and the log ends at {end}")
-            await asyncio.sleep(min(1.0, self.patience_s / 10))
+    async def holds(self, mark: Mark | None) -> bool:
+        """Whether this record stands in the log: then an end offset below it lags, as the embedded broker's do."""
+        return mark is not None and await self._log.mark_at(self._partition, mark.offset) == mark
 
     def foreign(self, why: str) -> PartitionStoppedError:
         return PartitionStoppedError(

@@ -51,6 +51,7 @@ class Session:
         self.version = state.version
         self.clock_ms = state.clock_ms
         self.stored_clock_ms = state.clock_ms
+        self.mark = state.mark
         self.live: set[SliceId] = set(state.slices)
         self.unsealed: dict[SliceId, Unsealed] = {}
         self.strays = state.strays
@@ -122,6 +123,7 @@ class Session:
 
     def _took(self, step: Step) -> None:
         self.version = step.after
+        self.mark = step.mark or self.mark
         self.clock_ms = max(self.clock_ms, step.clock_ms)
         self.stored_clock_ms = max(self.stored_clock_ms, step.clock_ms)
         for slice_id in step.changes.appends:

@@ -67,7 +67,10 @@ class Worker:
         self._expected = 0
         self._last: tuple[int, int] | None = None
         """n and T as they last were."""
-        self._beyond_since: float | None = None
+        self._doubted: tuple[int, int, float] | None = None
+        """(n, end, since when) where n lies beyond the log's end."""
+        self._level: tuple[int, int] | None = None
+        """(n, end) that were found to be the same place: the last counted record is there, so the end lags."""
         self._wake = asyncio.Event()
         self._ticks = 0
 
@@ -249,19 +252,22 @@ class Worker:
         self._metrics.lag_seconds.labels(self.partition).set(max(0.0, (asked_ms - clock_ms) / 1000))
         if session is None:
             return
-        loop_s = asyncio.get_running_loop().time()
-        if n > end:
-            if self._beyond_since is None:
-                self._beyond_since = loop_s
-            elif loop_s - self._beyond_since >= self._gate.patience_s:
-                self.fault = str(self._gate.foreign(f"{n} records were counted, and the log ends at {end}"))
-                self._wake.set()
-            return
-        if self._beyond_since is not None:
-            self._beyond_since = None
+        if n > end and self._level != (n, end):
+            self._doubt(n, end)
+        elif n <= end and self._doubted is not None:
+            self._doubted = None
             self.reopen()  # it was shorter and has grown again: the gate looks whether it is the same log
-        elif n == end and n >= self._expected:
+        elif n >= max(end, self._expected):
             session.clock_ms = max(session.clock_ms, asked_ms)
+
+    def _doubt(self, n: int, end: int) -> None:
+        """The log ends before what was counted: no clock, until the last counted record is found or patience ends."""
+        now_s = asyncio.get_running_loop().time()
+        since_s = now_s if self._doubted is None else self._doubted[2]
+        self._doubted = n, end, since_s
+        if now_s - since_s >= self._gate.patience_s:
+            self.fault = str(self._gate.foreign(f"{n} records were counted, and the log ends at {end}"))
+            self._wake.set()
 
     async def _tick(self, session: Session) -> None:
         self._ticks += 1
@@ -273,5 +279,7 @@ class Worker:
                 await self._memory_again(session)
         except StoreFullError:
             await self._upkeep.run_when_full(session, wall)
+        if self._doubted is not None and await self._gate.holds(session.mark):
+            self._level, self._doubted = self._doubted[:2], None
         self._metrics.strays.labels(self.partition).set(session.strays)
         self._metrics.live_slices.labels(self.partition).set(len(session.live))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker.core import delta
 from ranker.core.delta import Counts
 
-names = st.text(min_size=1, max_size=6)
+names = st.sampled_from(("a", "b", "é", "/x?y", "\U0001f41f", "view", "a" * 80))
 contents = st.dictionaries(
     names,
     st.dictionaries(names, st.dictionaries(names, st.integers(-1000, 1000).filter(bool), min_size=1), min_size=1),
@@ -17,12 +17,14 @@ contents = st.dictionaries(
 )
 
 
+@settings(max_examples=50)
 @given(contents)
 def test_what_is_packed_or_sealed_comes_out_again(counts: Counts) -> None:
     assert delta.unpack(delta.pack(counts)) == counts
     assert delta.unpack(delta.seal(counts)) == counts
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(contents, st.booleans()), max_size=5))
 def test_a_slice_is_the_sum_of_its_deltas_sealed_or_not(parts: list[tuple[Counts, bool]]) -> None:
     """Sealing replaces deltas by their total: the content stays."""
