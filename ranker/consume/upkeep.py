@@ -16,7 +16,7 @@ from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.retire import Retirement, tier_due
 from ranker.core.route import Router
-from ranker.core.step import MAX_COST, SliceId, Version
+from ranker.core.step import MAX_COST, SliceId, Step, Version
 
 _SLICES_AT_ONCE = 32
 """Read together for sealing or scanning: bounds memory and the length of one read."""
@@ -145,21 +145,24 @@ class Upkeep:
         kept = found | (session.marked or set())
         new, gone = iter(sorted(kept - stored)), iter(sorted(stored - kept))
         while some := set(islice(new, MAX_COST)):
-            step = session.step()
+            step = _renewing(session)
             step.strays = some
             await session.advance(step)
         while some := set(islice(gone, MAX_COST)):
-            step = session.step()
+            step = _renewing(session)
             step.strays_gone = some
             await session.advance(step)
-        step = session.step()
         if session.made_for != session.partitions:
-            # a new lineage: if a failover loses this step, the version tells
-            step.after = Version(secrets.token_hex(8), session.version.n, session.version.floors)
+            step = _renewing(session)
             step.partitions = session.partitions
-        await session.advance(step)
+            await session.advance(step)
         session.strays = len(kept)
         session.marked, self._scan = None, None
+
+
+def _renewing(session: Session) -> Step:
+    """A step to a new lineage: marks move neither n nor floors, and a failover that lost some must not go unnoticed."""
+    return session.step(Version(secrets.token_hex(8), session.version.n, session.version.floors))
 
 
 def _sealed(deltas: list[bytes]) -> bytes:
