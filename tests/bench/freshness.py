@@ -35,7 +35,7 @@ PROBE_VALUE = 1_000
 """Weight of a probe's one view: places it among the first, where the list shows it."""
 POLL_S = 0.005
 PATH = f"/v1/{SITE}/popular/read/24h?limit=1000"
-REFRESHES_MS = {"as configured by default": None, "refresh_ms = 500": 500}
+REFRESHES_MS = {"as configured by default": None, "refresh_ms = 1000": 1000}
 WITHIN_S = 30.0
 
 
