@@ -138,7 +138,7 @@ _PYTHON = (
         hunt="partitions",
     ),
     Mutant(
-        "T does not wait for what is read", "ranker.consume.worker", "elif n == end and n >= self._expected:", "else:"
+        "T does not wait for what is read", "ranker.consume.worker", "elif n >= max(end, self._expected):", "else:"
     ),
     Mutant(
         "T is the append time, without tolerance",
