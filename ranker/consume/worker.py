@@ -279,7 +279,8 @@ class Worker:
                 await self._memory_again(session)
         except StoreFullError:
             await self._upkeep.run_when_full(session, wall)
-        if self._doubted is not None and await self._gate.holds(session.mark):
-            self._level, self._doubted = self._doubted[:2], None
+        doubted = self._doubted  # may be settled by `seen_end` while the log is asked
+        if doubted is not None and await self._gate.holds(session.mark):
+            self._level, self._doubted = doubted[:2], None
         self._metrics.strays.labels(self.partition).set(session.strays)
         self._metrics.live_slices.labels(self.partition).set(len(session.live))
