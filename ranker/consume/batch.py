@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import deque
 
 from ranker.core.generation import Generation
-from ranker.core.step import MAX_COST, SMALL_SHARD
+from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
 from ranker.core.tally import Tally
 
 
 def chunk_records(generation: Generation) -> int:
-    """Records that one chunk may hold so that even a chunk of all different articles fits one script."""
+    """Records that one chunk may hold: where all its articles are different, it costs twice what a batch may."""
     feeds = max((len(pairs) for pairs in generation.boards_of.values()), default=1)
     # a record can cost an increment for each window and board, and a slice
     worst = len(generation.windows) * feeds + 1
-    return max(1, min(2_000, MAX_COST // worst))
+    return max(1, min(2_000, 2 * MAX_COST // worst))
 
 
 _REJECTED_BYTES = 4096
@@ -78,7 +78,7 @@ class Batches:
         last.add(end, tally)
 
     def _fits(self, batch: Batch, tally: Tally, articles: int | None) -> bool:
-        limit = MAX_COST * 2 if articles is not None and articles <= SMALL_SHARD else MAX_COST
+        limit = MAX_COST * SMALL_TIMES if articles is not None and articles <= SMALL_SHARD else MAX_COST
         return batch.cost_with(tally, self._weights, self._windows) <= limit
 
     @property

@@ -13,7 +13,7 @@ import redis
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.retire import Retirement
 from ranker.core.route import Router
-from ranker.core.step import MAX_COST, Step
+from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES, Step
 from ranker.core.tally import Articles, Group
 from ranker.store.connection import connect
 from tests.bench import ids, processes
@@ -71,7 +71,8 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
                 done(1)
     stack.empty_redis()
     part.notes.append(
-        f"The largest steps that the limit of {MAX_COST:,} increments and appends allows: a batch of different articles, "
+        f"The largest steps that the limits allow ({MAX_COST:,} increments and appends, {SMALL_TIMES} times as many in a "
+        f"batch for a shard of up to {SMALL_SHARD:,} articles): a batch of different articles, "
         f"each in {SLICES_PER_ARTICLE} of {MINUTES} minutes; the same where every article is a stray and is marked; the "
         "retiring of a minute that holds every article, where totals stay and where they come to zero and go. Milliseconds "
         "are those of the slow log: they include the time in which other processes had the core. CPU is that of Redis' "
@@ -126,7 +127,8 @@ async def _measure(url: str, steps: Steps, size: int, kind: str, number: int) ->
 def _batch(shard: Shard, articles: list[str], minute: int, rng: random.Random, *, stray: bool) -> Step:
     """A routed batch of as many different articles as one step may hold; marked as strays, if they are."""
     windows = len(shard.generation.windows)
-    most = (MAX_COST - MINUTES - windows) // windows
+    limit = MAX_COST * SMALL_TIMES if len(articles) <= SMALL_SHARD else MAX_COST
+    most = (limit - MINUTES - windows) // windows
     chosen = rng.sample(articles, most)
     tally: dict[Group, Articles] = {(minute - back, SITE, "view"): {} for back in range(MINUTES)}
     groups = list(tally.values())
@@ -134,8 +136,8 @@ def _batch(shard: Shard, articles: list[str], minute: int, rng: random.Random, *
         for group in rng.sample(groups, SLICES_PER_ARTICLE):
             group[article] = 1
     changes = Router(shard.generation).route(tally, shard.version.floors)
-    if not MAX_COST - windows < changes.cost <= MAX_COST:
-        raise RuntimeError(f"a step of {changes.cost} is not the largest one: limit {MAX_COST}")
+    if not limit - windows < changes.cost <= limit:
+        raise RuntimeError(f"a step of {changes.cost} is not the largest one: limit {limit}")
     step = shard.step(changes, most * SLICES_PER_ARTICLE)
     if stray:
         step.strays = {f"{SITE}/{article}" for article in chosen}
