@@ -137,9 +137,7 @@ _PYTHON = (
         "self._workers[partition].seen_end(self._clocks.wall_ms(), end)",
         hunt="partitions",
     ),
-    Mutant(
-        "T does not wait for what is read", "ranker.consume.worker", "elif n >= max(end, self._expected):", "else:"
-    ),
+    Mutant("T does not wait for what is read", "ranker.consume.worker", "elif n >= max(end, self._expected):", "else:"),
     Mutant(
         "T is the append time, without tolerance",
         "ranker.core.clock",
