@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench requirements clean
+.PHONY: help setup run test test-long check bench requirements clean
 
 # What the tests look at; make test TESTS=tests/unit runs less.
 TESTS ?= tests
@@ -13,6 +13,7 @@ help:
 	@echo "                LOG=file PATTERN=regex  your own access log instead (SITE=name: default demo)"
 	@echo "                RANKER_KAFKA_BOOTSTRAP, RANKER_REDIS_URL: servers of yours instead of our own"
 	@echo "make test     sets up what the tests need, checks, runs all tests"
+	@echo "make test-long the long variants, and 1,000 random histories (a quarter of an hour)"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measures speed, on Apache Kafka"
 	@echo "make setup    .venv with what make run needs"
@@ -29,6 +30,12 @@ test:
 	@deploy/services.sh
 	@$(MAKE) --no-print-directory check
 	@$(python) -m pytest $(TESTS)
+
+test-long:
+	@deploy/setup.sh dev
+	@deploy/services.sh
+	@$(python) -m pytest -m long tests
+	@$(python) -m tests.property --seeds 1000
 
 check:
 	@deploy/setup.sh dev
