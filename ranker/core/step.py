@@ -10,11 +10,12 @@ from ranker.core.floors import Floors
 from ranker.core.tally import Articles, Mark
 
 MAX_COST = 2_500
-"""Increments and appends of one script on a shard of any size: 14 ms on 100,000 articles with ids of 7 characters, 23
-with ids of 80 (twice as many took 28 and 45)."""
+"""Increments and appends of one script on a shard of any size: 17 ms on 100,000 articles with ids of 7 characters, 23
+with ids of 80 (medians of docs/reports/bench-2026-11-23; twice as many had taken 28 and 45)."""
 SMALL_SHARD = 12_500
-"""Articles up to which a batch may cost `SMALL_TIMES` as much in the same time: batches that hold more events for each
-article they touch are what makes a backlog cheap."""
+"""Articles up to which a batch may cost `SMALL_TIMES` as much: batches that hold more events for each article are what
+makes a backlog cheap. Its price is a longer script, 26 ms on 12,500 articles with ids of 7 characters and 40
+with ids of 80 (medians of the same report)."""
 SMALL_TIMES = 4
 
 SliceId = tuple[int, int]
