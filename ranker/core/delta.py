@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from itertools import repeat
 
 import msgspec
 
@@ -22,6 +23,8 @@ Counts = dict[str, dict[str, Articles]]
 _Columns = dict[str, tuple[list[str], dict[str, list[int]]]]
 
 _PLAIN, _ZLIB, _ZLIB_COLUMNS = b"\x00", b"\x01", b"\x02"
+_LEVEL = 4
+"""Of zlib: half the time of level 6, its default, for 5 % (ids of 80 characters) to 7 % (ids of 7) more bytes."""
 _SPARSE = 4
 """Times more cells than counts: columns are not worth their zeros."""
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,12 +48,12 @@ def seal(counts: Counts) -> bytes:
     for site, outcomes in counts.items():
         articles = sorted(set().union(*outcomes.values()))
         if len(articles) * len(outcomes) > _SPARSE * sum(map(len, outcomes.values())):
-            return _ZLIB + zlib.compress(_encode_sorted(counts), 6)
+            return _ZLIB + zlib.compress(_encode_sorted(counts), _LEVEL)
         columns[site] = (
             articles,
-            {outcome: [counted.get(article, 0) for article in articles] for outcome, counted in outcomes.items()},
+            {outcome: list(map(counted.get, articles, repeat(0))) for outcome, counted in outcomes.items()},
         )
-    return _ZLIB_COLUMNS + zlib.compress(_encode_sorted(columns), 6)
+    return _ZLIB_COLUMNS + zlib.compress(_encode_sorted(columns), _LEVEL)
 
 
 def unpack(delta: bytes) -> Counts:
@@ -82,18 +85,17 @@ def total(deltas: Iterable[bytes]) -> Counts:
 
 def add(counts: Counts, site: str, outcome: str, articles: Articles) -> None:
     """Adds article counts in place; `articles` is not kept."""
-    into = counts.setdefault(site, {}).setdefault(outcome, {})
-    if not into:
-        into.update(articles)
-        return
-    tally.add(into, articles)
+    tally.add(counts.setdefault(site, {}).setdefault(outcome, {}), articles)
 
 
 def without_zeros(counts: Counts) -> Counts:
+    """The same counts where none is zero, not copied."""
     kept: Counts = {}
     for site, outcomes in counts.items():
         for outcome, articles in outcomes.items():
-            some = {article: count for article, count in articles.items() if count}
+            some = articles
+            if 0 in articles.values():
+                some = {article: count for article, count in articles.items() if count}
             if some:
                 kept.setdefault(site, {})[outcome] = some
     return kept

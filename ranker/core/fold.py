@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,6 +16,9 @@ from ranker.core.tally import Articles, Group, Mark, Rejected, Tally, add
 BOT = f"{RULE_PREFIX}bot"
 """Outcome of what a bot did, where the rules drop bots: counted in the sums, weighed by no board."""
 _REMEMBERED_IDS = 500_000
+
+_Kind = tuple[int, str, str, str]
+"""(slice of the finest grain, site, event type, agent class)."""
 
 
 class Record(Protocol):
@@ -73,26 +77,38 @@ class Fold:
         # A value of None raises TypeError, and the slow path finds which.
         events: list[PageView] = list(map(self._decode, [record.value for record in records]))  # type: ignore[arg-type]
         grain_ms = self._grain_ms
-        by_slice: dict[int, dict[tuple[str, str, str], Articles]] = {}
+        ones: dict[_Kind, list[str]] = {}
+        others: dict[_Kind, Articles] = {}
         begins = ends = 0
-        groups: dict[tuple[str, str, str], Articles] = {}
+        site = event_type = agent_class = ""
+        found = ones.setdefault((0, "", "", ""), [])
+        # Neighbours mostly differ in their article only: what they share is looked up once for all of them, and the
+        # articles are counted together, in C (235 ns an event; 317 with a look-up for each).
         for event in events:
-            occurred = event.occurred_at
-            if not begins <= occurred < ends:
-                begins = occurred - occurred % grain_ms
-                ends = begins + grain_ms
-                groups = by_slice.setdefault(begins // grain_ms, {})
-            key = event.site_id, event.event_type, event.agent_class
-            try:
-                articles = groups[key]
-            except KeyError:
-                articles = groups[key] = {}
-            article, value = event.article_id, event.value
-            if not value:
+            if (
+                begins <= event.occurred_at < ends
+                and event.event_type == event_type
+                and event.site_id == site
+                and event.agent_class == agent_class
+                and event.value == 1
+            ):
+                found.append(event.article_id)
+                continue
+            begins = event.occurred_at - event.occurred_at % grain_ms
+            ends = begins + grain_ms
+            site, event_type, agent_class = event.site_id, event.event_type, event.agent_class
+            kind = begins // grain_ms, site, event_type, agent_class
+            found = ones.setdefault(kind, [])
+            if event.value == 1:
+                found.append(event.article_id)
+            elif event.value:
+                articles = others.setdefault(kind, {})
+                articles[event.article_id] = articles.get(event.article_id, 0) + event.value
+            else:
                 raise _OneByOneError
-            articles[article] = articles.get(article, 0) + value
-        self._check_times(events, by_slice.keys(), stamps)
-        return self._checked(by_slice)
+        del ones[0, "", "", ""]
+        self._check_times(events, {kind[0] for kind in ones}, stamps)
+        return self._checked(ones, others)
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
         """Raises where anything may be late or future; the ends of the slices answer first, being fewer."""
@@ -103,25 +119,28 @@ class Fold:
         if self._is_late(min(slices) * self._grain_ms, append_high):
             raise _OneByOneError
 
-    def _checked(self, by_slice: dict[int, dict[tuple[str, str, str], Articles]]) -> dict[Group, Articles]:
+    def _checked(self, ones: Mapping[_Kind, list[str]], others: Mapping[_Kind, Articles]) -> dict[Group, Articles]:
         """The counts by outcome, once every distinct name in them has been found valid."""
         counts: dict[Group, Articles] = {}
         valid = self._valid_ids
-        for slice_, groups in by_slice.items():
-            for (site, event_type, agent_class), articles in groups.items():
-                if self._site_fault(site) or not type_ok(event_type):
+        for kind, found in ones.items():
+            slice_, site, event_type, agent_class = kind
+            if self._site_fault(site) or not type_ok(event_type):
+                raise _OneByOneError
+            articles: Articles = dict(Counter(found))
+            if kind in others:
+                add(articles, others[kind])
+            if not valid.issuperset(articles):
+                if not all(map(article_ok, articles.keys() - valid)):
                     raise _OneByOneError
-                if not valid.issuperset(articles):
-                    if not all(map(article_ok, articles.keys() - valid)):
-                        raise _OneByOneError
-                    if len(valid) > _REMEMBERED_IDS:
-                        valid.clear()
-                    valid.update(articles)
-                group = slice_, site, self._outcome(event_type, agent_class)
-                if group in counts:
-                    add(counts[group], articles)
-                else:
-                    counts[group] = articles
+                if len(valid) > _REMEMBERED_IDS:
+                    valid.clear()
+                valid.update(articles)
+            group = slice_, site, self._outcome(event_type, agent_class)
+            if group in counts:
+                add(counts[group], articles)
+            else:
+                counts[group] = articles
         return counts
 
     def _one_by_one(self, records: Sequence[Record], tally: Tally) -> None:

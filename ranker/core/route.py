@@ -13,7 +13,7 @@ from ranker.core import delta
 from ranker.core.floors import Floors, lane
 from ranker.core.generation import Generation
 from ranker.core.step import Changes, ListId
-from ranker.core.tally import Articles, Group
+from ranker.core.tally import Articles, Group, add
 
 
 class Router:
@@ -29,6 +29,7 @@ class Router:
     def route(self, counts: Mapping[Group, Articles], floors: Floors) -> Changes:
         """What these counts change above these floors."""
         changes = Changes()
+        entered: dict[tuple[int, str, str], Articles] = {}  # (finest tier, site, outcome): counted once for all slices
         for (fine, site, outcome), articles in counts.items():
             rest = articles
             for tier in range(self._tiers):
@@ -36,9 +37,11 @@ class Router:
                 inside, rest = self._split(rest, slice_, floors[tier])
                 if inside:
                     delta.add(changes.appends.setdefault((tier, slice_), {}), site, outcome, inside)
-                    self.count(changes, range(tier, self._tiers), site, outcome, inside)
+                    add(entered.setdefault((tier, site, outcome), {}), inside)
                 if not rest:
                     break
+        for (tier, site, outcome), articles in entered.items():
+            self.count(changes, range(tier, self._tiers), site, outcome, articles)
         return changes
 
     def count(self, changes: Changes, windows: range, site: str, outcome: str, articles: Articles) -> None:
@@ -65,10 +68,5 @@ class Router:
 
 
 def _increase(increments: dict[ListId, Articles], key: ListId, articles: Articles, weight: int) -> None:
-    into = increments.get(key)
-    if into is None:
-        increments[key] = dict(articles) if weight == 1 else {a: c * weight for a, c in articles.items()}
-        return
-    get = into.get
-    for article, count in articles.items():
-        into[article] = get(article, 0) + count * weight
+    weighed = articles if weight == 1 else {article: count * weight for article, count in articles.items()}
+    add(increments.setdefault(key, {}), weighed)

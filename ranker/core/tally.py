@@ -10,7 +10,10 @@ Articles = dict[str, int]
 
 
 def add(into: Articles, articles: Articles) -> None:
-    """Adds article counts in place."""
+    """Adds article counts in place; `articles` is not kept."""
+    if not into:
+        into.update(articles)
+        return
     get = into.get
     for article, count in articles.items():
         into[article] = get(article, 0) + count
