@@ -20,6 +20,7 @@ from aiokafka.errors import CorruptRecordException
 
 from ranker.core.fold import Record
 from ranker.core.tally import Tally
+from ranker.log.batches import Batches
 
 _KNOWN_SOURCE = "b803e6d46480732c"
 """First digits of the SHA-256 of the function that this file follows; another one is not replaced."""
@@ -134,7 +135,7 @@ def _chunks(self: Any, gathering: _Gathering, limit: int) -> Iterator[Chunk]:
     records = self._records
     while records.has_next():
         batch = records.next_batch()
-        if self._check_crcs and not batch.validate_crc():
+        if self._check_crcs and not records.intact():
             raise CorruptRecordException(f"Invalid CRC - {self._tp}")
         skip = False
         if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
@@ -167,6 +168,7 @@ def install() -> bool:
     if source_digest() != _KNOWN_SOURCE:
         return False
     fetcher.PartitionRecords._unpack_records = _unpack_records  # noqa: SLF001
+    fetcher.MemoryRecords = Batches
     return True
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.log import seam
+from ranker.log.batches import FAST, Batches
 
 NOW_MS = int(time.time() * 1000)
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -36,7 +37,9 @@ def chunks(data: bytes, position: int, limit: int) -> list[seam.Chunk]:
     assert seam.install(), "the seam does not know this version of the client"
     folding = seam.Folding(Fold(GENERATION), limit)
     tp = TopicPartition("page-views", 0)
-    records: Any = PartitionRecords(tp, MemoryRecords(data), [], position, None, folding, True, READ_COMMITTED)
+    records: Any = fetcher.PartitionRecords(
+        tp, fetcher.MemoryRecords(data), [], position, None, folding, True, fetcher.READ_COMMITTED
+    )
     read: Iterator[seam.Chunk] = iter(records)
     found = []
     for chunk in read:
@@ -76,3 +79,33 @@ def test_a_damaged_batch_ends_its_partition_after_what_came_before(limit: int) -
     assert views(found) == 10
     assert isinstance(found[-1].error, seam.UnreadableBatchError)
     assert (found[-1].start, found[-1].end) == (10, 10)
+
+
+@pytest.mark.parametrize("codec", [0, 3], ids=["plain", "lz4"])
+def test_the_fast_checksum_says_what_the_clients_own_says(codec: int) -> None:
+    """Every batch of several, whole ones and one with a byte changed anywhere behind its magic."""
+    assert FAST, "google-crc32c has no binary here, and the consumer is slower than it could be"
+    whole = [batch(0, 10, codec), batch(10, 1, codec), batch(11, 300, codec)]
+    for place in (None, 17, 20, 21, 40, 61, -1):
+        damaged = [bytearray(one) for one in whole]
+        if place is not None:
+            damaged[1][place] ^= 1
+        batches = Batches(b"".join(damaged))
+        answers = []
+        while batches.has_next():
+            own = batches.next_batch()
+            answers.append((batches.intact(), own.validate_crc()))
+        assert answers == [(True, True), (place is None, place is None), (True, True)]
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_batches_of_old_brokers_are_checked_too(magic: int) -> None:
+    """Message formats before 0.11 have another checksum in another place: the client's own way knows them."""
+    builder = LegacyRecordBatchBuilder(magic, 0, 1 << 20)
+    builder.append(0, timestamp=NOW_MS, key=b"demo/a", value=b"{}")
+    old = bytearray(builder.build())
+    for damage in (0, 1):
+        old[-1] ^= damage
+        batches = Batches(bytes(old))
+        batches.next_batch()
+        assert batches.intact() is (damage == 0)
