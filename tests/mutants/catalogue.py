@@ -186,8 +186,8 @@ _PYTHON = (
     Mutant(
         "weights are one",
         "ranker.core.route",
-        "into[article] = get(article, 0) + count * weight",
-        "into[article] = get(article, 0) + count",
+        "weighed = articles if weight == 1 else",
+        "weighed = articles if weight else",
     ),
     Mutant(
         "init: the first record of the window alone", "ranker.core.floors", "return oldest - future_ms", "return oldest"
