@@ -12,7 +12,7 @@ import orjson
 
 from ranker.core.generation import Generation, Window
 from ranker.core.merge import PLACES
-from ranker.serve.articles import Article
+from ranker.lists.articles import Article
 from ranker.store.reader import ListName, ListRead
 
 MAX_LIMIT = 1_000

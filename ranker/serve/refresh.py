@@ -11,9 +11,9 @@ from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.core.merge import Hints
+from ranker.lists.articles import Articles
+from ranker.lists.catalogue import Catalogue
 from ranker.metrics import ReaderMetrics
-from ranker.serve.articles import Articles
-from ranker.serve.catalogue import Catalogue
 from ranker.serve.published import Ages, Published
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.generations import Active, configuration, read_active, restore_active
@@ -189,7 +189,7 @@ class Refresher:
         windows = {window.name for window in generation.windows}
         wanted = [name for name in lists if name.board in generation.boards and name.window in windows]
         started = time.perf_counter()
-        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints)
+        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints, {})
         took_ms = (time.perf_counter() - started) * 1000
         now_ms = self.now_ms()
         unknown = self._publish(snapshot, generation, active.partitions, now_ms, took_ms)

@@ -15,9 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ranker.consume import catalogue
 from ranker.consume.catalogue import run_catalogue
+from ranker.lists.articles import Articles
+from ranker.lists.catalogue import SETTLED_MS, Catalogue
 from ranker.log.articles import ArticleLog
-from ranker.serve.articles import Articles
-from ranker.serve.catalogue import SETTLED_MS, Catalogue
 from ranker.store import catalogue as stored_catalogue
 from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
 from ranker.store.connection import connect

@@ -35,7 +35,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 
 
 async def read(client: Any, *names: ListName, hints: dict[ListName, Hints] | None = None) -> Snapshot:
-    return await Reader(client).refresh(GENERATION, PARTITIONS, names, hints or {})
+    return await Reader(client).refresh(GENERATION, PARTITIONS, names, hints or {}, {})
 
 
 def rows(read: ListRead) -> list[tuple[str, int]]:

@@ -5,8 +5,8 @@ import pytest
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
 from ranker.core.merge import Hints, Merged, Row, Span
+from ranker.lists.articles import Article, Articles
 from ranker.serve import published as publishing
-from ranker.serve.articles import Article, Articles
 from ranker.serve.frontpage import columns, period
 from ranker.serve.published import Ages, Published, rfc3339
 from ranker.store.reader import ListName, ListRead
