@@ -185,6 +185,11 @@ class ReaderMetrics:
             "Lists published: (site, board, window) in use.",
             registry=registry,
         )
+        self.streams = Gauge(
+            "ranker_streams",
+            "Lists streamed as server-sent events now, by number of open connections.",
+            registry=registry,
+        )
         self.requests = Counter(
             "ranker_requests_total",
             "Answered requests by route (its template, never its parameters) and HTTP status.",

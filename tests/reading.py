@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,11 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve import server
 from ranker.serve.frontpage import Page
+from ranker.serve.lists import Lists
 from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.serve.web import Web
+from ranker.settings import Caching, Site
 from ranker.store.connection import connect
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -97,22 +99,25 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | None = T) -> AsyncIterator[Reader]:
-    """Refreshes every 50 ms. `now_ms` None: the real clock."""
+async def running_reader(
+    redis_url: str, sites: Mapping[str, str | Site], now_ms: int | None = T
+) -> AsyncIterator[Reader]:
+    """Refreshes every 50 ms. `sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
         client = connect(redis_url, answer_s=0.5)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)
+        configured = {name: Site(site) if isinstance(site, str) else site for name, site in sites.items()}
         refresher = Refresher(
             client,
-            sites=titles,
+            sites=configured,
             refresh_ms=50,
             ages=Ages(30_000, 3_600_000),
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
-        web = Web(refresher, Page(titles), metrics)
+        web = Web(Lists(refresher, configured), Page(configured), Caching(), metrics)
         port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
         running = Reader(port, refresher, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))

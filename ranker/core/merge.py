@@ -107,7 +107,7 @@ def merge(
     named = {*wish.aliases, *wish.aliases.values(), *wish.wanted}
     followed: dict[bytes, frozenset[int]] = dict.fromkeys(named, frozenset())
     shares = {shard: max(share(partitions), hints.places.get(shard, 0)) for shard in shards}
-    marked = followed | hints.strays
+    marked = {**followed, **hints.strays}
     if not hints.whole:
         answers: dict[int, Answer] = {}
         due: Iterable[int] = shards

@@ -54,6 +54,11 @@ class Articles:
         """Article id to what is known of it, on one site."""
         return self._shown.get(site, {})
 
+    def aliases(self, site: str) -> Mapping[str, str]:
+        """Id of each article that moved, to the id that it stands under now."""
+        del site
+        return {}
+
     def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
         """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
 

@@ -13,8 +13,12 @@ from ranker.core.generation import Generation
 from ranker.core.merge import Hints
 from ranker.lists.articles import Articles
 from ranker.lists.catalogue import Catalogue
+from ranker.lists.filters import Filter
+from ranker.lists.history import Ranks
 from ranker.metrics import ReaderMetrics
+from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
+from ranker.serve.wishes import Wishes
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.generations import Active, configuration, read_active, restore_active
 from ranker.store.reader import ListName, Reader, Snapshot
@@ -67,6 +71,11 @@ class Refresher:
         self._all_sites = False
         self._read_ms: int | None = None
         self._catalogue = Catalogue(client, now_ms)
+        self._wishes = Wishes()
+        self._histories = Histories(client)
+        self._changes: dict[str, int] = {}
+        self.articles_read_ms = 0
+        """When the catalogue was last found level with Redis."""
         self._demanded = asyncio.Event()
         self._attempted = asyncio.Event()
         self._waiting: dict[ListName, asyncio.Future[Published | None]] = {}
@@ -97,6 +106,29 @@ class Refresher:
         self._demanded.set()
         done, _ = await asyncio.wait([answer], timeout=deadline_s)
         return answer.result() if done else None
+
+    async def look_up(self, name: ListName, filter_: Filter, deadline_s: float) -> None:
+        """Has the articles of the catalogue that a filter admits read by name, where they may be; at every refresh too.
+
+        Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
+        """
+        if not self._wishes.ask(name, filter_, self.now_ms()):
+            return
+        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
+        self._demanded.set()
+        await asyncio.wait([answer], timeout=deadline_s)
+
+    def keep(self, name: ListName, filter_: Filter) -> None:
+        """Notes that a filter which was looked up is still in use."""
+        self._wishes.ask(name, filter_, self.now_ms())
+
+    def ranks(self, name: ListName) -> Ranks:
+        """The history of a list, as far as it has been read."""
+        return self._histories.of(name)
+
+    def changes_of(self, site: str) -> int:
+        """How often the site's articles have changed: what was made of them before is out of date."""
+        return self._changes.get(site, 0)
 
     async def attempted(self, deadline_s: float) -> None:
         """Waits until Redis has been read once, with or without success: before that nothing is known."""
@@ -168,10 +200,11 @@ class Refresher:
         started = time.perf_counter()
         now_ms = self.now_ms()
         await self._follow()
-        changed = await self._catalogue.follow()
-        for name, published in self._lists.items():
-            if name.site in changed:
-                published.forget_bodies()
+        for site in await self._catalogue.follow():
+            self._changes[site] = self._changes.get(site, 0) + 1
+        self.articles_read_ms = now_ms
+        if self.generation is not None:
+            await self._histories.follow(self.generation, self._asked, now_ms)
         due = (name for name in self._asked if self._whole_until.get(name, 0) <= now_ms)
         await self._read(list(dict.fromkeys([*due, *self._waiting])))
         self._drop_unused(now_ms)
@@ -179,7 +212,7 @@ class Refresher:
 
     async def refresh_new(self) -> None:
         """Reads only the lists that somebody waits for."""
-        await self._read([name for name in self._waiting if name not in self._lists])
+        await self._read(list(self._waiting))
 
     async def _read(self, lists: Collection[ListName]) -> None:
         """Reads and publishes `lists` (those that the generation has) and wakes who waits for them."""
@@ -189,10 +222,14 @@ class Refresher:
         windows = {window.name for window in generation.windows}
         wanted = [name for name in lists if name.board in generation.boards and name.window in windows]
         started = time.perf_counter()
-        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints, {})
+        asked_ms = self.now_ms()
+        made = {name: self._wishes.of(name, self.articles, self.changes_of(name.site), asked_ms) for name in wanted}
+        wishes = {name: wish for name, (wish, _) in made.items()}
+        covered = {name: filters for name, (_, filters) in made.items()}
+        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints, wishes)
         took_ms = (time.perf_counter() - started) * 1000
         now_ms = self.now_ms()
-        unknown = self._publish(snapshot, generation, active.partitions, now_ms, took_ms)
+        unknown = self._publish(snapshot, covered, generation, active.partitions, now_ms, took_ms)
         self._release(lists, unknown)
         self.on_change()
         if not snapshot.answered:
@@ -201,7 +238,13 @@ class Refresher:
         self._read_ms = now_ms
 
     def _publish(
-        self, snapshot: Snapshot, generation: Generation, partitions: int, now_ms: int, took_ms: float
+        self,
+        snapshot: Snapshot,
+        covered: Mapping[ListName, frozenset[Filter]],
+        generation: Generation,
+        partitions: int,
+        now_ms: int,
+        took_ms: float,
     ) -> dict[ListName, Published]:
         """Keeps what was read; returns what was not: the first reading of a list whose site nobody knows."""
         unknown = {}
@@ -214,7 +257,7 @@ class Refresher:
             self._whole_until[name] = now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0
             self._asked.setdefault(name, now_ms)
             if old is None or old.yields_to(read, generation, partitions, now_ms, self.ages):
-                self._lists[name] = Published(name, generation, partitions, read, now_ms)
+                self._lists[name] = Published(name, generation, partitions, read, now_ms, covered[name])
         # Shards that were emptied name no sites for a while; what is on show goes on being served.
         self._shown_sites = frozenset(name.site for name, shown in self._lists.items() if shown.read.site_known)
         return unknown
@@ -250,3 +293,5 @@ class Refresher:
         for name in unused:
             for kept in (self._asked, self._lists, self._hints, self._whole_until):
                 kept.pop(name, None)
+            self._wishes.forget(name)
+            self._histories.forget(name)

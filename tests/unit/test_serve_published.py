@@ -6,7 +6,6 @@ import pytest
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.articles import Article, Articles
-from ranker.serve import published as publishing
 from ranker.serve.frontpage import columns, period
 from ranker.serve.published import Ages, Published, rfc3339
 from ranker.store.reader import ListName, ListRead
@@ -83,38 +82,6 @@ def test_a_list_short_of_shards_waits_until_the_whole_one_is_stale() -> None:
 def test_another_generation_is_shown_at_once() -> None:
     """Older or not."""
     assert yields(reading(T - 5000), T + 1, generation=OTHER)
-
-
-ROWS = [(9, b"/a"), (8, b"/b"), (7, b"/c"), (7, "/é".encode())]
-
-
-def test_hidden_articles_leave_before_the_cut() -> None:
-    """A removed article makes room, and ranks close up."""
-    content = shown(rows=ROWS).content(2, {"/a": Article("A", status="removed"), "/b": Article("B")}, stale=False)
-    assert [(item["rank"], item["article_id"], item["title"]) for item in content["items"]] == [
-        (1, "/b", "B"),
-        (2, "/c", None),
-    ]
-    assert content["complete"]
-
-
-def test_too_many_hidden_articles_make_a_list_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the places that were read do not fill the list, and there would be more, it says so."""
-    monkeypatch.setattr(publishing, "PLACES", 4)
-    hidden = {"/a": Article(status="removed")}
-    assert not shown(rows=ROWS, more=True).content(4, hidden, stale=False)["complete"]
-    assert shown(rows=ROWS, more=True).content(3, hidden, stale=False)["complete"]
-    assert shown(rows=ROWS).content(4, hidden, stale=False)["complete"]
-
-
-def test_a_body_is_rendered_once_and_its_tag_follows_its_bytes() -> None:
-    """The same content has the same ETag; another title, another one."""
-    one, two = shown(rows=ROWS), shown(rows=ROWS)
-    assert one.body(3, {}, stale=False) is one.body(3, {}, stale=False)
-    assert one.body(3, {}, stale=False).etag == two.body(3, {}, stale=False).etag
-    two.forget_bodies()
-    assert one.body(3, {}, stale=False).etag != two.body(3, {"/a": Article("A")}, stale=False).etag
-    assert one.body(3, {}, stale=False).etag != one.body(3, {}, stale=True).etag
 
 
 def test_times_are_utc_with_milliseconds() -> None:
