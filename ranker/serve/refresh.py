@@ -114,9 +114,13 @@ class Refresher:
         """
         if not self._wishes.ask(name, filter_, self.now_ms()):
             return
-        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
-        self._demanded.set()
-        await asyncio.wait([answer], timeout=deadline_s)
+        for _ in range(2):  # a refresh that is under way has begun without it
+            answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
+            self._demanded.set()
+            await asyncio.wait([answer], timeout=deadline_s)
+            shown = self._lists.get(name)
+            if shown is not None and filter_ in shown.covered:
+                return
 
     def keep(self, name: ListName, filter_: Filter) -> None:
         """Notes that a filter which was looked up is still in use."""

@@ -11,7 +11,7 @@ from ranker.store.reader import ListName
 
 MAX_FILTERS = 16
 """Filters of one list that look up articles at once; more have to do with the first places."""
-MAX_LISTS = 32
+MAX_LISTS = 8
 """Lists that have such filters at once: together they bound what web traffic can ask of Redis."""
 IN_USE_MS = 60_000
 AGAIN_MS = 10_000
