@@ -148,7 +148,7 @@ def _key_fault(key: bytes | None) -> str | None:
         site, _, article = split(key)[0].decode().partition("/")
     except UnicodeDecodeError:
         return "the key is not UTF-8"
-    return None if site_ok(site) and article_ok(article) else "the key is not site_id/article_id, with or without #editor or #alias behind it"
+    return None if site_ok(site) and article_ok(article) else "the key names no article of a site"
 
 
 def _mark(record: Record) -> str:

@@ -68,7 +68,9 @@ def split(key: bytes) -> tuple[bytes, bytes]:
 
     An id may itself end like that: for a key alone, without a value, nobody can tell.
     """
-    word = next((word for word in _WORDS if key.endswith(word)), b"")
+    if not key.endswith(_WORDS):  # asked for every article there is
+        return key, b""
+    word = next(word for word in _WORDS if key.endswith(word))
     return key.removesuffix(word), word
 
 

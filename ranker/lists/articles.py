@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, read, split
+from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split
 
 log = logging.getLogger(__name__)
 
 MAX_ALIASES = 10_000
 """Per site. Every refresh of a list asks for the counts of all of them by name."""
+
+_HIDING = EditorRecord.behind.decode()
+_MOVING = AliasRecord.behind.decode()
 
 
 class Article(msgspec.Struct, frozen=True):
@@ -31,7 +34,7 @@ class Article(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.status == "removed":
-            msgspec.structs.force_setattr(self, "hidden", True)  # noqa: FBT003  # its value
+            msgspec.structs.force_setattr(self, "hidden", True)
 
 
 class Articles:
@@ -75,10 +78,12 @@ class Articles:
             log.warning("articles that cannot be read", extra={"records": len(unread), "first": repr(unread[0][:100])})
         return sites
 
-    def _take(self, key: bytes, record: ArticleRecord | EditorRecord | AliasRecord | None) -> str:
+    def _take(self, key: bytes, record: Record | None) -> str:
         site, _, article_id = key.decode().partition("/")
+        word = split(key)[1].decode()
         self._shown.setdefault(site, {})
-        self._forget(site, article_id, key)
+        if record is None or word:
+            self._forget(site, article_id, word)
         match record:
             case ArticleRecord():
                 self._fed.setdefault(site, {})[article_id] = Article(
@@ -92,16 +97,15 @@ class Articles:
                 self._alias(site, record.article_id, target)
         return site
 
-    def _forget(self, site: str, article_id: str, key: bytes) -> None:
-        """What this key said before: of an article of that very id, or a word of the editor's."""
+    def _forget(self, site: str, article_id: str, word: str) -> None:
+        """What a key said before: of an article of that very id, or, where it ends with a word, the editor's."""
         if self._fed.get(site, {}).pop(article_id, None) is not None:
             self._show(site, article_id)
-        word = split(key)[1]
-        named = article_id.removesuffix(word.decode())
-        if word == EditorRecord.behind:
+        named = article_id.removesuffix(word)
+        if word == _HIDING:
             self._hidden.get(site, set()).discard(named)
             self._show(site, named)
-        elif word == AliasRecord.behind:
+        elif word == _MOVING:
             self._aliases.get(site, {}).pop(named, None)
 
     def _alias(self, site: str, article_id: str, target: str) -> None:

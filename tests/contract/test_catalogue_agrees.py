@@ -58,7 +58,7 @@ IDS = st.one_of(
     st.text(st.characters(codec="utf-8", max_codepoint=0x2FF), max_size=4),
 )
 SITES = st.sampled_from(["demo", "a.b-c_d", "Demo", "", "de/mo", "demo\n", None, 3])
-FIELDS = {
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "site_id": SITES,
     "article_id": IDS,
     "hidden": st.sampled_from([True, False, None, 0, 1, "true", []]),

@@ -17,8 +17,9 @@ Change = tuple[bytes, bytes | None]
 
 def said(article_id: str, behind: str = "", **fields: object) -> Change:
     """A record of site demo, as the consumer lets it into Redis."""
-    key, value = f"demo/{article_id}{behind}".encode(), orjson.dumps(
-        {"site_id": "demo", "article_id": article_id, **fields}
+    key, value = (
+        f"demo/{article_id}{behind}".encode(),
+        orjson.dumps({"site_id": "demo", "article_id": article_id, **fields}),
     )
     assert fault(key, value) is None
     return key, value
@@ -28,7 +29,7 @@ def fed(article_id: str, title: str = "Feed", status: str = "published") -> Chan
     return said(article_id, status=status, title=title, url="https://demo.example/a", published_at=1)
 
 
-def hidden(article_id: str, hidden: bool = True) -> Change:  # noqa: FBT001, FBT002  # the word itself
+def hidden(article_id: str, hidden: bool = True) -> Change:
     return said(article_id, "#editor", hidden=hidden)
 
 
