@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-NAMES = ("page-view", "article", "ranker")
+NAMES = ("page-view", "article", "editor", "alias", "ranker")
 """The schemas there are, each with examples."""
 
 

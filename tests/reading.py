@@ -100,9 +100,9 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running_reader(
-    redis_url: str, sites: Mapping[str, str | Site], now_ms: int | None = T
+    redis_url: str, sites: Mapping[str, str | Site], now_ms: int | None = T, refresh_ms: int = 50
 ) -> AsyncIterator[Reader]:
-    """Refreshes every 50 ms. `sites` by name, with a title or as configured. `now_ms` None: the real clock."""
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
         client = connect(redis_url, answer_s=0.5)
         stack.push_async_callback(client.aclose)
@@ -112,7 +112,7 @@ async def running_reader(
         refresher = Refresher(
             client,
             sites=configured,
-            refresh_ms=50,
+            refresh_ms=refresh_ms,
             ages=Ages(30_000, 3_600_000),
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,

@@ -1,4 +1,4 @@
-"""The catalogue in memory: what is known of each article, the editor's word above the feeds'."""
+"""The catalogue in memory: what feeds say of each article, and the editor's hand above it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split
+
 log = logging.getLogger(__name__)
 
-EDITOR = "#editor"
+MAX_ALIASES = 10_000
+"""Per site. Every refresh of a list asks for the counts of all of them by name."""
+
+_HIDING = EditorRecord.behind.decode()
+_MOVING = AliasRecord.behind.decode()
 
 
 class Article(msgspec.Struct, frozen=True):
-    """What a list shows of an article; None where nobody has said it. `published_at` is ms since the epoch."""
+    """What a list shows of an article; None where nobody has said it. `published_at` is ms since the epoch.
+
+    `hidden` by the editor, or because a feed has removed it: then no list shows it.
+    """
 
     title: str | None = None
     url: str | None = None
@@ -21,27 +30,22 @@ class Article(msgspec.Struct, frozen=True):
     section: str | None = None
     published_at: int | None = None
     status: str | None = None
+    hidden: bool = False
 
-    @property
-    def hidden(self) -> bool:
-        return self.status == "removed"
-
-
-class _Record(Article, frozen=True, kw_only=True):
-    site_id: str
-    article_id: str
-
-
-_decode = msgspec.json.Decoder(_Record).decode
+    def __post_init__(self) -> None:
+        if self.status == "removed":
+            msgspec.structs.force_setattr(self, "hidden", True)
 
 
 class Articles:
-    """Every article of every site. Records come keyed as in the topic: `site/article`, or with #editor behind it."""
+    """Every article of every site. Records come as they are in the topic: an article, or the editor's word on it."""
 
     def __init__(self) -> None:
-        self._feeds: dict[str, dict[str, Article]] = {}
-        self._editors: dict[str, dict[str, Article]] = {}
+        self._fed: dict[str, dict[str, Article]] = {}
+        self._hidden: dict[str, set[str]] = {}
+        self._aliases: dict[str, dict[str, str]] = {}
         self._shown: dict[str, dict[str, Article]] = {}
+        self._overfull: set[str] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._shown.values()))
@@ -51,13 +55,12 @@ class Articles:
         return frozenset(self._shown)
 
     def of(self, site: str) -> Mapping[str, Article]:
-        """Article id to what is known of it, on one site."""
+        """Article id to what is known of it, on one site; of what the editor hides perhaps only that."""
         return self._shown.get(site, {})
 
     def aliases(self, site: str) -> Mapping[str, str]:
-        """Id of each article that moved, to the id that it stands under now."""
-        del site
-        return {}
+        """Id of each article that moved, to the id that it stands under now; one hop, at most MAX_ALIASES."""
+        return self._aliases.get(site, {})
 
     def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
         """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
@@ -68,44 +71,57 @@ class Articles:
         unread: list[bytes] = []
         for key, raw in changes:
             try:
-                sites.add(self._take(key.decode(), None if raw is None else _decode(raw)))
+                sites.add(self._take(key, None if raw is None else read(key, raw)))
             except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
                 unread.append(key)
         if unread:
             log.warning("articles that cannot be read", extra={"records": len(unread), "first": repr(unread[0][:100])})
         return sites
 
-    def _take(self, key: str, record: _Record | None) -> str:
-        site, _, article_id = key.partition("/")
-        said = self._feeds
-        # An id may itself end with #editor: the record says which of the two it is.
-        if article_id.endswith(EDITOR) and (record is None or record.article_id != article_id):
-            said, article_id = self._editors, article_id.removesuffix(EDITOR)
-        if record is None:
-            said.get(site, {}).pop(article_id, None)
-        else:
-            said.setdefault(site, {})[article_id] = _plain(record)
-        self._show(site, article_id)
+    def _take(self, key: bytes, record: Record | None) -> str:
+        site, _, article_id = key.decode().partition("/")
+        word = split(key)[1].decode()
+        self._shown.setdefault(site, {})
+        if record is None or word:
+            self._forget(site, article_id, word)
+        match record:
+            case ArticleRecord():
+                self._fed.setdefault(site, {})[article_id] = Article(
+                    record.title, record.url, record.format, record.section, record.published_at, record.status
+                )
+                self._show(site, article_id)
+            case EditorRecord(hidden=True):
+                self._hidden.setdefault(site, set()).add(record.article_id)
+                self._show(site, record.article_id)
+            case AliasRecord(alias_of=str(target)):
+                self._alias(site, record.article_id, target)
         return site
 
+    def _forget(self, site: str, article_id: str, word: str) -> None:
+        """What a key said before: of an article of that very id, or, where it ends with a word, the editor's."""
+        if self._fed.get(site, {}).pop(article_id, None) is not None:
+            self._show(site, article_id)
+        named = article_id.removesuffix(word)
+        if word == _HIDING:
+            self._hidden.get(site, set()).discard(named)
+            self._show(site, named)
+        elif word == _MOVING:
+            self._aliases.get(site, {}).pop(named, None)
+
+    def _alias(self, site: str, article_id: str, target: str) -> None:
+        aliases = self._aliases.setdefault(site, {})
+        if len(aliases) < MAX_ALIASES:
+            aliases[article_id] = target
+        elif site not in self._overfull:
+            self._overfull.add(site)
+            log.warning("more aliases than a site may have; new ones are left out", extra={"site": site})
+
     def _show(self, site: str, article_id: str) -> None:
-        fed = self._feeds.get(site, {}).get(article_id)
-        edited = self._editors.get(site, {}).get(article_id)
-        shown = self._shown.setdefault(site, {})
-        if fed is not None and edited is not None:
-            shown[article_id] = _over(edited, fed)
-        elif fed is not None or edited is not None:
-            shown[article_id] = fed or edited or Article()
+        shown = self._shown[site]
+        fed = self._fed.get(site, {}).get(article_id)
+        if article_id in self._hidden.get(site, ()):
+            shown[article_id] = msgspec.structs.replace(fed or Article(), hidden=True)
+        elif fed is not None:
+            shown[article_id] = fed
         else:
             shown.pop(article_id, None)
-
-
-def _plain(record: _Record) -> Article:
-    """Without the ids, which the dictionaries hold already."""
-    return Article(record.title, record.url, record.format, record.section, record.published_at, record.status)
-
-
-def _over(edited: Article, fed: Article) -> Article:
-    """The editor's word where there is one, the feed's elsewhere."""
-    said = {name: value for name in Article.__struct_fields__ if (value := getattr(edited, name)) is not None}
-    return msgspec.structs.replace(fed, **said)

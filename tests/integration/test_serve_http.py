@@ -216,7 +216,7 @@ async def test_no_header_says_what_runs(reader: Reader) -> None:
 
 
 async def test_titles_and_takedowns(reader: Reader) -> None:
-    """What the catalogue says is shown within a refresh or two; a removed article leaves before the cut."""
+    """What the catalogue says is shown within a refresh or two; a hidden article leaves before the cut."""
     shard = CatalogueShard(reader.client, 0)
     await shard.begin("ab" * 8, 1)
     state = await shard.load()
@@ -231,7 +231,7 @@ async def test_titles_and_takedowns(reader: Reader) -> None:
         "published_at": T,
         "status": "published",
     }
-    hidden = {"site_id": "demo", "article_id": "/28", "status": "removed"}
+    hidden = {"site_id": "demo", "article_id": "/28", "hidden": True}
     changes = [
         Change(b"demo//29", orjson.dumps(article), 0),
         Change(b"demo//28#editor", orjson.dumps(hidden), 1),

@@ -1,11 +1,9 @@
 """Which reading is on show, what is hidden, and the words of the page: decisions without any server."""
 
-import orjson
 import pytest
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
 from ranker.core.merge import Hints, Merged, Row, Span
-from ranker.lists.articles import Article, Articles
 from ranker.serve.frontpage import columns, period
 from ranker.serve.published import Ages, Published, rfc3339
 from ranker.store.reader import ListName, ListRead
@@ -88,32 +86,6 @@ def test_times_are_utc_with_milliseconds() -> None:
     """RFC 3339, to the millisecond that the counts are exact to."""
     assert rfc3339(T) == "2026-11-23T01:17:04.735Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
-
-
-def record(article_id: str, **fields: object) -> bytes:
-    return orjson.dumps({"site_id": "demo", "article_id": article_id, "status": "published", **fields})
-
-
-def test_the_editor_has_the_last_word() -> None:
-    """Whatever order records come in: the editor's fields win, the feed fills the rest."""
-    feed = (b"demo//a", record("/a", title="Feed", url="https://x/a", section="Culture"))
-    word = (b"demo//a#editor", record("/a", title="Editor", status="removed"))
-    for order in ([feed, word], [word, feed], [word, feed, feed]):
-        articles = Articles()
-        articles.take(order)
-        article = articles.of("demo")["/a"]
-        assert (article.title, article.section, article.hidden) == ("Editor", "Culture", True)
-    articles.take([(b"demo//a#editor", None)])
-    assert articles.of("demo")["/a"].title == "Feed"
-    assert articles.take([(b"demo//a", None)]) == {"demo"}
-    assert len(articles) == 0
-
-
-def test_an_id_may_end_like_an_editors_key() -> None:
-    """The record, not the key, says whose word it is."""
-    articles = Articles()
-    articles.take([(b"demo//a#editor", record("/a#editor", title="An odd id"))])
-    assert articles.of("demo") == {"/a#editor": Article("An odd id", status="published")}
 
 
 @pytest.mark.parametrize(
