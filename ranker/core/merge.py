@@ -199,8 +199,7 @@ def _further(rows: Sequence[Row], wish: Wish) -> list[Row]:
     """Rows below the last place that were asked for by name: their counts are whole, whatever else was not read."""
     if len(rows) <= PLACES or not wish.wanted:
         return []
-    wanted = {wish.aliases.get(article, article) for article in wish.wanted}
-    return [row for row in rows[PLACES:] if row[1] in wanted]
+    return [row for row in rows[PLACES:] if row[1] in wish.wanted]
 
 
 def _could_reach(rows: Sequence[Row], asked: int, bar: Row | None) -> bool:

@@ -15,14 +15,15 @@ class Newest:
         self._orders: dict[str, tuple[int, list[str]]] = {}
 
     def of(self, site: str) -> Sequence[str]:
-        """Article ids, by time of publication, then by id, both downwards; hidden ones and undated ones left out."""
+        """Article ids, by time of publication, then by id, both downwards; without hidden, undated and moved ones."""
         changes = self._refresher.changes_of(site)
         kept = self._orders.get(site)
         if kept is None or kept[0] != changes:
+            moved = self._refresher.articles.aliases(site)
             dated = [
                 (article.published_at, article_id)
                 for article_id, article in self._refresher.articles.of(site).items()
-                if article.published_at is not None and not article.hidden
+                if article.published_at is not None and not article.hidden and article_id not in moved
             ]
             dated.sort(reverse=True)
             kept = self._orders[site] = (changes, [article_id for _, article_id in dated])

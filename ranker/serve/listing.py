@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ranker.core.generation import LATEST
-from ranker.core.merge import PLACES
+from ranker.core.merge import PLACES, Row
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
@@ -39,17 +39,24 @@ class Listed:
 def listed(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int) -> Listed:
     """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
     merged = published.read.merged
-    covered = filter_.in_catalogue in published.covered
     places: list[Place] = []
-    rows = [*merged.rows, *merged.further] if covered else merged.rows
-    for count, raw in rows:
-        if len(places) == most or count < filter_.min_count:
-            return Listed(places, short=False)
-        article_id = raw.decode()
-        if filter_.admits(article_id, articles.get(article_id), now_ms):
-            places.append(Place(article_id, count, published.read.total, published.name.window))
-    exhausted = not merged.more or len(merged.rows) < PLACES or (covered and filter_.by_catalogue)
-    return Listed(places, short=len(places) < most and not exhausted)
+
+    def ends_in(rows: Iterable[Row]) -> bool:
+        for count, raw in rows:
+            if len(places) == most or count < filter_.min_count:
+                return True
+            article_id = raw.decode()
+            if filter_.admits(article_id, articles.get(article_id), now_ms):
+                places.append(Place(article_id, count, published.read.total, published.name.window))
+        return len(places) == most
+
+    if ends_in(merged.rows) or not merged.more or len(merged.rows) < PLACES:
+        return Listed(places, short=False)
+    covered = filter_.in_catalogue in published.covered
+    if covered:
+        ends_in(merged.further)
+    # What the catalogue does not know was not looked up: where that may stand in the list, there may be holes.
+    return Listed(places, short=not (covered and filter_.by_catalogue))
 
 
 def newest(

@@ -36,8 +36,9 @@ class Lists:
             published = await self.refresher.first(wanted, deadline_s)
             if wanted == name:
                 main = published
-            if published is not None and self._is_short(published, query):
-                await self.refresher.look_up(wanted, self._filter(name.site, query).in_catalogue, deadline_s)
+            filter_ = self._filter(name.site, query).in_catalogue
+            if published is not None and filter_ not in published.covered and self._is_short(published, query):
+                await self.refresher.look_up(wanted, filter_, deadline_s)
         return main and self.refresher.get(name)
 
     def content(self, name: ListName, query: Query, *, counts: bool) -> dict[str, Any] | None:

@@ -69,6 +69,19 @@ def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ids(listed(deep, Filter(), articles, T, 5)) == ["/a", "/b", "/c", "/é"]
 
 
+def test_what_was_looked_up_leaves_holes_where_the_unknown_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that admits what the catalogue does not know: filled up, and said to be incomplete."""
+    monkeypatch.setattr(listing, "PLACES", 4)
+    no_sport = Filter(not_sections=frozenset({"Sport"}))
+    articles = {"/a": REMOVED, "/z": Article("Z")}
+    deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({no_sport}))
+    assert listed(deep, no_sport, articles, T, 3) == Listed(
+        listed(shown(), no_sport, articles, T, 3).places, short=False
+    )
+    filled = listed(deep, no_sport, articles, T, 4)
+    assert (ids(filled), filled.short) == (["/b", "/c", "/é", "/z"], True)
+
+
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
