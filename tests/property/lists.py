@@ -63,8 +63,8 @@ def _aliases(drawn: Drawn, moment: int) -> dict[str, str]:
     """Chains and cycles among the history's articles, others at each moment."""
     rng = random.Random(moment)
     articles = ARTICLES[: drawn.profile.articles]
-    pairs = (rng.sample(articles, 2) for _ in range(rng.randrange(6)))
-    return {moved: to for moved, to in pairs}
+    moved = rng.sample(articles, rng.randrange(6))
+    return {article: to for article in moved if (to := rng.choice(articles)) != article}
 
 
 def merged(
