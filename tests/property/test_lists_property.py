@@ -8,10 +8,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 
 from ranker.serve.query import Query
-from tests.property.readings import ALL, DAY, WEEK, Reading, reading_of, readings
+from tests.property.merges import Shards
+from tests.property.readings import ALL, DAY, NOW_MS, WEEK, Known, Reading, reading_of, readings
 
 given_readings = given(readings())
-often = settings(max_examples=200, deadline=None)
+often = settings(max_examples=150, deadline=None)
 
 
 def is_the_naive_list(reading: Reading) -> None:
@@ -90,3 +91,13 @@ def test_pages(reading: Reading) -> None:
 @given_readings
 def test_fallback(reading: Reading) -> None:
     is_filled_up(reading)
+
+
+def test_what_moved_is_not_new_under_its_old_name() -> None:
+    """An address that moved to another stands neither among the latest nor in what they fill up."""
+    published = Known("T", None, None, NOW_MS, hidden=False)
+    empty = {DAY: Shards([{}]), WEEK: Shards([{}])}
+    query = Query(10, fallback=True)
+    reading = Reading(empty, {"/old": published, "/new": published}, {b"/old": b"/new"}, [query], 5, 5, 5, False)
+    with reading_of(reading) as shown:
+        assert [item["article_id"] for item in shown.answer(DAY, query)["items"]] == ["/new"]
