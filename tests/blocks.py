@@ -33,7 +33,9 @@ def now_ms() -> int:
 
 
 def moment(ago_min: float) -> str:
-    return datetime.fromtimestamp((now_ms() - ago_min * MINUTE_MS - 1000) / 1000, UTC).isoformat().replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp((now_ms() - ago_min * MINUTE_MS - 1000) / 1000, UTC).isoformat().replace("+00:00", "Z")
+    )
 
 
 def answer(board: str = "read", window: str = "24h", **changes: Any) -> dict[str, Any]:
@@ -80,11 +82,15 @@ class Site:
     asked: list[str] = field(default_factory=list)
 
     def element(self, attributes: str = "", inside: str = "") -> str:
-        return f'<articles-populaires src="{self.api}" site="demo" limit="7" {attributes}>{inside}</articles-populaires>'
+        return (
+            f'<articles-populaires src="{self.api}" site="demo" limit="7" {attributes}>{inside}</articles-populaires>'
+        )
 
     def page(self, body: str, *, lang: str = "fr", head: str = "") -> str:
         """Publishes a page with the script as the README says, under a strict policy; its address."""
-        script = f'<script src="{self.api}/block.js" integrity="{self.block.integrity}" crossorigin="anonymous"></script>'
+        script = (
+            f'<script src="{self.api}/block.js" integrity="{self.block.integrity}" crossorigin="anonymous"></script>'
+        )
         address = f"/{len(self.pages)}"
         self.pages[address] = (
             f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>Page</title>'
@@ -106,8 +112,10 @@ async def running_site() -> AsyncIterator[Site]:
     site = Site()
 
     async def page(request: Request) -> Response:
-        headers = {"content-security-policy": site.policy}
-        return Response(site.pages[request.url.path], 200, headers, "text/html; charset=utf-8")
+        html = site.pages[request.url.path]
+        # A page that brings a policy of its own has that one.
+        headers = {} if "Content-Security-Policy" in html else {"content-security-policy": site.policy}
+        return Response(html, 200, headers, "text/html; charset=utf-8")
 
     async def style(_: Request) -> Response:
         return Response(site.css, media_type="text/css; charset=utf-8")

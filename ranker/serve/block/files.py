@@ -28,7 +28,7 @@ class Block:
         folder = resources.files(__package__)
         self.style = _tight_css(folder.joinpath("block.css").read_text("utf-8"))
         own = orjson.loads(folder.joinpath("words.json").read_bytes())
-        page = orjson.loads(folder.parent.joinpath("page", "words.json").read_bytes())
+        page = orjson.loads(resources.files("ranker.serve").joinpath("page", "words.json").read_bytes())
         self.words = {lang: _words(page[lang], own[lang]) for lang in own}
         self.script = self._compose(_tight_js(folder.joinpath("block.js").read_text("utf-8")))
         self.integrity = _source("sha384", self.script)
@@ -63,7 +63,7 @@ def _tight_css(text: str) -> str:
 
 
 def _tight_js(text: str) -> str:
-    """Without indentation and whole lines of comment: a fifth of what is sent. The script has no string of many lines."""
+    """Without indentation and whole lines of comment, a fifth of what is sent; no string has several lines."""
     return re.sub(r"^\s*(?:(?://|/\*\*).*)?\n?", "", text, flags=re.MULTILINE)
 
 

@@ -109,8 +109,8 @@ def _row(item: Mapping[str, Any], board: str, window: str, say: _Speech) -> str:
         f'<li part="item"><span part="rank">{item["rank"]:02d}.</span>'
         f'<p part="kicker">{_span("format", item["format"])}{_span("section", item["section"])}</p>'
         f'<p part="title"><a part="link"{href}>{escape(title)}</a></p>'
-        f'<p part="meta"><time part="age"{when}>{escape(age)}</time>{_span("count", _about(item, board, window, say))}</p>'
-        "</li>"
+        f'<p part="meta"><time part="age"{when}>{escape(age)}</time>'
+        f"{_span('count', _about(item, board, window, say))}</p></li>"
     )
 
 
