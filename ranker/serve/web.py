@@ -28,6 +28,7 @@ from ranker.settings import Caching
 from ranker.store.reader import ListName
 
 LIST_ROUTE = "/v1/{site}/popular/{board}/{window}"
+SCRIPT_CACHING = b"public, max-age=3600, stale-while-revalidate=86400"
 FIRST_DEADLINE_S = 3.0
 """How long the first request for a list waits for it to be read."""
 
