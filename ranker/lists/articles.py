@@ -54,6 +54,11 @@ class Articles:
         """Article id to what is known of it, on one site."""
         return self._shown.get(site, {})
 
+    def aliases(self, site: str) -> Mapping[str, str]:
+        """Moved id to the id that it stands under now, on one site."""
+        del site  # nothing says yet that an article was moved
+        return {}
+
     def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
         """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
 
