@@ -119,7 +119,7 @@ async def _forget_history(client: Any, generation: str) -> None:
         with translated():
             pipe = client.pipeline(transaction=False)
             for name in names:
-                pipe.unlink(name)
+                pipe.execute_command("UNLINK", name)  # unlink() of a cluster pipeline queues nothing
             await pipe.execute()
 
 
