@@ -8,6 +8,7 @@ import orjson
 import pytest
 from prometheus_client import CollectorRegistry
 from redis.asyncio import RedisCluster
+from redis.exceptions import ResponseError
 
 from ranker.consume import history as writing
 from ranker.consume.history import PATIENCE_MS, Historian
@@ -51,12 +52,16 @@ async def client(url: str) -> AsyncIterator[Any]:
 
 
 def historian(
-    client: Any, generation: Generation = GENERATION, hide_unknown: tuple[str, ...] = (), now_ms: int = NOW
+    client: Any,
+    generation: Generation = GENERATION,
+    sites: tuple[str, ...] = ("demo",),
+    hide_unknown: tuple[str, ...] = (),
+    now_ms: Callable[[], int] = lambda: NOW,
 ) -> tuple[Historian, Callable[[str], float | None]]:
     """One consumer's historian, and a look at its metrics."""
     registry: CollectorRegistry = new_registry()
     metrics = ConsumerMetrics(registry, ["view"])
-    made = Historian(client, generation, ["demo"], lambda: PARTITIONS, lambda: now_ms, metrics, hide_unknown)
+    made = Historian(client, generation, sites, lambda: PARTITIONS, now_ms, metrics, hide_unknown)
     return made, registry.get_sample_value
 
 
@@ -172,15 +177,50 @@ async def test_an_entry_is_what_readers_saw(url: str, client: Any) -> None:
 
 async def test_several_consumers_do_it_once(client: Any) -> None:
     """The second one finds the hour written, counts no list, and its clock of the history is fresh all the same."""
+    clock = [NOW]
     await count(client, many(3))
-    first, first_said = historian(client)
-    second, second_said = historian(client, now_ms=NOW + 60_000)
+    first, first_said = historian(client, now_ms=lambda: clock[0])
+    second, second_said = historian(client, now_ms=lambda: clock[0])
     assert await first.write_due(NOW)
     await count(client, many(5))
-    assert await second.write_due(NOW + 60_000)
+    clock[0] += 60_000
+    assert [said("ranker_history_age_seconds") for said in (first_said, second_said)] == [60, 60]
+    assert await second.write_due(clock[0])
     assert await entry(client) == ["/002", "/001", "/000"]
     assert [said("ranker_history_written_total") for said in (first_said, second_said)] == [4, 0]
-    assert second_said("ranker_history_age_seconds") == 0
+    assert [said("ranker_history_age_seconds") for said in (first_said, second_said)] == [60, 0]
+
+
+async def test_a_site_without_counts_has_no_history(client: Any) -> None:
+    """Configured or named by a shard that once held counts of it."""
+    await count(client, [("other", "/o", "view", 1), ("gone", "/g", "view", 1), ("gone", "/g", "view", -1)])
+    assert await historian(client)[0].write_due(NOW)
+    assert await client.zrange(HistoryKeys(GENERATION.id).lists, 0, -1) == [
+        f"other:{window}:{board}".encode() for window in ("24h", "7d") for board in ("commented", "read")
+    ]
+
+
+async def test_nothing_is_settled_before_counting_has_begun(client: Any) -> None:
+    """An empty Redis names no sites; that is not the same as having written all of them."""
+    made, _ = historian(client, sites=())
+    assert not await made.write_due(NOW)
+    assert await settled_hour(client, GENERATION.id) is None
+
+
+async def test_what_failed_is_left_with_its_hour(client: Any) -> None:
+    """One site was written when the other could not be: in the next hour both are written anew."""
+    await count(client, [*many(2), ("other", "/o", "view", 1)])
+    key = HistoryKeys(GENERATION.id).ranks("other", "24h", "read")
+    await client.set(key, "no hash")
+    made, _ = historian(client)
+    with pytest.raises(ResponseError):
+        await made.write_due(NOW)
+    assert await entry(client) == ["/001", "/000"]
+    await client.delete(key)
+    await count(client, [*many(3), ("other", "/o", "view", 1)], NOW + HOUR_MS)
+    assert await made.write_due(NOW + HOUR_MS)
+    assert await entry(client, hour=HOUR + 1) == ["/002", "/001", "/000"]
+    assert await entry(client, ListName("other", "read", "24h"), HOUR + 1) == ["/o"]
 
 
 @pytest.mark.parametrize(
