@@ -10,12 +10,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.core.merge import Wish
 from ranker.lists.articles import Article, Articles
 from ranker.lists.catalogue import Catalogue
+from ranker.lists.filters import Filter
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
@@ -150,11 +152,6 @@ class Historian:
 
 def shown(read: ListRead, articles: Mapping[str, Article], *, hide_unknown: bool) -> list[str]:
     """The first places as readers publish them, without the articles that are hidden."""
-    ids: list[str] = []
-    for _, raw in read.merged.rows:
-        if len(ids) == PLACES:
-            break
-        article = articles.get(raw.decode())
-        if not (hide_unknown if article is None else article.hidden):
-            ids.append(raw.decode())
-    return ids
+    published = Filter(known=hide_unknown)
+    ids = (raw.decode() for _, raw in read.merged.rows)
+    return list(islice((one for one in ids if published.admits(one, articles.get(one), 0)), PLACES))

@@ -13,7 +13,6 @@ from redis.exceptions import ResponseError
 from ranker.consume import history as writing
 from ranker.consume.history import PATIENCE_MS, Historian
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
-from ranker.lists.articles import Articles
 from ranker.lists.history import Movement, Ranks
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.operate import generations as operate
@@ -71,6 +70,17 @@ async def count(client: Any, views: Views, clock_ms: int = NOW - 1_000, metas: A
 
 def many(articles: int) -> list[tuple[str, str, str, int]]:
     return [("demo", f"/{number:03}", "view", number + 1) for number in range(articles)]
+
+
+def known(article_id: str) -> dict[str, Any]:
+    """A record of the CMS."""
+    return {
+        "article_id": article_id,
+        "status": "published",
+        "title": "Known",
+        "url": f"https://demo.example{article_id}",
+        "published_at": NOW - HOUR_MS,
+    }
 
 
 async def catalogue(client: Any, *records: tuple[str, dict[str, Any]]) -> None:
@@ -136,13 +146,16 @@ async def test_what_cannot_be_read_is_an_hour_without_an_entry(client: Any) -> N
     assert await read_ranks(client, GENERATION.id, READ, NOW) == {HOUR - 3: ["/a"], HOUR: ["/b"]}
 
 
-async def test_the_first_places_as_published(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_places_as_published(client: Any) -> None:
     """200 places, without what is taken down, moved articles under their new id, every board and window of every site."""
     views = [*many(300), ("demo", "/old", "view", 300), ("demo", "/150", "comment", 2), ("other", "/o", "view", 1)]
     await count(client, views)
-    hidden = ("demo//299#editor", {"article_id": "/299", "status": "removed"})
-    await catalogue(client, hidden, ("demo//298", {"article_id": "/298", "title": "Known"}))
-    monkeypatch.setattr(Articles, "aliases", lambda _, site: {"/old": "/000"} if site == "demo" else {})
+    await catalogue(
+        client,
+        ("demo//299#editor", {"article_id": "/299", "hidden": True}),
+        ("demo//298", known("/298")),
+        ("demo//old#alias", {"article_id": "/old", "alias_of": "/000"}),
+    )
     made, metric = historian(client)
     assert await made.write_due(NOW)
     expected = ["/000", *(f"/{number}" for number in range(298, 99, -1))]
@@ -157,7 +170,7 @@ async def test_the_first_places_as_published(client: Any, monkeypatch: pytest.Mo
 async def test_sites_that_show_known_articles_only(client: Any) -> None:
     """Unknown ones leave before the ranks are counted, as they do in the lists."""
     await count(client, many(3))
-    await catalogue(client, ("demo//001", {"article_id": "/001", "title": "Known"}))
+    await catalogue(client, ("demo//001", known("/001")))
     assert await historian(client, hide_unknown=("demo",))[0].write_due(NOW)
     assert await entry(client) == ["/001"]
 
