@@ -17,6 +17,7 @@ _GZIP_BITS = 31
 
 JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
+SCRIPT = b"text/javascript; charset=utf-8"
 RSS = b"application/rss+xml; charset=utf-8"
 
 

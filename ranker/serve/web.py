@@ -15,7 +15,8 @@ from starlette.routing import Route
 from ranker.core.generation import LATEST
 from ranker.metrics import ReaderMetrics
 from ranker.serve import asking
-from ranker.serve.answers import RSS, Body, cache_control
+from ranker.serve.answers import HTML, RSS, SCRIPT, Body, cache_control
+from ranker.serve.block import Block
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
 from ranker.serve.hot import App, Entry, Form, Hot, Receive, Scope, Send, asked
@@ -27,6 +28,7 @@ from ranker.settings import Caching
 from ranker.store.reader import ListName
 
 LIST_ROUTE = "/v1/{site}/popular/{board}/{window}"
+SCRIPT_CACHING = b"public, max-age=3600, stale-while-revalidate=86400"
 FIRST_DEADLINE_S = 3.0
 """How long the first request for a list waits for it to be read."""
 
@@ -39,12 +41,17 @@ class Web:
         self._refresher = lists.refresher
         self._page = page
         self._caching = caching
+        self._block = Block()
+        self._script = Entry(
+            Body(self._block.script, SCRIPT), b"public, max-age=3600, stale-while-revalidate=86400", ("*",)
+        )
         self.streams = Streams(lists, metrics)
         routes = [
             Route(LIST_ROUTE, self._list),
             Route(LIST_ROUTE + "/feed.rss", self._feed),
             Route(LIST_ROUTE + "/stream", self._stream),
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
+            Route("/block.js", self._block_script),
             Route("/", self._index),
             Route("/page/{name}", self._page.file),
         ]
@@ -65,10 +72,14 @@ class Web:
         self.streams.tell()
 
     async def _list(self, request: Request) -> Response:
-        name, query, counts = await self._asked(request, html=False)
+        name, query, counts = await self._asked(request, html=True)
         began = time.perf_counter()
         content, until = await self._content(name, query, counts=counts)
-        return self._answer(request, name, Body(orjson.dumps(content)), began, until)
+        if query.html:
+            body = Body(self._block.fragment(content, query.lang, self._refresher.now_ms()), HTML)
+        else:
+            body = Body(orjson.dumps(content))
+        return self._answer(request, name, body, began, until)
 
     async def _feed(self, request: Request) -> Response:
         name, query, counts = await self._asked(request, html=False)
@@ -139,6 +150,9 @@ class Web:
             headers["access-control-allow-methods"] = "GET, HEAD"
             headers["access-control-allow-headers"] = "authorization, if-none-match"
         return Response(status_code=204, headers=headers)
+
+    async def _block_script(self, request: Request) -> Response:
+        return _response(self._script.form(asked(request.scope["headers"])))
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)

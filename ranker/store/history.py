@@ -6,6 +6,7 @@ its keys may expire, which is how the history of lists that are not written any 
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,7 +21,8 @@ HOUR_MS = 3_600_000
 PLACES = 200
 """How deep ranks are kept."""
 KEPT_HOURS = 192
-"""8 days, the hour just written included."""
+"""8 days, the hour just written included. One list takes 0.13 MB of Redis in them with ids of 7 characters, 1.4 MB with
+ids of 80: an entry is 604 or 6,759 bytes."""
 
 _KEPT_S = KEPT_HOURS * 3600
 _ZLIB = b"\x01"
@@ -100,7 +102,8 @@ async def read_ranks(client: Any, generation: str, name: ListName, now_ms: int) 
     with translated():
         hours = sorted(hour for hour in _hours(await client.hkeys(key)) if hour > oldest)[-KEPT_HOURS:]
         stored = await client.hmget(key, [str(hour) for hour in hours]) if hours else []
-    return {hour: ids for hour, raw in zip(hours, stored, strict=True) if raw and (ids := unpack(raw)) is not None}
+    # 20 ms where ids are long: too long for a loop that answers requests meanwhile.
+    return await asyncio.to_thread(_unpacked, hours, stored)
 
 
 async def written_lists(client: Any, generation: str) -> Iterable[tuple[str, str, str]]:
@@ -108,6 +111,10 @@ async def written_lists(client: Any, generation: str) -> Iterable[tuple[str, str
     with translated():
         members = [member.decode() async for member, _ in client.zscan_iter(HistoryKeys(generation).lists, count=1000)]
     return [(site, window, board) for site, window, board in (member.split(":") for member in members)]
+
+
+def _unpacked(hours: Sequence[int], stored: Sequence[bytes | None]) -> dict[int, list[str]]:
+    return {hour: ids for hour, raw in zip(hours, stored, strict=True) if raw and (ids := unpack(raw)) is not None}
 
 
 def _hours(fields: Iterable[bytes]) -> list[int]:
