@@ -111,8 +111,8 @@ def merge(
     if not hints.whole:
         answers: dict[int, Answer] = {}
         due: Iterable[int] = shards
+        owned = _owned(marked, home)
         for _ in range(_ROUNDS):
-            owned = _owned(marked, home)
             asks = {shard: Ask(shares[shard], owned.get(shard, ())) for shard in due}
             if asks:
                 answers.update((yield asks))
@@ -121,8 +121,9 @@ def merge(
             strays = _marks(answers)
             if len(strays) > MAX_STRAYS:
                 break
-            marked = followed | strays
-            owned = _owned(marked, home)
+            if marked != followed | strays:
+                marked = followed | strays
+                owned = _owned(marked, home)
             rows = _sum_up(answers, marked, wish.aliases)
             bar = rows[PLACES - 1] if len(rows) >= PLACES else None
             due = []
@@ -159,7 +160,7 @@ def _owned(marked: Mapping[bytes, frozenset[int]], home: Callable[[bytes], int])
     """Shard to the articles whose count has to be read there by name: at home, and where they are strays."""
     owned: dict[int, list[bytes]] = {}
     for article, owners in marked.items():
-        for shard in owners | {home(article)}:
+        for shard in owners | {home(article)} if owners else (home(article),):
             owned.setdefault(shard, []).append(article)
     return owned
 

@@ -34,8 +34,11 @@ class Filter:
         """What it asks of the catalogue alone: filters that differ in the rest look up the same articles."""
         return replace(self, exclude=frozenset(), min_count=0)
 
-    def admits(self, article_id: str, article: Article | None, now_ms: int) -> bool:
-        """Whether it may stand in the list; a count is judged apart. A hidden article never is."""
+    def admits(self, article_id: str, article: Article | None, now_ms: int, *, coming: bool = False) -> bool:
+        """Whether it may stand in the list; a count is judged apart. A hidden article never is.
+
+        `coming`: also one whose time of publication lies ahead, and which therefore may be admitted later.
+        """
         if article is None:
             return not self.by_catalogue and article_id not in self.exclude
         return (
@@ -46,16 +49,17 @@ class Filter:
             and article.section not in self.not_sections
             and article.format not in self.not_formats
             and (not self.known or article.title is not None)
-            and (self.within_ms is None or self._is_young(article, now_ms))
+            and (self.within_ms is None or self._is_young(article, now_ms, coming=coming))
         )
 
-    def _is_young(self, article: Article, now_ms: int) -> bool:
+    def _is_young(self, article: Article, now_ms: int, *, coming: bool) -> bool:
         assert self.within_ms is not None
-        return article.published_at is not None and now_ms - self.within_ms <= article.published_at <= now_ms
+        at_ms = article.published_at
+        return at_ms is not None and now_ms - self.within_ms <= at_ms and (coming or at_ms <= now_ms)
 
     def matching(self, articles: Mapping[str, Article], now_ms: int) -> Iterator[str]:
-        """The articles of the catalogue that it admits."""
-        return (article_id for article_id, article in articles.items() if self.admits(article_id, article, now_ms))
+        """The articles of the catalogue that it admits, now or while nothing but time passes."""
+        return (one for one, article in articles.items() if self.admits(one, article, now_ms, coming=True))
 
 
 EVERYTHING = Filter()

@@ -25,6 +25,7 @@ class _Asked:
         self.asked_ms = now_ms
         self.found_ms = 0
         self.changes = -1
+        self.tried = False
         self.ids: frozenset[bytes] | None = None
 
     def find(self, filter_: Filter, articles: Articles, site: str, changes: int, now_ms: int) -> None:
@@ -44,19 +45,23 @@ class Wishes:
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
 
     def ask(self, name: ListName, filter_: Filter, now_ms: int) -> bool:
-        """Notes that a filter needs its articles looked up; false where no more can be."""
+        """Notes that a filter needs its articles looked up; true where the next refresh may do that for the first time.
+
+        False where no more can be, and where refreshes do so already or have found it to be over the budget: whoever
+        asks again must not cause another one.
+        """
         asked = self._asked.get(name)
         if asked is None:
             if len(self._asked) >= MAX_LISTS:
                 return False
             asked = self._asked[name] = {}
-        if filter_ in asked:
-            asked[filter_].asked_ms = now_ms
-        elif len(asked) < MAX_FILTERS:
-            asked[filter_] = _Asked(now_ms)
-        else:
-            return False
-        return True
+        about = asked.get(filter_)
+        if about is None:
+            if len(asked) >= MAX_FILTERS:
+                return False
+            about = asked[filter_] = _Asked(now_ms)
+        about.asked_ms = now_ms
+        return not about.tried
 
     def of(self, name: ListName, articles: Articles, changes: int, now_ms: int) -> tuple[Wish, frozenset[Filter]]:
         """What to ask of a list now, and the filters that are covered by that."""
@@ -69,6 +74,7 @@ class Wishes:
         covered = set()
         for filter_, about in asked.items():
             about.find(filter_, articles, name.site, changes, now_ms)
+            about.tried = True
             if about.ids is not None and len(wanted | about.ids) <= BUDGET:
                 wanted |= about.ids
                 covered.add(filter_)

@@ -58,11 +58,13 @@ class Reading:
     budget: int
     hide_unknown: bool
 
-    def admitted(self, article_id: str, filter_: Filter) -> bool:
-        """The filter in plain words."""
+    def admitted(self, article_id: str, filter_: Filter, *, coming: bool = False) -> bool:
+        """The filter in plain words; `coming`: one that is yet to be published counts as young."""
         known = self.catalogue.get(article_id, Known(None, None, None, None, hidden=False))
         age_ms = None if known.published_at is None else NOW_MS - known.published_at
-        young = filter_.within_ms is None or (age_ms is not None and 0 <= age_ms <= filter_.within_ms)
+        young = filter_.within_ms is None or (
+            age_ms is not None and (coming or age_ms >= 0) and age_ms <= filter_.within_ms
+        )
         return (
             not known.hidden
             and article_id not in filter_.exclude
@@ -105,7 +107,7 @@ class Reading:
             article_id
             for one in asked
             for article_id in self.catalogue
-            if self.admitted(article_id, one.filter.in_catalogue)
+            if self.admitted(article_id, one.filter.in_catalogue, coming=True)
         }
         return not by_name or len(matching) > self.budget
 
