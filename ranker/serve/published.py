@@ -35,7 +35,7 @@ class Published:
         covered: frozenset[Filter] = frozenset(),
         named: frozenset[bytes] = frozenset(),
     ) -> None:
-        """`covered` are the filters whose articles of the catalogue were all read by name, `named` all articles that were."""
+        """`covered` are the filters whose articles of the catalogue were all read by name, `named` all that were."""
         self.name = name
         self.generation = generation
         self.partitions = partitions
