@@ -65,7 +65,7 @@ class About:
         content = {
             "site": name,
             "title": self._lists.site(name).title,
-            "boards": list(generation.boards),
+            "boards": sorted(generation.boards),
             "windows": [
                 {"name": w.name, "length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000}
                 for w in generation.windows
