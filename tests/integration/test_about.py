@@ -11,7 +11,7 @@ import orjson
 import pytest
 from redis import Redis
 
-from ranker.core import delta
+from ranker.core import delta, hours
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
 from ranker.core.home import home
 from ranker.core.route import Router
@@ -132,7 +132,9 @@ def hour_of(ago_ms: int) -> int:
 
 
 def naive(events: Iterable[Event], articles: set[str], boards: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
-    want = [{"from": rfc3339(HOUR - (23 - at) * HOUR_MS), **dict.fromkeys(boards, 0)} for at in range(24)]
+    want: list[dict[str, Any]] = [
+        {"from": rfc3339(HOUR - (23 - at) * HOUR_MS), **dict.fromkeys(boards, 0)} for at in range(24)
+    ]
     for article, outcome, ago_ms, number in events:
         at = hour_of(ago_ms)
         if article in articles and 0 <= at < 24:
@@ -275,7 +277,7 @@ async def test_floors_that_move_while_slices_are_read(redis_url: str, monkeypatc
         keys = ShardKeys(generation.id, 0)
         fine, coarse = shards[0].version.floors
         times = [0]
-        add_up = reading.hours.add_up
+        add_up = hours.add_up
 
         def moving(*arguments: Any) -> None:
             add_up(*arguments)
@@ -284,7 +286,7 @@ async def test_floors_that_move_while_slices_are_read(redis_url: str, monkeypatc
                 client.hset(keys.meta, "floors", f"{fine + times[0]},{coarse}")
 
         client = Redis.from_url(redis_url)
-        monkeypatch.setattr(reading.hours, "add_up", moving)
+        monkeypatch.setattr(hours, "add_up", moving)
         wanted = 1
         found = await reading.HoursReader(reader.client).read(
             generation, "demo", {0: frozenset({"/a"})}, HOUR - 23 * HOUR_MS
