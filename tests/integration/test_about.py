@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from ranker.core.home import home
 from ranker.core.route import Router
 from ranker.core.step import Changes
 from ranker.lists.articles import Articles
+from ranker.serve import about as explaining
 from ranker.serve.published import rfc3339
 from ranker.settings import Site
 from ranker.store import history
@@ -349,6 +351,36 @@ async def test_below_all_places(redis_url: str) -> None:
         assert (await reader.get("/v1/demo/article?id=/9999")).status == 404
 
 
+async def test_articles_do_not_hurry_a_refresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for below the first places: Redis is asked for lists when a refresh is due, no sooner."""
+    views = [("demo", f"/{i:04d}", "view", 2_050 - i) for i in range(2_050)]
+    monkeypatch.setattr(explaining, "LISTS_DEADLINE_S", 0.2)
+    async with running_reader(redis_url, {"demo": "Le Courrier"}) as reader:
+        await publish(reader.client, GENERATION, PARTITIONS, views, T)
+        await until(lambda: _ready(reader), "readiness")
+        assert placed(await about(reader, "/0000"))["rank"] == 1
+        last = asyncio.Event()
+        refresh = reader.refresher.refresh
+
+        async def refresh_once() -> None:
+            await refresh()
+            last.set()
+
+        reader.refresher._refresh_ms = 60_000
+        monkeypatch.setattr(reader.refresher, "refresh", refresh_once)
+        async with asyncio.timeout(10):
+            await last.wait()
+
+        async def lists_read() -> int:
+            return int((await reader.client.info("commandstats"))["cmdstat_zrange"]["calls"])
+
+        before = await lists_read()
+        answers = await asyncio.gather(*(about(reader, f"/{number}") for number in range(2_001, 2_050)))
+        assert {(placed(answer)["count"], placed(answer)["rank"]) for answer in answers} == {(None, None)}
+        assert await lists_read() == before
+        assert placed(await about(reader, "/0001"))["rank"] == 2
+
+
 async def test_since_when_it_is_listed(redis_url: str) -> None:
     """Out of the lists' history: since which hour, and its best place."""
     async with counting(redis_url) as (reader, shards):
@@ -434,6 +466,18 @@ async def test_aliases(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert new["hours"] == naive(events, {"/old", "/new"}, DEFAULT_BOARDS)
         for other in ("/old", "/older"):
             assert await about(reader, other) == {**new, "article_id": other, "alias_of": "/new"}
+
+
+async def test_an_article_of_many_ids(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are counted; but the hours of so many are not read, and an answer names no more than the first hundred."""
+    moved = {f"/old{number:03d}": "/new" for number in range(120)}
+    monkeypatch.setattr(Articles, "aliases", lambda _, site: moved)
+    async with counting(redis_url) as (reader, shards):
+        await count(shards, [(article, "view", 0, 1) for article in [*moved, "/new"]])
+        answer = await settled(reader, "/old119")
+        assert placed(answer)["count"] == 121
+        assert answer["aliases"] == [f"/old{number:03d}" for number in range(100)]
+        assert answer["hours"] is None
 
 
 @pytest.mark.parametrize(
