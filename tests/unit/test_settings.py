@@ -280,7 +280,8 @@ def test_broken_read_tokens(tmp_path: Path, value: str, fault: str) -> None:
     assert "short" not in found
 
 
-def test_latest_is_no_boards_name(tmp_path: Path) -> None:
-    """What has just been published has that name in the API."""
-    (found,) = refused(write(tmp_path, "[boards.latest]\nview = 1\n"))
-    assert "boards.latest" in found
+@pytest.mark.parametrize("name", ["latest", "from"])
+def test_names_that_no_board_may_have(tmp_path: Path, name: str) -> None:
+    """The API has them for what has just been published, and for the beginning of an hour."""
+    (found,) = refused(write(tmp_path, f"[boards.{name}]\nview = 1\n"))
+    assert f"boards.{name}" in found
