@@ -16,11 +16,11 @@ from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks
 from ranker.metrics import ReaderMetrics
+from ranker.serve.following import Following
 from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
 from ranker.serve.wishes import Wishes
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.generations import Active, configuration, read_active, restore_active
 from ranker.store.reader import ListName, Reader, Snapshot
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,8 @@ class Refresher:
         self.now_ms = now_ms
         self.ages = ages
         self.on_change = on_change
-        self.generation: Generation | None = None
         self.fault = ""
-        self._active: Active | None = None
+        self._following = Following(client)
         self._lists: dict[ListName, Published] = {}
         self._hints: dict[ListName, Hints] = {}
         self._whole_until: dict[ListName, int] = {}
@@ -82,6 +81,11 @@ class Refresher:
         # Asked at every scrape: ages go on growing while nothing is refreshed.
         metrics.lists.set_function(lambda: len(self._lists))
         metrics.list_age_seconds.set_function(self._oldest_s)
+
+    @property
+    def generation(self) -> Generation | None:
+        """The active generation, None until one has been read."""
+        return self._following.generation
 
     @property
     def articles(self) -> Articles:
@@ -231,7 +235,9 @@ class Refresher:
         """One refresh of everything in use. Raises StoreUnavailableError where Redis cannot be read."""
         started = time.perf_counter()
         now_ms = self.now_ms()
-        await self._follow()
+        if await self._following.follow():
+            self._hints.clear()
+            self._whole_until.clear()
         for site in await self._catalogue.follow():
             self._changes[site] = self._changes.get(site, 0) + 1
         self.articles_read_ms = now_ms
@@ -248,7 +254,7 @@ class Refresher:
 
     async def _read(self, lists: Collection[ListName]) -> None:
         """Reads and publishes `lists` (those that the generation has) and wakes who waits for them."""
-        generation, active = self.generation, self._active
+        generation, active = self.generation, self._following.active
         if generation is None or active is None:
             raise StoreUnavailableError("no generation is active in Redis; is `ranker consume` running?")
         windows = {window.name for window in generation.windows}
@@ -299,24 +305,6 @@ class Refresher:
             answer = self._waiting.pop(name, None)
             if answer is not None:
                 answer.set_result(self._lists.get(name) or (unknown or {}).get(name))
-
-    async def _follow(self) -> None:
-        """Follows the active generation, and puts it back where Redis has lost it."""
-        if self._active is None:
-            active = await read_active(self.client)
-        else:
-            active = await restore_active(self.client, self._active)
-        if active is None or active == self._active:
-            return
-        if self.generation is None or active.generation != self.generation.id:
-            generation = await configuration(self.client, active.generation)
-            if generation is None:
-                raise StoreUnavailableError(f"generation {active.generation} is active but not registered in Redis")
-            log.info("following generation %s with %d partitions", active.generation, active.partitions)
-            self.generation = generation
-            self._hints.clear()
-            self._whole_until.clear()
-        self._active = active
 
     def _drop_unused(self, now_ms: int) -> None:
         unused = [name for name, asked in self._asked.items() if now_ms - asked > IN_USE_MS]

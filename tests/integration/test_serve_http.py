@@ -284,7 +284,7 @@ async def test_the_active_generation_is_put_back(reader: Reader) -> None:
 
 
 async def seen(reader: Reader, seq: int) -> bool:
-    active = reader.refresher._active
+    active = reader.refresher._following.active
     return active is not None and active.seq == seq
 
 

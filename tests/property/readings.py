@@ -148,8 +148,8 @@ def reading_of(reading: Reading) -> Iterator[Shown]:
             None, sites=(), refresh_ms=50, ages=Ages(30_000, 3_600_000), metrics=_METRICS, now_ms=lambda: NOW_MS
         )
         partitions = reading.lists[DAY].partitions
-        refresher.generation = _GENERATION
-        refresher._active = Active(1, _GENERATION.id, partitions)
+        refresher._following.generation = _GENERATION
+        refresher._following.active = Active(1, _GENERATION.id, partitions)
         refresher._reader = _InMemory(reading.lists)  # type: ignore[assignment]
         refresher.articles.take(_records(reading))
         yield Shown(Lists(refresher, {"demo": Site("Demo", hide_unknown=reading.hide_unknown)}))
