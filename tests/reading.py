@@ -43,6 +43,7 @@ class Reader:
 
     port: int
     refresher: Refresher
+    web: Web
     client: Any
     registry: Any
     now_ms: int | None = T
@@ -70,7 +71,7 @@ async def raw(port: int, request: bytes) -> Answer:
     await writer.wait_closed()
     head, _, body = reply.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     return Answer(int(status.split()[1]), headers, body)
 
 
@@ -100,7 +101,7 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running_reader(
-    redis_url: str, sites: Mapping[str, str | Site], now_ms: int | None = T
+    redis_url: str, sites: Mapping[str, str | Site], now_ms: int | None = T, caching: Caching | None = None
 ) -> AsyncIterator[Reader]:
     """Refreshes every 50 ms. `sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
@@ -117,8 +118,8 @@ async def running_reader(
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
-        web = Web(Lists(refresher, configured), Page(configured), Caching(), metrics)
+        web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), metrics)
         port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
-        running = Reader(port, refresher, client, registry, now_ms)
+        running = Reader(port, refresher, web, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))
         yield running

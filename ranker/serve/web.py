@@ -16,6 +16,7 @@ from ranker.core.generation import LATEST
 from ranker.metrics import ReaderMetrics
 from ranker.serve import asking
 from ranker.serve.answers import RSS, Body, cache_control
+from ranker.serve.docs import Docs
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
 from ranker.serve.hot import App, Entry, Form, Hot, Receive, Scope, Send, asked
@@ -40,16 +41,20 @@ class Web:
         self._page = page
         self._caching = caching
         self.streams = Streams(lists, metrics)
-        routes = [
+        docs = Docs()
+        self.routes = [
             Route(LIST_ROUTE, self._list),
             Route(LIST_ROUTE + "/feed.rss", self._feed),
             Route(LIST_ROUTE + "/stream", self._stream),
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
+            Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/", self._index),
             Route("/page/{name}", self._page.file),
+            Route("/docs", docs.index),
+            Route("/docs/{name}", docs.file),
         ]
         framework = Starlette(
-            routes=routes,
+            routes=self.routes,
             exception_handlers={ProblemError: _problem, HTTPException: _http_problem, Exception: _bug},
         )
         framework.router.redirect_slashes = False
@@ -78,13 +83,13 @@ class Web:
         return self._answer(request, name, body, began, until)
 
     async def _stream(self, request: Request) -> Response:
-        name, query, counts = await self._asked(request, html=False)
+        name, query, counts = await self._asked(request, html=False, stream=True)
         await self._content(name, query, counts=counts)
         return self.streams.open(request, name, query, counts=counts)
 
-    async def _asked(self, request: Request, *, html: bool) -> tuple[ListName, Query, bool]:
+    async def _asked(self, request: Request, *, html: bool, stream: bool = False) -> tuple[ListName, Query, bool]:
         await self._refresher.attempted(FIRST_DEADLINE_S)
-        return asking.asked_list(request, self._lists, html=html)
+        return asking.asked_list(request, self._lists, html=html, stream=stream)
 
     async def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any], float]:
         """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
@@ -178,6 +183,10 @@ class _Measured:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_duration_seconds.labels(route).observe(time.perf_counter() - started)
+
+
+async def _nothing(_: Request) -> Response:
+    raise HTTPException(404)
 
 
 async def _problem(_: Request, error: Exception) -> Response:
