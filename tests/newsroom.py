@@ -13,14 +13,13 @@ from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
 from ranker.store.reader import ListName
 from tests.by_hand import publish
-from tests.reading import GENERATION, LIST, Reader, T, running_reader, until
+from tests.reading import GENERATION, LIST, PARTITIONS, Reader, T, running_reader, until
 
 TOKEN = "discret-0123456789abcdef"
 SITES = {
     "demo": Site("Le Courrier"),
     "discret": Site("Le Discret", show_counts=False, cors=("https://www.discret.example",), read_token=TOKEN),
 }
-PARTITIONS = 2
 
 # id, title, format, section, age in hours, views, comments, shares; then what was counted days ago, and never
 _ARTICLES = (

@@ -24,6 +24,8 @@ from ranker.store.connection import connect
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 T = 1_795_396_624_735
 LIST = "/v1/demo/popular/read/24h"
+PARTITIONS = 2
+VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(30)]
 
 
 @dataclass
@@ -60,6 +62,10 @@ class Reader:
 
     def items(self, answer: Any) -> list[tuple[str, int]]:
         return [(item["article_id"], item["count"]) for item in answer["items"]]
+
+
+async def ready(reader: Reader) -> bool:
+    return reader.refresher.not_ready() == []
 
 
 async def raw(port: int, request: bytes) -> Answer:
@@ -101,9 +107,14 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running_reader(
-    redis_url: str, sites: Mapping[str, str | Site], now_ms: int | None = T, caching: Caching | None = None
+    redis_url: str,
+    sites: Mapping[str, str | Site],
+    now_ms: int | None = T,
+    *,
+    caching: Caching | None = None,
+    refresh_ms: int = 50,
 ) -> AsyncIterator[Reader]:
-    """Refreshes every 50 ms. `sites` by name, with a title or as configured. `now_ms` None: the real clock."""
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
         client = connect(redis_url, answer_s=0.5)
         stack.push_async_callback(client.aclose)
@@ -113,7 +124,7 @@ async def running_reader(
         refresher = Refresher(
             client,
             sites=configured,
-            refresh_ms=50,
+            refresh_ms=refresh_ms,
             ages=Ages(30_000, 3_600_000),
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,

@@ -34,11 +34,12 @@ class Lists:
         main = None
         for wanted in self._chain(name, query):
             published = await self.refresher.first(wanted, deadline_s)
-            if wanted == name:
-                main = published
             if published is not None and self._is_short(published, query):
                 await self.refresher.look_up(wanted, self._filter(name.site, query).in_catalogue, deadline_s)
-        return main and self.refresher.get(name)
+                published = self.refresher.get(wanted)
+            if wanted == name:
+                main = published
+        return main
 
     def content(self, name: ListName, query: Query, *, counts: bool) -> dict[str, Any] | None:
         """The answer's fields as of now; None where the list has not been read. `counts`: whether they are shown."""

@@ -125,7 +125,8 @@ class Web:
         body.until = until
         wanted = asked(request.scope["headers"])
         private = wanted.authorized and site.read_token is not None
-        entry = Entry(body, cache_control(self._caching, private=private), site.cors, lambda: self._used(name))
+        caching = cache_control(self._caching, private=private)
+        entry = Entry(body, caching, site.cors, lambda: self._used(name), by_token=site.read_token is not None)
         if not wanted.authorized:
             self._hot.put(request.scope, entry)
         return _response(entry.form(wanted))
