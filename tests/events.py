@@ -1,6 +1,7 @@
 """A client of server-sent events, on a bare socket: it reads when it is told to, and not before."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -58,11 +59,18 @@ class Events:
 
 
 @asynccontextmanager
-async def listening(reader: Reader, target: str = f"{LIST}/stream", **headers: str) -> AsyncIterator[Events]:
-    """Opens a stream and waits for its head."""
+async def listening(
+    reader: Reader, target: str = f"{LIST}/stream", *, receive_bytes: int | None = None, **headers: str
+) -> AsyncIterator[Events]:
+    """Opens a stream and waits for its head; `receive_bytes` is how much the system takes in before it is read."""
     lines = [f"GET {target} HTTP/1.1", "Host: test"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
+    connection = socket.socket()
+    connection.setblocking(False)
+    if receive_bytes is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", reader.port))
+    stream, writer = await asyncio.open_connection(sock=connection)
     try:
         writer.write("\r\n".join([*lines, "", ""]).encode())
         async with asyncio.timeout(10):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from feedgenerator import Rss201rev2Feed
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class _Feed(Rss201rev2Feed):
@@ -20,25 +23,40 @@ class _Feed(Rss201rev2Feed):
 
 def feed(content: Mapping[str, Any], title: str) -> bytes:
     """The items that have an address, in the list's order; each is known by its article id, wherever it moves."""
-    items = [item for item in content["items"] if item["url"]]
-    home = urlsplit(items[0]["url"]) if items else None
+    items = [(home, item) for item in content["items"] if (home := _home(item["url"]))]
     made = _Feed(
-        title=f"{title} · {content['board']} · {content['window']['name']}",
-        link=f"{home.scheme}://{home.netloc}/" if home else "about:blank",
+        title=_plain(f"{title} · {content['board']} · {content['window']['name']}"),
+        link=items[0][0] if items else "about:blank",
         description=f"{content['board']}, {content['window']['name']}",
         ttl="1",
         as_of=content["as_of"],
     )
-    for item in items:
+    for _, item in items:
         published = item["published_at"]
         made.add_item(
-            title=item["title"] or item["article_id"],
+            title=_plain(item["title"] or item["article_id"]),
             link=item["url"],
             description="",
             unique_id=f"{content['site']}/{item['article_id']}",
             unique_id_is_permalink=False,
             pubdate=datetime.fromisoformat(published) if published else None,
-            categories=[name for name in (item["section"], item["format"]) if name],
+            categories=[_plain(name) for name in (item["section"], item["format"]) if name],
         )
     written: bytes = made.writeString("utf-8").encode()
     return written
+
+
+def _plain(text: str) -> str:
+    """Without the characters that XML cannot hold, however they are written."""
+    return _NOT_XML.sub("", text)
+
+
+def _home(url: str | None) -> str | None:
+    """The front page of an article's host; None where the address is none that a reader of feeds should open."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.netloc or _NOT_XML.search(url or ""):
+        return None
+    return f"{parts.scheme}://{parts.netloc}/"
