@@ -13,7 +13,7 @@ from feedgenerator import Rss201rev2Feed
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-class _Feed(Rss201rev2Feed):
+class _Feed(Rss201rev2Feed):  # type: ignore[misc]
     """Says as_of where no article has a date: the present moment would give equal lists other bytes."""
 
     def latest_post_date(self) -> datetime:

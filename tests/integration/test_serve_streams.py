@@ -1,7 +1,6 @@
 """Streams: the whole list on connect, then what changed and nothing else, for as many as listen."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -28,7 +27,7 @@ async def count(reader: Reader, article: str, views: int, clock_ms: int = T) -> 
 
 async def open_streams(reader: Reader, number: int) -> None:
     async def so_many() -> bool:
-        return reader.registry.get_sample_value("ranker_streams") == number
+        return bool(reader.registry.get_sample_value("ranker_streams") == number)
 
     await until(so_many, f"gauge of {number} streams")
 
@@ -84,20 +83,16 @@ async def test_beats(reader: Reader) -> None:
 @pytest.mark.parametrize("how", ["header", "query"])
 async def test_resumption(reader: Reader, how: str) -> None:
     """Who has the current list hears nothing of it before it changes; who has another one gets it at once."""
-
-    def resumed(last: str) -> tuple[str, dict[str, str]]:
-        return (STREAM, {"Last_Event_ID": last}) if how == "header" else (f"{STREAM}?last_event_id={last}", {})
-
     async with listening(reader) as events:
         known = (await events.next()).id
-    target, headers = resumed(known)
-    async with listening(reader, target, **headers) as events:
+    target, header = (STREAM, known) if how == "header" else (f"{STREAM}?last_event_id={known}", "")
+    async with listening(reader, target, Last_Event_ID=header) as events:
         assert (await events.next()).kind == "beat"
         await count(reader, "/3", 99)
         while (event := await events.next()).kind == "beat":
             pass
         assert event.id != known
-    async with listening(reader, target, **headers) as events:
+    async with listening(reader, target, Last_Event_ID=header) as events:
         missed = await events.next()
         assert (missed.kind, missed.id) == ("list", event.id)
 
