@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from ranker.core import delta
 from ranker.core.home import home
 from ranker.settings import Site
 from ranker.store.catalogue import CatalogueShard, Change
@@ -68,6 +69,15 @@ async def count_last_week(client: Any, site: str, counts: Mapping[str, int]) -> 
         await client.hincrby(keys.sums, f"{site}:7d:view", count)
 
 
+async def count_by_hour(client: Any, site: str, article_id: str, views: Iterable[int]) -> None:
+    """The slices of an article's views, so many in each hour, the present one last; the totals have them already."""
+    keys = ShardKeys(GENERATION.id, home(f"{site}/{article_id}".encode(), PARTITIONS))
+    for ago, number in enumerate(reversed(list(views))):
+        minute = (T - ago * HOUR_MS) // 60_000
+        await client.rpush(keys.slice(0, minute), delta.pack({site: {"view": {article_id: number}}}))
+        await client.sadd(keys.slices, f"0:{minute}")
+
+
 async def fill(client: Any) -> None:
     """Counts, articles and rank history of both sites."""
     rows = [*(row[:5] for row in _ARTICLES), _LAST_WEEK[:5], _UNREAD]
@@ -78,6 +88,7 @@ async def fill(client: Any) -> None:
     records.append(record("discret", "/secret", title="Ce que personne ne compte", published_at=T - HOUR_MS))
     await write_articles(client, records)
     await publish(client, GENERATION, PARTITIONS, [*VIEWS, ("discret", "/secret", "view", 77)], T)
+    await count_by_hour(client, "demo", "/ecluses", (64, 91, 80, 45, 28, 12))
     await count_last_week(client, "demo", {_LAST_WEEK[0]: _LAST_WEEK[5]})
     hour = T // HOUR_MS
     read = ListName("demo", "read", "24h")
