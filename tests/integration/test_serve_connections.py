@@ -1,10 +1,19 @@
 """Connections to the public port: many requests on one, heads without end, clients that trickle."""
 
 import asyncio
+import os
 import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 from ranker.serve import server
-from tests.reading import LIST, Reader, raw
+from ranker.store.connection import connect
+from tests.by_hand import publish
+from tests.events import listening
+from tests.reading import GENERATION, LIST, PARTITIONS, VIEWS, Reader, raw
 
 
 async def test_heads_without_end(reader: Reader) -> None:
@@ -69,3 +78,31 @@ async def test_a_trickling_client_is_cut_off(reader: Reader) -> None:
     for connection in (writer, other):
         connection.close()
         await connection.wait_closed()
+
+
+async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
+    """Told to end, `ranker serve` ends its streams and itself; it does not sit out the time that answers are given."""
+    client = connect(redis_url)
+    await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
+    await client.aclose()
+    serve = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("ranker"),
+        *("serve", "--port", "0", "--admin-port", "0"),
+        env={**os.environ, "RANKER_REDIS_URL": redis_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert serve.stderr is not None
+        async with asyncio.timeout(20):
+            while not (found := re.search(rb"http://127.0.0.1:(\d+)/", await serve.stderr.readline())):
+                assert not serve.stderr.at_eof()
+        process: Any = type("Process", (), {"port": int(found[1])})
+        async with listening(process) as events:
+            await events.next()
+            serve.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(server.STOP_S - 1):
+                assert await serve.wait() == 0
+    finally:
+        if serve.returncode is None:
+            serve.kill()
+            await serve.wait()
