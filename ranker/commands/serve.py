@@ -71,6 +71,7 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int) -> Non
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(host, admin_port, registry, refresher.not_ready))
         bound = await stack.enter_async_context(server.serving(web.app, host, port, at_once=web.app.at_once))
+        stack.callback(web.streams.close)  # first of all: the server waits for answers under way
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         loop = asyncio.get_running_loop()

@@ -20,7 +20,7 @@ MAX_QUERY_BYTES = 8_192
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 
 
-def asked_list(request: Request, lists: Lists, *, html: bool) -> tuple[ListName, Query, bool]:
+def asked_list(request: Request, lists: Lists, *, html: bool, stream: bool = False) -> tuple[ListName, Query, bool]:
     """The list, the query, and whether counts are shown. Raises ProblemError with every fault of address and query.
 
     One is told later: a site of which only reading its list can tell whether it exists. `html`: it may be a fragment.
@@ -28,7 +28,7 @@ def asked_list(request: Request, lists: Lists, *, html: bool) -> tuple[ListName,
     raw = query_of(request)
     name = ListName(*(request.path_params[part] for part in ("site", "board", "window")))
     generation = lists.refresher.generation
-    query, of_query = parse(raw, html=html)
+    query, of_query = parse(raw, html=html, stream=stream)
     of_address, known = _list_faults(name, generation) if generation else ([], {})
     if not is_known(name.site, lists):
         of_address.insert(0, unknown_site(name.site))

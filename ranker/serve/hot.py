@@ -72,6 +72,7 @@ class Form(NamedTuple):
 class Entry:
     """One answer in every form that is asked for, each made once. `origins` may read it in browsers ("*": all).
 
+    `by_token`: who sends a token gets another answer, which a shared cache must not answer with this one.
     `route` and `duration` are what its hits are counted under, set by who keeps it.
     """
 
@@ -79,11 +80,20 @@ class Entry:
     duration: Histogram
 
     def __init__(
-        self, body: Body, caching: bytes, origins: tuple[str, ...], used: Callable[[], None] = lambda: None
+        self,
+        body: Body,
+        caching: bytes,
+        origins: tuple[str, ...],
+        used: Callable[[], None] = lambda: None,
+        *,
+        by_token: bool = False,
     ) -> None:
         self._body = body
         self._caching = caching
         self._origins = frozenset(origin.encode() for origin in origins)
+        self._vary = b"accept-encoding"
+        self._vary += b"" if b"*" in self._origins else b", origin"
+        self._vary += b", authorization" if by_token else b""
         self._forms: dict[tuple[bool, bool, bytes | None], Form] = {}
         self.until = body.until
         self.used = used
@@ -105,7 +115,7 @@ class Entry:
         headers: Headers = [
             (b"cache-control", self._caching),
             (b"etag", self._body.etag(gzipped=gzip)),
-            (b"vary", b"accept-encoding" if b"*" in self._origins else b"accept-encoding, origin"),
+            (b"vary", self._vary),
             (b"server-timing", b"render;dur=%.2f" % self._body.made_ms),
         ]
         if b"*" in self._origins:

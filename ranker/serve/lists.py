@@ -34,12 +34,13 @@ class Lists:
         main = None
         for wanted in self._chain(name, query):
             published = await self.refresher.first(wanted, deadline_s)
-            if wanted == name:
-                main = published
             filter_ = self._filter(name.site, query).in_catalogue
             if published is not None and filter_ not in published.covered and self._is_short(published, query):
                 await self.refresher.look_up(wanted, filter_, deadline_s)
-        return main and self.refresher.get(name)
+                published = self.refresher.get(wanted)
+            if wanted == name:
+                main = published
+        return main
 
     def content(self, name: ListName, query: Query, *, counts: bool) -> dict[str, Any] | None:
         """The answer's fields as of now; None where the list has not been read. `counts`: whether they are shown."""

@@ -32,7 +32,7 @@ _KNOWN = (*_SINGLE, *_REPEATED)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One cut of a list. `html` asks for a fragment in `lang` instead of JSON."""
+    """One cut of a list. `html` asks for a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream."""
 
     limit: int = DEFAULT_LIMIT
     offset: int = 0
@@ -40,6 +40,7 @@ class Query:
     fallback: bool = False
     html: bool = False
     lang: str = LANGUAGES[0]
+    last_event_id: str = field(default="", compare=False)
 
     @property
     def filtered(self) -> bool:
@@ -50,11 +51,12 @@ def fault(parameter: str, detail: str) -> Fault:
     return {"parameter": parameter, "detail": detail}
 
 
-def parse(raw: bytes, *, html: bool = True) -> tuple[Query, list[Fault]]:
+def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
     """The query and every fault of it; with faults, what the query says otherwise. `html` false: no fragment here."""
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
+    known += ("last_event_id",) * stream
     faults: list[Fault] = []
-    read = _Values(_given(raw, known, _SINGLE, faults), faults)
+    read = _Values(_given(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
     limit = read.number("limit", 1, MAX_PLACES, DEFAULT_LIMIT)
     offset = read.number("offset", 0, MAX_PLACES - 1, 0)
     if limit + offset > MAX_PLACES and not faults:
@@ -74,7 +76,8 @@ def parse(raw: bytes, *, html: bool = True) -> tuple[Query, list[Fault]]:
     fallback = read.choice("fallback", {"true": True, "false": False}, default=False)
     fragment = read.choice("render", {"html": True, "json": False}, default=False)
     lang = read.choice("lang", {name: name for name in LANGUAGES}, LANGUAGES[0])
-    return Query(limit, offset, wanted, fallback, fragment, lang), faults
+    last = next(iter(read.several("last_event_id", lambda value: value[:64], "is no id")), "")
+    return Query(limit, offset, wanted, fallback, fragment, lang, last), faults
 
 
 def parse_article(raw: bytes) -> tuple[str, int, list[Fault]]:

@@ -91,7 +91,7 @@ class Streams:
             headers["vary"] = "origin"
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
-        last = request.headers.get("last-event-id", "")
+        last = request.headers.get("last-event-id") or query.last_event_id
         return StreamingResponse(self._events(key, last), headers=headers, media_type="text/event-stream")
 
     async def _events(self, key: _Key, last: str) -> AsyncIterator[bytes]:

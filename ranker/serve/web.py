@@ -19,6 +19,7 @@ from ranker.serve import asking
 from ranker.serve.about import About
 from ranker.serve.answers import HTML, RSS, SCRIPT, Body, cache_control
 from ranker.serve.block import Block
+from ranker.serve.docs import Docs
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
 from ranker.serve.hot import App, Entry, Form, Hot, Receive, Scope, Send, asked
@@ -47,19 +48,23 @@ class Web:
         self._script = Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))
         self.streams = Streams(lists, metrics)
         about = About(lists, self._answer)
-        routes = [
+        docs = Docs()
+        self.routes = [
             Route("/v1/{site}", about.site),
             Route("/v1/{site}/article", about.article),
             Route(LIST_ROUTE, self._list),
             Route(LIST_ROUTE + "/feed.rss", self._feed),
             Route(LIST_ROUTE + "/stream", self._stream),
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
+            Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
             Route("/", self._index),
             Route("/page/{name}", self._page.file),
+            Route("/docs", docs.index),
+            Route("/docs/{name}", docs.file),
         ]
         framework = Starlette(
-            routes=routes,
+            routes=self.routes,
             exception_handlers={ProblemError: _problem, HTTPException: _http_problem, Exception: _bug},
         )
         framework.router.redirect_slashes = False
@@ -92,13 +97,13 @@ class Web:
         return self._answer(request, name.site, body, began, until, lambda: self._used(name))
 
     async def _stream(self, request: Request) -> Response:
-        name, query, counts = await self._asked(request, html=False)
+        name, query, counts = await self._asked(request, html=False, stream=True)
         await self._content(name, query, counts=counts)
         return self.streams.open(request, name, query, counts=counts)
 
-    async def _asked(self, request: Request, *, html: bool) -> tuple[ListName, Query, bool]:
+    async def _asked(self, request: Request, *, html: bool, stream: bool = False) -> tuple[ListName, Query, bool]:
         await self._refresher.attempted(FIRST_DEADLINE_S)
-        return asking.asked_list(request, self._lists, html=html)
+        return asking.asked_list(request, self._lists, html=html, stream=stream)
 
     async def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any], float]:
         """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
@@ -127,7 +132,8 @@ class Web:
         body.until = until
         wanted = asked(request.scope["headers"])
         private = wanted.authorized and site.read_token is not None
-        entry = Entry(body, cache_control(self._caching, private=private), site.cors, used)
+        caching = cache_control(self._caching, private=private)
+        entry = Entry(body, caching, site.cors, used, by_token=site.read_token is not None)
         if not wanted.authorized:
             self._hot.put(request.scope, entry)
         return _response(entry.form(wanted))
@@ -188,6 +194,10 @@ class _Measured:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_duration_seconds.labels(route).observe(time.perf_counter() - started)
+
+
+async def _nothing(_: Request) -> Response:
+    raise HTTPException(404)
 
 
 async def _problem(_: Request, error: Exception) -> Response:
