@@ -157,6 +157,17 @@ class ConsumerMetrics:
             "Partitions that this process reads and applies now.",
             registry=registry,
         )
+        self.history_written = Counter(
+            "ranker_history_written_total",
+            "Entries that this process wrote to the rank history: one per list and hour, by whoever comes first.",
+            registry=registry,
+        )
+        self.history_age_seconds = Gauge(
+            "ranker_history_age_seconds",
+            "Time since the rank history of the hour was last found written, by whichever consumer; since the start, "
+            "before. Beyond 1,800 s an hour stays unknown.",
+            registry=registry,
+        )
 
     def count_events(self, outcomes: Mapping[str, int]) -> None:
         """Add the applied `outcomes` (outcome to how many); types that no board weighs are added up as `other`."""
@@ -183,6 +194,11 @@ class ReaderMetrics:
         self.lists = Gauge(
             "ranker_lists",
             "Lists published: (site, board, window) in use.",
+            registry=registry,
+        )
+        self.streams = Gauge(
+            "ranker_streams",
+            "Lists streamed as server-sent events now, by number of open connections.",
             registry=registry,
         )
         self.requests = Counter(

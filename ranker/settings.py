@@ -10,7 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +38,26 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class Site:
+    """How one site's lists are shown. Without a `read_token` nobody sees what `show_counts` hides."""
+
+    title: str
+    show_counts: bool = True
+    hide_unknown: bool = False
+    cors: tuple[str, ...] = ("*",)
+    read_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Caching:
+    """How long caches may keep lists, in seconds: fresh, then while they ask again, then while no answer comes."""
+
+    max_age_s: int = 1
+    stale_while_revalidate_s: int = 5
+    stale_if_error_s: int = 600
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that is configured. Names carry units: `_ms` milliseconds, `_s` seconds."""
 
@@ -46,8 +66,7 @@ class Settings:
     redis_url: str
     config_path: str | None
     generation: generations.Generation
-    sites: dict[str, str]
-    """Site to its title; the site's own id where no title is given."""
+    sites: dict[str, Site]
     accept_create_time: bool
     session_timeout_ms: int
     metadata_max_age_ms: int
@@ -57,6 +76,7 @@ class Settings:
     refresh_ms: int
     stale_after_s: int
     gone_after_s: int
+    caching: Caching
 
     def masked(self) -> dict[str, Any]:
         """Everything that is in effect, by the names of ranker.toml and the environment, without a secret."""
@@ -75,7 +95,16 @@ class Settings:
             },
             "boards": generation.boards,
             "rules": {"bots": generation.bots, "unknown_sites": "count" if generation.sites is None else "reject"},
-            "sites": self.sites,
+            "sites": {
+                name: {
+                    "title": site.title,
+                    "show_counts": site.show_counts,
+                    "hide_unknown": site.hide_unknown,
+                    "cors": list(site.cors),
+                    "read_token": "***" if site.read_token else "(none)",
+                }
+                for name, site in self.sites.items()
+            },
             "kafka": {
                 "accept_create_time": self.accept_create_time,
                 "session_timeout_ms": self.session_timeout_ms,
@@ -86,6 +115,7 @@ class Settings:
                 "refresh_ms": self.refresh_ms,
                 "stale_after_s": self.stale_after_s,
                 "gone_after_s": self.gone_after_s,
+                **asdict(self.caching),
             },
         }
 
@@ -105,6 +135,8 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     redis = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
     faults += _redis_faults(redis)
     table, found = _table(path)
+    tokens, bad = _tokens(environ.get("RANKER_READ_TOKENS") or "")
+    faults += bad
     if found:
         raise SettingsError(faults + found)
     generation = generations.from_table(table)
@@ -117,7 +149,16 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         redis_url=redis,
         config_path=path,
         generation=generation,
-        sites={site: about.get("title", site) for site, about in table.get("sites", {}).items()},
+        sites={
+            name: Site(
+                site.get("title", name),
+                site.get("show_counts", True),
+                site.get("hide_unknown", False),
+                tuple(site.get("cors", ("*",))),
+                tokens.get(name),
+            )
+            for name, site in table.get("sites", {}).items()
+        },
         accept_create_time=kafka_table.get("accept_create_time", environment == "development"),
         session_timeout_ms=kafka_table.get("session_timeout_ms", 15_000),
         metadata_max_age_ms=kafka_table.get("metadata_max_age_ms", 30_000),
@@ -127,11 +168,37 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         refresh_ms=serve.get("refresh_ms", 500),
         stale_after_s=serve.get("stale_after_s", 30),
         gone_after_s=serve.get("gone_after_s", 3600),
+        caching=Caching(**{name: serve[name] for name in Caching.__dataclass_fields__ if name in serve}),
     )
+    faults += [
+        f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or take its token away"
+        for name in sorted(tokens.keys() - settings.sites.keys())
+    ]
     faults += [f"{path}: {fault}" for fault in _meaning_faults(settings)]
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def _tokens(text: str) -> tuple[dict[str, str], list[str]]:
+    """Site to token out of site=token,… or, after @, a file with one on each line; and every fault, never a token."""
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            return {}, [
+                f"RANKER_READ_TOKENS: {text[1:]} cannot be read ({error}); give @ and the path of a file that can"
+            ]
+    tokens, faults = {}, []
+    for number, pair in enumerate(filter(None, map(str.strip, re.split(r"[,\n]", text))), 1):
+        site, _, token = pair.partition("=")
+        if re.fullmatch(r"[a-z0-9._-]{1,64}", site) and re.fullmatch(r"[A-Za-z0-9._~+/-]{16,256}=*", token):
+            tokens[site] = token
+        else:
+            faults.append(
+                f"RANKER_READ_TOKENS: entry {number} is not site=token, with 16 to 256 of A-Z a-z 0-9 . _ ~ + / -"
+            )
+    return tokens, faults
 
 
 def masked_url(url: str) -> str:

@@ -1,6 +1,6 @@
-"""The contract between what emits events and what counts them: schemas, topics and examples, as data.
+"""The contract between what emits events and what counts them, and of the reader's HTTP API, as data.
 
-Read it from any program; in Python, `load`, `topics`, `examples` and `faults` are all there is.
+Read it from any program; in Python, `load`, `topics`, `examples`, `faults` and `openapi` are all there is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-NAMES = ("page-view", "article", "ranker")
+NAMES = ("page-view", "article", "editor", "alias", "ranker")
 """The schemas there are, each with examples."""
 
 
@@ -71,6 +71,11 @@ def faults(name: str, value: Any) -> list[str]:
         for fault in _validator(name).iter_errors(value)
     }
     return sorted(found)
+
+
+def openapi() -> bytes:
+    """The reader's API, OpenAPI 3.1, as YAML."""
+    return _file("openapi.yaml").read_bytes()
 
 
 def _sentence(fault: Any) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,18 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve import server
 from ranker.serve.frontpage import Page
+from ranker.serve.lists import Lists
 from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.serve.web import Web
+from ranker.settings import Caching, Site
 from ranker.store.connection import connect
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 T = 1_795_396_624_735
 LIST = "/v1/demo/popular/read/24h"
+PARTITIONS = 2
+VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(30)]
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Reader:
 
     port: int
     refresher: Refresher
+    web: Web
     client: Any
     registry: Any
     now_ms: int | None = T
@@ -59,6 +64,10 @@ class Reader:
         return [(item["article_id"], item["count"]) for item in answer["items"]]
 
 
+async def ready(reader: Reader) -> bool:
+    return reader.refresher.not_ready() == []
+
+
 async def raw(port: int, request: bytes) -> Answer:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
@@ -68,7 +77,7 @@ async def raw(port: int, request: bytes) -> Answer:
     await writer.wait_closed()
     head, _, body = reply.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     return Answer(int(status.split()[1]), headers, body)
 
 
@@ -97,23 +106,31 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def running_reader(redis_url: str, titles: dict[str, str], now_ms: int | None = T) -> AsyncIterator[Reader]:
-    """Refreshes every 50 ms. `now_ms` None: the real clock."""
+async def running_reader(
+    redis_url: str,
+    sites: Mapping[str, str | Site],
+    now_ms: int | None = T,
+    *,
+    caching: Caching | None = None,
+    refresh_ms: int = 50,
+) -> AsyncIterator[Reader]:
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
         client = connect(redis_url, answer_s=0.5)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)
+        configured = {name: Site(site) if isinstance(site, str) else site for name, site in sites.items()}
         refresher = Refresher(
             client,
-            sites=titles,
-            refresh_ms=50,
+            sites=configured,
+            refresh_ms=refresh_ms,
             ages=Ages(30_000, 3_600_000),
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
-        web = Web(refresher, Page(titles), metrics)
+        web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), metrics)
         port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
-        running = Reader(port, refresher, client, registry, now_ms)
+        running = Reader(port, refresher, web, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))
         yield running

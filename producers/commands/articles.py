@@ -1,4 +1,4 @@
-"""`producers articles`."""
+"""`producers articles`, and its import; what the editor says is in editor.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 import orjson
 
 from producers import event, imports, interrupts, progress, simulate
-from producers.commands import common
+from producers.commands import common, editor
 from producers.imports import Refused, Shelf
 from producers.sink import open_sink
 from producers.sitemap import UnreadableError
@@ -24,13 +24,18 @@ SHOWN_FAULTS = 10
 
 @click.group("articles")
 def command() -> None:
-    """Tell the ranker what articles there are: title, address, section, format.
+    """Tell the ranker what articles there are: title, address, section, format; which are hidden, which have moved.
 
     \b
     Examples:
       producers articles import feed.xml --site demo
-      producers articles import articles.jsonl
+      producers articles hide demo /faits-divers/un-nom-de-trop
+      producers articles alias demo /2026/le-dernier-bal /culture/le-dernier-bal
     """
+
+
+for _word in (editor.hide, editor.show, editor.alias):
+    command.add_command(_word)
 
 
 @command.command("import")

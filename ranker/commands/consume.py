@@ -66,6 +66,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     from ranker.consume.clocks import Clocks
     from ranker.consume.dead import DeadStretch
     from ranker.consume.gate import Gate
+    from ranker.consume.history import Historian
     from ranker.consume.loop import Consumer
     from ranker.consume.session import Session
     from ranker.consume.worker import Worker
@@ -127,6 +128,15 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
 
     keeper = ActiveKeeper(client, generation, lambda: check.unfit(client, now_ms), trouble)
     consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
+    historian = Historian(
+        client,
+        generation,
+        settings.sites,
+        page_views.partitions,
+        clocks.wall_ms,
+        metrics,
+        [name for name, site in settings.sites.items() if site.hide_unknown],
+    )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(host, admin_port, registry, consumer.not_ready))
@@ -135,6 +145,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
         tasks = [
             asyncio.create_task(consumer.run(), name="consumer"),
             asyncio.create_task(keeper.run(), name="active"),
+            asyncio.create_task(historian.run(), name="history"),
             asyncio.create_task(
                 run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, trouble), name="catalogue"
             ),

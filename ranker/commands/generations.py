@@ -66,7 +66,7 @@ def activate(group_config: str | None, generation: str, force: bool, config: str
 @config_option
 @click.pass_obj
 def drop(group_config: str | None, generation: str, config: str | None) -> None:
-    """Delete GENERATION and all its counts; the log can make them again.
+    """Delete GENERATION and all its counts; the log can make them again, but not its rank history, which goes too.
 
     Stop its consumers before: those that still run are refused, and so is a new one for an hour.
 

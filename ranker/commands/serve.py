@@ -50,6 +50,7 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int) -> Non
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve import server
     from ranker.serve.frontpage import Page
+    from ranker.serve.lists import Lists
     from ranker.serve.published import Ages
     from ranker.serve.refresh import Refresher
     from ranker.serve.web import Web
@@ -65,11 +66,12 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int) -> Non
         ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
         metrics=metrics,
     )
-    web = Web(refresher, Page(settings.sites), metrics)
+    web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, metrics)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(host, admin_port, registry, refresher.not_ready))
         bound = await stack.enter_async_context(server.serving(web.app, host, port, at_once=web.app.at_once))
+        stack.callback(web.streams.close)  # first of all: the server waits for answers under way
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         loop = asyncio.get_running_loop()

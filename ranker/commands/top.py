@@ -50,6 +50,7 @@ async def _run(
     from rich.live import Live
 
     from ranker.metrics import ReaderMetrics, new_registry
+    from ranker.serve.lists import Lists
     from ranker.serve.published import Ages
     from ranker.serve.refresh import Refresher
     from ranker.serve.terminal import tables
@@ -63,6 +64,7 @@ async def _run(
         ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
         metrics=ReaderMetrics(new_registry()),
     )
+    lists = Lists(refresher, settings.sites)
     try:
         await refresher.refresh()
         names = _chosen(refresher, site, boards, window)
@@ -73,7 +75,7 @@ async def _run(
         console = Console()
 
         def shown() -> RenderableType:
-            return tables(refresher, names, settings.sites, limit, console.width)
+            return tables(lists, names, limit, console.width)
 
         if once or not console.is_terminal:
             console.print(shown())

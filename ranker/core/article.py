@@ -1,22 +1,23 @@
-"""An article's record as the catalogue takes it: the contract of schemas/article.schema.json, field by field."""
+"""The catalogue's records: the contract of the schemas article, editor and alias, field by field."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from ranker.core.event import MAX_TIME_MS, article_ok, site_ok
-
-EDITOR = b"#editor"
-"""Ends the key of the editor's word, which feeds never overwrite."""
 
 _Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 _Word = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class ArticleRecord(msgspec.Struct, frozen=True):
-    """One record. Times are milliseconds since the epoch; unknown fields are ignored."""
+    """What feeds say. Times are milliseconds since the epoch; unknown fields are ignored, here and below."""
+
+    behind: ClassVar[bytes] = b""
+    """What the record's key has behind `site/article`."""
 
     site_id: str
     article_id: str
@@ -29,22 +30,82 @@ class ArticleRecord(msgspec.Struct, frozen=True):
     updated_at: _Time | None = None
 
 
-_decode = msgspec.json.Decoder(ArticleRecord).decode
+class EditorRecord(msgspec.Struct, frozen=True):
+    """Whether the editor hides an article, whatever feeds say of it."""
+
+    behind: ClassVar[bytes] = b"#editor"
+
+    site_id: str
+    article_id: str
+    hidden: bool
+
+
+class AliasRecord(msgspec.Struct, frozen=True):
+    """The article that this one has moved to; None where the editor has taken that back."""
+
+    behind: ClassVar[bytes] = b"#alias"
+
+    site_id: str
+    article_id: str
+    alias_of: str | None
+
+
+class _Named(msgspec.Struct, frozen=True):
+    article_id: str
+
+
+Record = ArticleRecord | EditorRecord | AliasRecord
+
+_WORDS = (EditorRecord.behind, AliasRecord.behind)
+_decode_named = msgspec.json.Decoder(_Named).decode
+_DECODERS: Mapping[bytes, msgspec.json.Decoder[Record]] = {
+    kind.behind: msgspec.json.Decoder(kind) for kind in (ArticleRecord, EditorRecord, AliasRecord)
+}
+
+
+def split(key: bytes) -> tuple[bytes, bytes]:
+    """A key as that of an editor's word, without and with what it ends with; b"" where it is none.
+
+    An id may itself end like that: for a key alone, without a value, nobody can tell.
+    """
+    if not key.endswith(_WORDS):  # asked for every article there is
+        return key, b""
+    word = next(word for word in _WORDS if key.endswith(word))
+    return key.removesuffix(word), word
+
+
+def read(key: bytes, value: bytes) -> Record:
+    """A record of the kind that its key names, or of an article whose id ends like a word of the editor's.
+
+    Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError where the value does not have that form.
+    """
+    word = split(key)[1]
+    if word and key.partition(b"/")[2] == _decode_named(value).article_id.encode():
+        word = ArticleRecord.behind
+    return _DECODERS[word].decode(value)
 
 
 def fault(key: bytes | None, value: bytes) -> str | None:
-    """Why a record cannot be taken, None where it can: its value is an article, and its key is that article's."""
+    """Why a record cannot be taken, None where it can: it has the form that its key asks for, and is that key's."""
     try:
-        article = _decode(value)
+        record = read(key or b"", value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return str(error)
-    if not site_ok(article.site_id):
+    if not site_ok(record.site_id):
         return "site_id is not allowed"
-    if not article_ok(article.article_id):
+    if not article_ok(record.article_id):
         return "article_id is not allowed"
+    if key != f"{record.site_id}/{record.article_id}".encode() + record.behind:
+        return "the key is not the article's: site_id/article_id, or the same with #editor or #alias behind it"
+    if isinstance(record, ArticleRecord):
+        return _incomplete(record)
+    if isinstance(record, AliasRecord) and record.alias_of is not None:
+        other = article_ok(record.alias_of) and record.alias_of != record.article_id
+        return None if other else "alias_of is not the id of another article"
+    return None
+
+
+def _incomplete(article: ArticleRecord) -> str | None:
     if article.status == "published" and (article.title is None or article.url is None or article.published_at is None):
         return "a published article has a title, a url and published_at"
-    own = f"{article.site_id}/{article.article_id}".encode()
-    if key not in {own, own + EDITOR}:
-        return "the key is not the article's: site_id/article_id, or the same with #editor behind it"
     return None

@@ -18,6 +18,11 @@ SCHEMA_VERSION = 1
 RULE_PREFIX = "!"
 """Starts an outcome that a rule gave; no event type can begin with it."""
 
+LATEST = "latest"
+"""Stands where a board's name does for what has just been published."""
+NO_BOARDS = (LATEST, "from")
+"""Names that the API gives to something else where boards stand by name."""
+
 FUTURE_MS = 5 * 60 * 1000
 """How far an event may lie ahead of its append time before it is `future`."""
 
@@ -79,6 +84,11 @@ DEFAULT_BOARDS: dict[str, dict[str, int]] = {"read": {"view": 1}, "commented": {
 def faults(generation: Generation) -> list[str]:
     """Every reason why these windows cannot work together, as sentences that name the fix; empty when they can."""
     found = []
+    found += [
+        f"boards.{name}: the API has this name for something else; choose another"
+        for name in NO_BOARDS
+        if name in generation.boards
+    ]
     finer: Window | None = None
     for window in generation.windows:
         if window.length_ms % window.grain_ms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 _SEED = 0x9747B28C
@@ -9,6 +10,7 @@ _M = 0x5BD1E995
 _MASK = 0xFFFFFFFF
 
 
+@functools.lru_cache(maxsize=1 << 16)  # aliases and strays are looked up at every refresh; 4 us each
 def murmur2(key: bytes) -> int:
     """Kafka's 32-bit MurmurHash2 of `key`, as an unsigned integer (org.apache.kafka.common.utils.Utils.murmur2)."""
     length = len(key)

@@ -10,6 +10,10 @@ first k of all. Where that does not hold, the shard marks the article as a stray
 
 Unknown: a shard marked its strays for another number of partitions. Negative totals take part in every sum and are
 never listed. The order is count descending, then article descending by bytes, as Redis' own reverse order has it.
+
+Aliases are read like strays: an article that was moved, and the one that it moved to, each by name, and then they are
+one article with one count, before the cut. So are the wanted ones, that somebody asks for although they may stand
+below the last place.
 """
 
 from __future__ import annotations
@@ -60,13 +64,28 @@ class Hints:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a list beside its first places: `aliases` lead from article to article, one hop."""
+
+    aliases: Mapping[bytes, bytes] = field(default_factory=dict)
+    wanted: frozenset[bytes] = frozenset()
+
+
+NOTHING_MORE = Wish()
+
+
+@dataclass(frozen=True, slots=True)
 class Merged:
-    """The first places. `more` says that further articles with counts exist; `whole` that whole lists were read."""
+    """The first places, and below them, in the same order, the `further` rows of the wanted articles that have counts.
+
+    `more` says that further articles with counts exist; `whole` that whole lists were read.
+    """
 
     rows: list[Row]
     more: bool
     whole: bool
     hints: Hints
+    further: list[Row] = field(default_factory=list)
 
 
 Merge = Generator[dict[int, Ask], Mapping[int, Answer], Merged]
@@ -78,41 +97,50 @@ def share(partitions: int, places: int = PLACES) -> int:
     return min(places, math.ceil(places / partitions * 1.5) + 50)
 
 
-def merge(shards: Sequence[int], partitions: int, home: Callable[[bytes], int], hints: Hints) -> Merge:
+def merge(
+    shards: Sequence[int], partitions: int, home: Callable[[bytes], int], hints: Hints, wish: Wish = NOTHING_MORE
+) -> Merge:
     """The first PLACES of a list held by `shards` (those of the `partitions` that can be reached).
 
     `home` gives an article's partition. Every shard asked has to answer. Ends after nine rounds at most.
     """
+    named = {*wish.aliases, *wish.aliases.values(), *wish.wanted}
+    followed: dict[bytes, frozenset[int]] = dict.fromkeys(named, frozenset())
     shares = {shard: max(share(partitions), hints.places.get(shard, 0)) for shard in shards}
-    marked = dict(hints.strays)
+    marked = {**followed, **hints.strays}
     if not hints.whole:
         answers: dict[int, Answer] = {}
         due: Iterable[int] = shards
+        owned = _owned(marked, home)
         for _ in range(_ROUNDS):
-            asks = {shard: Ask(shares[shard], _owned(shard, marked, home)) for shard in due}
+            asks = {shard: Ask(shares[shard], owned.get(shard, ())) for shard in due}
             if asks:
                 answers.update((yield asks))
             if not _known(answers.values(), partitions):
                 break
-            marked = _marks(answers)
-            if len(marked) > MAX_STRAYS:
+            strays = _marks(answers)
+            if len(strays) > MAX_STRAYS:
                 break
-            rows = _sum_up(answers, marked)
+            if marked != followed | strays:
+                marked = followed | strays
+                owned = _owned(marked, home)
+            rows = _sum_up(answers, marked, wish.aliases)
             bar = rows[PLACES - 1] if len(rows) >= PLACES else None
             due = []
             for shard, answer in answers.items():
                 if _could_reach(answer.rows, shares[shard], bar):
                     shares[shard] = min(shares[shard] * 4, PLACES + len(marked))
                     due.append(shard)
-                elif any(article not in answer.counts for article in _owned(shard, marked, home)):
+                elif any(article not in answer.counts for article in owned.get(shard, ())):
                     due.append(shard)
             if not due:
-                return _cut(rows, answers, shares, marked, partitions)
+                return _cut(rows, answers, shares, strays, partitions, wish)
     answers = dict((yield {shard: Ask(None) for shard in shards}))
-    rows = _sum_whole(answers.values())
-    marked = _marks(answers) if _known(answers.values(), partitions) else {}
-    few = _known(answers.values(), partitions) and len(marked) <= MAX_STRAYS
-    return Merged(rows[:PLACES], len(rows) > PLACES, True, Hints({}, marked if few else {}, not few))
+    rows = _sum_whole(answers.values(), wish.aliases)
+    strays = _marks(answers) if _known(answers.values(), partitions) else {}
+    few = _known(answers.values(), partitions) and len(strays) <= MAX_STRAYS
+    hints = Hints({}, strays if few else {}, not few)
+    return Merged(rows[:PLACES], len(rows) > PLACES, True, hints, _further(rows, wish))
 
 
 def _known(answers: Iterable[Answer], partitions: int) -> bool:
@@ -128,31 +156,51 @@ def _marks(answers: Mapping[int, Answer]) -> dict[bytes, frozenset[int]]:
     return marked
 
 
-def _owned(shard: int, marked: Mapping[bytes, frozenset[int]], home: Callable[[bytes], int]) -> list[bytes]:
-    """The strays whose count has to be read in this shard."""
-    return [article for article, owners in marked.items() if shard in owners or home(article) == shard]
+def _owned(marked: Mapping[bytes, frozenset[int]], home: Callable[[bytes], int]) -> dict[int, list[bytes]]:
+    """Shard to the articles whose count has to be read there by name: at home, and where they are strays."""
+    owned: dict[int, list[bytes]] = {}
+    for article, owners in marked.items():
+        for shard in owners | {home(article)} if owners else (home(article),):
+            owned.setdefault(shard, []).append(article)
+    return owned
 
 
-def _sum_up(answers: Mapping[int, Answer], marked: Mapping[bytes, frozenset[int]]) -> list[Row]:
-    """Every row read, in order; strays summed over the shards that were asked for them."""
+def _sum_up(
+    answers: Mapping[int, Answer], marked: Mapping[bytes, frozenset[int]], aliases: Mapping[bytes, bytes]
+) -> list[Row]:
+    """Every row read, in order; what was asked for by name is summed over the shards, under the name it goes by."""
     rows = [row for answer in answers.values() for row in answer.rows]
     if marked:
         rows = [row for row in rows if row[1] not in marked]
-        rows += [
-            (total, article)
-            for article in marked
-            if (total := sum(answer.counts.get(article, 0) for answer in answers.values())) > 0
-        ]
+        totals: dict[bytes, int] = {}
+        for answer in answers.values():
+            for article, count in answer.counts.items():
+                if count and article in marked:
+                    under = aliases.get(article, article)
+                    totals[under] = totals.get(under, 0) + count
+        rows += _listed(totals)
     rows.sort(reverse=True)
     return rows
 
 
-def _sum_whole(answers: Iterable[Answer]) -> list[Row]:
+def _sum_whole(answers: Iterable[Answer], aliases: Mapping[bytes, bytes]) -> list[Row]:
     totals: dict[bytes, int] = {}
     for answer in answers:
         for count, article in answer.rows:
-            totals[article] = totals.get(article, 0) + count
-    return sorted(((count, article) for article, count in totals.items() if count > 0), reverse=True)
+            under = aliases.get(article, article)
+            totals[under] = totals.get(under, 0) + count
+    return sorted(_listed(totals), reverse=True)
+
+
+def _listed(totals: Mapping[bytes, int]) -> list[Row]:
+    return [(count, article) for article, count in totals.items() if count > 0]
+
+
+def _further(rows: Sequence[Row], wish: Wish) -> list[Row]:
+    """Rows below the last place that were asked for by name: their counts are whole, whatever else was not read."""
+    if len(rows) <= PLACES or not wish.wanted:
+        return []
+    return [row for row in rows[PLACES:] if row[1] in wish.wanted]
 
 
 def _could_reach(rows: Sequence[Row], asked: int, bar: Row | None) -> bool:
@@ -164,8 +212,9 @@ def _cut(
     rows: list[Row],
     answers: Mapping[int, Answer],
     shares: Mapping[int, int],
-    marked: Mapping[bytes, frozenset[int]],
+    strays: Mapping[bytes, frozenset[int]],
     partitions: int,
+    wish: Wish,
 ) -> Merged:
     more = len(rows) > PLACES or any(len(answer.rows) >= shares[shard] for shard, answer in answers.items())
     first = rows[:PLACES]
@@ -176,8 +225,8 @@ def _cut(
         listed = frozenset(article for _, article in first)
         for shard, answer in large.items():
             held = sum(article in listed for _, article in answer.rows)
-            places[shard] = min(PLACES + len(marked), held + held // 4 + 50)
-    return Merged(first, more, False, Hints(places, marked))
+            places[shard] = min(PLACES + len(strays), held + held // 4 + 50)
+    return Merged(first, more, False, Hints(places, strays), _further(rows, wish))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ async def overview(client: Any) -> list[Row]:
                 active=active is not None and active.generation == generation,
                 shards=len(shards),
                 as_of_ms=min((shard.clock_ms for shard in shards), default=None),
-                memory_bytes=sum([await inventory.memory_bytes(client, known, shard.partition) for shard in shards]),
+                memory_bytes=sum([await inventory.memory_bytes(client, known, shard.partition) for shard in shards])
+                + await inventory.history_bytes(client, generation),
             )
         )
     return sorted(rows, key=lambda row: (not row.active, row.id))

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
-from ranker.serve.hot import matches
+from ranker.serve.hot import asked, matches
 from ranker.serve.problems import ProblemError
+from ranker.settings import Site
 
 NBSP = "\u00a0"
 LANGUAGE = "fr"
@@ -35,10 +36,10 @@ _SECURITY = {
 
 
 class Page:
-    """The page's files, read once. `titles` are the configured sites' titles."""
+    """The page's files, read once. `sites` are the configured ones."""
 
-    def __init__(self, titles: Mapping[str, str]) -> None:
-        self._titles = titles
+    def __init__(self, sites: Mapping[str, Site]) -> None:
+        self._titles = {name: site.title for name, site in sites.items()}
         folder = resources.files(__package__).joinpath("page")
         self._files = {
             file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES
@@ -62,7 +63,7 @@ class Page:
         content = self._render(request, site, sites, generation).encode()
         etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
         headers = {**_SECURITY, "cache-control": "no-cache", "etag": etag.decode()}
-        if matches(request.scope["headers"], etag):
+        if matches(asked(request.scope["headers"]).tags, etag):
             return Response(status_code=304, headers=headers)
         return Response(content, 200, headers, "text/html; charset=utf-8")
 

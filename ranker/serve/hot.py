@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from prometheus_client import Histogram
 
 from ranker.metrics import ReaderMetrics
+from ranker.serve.answers import Body, accepts_gzip
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -24,46 +27,127 @@ MAX_ENTRIES = 10_000
 """One list can be asked for in many spellings; whoever tries them all is served, but not from here."""
 
 
+class Asked(NamedTuple):
+    """What a request's headers say of the answer's form."""
+
+    tags: bytes | None
+    gzip: bool
+    origin: bytes | None
+    authorized: bool
+
+
+def asked(headers: Headers) -> Asked:
+    """One pass over the headers."""
+    tags, gzip, origin, authorized = None, False, None, False
+    for name, value in headers:
+        if name == b"accept-encoding":
+            gzip = accepts_gzip(value)
+        elif name == b"if-none-match":
+            tags = value if tags is None else tags + b"," + value
+        elif name == b"origin":
+            origin = value
+        elif name == b"authorization":
+            authorized = True
+    return Asked(tags, gzip, origin, authorized)
+
+
+def matches(tags: bytes | None, etag: bytes) -> bool:
+    """Whether If-None-Match names this ETag, compared weakly (RFC 9110, 13.1.2)."""
+    if tags is None:
+        return False
+    named = [tag.strip().removeprefix(b"W/") for tag in tags.split(b",")]
+    return etag in named or b"*" in named
+
+
+class Form(NamedTuple):
+    """One answer as it goes out: in ASGI's parts, and in bytes around the server's own header lines."""
+
+    status: int
+    headers: Headers
+    content: bytes
+    line: bytes
+    rest: bytes
+
+
 class Entry:
-    """One answer, in full and for who has it already. `until` is on the clock of perf_counter."""
+    """One answer in every form that is asked for, each made once. `origins` may read it in browsers ("*": all).
 
-    __slots__ = ("body", "etag", "full", "full_bytes", "hits", "known", "known_bytes", "known_hits", "until", "used")
+    `by_token`: who sends a token gets another answer, which a shared cache must not answer with this one.
+    `route` and `duration` are what its hits are counted under, set by who keeps it.
+    """
 
-    def __init__(self, content: bytes, headers: Headers, etag: bytes, until: float, used: Callable[[], None]) -> None:
-        full = [*headers, (b"content-length", b"%d" % len(content))]
-        known = [header for header in headers if header[0] != b"content-type"]
-        self.full: Message = {"type": "http.response.start", "status": 200, "headers": full}
-        self.known: Message = {"type": "http.response.start", "status": 304, "headers": known}
-        self.body: Message = {"type": "http.response.body", "body": content}
-        self.full_bytes = (b"HTTP/1.1 200 OK\r\n", _lines(full) + b"\r\n" + content)
-        self.known_bytes = (b"HTTP/1.1 304 Not Modified\r\n", _lines(known) + b"\r\n")
-        self.etag = etag
-        self.until = until
+    route: str
+    duration: Histogram
+
+    def __init__(
+        self,
+        body: Body,
+        caching: bytes,
+        origins: tuple[str, ...],
+        used: Callable[[], None] = lambda: None,
+        *,
+        by_token: bool = False,
+    ) -> None:
+        self._body = body
+        self._caching = caching
+        self._origins = frozenset(origin.encode() for origin in origins)
+        self._vary = b"accept-encoding"
+        self._vary += b"" if b"*" in self._origins else b", origin"
+        self._vary += b", authorization" if by_token else b""
+        self._forms: dict[tuple[bool, bool, bytes | None], Form] = {}
+        self.until = body.until
         self.used = used
         self.hits = 0
         self.known_hits = 0
+
+    def form(self, request: Asked) -> Form:
+        """The answer to a request with these headers: 304 for who has it already."""
+        gzip = request.gzip and self._body.gzipped is not None
+        origin = request.origin if request.origin in self._origins else None
+        known = matches(request.tags, self._body.etag(gzipped=gzip))
+        form = self._forms.get((gzip, known, origin))
+        if form is None:
+            form = self._forms[gzip, known, origin] = self._form(origin, gzip=gzip, known=known)
+        return form
+
+    def _form(self, origin: bytes | None, *, gzip: bool, known: bool) -> Form:
+        content = (self._body.gzipped if gzip else None) or self._body.content
+        headers: Headers = [
+            (b"cache-control", self._caching),
+            (b"etag", self._body.etag(gzipped=gzip)),
+            (b"vary", self._vary),
+            (b"server-timing", b"render;dur=%.2f" % self._body.made_ms),
+        ]
+        if b"*" in self._origins:
+            headers.append((b"access-control-allow-origin", b"*"))
+        elif origin is not None:
+            headers.append((b"access-control-allow-origin", origin))
+        if known:
+            return Form(304, headers, b"", b"HTTP/1.1 304 Not Modified\r\n", _lines(headers) + b"\r\n")
+        headers += [(b"content-type", self._body.kind), (b"x-content-type-options", b"nosniff")]
+        if gzip:
+            headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"content-length", b"%d" % len(content)))
+        return Form(200, headers, content, b"HTTP/1.1 200 OK\r\n", _lines(headers) + b"\r\n" + content)
 
 
 def _lines(headers: Headers) -> bytes:
     return b"".join(name + b": " + value + b"\r\n" for name, value in headers)
 
 
-_NOTHING: Message = {"type": "http.response.body", "body": b""}
-
-
 class Hot:
     """An ASGI application that answers what it knows and hands the rest to `cold`."""
 
-    def __init__(self, cold: App, metrics: ReaderMetrics, route: str) -> None:
+    def __init__(self, cold: App, metrics: ReaderMetrics) -> None:
         self._cold = cold
         self._entries: dict[bytes, Entry] = {}
-        self._full = metrics.requests.labels(route, "200")
-        self._known = metrics.requests.labels(route, "304")
-        self._duration = metrics.request_duration_seconds.labels(route)
+        self._metrics = metrics
 
     def put(self, scope: Scope, entry: Entry) -> None:
         """Answers requests for the same path and query from now on."""
         if len(self._entries) < MAX_ENTRIES:
+            entry.route = scope["route"].path
+            entry.duration = self._metrics.request_duration_seconds.labels(entry.route)
             self._entries[_target(scope)] = entry
 
     def clear(self) -> None:
@@ -71,8 +155,8 @@ class Hot:
         for entry in self._entries.values():
             if entry.hits or entry.known_hits:
                 entry.used()
-                self._full.inc(entry.hits)
-                self._known.inc(entry.known_hits)
+                self._metrics.requests.labels(entry.route, "200").inc(entry.hits)
+                self._metrics.requests.labels(entry.route, "304").inc(entry.known_hits)
         self._entries.clear()
 
     def at_once(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
@@ -81,30 +165,31 @@ class Hot:
         entry = self._entries.get(target)
         if entry is None or started >= entry.until:
             return None
-        if matches(headers, entry.etag):
+        request = asked(headers)
+        if request.authorized:
+            return None
+        form = self._take(entry, request, started)
+        return form.line, form.rest
+
+    def _take(self, entry: Entry, request: Asked, started: float) -> Form:
+        form = entry.form(request)
+        if form.status == 304:
             entry.known_hits += 1
-            answer = entry.known_bytes
         else:
             entry.hits += 1
-            answer = entry.full_bytes
-        self._duration.observe(time.perf_counter() - started)
-        return answer
+        entry.duration.observe(time.perf_counter() - started)
+        return form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             entry = self._entries.get(_target(scope))
             if entry is not None and scope["method"] in {"GET", "HEAD"}:
                 started = time.perf_counter()
-                if started < entry.until:
-                    if matches(scope["headers"], entry.etag):
-                        await send(entry.known)
-                        await send(_NOTHING)
-                        entry.known_hits += 1
-                    else:
-                        await send(entry.full)
-                        await send(entry.body)
-                        entry.hits += 1
-                    self._duration.observe(time.perf_counter() - started)
+                request = asked(scope["headers"])
+                if started < entry.until and not request.authorized:
+                    form = self._take(entry, request, started)
+                    await send({"type": "http.response.start", "status": form.status, "headers": form.headers})
+                    await send({"type": "http.response.body", "body": form.content})
                     return
         await self._cold(scope, receive, send)
 
@@ -114,13 +199,3 @@ def _target(scope: Scope) -> bytes:
     path: bytes = scope["raw_path"]
     query: bytes = scope["query_string"]
     return path + b"?" + query if query else path
-
-
-def matches(headers: Headers, etag: bytes) -> bool:
-    """Whether If-None-Match names this ETag, compared weakly (RFC 9110, 13.1.2)."""
-    for name, value in headers:
-        if name == b"if-none-match":
-            tags = [tag.strip().removeprefix(b"W/") for tag in value.split(b",")]
-            if etag in tags or b"*" in tags:
-                return True
-    return False

@@ -30,5 +30,10 @@ def answer(problem: ProblemError) -> Response:
         "detail": problem.detail,
         **problem.more,
     }
-    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **problem.headers}
+    headers = {
+        "access-control-allow-origin": "*",  # what is wrong may be read by any page; nothing else is in it
+        "cache-control": "no-store",
+        "x-content-type-options": "nosniff",
+        **problem.headers,
+    }
     return Response(orjson.dumps(content), problem.status, headers, "application/problem+json")

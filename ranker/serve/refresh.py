@@ -1,4 +1,4 @@
-"""The refresh loop: once per interval every list in use is read, judged and published. Nothing else meets Redis."""
+"""The refresh loop: once per interval every list in use is read and published. Only hourly.py meets Redis too."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ranker.core.generation import Generation
-from ranker.core.merge import Hints
+from ranker.core.merge import Hints, Wish
+from ranker.lists.articles import Articles
+from ranker.lists.catalogue import Catalogue
+from ranker.lists.filters import Filter
+from ranker.lists.history import Ranks
 from ranker.metrics import ReaderMetrics
-from ranker.serve.articles import Articles
-from ranker.serve.catalogue import Catalogue
+from ranker.serve.following import Following
+from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
+from ranker.serve.wishes import Wishes
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.generations import Active, configuration, read_active, restore_active
 from ranker.store.reader import ListName, Reader, Snapshot
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,7 @@ class Refresher:
         now_ms: Callable[[], int] = wall_ms,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
+        self.client = client
         self._reader = Reader(client)
         self._configured = frozenset(sites)
         self._refresh_ms = refresh_ms
@@ -55,9 +59,8 @@ class Refresher:
         self.now_ms = now_ms
         self.ages = ages
         self.on_change = on_change
-        self.generation: Generation | None = None
         self.fault = ""
-        self._active: Active | None = None
+        self._following = Following(client)
         self._lists: dict[ListName, Published] = {}
         self._hints: dict[ListName, Hints] = {}
         self._whole_until: dict[ListName, int] = {}
@@ -67,12 +70,22 @@ class Refresher:
         self._all_sites = False
         self._read_ms: int | None = None
         self._catalogue = Catalogue(client, now_ms)
+        self._wishes = Wishes()
+        self._histories = Histories(client)
+        self._changes: dict[str, int] = {}
+        self.articles_read_ms = 0
+        """When the catalogue was last found level with Redis."""
         self._demanded = asyncio.Event()
         self._attempted = asyncio.Event()
         self._waiting: dict[ListName, asyncio.Future[Published | None]] = {}
         # Asked at every scrape: ages go on growing while nothing is refreshed.
         metrics.lists.set_function(lambda: len(self._lists))
         metrics.list_age_seconds.set_function(self._oldest_s)
+
+    @property
+    def generation(self) -> Generation | None:
+        """The active generation, None until one has been read."""
+        return self._following.generation
 
     @property
     def articles(self) -> Articles:
@@ -93,10 +106,65 @@ class Refresher:
             return self.get(name)
         if name not in self._waiting and len(self._waiting) >= MAX_LISTS:
             return None
-        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
         self._demanded.set()
+        return await self._next(name, deadline_s)
+
+    async def _next(self, name: ListName, deadline_s: float) -> Published | None:
+        """The list after it was read the next time."""
+        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
         done, _ = await asyncio.wait([answer], timeout=deadline_s)
         return answer.result() if done else None
+
+    async def look_up(self, name: ListName, filter_: Filter, deadline_s: float) -> None:
+        """Has the articles of the catalogue that a filter admits read by name, where they may be; at every refresh too.
+
+        Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
+        """
+        if not self._wishes.ask(name, filter_, self.now_ms()):
+            return
+        for _ in range(2):  # the reading that is under way does not know of the filter yet
+            self._demanded.set()
+            shown = await self._next(name, deadline_s)
+            if shown is None or filter_ in shown.covered:
+                return
+
+    async def about(self, name: ListName, article: bytes, deadline_s: float) -> Published | None:
+        """The list on show with this article's count, unless that takes too long; None where there is no list.
+
+        An article below the first places is read by name at the next refresh and no sooner: what Redis is asked must
+        not grow with what the web asks.
+        """
+        for _ in range(2):  # the reading that is under way does not know of the article yet
+            published = self._lists.get(name)
+            if published is None or published.read.merged.more:
+                self._wishes.name(name.site, article, self.now_ms())
+            if published is None:
+                published = await self.first(name, deadline_s)
+            elif published.count_of(article) is None and self._whole_until.get(name, 0) <= self.now_ms():
+                published = await self._next(name, deadline_s)
+            if published is None or published.count_of(article) is not None:
+                break
+        return self.get(name) if name in self._lists else published
+
+    def keep_about(self, name: ListName, article: bytes) -> None:
+        """Notes that an article of a list on show is still asked for."""
+        published = self._lists.get(name)
+        if published is not None:
+            self._asked[name] = self.now_ms()
+            if published.read.merged.more:
+                self._wishes.name(name.site, article, self.now_ms())
+
+    def keep(self, name: ListName, filter_: Filter) -> None:
+        """Notes that a filter which was looked up is still in use."""
+        self._wishes.ask(name, filter_, self.now_ms())
+
+    def ranks(self, name: ListName) -> Ranks:
+        """The history of a list, as far as it has been read."""
+        return self._histories.of(name)
+
+    def changes_of(self, site: str) -> int:
+        """How often the site's articles have changed: what was made of them before is out of date."""
+        return self._changes.get(site, 0)
 
     async def attempted(self, deadline_s: float) -> None:
         """Waits until Redis has been read once, with or without success: before that nothing is known."""
@@ -167,11 +235,14 @@ class Refresher:
         """One refresh of everything in use. Raises StoreUnavailableError where Redis cannot be read."""
         started = time.perf_counter()
         now_ms = self.now_ms()
-        await self._follow()
-        changed = await self._catalogue.follow()
-        for name, published in self._lists.items():
-            if name.site in changed:
-                published.forget_bodies()
+        if await self._following.follow():
+            self._hints.clear()
+            self._whole_until.clear()
+        for site in await self._catalogue.follow():
+            self._changes[site] = self._changes.get(site, 0) + 1
+        self.articles_read_ms = now_ms
+        if self.generation is not None:
+            await self._histories.follow(self.generation, self._asked, now_ms)
         due = (name for name in self._asked if self._whole_until.get(name, 0) <= now_ms)
         await self._read(list(dict.fromkeys([*due, *self._waiting])))
         self._drop_unused(now_ms)
@@ -179,20 +250,23 @@ class Refresher:
 
     async def refresh_new(self) -> None:
         """Reads only the lists that somebody waits for."""
-        await self._read([name for name in self._waiting if name not in self._lists])
+        await self._read(list(self._waiting))
 
     async def _read(self, lists: Collection[ListName]) -> None:
         """Reads and publishes `lists` (those that the generation has) and wakes who waits for them."""
-        generation, active = self.generation, self._active
+        generation, active = self.generation, self._following.active
         if generation is None or active is None:
             raise StoreUnavailableError("no generation is active in Redis; is `ranker consume` running?")
         windows = {window.name for window in generation.windows}
         wanted = [name for name in lists if name.board in generation.boards and name.window in windows]
         started = time.perf_counter()
-        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints)
+        asked_ms = self.now_ms()
+        made = {name: self._wishes.of(name, self.articles, self.changes_of(name.site), asked_ms) for name in wanted}
+        wishes = {name: wish for name, (wish, _) in made.items()}
+        snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints, wishes)
         took_ms = (time.perf_counter() - started) * 1000
         now_ms = self.now_ms()
-        unknown = self._publish(snapshot, generation, active.partitions, now_ms, took_ms)
+        unknown = self._publish(snapshot, made, generation, active.partitions, now_ms, took_ms)
         self._release(lists, unknown)
         self.on_change()
         if not snapshot.answered:
@@ -201,7 +275,13 @@ class Refresher:
         self._read_ms = now_ms
 
     def _publish(
-        self, snapshot: Snapshot, generation: Generation, partitions: int, now_ms: int, took_ms: float
+        self,
+        snapshot: Snapshot,
+        made: Mapping[ListName, tuple[Wish, frozenset[Filter]]],
+        generation: Generation,
+        partitions: int,
+        now_ms: int,
+        took_ms: float,
     ) -> dict[ListName, Published]:
         """Keeps what was read; returns what was not: the first reading of a list whose site nobody knows."""
         unknown = {}
@@ -214,7 +294,8 @@ class Refresher:
             self._whole_until[name] = now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0
             self._asked.setdefault(name, now_ms)
             if old is None or old.yields_to(read, generation, partitions, now_ms, self.ages):
-                self._lists[name] = Published(name, generation, partitions, read, now_ms)
+                wish, covered = made[name]
+                self._lists[name] = Published(name, generation, partitions, read, now_ms, covered, wish.wanted)
         # Shards that were emptied name no sites for a while; what is on show goes on being served.
         self._shown_sites = frozenset(name.site for name, shown in self._lists.items() if shown.read.site_known)
         return unknown
@@ -225,24 +306,6 @@ class Refresher:
             if answer is not None:
                 answer.set_result(self._lists.get(name) or (unknown or {}).get(name))
 
-    async def _follow(self) -> None:
-        """Follows the active generation, and puts it back where Redis has lost it."""
-        if self._active is None:
-            active = await read_active(self._client)
-        else:
-            active = await restore_active(self._client, self._active)
-        if active is None or active == self._active:
-            return
-        if self.generation is None or active.generation != self.generation.id:
-            generation = await configuration(self._client, active.generation)
-            if generation is None:
-                raise StoreUnavailableError(f"generation {active.generation} is active but not registered in Redis")
-            log.info("following generation %s with %d partitions", active.generation, active.partitions)
-            self.generation = generation
-            self._hints.clear()
-            self._whole_until.clear()
-        self._active = active
-
     def _drop_unused(self, now_ms: int) -> None:
         unused = [name for name, asked in self._asked.items() if now_ms - asked > IN_USE_MS]
         if len(self._asked) - len(unused) > MAX_LISTS:
@@ -250,3 +313,5 @@ class Refresher:
         for name in unused:
             for kept in (self._asked, self._lists, self._hints, self._whole_until):
                 kept.pop(name, None)
+            self._wishes.forget(name)
+            self._histories.forget(name)

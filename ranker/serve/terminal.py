@@ -9,26 +9,24 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ranker.serve.published import Published
-from ranker.serve.refresh import Refresher
+from ranker.serve.lists import Lists
+from ranker.serve.query import Query
 from ranker.store.reader import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""
 
 
-def tables(
-    refresher: Refresher, names: Sequence[ListName], titles: Mapping[str, str], limit: int, width: int
-) -> RenderableType:
+def tables(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> RenderableType:
     """One table per list of `names`, all of one site, under a line that says how current they are."""
-    site = names[0].site
-    lists = [_list(refresher, published, limit) for name in names if (published := refresher.get(name)) is not None]
-    head = Text(titles.get(site, site), style="bold")
+    query = Query(limit=limit)
+    contents = [content for name in names if (content := lists.content(name, query, counts=True)) is not None]
+    head = Text(lists.site(names[0].site).title, style="bold")
     head.append(f"  {names[0].window}", style="cyan")
-    head.append(f"  {_state(lists)}", style="dim")
-    if refresher.fault:
-        head.append(f"\n{refresher.fault}", style="red")
-    found = [_table(content) for content in lists]
+    head.append(f"  {_state(contents)}", style="dim")
+    if lists.refresher.fault:
+        head.append(f"\n{lists.refresher.fault}", style="red")
+    found = [_table(content) for content in contents]
     if not found:
         return Group(head, Text("No list has been read yet."))
     if width < SIDE_BY_SIDE * len(found):
@@ -38,11 +36,6 @@ def tables(
         side_by_side.add_column(ratio=1)
     side_by_side.add_row(*found)
     return Group(head, side_by_side)
-
-
-def _list(refresher: Refresher, published: Published, limit: int) -> dict[str, Any]:
-    stale = published.age_ms(refresher.now_ms()) > refresher.ages.stale_ms
-    return published.content(limit, refresher.articles.of(published.name.site), stale=stale)
 
 
 def _state(lists: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,8 @@ from ranker.core.generation import Generation
 from ranker.store import keys
 from ranker.store.errors import translated
 from ranker.store.generations import GenerationError, configuration, withdraw
-from ranker.store.keys import ShardKeys
+from ranker.store.history import written_lists
+from ranker.store.keys import HistoryKeys, ShardKeys
 from ranker.store.shard import FORMAT, script
 
 STEP_KEYS = 200
@@ -55,8 +56,17 @@ async def shards(client: Any, generation: str) -> list[Shard]:
 
 async def memory_bytes(client: Any, generation: Generation, partition: int) -> int:
     """Bytes that a shard's keys take, by MEMORY USAGE (large collections are sampled, so to a few per cent)."""
+    return await _memory(client, _all_keys(client, generation, ShardKeys(generation.id, partition)))
+
+
+async def history_bytes(client: Any, generation: str) -> int:
+    """Bytes that a generation's rank history takes, measured in the same way."""
+    return await _memory(client, _history_keys(client, generation))
+
+
+async def _memory(client: Any, steps: AsyncIterator[list[str]]) -> int:
     total = 0
-    async for names in _all_keys(client, generation, ShardKeys(generation.id, partition)):
+    async for names in steps:
         with translated():
             pipe = client.pipeline(transaction=False)
             for name in names:
@@ -79,6 +89,7 @@ async def drop(client: Any, generation: str, partitions: int) -> None:
         await _mark(client, shard, known, partitions)
     for shard in all_keys:
         await _empty(client, known, shard)
+    await _forget_history(client, generation)
     with translated():
         await client.unlink(keys.configuration(generation))
 
@@ -100,6 +111,24 @@ async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
     with translated():
         await client.unlink(shard.slices, shard.sites, shard.sums, shard.strays)
         await client.expire(shard.meta, TOMBSTONE_S)
+
+
+async def _forget_history(client: Any, generation: str) -> None:
+    """Delete the rank history; its index, in the last step, goes last."""
+    async for names in _history_keys(client, generation):
+        with translated():
+            pipe = client.pipeline(transaction=False)
+            for name in names:
+                pipe.execute_command("UNLINK", name)  # unlink() of a cluster pipeline queues nothing
+            await pipe.execute()
+
+
+async def _history_keys(client: Any, generation: str) -> AsyncIterator[list[str]]:
+    """The keys of the rank history in steps; a step's keys may lie in several slots."""
+    keys_of = HistoryKeys(generation)
+    for names in _steps(keys_of.ranks(*name) for name in await written_lists(client, generation)):
+        yield names
+    yield [keys_of.settled, keys_of.lists]
 
 
 async def _all_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:

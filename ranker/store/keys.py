@@ -37,6 +37,22 @@ class ShardKeys:
         return f"{self._tag}:slice:{tier}:{slice_}"
 
 
+class HistoryKeys:
+    """The keys of a generation's rank history; those of one site share a slot."""
+
+    def __init__(self, generation: str) -> None:
+        self._generation = generation
+        tag = f"{PREFIX}:{{{generation}.history}}"
+        self.lists = f"{tag}:lists"
+        """Sorted set: every list that has a history (`site:window:board`) to the hour it was last written."""
+        self.settled = f"{tag}:settled"
+        """String: the last hour of which every list is written."""
+
+    def ranks(self, site: str, window: str, board: str) -> str:
+        """Hash: hour to the packed ids in rank order."""
+        return f"{PREFIX}:{{{self._generation}.history.{site}}}:{window}:{board}"
+
+
 class CatalogueKeys:
     """The keys of one partition of the catalogue; the catalogue belongs to no generation."""
 
@@ -45,6 +61,6 @@ class CatalogueKeys:
         self.meta = f"{tag}:meta"
         """Hash: n (next offset), lineage, mark of the last record."""
         self.articles = f"{tag}:articles"
-        """Hash: record key (`site/article` or `site/article#editor`) to its JSON record."""
+        """Hash: record key (`site/article`, or that with #editor or #alias behind it) to its JSON record."""
         self.changes = f"{tag}:changes"
         """Sorted set: record key to the offset of its last change."""

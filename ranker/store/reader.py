@@ -9,7 +9,20 @@ from typing import Any, NamedTuple
 
 from ranker.core.generation import Generation
 from ranker.core.home import home
-from ranker.core.merge import MAX_STRAYS, Answer, Ask, Clock, Hints, Merge, Merged, Span, merge, span
+from ranker.core.merge import (
+    MAX_STRAYS,
+    NOTHING_MORE,
+    Answer,
+    Ask,
+    Clock,
+    Hints,
+    Merge,
+    Merged,
+    Span,
+    Wish,
+    merge,
+    span,
+)
 from ranker.store.errors import StoreUnavailableError, translated
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import FORMAT
@@ -68,11 +81,24 @@ class _Said:
 class _Gathering:
     """The merges of all lists under way: rounds of questions, each shard's asked in one transaction."""
 
-    def __init__(self, lists: Iterable[ListName], partitions: int, hints: Mapping[ListName, Hints]) -> None:
+    def __init__(
+        self,
+        lists: Iterable[ListName],
+        partitions: int,
+        hints: Mapping[ListName, Hints],
+        wishes: Mapping[ListName, Wish],
+    ) -> None:
         self._silent = Answer(partitions, ())
         shards = range(partitions)
         self._merges: dict[ListName, Merge] = {
-            name: merge(shards, partitions, _home(name.site, partitions), hints.get(name, Hints())) for name in lists
+            name: merge(
+                shards,
+                partitions,
+                _home(name.site, partitions),
+                hints.get(name, Hints()),
+                wishes.get(name, NOTHING_MORE),
+            )
+            for name in lists
         }
         self._asks = {name: next(steps) for name, steps in self._merges.items()}
         self.latest: dict[ListName, dict[int, _Said]] = {name: {} for name in self._merges}
@@ -113,12 +139,13 @@ class Reader:
         partitions: int,
         lists: Iterable[ListName],
         hints: Mapping[ListName, Hints],
+        wishes: Mapping[ListName, Wish],
     ) -> Snapshot:
         """The lists as of now. `hints` are those of the last refresh, and only make it cheaper.
 
         Raises StoreUnavailableError where not one shard can be reached.
         """
-        gathering = _Gathering(lists, partitions, hints)
+        gathering = _Gathering(lists, partitions, hints, wishes)
         heard: dict[int, _Said] = {}
         due: Iterable[int] = range(partitions)
         while due:

@@ -61,7 +61,8 @@ odd = st.one_of(
     st.integers(-2_000, 5_000_000_000_000),
     # a whole number written with a fraction (1.0) is an integer to JSON Schema, and none to the fold
     st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer()),
-    st.text(max_size=6),
+    # what is not assigned yet is printable or not by the year of the Unicode tables; the schema is for every year
+    st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=6),
     st.sampled_from(
         ["", "a", "A", "view", "!bot", "bot", "x" * 64, "x" * 65, "x" * 128, "x" * 129, "é" * 256, "é" * 257]
     ),

@@ -15,14 +15,19 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ranker.consume import catalogue
 from ranker.consume.catalogue import run_catalogue
+from ranker.lists.articles import Articles
+from ranker.lists.catalogue import SETTLED_MS, Catalogue
 from ranker.log.articles import ArticleLog
-from ranker.serve.articles import Articles
-from ranker.serve.catalogue import SETTLED_MS, Catalogue
 from ranker.store import catalogue as stored_catalogue
 from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
 from ranker.store.connection import connect
 from ranker.store.keys import CatalogueKeys
 from ranker.store.together import together
+
+
+def word(article_id: str, **fields: Any) -> bytes:
+    """What the editor says."""
+    return orjson.dumps({"site_id": "demo", "article_id": article_id, **fields})
 
 
 def article(article_id: str, **fields: Any) -> bytes:
@@ -128,19 +133,21 @@ async def test_two_followers_do_the_work_once(topic: Topic) -> None:
     await topic.send("demo//a", article("/a"))
     await topic.send("demo//b", article("/b"))
     await topic.send("demo//a", article("/a", title="Better"))
-    await topic.send("demo//b#editor", article("/b", status="removed"))
+    await topic.send("demo//b#editor", word("/b", hidden=True))
+    await topic.send("demo//b#alias", word("/b", alias_of="/a"))
     await topic.send("demo//c", article("/c"))
     await topic.send("demo//c", None)
 
     async def level() -> bool:
-        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"6")
+        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"7")
 
-    await until(level, "offset 6")
+    await until(level, "offset 7")
     stored = await topic.stored()
-    assert {key: orjson.loads(value)["title"] for key, value in stored.items()} == {
-        b"demo//a": "Better",
-        b"demo//b": "Title of /b",
-        b"demo//b#editor": "Title of /b",
+    assert stored == {
+        b"demo//a": article("/a", title="Better"),
+        b"demo//b": article("/b"),
+        b"demo//b#editor": word("/b", hidden=True),
+        b"demo//b#alias": word("/b", alias_of="/a"),
     }
     assert set(topic.troubles) == {None}
     await ended(*tasks)
@@ -154,16 +161,24 @@ async def test_what_is_no_article_is_left_out(topic: Topic) -> None:
     await topic.send("demo//a", article("/other"))
     await topic.send("demo//a", article("/a", url="javascript:alert(1)"))
     await topic.send("demo//a", article("/a")[:-1] + b',"more":' + b"[" * 1000 + b"]" * 1000 + b"}")
-    for key in (b"demo//\xff", b"demo", b"demo/", b"De mo//a", b"demo/#editor", b""):
+    for key in (b"demo//\xff", b"demo", b"demo/", b"De mo//a", b"demo/#editor", b"demo/#alias", b""):
+        await topic.send(key, None)
+    await topic.send("demo//a#editor", article("/a", status="removed"))
+    await topic.send("demo//a#alias", word("/a", alias_of="/a"))
+    for key in (b"demo//a#editor", b"demo//a#alias"):
         await topic.send(key, None)
     await topic.send("demo//good", article("/good"))
 
     async def level() -> bool:
-        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"12")
+        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"17")
 
-    await until(level, "offset 12")
+    await until(level, "offset 17")
     assert list(await topic.stored()) == [b"demo//good"]
-    assert await topic.client.zrange(CatalogueKeys(0).changes, 0, -1) == [b"demo//good"]
+    assert await topic.client.zrange(CatalogueKeys(0).changes, 0, -1) == [
+        b"demo//a#editor",
+        b"demo//a#alias",
+        b"demo//good",
+    ]
     await topic.send("demo//next", article("/next"))
 
     async def goes_on() -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from ranker.core import merge as merging
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
 from ranker.core.home import home
-from ranker.core.merge import Hints
+from ranker.core.merge import Hints, Wish
+from ranker.lists.articles import MAX_ALIASES
 from ranker.store.connection import connect, redis_time_ms
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
@@ -35,7 +37,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 
 
 async def read(client: Any, *names: ListName, hints: dict[ListName, Hints] | None = None) -> Snapshot:
-    return await Reader(client).refresh(GENERATION, PARTITIONS, names, hints or {})
+    return await Reader(client).refresh(GENERATION, PARTITIONS, names, hints or {}, {})
 
 
 def rows(read: ListRead) -> list[tuple[str, int]]:
@@ -95,6 +97,29 @@ async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytes
     assert whole.merged.whole
     assert rows(whole)[0] == ("/18", 19)
     assert ("/19", 2) in rows(whole)
+
+
+async def test_ten_thousand_aliases_in_one_refresh(client: Any) -> None:
+    """As many as a site may have, each in another shard than its target or in the same: right counts, no whole lists."""
+    moved = {f"/old/{i}": f"/new/{i // 2}" for i in range(MAX_ALIASES)}
+    counts = {article: 1 + i % 997 for i, article in enumerate([*moved, *dict.fromkeys(moved.values())])}
+    counts |= {f"/other/{i}": i for i in range(1, 3_000)}
+    await write(client, GENERATION, PARTITIONS, [("demo", "/other/1", "view", 1)], NOW_MS)
+    by_shard: dict[int, dict[str, int]] = {shard: {} for shard in range(PARTITIONS)}
+    for article, count in counts.items():
+        by_shard[home(f"demo/{article}".encode(), PARTITIONS)][article] = count
+    for shard, held in by_shard.items():
+        await client.zadd(ShardKeys(GENERATION.id, shard).total("24h", "demo", "read"), held)
+    wish = Wish({old.encode(): new.encode() for old, new in moved.items()}, frozenset({b"/new/0", b"/other/1"}))
+    total: Counter[bytes] = Counter()
+    for article, count in counts.items():
+        total[moved.get(article, article).encode()] += count
+    everything = sorted(((count, article) for article, count in total.items()), reverse=True)
+    merged = (await Reader(client).refresh(GENERATION, PARTITIONS, [READ], {}, {READ: wish})).lists[READ].merged
+    assert merged.rows == everything[: merging.PLACES]
+    assert merged.further == [row for row in everything[merging.PLACES :] if row[1] in wish.wanted]
+    assert merged.further
+    assert not merged.whole
 
 
 async def test_strays_made_for_another_p_are_not_believed(client: Any) -> None:

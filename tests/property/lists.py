@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, merge, span
+from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, Wish, merge, span
 from tests.property import oracle
 from tests.property.check import DivergedError, Lineage, Shard, home
-from tests.property.history import SITES, Drawn
+from tests.property.history import ARTICLES, SITES, Drawn
 from tests.property.log import Partition
 from tests.property.oracle import Expected
 
@@ -25,6 +26,7 @@ def compare(
     begun = {number: shard for number in range(partitions) if (shard := shards.get(number)) is not None}
     if not begun:
         return
+    aliases = _aliases(drawn, sum(shard.n for shard in begun.values()))
     lost = {}
     for number, shard in begun.items():
         lineage = lineages[number, shard.lineage]
@@ -42,25 +44,40 @@ def compare(
             raise DivergedError(f"{window.name} says complete; shards that lack counts: {lacking}")
         for site in SITES:
             for board in drawn.generation.boards:
-                counts: Counter[str] = Counter()
-                for number in begun:
-                    counts.update(wanted[number].totals.get((window.name, site, board), {}))
-                rows = sorted(
-                    ((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True
-                )
-                got = merged(begun, partitions, (window.name, site, board))
-                if got.rows != rows:
-                    raise DivergedError(f"list {window.name} {site} {board} differs: got {got.rows}, want {rows}")
+                for moved in ({}, aliases):
+                    counts: Counter[str] = Counter()
+                    for number in begun:
+                        for article, count in wanted[number].totals.get((window.name, site, board), {}).items():
+                            counts[moved.get(article, article)] += count
+                    rows = sorted(
+                        ((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True
+                    )
+                    got = merged(begun, partitions, (window.name, site, board), moved)
+                    if got.rows != rows:
+                        raise DivergedError(
+                            f"list {window.name} {site} {board} with {moved} differs: got {got.rows}, want {rows}"
+                        )
 
 
-def merged(shards: Mapping[int, Shard], partitions: int, name: tuple[str, str, str]) -> Merged:
+def _aliases(drawn: Drawn, moment: int) -> dict[str, str]:
+    """Chains and cycles among the history's articles, others at each moment."""
+    rng = random.Random(moment)
+    articles = ARTICLES[: drawn.profile.articles]
+    moved = rng.sample(articles, rng.randrange(6))
+    return {article: to for article in moved if (to := rng.choice(articles)) != article}
+
+
+def merged(
+    shards: Mapping[int, Shard], partitions: int, name: tuple[str, str, str], aliases: Mapping[str, str]
+) -> Merged:
     """Drives the product's merge with what the shards hold now."""
     site = name[1]
 
     def home_of(article: bytes) -> int:
         return home(f"{site}/".encode() + article, partitions)
 
-    steps = merge(range(partitions), partitions, home_of, Hints())
+    wish = Wish({moved.encode(): to.encode() for moved, to in aliases.items()})
+    steps = merge(range(partitions), partitions, home_of, Hints(), wish)
     asks = next(steps)
     while True:
         answers = {number: _answer(shards.get(number), ask, name, partitions) for number, ask in asks.items()}

@@ -1,151 +1,57 @@
 """The merge of shards: always the naive union, whatever the distribution, and as few rows as promised."""
 
-from collections import Counter
-from dataclasses import dataclass, field
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker.core import merge as merging
 from ranker.core.generation import Window
 from ranker.core.home import home
-from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, merge, share, span
-
-
-@dataclass
-class Shards:
-    """Shards in memory, honest about their strays; `beside` are articles marked although nothing is counted here."""
-
-    totals: list[dict[bytes, int]]
-    states: list[int] = field(default_factory=list)
-    beside: list[set[bytes]] = field(default_factory=list)
-    asked: list[tuple[int, Ask]] = field(default_factory=list)
-    rounds: int = 0
-
-    @property
-    def partitions(self) -> int:
-        return len(self.totals)
-
-    def home(self, article: bytes) -> int:
-        return home(b"demo/" + article, self.partitions)
-
-    def answer(self, shard: int, ask: Ask) -> Answer:
-        self.asked.append((shard, ask))
-        totals = self.totals[shard]
-        rows = sorted(((count, article) for article, count in totals.items()), reverse=True)
-        if ask.places is not None:
-            rows = [row for row in rows if row[0] > 0][: ask.places]
-        strays = {article for article in totals if self.home(article) != shard}
-        strays |= self.beside[shard] if self.beside else set()
-        return Answer(
-            self.states[shard] if self.states else self.partitions,
-            rows,
-            frozenset(strays) if len(strays) <= merging.MAX_STRAYS else None,
-            {article: totals.get(article, 0) for article in ask.counts_of},
-        )
-
-    def run(self, hints: Hints | None = None, between: list[tuple[int, bytes, int]] | None = None) -> Merged:
-        """Drives the merge; `between` are counts (shard, article, total) that change after each round."""
-        steps = merge(range(self.partitions), self.partitions, self.home, hints or Hints())
-        asks = next(steps)
-        while True:
-            self.rounds += 1
-            answers = {shard: self.answer(shard, ask) for shard, ask in asks.items()}
-            if between:
-                shard, article, total = between.pop()
-                self.totals[shard % self.partitions][article] = total
-            try:
-                asks = steps.send(answers)
-            except StopIteration as end:
-                result: Merged = end.value
-                return result
-
-    def union(self) -> list[tuple[int, bytes]]:
-        total: Counter[bytes] = Counter()
-        for shard in self.totals:
-            total.update(shard)
-        rows = sorted(((count, article) for article, count in total.items() if count > 0), reverse=True)
-        return rows[: merging.PLACES]
-
-
-ARTICLES = st.integers(0, 60).map(lambda number: b"/%d" % number)
-COUNTS = st.integers(-3, 6).filter(bool)
-
-
-@st.composite
-def distributions(draw: st.DrawFn) -> Shards:
-    """Any articles anywhere: some at home, some not, some in several shards, some below zero, ties everywhere."""
-    partitions = draw(st.integers(1, 6))
-    totals: list[dict[bytes, int]] = [{} for _ in range(partitions)]
-    for article, count in draw(st.dictionaries(ARTICLES, COUNTS, max_size=50)).items():
-        totals[home(b"demo/" + article, partitions)][article] = count
-    for article, count, shard in draw(st.lists(st.tuples(ARTICLES, COUNTS, st.integers(0, 5)), max_size=12)):
-        totals[shard % partitions][article] = count
-    beside = draw(st.lists(st.sets(ARTICLES, max_size=3), min_size=partitions, max_size=partitions))
-    shards = Shards(totals, beside=beside)
-    if draw(st.integers(0, 4)) == 0:
-        shards.states = [partitions - draw(st.integers(0, 1)) for _ in range(partitions)]
-    return shards
-
-
-class Small:
-    """The same merge with limits that small examples reach."""
-
-    def __init__(self, places: int, strays: int) -> None:
-        self.limits = {"PLACES": places, "MAX_STRAYS": strays}
-        self.share = lambda partitions, places=places: min(places, -(-places // partitions) + 1)
-
-    def __enter__(self) -> None:
-        self.before = {name: getattr(merging, name) for name in (*self.limits, "share")}
-        for name, value in self.limits.items():
-            setattr(merging, name, value)
-        merging.share = self.share
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self.before.items():
-            setattr(merging, name, value)
-
-
-@settings(max_examples=600, deadline=None)
-@given(distributions(), st.integers(1, 8), st.integers(0, 8))
-def test_the_merge_is_the_union(shards: Shards, places: int, max_strays: int) -> None:
-    """For any distribution over shards, in each of the three ranges, the list equals the naive union, cut."""
-    with Small(places, max_strays):
-        assert shards.run().rows == shards.union()
+from ranker.core.merge import Clock, Wish, share, span
+from tests.property.merges import (
+    ARTICLES,
+    MAX_ROUNDS,
+    MAX_STRAYS,
+    PLACES,
+    Case,
+    Shards,
+    any_wish,
+    cases,
+    distributions,
+    equals_the_union,
+    small,
+)
 
 
 @settings(max_examples=300, deadline=None)
-@given(distributions(), distributions(), st.integers(1, 8), st.integers(0, 8))
-def test_hints_of_another_moment_change_nothing(before: Shards, now: Shards, places: int, max_strays: int) -> None:
-    """What an earlier merge learnt, right or outdated, never changes the list."""
-    with Small(places, max_strays):
-        assert now.run(before.run().hints).rows == now.union()
+@given(distributions(), PLACES, MAX_STRAYS)
+def test_the_merge_is_the_union(shards: Shards, places: int, max_strays: int) -> None:
+    """For any distribution over shards, in each of the three ranges, the list equals the naive union, cut."""
+    equals_the_union(Case(shards, places, max_strays))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=500, deadline=None)
+@given(cases())
+def test_so_it_is_with_aliases_wanted_articles_and_hints_of_another_moment(case: Case) -> None:
+    """Chains and cycles of aliases, any wanted articles, and whatever an earlier merge learnt of other counts."""
+    equals_the_union(case)
+
+
+@settings(max_examples=150, deadline=None)
 @given(
     distributions(),
-    st.integers(1, 8),
+    PLACES,
     st.lists(st.tuples(st.integers(0, 5), ARTICLES, st.integers(1, 30)), max_size=30),
+    any_wish(),
 )
-def test_it_ends_while_counts_move(shards: Shards, places: int, moves: list[tuple[int, bytes, int]]) -> None:
+def test_it_ends_while_counts_move(
+    shards: Shards, places: int, moves: list[tuple[int, bytes, int]], wish: Wish
+) -> None:
     """Counts and strays that move between rounds are asked again, and at most nine times."""
-    with Small(places, 100):
-        merged = shards.run(between=moves)
-        assert shards.rounds <= 9
-        assert len(merged.rows) == len({article for _, article in merged.rows})
-
-
-@settings(max_examples=200, deadline=None)
-@given(distributions(), st.integers(1, 8))
-def test_more_is_said_only_when_there_is_more(shards: Shards, places: int) -> None:
-    """Without `more`, the list holds every article with counts."""
-    with Small(places, 100):
-        merged = shards.run()
-        everything = Counter[bytes]()
-        for shard in shards.totals:
-            everything.update(shard)
-        assert merged.more or len(merged.rows) == sum(count > 0 for count in everything.values())
+    with small(places, 100):
+        merged = shards.run(wish=wish, between=moves)
+        assert shards.rounds <= MAX_ROUNDS
+        rows = [*merged.rows, *merged.further]
+        assert len(rows) == len({article for _, article in rows})
 
 
 def spread(articles: int, partitions: int) -> Shards:
@@ -212,6 +118,14 @@ def test_a_shard_that_states_another_p_means_whole_lists() -> None:
     shards = spread(100, 4)
     shards.states = [4, 4, 2, 4]
     assert shards.run().whole
+
+
+def test_an_article_that_moved_leaves_its_name_to_what_moved_to_it() -> None:
+    """One hop: with /a to /b and /b to /c, what came as /a stands as /b, also where it was asked for below the cut."""
+    shards = Shards([{b"/a": 1, b"/b": 4, b"/x": 9}])
+    with small(1, 8):
+        merged = shards.run(wish=Wish({b"/a": b"/b", b"/b": b"/c"}, frozenset({b"/b"})))
+    assert (merged.rows, merged.further) == ([(9, b"/x")], [(1, b"/b")])
 
 
 DAY = Window("24h", 86_400_000, 60_000)

@@ -21,7 +21,10 @@ def log(tmp_path: Path) -> str:
     return str(file)
 
 
-@pytest.mark.parametrize("command", [[], ["replay"], ["simulate"], ["articles"], ["articles", "import"]])
+EDITOR = (["articles", "hide"], ["articles", "show"], ["articles", "alias"])
+
+
+@pytest.mark.parametrize("command", [[], ["replay"], ["simulate"], ["articles"], ["articles", "import"], *EDITOR])
 def test_help_has_examples(command: list[str]) -> None:
     """Every command's --help ends with commands to copy."""
     result = run(*command, "--help")
@@ -52,6 +55,19 @@ def test_version() -> None:
         (["simulate", "--history", "a week"], "is no duration"),
         (["articles", "import", "no-such-file"], "no-such-file cannot be read"),
         (["articles", "import", "LOG"], "neither JSON lines nor RSS"),
+        (["articles", "hide", "demo"], "Missing argument 'ID'"),
+        (["articles", "hide", "Demo", "/a"], "'Demo' is no site id; it has 1 to 64 of a-z 0-9 . _ -"),
+        (["articles", "hide", "demo", "/a b"], "'/a b' is no article id; it has 1 to 512 bytes of UTF-8"),
+        (["articles", "hide", "demo", "-42"], "No such option"),
+        (["articles", "show", "demo/", "/a"], "is no site id"),
+        (["articles", "show", "demo", "é" * 257], "is no article id"),
+        (["articles", "alias", "demo"], "Missing argument 'OLD'"),
+        (["articles", "alias", "", "/a", "/b"], "is no site id"),
+        (["articles", "alias", "demo", "", "/b"], "is no article id"),
+        (["articles", "alias", "demo", "/a", "/b\n"], "is no article id"),
+        # An unset variable in a script must not take an alias back.
+        (["articles", "alias", "demo", "/a", ""], "'' is no article id"),
+        (["articles", "alias", "demo", "/a", "/a"], "OLD and NEW are both '/a'"),
     ],
 )
 def test_wrong_use_is_told_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
@@ -63,7 +79,15 @@ def test_wrong_use_is_told_before_anything_is_sent(args: list[str], said: str, l
 
 
 @pytest.mark.parametrize(
-    "args", [["replay", "LOG"], ["simulate", "--events", "1"], ["articles", "import", "-"]], ids=lambda args: args[0]
+    "args",
+    [
+        ["replay", "LOG"],
+        ["simulate", "--events", "1"],
+        ["articles", "import", "-"],
+        ["articles", "hide", "demo", "/a"],
+        ["articles", "alias", "demo", "--", "-42", "-43"],
+    ],
+    ids=" ".join,
 )
 def test_without_kafka_the_sentence_names_the_address_and_the_fix(args: list[str], log: str) -> None:
     """Exit code 1: the use was right, Kafka was not there."""

@@ -1,12 +1,9 @@
 """Which reading is on show, what is hidden, and the words of the page: decisions without any server."""
 
-import orjson
 import pytest
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
 from ranker.core.merge import Hints, Merged, Row, Span
-from ranker.serve import published as publishing
-from ranker.serve.articles import Article, Articles
 from ranker.serve.frontpage import columns, period
 from ranker.serve.published import Ages, Published, rfc3339
 from ranker.store.reader import ListName, ListRead
@@ -85,68 +82,10 @@ def test_another_generation_is_shown_at_once() -> None:
     assert yields(reading(T - 5000), T + 1, generation=OTHER)
 
 
-ROWS = [(9, b"/a"), (8, b"/b"), (7, b"/c"), (7, "/é".encode())]
-
-
-def test_hidden_articles_leave_before_the_cut() -> None:
-    """A removed article makes room, and ranks close up."""
-    content = shown(rows=ROWS).content(2, {"/a": Article("A", status="removed"), "/b": Article("B")}, stale=False)
-    assert [(item["rank"], item["article_id"], item["title"]) for item in content["items"]] == [
-        (1, "/b", "B"),
-        (2, "/c", None),
-    ]
-    assert content["complete"]
-
-
-def test_too_many_hidden_articles_make_a_list_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the places that were read do not fill the list, and there would be more, it says so."""
-    monkeypatch.setattr(publishing, "PLACES", 4)
-    hidden = {"/a": Article(status="removed")}
-    assert not shown(rows=ROWS, more=True).content(4, hidden, stale=False)["complete"]
-    assert shown(rows=ROWS, more=True).content(3, hidden, stale=False)["complete"]
-    assert shown(rows=ROWS).content(4, hidden, stale=False)["complete"]
-
-
-def test_a_body_is_rendered_once_and_its_tag_follows_its_bytes() -> None:
-    """The same content has the same ETag; another title, another one."""
-    one, two = shown(rows=ROWS), shown(rows=ROWS)
-    assert one.body(3, {}, stale=False) is one.body(3, {}, stale=False)
-    assert one.body(3, {}, stale=False).etag == two.body(3, {}, stale=False).etag
-    two.forget_bodies()
-    assert one.body(3, {}, stale=False).etag != two.body(3, {"/a": Article("A")}, stale=False).etag
-    assert one.body(3, {}, stale=False).etag != one.body(3, {}, stale=True).etag
-
-
 def test_times_are_utc_with_milliseconds() -> None:
     """RFC 3339, to the millisecond that the counts are exact to."""
     assert rfc3339(T) == "2026-11-23T01:17:04.735Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
-
-
-def record(article_id: str, **fields: object) -> bytes:
-    return orjson.dumps({"site_id": "demo", "article_id": article_id, "status": "published", **fields})
-
-
-def test_the_editor_has_the_last_word() -> None:
-    """Whatever order records come in: the editor's fields win, the feed fills the rest."""
-    feed = (b"demo//a", record("/a", title="Feed", url="https://x/a", section="Culture"))
-    word = (b"demo//a#editor", record("/a", title="Editor", status="removed"))
-    for order in ([feed, word], [word, feed], [word, feed, feed]):
-        articles = Articles()
-        articles.take(order)
-        article = articles.of("demo")["/a"]
-        assert (article.title, article.section, article.hidden) == ("Editor", "Culture", True)
-    articles.take([(b"demo//a#editor", None)])
-    assert articles.of("demo")["/a"].title == "Feed"
-    assert articles.take([(b"demo//a", None)]) == {"demo"}
-    assert len(articles) == 0
-
-
-def test_an_id_may_end_like_an_editors_key() -> None:
-    """The record, not the key, says whose word it is."""
-    articles = Articles()
-    articles.take([(b"demo//a#editor", record("/a#editor", title="An odd id"))])
-    assert articles.of("demo") == {"/a#editor": Article("An odd id", status="published")}
 
 
 @pytest.mark.parametrize(
@@ -171,3 +110,16 @@ def test_three_boards_side_by_side() -> None:
         "t", DEFAULT_WINDOWS, {"engaged": weights, "shared": weights, "read": weights, "zest": weights}
     )
     assert columns(several) == ["read", "shared", "engaged"]
+
+
+def test_the_count_of_an_article() -> None:
+    """Of the places and of what was read by name; nought where it surely has none; unknown where it may."""
+
+    def count_of(article: bytes, *, more: bool) -> int | None:
+        merged = Merged([(9, b"/a")], more, False, Hints(), [(2, b"/z")])
+        read = ListRead(merged, Span(0, T, level=True, complete=True), 40, 4, True)
+        named = frozenset({b"/y", b"/z"})
+        return Published(ListName("demo", "read", "24h"), GENERATION, 4, read, T, named=named).count_of(article)
+
+    assert [count_of(article, more=True) for article in (b"/a", b"/z", b"/y", b"/x")] == [9, 2, 0, None]
+    assert count_of(b"/x", more=False) == 0

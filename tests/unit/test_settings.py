@@ -8,6 +8,7 @@ import pytest
 import schemas
 from ranker import settings
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.settings import Site
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
@@ -86,7 +87,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert [(w.name, w.length_ms, w.grain_ms) for w in found.generation.windows] == [("1h", 3_600_000, 60_000)]
     assert found.generation.boards == {"engaged": {"view": 1, "share": 5}}
     assert (found.generation.bots, found.generation.sites) == ("count", ("bare", "demo"))
-    assert found.sites == {"demo": "Démo", "bare": "bare"}
+    assert found.sites == {"demo": Site("Démo"), "bare": Site("bare")}
     assert found.accept_create_time
     assert (found.session_timeout_ms, found.metadata_max_age_ms) == (7000, 1500)
     assert (found.flush_ms, found.dead_share, found.dead_stretch) == (100, 1.0, 10)
@@ -248,4 +249,39 @@ def test_the_reference_names_every_key_as_the_schema_does() -> None:
 def test_the_example_of_the_reference_loads(tmp_path: Path) -> None:
     """The ranker.toml shown in docs/reference.md is a valid one."""
     example = REFERENCE.read_text("utf-8").partition("```toml\n")[2].partition("```")[0]
-    assert settings.load(write(tmp_path, example), {}).sites == {"demo": "Le Journal de démonstration"}
+    assert settings.load(write(tmp_path, example), {}).sites == {"demo": Site("Le Journal de démonstration")}
+
+
+def test_read_tokens_belong_to_configured_sites(tmp_path: Path) -> None:
+    """From the variable or from a file; they are in no message and in nothing that is printed."""
+    config = write(tmp_path, "[sites.demo]\n[sites.other]\nshow_counts = false\n")
+    secrets = tmp_path / "tokens"
+    secrets.write_text("demo=0123456789abcdef\n\nother=fedcba9876543210==\n")
+    for value in ("demo=0123456789abcdef, other=fedcba9876543210==", f"@{secrets}"):
+        found = settings.load(config, {"RANKER_READ_TOKENS": value})
+        assert [site.read_token for site in found.sites.values()] == ["0123456789abcdef", "fedcba9876543210=="]
+        assert not any(secret in repr(found) + str(found.masked()) for secret in ("0123456789", "fedcba"))
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("demo=short", "entry 1 is not site=token"),
+        ("demo=0123456789abcdef,0123456789abcdefgh", "entry 2 is not site=token"),
+        ("nobody=0123456789abcdef", "'nobody' has no [sites.nobody] table"),
+        ("@/nowhere/tokens", "cannot be read"),
+    ],
+)
+def test_broken_read_tokens(tmp_path: Path, value: str, fault: str) -> None:
+    """Each fault names its fix and keeps the secret."""
+    (found,) = refused(write(tmp_path, "[sites.demo]\n"), {"RANKER_READ_TOKENS": value})
+    assert fault in found
+    assert "0123456789" not in found
+    assert "short" not in found
+
+
+@pytest.mark.parametrize("name", ["latest", "from"])
+def test_names_that_no_board_may_have(tmp_path: Path, name: str) -> None:
+    """The API has them for what has just been published, and for the beginning of an hour."""
+    (found,) = refused(write(tmp_path, f"[boards.{name}]\nview = 1\n"))
+    assert f"boards.{name}" in found

@@ -207,7 +207,7 @@ async def test_without_memory_only_what_frees_some_runs(store: ShardStore, clien
         assert version == APPLIED
         assert len(lists[0, FINE + 5]) == 1
         name = ListName("demo", "read", "24h")
-        seen = await Reader(client).refresh(GENERATION, 8, [name], {})
+        seen = await Reader(client).refresh(GENERATION, 8, [name], {}, {})
         assert seen.lists[name].total == 3
         floors = ((FINE + 6) * 64, FLOORS[1])
         step = Step(APPLIED, replace(APPLIED, floors=floors), T0, deletes=[(0, FINE + 5)], refused=True)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ranker.serve.articles import Articles
+from ranker.lists.articles import Articles
 from ranker.store.catalogue import Seen, read_changes
 
 log = logging.getLogger(__name__)

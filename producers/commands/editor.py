@@ -1,0 +1,100 @@
+"""`producers articles hide | show | alias`: the editor's hand, in records that no feed overwrites."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import orjson
+
+from producers import event
+from producers.commands import common
+from producers.sink import open_sink
+
+
+def _check_article(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not event.is_article_id(value):
+        raise click.BadParameter(f"{value!r} is no article id; it has 1 to 512 bytes of UTF-8, printable, no spaces")
+    return value
+
+
+_site = click.argument("site", callback=common.check_site)
+
+
+@click.command("hide")
+@_site
+@click.argument("article", metavar="ID", callback=_check_article)
+@common.bootstrap_option
+@common.topic_option("articles")
+def hide(*, site: str, article: str, bootstrap: str, topic: str) -> None:
+    """Take an article off every list, until `producers articles show`.
+
+    It is still counted. No import brings it back, and it may be hidden before anything else is known of it. ID is the
+    article's id as lists show it; one that begins with - is written after --.
+
+    \b
+    Examples:
+      producers articles hide demo /faits-divers/un-nom-de-trop
+      producers articles hide demo -- -42
+    """
+    _say(bootstrap, topic, site, article, "editor", {"hidden": True})
+    click.echo(f"{article} of {site} is hidden from every list")
+
+
+@click.command("show")
+@_site
+@click.argument("article", metavar="ID", callback=_check_article)
+@common.bootstrap_option
+@common.topic_option("articles")
+def show(*, site: str, article: str, bootstrap: str, topic: str) -> None:
+    """Take `producers articles hide` back: the article stands where its counts put it.
+
+    What a feed or an import has removed (status removed) stays away; for that, import the article again as published.
+
+    \b
+    Examples:
+      producers articles show demo /faits-divers/un-nom-de-trop
+      producers articles show demo -- -42
+    """
+    _say(bootstrap, topic, site, article, "editor", {"hidden": False})
+    click.echo(f"{article} of {site} is no longer hidden by the editor")
+
+
+@click.command("alias")
+@_site
+@click.argument("old", callback=_check_article)
+@click.argument("new", required=False, callback=_check_article)
+@common.bootstrap_option
+@common.topic_option("articles")
+def alias(*, site: str, old: str, new: str | None, bootstrap: str, topic: str) -> None:
+    """Let the counts of an article that moved stand under its new id; without NEW, take that back.
+
+    OLD and NEW become one article in every list, also for what was counted before. One hop: an article that moves a
+    second time needs an alias of both old ids to the newest one. A site has room for 10,000 aliases; beyond that, new
+    ones have no effect.
+
+    \b
+    Examples:
+      producers articles alias demo /2026/le-dernier-bal /culture/le-dernier-bal
+      producers articles alias demo /2026/le-dernier-bal
+      producers articles alias demo -- -42 -43
+    """
+    if old == new:
+        raise click.UsageError(f"OLD and NEW are both {old!r}; an alias leads from one article to another.")
+    _say(bootstrap, topic, site, old, "alias", {"alias_of": new})
+    if new is None:
+        click.echo(f"{old} of {site} stands for itself")
+    else:
+        click.echo(f"{old} of {site} is counted together with {new}, and stands under that id")
+
+
+def _say(bootstrap: str, topic: str, site: str, article: str, word: str, fields: dict[str, Any]) -> None:
+    """Send a record of schema `word`; returns when Kafka has acknowledged it."""
+    value = orjson.dumps({"site_id": site, "article_id": article, **fields})
+    common.run(_send(bootstrap, topic, (event.key(site, article) + f"#{word}".encode(), value)))
+
+
+async def _send(bootstrap: str, topic: str, record: tuple[bytes, bytes]) -> None:
+    async with open_sink(bootstrap, topic) as sink:
+        await sink.send([record])
+        await sink.flush()

@@ -1,0 +1,127 @@
+"""The catalogue in memory: what feeds say of each article, and the editor's hand above it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split
+
+log = logging.getLogger(__name__)
+
+MAX_ALIASES = 10_000
+"""Per site. Every refresh of a list asks for the counts of all of them by name."""
+
+_HIDING = EditorRecord.behind.decode()
+_MOVING = AliasRecord.behind.decode()
+
+
+class Article(msgspec.Struct, frozen=True):
+    """What a list shows of an article; None where nobody has said it. `published_at` is ms since the epoch.
+
+    `hidden` by the editor, or because a feed has removed it: then no list shows it.
+    """
+
+    title: str | None = None
+    url: str | None = None
+    format: str | None = None
+    section: str | None = None
+    published_at: int | None = None
+    status: str | None = None
+    hidden: bool = False
+
+    def __post_init__(self) -> None:
+        if self.status == "removed":
+            msgspec.structs.force_setattr(self, "hidden", True)
+
+
+class Articles:
+    """Every article of every site. Records come as they are in the topic: an article, or the editor's word on it."""
+
+    def __init__(self) -> None:
+        self._fed: dict[str, dict[str, Article]] = {}
+        self._hidden: dict[str, set[str]] = {}
+        self._aliases: dict[str, dict[str, str]] = {}
+        self._shown: dict[str, dict[str, Article]] = {}
+        self._overfull: set[str] = set()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._shown.values()))
+
+    @property
+    def sites(self) -> frozenset[str]:
+        return frozenset(self._shown)
+
+    def of(self, site: str) -> Mapping[str, Article]:
+        """Article id to what is known of it, on one site; of what the editor hides perhaps only that."""
+        return self._shown.get(site, {})
+
+    def aliases(self, site: str) -> Mapping[str, str]:
+        """Id of each article that moved, to the id that it stands under now; one hop, at most MAX_ALIASES."""
+        return self._aliases.get(site, {})
+
+    def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
+        """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
+
+        What cannot be read is passed over: one such record must not keep takedowns behind it from being seen.
+        """
+        sites = set()
+        unread: list[bytes] = []
+        for key, raw in changes:
+            try:
+                sites.add(self._take(key, None if raw is None else read(key, raw)))
+            except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
+                unread.append(key)
+        if unread:
+            log.warning("articles that cannot be read", extra={"records": len(unread), "first": repr(unread[0][:100])})
+        return sites
+
+    def _take(self, key: bytes, record: Record | None) -> str:
+        site, _, article_id = key.decode().partition("/")
+        word = split(key)[1].decode()
+        self._shown.setdefault(site, {})
+        if record is None or word:
+            self._forget(site, article_id, word)
+        match record:
+            case ArticleRecord():
+                self._fed.setdefault(site, {})[article_id] = Article(
+                    record.title, record.url, record.format, record.section, record.published_at, record.status
+                )
+                self._show(site, article_id)
+            case EditorRecord(hidden=True):
+                self._hidden.setdefault(site, set()).add(record.article_id)
+                self._show(site, record.article_id)
+            case AliasRecord(alias_of=str(target)):
+                self._alias(site, record.article_id, target)
+        return site
+
+    def _forget(self, site: str, article_id: str, word: str) -> None:
+        """What a key said before: of an article of that very id, or, where it ends with a word, the editor's."""
+        if self._fed.get(site, {}).pop(article_id, None) is not None:
+            self._show(site, article_id)
+        named = article_id.removesuffix(word)
+        if word == _HIDING:
+            self._hidden.get(site, set()).discard(named)
+            self._show(site, named)
+        elif word == _MOVING:
+            self._aliases.get(site, {}).pop(named, None)
+
+    def _alias(self, site: str, article_id: str, target: str) -> None:
+        aliases = self._aliases.setdefault(site, {})
+        if len(aliases) < MAX_ALIASES:
+            aliases[article_id] = target
+        elif site not in self._overfull:
+            self._overfull.add(site)
+            log.warning("more aliases than a site may have; new ones are left out", extra={"site": site})
+
+    def _show(self, site: str, article_id: str) -> None:
+        shown = self._shown[site]
+        fed = self._fed.get(site, {}).get(article_id)
+        if article_id in self._hidden.get(site, ()):
+            shown[article_id] = msgspec.structs.replace(fed or Article(), hidden=True)
+        elif fed is not None:
+            shown[article_id] = fed
+        else:
+            shown.pop(article_id, None)

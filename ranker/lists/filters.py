@@ -1,0 +1,65 @@
+"""Which articles a reader wants: by section, format, age, count. A filter takes effect before a list is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ranker.lists.articles import Article
+
+BUDGET = 10_000
+"""Articles that one list looks up by name beside its first places, for all its filters together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Empty sets and None admit everything. `within_ms` is an age; `known` asks for a record in the catalogue."""
+
+    sections: frozenset[str] = frozenset()
+    not_sections: frozenset[str] = frozenset()
+    formats: frozenset[str] = frozenset()
+    not_formats: frozenset[str] = frozenset()
+    within_ms: int | None = None
+    exclude: frozenset[str] = frozenset()
+    min_count: int = 0
+    known: bool = False
+
+    @property
+    def by_catalogue(self) -> bool:
+        """Whether only articles that the catalogue knows can be admitted: then their number is known too."""
+        return self.known or bool(self.sections or self.formats) or self.within_ms is not None
+
+    @property
+    def in_catalogue(self) -> Filter:
+        """What it asks of the catalogue alone: filters that differ in the rest look up the same articles."""
+        return replace(self, exclude=frozenset(), min_count=0)
+
+    def admits(self, article_id: str, article: Article | None, now_ms: int, *, coming: bool = False) -> bool:
+        """Whether it may stand in the list; a count is judged apart. A hidden article never is.
+
+        `coming`: also one whose time of publication lies ahead, and which therefore may be admitted later.
+        """
+        if article is None:
+            return not self.by_catalogue and article_id not in self.exclude
+        return (
+            not article.hidden
+            and article_id not in self.exclude
+            and (not self.sections or article.section in self.sections)
+            and (not self.formats or article.format in self.formats)
+            and article.section not in self.not_sections
+            and article.format not in self.not_formats
+            and (not self.known or article.title is not None)
+            and (self.within_ms is None or self._is_young(article, now_ms, coming=coming))
+        )
+
+    def _is_young(self, article: Article, now_ms: int, *, coming: bool) -> bool:
+        assert self.within_ms is not None
+        at_ms = article.published_at
+        return at_ms is not None and now_ms - self.within_ms <= at_ms and (coming or at_ms <= now_ms)
+
+    def matching(self, articles: Mapping[str, Article], now_ms: int) -> Iterator[str]:
+        """The articles of the catalogue that it admits, now or while nothing but time passes."""
+        return (one for one, article in articles.items() if self.admits(one, article, now_ms, coming=True))
+
+
+EVERYTHING = Filter()

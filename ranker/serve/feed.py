@@ -1,0 +1,62 @@
+"""A list as RSS 2.0."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from feedgenerator import Rss201rev2Feed
+
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class _Feed(Rss201rev2Feed):  # type: ignore[misc]
+    """Says as_of where no article has a date: the present moment would give equal lists other bytes."""
+
+    def latest_post_date(self) -> datetime:
+        dates = [item["pubdate"] for item in self.items if item["pubdate"]]
+        return max(dates, default=datetime.fromisoformat(self.feed["as_of"]))
+
+
+def feed(content: Mapping[str, Any], title: str) -> bytes:
+    """The items that have an address, in the list's order; each is known by its article id, wherever it moves."""
+    items = [(home, item) for item in content["items"] if (home := _home(item["url"]))]
+    made = _Feed(
+        title=_plain(f"{title} · {content['board']} · {content['window']['name']}"),
+        link=items[0][0] if items else "about:blank",
+        description=f"{content['board']}, {content['window']['name']}",
+        ttl="1",
+        as_of=content["as_of"],
+    )
+    for _, item in items:
+        published = item["published_at"]
+        made.add_item(
+            title=_plain(item["title"] or item["article_id"]),
+            link=item["url"],
+            description="",
+            unique_id=f"{content['site']}/{item['article_id']}",
+            unique_id_is_permalink=False,
+            pubdate=datetime.fromisoformat(published) if published else None,
+            categories=[_plain(name) for name in (item["section"], item["format"]) if name],
+        )
+    written: bytes = made.writeString("utf-8").encode()
+    return written
+
+
+def _plain(text: str) -> str:
+    """Without the characters that XML cannot hold, however they are written."""
+    return _NOT_XML.sub("", text)
+
+
+def _home(url: str | None) -> str | None:
+    """The front page of an article's host; None where the address is none that a reader of feeds should open."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.netloc or _NOT_XML.search(url or ""):
+        return None
+    return f"{parts.scheme}://{parts.netloc}/"

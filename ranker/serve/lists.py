@@ -1,0 +1,138 @@
+"""Answers for lists, from what a Refresher keeps: which lists an answer takes, and its content out of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ranker.core.generation import LATEST, Generation, Window
+from ranker.lists.filters import Filter
+from ranker.serve import listing
+from ranker.serve.latest import Newest
+from ranker.serve.published import Published, rfc3339
+from ranker.serve.query import Query
+from ranker.serve.refresh import Refresher
+from ranker.settings import Site
+from ranker.store.reader import ListName
+
+
+class Lists:
+    """`sites` are the configured ones; others are shown as a site without any setting is."""
+
+    def __init__(self, refresher: Refresher, sites: Mapping[str, Site]) -> None:
+        self.refresher = refresher
+        self._sites = sites
+        self._newest = Newest(refresher)
+
+    def site(self, name: str) -> Site:
+        """How a site is shown."""
+        return self._sites.get(name) or Site(name)
+
+    async def read(self, name: ListName, query: Query, deadline_s: float) -> Published | None:
+        """Has everything read that an answer needs; the list itself, None where it cannot be had in time."""
+        main = None
+        for wanted in self._chain(name, query):
+            published = await self.refresher.first(wanted, deadline_s)
+            filter_ = self._filter(name.site, query).in_catalogue
+            if published is not None and filter_ not in published.covered and self._is_short(published, query):
+                await self.refresher.look_up(wanted, filter_, deadline_s)
+                published = self.refresher.get(wanted)
+            if wanted == name:
+                main = published
+        return main
+
+    def content(self, name: ListName, query: Query, *, counts: bool) -> dict[str, Any] | None:
+        """The answer's fields as of now; None where the list has not been read. `counts`: whether they are shown."""
+        generation = self.refresher.generation
+        if generation is None:
+            return None
+        if name.board == LATEST:
+            return self._latest(name, query, generation)
+        published = self.refresher.get(name)
+        if published is None:
+            return None
+        now_ms = self.refresher.now_ms()
+        articles = self.refresher.articles.of(name.site)
+        filter_ = self._filter(name.site, query)
+        most = query.offset + query.limit
+        if filter_.in_catalogue in published.covered:
+            self.refresher.keep(name, filter_.in_catalogue)
+        main = listing.listed(published, filter_, articles, now_ms, most)
+        found = [main.places]
+        for longer in self._chain(name, query)[1:]:
+            other = self.refresher.get(longer)
+            found.append(listing.listed(other, filter_, articles, now_ms, most).places if other else [])
+        if query.fallback:
+            found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most))
+        places = listing.filled_up(found, most)
+        ranks = None if query.filtered else self.refresher.ranks(name)
+        span = published.read.span
+        content: dict[str, Any] = {
+            "site": name.site,
+            "board": name.board,
+            "window": _window(published.window, span.from_ms, span.as_of_ms),
+            "as_of": rfc3339(span.as_of_ms),
+            "complete": span.complete and not main.short,
+            "stale": published.age_ms(now_ms) > self.refresher.ages.stale_ms,
+            "total": published.read.total if counts else None,
+        }
+        if ranks is not None:
+            content["history"] = listing.history(ranks)
+        if query.fallback:
+            content["fallback"] = list(dict.fromkeys(place.origin for place in places))
+        content["items"] = list(listing.items(places, query, articles, ranks, now_ms, counts=counts))
+        return content
+
+    def _latest(self, name: ListName, query: Query, generation: Generation) -> dict[str, Any]:
+        now_ms = self.refresher.now_ms()
+        window = next(window for window in generation.windows if window.name == name.window)
+        filter_ = self._filter(name.site, query)
+        within_ms = min(window.length_ms, filter_.within_ms or window.length_ms)
+        articles = self.refresher.articles.of(name.site)
+        most = query.offset + query.limit
+        newest = self._newest.of(name.site)
+        places = listing.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
+        if query.fallback:
+            places = listing.filled_up([places, listing.newest(newest, filter_, articles, now_ms, most)], most)
+        read_ms = self.refresher.articles_read_ms
+        content: dict[str, Any] = {
+            "site": name.site,
+            "board": LATEST,
+            "window": _window(Window(window.name, window.length_ms, 0), read_ms - window.length_ms, read_ms),
+            "as_of": rfc3339(read_ms),
+            "complete": True,
+            "stale": now_ms - read_ms > self.refresher.ages.stale_ms,
+            "total": None,
+        }
+        if query.fallback:
+            content["fallback"] = [LATEST] if places else []
+        content["items"] = list(listing.items(places, query, articles, None, now_ms, counts=False))
+        return content
+
+    def _chain(self, name: ListName, query: Query) -> list[ListName]:
+        """The list, and those of longer windows that fill it up."""
+        generation = self.refresher.generation
+        if name.board == LATEST or generation is None:
+            return []
+        windows = [window.name for window in generation.windows]
+        longer = windows[windows.index(name.window) + 1 :] if query.fallback else []
+        return [name, *(name._replace(window=window) for window in longer)]
+
+    def _filter(self, site: str, query: Query) -> Filter:
+        return replace(query.filter, known=True) if self.site(site).hide_unknown else query.filter
+
+    def _is_short(self, published: Published, query: Query) -> bool:
+        filter_ = self._filter(published.name.site, query)
+        articles = self.refresher.articles.of(published.name.site)
+        most = query.offset + query.limit
+        return listing.listed(published, filter_, articles, self.refresher.now_ms(), most).short
+
+
+def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:
+    return {
+        "name": window.name,
+        "from": rfc3339(from_ms),
+        "to": rfc3339(to_ms),
+        "grain_s": window.grain_ms // 1000,
+    }

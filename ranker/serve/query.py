@@ -1,0 +1,158 @@
+"""What a request for a list asks: its parameters, every fault of them at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ranker.core.event import article_ok
+from ranker.lists.filters import Filter
+
+MAX_PLACES = 1_000
+"""offset + limit at most; twice as many places are read, so that filters and takedowns leave no hole."""
+DEFAULT_LIMIT = 10
+MAX_VALUES = 100
+"""Values of one repeatable parameter."""
+MAX_WITHIN_MS = 366 * 86_400_000
+LANGUAGES = ("fr", "en")
+
+Fault = dict[str, str]
+"""One fault of a request: the `parameter` of path or query, and in `detail` what is wrong with it."""
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_AGE = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SINGLE = ("limit", "offset", "published_within", "min_count", "fallback", "render", "lang")
+_REPEATED = ("section", "format", "exclude")
+_KNOWN = (*_SINGLE, *_REPEATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One cut of a list. `html` asks for a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream."""
+
+    limit: int = DEFAULT_LIMIT
+    offset: int = 0
+    filter: Filter = field(default_factory=Filter)
+    fallback: bool = False
+    html: bool = False
+    lang: str = LANGUAGES[0]
+    last_event_id: str = field(default="", compare=False)
+
+    @property
+    def filtered(self) -> bool:
+        return self.filter != Filter()
+
+
+def fault(parameter: str, detail: str) -> Fault:
+    return {"parameter": parameter, "detail": detail}
+
+
+def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
+    """The query and every fault of it; with faults, what the query says otherwise. `html` false: no fragment here."""
+    known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
+    known += ("last_event_id",) * stream
+    faults: list[Fault] = []
+    read = _Values(_given(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
+    limit = read.number("limit", 1, MAX_PLACES, DEFAULT_LIMIT)
+    offset = read.number("offset", 0, MAX_PLACES - 1, 0)
+    if limit + offset > MAX_PLACES and not faults:
+        faults.append(fault("offset", f"offset and limit together are more than {MAX_PLACES}"))
+    sections, not_sections = read.names("section")
+    formats, not_formats = read.names("format")
+    exclude = read.several("exclude", lambda value: value if article_ok(value) else None, "is no article id")
+    wanted = Filter(
+        sections,
+        not_sections,
+        formats,
+        not_formats,
+        read.age("published_within"),
+        frozenset(exclude),
+        read.number("min_count", 0, 999_999_999, 0),
+    )
+    fallback = read.choice("fallback", {"true": True, "false": False}, default=False)
+    fragment = read.choice("render", {"html": True, "json": False}, default=False)
+    lang = read.choice("lang", {name: name for name in LANGUAGES}, LANGUAGES[0])
+    last = next(iter(read.several("last_event_id", lambda value: value[:64], "is no id")), "")
+    return Query(limit, offset, wanted, fallback, fragment, lang, last), faults
+
+
+def parse_article(raw: bytes) -> tuple[str, int, list[Fault]]:
+    """Article id and the place that is a list's edge, and every fault; with faults, an id may be empty."""
+    faults: list[Fault] = []
+    given = _given(raw, ("id", "places"), ("id", "places"), faults)
+    read = _Values(given, faults)
+    ids = read.several("id", lambda value: value if article_ok(value) else None, "is no article id")
+    if "id" not in given:
+        faults.append(fault("id", "is missing; it is the article's id, percent-encoded"))
+    return next(iter(ids), ""), read.number("places", 1, MAX_PLACES, DEFAULT_LIMIT), faults
+
+
+def parse_nothing(raw: bytes) -> list[Fault]:
+    """The faults of a query where none is expected."""
+    faults: list[Fault] = []
+    _given(raw, (), (), faults)
+    return faults
+
+
+def _given(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
+    """Parameter to its values."""
+    given: dict[str, list[str]] = {}
+    for name, value in _pairs(raw):
+        if name not in known:
+            faults.append(fault(name, f"there is no such parameter; known: {', '.join(known) or 'none'}"))
+        else:
+            given.setdefault(name, []).append(value)
+    faults += [fault(name, "given more than once") for name in single if len(given.get(name, ())) > 1]
+    return given
+
+
+def _pairs(raw: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
+
+
+class _Values:
+    """Reads parameters one by one, gathering what is wrong with them."""
+
+    def __init__(self, given: dict[str, list[str]], faults: list[Fault]) -> None:
+        self._given = given
+        self._faults = faults
+
+    def several(self, name: str, read: Callable[[str], Any], wrong: str) -> list[Any]:
+        values = self._given.get(name, [])
+        if len(values) > MAX_VALUES:
+            self._faults.append(fault(name, f"given {len(values)} times; {MAX_VALUES} at most"))
+            return []
+        found = [(value, read(value)) for value in values]
+        self._faults += [fault(name, f"{value!r} {wrong}") for value, it in found if it is None]
+        return [it for _, it in found if it is not None]
+
+    def number(self, name: str, least: int, most: int, default: int) -> int:
+        def read(value: str) -> int | None:
+            return int(value) if _NUMBER.fullmatch(value) and least <= int(value) <= most else None
+
+        return next(iter(self.several(name, read, f"is not a whole number from {least} to {most}")), default)
+
+    def age(self, name: str) -> int | None:
+        def read(value: str) -> int | None:
+            found = _AGE.fullmatch(value)
+            span = int(found[1]) * _UNIT_MS[found[2]] if found else MAX_WITHIN_MS + 1
+            return span if span <= MAX_WITHIN_MS else None
+
+        return next(iter(self.several(name, read, "is no age; write 90m, 48h or 7d, up to 366d")), None)
+
+    def choice(self, name: str, choices: dict[str, Any], default: Any) -> Any:
+        return next(iter(self.several(name, choices.get, f"is not one of {', '.join(choices)}")), default)
+
+    def names(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Names to admit, and those to leave out (with "-" before them)."""
+
+        def read(value: str) -> str | None:
+            return value if 0 < len(value.removeprefix("-")) <= 64 else None
+
+        values = self.several(name, read, "is no name of 1 to 64 characters")
+        out = frozenset(value[1:] for value in values if value.startswith("-"))
+        return frozenset(value for value in values if not value.startswith("-")), out

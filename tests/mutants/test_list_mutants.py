@@ -1,0 +1,50 @@
+"""A test of the tests: with any one rule of the merge or of the lists taken away, its property does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.mutants import mutate
+from tests.mutants.catalogue import Mutant
+from tests.mutants.lists import LISTS
+from tests.property.merges import cases, equals_the_union
+from tests.property.readings import readings
+from tests.property.test_lists_property import PROPERTIES
+
+EXAMPLES = 4_000
+
+DRAWN: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
+    "merge": (cases(), equals_the_union),
+    **{name: (readings(), holds) for name, holds in PROPERTIES.items()},
+}
+
+
+def search(mutant: Mutant) -> Any:
+    """The first example, always the same, for which the mutant's property does not hold."""
+    drawn, holds = DRAWN[mutant.hunt]
+    last: Any = None
+    one_by_one = settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
+    )
+
+    def property_(example: Any) -> None:
+        nonlocal last
+        last = deepcopy(example)
+        holds(example)
+
+    with mutate.python(mutant.where, mutant.old, mutant.new), pytest.raises(AssertionError):
+        one_by_one(given(drawn)(property_))()
+    return last
+
+
+@pytest.mark.parametrize("mutant", LISTS, ids=lambda mutant: mutant.name)
+def test_a_rule_that_is_taken_from_the_lists_is_missed(mutant: Mutant) -> None:
+    """Its property fails for some example with the mutant, and holds for it without."""
+    example = search(mutant)
+    DRAWN[mutant.hunt][1](example)

@@ -1,0 +1,165 @@
+"""The catalogue in memory: feeds and the editor's hand, in whatever order their records come."""
+
+import itertools
+import logging
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from producers.commands import main
+from ranker.core.article import fault
+from ranker.lists import articles as module
+from ranker.lists.articles import Article, Articles
+
+Change = tuple[bytes, bytes | None]
+
+
+def said(article_id: str, behind: str = "", **fields: object) -> Change:
+    """A record of site demo, as the consumer lets it into Redis."""
+    key, value = (
+        f"demo/{article_id}{behind}".encode(),
+        orjson.dumps({"site_id": "demo", "article_id": article_id, **fields}),
+    )
+    assert fault(key, value) is None
+    return key, value
+
+
+def fed(article_id: str, title: str = "Feed", status: str = "published") -> Change:
+    return said(article_id, status=status, title=title, url="https://demo.example/a", published_at=1)
+
+
+def hidden(article_id: str, hidden: bool = True) -> Change:
+    return said(article_id, "#editor", hidden=hidden)
+
+
+def moved(article_id: str, alias_of: str | None) -> Change:
+    return said(article_id, "#alias", alias_of=alias_of)
+
+
+def told(*changes: Change) -> Articles:
+    articles = Articles()
+    assert articles.take(changes) == {"demo"}
+    return articles
+
+
+def test_what_the_editor_hides_no_feed_shows() -> None:
+    """Whatever comes first, and however often the feed repeats itself; its fields stay."""
+    for order in itertools.permutations([fed("/a", "Old"), hidden("/a"), fed("/b")]):
+        article = told(*order, fed("/a", "New")).of("demo")["/a"]
+        assert (article.title, article.hidden) == ("New", True)
+        assert not told(*order).of("demo")["/b"].hidden
+
+
+def test_show_takes_the_hiding_back_and_nothing_else() -> None:
+    """What the feed removed stays away, and is back when the feed publishes it again."""
+    articles = told(fed("/a"), hidden("/a"), hidden("/a", hidden=False))
+    assert not articles.of("demo")["/a"].hidden
+    articles.take([fed("/a", status="removed")])
+    assert articles.of("demo")["/a"].hidden
+    articles.take([hidden("/a"), hidden("/a", hidden=False)])
+    assert articles.of("demo")["/a"].hidden
+    articles.take([fed("/a")])
+    assert not articles.of("demo")["/a"].hidden
+
+
+def test_an_article_known_by_the_editors_word_alone() -> None:
+    """Hidden before any feed has named it; once shown, nothing is known of it."""
+    articles = told(hidden("/a"))
+    assert articles.of("demo") == {"/a": Article(hidden=True)}
+    assert len(articles) == 1
+    articles.take([hidden("/a", hidden=False)])
+    assert articles.of("demo") == {}
+
+
+def test_a_forgotten_record_takes_only_its_own_word_along() -> None:
+    """Each key for itself: the feed's, the editor's, the alias."""
+    records = [fed("/a"), hidden("/a"), moved("/a", "/b")]
+    for gone in records:
+        articles = told(*records)
+        articles.take([(gone[0], None)])
+        left = [change for change in records if change != gone]
+        assert articles.of("demo") == told(*left).of("demo")
+        assert articles.aliases("demo") == told(*left).aliases("demo")
+    articles = told(*records)
+    articles.take([(key, None) for key, _ in records])
+    assert (len(articles), articles.aliases("demo")) == (0, {})
+    assert articles.sites == {"demo"}
+
+
+def test_hiding_and_moving_do_not_undo_each_other() -> None:
+    """They are separate records: one command never loses the other's word."""
+    articles = told(hidden("/a"), moved("/a", "/b"), hidden("/c"), moved("/c", "/d"), moved("/c", None))
+    assert articles.aliases("demo") == {"/a": "/b"}
+    assert {name for name, article in articles.of("demo").items() if article.hidden} == {"/a", "/c"}
+
+
+def test_aliases_are_one_hop() -> None:
+    """Each leads where the editor said, also where that has moved itself; the last word of each counts."""
+    articles = told(moved("/a", "/x"), moved("/a", "/b"), moved("/b", "/c"))
+    assert articles.aliases("demo") == {"/a": "/b", "/b": "/c"}
+    assert articles.take([moved("/a", None)]) == {"demo"}
+    assert articles.aliases("demo") == {"/b": "/c"}
+    assert articles.aliases("other") == {}
+
+
+def test_a_site_has_room_for_so_many_aliases(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """New ones beyond are left out, and one line says so; those that are there still change, and room can be made."""
+    monkeypatch.setattr(module, "MAX_ALIASES", 3)
+    articles = told(*(moved(f"/{n}", "/x") for n in range(6)))
+    assert set(articles.aliases("demo")) == {"/0", "/1", "/2"}
+    assert [(record.levelno, record.site) for record in caplog.records] == [(logging.WARNING, "demo")]  # type: ignore[attr-defined]
+    articles.take([moved("/0", "/y"), moved("/4", "/x")])
+    assert articles.aliases("demo") == {"/0": "/y", "/1": "/x", "/2": "/x"}
+    articles.take([moved("/1", None), moved("/4", "/x")])
+    assert set(articles.aliases("demo")) == {"/0", "/2", "/4"}
+    assert len(caplog.records) == 1
+
+
+def test_the_command_names_the_limit_of_aliases() -> None:
+    """Producers and ranker do not import each other: the number stands in both."""
+    told_by_help = CliRunner().invoke(main, ["articles", "alias", "--help"]).output
+    assert f"room for {module.MAX_ALIASES:,} aliases" in " ".join(told_by_help.split())
+
+
+def test_an_id_may_end_like_an_editors_key() -> None:
+    """The record, not the key, says which it is; what took its key's place before is gone, as it is from the topic."""
+    odd = fed("/a#editor", "An odd id")
+    assert odd[0] == hidden("/a")[0]
+    articles = told(fed("/a"), odd)
+    assert (articles.of("demo")["/a#editor"].title, articles.of("demo")["/a"].hidden) == ("An odd id", False)
+    articles.take([hidden("/a#editor"), moved("/a#editor", "/a")])
+    assert articles.of("demo")["/a#editor"].hidden
+    assert articles.aliases("demo") == {"/a#editor": "/a"}
+    for first, second, ids in ((odd, hidden("/a"), {"/a"}), (hidden("/a"), odd, {"/a#editor"})):
+        articles = told(first, second)
+        assert set(articles.of("demo")) == ids
+        articles.take([(odd[0], None)])
+        assert articles.of("demo") == {}
+    articles = told(moved("/a", "/b"), fed("/a#alias"))
+    assert (set(articles.of("demo")), articles.aliases("demo")) == ({"/a#alias"}, {})
+
+
+def test_a_feeds_unknown_fields_are_not_the_editors() -> None:
+    """Neither read nor in the way of reading the rest."""
+    extra = said(
+        "/a", status="published", title="T", url="https://x/a", published_at=1, hidden=True, alias_of=5, article="x"
+    )
+    articles = told(extra)
+    assert articles.of("demo")["/a"] == Article("T", "https://x/a", None, None, 1, "published")
+    assert articles.aliases("demo") == {}
+
+
+def test_the_editors_former_records_are_not_read() -> None:
+    """Before 0.1.0 the word had the form of an article; it is no fault of the records behind it."""
+    former = (b"demo//a#editor", orjson.dumps({"site_id": "demo", "article_id": "/a", "status": "removed"}))
+    assert fault(*former)
+    articles = told(former, hidden("/b"))
+    assert set(articles.of("demo")) == {"/b"}
+
+
+@pytest.mark.parametrize("alias_of", ["/a", "", "/b c", "x" * 513])
+def test_an_alias_leads_to_another_article(alias_of: str) -> None:
+    """Neither to itself nor to what no id can be."""
+    value = orjson.dumps({"site_id": "demo", "article_id": "/a", "alias_of": alias_of})
+    assert fault(b"demo//a#alias", value)

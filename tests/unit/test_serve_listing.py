@@ -1,0 +1,198 @@
+"""Filters, cuts and fallbacks of one list, and the bytes of an answer: decisions without any server."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.merge import Hints, Merged, Row, Span
+from ranker.lists.articles import Article
+from ranker.lists.filters import Filter
+from ranker.serve import listing
+from ranker.serve.answers import LEAST_BYTES, Body, accepts_gzip
+from ranker.serve.listing import Listed, Place, filled_up, listed, newest
+from ranker.serve.published import Published
+from ranker.serve.query import Query, parse
+from ranker.store.reader import ListName, ListRead
+
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+NAME = ListName("demo", "read", "24h")
+T = 1_795_396_624_735
+HOUR_MS = 3_600_000
+ROWS = [(9, b"/a"), (8, b"/b"), (7, b"/c"), (7, "/é".encode())]
+REMOVED = Article("A", status="removed")
+
+
+def shown(
+    rows: list[Row] = ROWS,
+    *,
+    more: bool = False,
+    further: list[Row] | None = None,
+    covered: frozenset[Filter] = frozenset(),
+) -> Published:
+    merged = Merged(rows, more, False, Hints(), further or [])
+    read = ListRead(merged, Span(T - 86_400_000, T, level=True, complete=True), 40, 4, True)
+    return Published(NAME, GENERATION, 4, read, T, covered)
+
+
+def ids(found: Listed) -> list[str]:
+    return [place.article_id for place in found.places]
+
+
+def test_hidden_articles_leave_before_the_cut() -> None:
+    """A removed article makes room for the next one."""
+    found = listed(shown(), Filter(), {"/a": REMOVED, "/b": Article("B")}, T, 2)
+    assert ids(found) == ["/b", "/c"]
+    assert not found.short
+
+
+def test_too_many_left_out_articles_leave_a_list_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the places that were read do not fill the list, and there would be more, it says so."""
+    monkeypatch.setattr(listing, "PLACES", 4)
+    articles = {"/a": REMOVED}
+    assert listed(shown(more=True), Filter(), articles, T, 4).short
+    assert not listed(shown(more=True), Filter(), articles, T, 3).short
+    assert not listed(shown(), Filter(), articles, T, 4).short
+
+
+def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the last place only articles that were asked for by name stand: they count for their own filter alone."""
+    monkeypatch.setattr(listing, "PLACES", 4)
+    culture = Filter(sections=frozenset({"Culture"}))
+    articles = {"/b": Article("B", section="Culture"), "/z": Article("Z", section="Culture")}
+    deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({culture}))
+    assert ids(listed(deep, culture, articles, T, 5)) == ["/b", "/z"]
+    assert not listed(deep, culture, articles, T, 5).short
+    assert listed(deep, Filter(), articles, T, 5).short
+    assert ids(listed(deep, Filter(), articles, T, 5)) == ["/a", "/b", "/c", "/é"]
+
+
+def test_what_was_looked_up_leaves_holes_where_the_unknown_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that admits what the catalogue does not know: filled up, and said to be incomplete."""
+    monkeypatch.setattr(listing, "PLACES", 4)
+    no_sport = Filter(not_sections=frozenset({"Sport"}))
+    articles = {"/a": REMOVED, "/z": Article("Z")}
+    deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({no_sport}))
+    assert listed(deep, no_sport, articles, T, 3) == Listed(
+        listed(shown(), no_sport, articles, T, 3).places, short=False
+    )
+    filled = listed(deep, no_sport, articles, T, 4)
+    assert (ids(filled), filled.short) == (["/b", "/c", "/é", "/z"], True)
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("section=Culture", ["/b"]),
+        ("section=Culture&section=Sport", ["/a", "/b"]),
+        ("section=-Culture", ["/a", "/c", "/é"]),
+        ("format=light&section=-Sport", []),
+        ("format=-light", ["/b", "/c", "/é"]),
+        ("published_within=2h", ["/b"]),
+        ("published_within=1d", ["/a", "/b"]),
+        ("exclude=/a&exclude=%2F%C3%A9", ["/b", "/c"]),
+        ("min_count=8", ["/a", "/b"]),
+        ("min_count=7", ["/a", "/b", "/c", "/é"]),
+    ],
+)
+def test_filters(query: str, wanted: list[str]) -> None:
+    """Each admits what its parameter says; what the catalogue does not know has no section, format or time."""
+    articles = {
+        "/a": Article("A", section="Sport", format="light", published_at=T - 5 * HOUR_MS),
+        "/b": Article("B", section="Culture", published_at=T - HOUR_MS),
+    }
+    asked, faults = parse(query.encode())
+    assert faults == []
+    assert ids(listed(shown(), asked.filter, articles, T, 10)) == wanted
+
+
+def test_unknown_articles_can_be_left_out() -> None:
+    """Those without a record, and those of which only the editor's word is known."""
+    articles = {"/a": Article("A"), "/b": Article()}
+    assert ids(listed(shown(), Filter(known=True), articles, T, 10)) == ["/a"]
+
+
+def test_newest_first() -> None:
+    """What is not published yet, or hidden, is not there; an age is a filter like any other."""
+    articles = {
+        "/a": Article("A", published_at=T - 1),
+        "/b": Article("B", published_at=T + 1),
+        "/c": Article("C", published_at=T - 3 * HOUR_MS),
+        "/d": Article("D", published_at=T - 2, status="removed"),
+    }
+    order = ["/b", "/a", "/d", "/c"]
+    assert [place.article_id for place in newest(order, Filter(), articles, T, 10)] == ["/a", "/c"]
+    assert [place.article_id for place in newest(order, Filter(), articles, T, 1)] == ["/a"]
+    assert [place.article_id for place in newest(order, Filter(within_ms=HOUR_MS), articles, T, 10)] == ["/a"]
+
+
+def test_an_article_stands_once_where_it_comes_first() -> None:
+    """What fills a list up begins below all that the list itself has."""
+    day, week = Place("/a", 1, 2, "24h"), [Place("/b", 9, 9, "7d"), Place("/a", 8, 9, "7d"), Place("/c", 7, 9, "7d")]
+    assert filled_up([[day], week], 3) == [day, week[0], week[2]]
+    assert filled_up([[day], week], 2) == [day, week[0]]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        ("limit=0", ["limit"]),
+        ("limit=1001", ["limit"]),
+        ("limit=1e1&offset=-1", ["limit", "offset"]),
+        ("limit=600&offset=401", ["offset"]),
+        ("limit=5&limit=5&x=1", ["x", "limit"]),
+        ("section=&format=-", ["section", "format"]),
+        ("published_within=2w", ["published_within"]),
+        ("published_within=367d", ["published_within"]),
+        ("exclude=a%20b", ["exclude"]),
+        ("fallback=yes&render=pdf&lang=de", ["fallback", "render", "lang"]),
+        ("&".join(f"exclude=/{i}" for i in range(101)), ["exclude"]),
+        ("min_count=-1", ["min_count"]),
+    ],
+)
+def test_every_fault_of_a_query(query: str, parameters: list[str]) -> None:
+    """All told, none guessed."""
+    assert [fault["parameter"] for fault in parse(query.encode())[1]] == parameters
+
+
+def test_a_query_in_full() -> None:
+    """Everything together, in UTF-8."""
+    raw = "limit=3&offset=4&section=%C3%89conomie&format=-light&published_within=90m&min_count=2&fallback=true"
+    query, faults = parse(raw.encode())
+    assert faults == []
+    assert query == Query(
+        3,
+        4,
+        Filter(frozenset({"Économie"}), frozenset(), frozenset(), frozenset({"light"}), 5_400_000, frozenset(), 2),
+        fallback=True,
+    )
+
+
+def test_a_tag_follows_the_bytes() -> None:
+    """Equal content, equal tag and equal compressed bytes; compressed, another tag."""
+    one, two, other = Body(b"x" * LEAST_BYTES), Body(b"x" * LEAST_BYTES), Body(b"y" * LEAST_BYTES)
+    assert one.etag(gzipped=False) == two.etag(gzipped=False) != other.etag(gzipped=False)
+    assert one.etag(gzipped=False) != one.etag(gzipped=True)
+    assert one.gzipped == two.gzipped
+    assert gzip.decompress(one.gzipped or b"") == one.content
+    assert Body(b"x").gzipped is None
+
+
+@pytest.mark.parametrize(
+    ("header", "takes"),
+    [
+        (b"gzip", True),
+        (b"br, GZIP;q=0.5", True),
+        (b"*", True),
+        (b"br", False),
+        (b"gzip;q=0, br", False),
+        (b"gzip; q=0", False),
+        (b"", False),
+        (b"identity", False),
+    ],
+)
+def test_who_takes_gzip(header: bytes, takes: bool) -> None:
+    """Accept-Encoding as RFC 9110 has it."""
+    assert accepts_gzip(header) is takes
