@@ -46,7 +46,7 @@ class Web:
             Route(LIST_ROUTE + "/stream", self._stream),
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
             Route("/", self._index),
-            Route("/page/{name}", self._page.file),
+            Route("/page/{version}/{name}", self._page.file),
         ]
         framework = Starlette(
             routes=routes,
@@ -142,7 +142,7 @@ class Web:
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
-        return self._page.index(request, self._refresher.sites, self._refresher.generation)
+        return await self._page.index(request, self._lists)
 
 
 def _response(form: Form) -> Response:
