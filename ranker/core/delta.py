@@ -9,7 +9,8 @@ for 5.2 with 7); where outcomes are many and far between, columns would be mostl
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
 from itertools import repeat
 
 import msgspec
@@ -20,7 +21,8 @@ from ranker.core.tally import Articles
 Counts = dict[str, dict[str, Articles]]
 """site, outcome, article to count."""
 
-_Columns = dict[str, tuple[list[str], dict[str, list[int]]]]
+_Table = tuple[list[str], dict[str, list[int]]]
+_Columns = dict[str, _Table]
 
 _PLAIN, _ZLIB, _ZLIB_COLUMNS = b"\x00", b"\x01", b"\x02"
 _LEVEL = 4
@@ -31,6 +33,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _encode_sorted = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Counts).decode
 _decode_columns = msgspec.msgpack.Decoder(_Columns).decode
+_decode_sites = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
+_decode_outcomes = msgspec.msgpack.Decoder(dict[str, Articles]).decode
+_decode_table = msgspec.msgpack.Decoder(_Table).decode
 
 
 class UnknownDeltaError(Exception):
@@ -57,19 +62,48 @@ def seal(counts: Counts) -> bytes:
 
 
 def unpack(delta: bytes) -> Counts:
-    kind, body = delta[:1], delta[1:]
-    if kind == _ZLIB:
-        return _decode(zlib.decompress(body))
-    if kind == _ZLIB_COLUMNS:
-        return {
-            site: {
-                outcome: {article: count for article, count in zip(articles, counted, strict=True) if count}
-                for outcome, counted in outcomes.items()
-            }
-            for site, (articles, outcomes) in _decode_columns(zlib.decompress(body)).items()
-        }
-    if kind == _PLAIN:
+    kind, body = _opened(delta)
+    if kind != _ZLIB_COLUMNS:
         return _decode(body)
+    return {
+        site: {
+            outcome: {article: count for article, count in zip(articles, counted, strict=True) if count}
+            for outcome, counted in outcomes.items()
+        }
+        for site, (articles, outcomes) in _decode_columns(body).items()
+    }
+
+
+def counts_of(delta: bytes, site: str, articles: Collection[str]) -> dict[str, Articles]:
+    """Outcome to article to count, of a few articles of one site: a delta without them is not decoded at all."""
+    kind, body = _opened(delta)
+    # With the length that stands before it: "/a" would be found in every id that begins so.
+    if not any(_encode(article) in body for article in articles):
+        return {}
+    raw = _decode_sites(body).get(site)
+    if raw is None:
+        return {}
+    if kind != _ZLIB_COLUMNS:
+        outcomes = _decode_outcomes(raw)
+        return {
+            outcome: {article: counted[article] for article in articles if article in counted}
+            for outcome, counted in outcomes.items()
+        }
+    ids, columns = _decode_table(raw)
+    places = {article: bisect_left(ids, article) for article in articles}
+    held = {article: place for article, place in places.items() if ids[place : place + 1] == [article]}
+    return {
+        outcome: {article: counted[place] for article, place in held.items()} for outcome, counted in columns.items()
+    }
+
+
+def _opened(delta: bytes) -> tuple[bytes, bytes]:
+    """Kind and body, the body not compressed any more."""
+    kind, body = delta[:1], delta[1:]
+    if kind in {_ZLIB, _ZLIB_COLUMNS}:
+        return kind, zlib.decompress(body)
+    if kind == _PLAIN:
+        return kind, body
     raise UnknownDeltaError(f"a delta starts with byte {kind!r}; this version reads 0 to 2: update the software")
 
 

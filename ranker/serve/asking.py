@@ -12,7 +12,8 @@ from starlette.requests import Request
 from ranker.core.generation import LATEST, Generation
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
-from ranker.serve.query import Fault, Query, fault, parse
+from ranker.serve.published import Published
+from ranker.serve.query import Fault, Query, fault, parse, parse_article, parse_nothing
 from ranker.store.reader import ListName
 
 MAX_QUERY_BYTES = 8_192
@@ -63,6 +64,51 @@ def counts_shown(request: Request, lists: Lists, site: str) -> bool:
             raise ProblemError(401, "This is not the site's read token.", headers={"WWW-Authenticate": "Bearer"})
         return True
     return about.show_counts
+
+
+def asked_article(request: Request, lists: Lists) -> tuple[str, str, int, bool]:
+    """Site, article id, the place that is a list's edge, and whether counts are shown. Raises ProblemError."""
+    article_id, places, of_query = parse_article(query_of(request))
+    return _site_of(request, lists, of_query), article_id, places, counts_shown(request, lists, _site(request))
+
+
+def asked_site(request: Request, lists: Lists) -> tuple[str, bool]:
+    """The site, and whether counts are shown. Raises ProblemError."""
+    return _site_of(request, lists, parse_nothing(query_of(request))), counts_shown(request, lists, _site(request))
+
+
+def _site(request: Request) -> str:
+    name: str = request.path_params["site"]
+    return name
+
+
+def _site_of(request: Request, lists: Lists, of_query: list[Fault]) -> str:
+    site = _site(request)
+    of_address = [] if is_known(site, lists) else [unknown_site(site)]
+    if of_address or of_query:
+        raise refusal(of_address, of_query, {})
+    if lists.refresher.generation is None:
+        raise unread(lists)
+    return site
+
+
+def held(published: Published | None, site: str, lists: Lists) -> Published:
+    """A list that was read, of a site that exists; otherwise raises the ProblemError that says what is missing."""
+    refresher = lists.refresher
+    if published is None and refresher.knows(site) is not False:
+        reason = refresher.fault or "the list was not read in time"
+        raise ProblemError(503, f"There is no list to serve: {reason}.", headers={"Retry-After": "1"})
+    if published is None or (refresher.knows(site) is None and not published.read.site_known):
+        raise refusal([unknown_site(site)], [], {})
+    return published
+
+
+def check_age(age_ms: int, lists: Lists) -> None:
+    """503 for what is too old to serve."""
+    if age_ms > lists.refresher.ages.gone_ms:
+        raise ProblemError(
+            503, f"The last list is {age_ms // 1000} s old, too old to serve.", headers={"Retry-After": "5"}
+        )
 
 
 def unread(lists: Lists) -> ProblemError:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
+from prometheus_client import Histogram
+
 from ranker.metrics import ReaderMetrics
 from ranker.serve.answers import Body, accepts_gzip
 
@@ -68,7 +70,13 @@ class Form(NamedTuple):
 
 
 class Entry:
-    """One answer in every form that is asked for, each made once. `origins` may read it in browsers ("*": all)."""
+    """One answer in every form that is asked for, each made once. `origins` may read it in browsers ("*": all).
+
+    `route` and `duration` are what its hits are counted under, set by who keeps it.
+    """
+
+    route: str
+    duration: Histogram
 
     def __init__(
         self, body: Body, caching: bytes, origins: tuple[str, ...], used: Callable[[], None] = lambda: None
@@ -120,16 +128,16 @@ def _lines(headers: Headers) -> bytes:
 class Hot:
     """An ASGI application that answers what it knows and hands the rest to `cold`."""
 
-    def __init__(self, cold: App, metrics: ReaderMetrics, route: str) -> None:
+    def __init__(self, cold: App, metrics: ReaderMetrics) -> None:
         self._cold = cold
         self._entries: dict[bytes, Entry] = {}
-        self._full = metrics.requests.labels(route, "200")
-        self._known = metrics.requests.labels(route, "304")
-        self._duration = metrics.request_duration_seconds.labels(route)
+        self._metrics = metrics
 
     def put(self, scope: Scope, entry: Entry) -> None:
         """Answers requests for the same path and query from now on."""
         if len(self._entries) < MAX_ENTRIES:
+            entry.route = scope["route"].path
+            entry.duration = self._metrics.request_duration_seconds.labels(entry.route)
             self._entries[_target(scope)] = entry
 
     def clear(self) -> None:
@@ -137,8 +145,8 @@ class Hot:
         for entry in self._entries.values():
             if entry.hits or entry.known_hits:
                 entry.used()
-                self._full.inc(entry.hits)
-                self._known.inc(entry.known_hits)
+                self._metrics.requests.labels(entry.route, "200").inc(entry.hits)
+                self._metrics.requests.labels(entry.route, "304").inc(entry.known_hits)
         self._entries.clear()
 
     def at_once(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
@@ -159,7 +167,7 @@ class Hot:
             entry.known_hits += 1
         else:
             entry.hits += 1
-        self._duration.observe(time.perf_counter() - started)
+        entry.duration.observe(time.perf_counter() - started)
         return form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from ranker.core.generation import Generation
 from ranker.lists.filters import Filter
@@ -32,19 +33,33 @@ class Published:
         read: ListRead,
         now_ms: int,
         covered: frozenset[Filter] = frozenset(),
+        named: frozenset[bytes] = frozenset(),
     ) -> None:
-        """`covered` are the filters whose articles of the catalogue were all read by name."""
+        """`covered` are the filters whose articles of the catalogue were all read by name, `named` all that were."""
         self.name = name
         self.generation = generation
         self.partitions = partitions
         self.read = read
         self.read_ms = now_ms
         self.covered = covered
+        self._named = named
         self.window = next(window for window in generation.windows if window.name == name.window)
 
     @property
     def as_of_ms(self) -> int:
         return self.read.span.as_of_ms
+
+    @cached_property
+    def _counts(self) -> dict[bytes, int]:
+        merged = self.read.merged
+        return {article: count for count, article in (*merged.rows, *merged.further)}
+
+    def count_of(self, article: bytes) -> int | None:
+        """The count of an article, 0 where it has none; None where it may have one that was not read."""
+        count = self._counts.get(article)
+        if count is None and (not self.read.merged.more or article in self._named):
+            return 0
+        return count
 
     def age_ms(self, now_ms: int) -> int:
         return now_ms - self.as_of_ms

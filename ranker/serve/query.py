@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -53,15 +53,8 @@ def fault(parameter: str, detail: str) -> Fault:
 def parse(raw: bytes, *, html: bool = True) -> tuple[Query, list[Fault]]:
     """The query and every fault of it; with faults, what the query says otherwise. `html` false: no fragment here."""
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
-    given: dict[str, list[str]] = {}
     faults: list[Fault] = []
-    for name, value in _pairs(raw):
-        if name not in known:
-            faults.append(fault(name, f"there is no such parameter; known: {', '.join(known)}"))
-        else:
-            given.setdefault(name, []).append(value)
-    faults += [fault(name, "given more than once") for name in _SINGLE if len(given.get(name, ())) > 1]
-    read = _Values(given, faults)
+    read = _Values(_given(raw, known, _SINGLE, faults), faults)
     limit = read.number("limit", 1, MAX_PLACES, DEFAULT_LIMIT)
     offset = read.number("offset", 0, MAX_PLACES - 1, 0)
     if limit + offset > MAX_PLACES and not faults:
@@ -82,6 +75,36 @@ def parse(raw: bytes, *, html: bool = True) -> tuple[Query, list[Fault]]:
     fragment = read.choice("render", {"html": True, "json": False}, default=False)
     lang = read.choice("lang", {name: name for name in LANGUAGES}, LANGUAGES[0])
     return Query(limit, offset, wanted, fallback, fragment, lang), faults
+
+
+def parse_article(raw: bytes) -> tuple[str, int, list[Fault]]:
+    """Article id and the place that is a list's edge, and every fault; with faults, an id may be empty."""
+    faults: list[Fault] = []
+    given = _given(raw, ("id", "places"), ("id", "places"), faults)
+    read = _Values(given, faults)
+    ids = read.several("id", lambda value: value if article_ok(value) else None, "is no article id")
+    if "id" not in given:
+        faults.append(fault("id", "is missing; it is the article's id, percent-encoded"))
+    return next(iter(ids), ""), read.number("places", 1, MAX_PLACES, DEFAULT_LIMIT), faults
+
+
+def parse_nothing(raw: bytes) -> list[Fault]:
+    """The faults of a query where none is expected."""
+    faults: list[Fault] = []
+    _given(raw, (), (), faults)
+    return faults
+
+
+def _given(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
+    """Parameter to its values."""
+    given: dict[str, list[str]] = {}
+    for name, value in _pairs(raw):
+        if name not in known:
+            faults.append(fault(name, f"there is no such parameter; known: {', '.join(known) or 'none'}"))
+        else:
+            given.setdefault(name, []).append(value)
+    faults += [fault(name, "given more than once") for name in single if len(given.get(name, ())) > 1]
+    return given
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:

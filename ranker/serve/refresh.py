@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ranker.core.generation import Generation
-from ranker.core.merge import Hints
+from ranker.core.merge import Hints, Wish
 from ranker.lists.articles import Articles
 from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
@@ -51,7 +51,7 @@ class Refresher:
         now_ms: Callable[[], int] = wall_ms,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
+        self.client = client
         self._reader = Reader(client)
         self._configured = frozenset(sites)
         self._refresh_ms = refresh_ms
@@ -102,8 +102,12 @@ class Refresher:
             return self.get(name)
         if name not in self._waiting and len(self._waiting) >= MAX_LISTS:
             return None
-        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
         self._demanded.set()
+        return await self._next(name, deadline_s)
+
+    async def _next(self, name: ListName, deadline_s: float) -> Published | None:
+        """The list after it was read the next time."""
+        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
         done, _ = await asyncio.wait([answer], timeout=deadline_s)
         return answer.result() if done else None
 
@@ -112,11 +116,35 @@ class Refresher:
 
         Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
         """
-        if not self._wishes.ask(name, filter_, self.now_ms()):
-            return
-        answer = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
-        self._demanded.set()
-        await asyncio.wait([answer], timeout=deadline_s)
+        if self._wishes.ask(name, filter_, self.now_ms()):
+            self._demanded.set()
+            await self._next(name, deadline_s)
+
+    async def about(self, name: ListName, article: bytes, deadline_s: float) -> Published | None:
+        """The list on show with this article's count, unless that takes too long; None where there is no list.
+
+        An article below the first places is read by name at the next refresh and no sooner: what Redis is asked must
+        not grow with what the web asks.
+        """
+        for _ in range(2):  # the reading that is under way does not know of the article yet
+            published = self._lists.get(name)
+            if published is None or published.read.merged.more:
+                self._wishes.name(name.site, article, self.now_ms())
+            if published is None:
+                published = await self.first(name, deadline_s)
+            elif published.count_of(article) is None and self._whole_until.get(name, 0) <= self.now_ms():
+                published = await self._next(name, deadline_s)
+            if published is None or published.count_of(article) is not None:
+                break
+        return self.get(name) if name in self._lists else published
+
+    def keep_about(self, name: ListName, article: bytes) -> None:
+        """Notes that an article of a list on show is still asked for."""
+        published = self._lists.get(name)
+        if published is not None:
+            self._asked[name] = self.now_ms()
+            if published.read.merged.more:
+                self._wishes.name(name.site, article, self.now_ms())
 
     def keep(self, name: ListName, filter_: Filter) -> None:
         """Notes that a filter which was looked up is still in use."""
@@ -225,11 +253,10 @@ class Refresher:
         asked_ms = self.now_ms()
         made = {name: self._wishes.of(name, self.articles, self.changes_of(name.site), asked_ms) for name in wanted}
         wishes = {name: wish for name, (wish, _) in made.items()}
-        covered = {name: filters for name, (_, filters) in made.items()}
         snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints, wishes)
         took_ms = (time.perf_counter() - started) * 1000
         now_ms = self.now_ms()
-        unknown = self._publish(snapshot, covered, generation, active.partitions, now_ms, took_ms)
+        unknown = self._publish(snapshot, made, generation, active.partitions, now_ms, took_ms)
         self._release(lists, unknown)
         self.on_change()
         if not snapshot.answered:
@@ -240,7 +267,7 @@ class Refresher:
     def _publish(
         self,
         snapshot: Snapshot,
-        covered: Mapping[ListName, frozenset[Filter]],
+        made: Mapping[ListName, tuple[Wish, frozenset[Filter]]],
         generation: Generation,
         partitions: int,
         now_ms: int,
@@ -257,7 +284,8 @@ class Refresher:
             self._whole_until[name] = now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0
             self._asked.setdefault(name, now_ms)
             if old is None or old.yields_to(read, generation, partitions, now_ms, self.ages):
-                self._lists[name] = Published(name, generation, partitions, read, now_ms, covered[name])
+                wish, covered = made[name]
+                self._lists[name] = Published(name, generation, partitions, read, now_ms, covered, wish.wanted)
         # Shards that were emptied name no sites for a while; what is on show goes on being served.
         self._shown_sites = frozenset(name.site for name, shown in self._lists.items() if shown.read.site_known)
         return unknown
@@ -271,13 +299,13 @@ class Refresher:
     async def _follow(self) -> None:
         """Follows the active generation, and puts it back where Redis has lost it."""
         if self._active is None:
-            active = await read_active(self._client)
+            active = await read_active(self.client)
         else:
-            active = await restore_active(self._client, self._active)
+            active = await restore_active(self.client, self._active)
         if active is None or active == self._active:
             return
         if self.generation is None or active.generation != self.generation.id:
-            generation = await configuration(self._client, active.generation)
+            generation = await configuration(self.client, active.generation)
             if generation is None:
                 raise StoreUnavailableError(f"generation {active.generation} is active but not registered in Redis")
             log.info("following generation %s with %d partitions", active.generation, active.partitions)

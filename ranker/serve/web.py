@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from ranker.core.generation import LATEST
 from ranker.metrics import ReaderMetrics
 from ranker.serve import asking
+from ranker.serve.about import About
 from ranker.serve.answers import RSS, Body, cache_control
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
@@ -40,7 +42,10 @@ class Web:
         self._page = page
         self._caching = caching
         self.streams = Streams(lists, metrics)
+        about = About(lists, self._answer)
         routes = [
+            Route("/v1/{site}", about.site),
+            Route("/v1/{site}/article", about.article),
             Route(LIST_ROUTE, self._list),
             Route(LIST_ROUTE + "/feed.rss", self._feed),
             Route(LIST_ROUTE + "/stream", self._stream),
@@ -53,7 +58,7 @@ class Web:
             exception_handlers={ProblemError: _problem, HTTPException: _http_problem, Exception: _bug},
         )
         framework.router.redirect_slashes = False
-        self._hot = Hot(_Measured(framework, metrics), metrics, LIST_ROUTE)
+        self._hot = Hot(_Measured(framework, metrics), metrics)
         self._refresher.on_change = self._changed
 
     @property
@@ -68,14 +73,14 @@ class Web:
         name, query, counts = await self._asked(request, html=False)
         began = time.perf_counter()
         content, until = await self._content(name, query, counts=counts)
-        return self._answer(request, name, Body(orjson.dumps(content)), began, until)
+        return self._answer(request, name.site, Body(orjson.dumps(content)), began, until, lambda: self._used(name))
 
     async def _feed(self, request: Request) -> Response:
         name, query, counts = await self._asked(request, html=False)
         began = time.perf_counter()
         content, until = await self._content(name, query, counts=counts)
         body = Body(feed(content, self._lists.site(name.site).title), RSS)
-        return self._answer(request, name, body, began, until)
+        return self._answer(request, name.site, body, began, until, lambda: self._used(name))
 
     async def _stream(self, request: Request) -> Response:
         name, query, counts = await self._asked(request, html=False)
@@ -93,34 +98,27 @@ class Web:
             age_ms = refresher.now_ms() - refresher.articles_read_ms
         else:
             published = await self._lists.read(name, query, FIRST_DEADLINE_S)
-            if published is None:
-                if refresher.knows(name.site) is False:
-                    raise asking.refusal([asking.unknown_site(name.site)], [], {})
-                reason = refresher.fault or "the list was not read in time"
-                raise ProblemError(503, f"There is no list to serve: {reason}.", headers={"Retry-After": "1"})
-            if refresher.knows(name.site) is None and not published.read.site_known:
-                raise asking.refusal([asking.unknown_site(name.site)], [], {})
-            age_ms = published.age_ms(refresher.now_ms())
-        if age_ms > ages.gone_ms:
-            raise ProblemError(
-                503,
-                f"The last list is {age_ms // 1000} s old, too old to serve.",
-                headers={"Retry-After": "5"},
-            )
+            age_ms = asking.held(published, name.site, self._lists).age_ms(refresher.now_ms())
+        asking.check_age(age_ms, self._lists)
         content = self._lists.content(name, query, counts=counts)
         if content is None:
             raise asking.unread(self._lists)
         left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
         return content, time.perf_counter() + left_ms / 1000
 
-    def _answer(self, request: Request, name: ListName, body: Body, began: float, until: float) -> Response:
-        """In the form that the request asks for; kept for the next one, unless it is one person's alone."""
-        site = self._lists.site(name.site)
+    def _answer(
+        self, request: Request, name: str, body: Body, began: float, until: float, used: Callable[[], None]
+    ) -> Response:
+        """In the form that the request asks for; kept for the next one, unless it is one person's alone.
+
+        `name` is the site's; `used` is called while the answer goes on being asked for.
+        """
+        site = self._lists.site(name)
         body.made_ms = (time.perf_counter() - began) * 1000
         body.until = until
         wanted = asked(request.scope["headers"])
         private = wanted.authorized and site.read_token is not None
-        entry = Entry(body, cache_control(self._caching, private=private), site.cors, lambda: self._used(name))
+        entry = Entry(body, cache_control(self._caching, private=private), site.cors, used)
         if not wanted.authorized:
             self._hot.put(request.scope, entry)
         return _response(entry.form(wanted))

@@ -16,6 +16,10 @@ MAX_LISTS = 32
 IN_USE_MS = 60_000
 AGAIN_MS = 10_000
 """How long a filter's articles are taken for the same while the catalogue does not change: time alone admits some."""
+MAX_NAMED = 500
+"""Single articles that are looked up at once, of all sites; the one asked for longest ago makes room."""
+NAMED_MS = 10_000
+"""How long a single article is read at every refresh after it was asked for."""
 
 
 class _Asked:
@@ -42,6 +46,14 @@ class Wishes:
     def __init__(self) -> None:
         self._asked: dict[ListName, dict[Filter, _Asked]] = {}
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
+        self._named: dict[tuple[str, bytes], int] = {}
+
+    def name(self, site: str, article: bytes, now_ms: int) -> None:
+        """Notes that one article's counts are asked for, wherever it stands."""
+        self._named.pop((site, article), None)
+        self._named[site, article] = now_ms  # the last one asked for stands last
+        if len(self._named) > MAX_NAMED:
+            del self._named[next(iter(self._named))]
 
     def ask(self, name: ListName, filter_: Filter, now_ms: int) -> bool:
         """Notes that a filter needs its articles looked up; false where no more can be."""
@@ -72,10 +84,16 @@ class Wishes:
             if about.ids is not None and len(wanted | about.ids) <= BUDGET:
                 wanted |= about.ids
                 covered.add(filter_)
+        wanted |= self._named_of(name.site, now_ms)
         return Wish(self._aliases_of(name.site, articles, changes), wanted), frozenset(covered)
 
     def forget(self, name: ListName) -> None:
         self._asked.pop(name, None)
+
+    def _named_of(self, site: str, now_ms: int) -> frozenset[bytes]:
+        while self._named and now_ms - next(iter(self._named.values())) > NAMED_MS:
+            del self._named[next(iter(self._named))]
+        return frozenset(article for named, article in self._named if named == site)
 
     def _aliases_of(self, site: str, articles: Articles, changes: int) -> dict[bytes, bytes]:
         kept = self._aliases.get(site)

@@ -144,7 +144,7 @@ def _floors(text: str) -> Floors:
     return tuple(map(int, text.split(",")))
 
 
-def _slice_id(member: bytes) -> SliceId:
+def parsed_slice(member: bytes) -> SliceId:
     tier, slice_ = member.split(b":")
     return int(tier), int(slice_)
 
@@ -156,7 +156,7 @@ def _state(meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[byt
         clock_ms=int(meta["T"]),
         partitions=int(meta["P"]),
         mark=Mark(*map(int, last.split(":"))) if last else None,
-        slices=frozenset(map(_slice_id, slices)),
+        slices=frozenset(map(parsed_slice, slices)),
         sites=frozenset(site.decode() for site in sites),
         strays=strays,
         foreign=meta.get("format") != FORMAT or "dropped" in meta,

@@ -1,0 +1,91 @@
+"""Counts of single articles by the hour: two are read at a time, and kept for a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ranker.core import hours
+from ranker.core.generation import Generation
+from ranker.core.hours import Hours
+from ranker.serve.refresh import Refresher
+from ranker.store.errors import StoreUnavailableError
+from ranker.store.hours import HoursReader
+
+log = logging.getLogger(__name__)
+
+KEPT_MS = 60_000
+MAX_KEPT = 256
+"""Articles; whose hours were read longest ago goes first."""
+READ_AT_ONCE = 2
+"""Articles: each is up to 1,440 slices out of Redis, and a thread's work for a second."""
+
+_Key = tuple[str, str, frozenset[str]]
+
+
+class Told(NamedTuple):
+    """`hours` begin at `from_ms`; None: they cannot be told."""
+
+    from_ms: int
+    read_ms: int
+    hours: Hours | None
+
+
+class Hourly:
+    def __init__(self, refresher: Refresher) -> None:
+        self._refresher = refresher
+        self._reader = HoursReader(refresher.client)
+        self._kept: dict[_Key, Told] = {}
+        self._reading: dict[_Key, asyncio.Task[Told | None]] = {}
+
+    async def of(
+        self,
+        generation: Generation,
+        site: str,
+        shards: Mapping[int, frozenset[str]],
+        as_of_ms: int,
+        deadline_s: float,
+    ) -> Told | None:
+        """The counts of the articles that `shards` names, together; None where they cannot be had in time.
+
+        What is under way then goes on, for whoever asks next.
+        """
+        key = generation.id, site, frozenset[str]().union(*shards.values())
+        loop = asyncio.get_running_loop()
+        until = loop.time() + deadline_s
+        while True:
+            kept = self._kept.get(key)
+            if kept is not None and self._refresher.now_ms() - kept.read_ms <= KEPT_MS:
+                return kept
+            own = self._reading.get(key)
+            if own is None and len(self._reading) < READ_AT_ONCE:
+                own = asyncio.create_task(self._read(key, generation, shards, as_of_ms), name=f"hours of {site}")
+                self._reading[key] = own
+            left_s = until - loop.time()
+            if left_s <= 0:
+                return None
+            if own is not None:
+                done, _ = await asyncio.wait([own], timeout=left_s)
+                return own.result() if done else None
+            await asyncio.wait(self._reading.values(), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _read(
+        self, key: _Key, generation: Generation, shards: Mapping[int, frozenset[str]], as_of_ms: int
+    ) -> Told | None:
+        from_ms = hours.first_ms(as_of_ms)
+        try:
+            read = await self._reader.read(generation, key[1], shards, from_ms)
+        except StoreUnavailableError:
+            return None  # the refresh says so
+        except Exception:  # whatever a slice holds, the rest of the answer stands
+            log.exception("an article's hours cannot be read")
+            return None
+        finally:
+            del self._reading[key]
+        self._kept.pop(key, None)
+        told = self._kept[key] = Told(from_ms, self._refresher.now_ms(), read)
+        if len(self._kept) > MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return told

@@ -1,0 +1,103 @@
+"""Reads the slices of the last 24 hours for the counts of one article, a few at a time and within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ranker.core import hours
+from ranker.core.generation import Generation
+from ranker.core.hours import Hours
+from ranker.store.errors import translated
+from ranker.store.keys import ShardKeys
+from ranker.store.shard import FORMAT, parsed_slice
+from ranker.store.together import Word, together
+
+MAX_BYTES = 256_000_000
+"""Of slices as they are stored, read for one article."""
+AT_ONCE = 32
+"""Slices read in one transaction."""
+_TRIES = 2
+
+_Meta = Sequence[bytes | None]
+
+
+class HoursReader:
+    """`client` is an asyncio client of redis-py, single or cluster, that returns bytes."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    async def read(
+        self, generation: Generation, site: str, shards: Mapping[int, frozenset[str]], from_ms: int
+    ) -> Hours | None:
+        """The counts of all these articles together, those of each shard read there; shards not begun hold none.
+
+        None where that takes more than the budget, or where the slices cannot tell hours apart. Raises
+        StoreUnavailableError.
+        """
+        reading = _Reading(self._client, generation, site, from_ms)
+        for shard, articles in shards.items():
+            # Counts that move on to a coarser tier meanwhile could be read twice, or never; one hour in 24 is so near.
+            for _ in range(_TRIES):
+                found = await reading.shard(ShardKeys(generation.id, shard), articles)
+                if found is not None or reading.over:
+                    break
+            if found is None:
+                return None
+            for hour, more in zip(reading.hours, found, strict=True):
+                hour.update(more)
+        return reading.hours
+
+
+class _Reading:
+    """One article's. `over`: the budget is spent, or the slices are too coarse."""
+
+    def __init__(self, client: Any, generation: Generation, site: str, from_ms: int) -> None:
+        self._client = client
+        self._generation = generation
+        self._site = site
+        self._from_ms = from_ms
+        self._left = MAX_BYTES
+        self.hours = hours.nothing()
+        self.over = False
+
+    async def shard(self, keys: ShardKeys, articles: frozenset[str]) -> Hours | None:
+        """None where nothing exact could be read this time."""
+        found = hours.nothing()
+        meta, live = await self._together(keys, [("SMEMBERS", keys.slices)])
+        if meta[0] != FORMAT.encode() or meta[2] is None or meta[3] is not None:
+            return found
+        before = self._touched(meta)
+        wanted = hours.inside(self._generation, map(parsed_slice, live), self._from_ms)
+        if wanted is None:
+            self.over = True
+            return None
+        for at in range(0, len(wanted), AT_ONCE):
+            some = wanted[at : at + AT_ONCE]
+            meta, *lists = await self._together(keys, [("LRANGE", keys.slice(*slice_), 0, -1) for slice_ in some])
+            self._left -= sum(map(len, (delta for deltas in lists for delta in deltas)))
+            self.over = self._left < 0
+            if self.over or meta[2] is None or self._touched(meta) != before:
+                return None
+            slices = dict(zip(some, lists, strict=True))
+            floors = tuple(map(int, meta[2].split(b",")))
+            await asyncio.to_thread(
+                hours.add_up, found, self._generation, self._site, articles, self._from_ms, slices, floors
+            )
+        return found
+
+    async def _together(self, keys: ShardKeys, reads: list[tuple[Word, ...]]) -> list[Any]:
+        with translated():
+            return await together(
+                self._client, [("HMGET", keys.meta, "format", "lineage", "floors", "dropped"), *reads]
+            )
+
+    def _touched(self, meta: _Meta) -> tuple[Any, ...]:
+        """What must stay the same while a shard is read: its lineage, and the floors that lie inside the hours."""
+        _, lineage, floors, _ = meta
+        assert floors is not None
+        lanes, windows = self._generation.lanes, self._generation.windows
+        starts = [self._from_ms // window.grain_ms * lanes for window in windows]
+        return lineage, *(max(int(floor), start) for floor, start in zip(floors.split(b","), starts, strict=True))
