@@ -36,7 +36,7 @@ def _row(item: Mapping[str, Any], forms: Mapping[str, str], lang: str) -> str:
     return (
         f'<li><span class="place"><span class="rank">{item["rank"]:02d}.</span></span>'
         f'<div><p class="title{"" if item["title"] else " bare"}">{title}</p>'
-        f'<p class="about"><span class="kind">{escape(item["format"] or "")}</span>'
+        f'<p class="about"><span class="kind">{escape(item["format"] or "")}</span> '
         f'<span class="section">{escape(item["section"] or "")}</span></p>'
-        f'<p class="about figures"><span class="age"></span><span class="count">{escape(count)}</span></p></div></li>'
+        f'<p class="about figures"><span class="age"></span> <span class="count">{escape(count)}</span></p></div></li>'
     )

@@ -49,7 +49,6 @@ function tell(item, board, window, ...parts) {
 
 function reasons(item, about, board, window) {
   const here = about.lists.find((one) => one.board === board && one.window === window) ?? {};
-  const others = about.lists.filter((one) => one !== here && (one.count || one.rank));
   const list = element("dl", "");
   const say = (label, ...said) => {
     const known = said.filter(Boolean);
@@ -61,12 +60,14 @@ function reasons(item, about, board, window) {
   const since = here.listed_since ?? item.entered_at;
   say("since", since && fill(words.since, { moment: fullHour(Date.parse(since)) }));
   say("gaps", ...gaps(here, board));
-  say("others", ...others.map((one) => elsewhere(one)));
   say("aliases", ...about.aliases.map((id) => element("span", "bare", id)));
-  return [...hours(about.hours, board), list];
+  return [...hours(about.hours, board), list, table(about.lists, here)];
 }
 
-const placed = (rank, best) => (best ? fill(words.best, { rank: figure(rank), best: figure(best) }) : figure(rank));
+function placed(rank, best) {
+  if (!best) return figure(rank);
+  return fill(best < rank ? words.best : words.top, { rank: figure(rank), best: figure(best) });
+}
 
 function moved(item) {
   const said = movement(item);
@@ -89,14 +90,30 @@ function gaps(here, board) {
     return fill(words.gaps[way], { n: count(board, Math.abs(distance)), places: figure(PLACES) });
   };
   const edge = here.rank && here.rank < PLACES ? "inside" : "outside";
-  const besideEdge = here.rank === PLACES || here.rank === PLACES - 1; // said already by the neighbour's distance
+  const besideEdge = Math.abs(here.rank - PLACES) < 2; // said already by the neighbour's distance
   return [far("above", here.to_above), far("below", here.to_below), besideEdge ? null : far(edge, here.to_edge)];
 }
 
-function elsewhere({ board, window, rank, count: value }) {
-  const place = rank ? fill(words.place, { rank: figure(rank) }) : words.unlisted;
-  const parts = [place, ...(value === null ? [] : [count(board, value)])];
-  return fill(words.elsewhere, { list: listName(board, window), said: parts.join(", ") });
+/** Place and count in every list: a row for each board, a column for each window. */
+function table(lists, here) {
+  const head = element("tr", "", element("td", ""), ...settings.windows.map((one) => header("col", one.period)));
+  const rows = settings.boards.map((board) => {
+    const cells = settings.windows.map((window) => {
+      const one = lists.find((list) => list.board === board.name && list.window === window.name) ?? {};
+      return cell(one, board.name, one === here);
+    });
+    return element("tr", "", header("row", board.heading), ...cells);
+  });
+  const caption = element("caption", "", words.labels.everywhere);
+  return element("div", "scroll", element("table", "", caption, element("thead", "", head), element("tbody", "", ...rows)));
+}
+
+const header = (scope, text) => Object.assign(element("th", "", text), { scope });
+
+function cell({ rank, count: value }, board, current) {
+  const place = rank ? element("b", "", String(rank).padStart(2, "0") + ".") : words.unlisted;
+  const said = rank && Number.isInteger(value) ? count(board, value) : "";
+  return element("td", current ? "here" : "", place, said);
 }
 
 /** The last 24 hours, where they are known for this board. */

@@ -16,6 +16,7 @@ const PATIENCE_MS = 4_000;
 const root = `/v1/${encodeURIComponent(site)}`;
 const notice = document.getElementById("notice");
 const updated = document.getElementById("updated");
+const onPaper = document.getElementById("as-of");
 const covers = document.getElementById("covers");
 const boards = document.getElementById("boards");
 const latest = document.getElementById("latest");
@@ -123,6 +124,7 @@ function tellState() {
   for (const { section } of shown) section.classList.toggle("late", old);
   updated.classList.toggle("old", old);
   setText(updated, known.length ? fill(words.updated, { age: age(asOf, true) }) : "");
+  setText(onPaper, known.length ? fill(words.printed, { moment: moment(asOf) }) : "");
   setText(covers, known.length ? fill(words.covers, { from: fullHour(Date.parse(known[0].window.from)) }) : "");
   document.documentElement.dataset.state = away ? "away" : "live";
 }

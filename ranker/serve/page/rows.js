@@ -73,8 +73,8 @@ export class List {
       age: element("span", "age"),
       count: element("span", "count"),
     };
-    const about = element("p", "about", row.kind, row.section);
-    const figures = element("p", "about figures", row.age, row.count);
+    const about = element("p", "about", row.kind, " ", row.section);
+    const figures = element("p", "about figures", row.age, " ", row.count);
     row.item = element("li", "", element("span", "place", row.rank, row.move), element("div", "", row.title, about, figures));
     if (this.#explain) {
       row.why = Object.assign(element("button", "why", "?"), { type: "button" });
