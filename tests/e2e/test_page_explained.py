@@ -31,7 +31,9 @@ async def test_an_explanation_by_keyboard(browser: Browser, reader: Reader, beat
     ):
         await expect(said).to_contain_text(sentence)
     await expect(said).to_contain_text(re.compile(r"depuis le \d+ \w+ \d{4} à \d\d:00"))
-    spark = dialog.get_by_role("img", name=re.compile("^Lectures par heure depuis 24\u00a0heures\u00a0: de "))
+    spark = dialog.get_by_role(
+        "img", name=re.compile(r"^Lectures par heure depuis 24\sheures\s: de \d+ à \d+, et \d+ dans la dernière heure$")
+    )
     await expect(spark.locator("rect")).to_have_count(24)
     cells = dialog.get_by_role("row", name="Les plus commentés").get_by_role("cell")
     await expect(cells).to_have_text(["05.8\u00a0commentaires"] * 2)

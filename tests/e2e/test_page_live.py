@@ -1,6 +1,5 @@
 """The page follows the streams: articles move while one looks, and it is honest when it is behind."""
 
-import asyncio
 import re
 import time
 
@@ -93,16 +92,9 @@ async def test_where_streams_are_refused_it_asks(
     await overtake(reader, 3, 7000)
     await expect(seen.board("read").locator(".title").first).to_have_text(TITLES[3], timeout=15_000)
     await expect(seen.page.locator("#notice")).to_be_hidden()
-    # once there is room again, the stream is found within a quarter of a minute or so
-    monkeypatch.undo()
-
-    async def streaming() -> bool:
-        return reader.registry.get_sample_value("ranker_streams") == 3
-
-    deadline = time.monotonic() + 40
-    while not await streaming() and time.monotonic() < deadline:
-        await asyncio.sleep(0.2)
-    assert await streaming()
+    # once there is room again, the streams are found within half a minute
+    async with seen.page.expect_request(lambda request: bool(STREAM.search(request.url)), timeout=40_000):
+        monkeypatch.undo()
 
 
 async def test_it_says_when_it_is_behind_or_incomplete(browser: Browser, reader: Reader) -> None:

@@ -123,7 +123,7 @@ function tellState() {
   const old = away || known.some((data) => data.stale);
   for (const { section } of shown) section.classList.toggle("late", old);
   updated.classList.toggle("old", old);
-  setText(updated, known.length ? fill(words.updated, { age: age(asOf, true) }) : "");
+  setText(updated, known.length ? fill(old ? words.last : words.updated, { age: age(asOf, true) }) : "");
   setText(onPaper, known.length ? fill(words.printed, { moment: moment(asOf) }) : "");
   setText(covers, known.length ? fill(words.covers, { from: fullHour(Date.parse(known[0].window.from)) }) : "");
   document.documentElement.dataset.state = away ? "away" : "live";
