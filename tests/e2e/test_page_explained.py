@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.by_hand import write
 from tests.pages import SHARDS, TITLES, now_ms, shot, visit
@@ -78,3 +78,19 @@ async def test_an_explanation_that_cannot_be_had(browser: Browser, reader: Reade
     await seen.board("read").locator(".why").first.click()
     await expect(seen.page.get_by_role("dialog", name=TITLES[0])).to_contain_text("not available at the moment")
     await expect(seen.page.locator("dialog .about")).to_have_text(re.compile("^enquête · Environnement · "))
+
+
+async def test_former_addresses(browser: Browser, reader: Reader, beating: None) -> None:
+    """The ids that an article was counted under before are named; they are text, whatever they look like."""
+
+    async def with_aliases(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json={**await answer.json(), "aliases": ["/old", "/<b>older</b>"]})
+
+    seen = await visit(browser, reader)
+    await seen.page.route("**/v1/demo/article?*", with_aliases)
+    await seen.board("read").locator(".why").first.click()
+    moved = seen.page.locator("dialog dd .bare")
+    await expect(moved).to_have_text(["/old", "/<b>older</b>"])
+    await expect(seen.page.locator("dialog dt").last).to_have_text("Anciennes adresses, comptées avec celle-ci")
+    await shot(seen, "page-moved")
