@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -29,6 +29,10 @@ from ranker.store.reader import ListName
 LISTS_DEADLINE_S = 3.0
 HOURS_DEADLINE_S = 3.0
 """How long one answer waits for them; without the hours it goes out all the same."""
+MAX_IDS = 16
+"""Ids of one article that its hours are read for: each is looked for in every slice."""
+MAX_ALIASES = 100
+"""Ids that an answer names; all of them are counted."""
 MAX_STANDINGS = 100
 """Lists whose ranks are kept from one article to the next; a refresh makes them anew."""
 MAX_SITES = 100
@@ -65,7 +69,7 @@ class About:
         content = {
             "site": name,
             "title": self._lists.site(name).title,
-            "boards": list(generation.boards),
+            "boards": sorted(generation.boards),
             "windows": [
                 {"name": w.name, "length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000}
                 for w in generation.windows
@@ -111,7 +115,7 @@ class About:
             **described(article),
             "hidden": article.hidden,
             "alias_of": article_id if article_id != asked else None,
-            "aliases": moved,
+            "aliases": moved[:MAX_ALIASES],
             "as_of": rfc3339(as_of_ms),
             "lists": [self._placed(name, one, article_id, now_ms, counts=counts) for name, one in standings.items()],
             "hours": None if told is None else _hours(told, generation),
@@ -166,8 +170,10 @@ class About:
             "to_edge": standing.to_edge if counts else None,
         }
 
-    async def _hours(self, shown: Published, ids: Iterable[str]) -> Told | None:
-        """Read at the home of every id, and where it is marked as a stray."""
+    async def _hours(self, shown: Published, ids: Collection[str]) -> Told | None:
+        """Read at the home of every id, and where it is marked as a stray; None for too many ids."""
+        if len(ids) > MAX_IDS:
+            return None
         shards: dict[int, set[str]] = {}
         hints = shown.read.merged.hints
         for article_id in ids:

@@ -1,4 +1,4 @@
-"""The refresh loop: once per interval every list in use is read, judged and published. Nothing else meets Redis."""
+"""The refresh loop: once per interval every list in use is read and published. Only hourly.py meets Redis too."""
 
 from __future__ import annotations
 

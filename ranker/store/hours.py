@@ -15,9 +15,10 @@ from ranker.store.shard import FORMAT, parsed_slice
 from ranker.store.together import Word, together
 
 MAX_BYTES = 256_000_000
-"""Of slices as they are stored, read for one article."""
-AT_ONCE = 32
-"""Slices read in one transaction."""
+"""Of slices as they are stored, read for one article: a day of 1,000 views/s on 4 shards is 10 MB in each with ids of 7
+characters and 86 MB with ids of 80."""
+AT_ONCE = 8
+"""Slices read in one transaction: with 32, 2 MB of replies are parsed at once and others wait 6 ms, with 8 a third."""
 _TRIES = 2
 
 _Meta = Sequence[bytes | None]

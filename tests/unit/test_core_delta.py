@@ -75,3 +75,19 @@ def _flat(counts: Counts) -> dict[tuple[str, str, str], int]:
         for outcome, articles in outcomes.items()
         for article, count in articles.items()
     }
+
+
+@settings(max_examples=100)
+@given(contents, names, st.frozensets(names))
+def test_counts_of_a_few_articles(counts: Counts, site: str, articles: frozenset[str]) -> None:
+    """The same as unpacking everything and looking, in every form a delta has."""
+    want = {
+        (outcome, article): count
+        for outcome, counted in counts.get(site, {}).items()
+        for article, count in counted.items()
+        if article in articles
+    }
+    for packed in (delta.pack(counts), delta.seal(counts)):
+        found = delta.counts_of(packed, site, articles)
+        flat = {(outcome, article): count for outcome, of in found.items() for article, count in of.items() if count}
+        assert flat == want

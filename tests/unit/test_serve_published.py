@@ -138,3 +138,16 @@ def test_three_boards_side_by_side() -> None:
         "t", DEFAULT_WINDOWS, {"engaged": weights, "shared": weights, "read": weights, "zest": weights}
     )
     assert columns(several) == ["read", "shared", "engaged"]
+
+
+def test_the_count_of_an_article() -> None:
+    """Of the places and of what was read by name; nought where it surely has none; unknown where it may."""
+
+    def count_of(article: bytes, *, more: bool) -> int | None:
+        merged = Merged([(9, b"/a")], more, False, Hints(), [(2, b"/z")])
+        read = ListRead(merged, Span(0, T, level=True, complete=True), 40, 4, True)
+        named = frozenset({b"/y", b"/z"})
+        return Published(ListName("demo", "read", "24h"), GENERATION, 4, read, T, named=named).count_of(article)
+
+    assert [count_of(article, more=True) for article in (b"/a", b"/z", b"/y", b"/x")] == [9, 2, 0, None]
+    assert count_of(b"/x", more=False) == 0

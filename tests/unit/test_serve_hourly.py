@@ -1,0 +1,129 @@
+"""Counts by the hour: read two at a time, kept for a minute, and never waited for without end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ranker.core import hours
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.hours import Hours
+from ranker.serve import hourly
+from ranker.serve.hourly import KEPT_MS, MAX_KEPT, Hourly
+from ranker.store.errors import StoreUnavailableError
+
+GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+T = 1_795_396_624_735
+
+
+class Reader:
+    """Reads nothing until `go` is set; `under_way` are the articles being read, `begun` all that were."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.begun: list[str] = []
+        self.under_way: set[str] = set()
+        self.most = 0
+        self.fault: Exception | None = None
+
+    async def read(self, _: Generation, site: str, shards: Mapping[int, frozenset[str]], from_ms: int) -> Hours | None:
+        article = next(iter(shards[0]))
+        self.begun.append(article)
+        self.under_way.add(article)
+        self.most = max(self.most, len(self.under_way))
+        await self.go.wait()
+        self.under_way.discard(article)
+        if self.fault:
+            raise self.fault
+        return hours.nothing()
+
+
+class Clock:
+    client = None
+    now = T
+
+    def now_ms(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+async def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def told(reader: Reader, clock: Clock) -> Hourly:
+    refresher: Any = clock
+    made = Hourly(refresher)
+    slow: Any = reader
+    made._reader = slow
+    return made
+
+
+async def of(told: Hourly, article: str, deadline_s: float = 5.0) -> hourly.Told | None:
+    return await told.of(GENERATION, "demo", {0: frozenset({article})}, T, deadline_s)
+
+
+async def test_two_at_once(told: Hourly, reader: Reader) -> None:
+    """The third waits until one of them is done; who asks for the same waits for the same reading."""
+    asked = [asyncio.create_task(of(told, article)) for article in ("/a", "/b", "/c", "/a")]
+    for _ in range(20):  # turns of the loop: more than anything takes that waits for nothing
+        await asyncio.sleep(0)
+    assert reader.begun == ["/a", "/b"]
+    reader.go.set()
+    assert all(await asyncio.gather(*asked))
+    assert reader.begun == ["/a", "/b", "/c"]
+    assert reader.most == 2
+
+
+async def test_the_deadline(told: Hourly, reader: Reader) -> None:
+    """Who waited in vain gets nothing; what was begun is there for the next, what was not is not."""
+    answers = await asyncio.gather(*(of(told, article, 0.01) for article in ("/a", "/b", "/c")))
+    assert answers == [None, None, None]
+    assert reader.begun == ["/a", "/b"]
+    reader.go.set()
+    assert await of(told, "/a") is not None
+    assert reader.begun == ["/a", "/b"]
+
+
+async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: Clock) -> None:
+    reader.go.set()
+    first = await of(told, "/a")
+    clock.now += KEPT_MS
+    assert await of(told, "/a") is first
+    clock.now += 1
+    assert await of(told, "/a") is not first
+    assert reader.begun == ["/a", "/a"]
+
+
+async def test_bounded(told: Hourly, reader: Reader) -> None:
+    """The one read longest ago goes first."""
+    reader.go.set()
+    for number in range(MAX_KEPT + 1):
+        await of(told, f"/{number}")
+    assert len(told._kept) == MAX_KEPT
+    await of(told, "/1")
+    assert len(reader.begun) == MAX_KEPT + 1
+    await of(told, "/0")
+    assert len(reader.begun) == MAX_KEPT + 2
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailableError("away"), ValueError("strange bytes")])
+async def test_what_fails_is_read_again(
+    told: Hourly, reader: Reader, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer goes out without hours; nothing is kept, and a fault of ours is in the log."""
+    reader.go.set()
+    reader.fault = fault
+    assert await of(told, "/a") is None
+    assert ("cannot be read" in caplog.text) == isinstance(fault, ValueError)
+    reader.fault = None
+    assert await of(told, "/a") is not None
