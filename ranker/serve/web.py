@@ -59,7 +59,7 @@ class Web:
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
             Route("/", self._index),
-            Route("/page/{name}", self._page.file),
+            Route("/page/{version}/{name}", self._page.file),
             Route("/docs", docs.index),
             Route("/docs/{name}", docs.file),
         ]
@@ -158,7 +158,7 @@ class Web:
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
-        return self._page.index(request, self._refresher.sites, self._refresher.generation)
+        return await self._page.index(request, self._lists)
 
 
 def _response(form: Form) -> Response:

@@ -14,10 +14,8 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from ranker.serve.block.files import Block
 from tests.blocks import ARTICLES, Site, answer, moment, now_ms, running_site
 from tests.by_hand import publish
-from tests.e2e.test_page import SHOTS, browser
+from tests.pages import SHOTS, chromium
 from tests.reading import GENERATION, T, running_reader
-
-__all__ = ["browser"]
 
 CSS = """
 body { margin: 24px; font: 16px/1.4 Georgia, "DejaVu Serif Condensed", serif; background: #fbfaf6; color: #1d1b18 }
@@ -31,6 +29,13 @@ window.shifts = [];
 new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value)))
   .observe({ type: "layout-shift", buffered: true });
 """
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """No reader of the page is visited here."""
+    async with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
