@@ -131,8 +131,8 @@ async def serving(
 ) -> AsyncIterator[int]:
     """Serves `app`, or `at_once` where it has an answer, while the block runs.
 
-    Yields the port bound (useful when `port` is 0: any free one). Once `draining` is set, each answer is the last on its
-    connection: whoever wants more connects anew, and a balancer does so elsewhere.
+    Yields the port bound (useful when `port` is 0: any free one). Once `draining` is set, each answer is the last of
+    its connection: whoever wants more connects anew, and a balancer does so elsewhere.
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
     """
     listener = _bind(host, port)

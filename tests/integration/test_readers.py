@@ -101,7 +101,9 @@ async def test_a_reader_drains_before_it_ends(redis_url: str, tmp_path: Path) ->
         assert not is_listening(reader.port)
 
 
-@pytest.mark.parametrize(("before", "number", "code"), [([], signal.SIGINT, 0), ([signal.SIGTERM], signal.SIGTERM, -15)])
+@pytest.mark.parametrize(
+    ("before", "number", "code"), [([], signal.SIGINT, 0), ([signal.SIGTERM], signal.SIGTERM, -15)]
+)
 async def test_a_reader_that_is_not_to_drain(
     redis_url: str, tmp_path: Path, before: list[signal.Signals], number: signal.Signals, code: int
 ) -> None:
