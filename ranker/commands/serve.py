@@ -44,10 +44,11 @@ def command(config: str | None, host: str, port: int, admin_port: int, drain_s: 
 
     from ranker import logs
     from ranker.admin import PortTakenError
-    from ranker.tuning import collect_seldom
+    from ranker.tuning import collect_seldom, many_connections
 
     logs.configure(log_level)
     collect_seldom()
+    many_connections()
     with said():
         try:
             uvloop.run(_run(effective(config), host, port, admin_port, drain_s))
