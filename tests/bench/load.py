@@ -57,7 +57,7 @@ def run(
     log = directory / "client.log"
     log.unlink(missing_ok=True)
     if tool() == "wrk":
-        argv: list[str | Path] = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+        argv: list[str | Path] = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
         argv += [word for header in headers for word in ("-H", header)]
         if len(targets) > 1:
             script = directory / "targets.lua"

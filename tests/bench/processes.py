@@ -45,9 +45,10 @@ def main_thread_cpu_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def children_of(pid: int) -> list[int]:
-    """The processes that a process has started: nginx' workers."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def children_of(pid: int, words: str) -> list[int]:
+    """The processes that a process has started and whose command line has these words in it."""
+    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in started if words in Path(f"/proc/{child}/cmdline").read_text()]
 
 
 def resident_bytes(pid: int) -> int:

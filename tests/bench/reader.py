@@ -127,7 +127,7 @@ def _servers(stack: Stack, reader: Served) -> Iterator[dict[str, Target]]:
             nginx = Nginx(Path(binary), directory, servers, port)
             running.callback(nginx.stop)
             nginx.start()
-            workers = tuple(processes.children_of(nginx.pid))
+            workers = tuple(processes.children_of(nginx.pid, "worker process"))
             targets |= {STATIC: Target(port, workers), CACHED: Target(cached, (*workers, reader.child.pid))}
         yield targets
 
