@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from deploy.local import waiting
 from deploy.local.ports import HOST, free_port
 from tests.balancer import Nginx, balancing
 from tests.bench import load, processes, served
@@ -97,7 +98,8 @@ def run(stack: Stack, repeats: int, quick: bool, progress: Progress) -> Part:
     part.notes.append(
         f"{len(reader.body):,} bytes of body, {rounds} turns of {seconds} s each, client: {load.tool()} in one thread. The reader "
         f"refreshes all the while and has {ARTICLES:,} articles in its catalogue; client and servers share the cores. nginx "
-        "runs one worker. The filters (section, format and limit) are asked for in turn, and each is made anew after each "
+        "runs one worker; for a kept list it makes a key, reads a file's head before its body and sends longer headers than for "
+        "a static file. The filters (section, format and limit) are asked for in turn, and each is made anew after each "
         "refresh."
     )
     if CACHED not in targets:
@@ -127,7 +129,9 @@ def _servers(stack: Stack, reader: Served) -> Iterator[dict[str, Target]]:
             nginx = Nginx(Path(binary), directory, servers, port)
             running.callback(nginx.stop)
             nginx.start()
-            workers = tuple(processes.children_of(nginx.pid, "worker process"))
+            workers = tuple(
+                waiting.until("nginx' worker", lambda: processes.children_of(nginx.pid, "worker process"), 10.0)
+            )
             targets |= {STATIC: Target(port, workers), CACHED: Target(cached, (*workers, reader.child.pid))}
         yield targets
 
