@@ -38,6 +38,7 @@ class _Protocol(HttpToolsProtocol):
     """Uvicorn's protocol with a limit on a request's head, and a way past ASGI for answers that stand ready."""
 
     at_once: AtOnce
+    draining: asyncio.Event
     _head_bytes = 0
     _answered = False
 
@@ -63,6 +64,8 @@ class _Protocol(HttpToolsProtocol):
         self._answered = self._stands_alone() and self._answer_at_once()
         if not self._answered:
             super().on_headers_complete()
+            if self.draining.is_set():
+                self.cycle.keep_alive = False  # the answer says `Connection: close`, and then it is
 
     def on_body(self, body: bytes) -> None:
         if not self._answered:
@@ -76,7 +79,8 @@ class _Protocol(HttpToolsProtocol):
         """Whether nothing is special: a plain GET, no answer under way before it, a client that takes what we send."""
         parser = self.parser
         return (
-            parser.get_method() == b"GET"
+            not self.draining.is_set()
+            and parser.get_method() == b"GET"
             and (self.cycle is None or self.cycle.response_complete)
             and not self.pipeline
             and not self.flow.write_paused
@@ -122,16 +126,20 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: App, host: str, port: int, *, at_once: AtOnce | None = None) -> AsyncIterator[int]:
+async def serving(
+    app: App, host: str, port: int, *, at_once: AtOnce | None = None, draining: asyncio.Event | None = None
+) -> AsyncIterator[int]:
     """Serves `app`, or `at_once` where it has an answer, while the block runs.
 
-    Yields the port bound (useful when `port` is 0: any free one).
+    Yields the port bound (useful when `port` is 0: any free one). Once `draining` is set, each answer is the last of
+    its connection: whoever wants more connects anew, and a balancer does so elsewhere.
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
     """
     listener = _bind(host, port)
+    way = {"at_once": staticmethod(at_once or _nothing_ready), "draining": draining or asyncio.Event()}
     config = uvicorn.Config(
         _untyped(app),
-        http=type("_Public", (_Protocol,), {"at_once": staticmethod(at_once or _nothing_ready)}),
+        http=type("_Public", (_Protocol,), way),
         lifespan="off",
         ws="none",
         log_config=None,

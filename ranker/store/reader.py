@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from ranker.core.generation import Generation
@@ -26,10 +27,13 @@ from ranker.core.merge import (
 from ranker.store.errors import StoreUnavailableError, translated
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import FORMAT
-from ranker.store.together import Word, together
+from ranker.store.together import Word, each_together
 
 MAX_SITES = 1_000
 """Sites that one shard names at each refresh; where it holds more, a site is asked for by name."""
+
+AT_ONCE = 8
+"""Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""
 
 _META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
 
@@ -90,11 +94,16 @@ class _Gathering:
     ) -> None:
         self._silent = Answer(partitions, ())
         shards = range(partitions)
+
+        def home_on(site: str) -> Callable[[bytes], int]:
+            prefix = f"{site}/".encode()
+            return lambda article: home(prefix + article, partitions)
+
         self._merges: dict[ListName, Merge] = {
             name: merge(
                 shards,
                 partitions,
-                _home(name.site, partitions),
+                home_on(name.site),
                 hints.get(name, Hints()),
                 wishes.get(name, NOTHING_MORE),
             )
@@ -127,11 +136,11 @@ class _Gathering:
 
 
 class Reader:
-    """Reads every list asked for, from all shards of a generation at once, `concurrency` shards at a time."""
+    """Reads every list asked for, from all shards of a generation."""
 
-    def __init__(self, client: Any, *, concurrency: int = 8) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
-        self._places = asyncio.Semaphore(concurrency)
+        self._places = asyncio.Semaphore(2)  # one is read while Redis answers the other
 
     async def refresh(
         self,
@@ -165,48 +174,63 @@ class Reader:
 
     async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Said]:
         """What the shards said that could be reached and have begun."""
-        results = await asyncio.gather(
-            *(self._one(generation, shard, asks) for shard, asks in by_shard.items()), return_exceptions=True
-        )
+        asked = iter(by_shard.items())
+        some = [dict(each) for each in iter(lambda: list(islice(asked, AT_ONCE)), [])]
+        results = await asyncio.gather(*(self._some(generation, each) for each in some), return_exceptions=True)
         away = [result for result in results if isinstance(result, StoreUnavailableError)]
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
                 raise result
         if away and len(away) == len(results):
             raise away[0]
-        return {shard: said for shard, said in zip(by_shard, results, strict=True) if isinstance(said, _Said)}
+        return {shard: said for result in results if isinstance(result, dict) for shard, said in result.items()}
 
-    async def _one(self, generation: Generation, shard: int, asks: Mapping[ListName, Ask]) -> _Said | None:
-        keys = ShardKeys(generation.id, shard)
-        sites = sorted({name.site for name in asks})
-        sums = sorted({(name.site, name.window, outcome) for name in asks for outcome in generation.boards[name.board]})
+    async def _some(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Said]:
+        questions = [_Question(generation, shard, asks) for shard, asks in by_shard.items()]
         async with self._places:
             with translated():
-                reads: list[tuple[Word, ...]] = [
-                    ("HMGET", keys.meta, *_META),
-                    ("SRANDMEMBER", keys.strays, MAX_STRAYS + 1),
-                    ("SRANDMEMBER", keys.sites, MAX_SITES + 1),
-                ]
-                if asks:
-                    reads.append(("SMISMEMBER", keys.sites, *sites))
-                    reads.append(("HMGET", keys.sums, *map(":".join, sums)))
-                for name, ask in asks.items():
-                    reads += _reads(keys.total(name.window, name.site, name.board), ask)
-                replies = iter(await together(self._client, reads))
+                replies = await each_together(self._client, [question.reads for question in questions])
+        said = (question.said(reply) for question, reply in zip(questions, replies, strict=True))
+        return {shard: what for shard, what in zip(by_shard, said, strict=True) if what is not None}
+
+
+class _Question:
+    """All that one shard is asked in one transaction, and how its replies are read."""
+
+    def __init__(self, generation: Generation, shard: int, asks: Mapping[ListName, Ask]) -> None:
+        keys, self._asks = ShardKeys(generation.id, shard), asks
+        self._sites = sorted({name.site for name in asks})
+        self._sums = sorted(
+            {(name.site, name.window, outcome) for name in asks for outcome in generation.boards[name.board]}
+        )
+        self.reads: list[tuple[Word, ...]] = [
+            ("HMGET", keys.meta, *_META),
+            ("SRANDMEMBER", keys.strays, MAX_STRAYS + 1),
+            ("SRANDMEMBER", keys.sites, MAX_SITES + 1),
+        ]
+        if asks:
+            self.reads.append(("SMISMEMBER", keys.sites, *self._sites))
+            self.reads.append(("HMGET", keys.sums, *map(":".join, self._sums)))
+        for name, ask in asks.items():
+            self.reads += _reads(keys.total(name.window, name.site, name.board), ask)
+
+    def said(self, transaction: Sequence[Any]) -> _Said | None:
+        """None where the shard has not begun, or is not to be read any more."""
+        replies = iter(transaction)
         meta, strays, named = next(replies), next(replies), next(replies)
         if meta[0] != FORMAT.encode() or meta[1] is None or meta[6] is not None:
             return None
         partitions = int(meta[3] or 0)
         by_site = _by_site(strays)
-        held = next(replies) if asks else ()
-        counts = next(replies) if asks else ()
+        held = next(replies) if self._asks else ()
+        counts = next(replies) if self._asks else ()
         few = len(strays) <= MAX_STRAYS
         return _Said(
             _clock(meta),
             frozenset(site.decode() for site in named[:MAX_SITES]),
             len(named) <= MAX_SITES,
-            frozenset(site for site, member in zip(sites, held, strict=True) if member),
-            {field: int(count) for field, count in zip(sums, counts, strict=True) if count is not None},
+            frozenset(site for site, member in zip(self._sites, held, strict=True) if member),
+            {field: int(count) for field, count in zip(self._sums, counts, strict=True) if count is not None},
             {
                 name: Answer(
                     partitions,
@@ -214,14 +238,9 @@ class Reader:
                     by_site.get(name.site.encode(), frozenset()) if few else None,
                     _counts(ask.counts_of, next(replies)) if ask.counts_of else {},
                 )
-                for name, ask in asks.items()
+                for name, ask in self._asks.items()
             },
         )
-
-
-def _home(site: str, partitions: int) -> Any:
-    prefix = f"{site}/".encode()
-    return lambda article: home(prefix + article, partitions)
 
 
 def _reads(key: str, ask: Ask) -> list[tuple[Word, ...]]:
