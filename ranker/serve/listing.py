@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ranker.core.generation import LATEST
-from ranker.core.merge import PLACES, Row
+from ranker.core.merge import PLACES
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
@@ -38,23 +38,22 @@ class Listed:
 
 def listed(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int) -> Listed:
     """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
-    merged = published.read.merged
+    more = published.read.merged.more
     places: list[Place] = []
 
-    def ends_in(rows: Iterable[Row]) -> bool:
-        for count, raw in rows:
+    def ends_in(rows: Iterable[tuple[int, str]]) -> bool:
+        for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            article_id = raw.decode()
             if filter_.admits(article_id, articles.get(article_id), now_ms):
                 places.append(Place(article_id, count, published.read.total, published.name.window))
         return len(places) == most
 
-    if ends_in(merged.rows) or not merged.more or len(merged.rows) < PLACES:
+    if ends_in(published.rows) or not more or len(published.rows) < PLACES:
         return Listed(places, short=False)
     covered = filter_.in_catalogue in published.covered
     if covered:
-        ends_in(merged.further)
+        ends_in(published.further)
     # What the catalogue does not know was not looked up: where that may stand in the list, there may be holes.
     return Listed(places, short=not (covered and filter_.by_catalogue))
 

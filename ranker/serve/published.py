@@ -50,6 +50,16 @@ class Published:
         return self.read.span.as_of_ms
 
     @cached_property
+    def rows(self) -> list[tuple[int, str]]:
+        """Count and article id of the first places."""
+        return [(count, article.decode()) for count, article in self.read.merged.rows]
+
+    @cached_property
+    def further(self) -> list[tuple[int, str]]:
+        """The same of what was looked up by name and stands below them."""
+        return [(count, article.decode()) for count, article in self.read.merged.further]
+
+    @cached_property
     def _counts(self) -> dict[bytes, int]:
         merged = self.read.merged
         return {article: count for count, article in (*merged.rows, *merged.further)}
