@@ -89,6 +89,7 @@ def record(article: str, rng: random.Random, **more: str) -> bytes:
     about = {
         "site_id": SITE,
         "article_id": article,
+        "status": "published",
         "title": f"What there is to say about {article}, at the length that titles have",
         "url": f"https://www.example.org/{article}",
         "section": rng.choice(SECTIONS),
