@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from importlib import resources
 from typing import Any
@@ -117,8 +118,8 @@ class Page:
             lang if lang in self._words else LANGUAGE,
             window if window in names else names[0],
             boards[:MOST_COLUMNS] or columns(generation),
-            given.get("section", "")[:64],
-            given.get("format", "")[:64],
+            _offered(given.get("section", "")),
+            _offered(given.get("format", "")),
         )
 
     def _render(
@@ -179,6 +180,11 @@ class Page:
         return "".join(known[part] if at % 2 else part for at, part in enumerate(parts))
 
 
+def _offered(name: str) -> str:
+    """A section or format as the page offers them: the API's way of leaving one out is none of them."""
+    return "" if name.startswith("-") else name[:64]
+
+
 async def _first(lists: Lists, choice: _Choice, generation: Generation) -> dict[str, Sequence[Mapping[str, Any]]]:
     """The items of each list that is to be shown; of those that cannot be had in time, nothing."""
     counts = lists.site(choice.site).show_counts
@@ -191,7 +197,13 @@ async def _first(lists: Lists, choice: _Choice, generation: Generation) -> dict[
     await asyncio.gather(*(lists.read(name, query(PLACES), FIRST_S) for name in names))
     wanted = [(name, query(PLACES)) for name in names] + [(newest, query(NEWEST))]
     contents = {name.board: lists.content(name, asked_for, counts=counts) for name, asked_for in wanted}
-    return {board: content["items"] for board, content in contents.items() if content is not None}
+    return {board: content["items"] for board, content in contents.items() if content and not _gone(lists, content)}
+
+
+def _gone(lists: Lists, content: Mapping[str, Any]) -> bool:
+    """Whether the API would refuse the list, for its age."""
+    age_ms = lists.refresher.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
+    return age_ms > lists.refresher.ages.gone_ms
 
 
 def ordered(generation: Generation | None) -> list[str]:

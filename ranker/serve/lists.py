@@ -51,7 +51,7 @@ class Lists:
     def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any] | None, list[ListName]]:
         """The fields, and the lists that may have more for them than was read."""
         generation = self.refresher.generation
-        if generation is None:
+        if generation is None or not _has(generation, name):
             return None, []
         if name.board == LATEST:
             return self._latest(name, query, generation), []
@@ -78,7 +78,7 @@ class Lists:
             if wanted == name:
                 short = part.short
         if query.fallback:
-            found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most))
+            found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most).places)
         places = listing.filled_up(found, most)
         ranks = None if query.filtered else self.refresher.ranks(name)
         span = published.read.span
@@ -95,7 +95,7 @@ class Lists:
             content["history"] = listing.history(ranks)
         if query.fallback:
             content["fallback"] = list(dict.fromkeys(place.origin for place in places))
-        content["items"] = list(listing.items(places, query, articles, ranks, now_ms, counts=counts))
+        content["items"] = list(listing.items(places, query, articles, ranks, name.window, now_ms, counts=counts))
         return content, lacking
 
     def _latest(self, name: ListName, query: Query, generation: Generation) -> dict[str, Any]:
@@ -107,27 +107,29 @@ class Lists:
         most = query.offset + query.limit
         newest = self._newest.of(name.site)
         places = listing.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
+        found = places.places
         if query.fallback:
-            places = listing.filled_up([places, listing.newest(newest, filter_, articles, now_ms, most)], most)
+            older = listing.newest(newest, filter_, articles, now_ms, most)
+            found = listing.filled_up([found, older.places], most)
         read_ms = self.refresher.articles_read_ms
         content: dict[str, Any] = {
             "site": name.site,
             "board": LATEST,
             "window": _window(Window(window.name, window.length_ms, 0), read_ms - window.length_ms, read_ms),
             "as_of": rfc3339(read_ms),
-            "complete": True,
+            "complete": not places.short,
             "stale": now_ms - read_ms > self.refresher.ages.stale_ms,
             "total": None,
         }
         if query.fallback:
-            content["fallback"] = [LATEST] if places else []
-        content["items"] = list(listing.items(places, query, articles, None, now_ms, counts=False))
+            content["fallback"] = [LATEST] if found else []
+        content["items"] = list(listing.items(found, query, articles, None, name.window, now_ms, counts=False))
         return content
 
     def _chain(self, name: ListName, query: Query) -> list[ListName]:
         """The list, and those of longer windows that fill it up."""
         generation = self.refresher.generation
-        if name.board == LATEST or generation is None:
+        if name.board == LATEST or generation is None or not _has(generation, name):
             return []
         windows = [window.name for window in generation.windows]
         longer = windows[windows.index(name.window) + 1 :] if query.fallback else []
@@ -135,6 +137,12 @@ class Lists:
 
     def _filter(self, site: str, query: Query) -> Filter:
         return replace(query.filter, known=True) if self.site(site).hide_unknown else query.filter
+
+
+def _has(generation: Generation, name: ListName) -> bool:
+    """Whether there is such a list; another generation may have come since it was asked for."""
+    named = name.board == LATEST or name.board in generation.boards
+    return named and any(window.name == name.window for window in generation.windows)
 
 
 def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:

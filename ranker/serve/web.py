@@ -109,6 +109,8 @@ class Web:
         """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
         refresher, ages = self._refresher, self._refresher.ages
         if name.board == LATEST:
+            if refresher.knows(name.site) is None and name.site not in refresher.articles.sites:
+                raise asking.refusal([asking.unknown_site(name.site)], [], {})
             age_ms = refresher.now_ms() - refresher.articles_read_ms
         else:
             published = await self._lists.read(name, query, FIRST_DEADLINE_S)
@@ -150,7 +152,7 @@ class Web:
         if origin in site.cors or "*" in site.cors:
             headers["access-control-allow-origin"] = "*" if "*" in site.cors else origin
             headers["access-control-allow-methods"] = "GET, HEAD"
-            headers["access-control-allow-headers"] = "authorization, if-none-match"
+            headers["access-control-allow-headers"] = "authorization, if-none-match, last-event-id"
         return Response(status_code=204, headers=headers)
 
     async def _block_script(self, request: Request) -> Response:

@@ -128,9 +128,9 @@ LISTS = (
     ),
     Mutant(
         "more than the budget is half looked up",
-        "ranker.serve.wishes",
-        "self.ids = found if len(found) <= BUDGET else None",
-        "self.ids = frozenset(sorted(found)[:BUDGET])",
+        "ranker.serve.matching",
+        "            return None\n        await",
+        "            return frozenset(sorted(found)[:BUDGET])\n        await",
         hunt="lists",
     ),
     Mutant(
