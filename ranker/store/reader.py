@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cache
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from ranker.core.generation import Generation
@@ -34,6 +36,9 @@ MAX_SITES = 1_000
 
 AT_ONCE = 8
 """Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""
+
+_AT_A_TIME = 4_000
+"""Members or fields that one command names: reads that go by a script have at most 8,000 words there."""
 
 _META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
 
@@ -82,6 +87,10 @@ class _Said:
     answers: dict[ListName, Answer]
 
 
+_Result = _Said | StoreUnavailableError | None
+"""Of one shard: None where it has not begun, or is not to be read any more; the error where it cannot be reached."""
+
+
 class _Gathering:
     """The merges of all lists under way: rounds of questions, each shard's asked in one transaction."""
 
@@ -92,12 +101,13 @@ class _Gathering:
         hints: Mapping[ListName, Hints],
         wishes: Mapping[ListName, Wish],
     ) -> None:
-        self._silent = Answer(partitions, ())
+        self._partitions = partitions
         shards = range(partitions)
 
+        @cache  # all lists of a site look up the same aliases
         def home_on(site: str) -> Callable[[bytes], int]:
             prefix = f"{site}/".encode()
-            return lambda article: home(prefix + article, partitions)
+            return cache(lambda article: home(prefix + article, partitions))
 
         self._merges: dict[ListName, Merge] = {
             name: merge(
@@ -109,14 +119,20 @@ class _Gathering:
             )
             for name in lists
         }
-        self._asks = {name: next(steps) for name, steps in self._merges.items()}
+        self._asks: dict[ListName, dict[int, Ask]] = {}
         self.latest: dict[ListName, dict[int, _Said]] = {name: {} for name in self._merges}
         self.merged: dict[ListName, Merged] = {}
+
+    async def begin(self) -> None:
+        """Takes every merge to its first question."""
+        for name, steps in self._merges.items():
+            self._asks[name] = next(steps)
+            await asyncio.sleep(0)  # one merge is short; all of them are not, and others wait
 
     def asks_of(self, shard: int) -> dict[ListName, Ask]:
         return {name: asks[shard] for name, asks in self._asks.items() if shard in asks}
 
-    def hear(self, said: Mapping[int, _Said]) -> list[int]:
+    async def hear(self, said: Mapping[int, _Said]) -> list[int]:
         """Hands the answers to the merges; returns the shards to ask next. Who said nothing counts as empty."""
         again = {}
         for name, asks in self._asks.items():
@@ -127,12 +143,19 @@ class _Gathering:
                     latest[shard] = said[shard]
             try:
                 again[name] = self._merges[name].send(
-                    {shard: said[shard].answers[name] if shard in said else self._silent for shard in asks}
+                    {
+                        shard: said[shard].answers[name] if shard in said else self._silent(ask)
+                        for shard, ask in asks.items()
+                    }
                 )
             except StopIteration as end:
                 self.merged[name] = end.value
+            await asyncio.sleep(0)
         self._asks = again
         return sorted({shard for asks in again.values() for shard in asks})
+
+    def _silent(self, ask: Ask) -> Answer:
+        return Answer(self._partitions, (), counts=dict.fromkeys(ask.counts_of, 0))
 
 
 class Reader:
@@ -152,15 +175,24 @@ class Reader:
     ) -> Snapshot:
         """The lists as of now. `hints` are those of the last refresh, and only make it cheaper.
 
-        Raises StoreUnavailableError where not one shard can be reached.
+        A shard that cannot be reached is not waited for again: the lists are without it, and incomplete. Raises
+        StoreUnavailableError where some are so and no other has begun.
         """
         gathering = _Gathering(lists, partitions, hints, wishes)
+        await gathering.begin()
         heard: dict[int, _Said] = {}
+        away: dict[int, StoreUnavailableError] = {}
         due: Iterable[int] = range(partitions)
         while due:
-            said = await self._ask(generation, {shard: gathering.asks_of(shard) for shard in due})
+            results = await self._ask(
+                generation, {shard: gathering.asks_of(shard) for shard in due if shard not in away}
+            )
+            said = {shard: result for shard, result in results.items() if isinstance(result, _Said)}
+            away |= {shard: result for shard, result in results.items() if isinstance(result, StoreUnavailableError)}
             heard = said | heard
-            due = gathering.hear(said)
+            if away and not heard:
+                raise next(iter(away.values()))
+            due = await gathering.hear(said)
         return Snapshot(
             {
                 name: _read(generation, partitions, name, gathering.latest[name], merged)
@@ -168,30 +200,33 @@ class Reader:
                 if gathering.latest[name]
             },
             frozenset().union(*(answer.sites for answer in heard.values())),
-            all(answer.all_sites for answer in heard.values()),
+            not away and all(answer.all_sites for answer in heard.values()),
             len(heard),
         )
 
-    async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Said]:
-        """What the shards said that could be reached and have begun."""
+    async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
         asked = iter(by_shard.items())
         some = [dict(each) for each in iter(lambda: list(islice(asked, AT_ONCE)), [])]
+        # An error that is not foreseen waits until nobody reads any more.
         results = await asyncio.gather(*(self._some(generation, each) for each in some), return_exceptions=True)
-        away = [result for result in results if isinstance(result, StoreUnavailableError)]
+        found: dict[int, _Result] = {}
         for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
+            if isinstance(result, BaseException):
                 raise result
-        if away and len(away) == len(results):
-            raise away[0]
-        return {shard: said for result in results if isinstance(result, dict) for shard, said in result.items()}
+            found |= result
+        return found
 
-    async def _some(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Said]:
+    async def _some(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
         questions = [_Question(generation, shard, asks) for shard, asks in by_shard.items()]
-        async with self._places:
-            with translated():
-                replies = await each_together(self._client, [question.reads for question in questions])
-        said = (question.said(reply) for question, reply in zip(questions, replies, strict=True))
-        return {shard: what for shard, what in zip(by_shard, said, strict=True) if what is not None}
+        try:
+            async with self._places:
+                with translated():
+                    replies = await each_together(self._client, [question.reads for question in questions])
+        except StoreUnavailableError as error:
+            return dict.fromkeys(by_shard, error)
+        return {
+            shard: _result(question, reply) for shard, question, reply in zip(by_shard, questions, replies, strict=True)
+        }
 
 
 class _Question:
@@ -210,7 +245,7 @@ class _Question:
         ]
         if asks:
             self.reads.append(("SMISMEMBER", keys.sites, *self._sites))
-            self.reads.append(("HMGET", keys.sums, *map(":".join, self._sums)))
+            self.reads += _in_pieces("HMGET", keys.sums, [":".join(field) for field in self._sums])
         for name, ask in asks.items():
             self.reads += _reads(keys.total(name.window, name.site, name.board), ask)
 
@@ -223,7 +258,7 @@ class _Question:
         partitions = int(meta[3] or 0)
         by_site = _by_site(strays)
         held = next(replies) if self._asks else ()
-        counts = next(replies) if self._asks else ()
+        counts = _joined(replies, len(self._sums))
         few = len(strays) <= MAX_STRAYS
         return _Said(
             _clock(meta),
@@ -236,11 +271,21 @@ class _Question:
                     partitions,
                     _rows(next(replies)),
                     by_site.get(name.site.encode(), frozenset()) if few else None,
-                    _counts(ask.counts_of, next(replies)) if ask.counts_of else {},
+                    _counts(ask.counts_of, _joined(replies, len(ask.counts_of))),
                 )
                 for name, ask in self._asks.items()
             },
         )
+
+
+def _result(question: _Question, reply: list[Any] | BaseException) -> _Result:
+    if not isinstance(reply, BaseException):
+        return question.said(reply)
+    try:
+        with translated():
+            raise reply
+    except StoreUnavailableError as error:
+        return error
 
 
 def _reads(key: str, ask: Ask) -> list[tuple[Word, ...]]:
@@ -249,9 +294,16 @@ def _reads(key: str, ask: Ask) -> list[tuple[Word, ...]]:
         reads.append(("ZRANGE", key, 0, -1, "REV", "WITHSCORES"))
     else:
         reads.append(("ZRANGE", key, "+inf", "(0", "BYSCORE", "REV", "LIMIT", 0, ask.places, "WITHSCORES"))
-    if ask.counts_of:
-        reads.append(("ZMSCORE", key, *ask.counts_of))
-    return reads
+    return reads + _in_pieces("ZMSCORE", key, ask.counts_of)
+
+
+def _in_pieces(command: str, key: str, names: Sequence[Word]) -> list[tuple[Word, ...]]:
+    return [(command, key, *names[at : at + _AT_A_TIME]) for at in range(0, len(names), _AT_A_TIME)]
+
+
+def _joined(replies: Iterator[Sequence[bytes | None]], names: int) -> list[bytes | None]:
+    """The replies to what `_in_pieces` made of so many names."""
+    return list(chain.from_iterable(islice(replies, math.ceil(names / _AT_A_TIME))))
 
 
 def _rows(flat: Sequence[bytes]) -> list[tuple[int, bytes]]:

@@ -37,14 +37,16 @@ async def together(client: Any, reads: Sequence[Sequence[Word]]) -> list[Any]:
     return replies
 
 
-async def each_together(client: Any, groups: Sequence[Sequence[Sequence[Word]]]) -> list[list[Any]]:
+async def each_together(client: Any, groups: Sequence[Sequence[Sequence[Word]]]) -> list[list[Any] | BaseException]:
     """As `together` for several groups, each at a moment of its own: on one server, all sent at once.
+
+    A group that could not be read has its error in the place of its replies: of a cluster, one node can be away.
 
     For 64 shards half of the time goes into the client's own steps per transaction, which are taken once here. Each
     group is a transaction still: others' commands run between them.
     """
     if isinstance(client, RedisCluster):
-        return await asyncio.gather(*(_by_script(client, reads) for reads in groups))
+        return await asyncio.gather(*(_by_script(client, reads) for reads in groups), return_exceptions=True)
     commands = [command for reads in groups for command in (("MULTI",), *reads, ("EXEC",))]
     pool = client.connection_pool
     connection = await pool.get_connection()
@@ -54,15 +56,13 @@ async def each_together(client: Any, groups: Sequence[Sequence[Sequence[Word]]])
         )
     finally:
         await pool.release(connection)
-    replies = []
+    replies: list[list[Any] | BaseException] = []
     for reads in groups:
         *_, last = islice(said, len(reads) + 2)
         replies.append(last)
     for number, (reads, reply) in enumerate(zip(groups, replies, strict=True)):
         if isinstance(reply, exceptions.ExecAbortError):
             replies[number] = await together(client, reads)
-        elif isinstance(reply, Exception):
-            raise reply
     return replies
 
 
