@@ -21,7 +21,8 @@ from ranker.lists.filters import Filter
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
-from ranker.store.reader import ListName, ListRead, Reader
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead, Reader
 
 log = logging.getLogger(__name__)
 

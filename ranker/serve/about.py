@@ -24,7 +24,7 @@ from ranker.serve.lists import Lists
 from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import fault
 from ranker.serve.standing import Standing, Standings
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 LISTS_DEADLINE_S = 3.0
 HOURS_DEADLINE_S = 3.0

@@ -24,7 +24,7 @@ from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query, parse
 from ranker.settings import Site
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser asks for."""

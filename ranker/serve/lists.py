@@ -15,7 +15,7 @@ from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import Query
 from ranker.serve.refresh import Refresher
 from ranker.settings import Site
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 
 class Lists:

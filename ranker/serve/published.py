@@ -8,7 +8,8 @@ from functools import cached_property
 
 from ranker.core.generation import Generation
 from ranker.lists.filters import Filter
-from ranker.store.reader import ListName, ListRead
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead
 
 KEEP_LEVEL_MS = 5_000
 """How long the last list stands in while shards are between two floors (once a minute, a second or so)."""

@@ -21,7 +21,8 @@ from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
 from ranker.serve.wishes import Wishes
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.reader import ListName, Reader, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import Reader, Snapshot
 
 log = logging.getLogger(__name__)
 

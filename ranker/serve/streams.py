@@ -20,7 +20,7 @@ from ranker.metrics import ReaderMetrics
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 log = logging.getLogger(__name__)
 

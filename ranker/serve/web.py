@@ -28,7 +28,7 @@ from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
 from ranker.serve.streams import Streams
 from ranker.settings import Caching
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 LIST_ROUTE = "/v1/{site}/popular/{board}/{window}"
 SCRIPT_CACHING = b"public, max-age=3600, stale-while-revalidate=86400"

@@ -6,7 +6,7 @@ from ranker.core.merge import Wish
 from ranker.lists.articles import Articles
 from ranker.lists.filters import BUDGET, Filter
 from ranker.serve.matching import Matching
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 MAX_FILTERS = 16
 """Filters of one list that look up articles at once; more have to do with the first places."""

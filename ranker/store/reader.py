@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, islice
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.merge import (
-    MAX_STRAYS,
     NOTHING_MORE,
     Answer,
     Ask,
-    Clock,
     Hints,
     Merge,
     Merged,
@@ -27,28 +24,11 @@ from ranker.core.merge import (
     span,
 )
 from ranker.store.errors import StoreUnavailableError, translated
-from ranker.store.keys import ShardKeys
-from ranker.store.shard import FORMAT
-from ranker.store.together import Word, each_together
-
-MAX_SITES = 1_000
-"""Sites that one shard names at each refresh; where it holds more, a site is asked for by name."""
+from ranker.store.question import ListName, Question, Said
+from ranker.store.together import each_together
 
 AT_ONCE = 8
 """Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""
-
-_AT_A_TIME = 4_000
-"""Members or fields that one command names: reads that go by a script have at most 8,000 words there."""
-
-_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
-
-
-class ListName(NamedTuple):
-    """One list of a generation."""
-
-    site: str
-    board: str
-    window: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +55,7 @@ class Snapshot:
     answered: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What one shard said in one transaction."""
-
-    clock: Clock
-    sites: frozenset[str]
-    all_sites: bool
-    known: frozenset[str]
-    sums: dict[tuple[str, str, str], int]
-    answers: dict[ListName, Answer]
-
-
-_Result = _Said | StoreUnavailableError | None
+_Result = Said | StoreUnavailableError | None
 """Of one shard: None where it has not begun, or is not to be read any more; the error where it cannot be reached."""
 
 
@@ -120,7 +88,7 @@ class _Gathering:
             for name in lists
         }
         self._asks: dict[ListName, dict[int, Ask]] = {}
-        self.latest: dict[ListName, dict[int, _Said]] = {name: {} for name in self._merges}
+        self.latest: dict[ListName, dict[int, Said]] = {name: {} for name in self._merges}
         self.merged: dict[ListName, Merged] = {}
 
     async def begin(self) -> None:
@@ -132,7 +100,7 @@ class _Gathering:
     def asks_of(self, shard: int) -> dict[ListName, Ask]:
         return {name: asks[shard] for name, asks in self._asks.items() if shard in asks}
 
-    async def hear(self, said: Mapping[int, _Said]) -> list[int]:
+    async def hear(self, said: Mapping[int, Said]) -> list[int]:
         """Hands the answers to the merges; returns the shards to ask next. Who said nothing counts as empty."""
         again = {}
         for name, asks in self._asks.items():
@@ -180,14 +148,14 @@ class Reader:
         """
         gathering = _Gathering(lists, partitions, hints, wishes)
         await gathering.begin()
-        heard: dict[int, _Said] = {}
+        heard: dict[int, Said] = {}
         away: dict[int, StoreUnavailableError] = {}
         due: Iterable[int] = range(partitions)
         while due:
             results = await self._ask(
                 generation, {shard: gathering.asks_of(shard) for shard in due if shard not in away}
             )
-            said = {shard: result for shard, result in results.items() if isinstance(result, _Said)}
+            said = {shard: result for shard, result in results.items() if isinstance(result, Said)}
             away |= {shard: result for shard, result in results.items() if isinstance(result, StoreUnavailableError)}
             heard = said | heard
             if away and not heard:
@@ -217,7 +185,7 @@ class Reader:
         return found
 
     async def _some(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
-        questions = [_Question(generation, shard, asks) for shard, asks in by_shard.items()]
+        questions = [Question(generation, shard, asks) for shard, asks in by_shard.items()]
         try:
             async with self._places:
                 with translated():
@@ -229,56 +197,7 @@ class Reader:
         }
 
 
-class _Question:
-    """All that one shard is asked in one transaction, and how its replies are read."""
-
-    def __init__(self, generation: Generation, shard: int, asks: Mapping[ListName, Ask]) -> None:
-        keys, self._asks = ShardKeys(generation.id, shard), asks
-        self._sites = sorted({name.site for name in asks})
-        self._sums = sorted(
-            {(name.site, name.window, outcome) for name in asks for outcome in generation.boards[name.board]}
-        )
-        self.reads: list[tuple[Word, ...]] = [
-            ("HMGET", keys.meta, *_META),
-            ("SRANDMEMBER", keys.strays, MAX_STRAYS + 1),
-            ("SRANDMEMBER", keys.sites, MAX_SITES + 1),
-        ]
-        if asks:
-            self.reads.append(("SMISMEMBER", keys.sites, *self._sites))
-            self.reads += _in_pieces("HMGET", keys.sums, [":".join(field) for field in self._sums])
-        for name, ask in asks.items():
-            self.reads += _reads(keys.total(name.window, name.site, name.board), ask)
-
-    def said(self, transaction: Sequence[Any]) -> _Said | None:
-        """None where the shard has not begun, or is not to be read any more."""
-        replies = iter(transaction)
-        meta, strays, named = next(replies), next(replies), next(replies)
-        if meta[0] != FORMAT.encode() or meta[1] is None or meta[6] is not None:
-            return None
-        partitions = int(meta[3] or 0)
-        by_site = _by_site(strays)
-        held = next(replies) if self._asks else ()
-        counts = _joined(replies, len(self._sums))
-        few = len(strays) <= MAX_STRAYS
-        return _Said(
-            _clock(meta),
-            frozenset(site.decode() for site in named[:MAX_SITES]),
-            len(named) <= MAX_SITES,
-            frozenset(site for site, member in zip(self._sites, held, strict=True) if member),
-            {field: int(count) for field, count in zip(self._sums, counts, strict=True) if count is not None},
-            {
-                name: Answer(
-                    partitions,
-                    _rows(next(replies)),
-                    by_site.get(name.site.encode(), frozenset()) if few else None,
-                    _counts(ask.counts_of, _joined(replies, len(ask.counts_of))),
-                )
-                for name, ask in self._asks.items()
-            },
-        )
-
-
-def _result(question: _Question, reply: list[Any] | BaseException) -> _Result:
+def _result(question: Question, reply: list[Any] | BaseException) -> _Result:
     if not isinstance(reply, BaseException):
         return question.said(reply)
     try:
@@ -288,53 +207,8 @@ def _result(question: _Question, reply: list[Any] | BaseException) -> _Result:
         return error
 
 
-def _reads(key: str, ask: Ask) -> list[tuple[Word, ...]]:
-    reads: list[tuple[Word, ...]] = []
-    if ask.places is None:
-        reads.append(("ZRANGE", key, 0, -1, "REV", "WITHSCORES"))
-    else:
-        reads.append(("ZRANGE", key, "+inf", "(0", "BYSCORE", "REV", "LIMIT", 0, ask.places, "WITHSCORES"))
-    return reads + _in_pieces("ZMSCORE", key, ask.counts_of)
-
-
-def _in_pieces(command: str, key: str, names: Sequence[Word]) -> list[tuple[Word, ...]]:
-    return [(command, key, *names[at : at + _AT_A_TIME]) for at in range(0, len(names), _AT_A_TIME)]
-
-
-def _joined(replies: Iterator[Sequence[bytes | None]], names: int) -> list[bytes | None]:
-    """The replies to what `_in_pieces` made of so many names."""
-    return list(chain.from_iterable(islice(replies, math.ceil(names / _AT_A_TIME))))
-
-
-def _rows(flat: Sequence[bytes]) -> list[tuple[int, bytes]]:
-    return list(zip(map(int, flat[1::2]), flat[::2], strict=True))
-
-
-def _counts(articles: Sequence[bytes], scores: Sequence[bytes | None]) -> dict[bytes, int]:
-    return {article: int(score or 0) for article, score in zip(articles, scores, strict=True)}
-
-
-def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
-    found: dict[bytes, set[bytes]] = {}
-    for stray in strays:
-        site, _, article = stray.partition(b"/")
-        found.setdefault(site, set()).add(article)
-    return {site: frozenset(articles) for site, articles in found.items()}
-
-
-def _clock(meta: Sequence[bytes | None]) -> Clock:
-    _, floors, clock, _, gap, refused, _ = meta
-    assert floors is not None
-    return Clock(
-        tuple(map(int, floors.split(b","))),
-        int(clock or 0),
-        None if gap is None else int(gap),
-        refused == b"1",
-    )
-
-
 def _read(
-    generation: Generation, partitions: int, name: ListName, said: Mapping[int, _Said], merged: Merged
+    generation: Generation, partitions: int, name: ListName, said: Mapping[int, Said], merged: Merged
 ) -> ListRead:
     tier = next(tier for tier, window in enumerate(generation.windows) if window.name == name.window)
     clocks = [answer.clock for answer in said.values()]

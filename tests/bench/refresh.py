@@ -19,7 +19,7 @@ from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 from ranker.tuning import collect_seldom
 from tests.bench import ids, processes
 from tests.bench.figures import Part, percentile

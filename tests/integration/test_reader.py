@@ -16,7 +16,8 @@ from ranker.lists.articles import MAX_ALIASES
 from ranker.store.connection import connect, redis_time_ms
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
-from ranker.store.reader import ListName, ListRead, Reader, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead, Reader, Snapshot
 from tests.by_hand import count_in, write
 
 GENERATION = Generation(
@@ -212,7 +213,7 @@ async def test_what_makes_a_list_incomplete(client: Any) -> None:
 
 async def test_a_site_beyond_those_named_is_found_by_name(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With very many sites a shard names only some; a list's own site is always looked up."""
-    monkeypatch.setattr("ranker.store.reader.MAX_SITES", 3)
+    monkeypatch.setattr("ranker.store.question.MAX_SITES", 3)
     await write(client, GENERATION, PARTITIONS, [(f"site{i}", "/a", "view", 1) for i in range(40)], NOW_MS)
     known, unknown = ListName("site39", "read", "24h"), ListName("nobody", "read", "24h")
     snapshot = await read(client, known, unknown)

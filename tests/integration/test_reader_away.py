@@ -16,7 +16,8 @@ from ranker.core.merge import Hints, Wish
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
-from ranker.store.reader import ListName, Reader, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import Reader, Snapshot
 from tests.by_hand import count_in, write
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 1}})

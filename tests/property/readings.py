@@ -21,7 +21,8 @@ from ranker.serve.query import Query
 from ranker.serve.refresh import Refresher
 from ranker.settings import Site
 from ranker.store.generations import Active
-from ranker.store.reader import ListName, ListRead, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead, Snapshot
 from tests.property import merges
 from tests.property.merges import ARTICLES, FEW_OR_MANY, MAX_STRAYS, Shards, distributions
 

@@ -16,7 +16,8 @@ from ranker.serve.answers import LEAST_BYTES, Body, accepts_gzip
 from ranker.serve.listing import Listed, Place, filled_up, listed, newest
 from ranker.serve.published import Published
 from ranker.serve.query import Query, parse
-from ranker.store.reader import ListName, ListRead
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 NAME = ListName("demo", "read", "24h")

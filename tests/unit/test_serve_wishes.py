@@ -12,7 +12,7 @@ from ranker.lists.filters import Filter
 from ranker.serve import matching
 from ranker.serve.matching import AT_ONCE, Matching
 from ranker.serve.wishes import MAX_NAMED, NAMED_MS, Wishes
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 T = 1_795_396_624_735
 DEMO, OTHER = ListName("demo", "read", "24h"), ListName("other", "read", "24h")
