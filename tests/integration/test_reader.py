@@ -87,7 +87,7 @@ async def test_strays_are_summed_over_their_shards(client: Any) -> None:
 async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole lists are read and added, negative parts included."""
     monkeypatch.setattr(merging, "MAX_STRAYS", 3)
-    monkeypatch.setattr("ranker.store.reader.MAX_STRAYS", 3)
+    monkeypatch.setattr("ranker.store.question.MAX_STRAYS", 3)
     await write(client, GENERATION, PARTITIONS, [("demo", f"/{i}", "view", i + 1) for i in range(20)], NOW_MS)
     away = (home(b"demo//19", PARTITIONS) + 1) % PARTITIONS
     async with client.pipeline(transaction=False) as pipe:
