@@ -12,6 +12,8 @@ need chromium chromium
 need java default-jre-headless
 need mvn maven
 need promtool prometheus
+need nginx nginx-light
+need wrk wrk
 [ -n "$missing" ] || exit 0
 
 command="apt-get install -y --no-install-recommends$missing"

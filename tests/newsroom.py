@@ -12,7 +12,7 @@ from ranker.settings import Site
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 from tests.by_hand import publish
 from tests.reading import GENERATION, LIST, PARTITIONS, Reader, T, running_reader, until
 

@@ -72,7 +72,7 @@ def launch(wishes: options.Options) -> NoReturn:
         admin = {"consumer": free_port(), "reader": free_port()}
         consume: list[str | Path] = [program("ranker"), "consume", "--admin-port", str(admin["consumer"])]
         serve: list[str | Path] = [program("ranker"), "serve", "--host", HOST, "--port", str(port)]
-        serve += ["--admin-port", str(admin["reader"])]
+        serve += ["--admin-port", str(admin["reader"]), "--drain-s", "0"]
         engine = [house.start("consumer", consume), house.start("reader", serve)]
         for child in engine:
             house.until_ready(child, admin[child.name], READY_WITHIN_S)

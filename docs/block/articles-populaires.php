@@ -11,7 +11,7 @@ defined( 'ABSPATH' ) || exit;
 
 defined( 'ARTICLES_POPULAIRES_SRC' ) || define( 'ARTICLES_POPULAIRES_SRC', 'http://127.0.0.1:8080' );
 defined( 'ARTICLES_POPULAIRES_SITE' ) || define( 'ARTICLES_POPULAIRES_SITE', 'demo' );
-defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) || define( 'ARTICLES_POPULAIRES_INTEGRITY', 'sha384-lHyAA+1h2epgDxkePryyjT1Cao5iljg+SWGWriOmd3urSW5Tg90HQwsFsRB1+nfE' );
+defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) || define( 'ARTICLES_POPULAIRES_INTEGRITY', 'sha384-xbDFjxVqfCmAp/KD9JkxytkriJm1gZdY4jFA+w2wgAsKdSZcjsp3h4Av/3jJdDXc' );
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */
 add_action( 'wp_enqueue_scripts', function () {

@@ -49,12 +49,13 @@ def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int
     import uvloop
 
     from ranker import logs
-    from ranker.consume.tuning import tune
+    from ranker.tuning import collect_seldom, keep_buffers
 
     with said():
         settings = effective(config)
         logs.configure(log_level)
-        tune()
+        collect_seldom()
+        keep_buffers()
         uvloop.run(_run(settings, host, admin_port, accept_bad))
 
 

@@ -20,11 +20,19 @@ log = logging.getLogger(__name__)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of both ports; 0.0.0.0 for every one.")
 @click.option("--port", default=8080, show_default=True, help="Lists and page; 0 for any free one.")
 @click.option("--admin-port", default=9102, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
+@click.option(
+    "--drain-s",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, 600),
+    help="How long SIGTERM leaves it serving, not ready, so that a balancer can turn elsewhere.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
-def command(config: str | None, host: str, port: int, admin_port: int, log_level: str) -> None:
+def command(config: str | None, host: str, port: int, admin_port: int, drain_s: float, log_level: str) -> None:
     """Serve the ranked lists over HTTP, and the page at /.
 
     Reads Redis once per interval, however many ask; as many readers as you like may run side by side.
+    SIGTERM drains it first (--drain-s), Ctrl-C does not; a second signal ends it at once.
 
     \b
     Examples:
@@ -36,16 +44,19 @@ def command(config: str | None, host: str, port: int, admin_port: int, log_level
 
     from ranker import logs
     from ranker.admin import PortTakenError
+    from ranker.tuning import collect_seldom, many_connections
 
     logs.configure(log_level)
+    collect_seldom()
+    many_connections()
     with said():
         try:
-            uvloop.run(_run(effective(config), host, port, admin_port))
+            uvloop.run(_run(effective(config), host, port, admin_port, drain_s))
         except PortTakenError as error:
             raise click.ClickException(str(error)) from error
 
 
-async def _run(settings: Settings, host: str, port: int, admin_port: int) -> None:
+async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_s: float) -> None:
     from ranker import admin
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve import server
@@ -67,16 +78,49 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int) -> Non
         metrics=metrics,
     )
     web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, metrics)
+    draining = asyncio.Event()
+
+    def not_ready() -> list[str]:
+        reasons = refresher.not_ready()
+        return ["draining: asked to end, and serving a little longer", *reasons] if draining.is_set() else reasons
+
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
-        await stack.enter_async_context(admin.serving(host, admin_port, registry, refresher.not_ready))
-        bound = await stack.enter_async_context(server.serving(web.app, host, port, at_once=web.app.at_once))
-        stack.callback(web.streams.close)  # first of all: the server waits for answers under way
-        log.info("serving", extra={"page": f"http://{host}:{bound}/"})
+        await stack.enter_async_context(admin.serving(host, admin_port, registry, not_ready))
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
-        loop = asyncio.get_running_loop()
+        stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
+        bound = await stack.enter_async_context(
+            server.serving(web.app, host, port, at_once=web.app.at_once, draining=draining)
+        )
+        stack.callback(web.streams.close)
+        log.info("serving", extra={"page": f"http://{host}:{bound}/"})
+        ending = asyncio.create_task(_asked_to_end(draining, drain_s), name="end")
+        stack.push_async_callback(_cancelled, ending)
+        done, _ = await asyncio.wait([refreshing, ending], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _asked_to_end(draining: asyncio.Event, drain_s: float) -> None:
+    """Returns when the process is to end: at Ctrl-C, or `drain_s` after SIGTERM. Then a second signal kills it."""
+    loop = asyncio.get_running_loop()
+    asked: asyncio.Future[float] = loop.create_future()
+
+    def ask(patience_s: float) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, refreshing.cancel)
-        await asyncio.wait([refreshing])
-        if not refreshing.cancelled():
-            refreshing.result()
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        asked.set_result(patience_s)
+
+    loop.add_signal_handler(signal.SIGINT, ask, 0.0)
+    loop.add_signal_handler(signal.SIGTERM, ask, drain_s)
+    patience_s = await asked
+    draining.set()
+    if patience_s:
+        log.info("draining", extra={"seconds": patience_s})
+        await asyncio.sleep(patience_s)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ranker.serve.refresh import Refresher
-    from ranker.store.reader import ListName
+    from ranker.store.question import ListName
 
 
 @click.command("top")
@@ -97,7 +97,7 @@ async def _run(
 def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
     """The lists that are meant; a usage error that names what there is for anything unknown."""
     from ranker.serve.frontpage import columns
-    from ranker.store.reader import ListName
+    from ranker.store.question import ListName
 
     generation = refresher.generation
     assert generation is not None  # a refresh that succeeded has followed one

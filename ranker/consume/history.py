@@ -21,7 +21,8 @@ from ranker.lists.filters import Filter
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
-from ranker.store.reader import ListName, ListRead, Reader
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead, Reader
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ entry that has just been written would say that nothing moves."""
 
 _TRY_S = (10.0, 300.0)
 """Between two looks; longer and longer while lists of the hour cannot be written."""
-_AT_ONCE = 2
-"""Shards read together: counting has the rest of the connections."""
 _CATALOGUE_ROUNDS = 10
 """Of 100,000 changes each."""
 
@@ -62,7 +61,7 @@ class Historian:
         self._now_ms = now_ms
         self._metrics = metrics
         self._hide_unknown = frozenset(hide_unknown)
-        self._reader = Reader(client, concurrency=_AT_ONCE)
+        self._reader = Reader(client)
         self._hour = 0
         self._done: set[str] = set()
         """Sites whose lists of the hour are all written."""

@@ -102,7 +102,8 @@ def merge(
 ) -> Merge:
     """The first PLACES of a list held by `shards` (those of the `partitions` that can be reached).
 
-    `home` gives an article's partition. Every shard asked has to answer. Ends after nine rounds at most.
+    `home` gives an article's partition. Every shard asked has to answer, with a count for each article asked for (an
+    empty shard: 0), or it is asked again. Ends after nine rounds at most.
     """
     named = {*wish.aliases, *wish.aliases.values(), *wish.wanted}
     followed: dict[bytes, frozenset[int]] = dict.fromkeys(named, frozenset())

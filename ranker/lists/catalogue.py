@@ -33,13 +33,14 @@ class Catalogue:
         self._anew: Articles | None = None
         self._reached: dict[int, int] = {}
         self._grew_ms: int | None = None
+        self._changed: set[str] = set()
+        """Sites that have changed and were not told yet: a look that ended early has taken some in."""
 
     async def follow(self) -> set[str]:
         """Takes in what changed; returns the sites it belongs to. Raises StoreUnavailableError, at no loss.
 
         A partition that has not begun is looked for again next time.
         """
-        changed: set[str] = set()
         partition, partitions = 0, 1
         for _ in range(PAGES):
             seen = self._seen.get(partition, Seen())
@@ -49,7 +50,7 @@ class Catalogue:
                 self._start_over()
                 partition = 0
                 continue
-            changed |= self.articles.take(changes.records)
+            self._changed |= self.articles.take(changes.records)
             if self._anew is not None and changes.records:
                 self._anew.take(changes.records)
                 self._grew_ms = self._now_ms()
@@ -58,7 +59,9 @@ class Catalogue:
                 continue
             partition += 1
             if partition == partitions:
-                return changed | self._settle()
+                self._changed |= self._settle()
+                break
+        changed, self._changed = self._changed, set()
         return changed
 
     def _start_over(self) -> None:

@@ -24,7 +24,7 @@ from ranker.serve.lists import Lists
 from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import fault
 from ranker.serve.standing import Standing, Standings
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 LISTS_DEADLINE_S = 3.0
 HOURS_DEADLINE_S = 3.0
@@ -108,7 +108,8 @@ class About:
         if not known or (article.hidden and not counts):
             raise asking.refusal([fault("id", f"{asked!r} is neither counted nor in the catalogue")], [], {})
         moved = sorted(old for old, to in aliases.items() if to == article_id)
-        told = await self._hours(lists[0], [article_id, *moved]) if counts else None
+        counted = any(one.count for one in standings.values())
+        told = await self._hours(lists[0], [article_id, *moved]) if counts and counted else None
         content = {
             "site": site,
             "article_id": asked,

@@ -14,7 +14,7 @@ from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.published import Published
 from ranker.serve.query import Fault, Query, fault, parse, parse_article, parse_nothing
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 MAX_QUERY_BYTES = 8_192
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")

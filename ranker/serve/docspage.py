@@ -40,7 +40,7 @@ class _Page:
         yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} · API</title>'
         yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
         yield '<meta name="color-scheme" content="light dark">'
-        yield '<link rel="icon" href="/page/icon.svg" type="image/svg+xml">'
+        yield '<link rel="icon" href="/page/docs/icon.svg" type="image/svg+xml">'
         yield '<link rel="stylesheet" href="/docs/docs.css"></head><body><header>'
         yield f"<h1>{title}</h1><p>{escape(info['summary'])}</p>"
         yield '<p><a href="/docs/openapi.yaml">openapi.yaml</a> · <a href="/">The page for people</a></p></header>'

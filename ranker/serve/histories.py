@@ -9,7 +9,7 @@ from typing import Any
 from ranker.core.generation import Generation
 from ranker.lists.history import GRAIN_S, Ranks
 from ranker.store.history import read_ranks
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 AGAIN_MS = 60_000
 """How often a list is looked at whose present hour has not been written yet."""

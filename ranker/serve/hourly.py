@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ MAX_KEPT = 256
 """Articles; whose hours were read longest ago goes first."""
 READ_AT_ONCE = 2
 """Articles: each is up to 1,440 slices out of Redis, and a thread's work for a second."""
+READ_A_MINUTE = 30
+"""Articles: what Redis is asked must not grow with what the web asks."""
 
 _Key = tuple[str, str, frozenset[str]]
 
@@ -39,6 +42,7 @@ class Hourly:
         self._reader = HoursReader(refresher.client)
         self._kept: dict[_Key, Told] = {}
         self._reading: dict[_Key, asyncio.Task[Told | None]] = {}
+        self._begun_s: deque[float] = deque(maxlen=READ_A_MINUTE)
 
     async def of(
         self,
@@ -60,7 +64,10 @@ class Hourly:
             if kept is not None and self._refresher.now_ms() - kept.read_ms <= KEPT_MS:
                 return kept
             own = self._reading.get(key)
+            if own is None and self._is_too_often(loop.time()):
+                return None
             if own is None and len(self._reading) < READ_AT_ONCE:
+                self._begun_s.append(loop.time())
                 own = asyncio.create_task(self._read(key, generation, shards, as_of_ms), name=f"hours of {site}")
                 self._reading[key] = own
             left_s = until - loop.time()
@@ -70,6 +77,9 @@ class Hourly:
                 done, _ = await asyncio.wait([own], timeout=left_s)
                 return own.result() if done else None
             await asyncio.wait(self._reading.values(), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+
+    def _is_too_often(self, now_s: float) -> bool:
+        return len(self._begun_s) == READ_A_MINUTE and now_s - self._begun_s[0] < 60
 
     async def _read(
         self, key: _Key, generation: Generation, shards: Mapping[int, frozenset[str]], as_of_ms: int

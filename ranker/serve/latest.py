@@ -16,6 +16,8 @@ class Newest:
 
     def of(self, site: str) -> Sequence[str]:
         """Article ids, by time of publication, then by id, both downwards; without hidden, undated and moved ones."""
+        if site not in self._refresher.articles.sites:
+            return ()  # nothing is kept of sites that clients invent
         changes = self._refresher.changes_of(site)
         kept = self._orders.get(site)
         if kept is None or kept[0] != changes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ranker.core.generation import LATEST
-from ranker.core.merge import PLACES, Row
+from ranker.core.merge import PLACES
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
@@ -15,6 +15,9 @@ from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import Query
 from ranker.store.history import PLACES as PLACES_KEPT
 
+_NO_HISTORY = Movement(None, None, None, None)
+LOOKED_AT = 20_000
+"""Of the newest articles, how many one answer looks at: some 7 ms."""
 _UNKNOWN = Article()
 
 
@@ -38,41 +41,44 @@ class Listed:
 
 def listed(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int) -> Listed:
     """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
-    merged = published.read.merged
+    more = published.read.merged.more
     places: list[Place] = []
 
-    def ends_in(rows: Iterable[Row]) -> bool:
-        for count, raw in rows:
+    def ends_in(rows: Iterable[tuple[int, str]]) -> bool:
+        for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            article_id = raw.decode()
             if filter_.admits(article_id, articles.get(article_id), now_ms):
                 places.append(Place(article_id, count, published.read.total, published.name.window))
         return len(places) == most
 
-    if ends_in(merged.rows) or not merged.more or len(merged.rows) < PLACES:
+    if ends_in(published.rows) or not more or len(published.rows) < PLACES:
         return Listed(places, short=False)
     covered = filter_.in_catalogue in published.covered
     if covered:
-        ends_in(merged.further)
+        ends_in(published.further)
     # What the catalogue does not know was not looked up: where that may stand in the list, there may be holes.
     return Listed(places, short=not (covered and filter_.by_catalogue))
 
 
 def newest(
-    published_ids: Iterable[str], filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
-) -> list[Place]:
+    published_ids: Sequence[str], filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
+) -> Listed:
     """What has just been published, as far as the filter admits it; `published_ids` are the newest first."""
     places: list[Place] = []
-    for article_id in published_ids:
+    for at, article_id in enumerate(published_ids):
         if len(places) == most:
             break
+        if at == LOOKED_AT:
+            return Listed(places, short=True)
         article = articles.get(article_id, _UNKNOWN)
         if article.published_at is None or article.published_at > now_ms:
             continue
+        if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
+            break
         if filter_.admits(article_id, article, now_ms):
             places.append(Place(article_id, None, None, LATEST))
-    return places
+    return Listed(places, short=False)
 
 
 def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
@@ -91,6 +97,7 @@ def items(
     query: Query,
     articles: Mapping[str, Article],
     ranks: Ranks | None,
+    window: str,
     now_ms: int,
     *,
     counts: bool,
@@ -101,7 +108,9 @@ def items(
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
         item.update(described(articles.get(place.article_id, _UNKNOWN)))
         if ranks is not None:
-            item.update(_moved(ranks.about(place.article_id, rank, now_ms)))
+            # what fills the list up has no place in its history
+            known = place.origin == window
+            item.update(_moved(ranks.about(place.article_id, rank, now_ms) if known else _NO_HISTORY))
         if query.fallback:
             item["origin"] = place.origin
         yield item

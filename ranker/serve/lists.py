@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,12 @@ from ranker.core.generation import LATEST, Generation, Window
 from ranker.lists.filters import Filter
 from ranker.serve import listing
 from ranker.serve.latest import Newest
+from ranker.serve.listing import Place
 from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import Query
 from ranker.serve.refresh import Refresher
 from ranker.settings import Site
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 
 class Lists:
@@ -30,41 +31,54 @@ class Lists:
         return self._sites.get(name) or Site(name)
 
     async def read(self, name: ListName, query: Query, deadline_s: float) -> Published | None:
-        """Has everything read that an answer needs; the list itself, None where it cannot be had in time."""
-        main = None
-        for wanted in self._chain(name, query):
-            published = await self.refresher.first(wanted, deadline_s)
-            filter_ = self._filter(name.site, query).in_catalogue
-            if published is not None and filter_ not in published.covered and self._is_short(published, query):
-                await self.refresher.look_up(wanted, filter_, deadline_s)
-                published = self.refresher.get(wanted)
-            if wanted == name:
-                main = published
-        return main
+        """Has every list read that an answer takes; the list itself, None where it cannot be had in time."""
+        read = [await self.refresher.first(wanted, deadline_s) for wanted in self._chain(name, query)]
+        return read[0] if read else None
+
+    async def full(self, name: ListName, query: Query, deadline_s: float, *, counts: bool) -> dict[str, Any] | None:
+        """The answer's fields, once what they lack has been looked up by name, as far as that is possible."""
+        content, lacking = self._content(name, query, counts=counts)
+        if lacking:
+            for wanted in lacking:
+                await self.refresher.look_up(wanted, self._filter(name.site, query).in_catalogue, deadline_s)
+            content, _ = self._content(name, query, counts=counts)
+        return content
 
     def content(self, name: ListName, query: Query, *, counts: bool) -> dict[str, Any] | None:
         """The answer's fields as of now; None where the list has not been read. `counts`: whether they are shown."""
+        return self._content(name, query, counts=counts)[0]
+
+    def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any] | None, list[ListName]]:
+        """The fields, and the lists that may have more for them than was read."""
         generation = self.refresher.generation
-        if generation is None:
-            return None
+        if generation is None or not _has(generation, name):
+            return None, []
         if name.board == LATEST:
-            return self._latest(name, query, generation)
+            return self._latest(name, query, generation), []
         published = self.refresher.get(name)
         if published is None:
-            return None
+            return None, []
+        short = False
         now_ms = self.refresher.now_ms()
         articles = self.refresher.articles.of(name.site)
         filter_ = self._filter(name.site, query)
         most = query.offset + query.limit
-        if filter_.in_catalogue in published.covered:
-            self.refresher.keep(name, filter_.in_catalogue)
-        main = listing.listed(published, filter_, articles, now_ms, most)
-        found = [main.places]
-        for longer in self._chain(name, query)[1:]:
-            other = self.refresher.get(longer)
-            found.append(listing.listed(other, filter_, articles, now_ms, most).places if other else [])
+        found: list[Sequence[Place]] = []
+        lacking: list[ListName] = []
+        for wanted in self._chain(name, query):
+            shown = self.refresher.get(wanted)
+            if shown is None:
+                continue
+            part = listing.listed(shown, filter_, articles, now_ms, most)
+            found.append(part.places)
+            if filter_.in_catalogue in shown.covered:
+                self.refresher.keep(wanted, filter_.in_catalogue)
+            elif part.short:
+                lacking.append(wanted)
+            if wanted == name:
+                short = part.short
         if query.fallback:
-            found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most))
+            found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most).places)
         places = listing.filled_up(found, most)
         ranks = None if query.filtered else self.refresher.ranks(name)
         span = published.read.span
@@ -73,7 +87,7 @@ class Lists:
             "board": name.board,
             "window": _window(published.window, span.from_ms, span.as_of_ms),
             "as_of": rfc3339(span.as_of_ms),
-            "complete": span.complete and not main.short,
+            "complete": span.complete and not short,
             "stale": published.age_ms(now_ms) > self.refresher.ages.stale_ms,
             "total": published.read.total if counts else None,
         }
@@ -81,8 +95,8 @@ class Lists:
             content["history"] = listing.history(ranks)
         if query.fallback:
             content["fallback"] = list(dict.fromkeys(place.origin for place in places))
-        content["items"] = list(listing.items(places, query, articles, ranks, now_ms, counts=counts))
-        return content
+        content["items"] = list(listing.items(places, query, articles, ranks, name.window, now_ms, counts=counts))
+        return content, lacking
 
     def _latest(self, name: ListName, query: Query, generation: Generation) -> dict[str, Any]:
         now_ms = self.refresher.now_ms()
@@ -93,27 +107,29 @@ class Lists:
         most = query.offset + query.limit
         newest = self._newest.of(name.site)
         places = listing.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
+        found = places.places
         if query.fallback:
-            places = listing.filled_up([places, listing.newest(newest, filter_, articles, now_ms, most)], most)
+            older = listing.newest(newest, filter_, articles, now_ms, most)
+            found = listing.filled_up([found, older.places], most)
         read_ms = self.refresher.articles_read_ms
         content: dict[str, Any] = {
             "site": name.site,
             "board": LATEST,
             "window": _window(Window(window.name, window.length_ms, 0), read_ms - window.length_ms, read_ms),
             "as_of": rfc3339(read_ms),
-            "complete": True,
+            "complete": not places.short,
             "stale": now_ms - read_ms > self.refresher.ages.stale_ms,
             "total": None,
         }
         if query.fallback:
-            content["fallback"] = [LATEST] if places else []
-        content["items"] = list(listing.items(places, query, articles, None, now_ms, counts=False))
+            content["fallback"] = [LATEST] if found else []
+        content["items"] = list(listing.items(found, query, articles, None, name.window, now_ms, counts=False))
         return content
 
     def _chain(self, name: ListName, query: Query) -> list[ListName]:
         """The list, and those of longer windows that fill it up."""
         generation = self.refresher.generation
-        if name.board == LATEST or generation is None:
+        if name.board == LATEST or generation is None or not _has(generation, name):
             return []
         windows = [window.name for window in generation.windows]
         longer = windows[windows.index(name.window) + 1 :] if query.fallback else []
@@ -122,11 +138,11 @@ class Lists:
     def _filter(self, site: str, query: Query) -> Filter:
         return replace(query.filter, known=True) if self.site(site).hide_unknown else query.filter
 
-    def _is_short(self, published: Published, query: Query) -> bool:
-        filter_ = self._filter(published.name.site, query)
-        articles = self.refresher.articles.of(published.name.site)
-        most = query.offset + query.limit
-        return listing.listed(published, filter_, articles, self.refresher.now_ms(), most).short
+
+def _has(generation: Generation, name: ListName) -> bool:
+    """Whether there is such a list; another generation may have come since it was asked for."""
+    named = name.board == LATEST or name.board in generation.boards
+    return named and any(window.name == name.window for window in generation.windows)
 
 
 def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from ranker.core.generation import Generation
 from ranker.lists.filters import Filter
-from ranker.store.reader import ListName, ListRead
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead
 
 KEEP_LEVEL_MS = 5_000
 """How long the last list stands in while shards are between two floors (once a minute, a second or so)."""
@@ -48,6 +49,16 @@ class Published:
     @property
     def as_of_ms(self) -> int:
         return self.read.span.as_of_ms
+
+    @cached_property
+    def rows(self) -> list[tuple[int, str]]:
+        """Count and article id of the first places."""
+        return [(count, article.decode()) for count, article in self.read.merged.rows]
+
+    @cached_property
+    def further(self) -> list[tuple[int, str]]:
+        """The same of what was looked up by name and stands below them."""
+        return [(count, article.decode()) for count, article in self.read.merged.further]
 
     @cached_property
     def _counts(self) -> dict[bytes, int]:

@@ -21,7 +21,8 @@ from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
 from ranker.serve.wishes import Wishes
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.reader import ListName, Reader, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import Reader, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ IN_USE_MS = 60_000
 """A list that nobody asked for in this time is not read any more."""
 MAX_LISTS = 2_000
 """Lists kept, and lists waited for, at once; beyond it, those kept that were asked for longest ago are dropped."""
+NEW_EVERY_S = 0.02
+"""Lists that come into use are read together, at most so often: what Redis is asked must not follow web traffic."""
 WHOLE_SHARE = 0.1
 """Whole lists (thousands of strays) are read so seldom that they take at most this share of the time."""
 
@@ -207,6 +210,7 @@ class Refresher:
                         await self._demanded.wait()
                 except TimeoutError:
                     break
+                await asyncio.sleep(NEW_EVERY_S)  # whoever asks meanwhile is served by the same reading
                 self._demanded.clear()
                 await self._guarded(self.refresh_new)
 
@@ -229,7 +233,14 @@ class Refresher:
             log.warning("serving what there is: %s", fault, exc_info=exc_info)
         self.fault = fault
         self._release(self._waiting)
-        self.on_change()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Says that lists are other ones now; a fault of whoever is told ends no refresh."""
+        try:
+            self.on_change()
+        except Exception:
+            log.exception("what was made of the lists may be out of date")
 
     async def refresh(self) -> None:
         """One refresh of everything in use. Raises StoreUnavailableError where Redis cannot be read."""
@@ -238,15 +249,22 @@ class Refresher:
         if await self._following.follow():
             self._hints.clear()
             self._whole_until.clear()
-        for site in await self._catalogue.follow():
-            self._changes[site] = self._changes.get(site, 0) + 1
-        self.articles_read_ms = now_ms
+        lacking = None
+        try:
+            for site in await self._catalogue.follow():
+                self._changes[site] = self._changes.get(site, 0) + 1
+            self.articles_read_ms = now_ms
+        except StoreUnavailableError as error:
+            lacking = error  # the lists go on all the same
         if self.generation is not None:
-            await self._histories.follow(self.generation, self._asked, now_ms)
+            with contextlib.suppress(StoreUnavailableError):  # what is not known is told as unknown
+                await self._histories.follow(self.generation, self._asked, now_ms)
         due = (name for name in self._asked if self._whole_until.get(name, 0) <= now_ms)
         await self._read(list(dict.fromkeys([*due, *self._waiting])))
         self._drop_unused(now_ms)
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
+        if lacking is not None:
+            raise lacking
 
     async def refresh_new(self) -> None:
         """Reads only the lists that somebody waits for."""
@@ -261,14 +279,15 @@ class Refresher:
         wanted = [name for name in lists if name.board in generation.boards and name.window in windows]
         started = time.perf_counter()
         asked_ms = self.now_ms()
-        made = {name: self._wishes.of(name, self.articles, self.changes_of(name.site), asked_ms) for name in wanted}
+        articles, changes = self.articles, self.changes_of
+        made = {name: await self._wishes.of(name, articles, changes(name.site), asked_ms) for name in wanted}
         wishes = {name: wish for name, (wish, _) in made.items()}
         snapshot = await self._reader.refresh(generation, active.partitions, wanted, self._hints, wishes)
         took_ms = (time.perf_counter() - started) * 1000
         now_ms = self.now_ms()
         unknown = self._publish(snapshot, made, generation, active.partitions, now_ms, took_ms)
         self._release(lists, unknown)
-        self.on_change()
+        self._tell()
         if not snapshot.answered:
             raise StoreUnavailableError(f"no shard of generation {generation.id} has begun")
         self._sites, self._all_sites = snapshot.sites, snapshot.all_sites

@@ -19,6 +19,9 @@ HEAD_S = 10.0
 """A client may take this long to send a request's head, and at most twice as long."""
 KEEP_ALIVE_S = 75
 """Longer than the usual 60 s of a load balancer, so that it is the balancer who closes an idle connection."""
+MAX_PIPELINED = 16
+"""Requests of one connection that wait for the answers before them; a client that sends more and reads none is cut off.
+Each that waits is memory."""
 MAX_CONNECTIONS = 8_000
 BACKLOG = 2_048
 STOP_S = 5
@@ -38,8 +41,10 @@ class _Protocol(HttpToolsProtocol):
     """Uvicorn's protocol with a limit on a request's head, and a way past ASGI for answers that stand ready."""
 
     at_once: AtOnce
+    draining: asyncio.Event
     _head_bytes = 0
     _answered = False
+    _running: Any = None
 
     @property
     def waits_for(self) -> object:
@@ -59,10 +64,51 @@ class _Protocol(HttpToolsProtocol):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    @property
+    def holds_back(self) -> object:
+        """What names an answer that its client does not take; None where nothing waits to be sent."""
+        waiting = self.transport.get_write_buffer_size()
+        return (waiting, "not taken") if waiting and (self.flow.write_paused or self.transport.is_closing()) else None
+
     def on_headers_complete(self) -> None:
-        self._answered = self._stands_alone() and self._answer_at_once()
+        self._answered = self._is_refused() or (self._stands_alone() and self._answer_at_once())
         if not self._answered:
+            self._unset_keepalive_if_required()  # of an answer in the same segment: a stream must outlive it
             super().on_headers_complete()
+            if self.draining.is_set() or self._has_body():
+                # the answer says `Connection: close`, and then it is: nobody reads on for a body that nobody wants
+                self.cycle.keep_alive = False
+
+    def _is_refused(self) -> bool:
+        """Cuts off who sends too much; the rest of what has arrived of a connection that ends is passed over."""
+        if self.transport.is_closing():
+            return True
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self.transport.abort()
+            return True
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+            return True
+        return False
+
+    def _has_body(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in self.headers
+        )
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: so is what it still waited for, the answer under way included."""
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
 
     def on_body(self, body: bytes) -> None:
         if not self._answered:
@@ -76,7 +122,8 @@ class _Protocol(HttpToolsProtocol):
         """Whether nothing is special: a plain GET, no answer under way before it, a client that takes what we send."""
         parser = self.parser
         return (
-            parser.get_method() == b"GET"
+            not self.draining.is_set()
+            and parser.get_method() == b"GET"
             and (self.cycle is None or self.cycle.response_complete)
             and not self.pipeline
             and not self.flow.write_paused
@@ -84,6 +131,7 @@ class _Protocol(HttpToolsProtocol):
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not parser.should_upgrade()
+            and not self._has_body()
         )
 
     def _answer_at_once(self) -> bool:
@@ -108,13 +156,20 @@ class _Server(uvicorn.Server):
         yield
 
     async def cut_off_slow(self) -> None:
-        """Closes connections that have waited for the rest of one head for HEAD_S."""
+        """Ends connections that have waited for the rest of one head for HEAD_S, or whose client takes nothing."""
         before: dict[int, object] = {}
         while True:
             await asyncio.sleep(HEAD_S)
             now: dict[int, object] = {}
             for connection in list(self.server_state.connections):
-                if isinstance(connection, _Protocol) and (waits_for := connection.waits_for) is not None:
+                if not isinstance(connection, _Protocol):
+                    continue
+                held, waits_for = connection.holds_back, connection.waits_for
+                if held is not None:
+                    if before.get(id(connection)) == held:
+                        connection.transport.abort()  # closing would wait until it is taken
+                    now[id(connection)] = held
+                elif waits_for is not None:
                     if before.get(id(connection)) is waits_for:
                         connection.transport.close()
                     now[id(connection)] = waits_for
@@ -122,16 +177,20 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: App, host: str, port: int, *, at_once: AtOnce | None = None) -> AsyncIterator[int]:
+async def serving(
+    app: App, host: str, port: int, *, at_once: AtOnce | None = None, draining: asyncio.Event | None = None
+) -> AsyncIterator[int]:
     """Serves `app`, or `at_once` where it has an answer, while the block runs.
 
-    Yields the port bound (useful when `port` is 0: any free one).
+    Yields the port bound (useful when `port` is 0: any free one). Once `draining` is set, each answer is the last of
+    its connection: whoever wants more connects anew, and a balancer does so elsewhere.
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
     """
     listener = _bind(host, port)
+    way = {"at_once": staticmethod(at_once or _nothing_ready), "draining": draining or asyncio.Event()}
     config = uvicorn.Config(
         _untyped(app),
-        http=type("_Public", (_Protocol,), {"at_once": staticmethod(at_once or _nothing_ready)}),
+        http=type("_Public", (_Protocol,), way),
         lifespan="off",
         ws="none",
         log_config=None,

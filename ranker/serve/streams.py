@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,10 +20,12 @@ from ranker.metrics import ReaderMetrics
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
+
+log = logging.getLogger(__name__)
 
 MAX_STREAMS = 6_000
-MAX_CHANNELS = 500
+MAX_CHANNELS = 200
 """Different lists that are streamed at once: each is made anew at every refresh."""
 BEAT_S = 15.0
 """Proxies close what is silent for 30 to 60 s."""
@@ -63,14 +66,27 @@ class Streams:
         self._channels: dict[_Key, _Channel] = {}
         self._open = 0
         self._closed = False
+        self._told = asyncio.Event()
+        self._telling: asyncio.Task[None] | None = None
         metrics.streams.set_function(lambda: self._open)
 
     def tell(self) -> None:
-        """After each refresh: every channel with readers takes its list anew."""
-        for (name, query, counts), channel in list(self._channels.items()):
-            content = self._lists.content(name, query, counts=counts)
-            if content is not None:
-                channel.take(content)
+        """After each refresh: every channel with readers takes its list anew, one at a time, between other work."""
+        self._told.set()
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._tell(), name="streams")
+
+    async def _tell(self) -> None:
+        while self._told.is_set():
+            self._told.clear()
+            for (name, query, counts), channel in list(self._channels.items()):
+                try:
+                    content = self._lists.content(name, query, counts=counts)
+                    if content is not None:
+                        channel.take(content)
+                except Exception:  # of one list; the others' readers must not wait for it
+                    log.exception("a list cannot be streamed", extra={"list": name})
+                await asyncio.sleep(0)
 
     def close(self) -> None:
         """Ends every stream: the clients come back, to another process."""
@@ -89,8 +105,12 @@ class Streams:
         if "*" in cors or origin in cors:
             headers["access-control-allow-origin"] = "*" if "*" in cors else str(origin)
             headers["vary"] = "origin"
+        if request.scope["http_version"] == "1.0":
+            raise ProblemError(505, "A stream needs HTTP/1.1.")
         if request.method == "HEAD":
-            return Response(headers=headers, media_type="text/event-stream")
+            head = Response(headers=headers, media_type="text/event-stream")
+            del head.headers["content-length"]  # there is no saying
+            return head
         last = request.headers.get("last-event-id") or query.last_event_id
         return StreamingResponse(self._events(key, last), headers=headers, media_type="text/event-stream")
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ranker.serve.lists import Lists
 from ranker.serve.query import Query
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""

@@ -28,7 +28,7 @@ from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
 from ranker.serve.streams import Streams
 from ranker.settings import Caching
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 
 LIST_ROUTE = "/v1/{site}/popular/{board}/{window}"
 SCRIPT_CACHING = b"public, max-age=3600, stale-while-revalidate=86400"
@@ -59,7 +59,7 @@ class Web:
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
             Route("/", self._index),
-            Route("/page/{name}", self._page.file),
+            Route("/page/{version}/{name}", self._page.file),
             Route("/docs", docs.index),
             Route("/docs/{name}", docs.file),
         ]
@@ -109,12 +109,14 @@ class Web:
         """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
         refresher, ages = self._refresher, self._refresher.ages
         if name.board == LATEST:
+            if refresher.knows(name.site) is None and name.site not in refresher.articles.sites:
+                raise asking.refusal([asking.unknown_site(name.site)], [], {})
             age_ms = refresher.now_ms() - refresher.articles_read_ms
         else:
             published = await self._lists.read(name, query, FIRST_DEADLINE_S)
             age_ms = asking.held(published, name.site, self._lists).age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists)
-        content = self._lists.content(name, query, counts=counts)
+        content = await self._lists.full(name, query, FIRST_DEADLINE_S, counts=counts)
         if content is None:
             raise asking.unread(self._lists)
         left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
@@ -150,7 +152,7 @@ class Web:
         if origin in site.cors or "*" in site.cors:
             headers["access-control-allow-origin"] = "*" if "*" in site.cors else origin
             headers["access-control-allow-methods"] = "GET, HEAD"
-            headers["access-control-allow-headers"] = "authorization, if-none-match"
+            headers["access-control-allow-headers"] = "authorization, if-none-match, last-event-id"
         return Response(status_code=204, headers=headers)
 
     async def _block_script(self, request: Request) -> Response:
@@ -158,7 +160,7 @@ class Web:
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
-        return self._page.index(request, self._refresher.sites, self._refresher.generation)
+        return await self._page.index(request, self._lists)
 
 
 def _response(form: Form) -> Response:

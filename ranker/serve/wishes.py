@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from ranker.core.merge import Wish
 from ranker.lists.articles import Articles
 from ranker.lists.filters import BUDGET, Filter
-from ranker.store.reader import ListName
+from ranker.serve.matching import Matching
+from ranker.store.question import ListName
 
 MAX_FILTERS = 16
 """Filters of one list that look up articles at once; more have to do with the first places."""
 MAX_LISTS = 8
 """Lists that have such filters at once: together they bound what web traffic can ask of Redis."""
 IN_USE_MS = 60_000
-AGAIN_MS = 10_000
-"""How long a filter's articles are taken for the same while the catalogue does not change: time alone admits some."""
 MAX_NAMED = 500
 """Single articles that are looked up at once, of all sites; the one asked for longest ago makes room."""
 NAMED_MS = 10_000
@@ -23,22 +20,11 @@ NAMED_MS = 10_000
 
 
 class _Asked:
-    """One filter of one list: when it was asked for last, and its articles; None: they are more than the budget."""
+    """One filter of one list: when it was asked for last, and whether a refresh has tried to look its articles up."""
 
     def __init__(self, now_ms: int) -> None:
         self.asked_ms = now_ms
-        self.found_ms = 0
-        self.changes = -1
         self.tried = False
-        self.ids: frozenset[bytes] | None = None
-
-    def find(self, filter_: Filter, articles: Articles, site: str, changes: int, now_ms: int) -> None:
-        if changes != self.changes or now_ms - self.found_ms > AGAIN_MS:
-            found = frozenset(
-                article_id.encode() for article_id in islice(filter_.matching(articles.of(site), now_ms), BUDGET + 1)
-            )
-            self.ids = found if len(found) <= BUDGET else None
-            self.changes, self.found_ms = changes, now_ms
 
 
 class Wishes:
@@ -48,6 +34,7 @@ class Wishes:
         self._asked: dict[ListName, dict[Filter, _Asked]] = {}
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
         self._named: dict[tuple[str, bytes], int] = {}
+        self._matching = Matching()
 
     def name(self, site: str, article: bytes, now_ms: int) -> None:
         """Notes that one article's counts are asked for, wherever it stands."""
@@ -75,20 +62,21 @@ class Wishes:
         about.asked_ms = now_ms
         return not about.tried
 
-    def of(self, name: ListName, articles: Articles, changes: int, now_ms: int) -> tuple[Wish, frozenset[Filter]]:
+    async def of(self, name: ListName, articles: Articles, changes: int, now_ms: int) -> tuple[Wish, frozenset[Filter]]:
         """What to ask of a list now, and the filters that are covered by that."""
         asked = self._asked.get(name, {})
         for filter_ in [old for old, about in asked.items() if now_ms - about.asked_ms > IN_USE_MS]:
             del asked[filter_]
         if not asked:
             self._asked.pop(name, None)
+        self._matching.keep({(of.site, filter_) for of, filters in self._asked.items() for filter_ in filters})
         wanted: frozenset[bytes] = frozenset()
         covered = set()
-        for filter_, about in asked.items():
-            about.find(filter_, articles, name.site, changes, now_ms)
+        for filter_, about in list(asked.items()):
+            ids = await self._matching.ids(name.site, filter_, articles, changes, now_ms)
             about.tried = True
-            if about.ids is not None and len(wanted | about.ids) <= BUDGET:
-                wanted |= about.ids
+            if ids is not None and len(wanted | ids) <= BUDGET:
+                wanted |= ids
                 covered.add(filter_)
         wanted |= self._named_of(name.site, now_ms)
         return Wish(self._aliases_of(name.site, articles, changes), wanted), frozenset(covered)
@@ -102,8 +90,12 @@ class Wishes:
         return frozenset(article for named, article in self._named if named == site)
 
     def _aliases_of(self, site: str, articles: Articles, changes: int) -> dict[bytes, bytes]:
+        aliases = articles.aliases(site)
+        if not aliases:
+            self._aliases.pop(site, None)  # nothing is kept of sites that clients invent
+            return {}
         kept = self._aliases.get(site)
         if kept is None or kept[0] != changes:
-            encoded = {moved.encode(): to.encode() for moved, to in articles.aliases(site).items()}
+            encoded = {moved.encode(): to.encode() for moved, to in aliases.items()}
             kept = self._aliases[site] = (changes, encoded)
         return kept[1]

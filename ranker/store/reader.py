@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cache
+from itertools import islice
+from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.merge import (
-    MAX_STRAYS,
     NOTHING_MORE,
     Answer,
     Ask,
-    Clock,
     Hints,
     Merge,
     Merged,
@@ -24,22 +24,11 @@ from ranker.core.merge import (
     span,
 )
 from ranker.store.errors import StoreUnavailableError, translated
-from ranker.store.keys import ShardKeys
-from ranker.store.shard import FORMAT
-from ranker.store.together import Word, together
+from ranker.store.question import ListName, Question, Said
+from ranker.store.together import each_together
 
-MAX_SITES = 1_000
-"""Sites that one shard names at each refresh; where it holds more, a site is asked for by name."""
-
-_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
-
-
-class ListName(NamedTuple):
-    """One list of a generation."""
-
-    site: str
-    board: str
-    window: str
+AT_ONCE = 8
+"""Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +55,8 @@ class Snapshot:
     answered: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What one shard said in one transaction."""
-
-    clock: Clock
-    sites: frozenset[str]
-    all_sites: bool
-    known: frozenset[str]
-    sums: dict[tuple[str, str, str], int]
-    answers: dict[ListName, Answer]
+_Result = Said | StoreUnavailableError | None
+"""Of one shard: None where it has not begun, or is not to be read any more; the error where it cannot be reached."""
 
 
 class _Gathering:
@@ -88,26 +69,38 @@ class _Gathering:
         hints: Mapping[ListName, Hints],
         wishes: Mapping[ListName, Wish],
     ) -> None:
-        self._silent = Answer(partitions, ())
+        self._partitions = partitions
         shards = range(partitions)
+
+        @cache  # all lists of a site look up the same aliases
+        def home_on(site: str) -> Callable[[bytes], int]:
+            prefix = f"{site}/".encode()
+            return cache(lambda article: home(prefix + article, partitions))
+
         self._merges: dict[ListName, Merge] = {
             name: merge(
                 shards,
                 partitions,
-                _home(name.site, partitions),
+                home_on(name.site),
                 hints.get(name, Hints()),
                 wishes.get(name, NOTHING_MORE),
             )
             for name in lists
         }
-        self._asks = {name: next(steps) for name, steps in self._merges.items()}
-        self.latest: dict[ListName, dict[int, _Said]] = {name: {} for name in self._merges}
+        self._asks: dict[ListName, dict[int, Ask]] = {}
+        self.latest: dict[ListName, dict[int, Said]] = {name: {} for name in self._merges}
         self.merged: dict[ListName, Merged] = {}
+
+    async def begin(self) -> None:
+        """Takes every merge to its first question."""
+        for name, steps in self._merges.items():
+            self._asks[name] = next(steps)
+            await asyncio.sleep(0)  # one merge is short; all of them are not, and others wait
 
     def asks_of(self, shard: int) -> dict[ListName, Ask]:
         return {name: asks[shard] for name, asks in self._asks.items() if shard in asks}
 
-    def hear(self, said: Mapping[int, _Said]) -> list[int]:
+    async def hear(self, said: Mapping[int, Said]) -> list[int]:
         """Hands the answers to the merges; returns the shards to ask next. Who said nothing counts as empty."""
         again = {}
         for name, asks in self._asks.items():
@@ -118,20 +111,27 @@ class _Gathering:
                     latest[shard] = said[shard]
             try:
                 again[name] = self._merges[name].send(
-                    {shard: said[shard].answers[name] if shard in said else self._silent for shard in asks}
+                    {
+                        shard: said[shard].answers[name] if shard in said else self._silent(ask)
+                        for shard, ask in asks.items()
+                    }
                 )
             except StopIteration as end:
                 self.merged[name] = end.value
+            await asyncio.sleep(0)
         self._asks = again
         return sorted({shard for asks in again.values() for shard in asks})
 
+    def _silent(self, ask: Ask) -> Answer:
+        return Answer(self._partitions, (), counts=dict.fromkeys(ask.counts_of, 0))
+
 
 class Reader:
-    """Reads every list asked for, from all shards of a generation at once, `concurrency` shards at a time."""
+    """Reads every list asked for, from all shards of a generation."""
 
-    def __init__(self, client: Any, *, concurrency: int = 8) -> None:
+    def __init__(self, client: Any) -> None:
         self._client = client
-        self._places = asyncio.Semaphore(concurrency)
+        self._places = asyncio.Semaphore(2)  # one is read while Redis answers the other
 
     async def refresh(
         self,
@@ -143,15 +143,24 @@ class Reader:
     ) -> Snapshot:
         """The lists as of now. `hints` are those of the last refresh, and only make it cheaper.
 
-        Raises StoreUnavailableError where not one shard can be reached.
+        A shard that cannot be reached is not waited for again: the lists are without it, and incomplete. Raises
+        StoreUnavailableError where some are so and no other has begun.
         """
         gathering = _Gathering(lists, partitions, hints, wishes)
-        heard: dict[int, _Said] = {}
+        await gathering.begin()
+        heard: dict[int, Said] = {}
+        away: dict[int, StoreUnavailableError] = {}
         due: Iterable[int] = range(partitions)
         while due:
-            said = await self._ask(generation, {shard: gathering.asks_of(shard) for shard in due})
+            results = await self._ask(
+                generation, {shard: gathering.asks_of(shard) for shard in due if shard not in away}
+            )
+            said = {shard: result for shard, result in results.items() if isinstance(result, Said)}
+            away |= {shard: result for shard, result in results.items() if isinstance(result, StoreUnavailableError)}
             heard = said | heard
-            due = gathering.hear(said)
+            if away and not heard:
+                raise next(iter(away.values()))
+            due = await gathering.hear(said)
         return Snapshot(
             {
                 name: _read(generation, partitions, name, gathering.latest[name], merged)
@@ -159,111 +168,47 @@ class Reader:
                 if gathering.latest[name]
             },
             frozenset().union(*(answer.sites for answer in heard.values())),
-            all(answer.all_sites for answer in heard.values()),
+            not away and all(answer.all_sites for answer in heard.values()),
             len(heard),
         )
 
-    async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Said]:
-        """What the shards said that could be reached and have begun."""
-        results = await asyncio.gather(
-            *(self._one(generation, shard, asks) for shard, asks in by_shard.items()), return_exceptions=True
-        )
-        away = [result for result in results if isinstance(result, StoreUnavailableError)]
+    async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
+        asked = iter(by_shard.items())
+        some = [dict(each) for each in iter(lambda: list(islice(asked, AT_ONCE)), [])]
+        # An error that is not foreseen waits until nobody reads any more.
+        results = await asyncio.gather(*(self._some(generation, each) for each in some), return_exceptions=True)
+        found: dict[int, _Result] = {}
         for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, StoreUnavailableError):
+            if isinstance(result, BaseException):
                 raise result
-        if away and len(away) == len(results):
-            raise away[0]
-        return {shard: said for shard, said in zip(by_shard, results, strict=True) if isinstance(said, _Said)}
+            found |= result
+        return found
 
-    async def _one(self, generation: Generation, shard: int, asks: Mapping[ListName, Ask]) -> _Said | None:
-        keys = ShardKeys(generation.id, shard)
-        sites = sorted({name.site for name in asks})
-        sums = sorted({(name.site, name.window, outcome) for name in asks for outcome in generation.boards[name.board]})
-        async with self._places:
-            with translated():
-                reads: list[tuple[Word, ...]] = [
-                    ("HMGET", keys.meta, *_META),
-                    ("SRANDMEMBER", keys.strays, MAX_STRAYS + 1),
-                    ("SRANDMEMBER", keys.sites, MAX_SITES + 1),
-                ]
-                if asks:
-                    reads.append(("SMISMEMBER", keys.sites, *sites))
-                    reads.append(("HMGET", keys.sums, *map(":".join, sums)))
-                for name, ask in asks.items():
-                    reads += _reads(keys.total(name.window, name.site, name.board), ask)
-                replies = iter(await together(self._client, reads))
-        meta, strays, named = next(replies), next(replies), next(replies)
-        if meta[0] != FORMAT.encode() or meta[1] is None or meta[6] is not None:
-            return None
-        partitions = int(meta[3] or 0)
-        by_site = _by_site(strays)
-        held = next(replies) if asks else ()
-        counts = next(replies) if asks else ()
-        few = len(strays) <= MAX_STRAYS
-        return _Said(
-            _clock(meta),
-            frozenset(site.decode() for site in named[:MAX_SITES]),
-            len(named) <= MAX_SITES,
-            frozenset(site for site, member in zip(sites, held, strict=True) if member),
-            {field: int(count) for field, count in zip(sums, counts, strict=True) if count is not None},
-            {
-                name: Answer(
-                    partitions,
-                    _rows(next(replies)),
-                    by_site.get(name.site.encode(), frozenset()) if few else None,
-                    _counts(ask.counts_of, next(replies)) if ask.counts_of else {},
-                )
-                for name, ask in asks.items()
-            },
-        )
+    async def _some(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
+        questions = [Question(generation, shard, asks) for shard, asks in by_shard.items()]
+        try:
+            async with self._places:
+                with translated():
+                    replies = await each_together(self._client, [question.reads for question in questions])
+        except StoreUnavailableError as error:
+            return dict.fromkeys(by_shard, error)
+        return {
+            shard: _result(question, reply) for shard, question, reply in zip(by_shard, questions, replies, strict=True)
+        }
 
 
-def _home(site: str, partitions: int) -> Any:
-    prefix = f"{site}/".encode()
-    return lambda article: home(prefix + article, partitions)
-
-
-def _reads(key: str, ask: Ask) -> list[tuple[Word, ...]]:
-    reads: list[tuple[Word, ...]] = []
-    if ask.places is None:
-        reads.append(("ZRANGE", key, 0, -1, "REV", "WITHSCORES"))
-    else:
-        reads.append(("ZRANGE", key, "+inf", "(0", "BYSCORE", "REV", "LIMIT", 0, ask.places, "WITHSCORES"))
-    if ask.counts_of:
-        reads.append(("ZMSCORE", key, *ask.counts_of))
-    return reads
-
-
-def _rows(flat: Sequence[bytes]) -> list[tuple[int, bytes]]:
-    return list(zip(map(int, flat[1::2]), flat[::2], strict=True))
-
-
-def _counts(articles: Sequence[bytes], scores: Sequence[bytes | None]) -> dict[bytes, int]:
-    return {article: int(score or 0) for article, score in zip(articles, scores, strict=True)}
-
-
-def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
-    found: dict[bytes, set[bytes]] = {}
-    for stray in strays:
-        site, _, article = stray.partition(b"/")
-        found.setdefault(site, set()).add(article)
-    return {site: frozenset(articles) for site, articles in found.items()}
-
-
-def _clock(meta: Sequence[bytes | None]) -> Clock:
-    _, floors, clock, _, gap, refused, _ = meta
-    assert floors is not None
-    return Clock(
-        tuple(map(int, floors.split(b","))),
-        int(clock or 0),
-        None if gap is None else int(gap),
-        refused == b"1",
-    )
+def _result(question: Question, reply: list[Any] | BaseException) -> _Result:
+    if not isinstance(reply, BaseException):
+        return question.said(reply)
+    try:
+        with translated():
+            raise reply
+    except StoreUnavailableError as error:
+        return error
 
 
 def _read(
-    generation: Generation, partitions: int, name: ListName, said: Mapping[int, _Said], merged: Merged
+    generation: Generation, partitions: int, name: ListName, said: Mapping[int, Said], merged: Merged
 ) -> ListRead:
     tier = next(tier for tier, window in enumerate(generation.windows) if window.name == name.window)
     clocks = [answer.clock for answer in said.values()]

@@ -13,13 +13,26 @@ from rich.console import Console
 
 from deploy.local.faults import LocalFault
 from deploy.local.kafka_jars import CHECKOUT
-from tests.bench import backlog, freshness, machine, memory, produce, reader, refresh, report, script, stack
+from tests.bench import (
+    backlog,
+    freshness,
+    machine,
+    memory,
+    produce,
+    reader,
+    refresh,
+    report,
+    script,
+    stack,
+    start,
+    streams,
+)
 from tests.bench.figures import Part, print_part
 from tests.bench.progress import Progress
 
 ALL_EVENTS = 4_000_000
 QUICK_EVENTS = 200_000
-PARTS = ("backlog", "script", "memory", "freshness", "reader", "refresh")
+PARTS = ("backlog", "script", "memory", "freshness", "reader", "streams", "start", "refresh")
 
 
 @click.command()
@@ -65,6 +78,8 @@ def main(
                 "memory": lambda: memory.run(servers, quick, progress),
                 "freshness": lambda: freshness.run(servers, repeats, quick, progress),
                 "reader": lambda: reader.run(servers, repeats, quick, progress),
+                "streams": lambda: streams.run(servers, quick, progress),
+                "start": lambda: start.run(servers, quick, progress),
                 "refresh": lambda: refresh.run(servers, repeats, quick, progress),
             }
             measured = []

@@ -45,6 +45,12 @@ def main_thread_cpu_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
+def children_of(pid: int, words: str) -> list[int]:
+    """The processes that a process has started and whose command line has these words in it."""
+    started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in started if words in Path(f"/proc/{child}/cmdline").read_text()]
+
+
 def resident_bytes(pid: int) -> int:
     """Memory of a process now."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

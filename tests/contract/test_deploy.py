@@ -13,7 +13,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer
+from ranker.serve import server, streams
+from tests.balancer import Nginx
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
@@ -98,11 +101,11 @@ def test_redis_starts_with_the_command_of_compose(services: dict[str, Any], tmp_
     """The flags in compose.yaml are flags that Redis takes, and they set what counts rely on."""
     program, *flags = services["redis"]["command"]
     assert program == "redis-server"
-    server = RedisServer(tmp_path, extra=tuple(flags))
-    server.start()
-    with server.client() as client:
+    redis = RedisServer(tmp_path, extra=tuple(flags))
+    redis.start()
+    with redis.client() as client:
         info = client.info()
-    server.stop()
+    redis.stop()
     assert info["maxmemory_policy"] == "noeviction"
     assert info["aof_enabled"] == 1
     assert info["maxmemory"] > 0
@@ -121,6 +124,20 @@ def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> Non
     for name, port in scraped.items():
         command = services[name]["command"]
         assert command[command.index("--admin-port") + 1] == str(port)
+
+
+def test_nginx_takes_its_configuration(find_tool: FindTool, tmp_path: Path) -> None:
+    """nginx -t finds nginx.conf valid, and its limits are not at odds with the readers'."""
+    nginx = Nginx.before(find_tool("nginx", "nginx-light"), tmp_path, [free_port(), free_port()])
+    nginx.conf.write_text(nginx.text)
+    assert "test is successful" in run(nginx.binary, "-t", "-p", tmp_path, "-c", nginx.conf)
+    conf = (DEPLOY / "nginx.conf").read_text()
+    kept = re.search(r"^    keepalive_timeout (\d+)s;  # less than", conf, re.MULTILINE)
+    read = re.search(r"^        proxy_read_timeout (\d+)s;$", conf, re.MULTILINE)
+    assert kept is not None
+    assert int(kept[1]) < server.KEEP_ALIVE_S
+    assert read is not None
+    assert int(read[1]) > 2 * streams.BEAT_S
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

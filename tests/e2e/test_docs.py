@@ -1,11 +1,19 @@
 """The description of the API in a real browser: from this host alone, without a script, wide, narrow and dark."""
 
+from collections.abc import AsyncIterator
+
+import pytest
 from playwright.async_api import Browser
 
-from tests.e2e.test_page import SHOTS, browser
 from tests.newsroom import newsroom
+from tests.pages import SHOTS, chromium
 
-__all__ = ["browser"]
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """No reader of the page is visited here."""
+    async with chromium() as browser:
+        yield browser
 
 
 async def test_the_description_in_a_browser(redis_url: str, browser: Browser) -> None:
@@ -19,7 +27,10 @@ async def test_the_description_in_a_browser(redis_url: str, browser: Browser) ->
         page.on("request", lambda request: asked.append(request.url))
         await page.goto(f"{home}/docs")
         assert said == []
-        assert {address.removeprefix(home) for address in asked} - {"/page/icon.svg"} == {"/docs", "/docs/docs.css"}
+        assert {address.removeprefix(home) for address in asked} - {"/page/docs/icon.svg"} == {
+            "/docs",
+            "/docs/docs.css",
+        }
         dead = "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(a.hash.slice(1)))"
         assert await page.evaluate(f"{dead}.map(a => a.hash)") == []
         ids = "[...document.querySelectorAll('[id]')].map(one => one.id)"

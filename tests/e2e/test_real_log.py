@@ -123,7 +123,8 @@ def engine(
     try:
         house.run("topics command", [ranker, "topics", "apply"])
         consumer = house.start("consumer", [ranker, "consume", "--admin-port", str(consumer_port)])
-        reader = house.start("reader", [ranker, "serve", "--port", str(port), "--admin-port", str(reader_port)])
+        ports = ["--port", str(port), "--admin-port", str(reader_port)]
+        reader = house.start("reader", [ranker, "serve", *ports, "--drain-s", "0"])
         sent_from_ms = time.time_ns() // 1_000_000
         summaries = {}
         for site, bots in SITES.items():

@@ -25,7 +25,7 @@ from ranker.store import history
 from ranker.store import hours as reading
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.keys import ShardKeys
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 from tests.bench.shards import Shard, begin
 from tests.by_hand import publish
 from tests.reading import GENERATION, Reader, T, running_reader, until

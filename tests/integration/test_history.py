@@ -22,7 +22,7 @@ from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, KEPT_HOURS, PLACES, read_ranks, settled_hour, write_ranks
 from ranker.store.keys import HistoryKeys, ShardKeys
-from ranker.store.reader import ListName
+from ranker.store.question import ListName
 from tests.by_hand import Views, activate, write
 from tests.reading import GENERATION as SERVED
 from tests.reading import T, beside, running_reader, until

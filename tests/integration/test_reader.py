@@ -16,7 +16,8 @@ from ranker.lists.articles import MAX_ALIASES
 from ranker.store.connection import connect, redis_time_ms
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
-from ranker.store.reader import ListName, ListRead, Reader, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead, Reader, Snapshot
 from tests.by_hand import count_in, write
 
 GENERATION = Generation(
@@ -86,7 +87,7 @@ async def test_strays_are_summed_over_their_shards(client: Any) -> None:
 async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole lists are read and added, negative parts included."""
     monkeypatch.setattr(merging, "MAX_STRAYS", 3)
-    monkeypatch.setattr("ranker.store.reader.MAX_STRAYS", 3)
+    monkeypatch.setattr("ranker.store.question.MAX_STRAYS", 3)
     await write(client, GENERATION, PARTITIONS, [("demo", f"/{i}", "view", i + 1) for i in range(20)], NOW_MS)
     away = (home(b"demo//19", PARTITIONS) + 1) % PARTITIONS
     async with client.pipeline(transaction=False) as pipe:
@@ -99,15 +100,16 @@ async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytes
     assert ("/19", 2) in rows(whole)
 
 
-async def test_ten_thousand_aliases_in_one_refresh(client: Any) -> None:
+@pytest.mark.parametrize("partitions", [PARTITIONS, 1])
+async def test_ten_thousand_aliases_in_one_refresh(client: Any, partitions: int) -> None:
     """As many as a site may have, each in another shard than its target or in the same: right counts, no whole lists."""
     moved = {f"/old/{i}": f"/new/{i // 2}" for i in range(MAX_ALIASES)}
     counts = {article: 1 + i % 997 for i, article in enumerate([*moved, *dict.fromkeys(moved.values())])}
     counts |= {f"/other/{i}": i for i in range(1, 3_000)}
-    await write(client, GENERATION, PARTITIONS, [("demo", "/other/1", "view", 1)], NOW_MS)
-    by_shard: dict[int, dict[str, int]] = {shard: {} for shard in range(PARTITIONS)}
+    await write(client, GENERATION, partitions, [("demo", "/other/1", "view", 1)], NOW_MS)
+    by_shard: dict[int, dict[str, int]] = {shard: {} for shard in range(partitions)}
     for article, count in counts.items():
-        by_shard[home(f"demo/{article}".encode(), PARTITIONS)][article] = count
+        by_shard[home(f"demo/{article}".encode(), partitions)][article] = count
     for shard, held in by_shard.items():
         await client.zadd(ShardKeys(GENERATION.id, shard).total("24h", "demo", "read"), held)
     wish = Wish({old.encode(): new.encode() for old, new in moved.items()}, frozenset({b"/new/0", b"/other/1"}))
@@ -115,7 +117,7 @@ async def test_ten_thousand_aliases_in_one_refresh(client: Any) -> None:
     for article, count in counts.items():
         total[moved.get(article, article).encode()] += count
     everything = sorted(((count, article) for article, count in total.items()), reverse=True)
-    merged = (await Reader(client).refresh(GENERATION, PARTITIONS, [READ], {}, {READ: wish})).lists[READ].merged
+    merged = (await Reader(client).refresh(GENERATION, partitions, [READ], {}, {READ: wish})).lists[READ].merged
     assert merged.rows == everything[: merging.PLACES]
     assert merged.further == [row for row in everything[merging.PLACES :] if row[1] in wish.wanted]
     assert merged.further
@@ -146,6 +148,54 @@ async def test_a_shard_that_has_not_begun_leaves_the_list_incomplete(client: Any
     assert (empty.answered, empty.lists) == (0, {})
 
 
+async def test_aliases_and_strays_at_home_in_a_shard_that_has_not_begun(client: Any) -> None:
+    """It holds none of them, and needs no further question and no whole lists to say so."""
+    views = [("demo", f"/{i}", "view", i + 1) for i in range(40)]
+    await write(client, GENERATION, PARTITIONS, views, NOW_MS)
+    by_home = {home(f"demo//{i}".encode(), PARTITIONS): f"/{i}".encode() for i in range(40)}
+    silent, there = by_home[1], by_home[2]
+    await client.delete(ShardKeys(GENERATION.id, 1).meta)
+    await client.sadd(ShardKeys(GENERATION.id, 0).strays, b"demo/" + silent)
+    for wish in (Wish({silent: there}), Wish({there: silent}), Wish(wanted=frozenset({silent})), Wish()):
+        one = (await Reader(client).refresh(GENERATION, PARTITIONS, [READ], {}, {READ: wish})).lists[READ]
+        assert not one.merged.whole
+        assert (one.answered, one.span.complete) == (PARTITIONS - 1, False)
+        assert len(one.merged.rows) == sum(home(f"demo//{i}".encode(), PARTITIONS) != 1 for i in range(40))
+
+
+async def test_others_run_between_the_merges_of_two_lists(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lists are in use, the event loop waits for no more than one step of one of them."""
+    turn, steps_at = 0, list[int]()
+
+    async def others() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def watched(*asked: Any) -> merging.Merge:
+        steps = merging.merge(*asked)
+        asks = next(steps)
+        steps_at.append(turn)
+        while True:
+            answers = yield asks
+            steps_at.append(turn)
+            try:
+                asks = steps.send(answers)
+            except StopIteration as end:
+                merged: merging.Merged = end.value
+                return merged
+
+    monkeypatch.setattr("ranker.store.reader.merge", watched)
+    await write(client, GENERATION, PARTITIONS, [(f"site{i}", "/a", "view", 1) for i in range(20)], NOW_MS)
+    beside = asyncio.create_task(others())
+    await read(client, *(ListName(f"site{i}", "read", "24h") for i in range(20)))
+    beside.cancel()
+    await asyncio.wait([beside])
+    assert len(steps_at) == 40
+    assert len(set(steps_at)) == 40
+
+
 async def test_what_makes_a_list_incomplete(client: Any) -> None:
     """A gap inside the window, a refused apply, floors apart; a gap that has left the window does not."""
     views = [("demo", "/a", "view", 5)]
@@ -163,7 +213,7 @@ async def test_what_makes_a_list_incomplete(client: Any) -> None:
 
 async def test_a_site_beyond_those_named_is_found_by_name(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With very many sites a shard names only some; a list's own site is always looked up."""
-    monkeypatch.setattr("ranker.store.reader.MAX_SITES", 3)
+    monkeypatch.setattr("ranker.store.question.MAX_SITES", 3)
     await write(client, GENERATION, PARTITIONS, [(f"site{i}", "/a", "view", 1) for i in range(40)], NOW_MS)
     known, unknown = ListName("site39", "read", "24h"), ListName("nobody", "read", "24h")
     snapshot = await read(client, known, unknown)
@@ -180,6 +230,20 @@ async def test_redis_away_is_said_in_our_words(redis_url: str) -> None:
         await read(away, READ)
     assert time.monotonic() - began < 5
     await away.aclose()
+
+
+async def test_ten_thousand_wanted_articles_without_memory(redis_url: str) -> None:
+    """A Redis out of memory is read by a script, whose commands cannot have as many words."""
+    client = connect(redis_url)
+    await write(client, GENERATION, 1, [("demo", f"/{i}", "view", i) for i in range(1, 40)], NOW_MS)
+    wanted = frozenset(b"/%d" % i for i in range(10_000))
+    await client.config_set("maxmemory", 1)
+    try:
+        snapshot = await Reader(client).refresh(GENERATION, 1, [READ], {}, {READ: Wish(wanted=wanted)})
+    finally:
+        await client.config_set("maxmemory", 0)
+        await client.aclose()
+    assert rows(snapshot.lists[READ]) == [(f"/{i}", i) for i in reversed(range(1, 40))]
 
 
 async def test_the_clock_of_redis(client: Any) -> None:

@@ -148,7 +148,10 @@ async def test_origins(reader: Reader, site: str, origin: str | None, allowed: s
     assert (await reader.get(f"{target}/stream", "HEAD", **headers)).headers.get(CORS) == allowed
     preflight = await reader.get(target, "OPTIONS", Access_Control_Request_Method="GET", **headers)
     assert (preflight.status, preflight.body, preflight.headers.get(CORS)) == (204, b"", allowed)
-    told = {"access-control-allow-methods": "GET, HEAD", "access-control-allow-headers": "authorization, if-none-match"}
+    told = {
+        "access-control-allow-methods": "GET, HEAD",
+        "access-control-allow-headers": "authorization, if-none-match, last-event-id",
+    }
     assert told.items() <= preflight.headers.items() if allowed else not told.keys() & preflight.headers.keys()
     assert preflight.headers["vary"] == "origin"
 

@@ -1,19 +1,23 @@
 """Connections to the public port: many requests on one, heads without end, clients that trickle."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from ranker.serve import server
+import pytest
+
+from ranker.serve import server, streams
 from ranker.store.connection import connect
 from tests.by_hand import publish
 from tests.events import listening
-from tests.reading import GENERATION, LIST, PARTITIONS, VIEWS, Reader, raw
+from tests.reading import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, raw, until
 
 
 async def test_heads_without_end(reader: Reader) -> None:
@@ -87,7 +91,7 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
     await client.aclose()
     serve = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("ranker"),
-        *("serve", "--port", "0", "--admin-port", "0"),
+        *("serve", "--port", "0", "--admin-port", "0", "--drain-s", "0"),
         env={**os.environ, "RANKER_REDIS_URL": redis_url},
         stderr=asyncio.subprocess.PIPE,
     )
@@ -106,3 +110,96 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
         if serve.returncode is None:
             serve.kill()
             await serve.wait()
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set before the server begins to look."""
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+
+
+async def test_more_requests_than_a_connection_may_hold_end_it(reader: Reader) -> None:
+    """Who sends on and on and reads nothing costs no memory: the connection is gone, the others are served."""
+    await reader.ranking()
+    request = f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: test\r\nIf-None-Match: {{}}\r\n\r\n"
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    connection.connect(("127.0.0.1", reader.port))
+    connection.setblocking(False)
+    # first times, so that each takes its way through the framework and waits for the one before it
+    sent = "".join(request.format(f'"{number}"').replace("limit=1000", f"limit={1 + number}") for number in range(900))
+
+    with contextlib.suppress(BlockingIOError):
+        connection.send(sent.encode())
+
+    async def cut_off() -> bool:
+        try:
+            return connection.recv(1) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    await until(cut_off, "end of the connection")
+    connection.close()
+    await reader.ranking()
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(quick_looks: None, reader: Reader) -> None:
+    """Its answer lies in the server's memory: after two looks at which nothing of it was taken, it goes."""
+    wide = [("demo", f"/{number:0400}", "view", number + 1) for number in range(1_000)]
+    await publish(reader.client, GENERATION, PARTITIONS, wide, T)
+
+    async def long() -> bool:
+        return len((await reader.ranking(f"{LIST}?limit=1000"))["items"]) == 1_000
+
+    await until(long, "long list")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    connection.connect(("127.0.0.1", reader.port))
+    connection.sendall(f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: test\r\n\r\n".encode() * 8)
+    connection.setblocking(False)
+
+    async def cut_off() -> bool:
+        try:
+            connection.send(b"\r\n")
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    await until(cut_off, "end of the connection")
+    connection.close()
+    await reader.ranking()
+
+
+async def test_a_body_ends_its_connection(reader: Reader) -> None:
+    """Nothing here takes one: the request is answered, and nobody waits for the rest."""
+    answer = await raw(reader.port, f"GET {LIST} HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nx".encode())
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def test_a_head_in_one_piece_is_bounded_too(reader: Reader) -> None:
+    """However it arrives."""
+    head = f"GET {LIST} HTTP/1.1\r\nHost: test\r\nX-Long: {'x' * 20_000}\r\n\r\n"
+    assert (await raw(reader.port, head.encode())).status == 431
+
+
+async def test_a_stream_behind_an_answer_outlives_it(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that an idle connection is kept does not run while a stream is open."""
+    await reader.ranking()
+    monkeypatch.setattr(streams, "BEAT_S", 0.05)
+    both = f"GET {LIST} HTTP/1.1\r\nHost: test\r\n\r\nGET {LIST}/stream HTTP/1.1\r\nHost: test\r\n\r\n"
+    incoming, outgoing = await asyncio.open_connection("127.0.0.1", reader.port)
+    outgoing.write(both.encode())
+    async with asyncio.timeout(10):
+        while b"event: beat" not in await incoming.readline():
+            pass
+
+    async def idle() -> list[Any]:
+        loop: Any = asyncio.get_running_loop()
+        return [one for one in loop._scheduled if "timeout_keep_alive" in repr(one) and not one.cancelled()]
+
+    assert await idle() == []
+    outgoing.close()

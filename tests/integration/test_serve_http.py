@@ -8,7 +8,7 @@ import pytest
 
 from ranker.serve import refresh
 from ranker.serve.web import FIRST_DEADLINE_S, LIST_ROUTE
-from ranker.store import reader as reading
+from ranker.store import question as reading
 from tests.by_hand import write
 from tests.newsroom import record, write_articles
 from tests.reading import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, until

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from ranker.serve import streams
-from tests.by_hand import publish, write
+from ranker.core.generation import Generation, Window
+from ranker.serve import query, streams
+from tests.by_hand import activate, publish, write
 from tests.events import listening
 from tests.newsroom import record, write_articles
 from tests.reading import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
@@ -63,6 +64,37 @@ async def test_a_list_that_comes_back_has_its_id_again(reader: Reader) -> None:
         await write(reader.client, GENERATION, PARTITIONS, VIEWS, T)
         ids.append((await events.next()).id)
     assert ids[0] == ids[2] != ids[1]
+
+
+async def test_a_list_that_another_generation_lacks_ends_no_reader(reader: Reader) -> None:
+    """Streams of a window that is gone fall silent; the lists of the new generation are served."""
+    hours = Generation("page-views", (Window("6h", 21_600_000, 60_000),), {"read": {"view": 1}})
+    async with (
+        listening(reader, "/v1/demo/popular/latest/24h/stream") as newest,
+        listening(reader, f"{STREAM}?fallback=true") as filled,
+    ):
+        await newest.next()
+        await filled.next()
+        await write(reader.client, hours, 1, [("demo", "/new", "view", 1)], T)
+        await activate(reader.client, hours, 1, seq=2)
+
+        async def followed() -> bool:
+            return (await reader.get("/v1/demo/popular/read/6h")).status == 200
+
+        await until(followed, "list of the new generation")
+        assert (await reader.get(LIST)).status == 404
+        await write(reader.client, hours, 1, [("demo", "/newer", "view", 2)], T + 1)
+
+        async def refreshed() -> bool:
+            return bool((await reader.ranking("/v1/demo/popular/read/6h"))["items"][0]["article_id"] == "/newer")
+
+        await until(refreshed, "refresh of the new generation")
+
+
+async def test_a_stream_is_no_longer_than_so_many_places(reader: Reader) -> None:
+    """It is made anew at every refresh."""
+    assert (await reader.get(f"{STREAM}?limit=101")).status == 400
+    assert (await reader.get(f"{STREAM}?limit=60&offset=60")).status == 400
 
 
 @pytest.mark.usefixtures("quick_beats")
@@ -124,8 +156,9 @@ async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> 
             assert (await events.next()).data["items"][0]["article_id"] == f"/{minutes}"
 
 
-async def test_a_client_that_does_not_read(redis_url: str, reader: Reader) -> None:
+async def test_a_client_that_does_not_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds up nobody, and when it reads again goes on with the latest list, not with all that it missed."""
+    monkeypatch.setattr(query, "MAX_STREAMED", 1_000)  # more than the system's buffers hold of so many changes
     await publish(reader.client, GENERATION, PARTITIONS, WIDE, T)
     target = f"{STREAM}?limit=1000"
     changes = 60

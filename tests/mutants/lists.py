@@ -87,8 +87,8 @@ LISTS = (
     Mutant(
         "the filter is applied after the cut",
         "ranker.serve.listing",
-        "    if ends_in(merged.rows) or",
-        "    if ends_in(merged.rows[:most]) or len(merged.rows) >= most or",
+        "    if ends_in(published.rows) or",
+        "    if ends_in(published.rows[:most]) or len(published.rows) >= most or",
         hunt="lists",
     ),
     Mutant(
@@ -108,7 +108,7 @@ LISTS = (
     Mutant(
         "nothing is looked up",
         "ranker.serve.lists",
-        "await self.refresher.look_up(wanted, filter_, deadline_s)",
+        "await self.refresher.look_up(wanted, self._filter(name.site, query).in_catalogue, deadline_s)",
         "pass",
         hunt="lists",
     ),
@@ -128,9 +128,9 @@ LISTS = (
     ),
     Mutant(
         "more than the budget is half looked up",
-        "ranker.serve.wishes",
-        "self.ids = found if len(found) <= BUDGET else None",
-        "self.ids = frozenset(sorted(found)[:BUDGET])",
+        "ranker.serve.matching",
+        "            return None\n        await",
+        "            return frozenset(sorted(found)[:BUDGET])\n        await",
         hunt="lists",
     ),
     Mutant(

@@ -14,7 +14,7 @@ from ranker.core import merge as merging
 from ranker.core.home import home
 from ranker.core.merge import NOTHING_MORE, Answer, Ask, Hints, Merged, Row, Wish, merge
 from ranker.lists import filters
-from ranker.serve import listing, wishes
+from ranker.serve import listing, matching, wishes
 
 MAX_ROUNDS = 9
 
@@ -118,6 +118,7 @@ def small(places: int, max_strays: int, budget: int = filters.BUDGET) -> Iterato
             (merging, "share", share),
             (listing, "PLACES", places),
             (wishes, "BUDGET", budget),
+            (matching, "BUDGET", budget),
         ):
             stack.enter_context(patch.object(module, name, value))
         yield

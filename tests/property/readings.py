@@ -21,7 +21,8 @@ from ranker.serve.query import Query
 from ranker.serve.refresh import Refresher
 from ranker.settings import Site
 from ranker.store.generations import Active
-from ranker.store.reader import ListName, ListRead, Snapshot
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead, Snapshot
 from tests.property import merges
 from tests.property.merges import ARTICLES, FEW_OR_MANY, MAX_STRAYS, Shards, distributions
 
@@ -125,11 +126,15 @@ class Shown:
         return asyncio.run(self._answer(name, query))
 
     async def _answer(self, name: ListName, query: Query) -> dict[str, Any]:
-        read = asyncio.ensure_future(self.lists.read(name, query, 10.0))
-        while not read.done():
+        async def requested() -> dict[str, Any] | None:
+            await self.lists.read(name, query, 10.0)
+            return await self.lists.full(name, query, 10.0, counts=True)
+
+        request = asyncio.ensure_future(requested())
+        while not request.done():
             await asyncio.sleep(0)
             await self.lists.refresher.refresh_new()
-        content = self.lists.content(name, query, counts=True)
+        content = request.result()
         assert content is not None
         return content
 

@@ -108,12 +108,23 @@ async def test_bounded(told: Hourly, reader: Reader) -> None:
     """The one read longest ago goes first."""
     reader.go.set()
     for number in range(MAX_KEPT + 1):
+        told._begun_s.clear()  # a minute later, each time
         await of(told, f"/{number}")
     assert len(told._kept) == MAX_KEPT
+    told._begun_s.clear()
     await of(told, "/1")
     assert len(reader.begun) == MAX_KEPT + 1
     await of(told, "/0")
     assert len(reader.begun) == MAX_KEPT + 2
+
+
+async def test_so_many_are_read_in_a_minute(told: Hourly, reader: Reader) -> None:
+    """Whoever walks through all articles gets hours of the first ones, and null of the others; kept ones are told."""
+    reader.go.set()
+    answers = [await of(told, f"/{number}") for number in range(hourly.READ_A_MINUTE + 2)]
+    assert [answer is None for answer in answers] == [False] * hourly.READ_A_MINUTE + [True] * 2
+    assert await of(told, "/0") is answers[0]
+    assert len(reader.begun) == hourly.READ_A_MINUTE
 
 
 @pytest.mark.parametrize("fault", [StoreUnavailableError("away"), ValueError("strange bytes")])

@@ -10,12 +10,14 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
+from ranker.lists.history import Ranks
 from ranker.serve import listing
 from ranker.serve.answers import LEAST_BYTES, Body, accepts_gzip
 from ranker.serve.listing import Listed, Place, filled_up, listed, newest
 from ranker.serve.published import Published
 from ranker.serve.query import Query, parse
-from ranker.store.reader import ListName, ListRead
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 NAME = ListName("demo", "read", "24h")
@@ -123,9 +125,27 @@ def test_newest_first() -> None:
         "/d": Article("D", published_at=T - 2, status="removed"),
     }
     order = ["/b", "/a", "/d", "/c"]
-    assert [place.article_id for place in newest(order, Filter(), articles, T, 10)] == ["/a", "/c"]
-    assert [place.article_id for place in newest(order, Filter(), articles, T, 1)] == ["/a"]
-    assert [place.article_id for place in newest(order, Filter(within_ms=HOUR_MS), articles, T, 10)] == ["/a"]
+    assert ids(newest(order, Filter(), articles, T, 10)) == ["/a", "/c"]
+    assert ids(newest(order, Filter(), articles, T, 1)) == ["/a"]
+    assert ids(newest(order, Filter(within_ms=HOUR_MS), articles, T, 10)) == ["/a"]
+
+
+def test_so_many_new_articles_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that admits none of them says that older ones may fit; within an age there are none."""
+    monkeypatch.setattr(listing, "LOOKED_AT", 3)
+    articles = {f"/{number}": Article("T", section="Sport", published_at=T - number) for number in range(9)}
+    assert newest(list(articles), Filter(sections=frozenset({"Culture"})), articles, T, 1).short
+    assert not newest(list(articles), Filter(sections=frozenset({"Culture"}), within_ms=1), articles, T, 1).short
+
+
+def test_what_fills_a_list_up_has_no_history_in_it() -> None:
+    """An article of the longer window is not new here, it has no place here."""
+    ranks = Ranks({T // HOUR_MS: ["/a"], T // HOUR_MS - 1: ["/a"]})
+    places = [Place("/a", 2, 9, "24h"), Place("/b", 1, 9, "7d")]
+    now_ms = T // HOUR_MS * HOUR_MS + HOUR_MS // 2
+    one, other = listing.items(places, Query(fallback=True), {}, ranks, "24h", now_ms, counts=True)
+    assert (one["trend"], one["best_rank"]) == ("same", 1)
+    assert (other["trend"], other["best_rank"], other["previous_rank"]) == (None, None, None)
 
 
 def test_an_article_stands_once_where_it_comes_first() -> None:

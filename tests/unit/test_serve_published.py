@@ -6,7 +6,8 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, 
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.serve.frontpage import columns, period
 from ranker.serve.published import Ages, Published, rfc3339
-from ranker.store.reader import ListName, ListRead
+from ranker.store.question import ListName
+from ranker.store.reader import ListRead
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 OTHER = Generation("other-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)

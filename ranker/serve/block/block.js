@@ -18,7 +18,7 @@
   let known = [];
   try {
     const day = Date.now() - DAY_MS;
-    known = JSON.parse(sessionStorage.getItem(TAG)).filter(([, list]) => Date.parse(list.as_of) > day);
+    known = JSON.parse(sessionStorage.getItem(TAG)).filter(([, list]) => list.items.map && Date.parse(list.as_of) > day);
   } catch {}
   const recall = (address) => known.find(([at]) => at === address)?.[1];
   const remember = (address, list) => {

@@ -1,218 +1,154 @@
-// The page's lists: asks for each once a second, moves what moved. No framework; the words come with the page.
+// The page: opens a stream for each list that is shown, and says how current what it shows is. No framework.
 
-const settings = JSON.parse(document.getElementById("settings").textContent);
-const { lang, site, words } = settings;
+import { chosen, filters, offer, watch } from "./choices.js";
+import { explain } from "./explanation.js";
+import { Live, ask } from "./live.js";
+import { List, element, setText } from "./rows.js";
+import { age, date, fill, fullHour, moment, settings, site, words } from "./speech.js";
+
 const PLACES = 10;
-const EVERY_MS = 1000;
-const SLOWEST_MS = 15000;
-const NBSP = "\u00a0";
+const NEWEST = 6;
+const NEWEST_MS = 30_000;
+const OFFERED_MS = 300_000;
+/** A connection that is back within this time was never gone, to a reader. */
+const PATIENCE_MS = 4_000;
 
-const numbers = new Intl.NumberFormat(lang);
-const plural = new Intl.PluralRules(lang);
-const clock = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeStyle: "medium" });
-const day = new Intl.DateTimeFormat(lang, { dateStyle: "long" });
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-
+const root = `/v1/${encodeURIComponent(site)}`;
 const notice = document.getElementById("notice");
 const updated = document.getElementById("updated");
+const onPaper = document.getElementById("as-of");
 const covers = document.getElementById("covers");
-const boards = [...document.querySelectorAll(".board")].map((section) => ({
-  name: section.dataset.board,
-  section,
-  list: section.querySelector("ol"),
-  rows: new Map(),
-  etag: null,
-  data: null,
-}));
+const boards = document.getElementById("boards");
+const latest = document.getElementById("latest");
+const newest = new List(latest, "latest");
+/** Board to {section, list}; they stay, so that a board chosen again is where it was. */
+const drawn = new Map();
+let shown = [];
+let asking = null;
+let newestTimer = null;
+let offeredAt = -Infinity;
 
-let period = document.querySelector(".switch input:checked")?.value;
-let failures = 0;
-let refusal = null;
-let timer = null;
-let round = 0;
-
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-const counted = (number, forms) => numbers.format(number) + NBSP + (forms[plural.select(number)] ?? forms.other);
-
-/** An age in words: "il y a 5 heures 10 min", "3 days ago"; a date after 30 days. */
-function age(moment, now) {
-  const minutes = Math.floor((now - moment) / 60000);
-  if (minutes < 1) return words.now;
-  if (minutes < 60) return fill(words.ago, { age: counted(minutes, words.units.minute) });
-  const hours = Math.floor(minutes / 60);
-  if (hours < 24) {
-    const rest = minutes % 60;
-    const text = counted(hours, words.units.hour) + (rest ? NBSP + counted(rest, words.units.minute) : "");
-    return fill(words.ago, { age: text });
-  }
-  const days = Math.floor(hours / 24);
-  return days <= 30 ? fill(words.ago, { age: counted(days, words.units.day) }) : day.format(moment);
+function draw(board, section = newSection(board)) {
+  const list = new List(section, board, (from, item) => explain(from, item, board, chosen().window));
+  drawn.set(board, { section, list });
+  return drawn.get(board);
 }
 
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
-}
-
-function row() {
-  const made = {
-    rank: element("span", "rank"),
-    title: element("p", "title"),
-    kind: element("span", "kind"),
-    section: element("span"),
-    age: element("span", "age"),
-    count: element("span", "count"),
-  };
-  const about = element("p", "about", made.kind, made.section);
-  const figures = element("p", "about", made.age, made.count);
-  made.item = element("li", "", made.rank, element("div", "", made.title, about, figures));
-  return made;
-}
-
-function setText(node, text) {
-  if (node.textContent === text) return false;
-  node.textContent = text;
-  return true;
-}
-
-function describe(place, item, board) {
-  place.published = item.published_at ? Date.parse(item.published_at) : null;
-  setText(place.rank, String(item.rank).padStart(2, "0") + ".");
-  const address = /^https?:\/\//.test(item.url ?? "") ? item.url : null;
-  const title = item.title ?? item.article_id;
-  if (place.shown !== title + "\n" + address) {
-    place.shown = title + "\n" + address;
-    const link = address ? Object.assign(element("a", "", title), { href: address }) : title;
-    place.title.replaceChildren(link);
-    place.title.classList.toggle("bare", item.title === null);
-  }
-  setText(place.kind, item.format ?? "");
-  setText(place.section, item.section ?? "");
-  const forms = words.counts[board] ?? words.counts[""];
-  const before = place.value;
-  place.value = item.count;
-  if (setText(place.count, counted(item.count, forms)) && before !== undefined && !calm.matches) {
-    const flash = getComputedStyle(document.documentElement).getPropertyValue("--flash");
-    place.count.animate({ backgroundColor: [flash, "transparent"] }, { duration: 900, easing: "ease-out" });
-  }
-}
-
-/** Puts the list in its new order; what moved slides from where it was, what is new fades in. */
-function show(board) {
-  const { list, rows, data } = board;
-  const before = new Map([...rows.values()].map((place) => [place, place.item.offsetTop]));
-  const gone = new Set(rows.keys());
-  const order = data.items.map((item) => {
-    gone.delete(item.article_id);
-    const place = rows.get(item.article_id) ?? row();
-    rows.set(item.article_id, place);
-    describe(place, item, board.name);
-    return place;
+/** A list and what is known of it. */
+function column(board, window) {
+  const { section, list } = drawn.get(board) ?? draw(board);
+  const made = { section, list, data: null };
+  const query = new URLSearchParams([["limit", PLACES], ...filters()]);
+  const empty = filters().size ? words.nothing : words.empty;
+  made.live = new Live(`${root}/popular/${encodeURIComponent(board)}/${encodeURIComponent(window)}`, query, (data) => {
+    made.data = { ...made.data, ...data };
+    if (data.items) list.show(data.items, empty);
+    tellState();
   });
-  for (const id of gone) rows.delete(id);
-  const wanted = order.length ? order.map((place) => place.item) : [element("li", "empty", words.empty)];
-  if (wanted.length !== list.children.length || wanted.some((item, at) => list.children[at] !== item)) {
-    // Moving a focused link takes the focus away, so it is given back.
-    const focused = list.contains(document.activeElement) ? document.activeElement : null;
-    list.replaceChildren(...wanted);
-    focused?.focus({ preventScroll: true });
+  return made;
+}
+
+function newSection(board) {
+  const { heading } = settings.boards.find(({ name }) => name === board);
+  const title = Object.assign(element("h2", "", heading), { id: `board-${board}`, tabIndex: -1 });
+  const section = element("section", "board", title, element("ol", ""));
+  section.dataset.board = board;
+  section.setAttribute("aria-labelledby", title.id);
+  return section;
+}
+
+/** Shows what is chosen, anew. */
+function open() {
+  close();
+  const { window, boards: names } = chosen();
+  shown = names.map((board) => column(board, window));
+  const wanted = shown.map(({ section }) => section);
+  if (wanted.length !== boards.children.length || wanted.some((section, at) => boards.children[at] !== section)) {
+    boards.replaceChildren(...wanted);
   }
-  tellAges();
-  if (calm.matches || before.size === 0) return;
-  for (const place of order) {
-    const top = before.get(place);
-    const moved = top === undefined ? 0 : top - place.item.offsetTop;
-    if (top === undefined) {
-      place.item.animate({ opacity: [0, 1] }, { duration: 500, easing: "ease-out" });
-    } else if (moved) {
-      place.item.animate(
-        { transform: [`translateY(${moved}px)`, "none"] },
-        { duration: 600, easing: "cubic-bezier(.2,.8,.2,1)" },
-      );
-    }
+  if (!document.hidden) start();
+}
+
+function start() {
+  for (const { live } of shown) live.start();
+  askNewest();
+  askOffered();
+}
+
+function close() {
+  for (const { live } of shown) live.stop();
+  asking?.abort();
+  clearTimeout(newestTimer);
+}
+
+/** What has just been published changes seldom: it is asked for, not streamed. */
+async function askNewest() {
+  clearTimeout(newestTimer);
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  try {
+    const longest = encodeURIComponent(settings.windows.at(-1).name);
+    const query = new URLSearchParams([["limit", NEWEST], ...filters()]);
+    const { items } = await ask(`${root}/popular/latest/${longest}?${query}`, signal);
+    latest.hidden = !items.length;
+    newest.show(items, "");
+  } catch {
+    // what is there stays: it says itself how old each article is
+  }
+  if (!signal.aborted) newestTimer = setTimeout(askNewest, NEWEST_MS);
+}
+
+async function askOffered() {
+  if (performance.now() - offeredAt < OFFERED_MS) return;
+  offeredAt = performance.now();
+  try {
+    offer(await ask(root));
+  } catch {
+    offeredAt = -Infinity; // again when the lists are next opened
   }
 }
 
-function tellAges() {
-  const now = Date.now();
-  for (const board of boards) {
-    for (const place of board.rows.values()) {
-      setText(place.age, place.published === null ? "" : age(place.published, now));
-    }
-  }
-}
-
+/** How current the lists are, in words; a notice where they are not what they should be. */
 function tellState() {
-  const known = boards.map((board) => board.data).filter(Boolean);
-  const oldest = known.length ? Math.min(...known.map((data) => Date.parse(data.as_of))) : null;
-  const moment = oldest === null ? "" : clock.format(oldest);
+  const known = shown.map(({ data }) => data).filter(Boolean);
+  const away = shown.some(({ live }) => live.lostSince !== null && performance.now() - live.lostSince > PATIENCE_MS);
+  const asOf = Math.min(...known.map((data) => Date.parse(data.as_of)));
   let text = "";
-  if (!known.length) text = refusal ? words.gone : site ? "" : words.waiting;
-  else if (failures > 2) text = fill(words.away, { moment });
-  else if (known.some((data) => data.stale)) text = fill(words.stale, { moment });
+  if (!known.length) text = away ? words.gone : site ? "" : words.waiting;
+  else if (away) text = fill(words.away, { moment: moment(asOf) });
+  else if (known.some((data) => data.stale)) text = fill(words.stale, { moment: moment(asOf) });
   else if (known.some((data) => !data.complete)) text = words.incomplete;
-  setText(notice, text);
-  notice.hidden = !text;
-  const old = failures > 2 || known.some((data) => data.stale);
-  for (const board of boards) board.section.classList.toggle("late", old);
+  if (setText(notice, text)) notice.hidden = !text;
+  const old = away || known.some((data) => data.stale);
+  for (const { section } of shown) section.classList.toggle("late", old);
   updated.classList.toggle("old", old);
-  setText(updated, known.length ? fill(words.updated, { moment }) : "");
-  setText(covers, known.length ? fill(words.covers, { from: clock.format(Date.parse(known[0].window.from)) }) : "");
+  setText(updated, known.length ? fill(old ? words.last : words.updated, { age: age(asOf, true) }) : "");
+  setText(onPaper, known.length ? fill(words.printed, { moment: moment(asOf) }) : "");
+  setText(covers, known.length ? fill(words.covers, { from: fullHour(Date.parse(known[0].window.from)) }) : "");
+  document.documentElement.dataset.state = away ? "away" : "live";
 }
 
-async function ask(board) {
-  const address = `/v1/${encodeURIComponent(site)}/popular/${encodeURIComponent(board.name)}/${encodeURIComponent(period)}`;
-  const asked = round;
-  const signal = AbortSignal.timeout(10000);
-  const reply = await fetch(`${address}?limit=${PLACES}`, { cache: "no-cache", signal });
-  if (!reply.ok) throw new Error(String(reply.status));
-  const etag = reply.headers.get("etag");
-  if (etag !== null && etag === board.etag) return;
-  const data = await reply.json();
-  if (asked !== round) return;
-  board.etag = etag;
-  board.data = data;
-  show(board);
-}
-
-async function poll() {
-  clearTimeout(timer);
-  const started = performance.now();
-  const results = await Promise.allSettled(boards.map(ask));
-  refusal = results.find((result) => result.status === "rejected")?.reason ?? null;
-  failures = refusal ? failures + 1 : 0;
-  tellState();
-  tellAges();
-  document.documentElement.dataset.state = refusal ? "away" : "live";
-  const pause = refusal ? Math.min(SLOWEST_MS, EVERY_MS * 2 ** Math.min(failures, 4)) : EVERY_MS;
-  clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(poll, Math.max(0, pause - (performance.now() - started)));
-}
-
-function choose(chosen) {
-  period = chosen;
-  round += 1;
-  for (const board of boards) board.etag = null;
-  const address = new URL(location);
-  address.searchParams.set("window", chosen);
-  history.replaceState(null, "", address);
-  for (const link of document.querySelectorAll(".choices a")) {
-    const target = new URL(link.href);
-    target.searchParams.set("window", chosen);
-    link.href = target;
+function tick() {
+  setText(document.getElementById("date"), date());
+  if (document.hidden) return;
+  for (const { live, list } of shown) {
+    live.check();
+    list.tellAges();
   }
-  poll();
-}
-
-for (const input of document.querySelectorAll(".switch input")) {
-  input.addEventListener("change", () => choose(input.value));
-}
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : poll()));
-
-if (site && boards.length) poll();
-else {
+  newest.tellAges();
   tellState();
+}
+
+for (const section of boards.children) draw(section.dataset.board, section);
+tick();
+if (site && settings.boards.length) {
+  watch(open);
+  setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : start()));
+  // Whether the way is there is found out by going it.
+  for (const change of ["online", "offline"]) addEventListener(change, () => document.hidden || start());
+  open();
+} else {
   setTimeout(() => location.reload(), 2000);
 }

@@ -9,7 +9,8 @@ from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
 from ranker.store.history import HOUR_MS, PLACES, read_ranks
 from ranker.store.keys import HistoryKeys
-from ranker.store.reader import ListName, Reader
+from ranker.store.question import ListName
+from ranker.store.reader import Reader
 from tests.integration.consume.engine import Engine
 
 

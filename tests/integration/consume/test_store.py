@@ -16,7 +16,8 @@ from ranker.core.step import Changes, Reply, Step, Version
 from ranker.core.tally import Mark
 from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError
-from ranker.store.reader import ListName, Reader
+from ranker.store.question import ListName
+from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
 from tests.integration.consume import shards
 

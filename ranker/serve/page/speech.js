@@ -1,0 +1,60 @@
+// What the page says: words come with it, in the language that was asked for; numbers, ages and dates are put into them.
+
+export const settings = JSON.parse(document.getElementById("settings").textContent);
+export const { lang, site, words } = settings;
+
+const NBSP = "\u00a0";
+const number = new Intl.NumberFormat(lang);
+const percent = new Intl.NumberFormat(lang, { style: "percent", maximumFractionDigits: 1 });
+const plural = new Intl.PluralRules(lang);
+const clock = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeStyle: "medium" });
+const hour = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeStyle: "short" });
+const day = new Intl.DateTimeFormat(lang, { dateStyle: "long" });
+const today = new Intl.DateTimeFormat(lang, { dateStyle: "full" });
+
+let skew = 0;
+
+/** The time as the server has it, as far as an answer has told: ms since the epoch. */
+export const now = () => Date.now() + skew;
+
+/** Takes the server's clock from an answer, where this machine's is clearly another. */
+export function setClock(reply) {
+  const difference = Date.parse(reply.headers.get("date") ?? "") - Date.now();
+  if (Math.abs(difference) > 2000) skew = difference;
+}
+
+export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export const choose = (count, forms) => forms[plural.select(count)] ?? forms.other;
+export const counted = (count, forms) => number.format(count) + NBSP + choose(count, forms);
+export const figure = (count) => number.format(count);
+export const share = (part) => percent.format(part);
+export const moment = (time) => clock.format(time);
+export const fullHour = (time) => hour.format(time);
+export const date = () => today.format(now());
+
+/** A board's count in words: "1 234 lectures". */
+export const count = (board, value) => counted(value, words.counts[board] ?? words.counts[""]);
+
+/** An age in words: "il y a 5 heures 10 min", "3 days ago"; a date after 30 days. `seconds`: below a minute too. */
+export function age(time, seconds = false) {
+  const elapsed = Math.max(0, Math.floor((now() - time) / 1000));
+  const minutes = Math.floor(elapsed / 60);
+  const ago = (...parts) => fill(words.ago, { age: parts.join(NBSP) });
+  if (minutes < 1) return seconds && elapsed ? ago(counted(elapsed, words.units.second)) : words.now;
+  if (minutes < 60) return ago(counted(minutes, words.units.minute));
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) {
+    const rest = minutes % 60;
+    return ago(counted(hours, words.units.hour), ...(rest ? [counted(rest, words.units.minute)] : []));
+  }
+  const days = Math.floor(hours / 24);
+  return days <= 30 ? ago(counted(days, words.units.day)) : day.format(time);
+}
+
+/** How an item has moved: "monté de 2 places"; null where that is not known. */
+export function movement({ trend, rank, previous_rank: before }) {
+  if (!trend) return null;
+  if (trend === "new" || trend === "same") return words.moved[trend];
+  const places = Math.abs(rank - before);
+  return fill(choose(places, words.moved[trend]), { n: figure(places) });
+}
