@@ -22,7 +22,7 @@ from tests.bench.stack import Stack
 from tests.bench.traffic import Backlog
 
 PARTITIONS = 4
-SHARE = {"big": 1.0, "16k": 1.0, "ten": 0.1}
+SHARE = {"big": 1.0, "16k": 0.5, "ten": 0.1}
 """How much of the backlog is also written with smaller batches: those take long to write."""
 ZINCRBY_EVENTS = 200_000
 WITHIN_S = 900.0
