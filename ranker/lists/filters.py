@@ -60,6 +60,3 @@ class Filter:
     def matching(self, articles: Mapping[str, Article], now_ms: int) -> Iterator[str]:
         """The articles of the catalogue that it admits, now or while nothing but time passes."""
         return (one for one, article in articles.items() if self.admits(one, article, now_ms, coming=True))
-
-
-EVERYTHING = Filter()

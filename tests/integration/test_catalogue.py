@@ -15,12 +15,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from ranker.consume import catalogue
 from ranker.consume.catalogue import run_catalogue
+from ranker.lists import catalogue as catalogue_of_readers
 from ranker.lists.articles import Articles
 from ranker.lists.catalogue import SETTLED_MS, Catalogue
 from ranker.log.articles import ArticleLog
 from ranker.store import catalogue as stored_catalogue
 from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
 from ranker.store.connection import connect
+from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import CatalogueKeys
 from ranker.store.together import together
 
@@ -287,6 +289,26 @@ async def step(client: Any, n: int, *changes: Change, begin: str = "") -> None:
 
 def change(key: str, offset: int, **fields: Any) -> Change:
     return Change(key.encode(), article(key.removeprefix("demo/"), **fields), offset)
+
+
+async def test_what_changed_before_a_look_failed_is_told_by_the_next(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is made of a site's articles would stay as it was until its next change."""
+    await step(client, CHANGES + 1, *(change(f"demo//{number}", number) for number in range(CHANGES)), begin="aa" * 8)
+    shown = Catalogue(client, lambda: 0)
+    read = read_changes
+
+    async def away(client: Any, partition: int, seen: Seen) -> Any:
+        if seen.n:
+            raise StoreUnavailableError("away")
+        return await read(client, partition, seen)
+
+    monkeypatch.setattr(catalogue_of_readers, "read_changes", away)
+    with pytest.raises(StoreUnavailableError):
+        await shown.follow()
+    monkeypatch.setattr(catalogue_of_readers, "read_changes", read)
+    assert await shown.follow() == {"demo"}
 
 
 #   old lineage    | new lineage: filled in steps              | as far as before

@@ -61,6 +61,7 @@ async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
     reader.now_ms = T + 3_600_001
     gone = await until(lambda: refused(reader), "refusal of a list too old")
     assert "too old" in gone.json["detail"]
+    assert b"/29" not in (await reader.get("/")).body, "the page shows no list that the API refuses"
     assert reader.refresher.not_ready() != []
     redis_server.resume()
     for shard in range(PARTITIONS):

@@ -153,6 +153,8 @@ async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.Mon
     for i in range(20):
         answer = await reader.get(f"/v1/invented-{i}/popular/read/24h")
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+        assert (await reader.get(f"/v1/invented-{i}/popular/latest/24h")).status == 404
+    assert reader.web._lists._newest._orders == {}
     assert reader.items(await reader.ranking("/v1/site-3/popular/read/24h")) == [("/3", 1)]
     assert reader.items(await reader.ranking("/v1/quiet/popular/read/24h")) == []
     assert reader.registry.get_sample_value("ranker_lists") == 2
