@@ -6,17 +6,14 @@ servers are and holds the secrets. Classes take the values they need from here, 
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import schemas
 from ranker.core import generation as generations
+from schemas import configuration
 
 ENVIRONMENTS = ("production", "development")
 """The first is taken where RANKER_ENV is absent: forgetting it must not loosen anything."""
@@ -134,8 +131,8 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     faults += _kafka_faults(kafka)
     redis = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
     faults += _redis_faults(redis)
-    table, found = _table(path)
-    tokens, bad = _tokens(environ.get("RANKER_READ_TOKENS") or "")
+    table, found = configuration.table(path)
+    tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
     if found:
         raise SettingsError(faults + found)
@@ -180,27 +177,6 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _tokens(text: str) -> tuple[dict[str, str], list[str]]:
-    """Site to token out of site=token,… or, after @, a file with one on each line; and every fault, never a token."""
-    if text.startswith("@"):
-        try:
-            text = Path(text[1:]).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            return {}, [
-                f"RANKER_READ_TOKENS: {text[1:]} cannot be read ({error}); give @ and the path of a file that can"
-            ]
-    tokens, faults = {}, []
-    for number, pair in enumerate(filter(None, map(str.strip, re.split(r"[,\n]", text))), 1):
-        site, _, token = pair.partition("=")
-        if re.fullmatch(r"[a-z0-9._-]{1,64}", site) and re.fullmatch(r"[A-Za-z0-9._~+/-]{16,256}=*", token):
-            tokens[site] = token
-        else:
-            faults.append(
-                f"RANKER_READ_TOKENS: entry {number} is not site=token, with 16 to 256 of A-Z a-z 0-9 . _ ~ + / -"
-            )
-    return tokens, faults
-
-
 def masked_url(url: str) -> str:
     """`url` with the password, and any query value that may be one, replaced by stars."""
     hidden = re.sub(r"(?<=://)([^/@]*?):([^/]*)@", r"\1:***@", url)
@@ -235,38 +211,3 @@ def _redis_faults(url: str) -> Iterator[str]:
         yield f"RANKER_REDIS_URL: {shown!r} must start with one of {', '.join(s + '://' for s in REDIS_SCHEMES)}"
     elif parts.scheme != "unix" and not named:
         yield f"RANKER_REDIS_URL: {shown!r} names no host; write redis://[user:password@]host:port/0"
-
-
-def _table(path: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The table in the file at `path` (empty without one), and its faults against the schema."""
-    if path is None:
-        return {}, []
-    try:
-        table = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        return {}, [f"{path}: cannot be read ({error.strerror}); give --config or RANKER_CONFIG a file that can"]
-    except UnicodeDecodeError:
-        return {}, [f"{path}: is not UTF-8 text; save it as UTF-8"]
-    except tomllib.TOMLDecodeError as error:
-        return {}, [f"{path}: is not TOML ({error}); see https://toml.io"]
-    from jsonschema import Draft202012Validator  # 60 ms that a run without a file need not pay
-
-    errors = Draft202012Validator(schemas.load("ranker")).iter_errors(table)
-    return table, sorted(f"{path}: {_sentence(error)}" for error in errors)
-
-
-def _sentence(error: Any) -> str:
-    """A fault of the schema as place, what is wrong, and what would be right."""
-    place = ".".join(str(step) for step in error.absolute_path)
-    about = error.schema.get("description", "")
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema["properties"])
-        unknown = sorted(set(error.instance) - set(known))
-        guesses = [guess for name in unknown for guess in difflib.get_close_matches(name, known, n=1)]
-        fix = f"did you mean {', '.join(guesses)}?" if guesses else f"known here: {', '.join(known)}"
-        return f"{place + ': ' if place else ''}unknown key {', '.join(unknown)}; {fix}"
-    if error.validator == "pattern":
-        return f"{place}: {error.instance!r} is not allowed as a name; it must match {error.validator_value}"
-    if error.validator == "required":
-        return f"{place}: {error.message}; it has no default, so add it"
-    return f"{place}: {error.message}" + (f"; {about[0].lower()}{about[1:]}" if about else "")

@@ -266,8 +266,8 @@ def test_read_tokens_belong_to_configured_sites(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
-        ("demo=short", "entry 1 is not site=token"),
-        ("demo=0123456789abcdef,0123456789abcdefgh", "entry 2 is not site=token"),
+        ("demo=short", "entry 1 is not site=secret"),
+        ("demo=0123456789abcdef,0123456789abcdefgh", "entry 2 is not site=secret"),
         ("nobody=0123456789abcdef", "'nobody' has no [sites.nobody] table"),
         ("@/nowhere/tokens", "cannot be read"),
     ],

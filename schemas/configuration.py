@@ -1,0 +1,72 @@
+"""Reading ranker.toml and the variables that hold a secret for each site: one form for all that read them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import schemas
+
+_SITE = re.compile(r"[a-z0-9._-]{1,64}")
+_SECRET = re.compile(r"[A-Za-z0-9._~+/-]{16,256}=*")
+
+
+def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
+    """The table in the file at `path` (empty without one), and its faults against schemas/ranker.schema.json.
+
+    Each fault is a sentence that names the file, the place and the fix.
+    """
+    if path is None:
+        return {}, []
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        return {}, [f"{path}: cannot be read ({error.strerror}); give --config or RANKER_CONFIG a file that can"]
+    except UnicodeDecodeError:
+        return {}, [f"{path}: is not UTF-8 text; save it as UTF-8"]
+    except tomllib.TOMLDecodeError as error:
+        return {}, [f"{path}: is not TOML ({error}); see https://toml.io"]
+    from jsonschema import Draft202012Validator  # 60 ms that a run without a file need not pay
+
+    errors = Draft202012Validator(schemas.load("ranker")).iter_errors(found)
+    return found, sorted(f"{path}: {_sentence(error)}" for error in errors)
+
+
+def secrets(variable: str, text: str) -> tuple[dict[str, str], list[str]]:
+    """Site to secret out of site=secret,… or, after @, a file with one on each line; and every fault, never a secret.
+
+    `variable` is the name under which the faults speak of it.
+    """
+    if text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            return {}, [f"{variable}: {text[1:]} cannot be read ({error}); give @ and the path of a file that can"]
+    found, faults = {}, []
+    for number, pair in enumerate(filter(None, map(str.strip, re.split(r"[,\n]", text))), 1):
+        site, _, secret = pair.partition("=")
+        if _SITE.fullmatch(site) and _SECRET.fullmatch(secret):
+            found[site] = secret
+        else:
+            faults.append(f"{variable}: entry {number} is not site=secret, with 16 to 256 of A-Z a-z 0-9 . _ ~ + / -")
+    return found, faults
+
+
+def _sentence(error: Any) -> str:
+    """A fault of the schema as place, what is wrong, and what would be right."""
+    place = ".".join(str(step) for step in error.absolute_path)
+    about = error.schema.get("description", "")
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema["properties"])
+        unknown = sorted(set(error.instance) - set(known))
+        guesses = [guess for name in unknown for guess in difflib.get_close_matches(name, known, n=1)]
+        fix = f"did you mean {', '.join(guesses)}?" if guesses else f"known here: {', '.join(known)}"
+        return f"{place + ': ' if place else ''}unknown key {', '.join(unknown)}; {fix}"
+    if error.validator == "pattern":
+        return f"{place}: {error.instance!r} is not allowed as a name; it must match {error.validator_value}"
+    if error.validator == "required":
+        return f"{place}: {error.message}; it has no default, so add it"
+    return f"{place}: {error.message}" + (f"; {about[0].lower()}{about[1:]}" if about else "")
