@@ -1,0 +1,1 @@
+"""The HTTP collector in front of Kafka (schemas/openapi-collector.yaml)."""
