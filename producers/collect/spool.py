@@ -130,7 +130,7 @@ class Spool:
     @property
     def full(self) -> bool:
         """Whether a put would be refused; known without the disk, so that nothing is begun in vain."""
-        return self._used_bytes + self._queue_bytes + _ROW_BYTES > self._room_bytes
+        return self._refuses(0)
 
     async def put(self, records: Sequence[Record], *, doubtful: bool) -> None:
         """Store records behind all that is there. They are on disk when it returns; cancelling it takes nothing back.
@@ -142,8 +142,9 @@ class Spool:
     def enqueue(self, records: Sequence[Record], *, doubtful: bool) -> asyncio.Future[None]:
         """Take the place in the order at once; the future is what `put` waits for. Raises SpoolFullError as well."""
         size = sum(len(key) + len(value) for key, value in records)
-        if self.full or self._used_bytes + self._queue_bytes + size + _ROW_BYTES > self._room_bytes:
-            raise SpoolFullError(f"The spool {self.path} has reached its limit of {self.limit_bytes >> 20} MiB.")
+        if self._refuses(size):
+            what = "waits for its disk" if self._queue_bytes > QUEUE_BYTES else "has reached its limit"
+            raise SpoolFullError(f"The spool {self.path} {what} ({self.limit_bytes >> 20} MiB).")
         put = _Put(records, doubtful, size, self._loop.create_future())
         self.events += len(records)
         self._queue_bytes += size
@@ -166,6 +167,10 @@ class Spool:
         """Delete what Kafka has acknowledged, durably, and mark nothing. Raises SpoolError."""
         await self._run(lambda: self._take(done.last, 0))
         self.events -= len(done.records)
+
+    def _refuses(self, size: int) -> bool:
+        queued = self._queue_bytes + size
+        return queued > QUEUE_BYTES or self._used_bytes + queued + _ROW_BYTES > self._room_bytes
 
     async def _run(self, work: Callable[[], Any]) -> Any:
         return await self._loop.run_in_executor(self._worker, work)
@@ -273,12 +278,13 @@ class Spool:
                 self._db.execute("DELETE FROM queue WHERE id <= ?", (done,))
                 rows = self._oldest(most)
                 last = rows[-1][0] if rows else 0
-                records, doubtful = [], 0
+                records, doubtful, lost = [], 0, 0
                 for id_, events, was_doubtful, body in rows:
                     try:
                         records += _decode(zlib.decompress(body))
                     except (zlib.error, msgspec.DecodeError) as error:
                         self._put_aside(id_, events, error)
+                        lost += events
                         continue
                     doubtful += events if was_doubtful or id_ <= self._sent_to else 0
                 sent_to = max(self._sent_to, last)
@@ -286,6 +292,8 @@ class Spool:
                     self._db.execute("UPDATE mark SET sent_to = ?", (sent_to,))
             self._sent_to = sent_to
             self._look()
+            if lost:
+                self._loop.call_soon_threadsafe(self._lost, lost)
             if done and self.oldest_ms is None:
                 # Nothing is left: give the disk back.
                 self._db.execute("PRAGMA incremental_vacuum").fetchall()
@@ -309,7 +317,6 @@ class Spool:
         """Keep a row that cannot be read out of the way of all others."""
         self._db.execute("INSERT OR REPLACE INTO aside SELECT id, put_ms, events, body FROM queue WHERE id = ?", (id_,))
         self._db.execute("DELETE FROM queue WHERE id = ?", (id_,))
-        self._loop.call_soon_threadsafe(self._lost, events)
         _log.error(
             "%d events in the spool %s cannot be read (%s); they are kept in its table aside, and not sent",
             events, self.path, error,
