@@ -159,14 +159,12 @@ class Spool:
 
         Sees all that was put before. The chunk has no records where the spool is empty. Raises SpoolError.
         """
-        chunk = await self._run(lambda: self._take(done.last if done else 0, CHUNK_EVENTS))
-        self.events -= len(done.records) if done else 0
+        chunk: Chunk = await self._run(lambda: self._take(done.last if done else 0, CHUNK_EVENTS))
         return chunk
 
     async def forget(self, done: Chunk) -> None:
         """Delete what Kafka has acknowledged, durably, and mark nothing. Raises SpoolError."""
         await self._run(lambda: self._take(done.last, 0))
-        self.events -= len(done.records)
 
     def _refuses(self, size: int) -> bool:
         queued = self._queue_bytes + size
@@ -273,31 +271,34 @@ class Spool:
         self._loop.call_soon_threadsafe(self._stored, group, error)
 
     def _take(self, done: int, most: int) -> Chunk:
+        run = self._db.execute
         try:
             with self._transaction():
-                self._db.execute("DELETE FROM queue WHERE id <= ?", (done,))
+                (gone,) = run("SELECT coalesce(sum(events), 0) FROM queue WHERE id <= ?", (done,)).fetchone()
+                run("DELETE FROM queue WHERE id <= ?", (done,))
                 rows = self._oldest(most)
                 last = rows[-1][0] if rows else 0
-                records, doubtful, lost = [], 0, 0
+                records: list[Record] = []
+                doubtful = 0
                 for id_, events, was_doubtful, body in rows:
                     try:
                         records += _decode(zlib.decompress(body))
                     except (zlib.error, msgspec.DecodeError) as error:
                         self._put_aside(id_, events, error)
-                        lost += events
+                        gone += events
                         continue
                     doubtful += events if was_doubtful or id_ <= self._sent_to else 0
                 sent_to = max(self._sent_to, last)
                 if sent_to > self._sent_to:
-                    self._db.execute("UPDATE mark SET sent_to = ?", (sent_to,))
+                    run("UPDATE mark SET sent_to = ?", (sent_to,))
             self._sent_to = sent_to
             self._look()
-            if lost:
-                self._loop.call_soon_threadsafe(self._lost, lost)
+            # Here and not in `take`, which may be cancelled while this goes on.
+            self._loop.call_soon_threadsafe(self._gone, gone)
             if done and self.oldest_ms is None:
                 # Nothing is left: give the disk back.
-                self._db.execute("PRAGMA incremental_vacuum").fetchall()
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                run("PRAGMA incremental_vacuum").fetchall()
+                run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 self._look()
         except sqlite3.Error as error:
             raise SpoolError(f"The spool {self.path} failed: {error}. Check its disk.") from error
@@ -346,7 +347,7 @@ class Spool:
             else:
                 put.stored.set_exception(error)
 
-    def _lost(self, events: int) -> None:
+    def _gone(self, events: int) -> None:
         self.events -= events
 
 
