@@ -46,3 +46,12 @@ def problem(refused: RefusedError) -> Answer:
     if refused.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))
     return Answer(refused.status, orjson.dumps(content), headers)
+
+
+async def send_answer(answer: Answer, send: Any) -> None:
+    """As ASGI messages."""
+    headers = answer.headers
+    if answer.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        headers = [*headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

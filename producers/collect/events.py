@@ -56,7 +56,9 @@ def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise FaultError("invalid", "An event is an object.")
     if (site_id := item.get("site_id")) is not None and site_id != speaker.site_id:
-        raise FaultError("foreign_site", "site_id is not the site of this request; another one needs its own write key.")
+        raise FaultError(
+            "foreign_site", "site_id is not the site of this request; another one needs its own write key."
+        )
     return {"article_id": None} | {name: item[name] for name in _FIELDS if item.get(name) is not None}
 
 

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from hashlib import blake2b
 from pathlib import Path
+from typing import Self
 
 SAVE_EVERY_S = 60.0
 MAX_ARTICLES = 100_000
@@ -55,14 +56,24 @@ class Known:
                 self._changed.add(site_id)
                 _log.warning("known articles not saved", extra={"why": error.strerror})
 
-    async def run(self) -> None:
-        """Save now and then, until cancelled; then once more."""
-        try:
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, directory: Path, sites: Iterable[str]) -> AsyncIterator[Self]:
+        """What is known, saved now and then while the block runs, and at its end."""
+        known = cls(directory, sites)
+
+        async def save_now_and_then() -> None:
             while True:
                 await asyncio.sleep(SAVE_EVERY_S)
-                await self.save()
+                await known.save()
+
+        task = asyncio.create_task(save_now_and_then(), name="known articles")
+        try:
+            yield known
         finally:
-            await self.save()
+            task.cancel()
+            await asyncio.wait([task])
+            await known.save()
 
     def _file(self, site_id: str) -> Path:
         return self._directory / f"{site_id}.articles"

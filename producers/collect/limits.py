@@ -20,7 +20,7 @@ class Buckets:
         self._state: dict[Hashable, tuple[float, float]] = {}
 
     def take(self, name: Hashable, count: int, now_s: float) -> int:
-        """0 where `count` (at most the burst) tokens were taken; else none was, and in so many whole seconds they are there."""
+        """0 where `count` (at most the burst) tokens were taken; else none was: whole seconds to wait for them."""
         tokens, since_s = self._state.pop(name, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + max(0.0, now_s - since_s) * self._rate_s)
         enough = tokens >= count
@@ -38,7 +38,7 @@ class NewArticles:
         self._buckets = Buckets(per_minute / 60, burst)
 
     def admit(self, site_id: str, article_id: str, now_s: float, *, trusted: bool) -> int:
-        """0 where the article is known now: it was, or `trusted` says so, or the site had a token. Else seconds to wait."""
+        """0 where the article is known now: it was, `trusted` says so, or there was a token. Else seconds to wait."""
         if self._known.has(site_id, article_id):
             return 0
         wait_s = 0 if trusted else self._buckets.take(site_id, 1, now_s)

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 
+from producers.collect.settings import SettingsError
+
 DAY_S = 86_400
 KEPT_S = 2 * DAY_S
 """From the day's beginning until Redis forgets its salt; then nobody can tell who a visitor_id was."""
@@ -85,9 +87,13 @@ class Salts:
 async def open_salts(url: str) -> AsyncIterator[Salts]:
     """Salts from the Redis at `url`, kept up to date while the block runs.
 
-    Waits for the first one, for a few seconds at most: Redis may be away. Raises ValueError for an address that is none.
+    Waits for the first one, for a few seconds at most: Redis may be away. Raises SettingsError for an unfit address.
     """
-    client = _connect(url)
+    try:
+        client = _connect(url)
+    except ValueError:
+        fault = "RANKER_REDIS_URL: cannot be read; write redis://[user:password@]host:port/0"
+        raise SettingsError([fault]) from None
     salts = Salts(client)
     with contextlib.suppress(RedisError, OSError):
         async with asyncio.timeout(ANSWER_S):
@@ -103,7 +109,7 @@ async def open_salts(url: str) -> AsyncIterator[Salts]:
 
 
 def _connect(url: str) -> Client:
-    options = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
+    options: dict[str, Any] = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
     parts = urlsplit(url)
     if parts.scheme.endswith("+cluster"):
         return RedisCluster.from_url(parts._replace(scheme=parts.scheme.removesuffix("+cluster")).geturl(), **options)

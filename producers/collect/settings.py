@@ -108,7 +108,7 @@ def _meaning_faults(sites: dict[str, Site], keys: dict[str, str]) -> Iterator[st
         yield f"RANKER_WRITE_KEYS: site {name!r} has no [sites.{name}] table; add it, or take its key away"
     if not any(site.origins or site.hosts or site.key for site in sites.values()):
         yield (
-            "no site has events to collect; write such as [sites.demo] with origins = [\"https://www.example.org\"], "
+            'no site has events to collect; write such as [sites.demo] with origins = ["https://www.example.org"], '
             "or give a site a key in RANKER_WRITE_KEYS"
         )
     for what in ("origins", "hosts"):

@@ -48,16 +48,20 @@ class Sites:
         if origin is None and referred and (referer := headers.get(b"referer")):
             origin = _origin_of(referer)
         if origin is not None:
-            if (found := self._origins.get(origin.decode("latin-1"))) is None:
-                raise RefusedError(403, "foreign_origin", _FOREIGN)
-            return found
+            return self.by_origin(origin)
         if (found := self._hosts.get(_name_of(headers.get(b"host", b"")))) is None:
             raise RefusedError(403, "unknown_site", _NOBODY)
         return found
 
-    def allows(self, origin: bytes | None) -> bool:
+    def by_origin(self, origin: bytes) -> Speaker:
+        """Raises RefusedError (403) for an origin that is no site's."""
+        if (found := self._origins.get(origin.decode("latin-1"))) is None:
+            raise RefusedError(403, "foreign_origin", _FOREIGN)
+        return found
+
+    def allows(self, origin: bytes) -> bool:
         """Whether pages of `origin` may send events."""
-        return origin is not None and origin.decode("latin-1") in self._origins
+        return origin.decode("latin-1") in self._origins
 
     def _by_key(self, authorization: bytes) -> Speaker:
         scheme, _, given = authorization.partition(b" ")
