@@ -42,7 +42,7 @@ def events(body: bytes) -> list[Any]:
     except TypeError:  # deeper than events can be
         raise _malformed("nested too deeply") from None
     # orjson keeps the last of two fields of one name. Then the body has more colons than what was read of it, unless
-    # some are written as \u003a. Measured: 0.1 ms for 64 KiB, instead of 1.5 by the parser that tells.
+    # some are written as \u003a. 0.4 ms for 48 KB, where the parser that tells takes 1.4.
     if again.count(b":") != body.count(b":") or b"\\u00" in body:
         _check_names(body)
     if isinstance(found, dict):
