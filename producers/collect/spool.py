@@ -46,6 +46,8 @@ SMALLEST_LIMIT_BYTES = 2 * (WAL_BYTES + RESERVE_BYTES)
 QUEUE_BYTES = 64 * 1024 * 1024
 """How much may wait in memory for the disk."""
 
+SHRINK_PAGES = 2_000
+
 NEARLY_FULL = 0.8
 
 _FILE = "spool.sqlite3"
@@ -106,6 +108,7 @@ class Spool:
         self._queue: deque[_Put] = deque()
         self._queue_bytes = 0
         self._scheduled = False
+        self._closed = False
         self._next_id = 1
         self._sent_to = 0
         self._worker = ThreadPoolExecutor(1, "spool")
@@ -232,8 +235,12 @@ class Spool:
 
     def _lay_by(self) -> None:
         """Have the reserve, where the disk has room for it."""
-        with contextlib.suppress(OSError), open(os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        with contextlib.suppress(OSError):
+            file = os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.posix_fallocate(file, 0, RESERVE_BYTES)
+            finally:
+                os.close(file)
 
     def _damaged(self, what: str) -> SpoolError:
         return SpoolError(
@@ -242,6 +249,7 @@ class Spool:
         )
 
     def _close(self) -> None:
+        self._closed = True
         # Also a spool that could not be opened is closed.
         if hasattr(self, "_db"):
             self._db.close()
@@ -318,13 +326,23 @@ class Spool:
         self._loop.call_soon_threadsafe(self._gone, gone)
         self._look()
         if done and self.oldest_ms is None:
-            # Nothing is left: give the disk back.
+            self._worker.submit(self._shrink)
+        return Chunk(last, records, doubtful)
+
+    def _shrink(self) -> None:
+        """Give disk back that an empty spool does not need, in steps, between which others have their turn."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._closed or self.oldest_ms is not None:
+                return
             # As a script, since `execute` would free the first page only.
-            self._db.executescript("PRAGMA incremental_vacuum")
-            run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
+            self._look()
+            if self._db.execute("PRAGMA freelist_count").fetchone() != (0,):
+                self._worker.submit(self._shrink)
+                return
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._look()
             self._lay_by()
-        return Chunk(last, records, doubtful)
 
     def _oldest(self) -> list[tuple[int, int, int, bytes]]:
         """The rows of one chunk."""
