@@ -38,10 +38,15 @@ CHUNK_BYTES = 1024 * 1024
 WAL_BYTES = 8 * 1024 * 1024
 """Kept free of the limit for SQLite's log of changes: 4 MiB until it is worked in, and the commit that reaches them."""
 
-SMALLEST_LIMIT_BYTES = 2 * WAL_BYTES
+RESERVE_BYTES = 4 * 1024 * 1024
+"""A file given up when the disk is full, so that what Kafka takes can still be marked and deleted."""
+
+SMALLEST_LIMIT_BYTES = 2 * (WAL_BYTES + RESERVE_BYTES)
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """How much may wait in memory for the disk."""
+
+SHRINK_PAGES = 2_000
 
 NEARLY_FULL = 0.8
 
@@ -97,11 +102,13 @@ class Spool:
         self.events = 0
         self.bytes = 0
         self.oldest_ms: int | None = None
-        self._room_bytes = limit_bytes - WAL_BYTES
+        self._reserve = directory / "reserve"
+        self._room_bytes = limit_bytes - WAL_BYTES - RESERVE_BYTES
         self._used_bytes = 0
         self._queue: deque[_Put] = deque()
         self._queue_bytes = 0
         self._scheduled = False
+        self._closed = False
         self._next_id = 1
         self._sent_to = 0
         self._worker = ThreadPoolExecutor(1, "spool")
@@ -125,7 +132,7 @@ class Spool:
 
     @property
     def nearly_full(self) -> bool:
-        return self.bytes >= NEARLY_FULL * self.limit_bytes
+        return self._used_bytes >= NEARLY_FULL * self._room_bytes
 
     @property
     def full(self) -> bool:
@@ -159,12 +166,12 @@ class Spool:
 
         Sees all that was put before. The chunk has no records where the spool is empty. Raises SpoolError.
         """
-        chunk: Chunk = await self._run(lambda: self._take(done.last if done else 0, CHUNK_EVENTS))
+        chunk: Chunk = await self._run(lambda: self._take(done.last if done else 0, more=True))
         return chunk
 
     async def forget(self, done: Chunk) -> None:
         """Delete what Kafka has acknowledged, durably, and mark nothing. Raises SpoolError."""
-        await self._run(lambda: self._take(done.last, 0))
+        await self._run(lambda: self._take(done.last, more=False))
 
     def _refuses(self, size: int) -> bool:
         queued = self._queue_bytes + size
@@ -205,14 +212,15 @@ class Spool:
         run(f"PRAGMA max_page_count = {self._room_bytes // _PAGE_BYTES}")
         (found,) = run("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise self._damaged(found)
+            raise self._damaged(found.replace("\n", " "))
         (version,) = run("PRAGMA user_version").fetchone()
         if version not in {0, _FORMAT}:
             raise SpoolError(f"The spool {self.path} is of a newer version. Start the collector that wrote it.")
         with self._transaction():
             if version == 0:
-                run("CREATE TABLE queue (id INTEGER PRIMARY KEY, put_ms INTEGER, events INTEGER, doubtful INTEGER, body BLOB)")
-                run("CREATE TABLE aside (id INTEGER PRIMARY KEY, put_ms INTEGER, events INTEGER, body BLOB)")
+                columns = "id INTEGER PRIMARY KEY, put_ms INTEGER, events INTEGER, doubtful INTEGER, body BLOB"
+                run(f"CREATE TABLE queue ({columns})")
+                run(f"CREATE TABLE aside ({columns})")
                 # Up to here rows have been under way. One number, since marking a row would write its pages anew.
                 run("CREATE TABLE mark (sent_to INTEGER)")
                 run("INSERT INTO mark VALUES (0)")
@@ -223,6 +231,16 @@ class Spool:
         self._next_id = max(last, self._sent_to) + 1
         self.events = events
         self._look()
+        self._lay_by()
+
+    def _lay_by(self) -> None:
+        """Have the reserve, where the disk has room for it."""
+        with contextlib.suppress(OSError):
+            file = os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.posix_fallocate(file, 0, RESERVE_BYTES)
+            finally:
+                os.close(file)
 
     def _damaged(self, what: str) -> SpoolError:
         return SpoolError(
@@ -231,6 +249,7 @@ class Spool:
         )
 
     def _close(self) -> None:
+        self._closed = True
         # Also a spool that could not be opened is closed.
         if hasattr(self, "_db"):
             self._db.close()
@@ -270,44 +289,67 @@ class Spool:
             error = SpoolFullError(f"The spool {self.path} cannot be written: {failed}. Make room on its disk.")
         self._loop.call_soon_threadsafe(self._stored, group, error)
 
-    def _take(self, done: int, most: int) -> Chunk:
-        run = self._db.execute
+    def _take(self, done: int, *, more: bool) -> Chunk:
         try:
-            with self._transaction():
-                (gone,) = run("SELECT coalesce(sum(events), 0) FROM queue WHERE id <= ?", (done,)).fetchone()
-                run("DELETE FROM queue WHERE id <= ?", (done,))
-                rows = self._oldest(most)
-                last = rows[-1][0] if rows else 0
-                records: list[Record] = []
-                doubtful = 0
-                for id_, events, was_doubtful, body in rows:
-                    try:
-                        records += _decode(zlib.decompress(body))
-                    except (zlib.error, msgspec.DecodeError) as error:
-                        self._put_aside(id_, events, error)
-                        gone += events
-                        continue
-                    doubtful += events if was_doubtful or id_ <= self._sent_to else 0
-                sent_to = max(self._sent_to, last)
-                if sent_to > self._sent_to:
-                    run("UPDATE mark SET sent_to = ?", (sent_to,))
-            self._sent_to = sent_to
-            self._look()
-            # Here and not in `take`, which may be cancelled while this goes on.
-            self._loop.call_soon_threadsafe(self._gone, gone)
-            if done and self.oldest_ms is None:
-                # Nothing is left: give the disk back.
-                run("PRAGMA incremental_vacuum").fetchall()
-                run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                self._look()
-        except sqlite3.Error as error:
+            try:
+                return self._taken(done, more=more)
+            except sqlite3.OperationalError:
+                # Most likely the disk is full: with the reserve given up and the log worked in, a small commit fits.
+                self._reserve.unlink(missing_ok=True)
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                return self._taken(done, more=more)
+        except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"The spool {self.path} failed: {error}. Check its disk.") from error
+
+    def _taken(self, done: int, *, more: bool) -> Chunk:
+        run = self._db.execute
+        records: list[Record] = []
+        doubtful = 0
+        with self._transaction():
+            (gone,) = run("SELECT coalesce(sum(events), 0) FROM queue WHERE id <= ?", (done,)).fetchone()
+            run("DELETE FROM queue WHERE id <= ?", (done,))
+            rows = self._oldest() if more else []
+            for id_, events, was_doubtful, body in rows:
+                try:
+                    records += _decode(zlib.decompress(body))
+                except (zlib.error, msgspec.DecodeError) as error:
+                    self._put_aside(id_, events, error)
+                    gone += events
+                    continue
+                doubtful += events if was_doubtful or id_ <= self._sent_to else 0
+            last = rows[-1][0] if rows else 0
+            sent_to = max(self._sent_to, last)
+            if sent_to > self._sent_to:
+                run("UPDATE mark SET sent_to = ?", (sent_to,))
+        self._sent_to = sent_to
+        # Here and not in `take`, which may be cancelled while this goes on.
+        self._loop.call_soon_threadsafe(self._gone, gone)
+        self._look()
+        if done and self.oldest_ms is None:
+            self._worker.submit(self._shrink)
         return Chunk(last, records, doubtful)
 
-    def _oldest(self, most: int) -> list[tuple[int, int, int, bytes]]:
-        rows, events, size = [], 0, 0
+    def _shrink(self) -> None:
+        """Give disk back that an empty spool does not need, in steps, between which others have their turn."""
+        with contextlib.suppress(sqlite3.Error):
+            if self._closed or self.oldest_ms is not None:
+                return
+            # As a script, since `execute` would free the first page only.
+            self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
+            self._look()
+            if self._db.execute("PRAGMA freelist_count").fetchone() != (0,):
+                self._worker.submit(self._shrink)
+                return
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._look()
+            self._lay_by()
+
+    def _oldest(self) -> list[tuple[int, int, int, bytes]]:
+        """The rows of one chunk."""
+        rows: list[tuple[int, int, int, bytes]] = []
+        events, size = 0, 0
         for row in self._db.execute("SELECT id, events, doubtful, body FROM queue ORDER BY id"):
-            if events + row[1] > most and (rows or not most) or size >= CHUNK_BYTES:
+            if rows and (events + row[1] > CHUNK_EVENTS or size >= CHUNK_BYTES):
                 break
             rows.append(row)
             events += row[1]
@@ -316,7 +358,7 @@ class Spool:
 
     def _put_aside(self, id_: int, events: int, error: Exception) -> None:
         """Keep a row that cannot be read out of the way of all others."""
-        self._db.execute("INSERT OR REPLACE INTO aside SELECT id, put_ms, events, body FROM queue WHERE id = ?", (id_,))
+        self._db.execute("INSERT OR REPLACE INTO aside SELECT * FROM queue WHERE id = ?", (id_,))
         self._db.execute("DELETE FROM queue WHERE id = ?", (id_,))
         _log.error(
             "%d events in the spool %s cannot be read (%s); they are kept in its table aside, and not sent",
