@@ -47,6 +47,7 @@ class Salts:
         self._client: Any = client
         self._now_s = now_s
         self._salts: dict[int, bytes] = {}
+        self._answers = True
 
     def of(self, day: int) -> bytes | None:
         """None where Redis has not given it yet."""
@@ -65,29 +66,32 @@ class Salts:
             if found := await self._client.get(key(day)):
                 self._salts[day] = found
 
+    async def look(self) -> None:
+        """Fetch if Redis answers; say so where that has changed."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self.fetch()
+        except (RedisError, OSError) as error:  # TimeoutError is one of them
+            if self._answers:
+                _log.warning("Redis gives no salt", extra={"why": type(error).__name__})
+            self._answers = False
+        else:
+            if not self._answers:
+                _log.info("Redis gives salts again")
+            self._answers = True
+
     async def run(self) -> None:
-        """Fetch now and then, until cancelled."""
-        missing = False
+        """Look now and then, until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(2 * ANSWER_S):
-                    await self.fetch()
-            except (RedisError, OSError) as error:  # TimeoutError is one of them
-                if not missing:
-                    _log.warning("no salt: Redis does not answer", extra={"why": type(error).__name__})
-                missing = True
-            else:
-                if missing:
-                    _log.info("Redis gives salts again")
-                missing = False
-            await asyncio.sleep(RETRY_S if missing else LOOK_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S if self._answers else RETRY_S)
+            await self.look()
 
 
 @contextlib.asynccontextmanager
 async def open_salts(url: str) -> AsyncIterator[Salts]:
     """Salts from the Redis at `url`, kept up to date while the block runs.
 
-    Waits for the first one, for a few seconds at most: Redis may be away. Raises SettingsError for an unfit address.
+    Waits for the first one, for ANSWER_S at most: Redis may be away. Raises SettingsError for an unfit address.
     """
     try:
         client = _connect(url)
@@ -95,9 +99,7 @@ async def open_salts(url: str) -> AsyncIterator[Salts]:
         fault = "RANKER_REDIS_URL: cannot be read; write redis://[user:password@]host:port/0"
         raise SettingsError([fault]) from None
     salts = Salts(client)
-    with contextlib.suppress(RedisError, OSError):
-        async with asyncio.timeout(ANSWER_S):
-            await salts.fetch()
+    await salts.look()
     task = asyncio.create_task(salts.run(), name="salts")
     try:
         yield salts
