@@ -164,9 +164,10 @@ class _Protocol(HttpToolsProtocol):
             if self._method == b"CONNECT":
                 self._malformed()
             return
-        names = [name for name, _ in self.headers]
-        if names.count(b"host") != 1 and self.parser.get_http_version() == "1.1":
-            self._refuse(RefusedError(400, "http", "The head has not one Host."))
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if (hosts != 1 and self.parser.get_http_version() == "1.1") or codings not in ([], [b"chunked"]):
+            self._malformed()
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if int(length) > MAX_BYTES:
             self._too_large()

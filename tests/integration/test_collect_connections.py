@@ -135,6 +135,8 @@ SMUGGLING = {
     "length with a space before the colon": f"{HEAD}Content-Length : {len(VIEW)}\r\n\r\n{VIEW}",
     "length on a folded line": f"{HEAD}Content-Length:\r\n {len(VIEW)}\r\n\r\n{VIEW}",
     "unknown coding": f"{HEAD}Transfer-Encoding: xchunked\r\n\r\n{CHUNK}",
+    "two codings": f"{HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n{CHUNK}",
+    "chunked twice": f"{HEAD}{TE}{TE}\r\n{CHUNK}",
     "chunked not last": f"{HEAD}Transfer-Encoding: chunked, identity\r\n\r\n{CHUNK}",
     "chunked with a tab": f"{HEAD}Transfer-Encoding: \x0bchunked\r\n\r\n{CHUNK}",
     "chunked with a space before the colon": f"{HEAD}Transfer-Encoding : chunked\r\n\r\n{CHUNK}",
