@@ -43,8 +43,9 @@ def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
     with said():
         outcomes = asyncio.run(_apply(effective(config), replicas, dry=dry_run))
     for outcome in outcomes:
+        there = "is there" if outcome.was_there else "is missing"
         would = "would be " if dry_run and outcome.done else ""
-        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or 'is there'}")
+        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or there}")
         for fault in outcome.faults:
             click.echo(f"  fault: {fault}")
     if any(outcome.faults or (dry_run and outcome.done) for outcome in outcomes):

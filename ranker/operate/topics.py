@@ -27,11 +27,15 @@ TIMESTAMPS = "message.timestamp.type"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one topic: `done` as sentences, `faults` that only an operator may mend, with the fix."""
+    """What became of one topic: `done` as sentences, `faults` that only an operator may mend, with the fix.
+
+    `was_there` says whether there was anything to look at.
+    """
 
     topic: str
     done: tuple[str, ...]
     faults: tuple[str, ...]
+    was_there: bool = True
 
 
 def is_foreign(generation: Generation) -> bool:
@@ -80,7 +84,7 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
             faults += setting_faults(topic, state)
     except LogRefusedError as refused:
         faults.append(str(refused))
-    return Outcome(topic.name, tuple(done), tuple(faults))
+    return Outcome(topic.name, tuple(done), tuple(faults), state is not None)
 
 
 async def look(admin: LogAdmin, generation: Generation, *, accept_create_time: bool) -> list[Outcome]:
@@ -88,7 +92,8 @@ async def look(admin: LogAdmin, generation: Generation, *, accept_create_time: b
     if not is_foreign(generation):
         return []
     state = (await admin.topics([generation.topic])).get(generation.topic)
-    return [Outcome(generation.topic, (), tuple(foreign_faults(generation.topic, state, accept_create_time)))]
+    faults = foreign_faults(generation.topic, state, accept_create_time)
+    return [Outcome(generation.topic, (), tuple(faults), state is not None)]
 
 
 def foreign_faults(topic: str, state: TopicState | None, accept_create_time: bool) -> list[str]:
