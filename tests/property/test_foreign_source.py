@@ -58,7 +58,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     return table
 
 
-def names_of(table: dict[str, Any]) -> dict[str, str]:
+def names_of(table: dict[str, Any]) -> dict[str, Any]:
     """What is read, from which name; as docs/reference.md says it."""
     own = {name: name for name in REQUIRED if name not in table["constants"]}
     return own | table["fields"]

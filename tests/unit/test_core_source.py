@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ranker.core.source import Decoder, Source
 from ranker.core.tally import Tally
 from tests.unit.test_core_fold import MINUTE_MS, NOW_MS, records
 
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 FIELDS = {"article_id": "path", "occurred_at": "ts", "site_id": "site", "event_type": "action"}
 MINUTE = NOW_MS // MINUTE_MS
 SOUND = {"path": "/a", "ts": NOW_MS, "site": "demo", "action": "view"}
@@ -99,6 +102,10 @@ def test_numbers_may_be_ids() -> None:
     """17 and "17" are one article; other numbers are no ids."""
     tally = folded({"fields": FIELDS}, {**SOUND, "path": 17}, {**SOUND, "path": "17"}, {**SOUND, "site": 3, "path": -1})
     assert tally.counts == {(MINUTE, "demo", "view"): {"17": 2}, (MINUTE, "3", "view"): {"-1": 1}}
+    two = Decoder(Source.from_table({"fields": FIELDS})).all(
+        [json.dumps({**SOUND, "path": p}).encode() for p in ("17", 17)]
+    )
+    assert [event.article_id for event in two] == ["17", "17"]
     for odd in (17.0, True, None, 2**63, -(2**63) - 1, [17], {"id": 17}):
         assert reasons({"fields": FIELDS}, SOUND, {**SOUND, "path": odd}) == ["schema"]
     assert reasons({"fields": FIELDS}, {**SOUND, "site": -3}) == []
@@ -119,6 +126,8 @@ def counted(tally: Tally) -> set[str]:
         ("s", 1_700_000_000.123, 1_700_000_000_123),
         ("s", 1_700_000_000.1239, 1_700_000_000_123),
         ("s", 1.7e9, 1_700_000_000_000),
+        ("s", 1.001, 1001),  # times 1000 it is 1000.9999999999999
+        ("s", 2_163_520_609.66, 2_163_520_609_660),
         ("rfc3339", "2023-11-14T22:13:20Z", 1_700_000_000_000),
         ("rfc3339", "2023-11-14T23:13:20.123999+01:00", 1_700_000_000_123),
         ("rfc3339", "2023-11-14t14:43:20.5-07:30", 1_700_000_000_500),
@@ -245,6 +254,19 @@ def test_what_is_in_effect_is_shown(tmp_path: Path) -> None:
     """ranker check prints it; without a [source] there is nothing to print."""
     assert loaded(tmp_path, '[source]\ntime = "us"').masked()["source"]["time"] == "us"
     assert "source" not in loaded(tmp_path, "").masked()
+
+
+def test_the_example_of_the_reference_counts_its_record(tmp_path: Path) -> None:
+    """The record and the ranker.toml shown in docs/reference.md belong together."""
+    shown = REFERENCE.read_text("utf-8").partition("## A topic of your own")[2]
+    found = loaded(tmp_path, shown.partition("```toml\n")[2].partition("```")[0])
+    assert found.accept_create_time
+    record = re.search(r"`(\{.+\})`", shown)
+    assert record is not None
+    value = record[1].replace("{…}", "{}").encode()
+    at = int(datetime.fromisoformat(json.loads(value)["ts"]).timestamp()) * 1000
+    tally = Fold(found.generation)(records(value, append_ms=at))
+    assert tally.counts == {(at // MINUTE_MS, "demo", "view"): {"/a": 1}}
 
 
 def test_every_unit_of_the_schema_is_known(tmp_path: Path) -> None:
