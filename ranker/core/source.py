@@ -54,9 +54,8 @@ def faults(source: Source) -> list[str]:
                 f"source.fields: {ours} are all read from {name!r}; give each a field of its own, or a constant "
                 "(a required field that is not named is read by its own name)"
             )
-    constant = source.constants.get("event_type", "")
-    meant = source.event_types.get(constant, constant)
-    if meant != constant:
+    constant = source.constants.get("event_type")
+    if constant is not None and (meant := source.event_types.get(constant, constant)) != constant:
         found.append(
             f"source.event_types: {constant!r}, which is the constant, would become {meant!r}; "
             f"write constants.event_type = {meant!r}, or take the word away"
