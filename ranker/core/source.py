@@ -86,6 +86,14 @@ class Decoder:
     def one(self, value: bytes) -> PageView:
         return self.all([value])[0]
 
+    def fault(self, value: bytes) -> str:
+        """What is wrong with a value that cannot be decoded, in msgspec's words; empty where it can be."""
+        try:
+            self.one(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return str(error)
+        return ""
+
     def all(self, values: Sequence[bytes]) -> list[PageView]:
         events = list(map(self._decode, values))
         for translate in self._translations:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
+from ranker.core.source import Decoder
 from ranker.log import admin, seam
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
@@ -18,6 +20,8 @@ from ranker.store.errors import StoreUnavailableError
 CLOCKS_APART_MS = 2000
 """The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
 OLDEST_REDIS = (7, 0)
+_NEWEST, _PARTITIONS = 100, 8
+"""How many records of how many partitions of a foreign topic are tried, at most."""
 
 Clock = Callable[[], int]
 """Tells milliseconds since the epoch."""
@@ -32,7 +36,12 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
             there = await log.topics([generation.topic, *(topic.name for topic in wanted)])
             found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {bootstrap}")]
             if topics.is_foreign(generation):
-                found += _foreign(generation, there.get(generation.topic), accept_create_time)
+                state = there.get(generation.topic)
+                found += _foreign(generation, state, accept_create_time)
+                if state is not None:
+                    found.append(
+                        _fits(generation, await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST))
+                    )
             for topic in wanted:
                 judged = [
                     _create_time(topic.name, accept_create_time)
@@ -71,6 +80,31 @@ def _foreign(generation: Generation, state: TopicState | None, accept_create_tim
             )
         )
     return found or [_there(generation.topic, state)]
+
+
+def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
+    """Whether [source] says how the topic's newest records are to be read."""
+    if not records:
+        return note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")
+    tally = Fold(generation)(records)
+    bad = [letter for letter in tally.rejected if letter.reason != "future"]
+    text = f"of the newest {len(records)} records of {generation.topic} "
+    kind = fault if 2 * (len(bad) + tally.late) > len(records) else note
+    if bad:
+        why = Decoder(generation.source).fault(bad[0].value or b"")
+        return kind(
+            "Kafka",
+            f"{text}{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
+            + (f" ({why})" if why else ""),
+            "compare [source] in ranker.toml with the record",
+        )
+    if tally.late:
+        return kind(
+            "Kafka",
+            f"{text}{tally.late} are too old to be counted",
+            "if they are not, time in [source] is not the unit of their times",
+        )
+    return ok("Kafka", f"{text}all can be read as page views")
 
 
 def _create_time(topic: str, accepted: bool) -> Finding:

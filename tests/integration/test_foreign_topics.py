@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from click.testing import CliRunner
 
 from deploy.local.kafka_apache import ApacheKafka
@@ -72,7 +76,7 @@ async def test_theirs_is_left_alone_and_ours_are_made(kafka_apache: ApacheKafka,
     assert await state_of(kafka_apache, generation.topic) == before
     assert await state_of(kafka_apache, f"{generation.topic}.dead") is not None
     findings = await checked(kafka_apache, generation)
-    assert [finding.kind for finding in findings] == ["ok", "note", "ok", "ok"]
+    assert [finding.kind for finding in findings] == ["ok", "note", "note", "ok", "ok"]
     assert "keeps records for 1.0 days, less than window 7d" in findings[1].text
 
 
@@ -81,7 +85,8 @@ async def test_a_fit_topic_is_ok(kafka_apache: ApacheKafka, generation: Generati
     await create(kafka_apache, generation.topic, {"retention.ms": str(7 * DAY_MS), **STAMPED})
     await apply(kafka_apache, generation)
     findings = await checked(kafka_apache, generation)
-    assert [finding.kind for finding in findings] == ["ok"] * 4
+    assert [finding.kind for finding in findings] == ["ok", "ok", "note", "ok", "ok"]
+    assert "is empty" in findings[2].text
     assert findings[1].text == f"topic {generation.topic}: 3 partitions"
 
 
@@ -96,8 +101,60 @@ async def test_what_counting_cannot_do_without_is_said_at_once(
     assert "compacted" in faults[0].text
     assert "accept_create_time = true under [kafka] in ranker.toml" in faults[1].fix
     accepted = await checked(kafka_apache, generation, accept_create_time=True)
-    assert [finding.kind for finding in accepted] == ["ok", "fault", "note", "ok", "ok"]
+    assert [finding.kind for finding in accepted] == ["ok", "fault", "note", "note", "ok", "ok"]
     assert "which the settings accept" in accepted[2].text
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "told"),
+    [
+        ({}, "ok", "of the newest 9 records of {topic} all can be read"),
+        ({"ago_s": 30 * 86_400}, "fault", "6 are too old to be counted | if they are not, time in [source]"),
+        ({"article_id": 1.5}, "fault", "6 cannot be counted, such as offset {first}: schema (Expected `int | str`, got `float` - at `$.article_id`)"),
+        ({"article_id": "a b"}, "fault", "6 cannot be counted, such as offset {first}: article_id | compare [source]"),
+        ({"ago_s": -3_600}, "ok", "all can be read"),
+    ],
+)  # fmt: skip
+async def test_the_newest_records_are_tried(
+    kafka_apache: ApacheKafka, generation: Generation, event: dict[str, Any], kind: str, told: str
+) -> None:
+    """Six such records of nine, in three partitions: a table that does not fit is seen before anything is counted."""
+    await create(kafka_apache, generation.topic, STAMPED)
+    await apply(kafka_apache, generation)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_apache.bootstrap)
+    await producer.start()
+    try:
+        for number in range(9):
+            changed = event if number < 6 else {}
+            hit = {
+                "site_id": "demo",
+                "event_type": "view",
+                "article_id": "/a",
+                "occurred_at": time.time() - changed.get("ago_s", 0),
+                **changed,
+            }
+            await producer.send_and_wait(generation.topic, json.dumps(hit).encode(), partition=number % 3)
+    finally:
+        await producer.stop()
+    finding = (await checked(kafka_apache, generation))[2]
+    assert finding.kind == kind
+    assert told.format(topic=generation.topic, first=0) in f"{finding.text} | {finding.fix}"
+
+
+async def test_few_bad_records_among_the_newest_are_a_note(kafka_apache: ApacheKafka, generation: Generation) -> None:
+    """Only the last hundred of a partition are looked at, and what is bad in few of them stops nothing."""
+    await create(kafka_apache, generation.topic, STAMPED, partitions=1)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka_apache.bootstrap)
+    await producer.start()
+    hit = {"site_id": "demo", "event_type": "view", "article_id": "/a", "occurred_at": time.time()}
+    values = [b"old and bad"] * 40 + [json.dumps(hit).encode()] * 99 + [b"{"]
+    try:
+        await asyncio.gather(*[await producer.send(generation.topic, value, partition=0) for value in values])
+    finally:
+        await producer.stop()
+    finding = (await checked(kafka_apache, generation))[2]
+    assert finding.kind == "note"
+    assert f"of the newest 100 records of {generation.topic} 1 cannot be counted, such as offset 139" in finding.text
 
 
 async def test_a_missing_topic_is_one_fault(kafka_apache: ApacheKafka, generation: Generation) -> None:
