@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
@@ -41,36 +42,51 @@ class Resender:
         with _fenced(self._source), translated():
             async with asyncio.timeout(_PORTION_S):
                 if not self.transactional:
-                    await asyncio.gather(*[await self._record(letter) for letter in letters])
-                    await asyncio.gather(*[await self._mark(letter) for letter in letters])
+                    await self._deliver(map(self._record, letters))
+                    await self._deliver(map(self._mark, letters))
                     return
                 await self._producer.begin_transaction()
+                manager = self._producer._txn_manager  # noqa: SLF001  # as the client's own context manager does it
+                manager.wait_for_transaction_end().add_done_callback(_retrieved)
                 try:
-                    deliveries = [await self._record(letter) for letter in letters]
-                    deliveries += [await self._mark(letter) for letter in letters]
-                    await asyncio.gather(*deliveries)
+                    await self._deliver(chain(map(self._record, letters), map(self._mark, letters)))
                 except errors.KafkaError:
                     # Else readers of these partitions wait for the transaction's time to be over.
-                    if not self._producer._txn_manager.is_fatal_error():  # noqa: SLF001  # as the client's own context
+                    if not manager.is_fatal_error():
                         await self._producer.abort_transaction()
                     raise
                 await self._producer.commit_transaction()
 
-    async def _record(self, letter: Letter) -> asyncio.Future[Any]:
-        delivery: asyncio.Future[Any] = await self._producer.send(
-            self._source, key=letter.key, value=letter.value, headers=[("resent", letter.position.encode())]
-        )
-        return delivery
+    def _record(self, letter: Letter) -> dict[str, Any]:
+        headers = [("resent", letter.position.encode())]
+        return {"topic": self._source, "key": letter.key, "value": letter.value, "headers": headers}
 
-    async def _mark(self, letter: Letter) -> asyncio.Future[Any]:
-        delivery: asyncio.Future[Any] = await self._producer.send(
-            f"{self._source}.dead",
-            partition=letter.home,
-            key=f"{letter.position}{MARK}".encode(),
-            value=b"",  # a null value would be a tombstone
-            headers=[("append_ms", str(letter.append_ms).encode())],
-        )
-        return delivery
+    def _mark(self, letter: Letter) -> dict[str, Any]:
+        return {
+            "topic": f"{self._source}.dead",
+            "partition": letter.home,
+            "key": f"{letter.position}{MARK}".encode(),
+            "value": b"",  # a null value would be a tombstone
+            "headers": [("append_ms", str(letter.append_ms).encode())],
+        }
+
+    async def _deliver(self, records: Iterable[dict[str, Any]]) -> None:
+        """Hands all of them over, then waits until each is acknowledged; raises what was refused first."""
+        deliveries: list[asyncio.Future[Any]] = []
+        try:
+            for record in records:
+                deliveries.append(await self._producer.send(**record))  # noqa: PERF401  # they are waited for below
+        finally:
+            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+
+def _retrieved(transaction: asyncio.Future[None]) -> None:
+    """The client tells a refused transaction to whoever waits for its end, and asyncio complains where nobody does."""
+    if not transaction.cancelled():
+        transaction.exception()
 
 
 @contextlib.asynccontextmanager

@@ -327,7 +327,7 @@ async def test_others_records_are_told_and_left(topic: Topic) -> None:
             await producer.send_and_wait(f"{topic.name}.dead", value, key, headers=given)
     finally:
         await producer.stop()
-    await topic.write([wrong(0, now - HOUR_MS + 1, "future", event("new log", now))])  # the topic was created anew
+    await topic.write([wrong(0, now - HOUR_MS + 1, "future", event("new-log", now))])  # the topic was created anew
     listed = await topic.ranker("list")
     assert "4 records" in listed.stdout
     assert await topic.counts() == {"future": (3, 2)}
