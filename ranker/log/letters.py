@@ -53,8 +53,8 @@ class Letter:
 class LetterLog:
     """Reads what is committed of the dead letters of `source`, without a group.
 
-    One partition at a time, since all letters of a record are in the same: memory is about 250 bytes for each letter
-    of the largest partition. `strange` counts what was read and is neither a letter nor a mark.
+    One partition at a time, since all letters of a record are in the same one: memory is 170 bytes for each letter of
+    the largest partition, and 230 for each mark. `strange` counts what was read and is neither letter nor mark.
     """
 
     def __init__(self, bootstrap: str, source: str) -> None:
