@@ -96,7 +96,7 @@ async def _list(settings: Settings, reasons: frozenset[str], *, as_json: bool) -
     else:
         click.echo(f"{log.topic} has no letters{' with these reasons' if reasons else ''}")
     if log.strange:
-        click.echo(f"{log.strange:,} records of {log.topic} are no dead letters of this version, and are left alone")
+        click.echo(f"left alone, because no dead letters of this version: records of {log.topic}: {log.strange:,}")
 
 
 def _table(counts: dict[str, Count]) -> None:
@@ -240,7 +240,7 @@ async def _resend(settings: Settings, choice: Choice, limit: int | None, *, dry:
                 await dead.resend(log, choice, judge, send, limit, outcome, stop.is_set, advance, force=force)
         except dead.InterruptedResendError:
             raise click.ClickException(
-                f"interrupted: {outcome.sent.total():,} letters were sent and marked; run it again for the rest"
+                f"interrupted: {_number(outcome.sent.total())} sent and marked; run it again for the rest"
             ) from None
         finally:
             _tell(outcome, source, dry=dry)
@@ -253,9 +253,13 @@ async def _nothing(letters: list[Letter]) -> None:
 
 def _tell(outcome: Outcome, source: str, *, dry: bool) -> None:
     done = "would be sent" if dry else "sent and marked"
-    click.echo(f"{outcome.sent.total():,} letters {done} to {source}")
+    click.echo(f"{_number(outcome.sent.total())} {done} to {source}")
     _tell_verdicts(outcome.sent - Counter(sent=outcome.sent["sent"]), "of them")
     _tell_verdicts(outcome.left, "left")
+
+
+def _number(letters: int) -> str:
+    return f"{letters:,} letter{'' if letters == 1 else 's'}"
 
 
 def _tell_verdicts(verdicts: Counter[str], which: str) -> None:
