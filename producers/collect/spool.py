@@ -46,6 +46,9 @@ COMMIT_BYTES = 2 * 1024 * 1024
 
 SMALLEST_LIMIT_BYTES = WAL_BYTES + RESERVE_BYTES + 8 * 1024 * 1024
 
+PUT_BYTES = 256 * 1024
+"""What one request can bring at most: 500 events in 64 KiB, with what is added to them."""
+
 QUEUE_BYTES = 64 * 1024 * 1024
 """How much may wait in memory for the disk."""
 
@@ -139,8 +142,8 @@ class Spool:
 
     @property
     def full(self) -> bool:
-        """Whether a put would be refused; known without the disk, so that nothing is begun in vain."""
-        return self._refuses(0)
+        """Whether a put of PUT_BYTES would be refused: known beforehand, so that no event is numbered in vain."""
+        return self._refuses(PUT_BYTES)
 
     async def put(self, records: Sequence[Record], *, doubtful: bool) -> None:
         """Store records behind all that is there. They are on disk when it returns; cancelling it takes nothing back.
