@@ -1,1 +1,1 @@
-"""The HTTP collector in front of Kafka (schemas/openapi-collector.yaml)."""
+"""`producers collect`: the HTTP collector in front of Kafka (schemas/openapi-collector.yaml), and the tracker it serves."""

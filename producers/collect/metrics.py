@@ -5,6 +5,9 @@ Labels are bounded: routes, statuses and reasons that this code knows; never an 
 
 from __future__ import annotations
 
+import time
+from typing import Protocol
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -17,6 +20,16 @@ def new_registry() -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     return registry
+
+
+class _Spool(Protocol):
+    events: int
+    bytes: int
+    limit_bytes: int
+    oldest_ms: int | None
+
+    @property
+    def nearly_full(self) -> bool: ...
 
 
 class CollectorMetrics:
@@ -47,13 +60,13 @@ class CollectorMetrics:
         )
         self.rejected_events = counter(
             "rejected_events_total",
-            "Events refused with their position in the request: invalid, not_public, foreign_site, future, new_articles.",
+            "Events refused by their place in the request: invalid, not_public, foreign_site, future, new_articles.",
             "reason",
         )
         self.refused_requests = counter(
             "refused_requests_total",
             "Requests refused as a whole: foreign_origin, unknown_site, write_key, media_type, malformed, too_large, "
-            "head, slow, client_rate, key_rate, full, connections, http.",
+            "all_rejected, new_articles, head, slow, client_rate, key_rate, full, connections, http, failed.",
             "reason",
         )
         self.ignored_events = counter(
@@ -72,3 +85,15 @@ class CollectorMetrics:
         self.visitors_without_salt = counter(
             "visitors_without_salt_total", "Events that went without a visitor_id since Redis gave no salt of the day."
         )
+
+    def watch(self, spool: _Spool) -> None:
+        """Ask `spool` at each scrape."""
+
+        def oldest_s() -> float:
+            return 0.0 if spool.oldest_ms is None else max(0.0, time.time() - spool.oldest_ms / 1000)
+
+        self.spool_events.set_function(lambda: spool.events)
+        self.spool_bytes.set_function(lambda: spool.bytes)
+        self.spool_limit_bytes.set_function(lambda: spool.limit_bytes)
+        self.spool_nearly_full.set_function(lambda: spool.nearly_full)
+        self.spool_oldest_seconds.set_function(oldest_s)
