@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.collect import spool as module
+from deploy.local import waiting
+from producers.collect import spoolfile as module
 from producers.collect.spool import CHUNK_EVENTS, SMALLEST_LIMIT_BYTES, Chunk, Spool, SpoolError, SpoolFullError
 from tests.spooling import LIMIT, noise, numbers, records
 
@@ -49,7 +50,7 @@ async def test_records_come_out_as_and_when_they_went_in(tmp_path: Path) -> None
 async def test_puts_that_come_together_share_a_commit(tmp_path: Path) -> None:
     async with Spool.open(tmp_path, LIMIT) as spool:
         await asyncio.gather(*(spool.put(records(n, 1), doubtful=False) for n in range(500)))
-        rows = await spool._run(lambda: spool._db.execute("SELECT count(*) FROM queue").fetchone()[0])
+        rows = await spool._run(lambda: spool._file._db.execute("SELECT count(*) FROM queue").fetchone()[0])
     assert rows <= 5
 
 
@@ -109,9 +110,11 @@ async def test_the_bound_holds_on_disk_and_is_told_before(tmp_path: Path) -> Non
         found = numbers(done.records) + (await everything(spool))[0]
         assert found == list(range(stored + 10))
         assert not spool.nearly_full
-        async with asyncio.timeout(10):
-            while on_disk() > module.RESERVE_BYTES + 100_000:
-                await asyncio.sleep(0.01)
+
+        async def shrunk() -> bool:
+            return on_disk() < module.RESERVE_BYTES + 100_000
+
+        await waiting.until_async("The shrinking of an empty spool", shrunk)
 
 
 async def test_a_full_disk_refuses_whole_puts_and_recovers(tmp_path: Path) -> None:
@@ -184,10 +187,10 @@ async def test_a_row_that_cannot_be_read_is_set_aside(tmp_path: Path, caplog: py
     async with Spool.open(tmp_path, LIMIT) as spool:
         for n in range(0, 30, 10):
             await spool.put(records(n, 10), doubtful=False)
-        await spool._run(lambda: spool._db.execute("UPDATE queue SET body = x'00' WHERE id = 2"))
+        await spool._run(lambda: spool._file._db.execute("UPDATE queue SET body = x'00' WHERE id = 2"))
         assert await everything(spool) == ([*range(10), *range(20, 30)], 0)
         assert spool.events == 0
-        assert await spool._run(lambda: spool._db.execute("SELECT id, events FROM aside").fetchall()) == [(2, 10)]
+        assert await spool._run(lambda: spool._file._db.execute("SELECT id, events FROM aside").fetchall()) == [(2, 10)]
     assert "10 events in the spool" in caplog.text
 
 
