@@ -172,7 +172,8 @@ async def counted(bootstrap: str, topic: str, redis_url: str, tmp_path: Path) ->
     argv = processes.ranker("consume", "--config", str(config), "--admin-port", "0")
     child: Child = children.start("consume", argv, tmp_path / "consume.log", env)
     try:
-        async with Redis.from_url(redis_url) as client:
+        async with Redis.from_url(redis_url) as opened:
+            client: Any = opened
 
             async def totals() -> dict[str, float]:
                 assert child.returncode() is None, child.tail()
