@@ -63,12 +63,12 @@ class Fold:
             records=len(records), first_append_ms=stamps[0], mark=Mark(last.offset, last.timestamp, crc(last))
         )
         try:
-            tally.counts = self._together(records, stamps)
+            tally.counts = self._together(records, stamps, tally)
         except (_OneByOneError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
             self._one_by_one(records, tally)
         return tally
 
-    def _together(self, records: Sequence[Record], stamps: tuple[int, int]) -> dict[Group, Articles]:
+    def _together(self, records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> dict[Group, Articles]:
         """The fast path: nothing is looked at that a stretch without faults does not need.
 
         One decode per record is as fast as one for all: joined with newlines, the values would have to be searched for
@@ -107,7 +107,9 @@ class Fold:
             else:
                 raise _OneByOneError
         self._check_times(events, {kind[0] for kind in ones}, stamps)
-        return self._checked(ones, others)
+        counts = self._checked(ones, others)
+        _sighted(events, records, tally)
+        return counts
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
         """Raises where anything may be late or future; the ends of the slices answer first, being fewer."""
@@ -153,6 +155,11 @@ class Fold:
             except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
                 self._reject(tally, record, "malformed" if record.value else "empty")
                 continue
+            if event.producer_id:
+                seen = tally.sightings.setdefault(event.producer_id, [])
+                if event.sequence is not None:
+                    seen.append(event.sequence)
+                tally.heard_ms[event.producer_id] = record.timestamp
             reason = self._fault(event)
             if reason is not None:
                 self._reject(tally, record, reason)
@@ -190,6 +197,24 @@ class Fold:
     @staticmethod
     def _reject(tally: Tally, record: Record, reason: str) -> None:
         tally.rejected.append(Rejected(record.offset, record.timestamp, reason, record.key, record.value))
+
+
+def _sighted(events: Sequence[PageView], records: Sequence[Record], tally: Tally) -> None:
+    """Notes who was heard. A pass of its own: events without a producer_id pay for one look at it."""
+    producers = [event.producer_id for event in events]
+    if not any(producers):
+        return
+    last = dict(zip(producers, records, strict=True))  # in the order of first appearance, each with its last record
+    tally.heard_ms = {producer: record.timestamp for producer, record in last.items() if producer}
+    if len(last) == 1:
+        (producer,) = tally.heard_ms
+        tally.sightings = {producer: [event.sequence for event in events if event.sequence is not None]}
+        return
+    found: dict[str | None, list[int]] = {producer: [] for producer in last}
+    for producer, event in zip(producers, events, strict=True):
+        if event.sequence is not None:
+            found[producer].append(event.sequence)
+    tally.sightings = {producer: sequences for producer, sequences in found.items() if producer}
 
 
 def crc(record: Record) -> int:
