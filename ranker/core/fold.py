@@ -211,10 +211,10 @@ def _sighted(events: Sequence[PageView], records: Sequence[Record], tally: Tally
         tally.sightings = {producer: [event.sequence for event in events if event.sequence is not None]}
         return
     found: dict[str | None, list[int]] = {producer: [] for producer in last}
-    for producer, event in zip(producers, events, strict=True):
+    for event in events:
         if event.sequence is not None:
-            found[producer].append(event.sequence)
-    tally.sightings = {producer: sequences for producer, sequences in found.items() if producer}
+            found[event.producer_id].append(event.sequence)
+    tally.sightings = {name: sequences for name, sequences in found.items() if name}
 
 
 def crc(record: Record) -> int:

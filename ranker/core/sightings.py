@@ -1,8 +1,8 @@
 """What one shard has seen of each producer's events, by producer_id and sequence: what is missing, what came again.
 
-A *run* is one producer_id, `NAME/RUN`: its sequence counts from 0, and its events spread over all shards. Sequences are
-marked in bitmaps of blocks of 1,024. The last 128 blocks up to the highest sequence are kept, older ones as their number
-only. Below the kept blocks a sequence cannot be told from one seen before, and counts as new.
+A *run* is one producer_id, `NAME/RUN`: its sequence counts from 0, and its events spread over all shards. Sequences
+are marked in bitmaps of blocks of 1,024. The last 128 blocks up to the highest sequence are kept, older ones as their
+number only. Below the kept blocks a sequence cannot be told from one seen before, and counts as new.
 
 All of it is a function of the log's records, whatever the stretches they come in, and so it moves with n. Only which
 runs are forgotten is decided elsewhere (`silent`), and such a step begins a new lineage.
@@ -140,7 +140,7 @@ class Run:
         if block >= self.base:
             above = sum(bits.bit_count() for kept, bits in self.blocks.items() if kept > block)
             return self.distinct - above - (self.blocks.get(block, 0) >> sequence % BLOCK).bit_count()
-        if sequence % BLOCK == 0 and 0 < self.first and block <= self.first + HEAD:
+        if sequence % BLOCK == 0 and self.first > 0 and block <= self.first + HEAD:
             kept = sum(bits.bit_count() for kept, bits in self.blocks.items() if kept < block)
             return sum(self.heads[: max(0, block - self.first)]) + kept
         return None

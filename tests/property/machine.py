@@ -242,9 +242,7 @@ class World:
             drops = ((after.n, gone),) if gone else ()
             if gone:
                 self.happened("forgotten")
-            begun = Lineage(
-                old.n0, old.floors0, old.lost + lost, old.gaps + after.n - before.n, old.drops + drops
-            )
+            begun = Lineage(old.n0, old.floors0, old.lost + lost, old.gaps + after.n - before.n, old.drops + drops)
         self.lineages[partition, after.lineage] = begun
         return begun
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.property.sequences import Bounds, Heard
+from tests.property.sequences import BOUNDS, Bounds, Heard
 
 Count = tuple[str, str, str]
 """(site, outcome, article)."""
@@ -41,7 +41,7 @@ class Rules:
     bots: str
     sites: tuple[str, ...] | None
     future_ms: int
-    bounds: Bounds = Bounds(1_024, 128, 8, 256)
+    bounds: Bounds = BOUNDS
 
 
 @dataclass

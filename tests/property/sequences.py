@@ -21,6 +21,8 @@ class Bounds(NamedTuple):
     runs: int
 
 
+BOUNDS = Bounds(1_024, 128, 8, 256)
+"""The engine's own."""
 SILENT_MS, SILENT_FULL_MS = 6_000, 2_000
 """After how long a run may be forgotten in a history: the engine's day and hour."""
 

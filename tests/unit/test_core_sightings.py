@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from ranker.core import sightings
 from ranker.core.sightings import BLOCK, HEAD, KEPT, MAX_RUNS, MAX_SEQUENCE, Run, Sightings, unpacked
-from tests.property.sequences import Bounds, Stamp, recount
+from tests.property.sequences import BOUNDS, Bounds, Stamp, recount
 
 SMALL = Bounds(block=8, kept=3, head=2, runs=3)
-REAL = Bounds(BLOCK, KEPT, HEAD, MAX_RUNS)
 
 
 @pytest.fixture
@@ -113,7 +112,8 @@ def test_a_run_as_it_comes_is_what_sets_say() -> None:
     shard = Shard()
     for at in range(0, len(given_), 1_700):
         shard.take(given_[at : at + 1_700])
-    assert told(unpacked(shard.runs, shard.blocks), REAL) == recount(given_, (), REAL).told(REAL)
+    assert Bounds(BLOCK, KEPT, HEAD, MAX_RUNS) == BOUNDS
+    assert told(unpacked(shard.runs, shard.blocks), BOUNDS) == recount(given_, (), BOUNDS).told(BOUNDS)
 
 
 def test_distinct_sequences_below_any_that_is_kept() -> None:
