@@ -51,6 +51,7 @@ class Batch:
             # what no board weighs costs no increment, but memory here and in its slice
             self._cost += (len(seen) - before) * max(1, weights.get(outcome, 0) * windows)
             self._cost += group not in self.tally.counts  # a slice to append to
+        self._cost += len(tally.sightings.keys() - self.tally.sightings.keys())
         self._cost += sum(map(len, tally.sightings.values())) // _SEQUENCES
         self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in tally.rejected)
         return self._cost

@@ -108,7 +108,7 @@ class Fold:
                 raise _OneByOneError
         self._check_times(events, {kind[0] for kind in ones}, stamps)
         counts = self._checked(ones, others)
-        _sighted(events, records, tally)
+        _sighted(events, records, stamps, tally)
         return counts
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
@@ -199,22 +199,32 @@ class Fold:
         tally.rejected.append(Rejected(record.offset, record.timestamp, reason, record.key, record.value))
 
 
-def _sighted(events: Sequence[PageView], records: Sequence[Record], tally: Tally) -> None:
+def _sighted(events: Sequence[PageView], records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> None:
     """Notes who was heard. A pass of its own: events without a producer_id pay for one look at it."""
     producers = [event.producer_id for event in events]
-    if not any(producers):
+    first = producers[0]
+    if producers.count(first) == len(producers):
+        if first:
+            sequences = [event.sequence for event in events]
+            tally.sightings = {first: _known(sequences)}
+            tally.heard_ms = {first: records[-1].timestamp}
         return
-    last = dict(zip(producers, records, strict=True))  # in the order of first appearance, each with its last record
-    tally.heard_ms = {producer: record.timestamp for producer, record in last.items() if producer}
-    if len(last) == 1:
-        (producer,) = tally.heard_ms
-        tally.sightings = {producer: [event.sequence for event in events if event.sequence is not None]}
-        return
-    found: dict[str | None, list[int]] = {producer: [] for producer in last}
-    for event in events:
-        if event.sequence is not None:
-            found[event.producer_id].append(event.sequence)
-    tally.sightings = {name: sequences for name, sequences in found.items() if name}
+    found: dict[str | None, list[int | None]] = {producer: [] for producer in dict.fromkeys(producers)}
+    noting = {producer: sequences.append for producer, sequences in found.items()}
+    for producer, event in zip(producers, events, strict=True):
+        noting[producer](event.sequence)
+    tally.sightings = {producer: _known(sequences) for producer, sequences in found.items() if producer}
+    if stamps[0] == stamps[1]:  # as in every batch that the broker stamps
+        tally.heard_ms = dict.fromkeys(tally.sightings, stamps[0])
+    else:
+        last = zip(producers, records, strict=True)
+        tally.heard_ms = {producer: record.timestamp for producer, record in dict(last).items() if producer}
+
+
+def _known(sequences: list[int | None]) -> list[int]:
+    if None in sequences:
+        return [sequence for sequence in sequences if sequence is not None]
+    return sequences  # type: ignore[return-value]  # looked at
 
 
 def crc(record: Record) -> int:

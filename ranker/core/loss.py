@@ -88,9 +88,8 @@ def report(shards: Sequence[Sightings], missing_of: Mapping[str, int], as_of_ms:
             name, max(part.last_ms for part in seen), missing_of.get(run), sum(part.repeats for part in seen)
         )
         names[name] = _together(name, names[name], one) if name in names else one
-    heard = sorted(
-        (one for one in names.values() if as_of_ms - one.last_ms <= HEARD_MS), key=lambda producer: producer.name
-    )
+    heard = [one for one in names.values() if as_of_ms - one.last_ms <= HEARD_MS]
+    heard.sort(key=lambda one: (one.name == OTHER, one.name))  # one that is called so is among the others
     told, rest = heard[:MAX_NAMES], heard[MAX_NAMES:]
     if rest:
         others = rest[0]
