@@ -46,6 +46,8 @@ class ProducerWatch:
         """(when, each run's highest sequence then): what is judged next, once all that was appended up to
         `SETTLE_MS` later is counted in every shard."""
         self._missing: dict[str, int] = {}
+        self._found: dict[str, int] = {}
+        """Sequences of each run that all shards had seen when it was judged."""
 
     async def run(self) -> None:
         """Looks every five seconds, until cancelled; whatever fails is logged once and tried again."""
@@ -67,6 +69,7 @@ class ProducerWatch:
     def _forget(self) -> None:
         self._settling = None
         self._missing = {}
+        self._found = {}
 
     async def look(self) -> Report | None:
         """What is found now, written for `ranker top` too; None until every shard has begun.
@@ -93,11 +96,15 @@ class ProducerWatch:
         shards = await heard(self._client, self._generation, partitions, bitmaps=True)
         if not shards or min(shard.clock_ms for shard in shards) < since_ms + SETTLE_MS:
             return  # a failover since: what a shard has to count again is not missing
-        before, self._missing = self._missing, {}
+        missing_before, self._missing = self._missing, {}
+        found_before, self._found = self._found, {}
         for name, cut in cuts.items():
             seen = [shard.producers.runs[name] for shard in shards if name in shard.producers.runs]
-            said = missing(seen, cut)
+            found = sum(run.distinct for run in seen)
+            self._found[name] = max(found, found_before.get(name, 0))
+            # fewer than before: some shards have forgotten the run, others not yet
+            said = missing(seen, cut) if found == self._found[name] else None
             if said is None:
-                said = before.get(name)
+                said = missing_before.get(name)
             if said is not None:
                 self._missing[name] = said

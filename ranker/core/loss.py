@@ -17,7 +17,7 @@ OTHER = "other"
 """Stands for all names beyond the most that are told apart."""
 MAX_NAMES = 100
 HEARD_MS = 86_400_000
-"""Who was not heard for so long is not told of any more."""
+"""A run that was not heard for so long is not told of any more."""
 
 
 class Producer(msgspec.Struct, frozen=True):
@@ -79,17 +79,18 @@ def missing(shards: Sequence[Run], cut: int) -> int | None:
 
 
 def report(shards: Sequence[Sightings], missing_of: Mapping[str, int], as_of_ms: int, untracked: int) -> Report:
-    """The producers heard within 24 h, by name; `missing_of` says what is missing of a run, where that is known."""
+    """The runs heard within 24 h, by name; `missing_of` says what is missing of a run, where that is known."""
     names: dict[str, Producer] = {}
     for run in dict.fromkeys(name for shard in shards for name in shard.runs):
         seen = [shard.runs[run] for shard in shards if run in shard.runs]
+        last_ms = max(part.last_ms for part in seen)
+        if as_of_ms - last_ms > HEARD_MS:
+            continue
         name = name_of(run)
-        one = Producer(
-            name, max(part.last_ms for part in seen), missing_of.get(run), sum(part.repeats for part in seen)
-        )
+        one = Producer(name, last_ms, missing_of.get(run), sum(part.repeats for part in seen))
         names[name] = _together(name, names[name], one) if name in names else one
-    heard = [one for one in names.values() if as_of_ms - one.last_ms <= HEARD_MS]
-    heard.sort(key=lambda one: (one.name == OTHER, one.name))  # one that is called so is among the others
+    # one that is called `other` is among the others
+    heard = sorted(names.values(), key=lambda one: (one.name == OTHER, one.name))
     told, rest = heard[:MAX_NAMES], heard[MAX_NAMES:]
     if rest:
         others = rest[0]

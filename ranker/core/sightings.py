@@ -23,8 +23,9 @@ HEAD = 8
 """First blocks whose counts are kept: of a run that was under way when counting began, they are not judged."""
 MAX_RUNS = 256
 """Runs of a shard; further ones are counted as untracked until some are forgotten."""
-SILENT_MS = 86_400_000
-"""A run that was not heard for so long is forgotten."""
+SILENT_MS = 90_000_000
+"""A run that was not heard for 25 h is forgotten: an hour after it is told of no more (core/loss.py), since shards do so
+one after the other, and what is left in some looks like loss."""
 SILENT_FULL_MS = 3_600_000
 """The same where the shard has no place for another run."""
 MAX_SEQUENCE = 2**53 - 1

@@ -177,6 +177,21 @@ async def test_a_hundred_names_and_the_others(topic: Topic) -> None:
     assert topic.told("missing", "n099") is topic.told("repeats", "other") is None
 
 
+async def test_a_run_that_some_shards_have_forgotten_misses_no_more_for_it(topic: Topic, client: Any) -> None:
+    """They forget one after the other; meanwhile what was said stays."""
+    await topic.see({"a/1": [s for s in range(900) if s != 5]})
+    await topic.tick(0)
+    await topic.tick()
+    assert topic.told("missing") == 1
+    await client.delete(topic.stores[2].keys.producers, topic.stores[2].keys.sequences)
+    await topic.tick()
+    assert topic.told("missing") == 1
+    await topic.tick(24 * 60 * MINUTE_MS - 3 * SETTLE_MS)
+    assert topic.told("missing") == 1
+    await topic.tick(SETTLE_MS + 1)
+    assert topic.told("missing") is None
+
+
 async def test_until_every_shard_has_begun_nothing_is_said(client: Any) -> None:
     topic = Topic(client)
     assert await topic.watch.look() is None
