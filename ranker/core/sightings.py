@@ -24,8 +24,8 @@ HEAD = 8
 MAX_RUNS = 256
 """Runs of a shard; further ones are counted as untracked until some are forgotten."""
 SILENT_MS = 90_000_000
-"""A run that was not heard for 25 h is forgotten: an hour after it is told of no more (core/loss.py), since shards do so
-one after the other, and what is left in some looks like loss."""
+"""A run that was not heard for 25 h is forgotten: an hour after it is told of no more (core/loss.py). Shards do so one
+after the other, and what is left in some looks like loss."""
 SILENT_FULL_MS = 3_600_000
 """The same where the shard has no place for another run."""
 MAX_SEQUENCE = 2**53 - 1
@@ -174,11 +174,11 @@ class Seen:
         return [block_field(block, name) for name, blocks in self.closed.items() for block in sorted(blocks)]
 
 
+@dataclass(slots=True)
 class Sightings:
     """The runs of one shard. A step's changes are computed first (`seen`, `forgotten`), and taken over once applied."""
 
-    def __init__(self, runs: Mapping[str, Run] | None = None) -> None:
-        self.runs: dict[str, Run] = dict(runs or {})
+    runs: dict[str, Run] = field(default_factory=dict)
 
     def seen(self, sequences: Mapping[str, Sequence[int]], heard_ms: Mapping[str, int]) -> Seen:
         """What these sequences of each producer, in the order of the log, change; nothing is changed yet."""
