@@ -78,7 +78,14 @@ for _, entry in ipairs(program.hincr) do
 end
 for _, entry in ipairs(program.hset) do
   local key, fields, values = KEYS[entry[1]], entry[2], entry[3]
-  for i = 1, #fields do call('HSET', key, fields[i], ARGV[values[i]]) end
+  for first = 1, #fields, AT_ONCE do
+    local written, at = {}, 0
+    for i = first, math.min(first + AT_ONCE - 1, #fields) do
+      written[at + 1], written[at + 2] = fields[i], ARGV[values[i]]
+      at = at + 2
+    end
+    call('HSET', key, unpack(written))
+  end
 end
 for command, entries in pairs({SADD = program.sadd, SREM = program.srem, HDEL = program.hdel}) do
   for _, entry in ipairs(entries) do
