@@ -15,7 +15,7 @@ import uvloop
 from aiokafka import AIOKafkaProducer
 
 from tests.bench.figures import percentile
-from tests.bench.posting import ARTICLES
+from tests.bench.posting import ARTICLES, event_id
 
 
 async def main(bootstrap: str, topic: str, count: int, tasks: int, seconds: float) -> dict[str, float]:
@@ -31,7 +31,7 @@ async def main(bootstrap: str, topic: str, count: int, tasks: int, seconds: floa
                 for _ in range(count):
                     article = f"/articles/{n % ARTICLES:05d}"
                     event = {
-                        "event_id": f"{n:010d}",
+                        "event_id": event_id(n),
                         "event_type": "view",
                         "site_id": "demo",
                         "article_id": article,

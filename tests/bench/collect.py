@@ -93,7 +93,7 @@ def _add(part: Part, size: int, turns: dict[str, list[Turn]]) -> None:
     what = f"requests of {size} event{'s' if size > 1 else ''}"
 
     def median(name: str, figure: str) -> float:
-        return statistics.median(getattr(turn, figure) for turn in turns[name])
+        return float(statistics.median(getattr(turn, figure) for turn in turns[name]))
 
     for name in turns:
         beside = f"p50 {median(name, 'p50_ms'):.1f} ms, p99 {median(name, 'p99_ms'):.1f} ms"

@@ -21,7 +21,7 @@ KEY = "bench-" + "k" * 32
 CONFIG = """
 [sites.demo]
 [collect]
-key_events_s = 100000000
+key_events_s = 10000000
 new_articles_per_minute = 1000000
 new_articles_burst = 1000000
 spool_mb = 1024
@@ -88,7 +88,7 @@ class Posted:
 
 
 def posting(port: int, events: int, connections: int, requests: int, seconds: float, log: Path) -> Child:
-    """Start a client that posts requests of so many events each, until so many were answered or the time is over."""
+    """Start a client that posts requests of so many events each, until so many were accepted or the time is over."""
     log.unlink(missing_ok=True)
     words = (str(port), KEY, str(events), str(connections), str(requests), str(seconds))
     return children.start("the client", processes.module("tests.bench.posting", *words), log, processes.environment())

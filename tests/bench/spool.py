@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +21,7 @@ from ranker.store.keys import ShardKeys
 from tests.bench import counted, processes
 from tests.bench.collector import Collector, Posted, collector, posted, posting
 from tests.bench.figures import Part
+from tests.bench.posting import event_id
 from tests.bench.produce import make_topics
 from tests.bench.progress import Progress
 from tests.bench.stack import Stack
@@ -72,7 +74,7 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
 
 
 def _accept(stack: Stack, server: Collector, events: int) -> Posted:
-    """Post until all was posted; kill the collector when two fifths are there, and start it again."""
+    """Post until so many were accepted; kill the collector when two fifths are there, and start it again."""
     with server.running() as first:
         client = posting(
             server.port, SIZE, CONNECTIONS, events // SIZE, WITHIN_S, stack.directory / "posting-spool.log"
@@ -139,13 +141,13 @@ def _counted(stack: Stack, topic: str, records: int) -> int:
         waiting.until("the end of the spool's log", all_read, WITHIN_S)
         views = 0
         for partition in range(PARTITIONS):
-            sums: dict[bytes, bytes] = client.hgetall(ShardKeys(generation.id, partition).sums)  # type: ignore[assignment]
+            sums: Any = client.hgetall(ShardKeys(generation.id, partition).sums)
             views += int(sums.get(f"demo:{generation.windows[0].name}:view".encode(), 0))
         return views
 
 
 def _part(saw: Posted, seen: Seen, views: int) -> Part:
-    accepted = {f"{n:010d}" for number in saw.accepted for n in range(number * SIZE, (number + 1) * SIZE)}
+    accepted = {event_id(n) for number in saw.accepted for n in range(number * SIZE, (number + 1) * SIZE)}
     missing = len(accepted - seen.log.keys())
     repeats = seen.log.total() - len(seen.log)
     unknown = len(seen.log.keys() - accepted)
