@@ -131,7 +131,7 @@ class ConsumerMetrics:
         self.strays = Gauge(
             "ranker_strays",
             "Articles counted in this partition although their key belongs in another one (0, unless partitions were "
-            "added or a producer keys wrongly).",
+            "added, a producer keys wrongly, or the topic is not ours and has other keys).",
             ["partition"],
             registry=registry,
         )

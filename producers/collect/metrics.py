@@ -6,9 +6,12 @@ Labels are bounded: routes, statuses and reasons that this code knows; never an 
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+
+if TYPE_CHECKING:
+    from producers.collect.spool import Spool
 
 REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 """An answer waits for Kafka or the disk: some milliseconds are normal, beyond 2 s the spool has taken over."""
@@ -20,16 +23,6 @@ def new_registry() -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     return registry
-
-
-class _Spool(Protocol):
-    events: int
-    bytes: int
-    limit_bytes: int
-    oldest_ms: int | None
-
-    @property
-    def nearly_full(self) -> bool: ...
 
 
 class CollectorMetrics:
@@ -86,7 +79,7 @@ class CollectorMetrics:
             "visitors_without_salt_total", "Events that went without a visitor_id since Redis gave no salt of the day."
         )
 
-    def watch(self, spool: _Spool) -> None:
+    def watch(self, spool: Spool) -> None:
         """Ask `spool` at each scrape."""
 
         def oldest_s() -> float:

@@ -74,7 +74,9 @@ class _Protocol(HttpToolsProtocol):
         self._deaf = False  # nothing more is read
         self._begun = False  # a request has begun, and has not arrived in full
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = 0  # of its parsed lines
+        self._arrived_bytes = 0  # while it is not whole
+        self._upgrades = False
         self._content = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
         self._household = b""
@@ -106,18 +108,27 @@ class _Protocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._last()  # the request has been taken; what follows is in a protocol that is not spoken here
+            self._feed(data)
         except httptools.HttpParserError:
             self._malformed()
-        if self._deaf:
-            return
         if self._in_head:
-            self._head_bytes += len(data)
-            self._check_head(self._head_bytes)
-        if self._begun and self._deadline is None:
+            self._arrived_bytes += len(data)
+            self._check_head(self._arrived_bytes)
+        if self._begun and not self._deaf and self._deadline is None:
             self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._deaf:
+                return
+            # llhttp leaves the body to the other protocol. There is none here: the same request without the wish, which
+            # Java's HttpClient adds to each one (Upgrade: h2c).
+            self.parser = httptools.HttpRequestParser(self)
+            lines = [b"%b %b HTTP/1.1" % (self._method, self.url)]
+            lines += [name + b": " + value for name, value in self.headers if name not in (b"connection", b"upgrade")]
+            self.parser.feed_data(b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:
         if self._under_way():
@@ -126,25 +137,37 @@ class _Protocol(HttpToolsProtocol):
             return
         super().on_message_begin()
         self._begun = self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._arrived_bytes = 0
         self._content = bytearray()
 
     def on_url(self, url: bytes) -> None:
         if not self._deaf:
             super().on_url(url)
+            self._grow_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._deaf:
             super().on_header(name, value)
+            self._grow_head(len(name) + len(value) + 4)
+
+    def _grow_head(self, by: int) -> None:
+        self._head_bytes += by
+        self._check_head(self._head_bytes)
 
     def on_headers_complete(self) -> None:
         if self._deaf:
             return
         self._in_head = False
-        self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
-        names = [name for name, _ in self.headers]
-        if names.count(b"host") != 1 and self.parser.get_http_version() == "1.1":
-            self._refuse(RefusedError(400, "http", "The head has not one Host."))
+        self._upgrades = self.parser.should_upgrade()
+        if self._upgrades:
+            self._method = self.parser.get_method()
+            if self._method == b"CONNECT":
+                self._malformed()
+            return
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if (hosts != 1 and self.parser.get_http_version() == "1.1") or codings not in ([], [b"chunked"]):
+            self._malformed()
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if int(length) > MAX_BYTES:
             self._too_large()
@@ -160,7 +183,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Only now is there a request for uvicorn: its own handling of the head and of the whole body."""
-        if self._deaf:
+        if self._deaf or self._upgrades:
             return
         self._begun = False
         self._no_deadline()

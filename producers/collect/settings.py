@@ -60,6 +60,10 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     sites = {name: _site(site, keys.get(name)) for name, site in table.get("sites", {}).items()}
     proxies, unfit = _networks(collect.pop("proxies", ()))
     wrong = [*unfit, *_meaning_faults(sites, keys)]
+    if "source" in table:
+        wrong.append(
+            "source: the topic has other names than page views, which the collector writes; give it another file"
+        )
     if wrong:
         raise SettingsError([f"{path or 'no ranker.toml'}: {fault}" for fault in wrong])
     return Settings(

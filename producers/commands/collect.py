@@ -86,7 +86,7 @@ def command(
     from producers.collect import logs
     from producers.collect.server import PortTakenError
     from producers.collect.settings import SettingsError, load
-    from producers.collect.spool import SpoolError
+    from producers.collect.spoolfile import SpoolError
 
     logs.configure(log_level)
     try:

@@ -11,6 +11,7 @@ import msgspec
 
 from ranker.core.event import PageView, article_ok, site_ok, type_ok
 from ranker.core.generation import FUTURE_MS, RULE_PREFIX, Generation
+from ranker.core.source import Decoder
 from ranker.core.tally import Articles, Group, Mark, Rejected, Tally, add
 
 BOT = f"{RULE_PREFIX}bot"
@@ -47,7 +48,7 @@ class Fold:
         self._late_ms = generation.longest.length_ms
         self._drop_bots = generation.bots == "drop"
         self._only_sites = None if generation.sites is None else frozenset(generation.sites)
-        self._decode = msgspec.json.Decoder(PageView).decode
+        self._decoder = Decoder(generation.source)
         self._valid_ids: set[str] = set()
 
     def __call__(self, records: Sequence[Record], stamps: tuple[int, int] | None = None) -> Tally:
@@ -75,7 +76,7 @@ class Fold:
         what makes the join ambiguous (two halves of an object in two records, two objects in a third).
         """
         # A value of None raises TypeError, and the slow path finds which.
-        events: list[PageView] = list(map(self._decode, [record.value for record in records]))  # type: ignore[arg-type]
+        events = self._decoder.all([record.value for record in records])  # type: ignore[misc]
         grain_ms = self._grain_ms
         ones: dict[_Kind, list[str]] = {}
         others: dict[_Kind, Articles] = {}
@@ -146,7 +147,7 @@ class Fold:
         """The path of a stretch with a fault in it: one outcome or one reason for each record."""
         for record in records:
             try:
-                event = self._decode(record.value or b"")
+                event = self._decoder.one(record.value or b"")
             except (msgspec.ValidationError, UnicodeDecodeError):
                 self._reject(tally, record, "schema")
                 continue

@@ -75,7 +75,7 @@ async def test_a_name_for_a_day(two: tuple[Collector, Collector], client: Any) -
         assert one.page({"article_id": f"/{name}"}, **headers).status == 202
     assert first.server({"article_id": "/server"}, **READER).status == 202
     found = await records(first.bootstrap, first.topic, len(sent) + 1)
-    visitor = {record.event["article_id"][1:]: record.event.get("visitor_id") for record in found}
+    visitor: dict[str, Any] = {record.event["article_id"][1:]: record.event.get("visitor_id") for record in found}
     assert visitor["a"] == visitor["b"] == visitor["forged"]
     assert len(visitor["a"]) == 32
     assert len({visitor[name] for name in ("a", "agent", "address", "site")}) == 4

@@ -40,14 +40,14 @@ def test_every_key(tmp_path: Path) -> None:
     key_events_s = 7
     new_articles_per_minute = 8
     new_articles_burst = 9
-    spool_mb = 20
+    spool_mb = 40
     """
     found = settings(tmp_path, text, RANKER_WRITE_KEYS=f"demo={KEY}", RANKER_REDIS_URL="redis://r:1")
     assert found.sites["demo"].origins == ("https://a.example", "http://a.example:8080")
     assert found.sites["demo"].public_types == {"view"}
     assert [str(proxy) for proxy in found.proxies] == ["10.0.0.0/8", "::1/128"]
     numbers = (found.client_events_s, found.client_burst, found.key_events_s, found.new_articles_per_minute)
-    assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 7, 8, 9, 20)
+    assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 7, 8, 9, 40)
     assert (found.topic, found.redis_url) == ("clicks", "redis://r:1")
     assert KEY not in repr(found)
 
@@ -68,6 +68,7 @@ def test_every_key(tmp_path: Path) -> None:
         ("[sites.a]", f"a={KEY[:3]}", "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
         ('[collect]\nproxies = ["10.0.0.1/8"]', "", "collect.proxies: '10.0.0.1/8' is no address or network"),
         ("[collect]\nclient_burst = 1", "", "collect.client_burst"),
+        ('[sites.a]\nhosts = ["x.example"]\n[source]\ntime = "s"', "", "source: the topic has other names"),
     ],
 )
 def test_faults_say_what_to_do(tmp_path: Path, text: str, keys: str, said: str) -> None:

@@ -1,10 +1,10 @@
 """For which site a request speaks: key, then Origin, then Referer, then Host."""
 
 import hmac
+from typing import Any
 
 import pytest
 
-from producers.collect import sites as module
 from producers.collect.refusal import RefusedError
 from producers.collect.settings import Site
 from producers.collect.sites import Sites
@@ -22,7 +22,11 @@ def site(*, referred: bool = False, **headers: str) -> tuple[str, bool]:
 
 def test_the_first_that_is_there_speaks() -> None:
     """And no other is looked at: a key wins over the page, the page over the name of the collector."""
-    everything = {"authorization": "Bearer key-of-b", "origin": "https://a.example", "host": "va.example"}
+    everything: dict[str, Any] = {
+        "authorization": "Bearer key-of-b",
+        "origin": "https://a.example",
+        "host": "va.example",
+    }
     assert site(**everything) == ("b", True)
     assert site(origin="https://b.example", host="va.example") == ("b", False)
     assert site(referred=True, referer="https://b.example/x?y", host="va.example") == ("b", False)
@@ -51,7 +55,7 @@ def test_the_first_that_is_there_speaks() -> None:
         ({}, 403),
     ],
 )
-def test_nobody(headers: dict[str, str], status: int) -> None:
+def test_nobody(headers: dict[str, Any], status: int) -> None:
     """What is there and wrong is refused, not passed over."""
     with pytest.raises(RefusedError) as refused:
         site(referred=True, **headers)
@@ -66,6 +70,6 @@ def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
         compared.append(key)
         return honest(key, given)
 
-    monkeypatch.setattr(module.hmac, "compare_digest", compare)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     assert site(authorization="Bearer key-of-a") == ("a", True)
     assert compared == [b"key-of-a", b"key-of-b"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from producers.collect.metrics import CollectorMetrics
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, new_registry
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -19,10 +20,11 @@ def consumer() -> tuple[CollectorRegistry, ConsumerMetrics]:
     return registry, ConsumerMetrics(registry, ["view", "comment"])
 
 
-def both() -> list[CollectorRegistry]:
-    registries = [new_registry(), new_registry()]
+def all_processes() -> list[CollectorRegistry]:
+    registries = [new_registry(), new_registry(), new_registry()]
     ConsumerMetrics(registries[0], ["view"])
     ReaderMetrics(registries[1])
+    CollectorMetrics(registries[2])
     return registries
 
 
@@ -52,7 +54,7 @@ def test_a_partition_that_left_has_no_series(consumer: tuple[CollectorRegistry, 
 
 def test_no_series_of_birth_dates() -> None:
     """Counters are one series each, without a _created beside it."""
-    assert not any(b"_created" in generate_latest(registry) for registry in both())
+    assert not any(b"_created" in generate_latest(registry) for registry in all_processes())
 
 
 def test_promtool_finds_nothing() -> None:
@@ -60,26 +62,26 @@ def test_promtool_finds_nothing() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
-    for registry in both():
+    for registry in all_processes():
         done = subprocess.run([promtool, "check", "metrics"], input=generate_latest(registry), capture_output=True)
         assert (done.returncode, done.stderr + done.stdout) == (0, b"")
 
 
 def test_names_follow_the_rules_without_promtool() -> None:
     """The rules that promtool checks and that matter most: counters end in _total, units are base units, help is there."""
-    for registry in both():
+    for registry in all_processes():
         for family in registry.collect():
             assert family.documentation
-            assert re.fullmatch(r"(ranker|process)_[a-z_]+", family.name)
+            assert re.fullmatch(r"(ranker|collector|process)_[a-z_]+", family.name)
             assert not family.name.endswith(("_ms", "_milliseconds", "_kb", "_count", "_sum", "_bucket"))
 
 
 def test_the_reference_names_every_family_with_its_help() -> None:
     """docs/reference.md is complete and says what /metrics says."""
     text = re.sub(r"\s+", " ", REFERENCE.read_text("utf-8"))
-    for registry in both():
+    for registry in all_processes():
         for family in registry.collect():
-            if family.name.startswith("ranker_"):
+            if not family.name.startswith("process_"):
                 name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
                 assert f"`{name}" in text, name
                 assert family.documentation in text, name
