@@ -15,6 +15,7 @@ from deploy.local.faults import LocalFault
 from deploy.local.kafka_jars import CHECKOUT
 from tests.bench import (
     backlog,
+    collect,
     foreign,
     freshness,
     machine,
@@ -24,6 +25,7 @@ from tests.bench import (
     refresh,
     report,
     script,
+    spool,
     stack,
     start,
     streams,
@@ -33,7 +35,19 @@ from tests.bench.progress import Progress
 
 ALL_EVENTS = 4_000_000
 QUICK_EVENTS = 200_000
-PARTS = ("backlog", "foreign", "script", "memory", "freshness", "reader", "streams", "start", "refresh")
+PARTS = (
+    "backlog",
+    "foreign",
+    "script",
+    "memory",
+    "freshness",
+    "reader",
+    "streams",
+    "start",
+    "refresh",
+    "collect",
+    "spool",
+)
 
 
 @click.command()
@@ -83,6 +97,8 @@ def main(
                 "streams": lambda: streams.run(servers, quick, progress),
                 "start": lambda: start.run(servers, quick, progress),
                 "refresh": lambda: refresh.run(servers, repeats, quick, progress),
+                "collect": lambda: collect.run(servers, repeats, quick, progress),
+                "spool": lambda: spool.run(servers, quick, progress),
             }
             measured = []
             for name in chosen:

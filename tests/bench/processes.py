@@ -18,10 +18,19 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 def ranker(command: str, *words: str) -> list[str]:
     """The command line of `ranker COMMAND …`: as installed beside this Python, else from the checkout."""
-    installed = Path(sysconfig.get_path("scripts")) / "ranker"
+    return _installed("ranker", command, *words)
+
+
+def producers(command: str, *words: str) -> list[str]:
+    """The command line of `producers COMMAND …`."""
+    return _installed("producers", command, *words)
+
+
+def _installed(program: str, command: str, *words: str) -> list[str]:
+    installed = Path(sysconfig.get_path("scripts")) / program
     if installed.exists():
         return [str(installed), command, *words]
-    return [sys.executable, "-c", f"from ranker.commands.{command} import command; command()", *words]
+    return [sys.executable, "-c", f"from {program}.commands.{command} import command; command()", *words]
 
 
 def module(name: str, *words: str) -> list[str]:
