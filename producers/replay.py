@@ -12,7 +12,7 @@ from typing import Any
 
 from producers import agents, candidates, event, lines
 from producers.candidates import Candidate
-from producers.sink import Sink
+from producers.client import Producer
 
 REASONS = ("malformed", "method", "status", "pattern", "bot")
 """Why a line is not sent; a line that fails in several ways counts under the first."""
@@ -137,7 +137,7 @@ def judge(candidate: Candidate, rules: Rules) -> dict[str, Any] | str:
 
 async def send(
     outcomes: Iterator[dict[str, Any] | str],
-    sink: Sink,
+    producer: Producer,
     summary: Summary,
     *,
     stop: asyncio.Event,
@@ -145,7 +145,8 @@ async def send(
 ) -> None:
     """Send the events among `outcomes` and count them all in `summary`, until `stop` is set. Raises DamagedInputError.
 
-    `speed` is how many times faster than they happened; None sends as fast as Kafka takes them.
+    Events that name no producer are numbered as the producer's own, so that a loss on the way is seen. `speed` is how
+    many times faster than they happened; None sends as fast as Kafka takes them.
     """
     loop = asyncio.get_running_loop()
     start_s, start_ms = loop.time(), None
@@ -158,21 +159,23 @@ async def send(
                 if speed is not None:
                     wait_s = start_s + (outcome["occurred_at"] - start_ms) / 1000 / speed - loop.time()
                     if wait_s > AHEAD_S:
-                        await _hand_over(sink, ready, sink.flush)
+                        await _hand_over(producer, ready, producer.flush)
                         await pause(stop, wait_s)
                 if stop.is_set():
                     break
+                if outcome.get("producer_id") is None:
+                    outcome["producer_id"], outcome["sequence"] = producer.producer_id, producer.next_sequence()
                 ready.append(event.encode(outcome))
             summary.add(outcome)
             if len(ready) >= 500:
-                await _hand_over(sink, ready)
+                await _hand_over(producer, ready)
                 if stop.is_set():
                     break
     except lines.DamagedInputError:
         # What was read before the damage counts as sent, so it has to be.
-        await _hand_over(sink, ready, sink.flush)
+        await _hand_over(producer, ready, producer.flush)
         raise
-    await _hand_over(sink, ready, sink.flush)
+    await _hand_over(producer, ready, producer.flush)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
@@ -185,10 +188,10 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 async def _hand_over(
-    sink: Sink, ready: list[tuple[bytes, bytes]], then: Callable[[], Awaitable[None]] | None = None
+    producer: Producer, ready: list[tuple[bytes, bytes]], then: Callable[[], Awaitable[None]] | None = None
 ) -> None:
     if ready:
-        await sink.send(ready)
+        await producer.send_records(ready)
         ready.clear()
     if then is not None:
         await then()

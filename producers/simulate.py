@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from producers.client import Producer
 from producers.replay import pause
-from producers.sink import Sink
 from producers.traffic import Traffic
 
 TICK_S = 0.1
@@ -33,7 +33,7 @@ def now_ms() -> int:
 
 async def write_history(
     traffic: Traffic,
-    sink: Sink,
+    producer: Producer,
     *,
     from_ms: int,
     to_ms: int,
@@ -44,17 +44,17 @@ async def write_history(
     """Send `count` events of the time between, in its order, as fast as Kafka takes them."""
     done = 0
     for records in traffic.history(from_ms, to_ms, count, to_ms):
-        await sink.send(records)
+        await producer.send_records(records)
         done += len(records)
         advance(done)
         if stop.is_set():
             break
-    await sink.flush()
+    await producer.flush()
 
 
 async def go_live(
     traffic: Traffic,
-    sink: Sink,
+    producer: Producer,
     live: Live,
     *,
     stop: asyncio.Event,
@@ -77,9 +77,9 @@ async def go_live(
             records = traffic.burst(last_ms, at_ms, min(due - sent, MOST_AT_ONCE), at_ms)
             if not records:
                 break
-            await sink.send(records)
+            await producer.send_records(records)
             sent += len(records)
-        await sink.flush()
+        await producer.flush()
         last_ms = at_ms
         if not over:
             await pause(stop, TICK_S)

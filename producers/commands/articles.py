@@ -14,9 +14,9 @@ import click
 import orjson
 
 from producers import event, imports, interrupts, progress, simulate
+from producers.client import Producer
 from producers.commands import common, editor
 from producers.imports import Refused, Shelf
-from producers.sink import open_sink
 from producers.sitemap import UnreadableError
 
 SHOWN_FAULTS = 10
@@ -147,12 +147,12 @@ def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, A
 async def _import(found: Iterator[dict[str, Any] | Refused], tally: Tally, bootstrap: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(interrupts.stop_event())
-        sink = await stack.enter_async_context(open_sink(bootstrap, tally.topic))
+        producer = await stack.enter_async_context(Producer(bootstrap, tally.topic))
         records = tally.keep(found)
         with progress.bar("Importing", None, unit="events") as advance:
             while (portion := list(itertools.islice(records, 500))) and not stop.is_set():
-                await sink.send(portion)
-                advance(sink.sent)
-        await sink.flush()
+                await producer.send_records(portion)
+                advance(producer.sent)
+        await producer.flush()
         if stop.is_set():
-            raise click.ClickException(f"Interrupted: {sink.delivered:,} articles were imported.")
+            raise click.ClickException(f"Interrupted: {producer.delivered:,} articles were imported.")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from producers import event
-from producers.sink import SinkError
+from producers.errors import ProducerError
 
 bootstrap_option = click.option(
     "--bootstrap",
@@ -52,5 +52,5 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         asyncio.run(work)
-    except SinkError as error:
+    except ProducerError as error:
         raise click.ClickException(str(error)) from error

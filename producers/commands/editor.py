@@ -8,8 +8,8 @@ import click
 import orjson
 
 from producers import event
+from producers.client import Producer
 from producers.commands import common
-from producers.sink import open_sink
 
 
 def _check_article(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -95,6 +95,6 @@ def _say(bootstrap: str, topic: str, site: str, article: str, word: str, fields:
 
 
 async def _send(bootstrap: str, topic: str, record: tuple[bytes, bytes]) -> None:
-    async with open_sink(bootstrap, topic) as sink:
-        await sink.send([record])
-        await sink.flush()
+    async with Producer(bootstrap, topic) as producer:
+        await producer.send_records([record])
+        await producer.flush()

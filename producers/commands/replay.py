@@ -13,8 +13,8 @@ import orjson
 
 from producers import event, interrupts, lines, progress, replay, times
 from producers.candidates import FORMATS, UnfitHeaderError
+from producers.client import Producer
 from producers.commands import common
-from producers.sink import open_sink
 
 
 @click.command("replay")
@@ -114,7 +114,7 @@ async def _replay(
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(interrupts.stop_event())
-        sink = await stack.enter_async_context(open_sink(bootstrap, topic))
+        producer = await stack.enter_async_context(Producer(bootstrap, topic, name="replay"))
         reached = dict.fromkeys((one.name for one in sources), 0)
         if rebase:
             with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
@@ -126,7 +126,7 @@ async def _replay(
             outcomes = itertools.chain.from_iterable(
                 replay.outcomes(one, rules, summary.shift_ms, watch) for one in sources
             )
-            await replay.send(outcomes, sink, summary, stop=stop, speed=speed)
+            await replay.send(outcomes, producer, summary, stop=stop, speed=speed)
         if stop.is_set():
             raise click.ClickException(f"Interrupted: {summary.sent} events of {summary.lines} lines were sent.")
 

@@ -11,8 +11,8 @@ import click
 import orjson
 
 from producers import demo, event, interrupts, popularity, progress, simulate, times
+from producers.client import Producer
 from producers.commands import common
-from producers.sink import Sink, open_sink
 from producers.traffic import Shares, Traffic
 
 
@@ -106,7 +106,8 @@ def command(
 ) -> None:
     """Send invented traffic: few articles are read much and many little, they are born and fade, and one goes viral.
 
-    A history is spread by the time of day; live traffic keeps the chosen rate. Ctrl-C ends it after what was sent is
+    A history is spread by the time of day; live traffic keeps the chosen rate, and its events are numbered, so that a
+    loss is seen: a duplicate repeats its number, a broken record leaves a gap. Ctrl-C ends it after what was sent is
     delivered.
 
     \b
@@ -137,27 +138,27 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
     pieces = _pieces(plan, rng, catalogue, start_ms)
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(interrupts.stop_event())
-        sink = await stack.enter_async_context(open_sink(bootstrap, topic))
-        shelf = await stack.enter_async_context(open_sink(bootstrap, articles_topic)) if plan.demo else None
+        producer = await stack.enter_async_context(Producer(bootstrap, topic, name="simulate"))
+        shelf = await stack.enter_async_context(Producer(bootstrap, articles_topic)) if plan.demo else None
         await _import(shelf, catalogue, 0, start_ms)
         past = _past(plan, rng, pieces, start_ms)
         if plan.history_events:
             with progress.bar("Writing the past", plan.history_events, unit="events") as advance:
                 await simulate.write_history(
-                    past, sink, from_ms=start_ms - plan.history_ms, to_ms=start_ms, count=plan.history_events,
+                    past, producer, from_ms=start_ms - plan.history_ms, to_ms=start_ms, count=plan.history_events,
                     stop=stop, advance=advance,
                 )  # fmt: skip
-        history = sink.sent
+        history = producer.sent
         if not as_json and plan.history_events:
             click.echo(f"{history:,} events of the past sent to {topic}")
-        present = _present(plan, rng, pieces, simulate.now_ms())
+        present = _present(plan, rng, pieces, simulate.now_ms(), producer.producer_id)
 
         async def born(from_ms: int, to_ms: int) -> None:
             await _import(shelf, catalogue, from_ms, to_ms)
 
         # Articles that came out while the history was written are due as well.
         await born(start_ms, simulate.now_ms())
-        live = await simulate.go_live(present, sink, plan.live, stop=stop, born=born)
+        live = await simulate.go_live(present, producer, plan.live, stop=stop, born=born)
     kinds = past.kinds + present.kinds
     if as_json:
         click.echo(
@@ -185,21 +186,21 @@ def _past(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], start_
     )  # fmt: skip
 
 
-def _present(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], now_ms: int) -> Traffic:
+def _present(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], now_ms: int, producer_id: str) -> Traffic:
     # Seen to happen: it begins within a minute and overtakes the first ten within a few.
     craze = popularity.craze(
         rng, pieces, now_ms + popularity.MINUTE_MS // 2, 3 * popularity.MINUTE_MS, 3 * popularity.HOUR_MS
     )
     return Traffic(
         plan.seed, plan.site, pieces, run=f"s{plan.seed}-{now_ms:x}", shares=plan.shares,
-        crazes=[craze] if craze else [], weigh_every_ms=2_000,
+        crazes=[craze] if craze else [], weigh_every_ms=2_000, producer_id=producer_id,
     )  # fmt: skip
 
 
-async def _import(shelf: Sink | None, catalogue: list[dict[str, Any]], from_ms: int, to_ms: int) -> None:
+async def _import(shelf: Producer | None, catalogue: list[dict[str, Any]], from_ms: int, to_ms: int) -> None:
     """Put the articles published in (from_ms, to_ms] into the catalogue's topic."""
     if shelf is None:
         return
     if out := [entry for entry in catalogue if from_ms < entry["published_at"] <= to_ms]:
-        await shelf.send(event.encode(entry) for entry in out)
+        await shelf.send_records(event.encode(entry) for entry in out)
         await shelf.flush()

@@ -1,4 +1,4 @@
-"""The sink against Apache Kafka: idempotent, patient, and clear when the broker is gone for good."""
+"""The client against Apache Kafka: idempotent, patient, and clear when the broker is gone for good."""
 
 import asyncio
 import os
@@ -8,14 +8,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.kafka_apache import ApacheKafka
-from producers.sink import SinkError, open_sink
+from producers import DeliveryError, Producer
 
 PARTITIONS = 3
 RECORDS = [(b"demo/a%d" % (n % 50), b"%07d" % n + b"x" * 200) for n in range(20_000)]
 
 
 async def new_topic(bootstrap: str) -> str:
-    name = f"sink.{os.urandom(4).hex()}"
+    name = f"client.{os.urandom(4).hex()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -47,11 +47,11 @@ async def read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
 async def test_everything_is_delivered_once_and_in_order(kafka_apache: ApacheKafka) -> None:
     """With a producer id, and in the order of sending for each key."""
     topic = await new_topic(kafka_apache.bootstrap)
-    async with open_sink(kafka_apache.bootstrap, topic) as sink:
-        assert sink.idempotent
-        await sink.send(RECORDS)
-        await sink.flush()
-        assert (sink.sent, sink.delivered) == (len(RECORDS), len(RECORDS))
+    async with Producer(kafka_apache.bootstrap, topic) as producer:
+        assert producer.idempotent
+        await producer.send_records(RECORDS)
+        await producer.flush()
+        assert (producer.sent, producer.delivered) == (len(RECORDS), len(RECORDS))
     found = await read(kafka_apache.bootstrap, topic)
     assert sorted(found) == sorted(RECORDS)
     for key in {key for key, _ in RECORDS}:
@@ -60,21 +60,21 @@ async def test_everything_is_delivered_once_and_in_order(kafka_apache: ApacheKaf
 
 
 async def test_a_broker_that_pauses_holds_the_sender_back(kafka_apache: ApacheKafka) -> None:
-    """While it is silent `send` waits instead of filling the memory; afterwards every record is there once."""
+    """While it is silent `send_records` waits instead of filling the memory; afterwards every record is there once."""
     topic = await new_topic(kafka_apache.bootstrap)
-    async with open_sink(kafka_apache.bootstrap, topic) as sink:
-        await sink.send(RECORDS[:100])
-        await sink.flush()
+    async with Producer(kafka_apache.bootstrap, topic) as producer:
+        await producer.send_records(RECORDS[:100])
+        await producer.flush()
         kafka_apache.suspend()
         try:
-            sending = asyncio.ensure_future(sink.send(RECORDS[100:]))
+            sending = asyncio.ensure_future(producer.send_records(RECORDS[100:]))
             done, _ = await asyncio.wait({sending}, timeout=2)
             assert not done
-            assert sink.delivered == 100
+            assert producer.delivered == 100
         finally:
             kafka_apache.resume()
         await sending
-    assert sink.delivered == len(RECORDS)
+    assert producer.delivered == len(RECORDS)
     assert sorted(await read(kafka_apache.bootstrap, topic)) == sorted(RECORDS)
 
 
@@ -85,16 +85,16 @@ async def test_a_broker_that_is_gone_is_told_with_what_was_acknowledged(
     topic = await new_topic(kafka_apache.bootstrap)
 
     async def send() -> None:
-        async with open_sink(kafka_apache.bootstrap, topic, delivery_s=3.0) as sink:
-            await sink.send(RECORDS[:100])
-            await sink.flush()
+        async with Producer(kafka_apache.bootstrap, topic, delivery_s=3.0) as producer:
+            await producer.send_records(RECORDS[:100])
+            await producer.flush()
             kafka_apache.kill()
             async with asyncio.timeout(60):
-                await sink.send(RECORDS[100:])
-                await sink.flush()
+                await producer.send_records(RECORDS[100:])
+                await producer.flush()
 
     try:
-        with pytest.raises(SinkError, match=r"100 of \d+ were acknowledged. Check the broker"):
+        with pytest.raises(DeliveryError, match=r"100 of \d+ were acknowledged. Check the broker"):
             await send()
     finally:
         kafka_apache.start()

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 import schemas
-from producers.sink import SinkError, open_sink
+from producers import Producer, ProducerError
 
 PARTITIONS = 4
 ROOT = Path(__file__).parents[2]
@@ -195,8 +195,8 @@ async def test_a_missing_topic_is_not_made(kafka_embedded: str, tmp_path: Path) 
     code, _, err = await run(kafka_embedded, "replay", str(file), "--topic", "no-such-topic")
     assert code == 1
     assert "has no topic no-such-topic. Create it with: ranker topics apply" in err
-    with pytest.raises(SinkError, match="no-such-topic"):
-        async with open_sink(kafka_embedded, "no-such-topic"):
+    with pytest.raises(ProducerError, match="no-such-topic"):
+        async with Producer(kafka_embedded, "no-such-topic"):
             pass
 
 
@@ -258,19 +258,19 @@ async def test_articles_are_imported(kafka_embedded: str, topics: tuple[str, str
     assert [record.key for record in records] == [b"demo//a", b"demo//b"]
 
 
-async def test_a_sink_counts_what_kafka_acknowledged(kafka_embedded: str, topics: tuple[str, str]) -> None:
-    """After a flush everything is; the embedded broker gives no producer ids, so the sink does without."""
-    async with open_sink(kafka_embedded, topics[0]) as sink:
-        await sink.send((b"demo/a%d" % (n % 10), b"x" * 1000) for n in range(5000))
-        await sink.flush()
-        assert (sink.sent, sink.delivered) == (5000, 5000)
-        assert not sink.idempotent
-        assert sink.partitions == PARTITIONS
+async def test_a_producer_counts_what_kafka_acknowledged(kafka_embedded: str, topics: tuple[str, str]) -> None:
+    """After a flush everything is; the embedded broker gives no producer ids, so the producer does without."""
+    async with Producer(kafka_embedded, topics[0]) as producer:
+        await producer.send_records((b"demo/a%d" % (n % 10), b"x" * 1000) for n in range(5000))
+        await producer.flush()
+        assert (producer.sent, producer.delivered) == (5000, 5000)
+        assert not producer.idempotent
+        assert producer.partitions == PARTITIONS
     assert len(await read(kafka_embedded, topics[0], 5000)) == 5000
 
 
 async def test_a_record_larger_than_a_batch_is_sent_alone(kafka_embedded: str, topics: tuple[str, str]) -> None:
     """Whether it is too large is for the broker to say."""
-    async with open_sink(kafka_embedded, topics[0]) as sink:
-        await sink.send([(b"demo/a", b"small"), (b"demo/a", b"x" * 600_000), (b"demo/a", b"small")])
+    async with Producer(kafka_embedded, topics[0]) as producer:
+        await producer.send_records([(b"demo/a", b"small"), (b"demo/a", b"x" * 600_000), (b"demo/a", b"small")])
     assert [len(record.value) for record in await read(kafka_embedded, topics[0], 3)] == [5, 600_000, 5]
