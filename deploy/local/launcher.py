@@ -21,6 +21,7 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.kafka_jars import fetched
 from deploy.local.ports import HOST, free_port, is_free
 from deploy.local.redis import RedisServer
+from schemas import configuration
 
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
 PATIENCE_S = 3.0
@@ -70,7 +71,6 @@ def launch(wishes: options.Options) -> NoReturn:
     collector_port = default_port(options.COLLECTOR_PORT, page=port)
     with run_directory() as directory, household(directory) as house:
         say(f"Logs       {directory}")
-        configure(house, wishes, port)
         start_servers(house, wishes)
         house.run("topics command", [program("ranker"), "topics", "apply"])
         say("Topics     applied")
@@ -80,6 +80,7 @@ def launch(wishes: options.Options) -> NoReturn:
         serve += ["--admin-port", str(admin["reader"]), "--drain-s", "0"]
         collect: list[str | Path] = [program("producers"), "collect", "--host", HOST, "--port", str(collector_port)]
         collect += ["--admin-port", str(admin["collector"]), "--spool", directory / "spool"]
+        collect += ["--config", collector_config(house, wishes, port)]
         engine = [house.start("consumer", consume), house.start("reader", serve), house.start("collector", collect)]
         for child in engine:
             house.until_ready(child, admin[child.name], READY_WITHIN_S)
@@ -126,17 +127,23 @@ def default_port(usual: int, *, page: int | None = None, advice: str = "") -> in
     return port
 
 
-def configure(house: Household, wishes: options.Options, port: int) -> None:
-    """Say for this run who may send what to the collector, unless a ranker.toml or write keys are there already."""
-    if wishes.config is None:
-        # The page itself, and what `python -m http.server` serves: enough to try the tracker.
-        origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
-        lines = [f'[sites."{wishes.site}"]', f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
-        config = house.directory / "ranker.toml"
-        config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]))
-        house.environment["RANKER_CONFIG"] = str(config)
-    if wishes.write_keys is None:
+def collector_config(house: Household, wishes: options.Options, port: int) -> Path:
+    """Return the ranker.toml that says who may send what: yours if it has the site, else one of this run alone.
+
+    Servers that send need a write key: one of this run, unless yours is given with your ranker.toml.
+    """
+    table = {} if wishes.config is None else configuration.table(str(wishes.config))[0]
+    yours = wishes.config if wishes.site in table.get("sites", {}) else None
+    if yours is None or wishes.write_keys is None:
         house.environment["RANKER_WRITE_KEYS"] = f"{wishes.site}={secrets.token_urlsafe(24)}"
+    if yours is not None:
+        return yours
+    # The page itself, and what `python -m http.server` serves: enough to try the tracker.
+    origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
+    lines = [f'[sites."{wishes.site}"]', f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
+    config = house.directory / "ranker.toml"
+    config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]))
+    return config
 
 
 def start_servers(house: Household, wishes: options.Options) -> None:
