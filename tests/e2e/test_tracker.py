@@ -1,0 +1,411 @@
+"""The tracker on other people's pages, in real Chromium, under a policy that allows it and nothing else."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page
+
+from producers.collect.script import tracker
+from tests.pages import chromium
+from tests.reading import until
+from tests.trackers import PRERENDER, Site, Unwatched, running_site, unwatched
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "tracker"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SOME_S = 6
+"""Longer than the tracker looks for another article after a navigation."""
+NO_NAVIGATION_API = "delete window.navigation"
+NO_KEEPALIVE = "delete Request.prototype.keepalive"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running() -> AsyncIterator[Site]:
+    async with running_site() as site:
+        yield site
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(running: Site) -> AsyncIterator[Browser]:
+    """Closed before the servers, whose end would wait for it."""
+    del running
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tabs(running: Site) -> AsyncIterator[Unwatched]:
+    del running
+    async with unwatched() as tabs:
+        yield tabs
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context()
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+def site(running: Site) -> Site:
+    running.forget()
+    return running
+
+
+class Visit:
+    """One open page, its clock in our hands, and what the browser had to complain about."""
+
+    def __init__(self, site: Site, page: Page) -> None:
+        self.site = site
+        self.page = page
+        self.complaints: list[str] = []
+        self.kinds: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type != "log" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.kinds.append(request.resource_type))
+
+    async def pass_time(self, seconds: float = SOME_S) -> None:
+        await self.page.clock.run_for(round(1000 * seconds))
+
+    async def settled(self) -> list[tuple[str, str]]:
+        """What was sent since the last time, once time has passed and nothing more is on its way."""
+        await self.pass_time()
+        await self.page.evaluate("popular('mark', '-')")
+        await self.site.arrival("mark", "-")
+        came = [brief for brief in self.site.briefs if brief[0] != "mark"]
+        self.site.sent.clear()
+        return came
+
+    async def go(self, script: str) -> None:
+        await self.page.evaluate(script)
+        await self.pass_time(0.3)
+
+
+async def visit(site: Site, context: BrowserContext, address: str, *init: str) -> Visit:
+    seen = Visit(site, await context.new_page())
+    await seen.page.clock.install()
+    for script in init:
+        await seen.page.add_init_script(script)
+    await seen.page.goto(address)
+    return seen
+
+
+def canonical(path: str) -> str:
+    return f'<link rel="canonical" href="https://www.example.org{path}?from=feed#top">'
+
+
+@pytest.mark.parametrize("how", ["defer", "async", ""])
+async def test_a_visible_page_counts_once(site: Site, context: BrowserContext, how: str) -> None:
+    """One request that needs no leave of the collector's, wherever the line stands; read when the head is whole."""
+    address = site.page("/a", head=site.script(how) + canonical("/article"))
+    seen = await visit(site, context, f"{address}?id=1#part")
+    await site.arrival("view", "/article")
+    (sent,) = site.sent
+    assert (sent.method, sent.path) == ("POST", "/v1/events")
+    assert sent.event == {"article_id": "/article", "event_type": "view", "agent_class": "bot"}
+    assert sent.headers["content-type"] == "text/plain;charset=UTF-8"
+    assert sent.headers["origin"] == site.origin
+    assert await seen.settled() == [("view", "/article")]
+    assert seen.complaints == []
+
+
+async def test_where_the_article_is_named(site: Site, context: BrowserContext) -> None:
+    """The order of sources; what is empty or no address gives way to the next."""
+    head = '<meta name="article-id" content="/meta"><meta property="og:url" content="/og?x=1">' + canonical(
+        "/canonical"
+    )
+    named = {"on_html": 'data-article="/html"', "on_body": 'data-article="/body"'}
+    address = site.page("/caf%C3%A9", head=head + site.script('defer data-article="/script"'), **named)
+    seen = await visit(site, context, address)
+    steps = {
+        "document.body.dataset.article = ''": "/html",
+        "delete document.documentElement.dataset.article": "/script",
+        "document.querySelector('script').dataset.article = ''": "/meta",
+        "document.querySelector('meta[name=article-id]').content = ''": "/canonical",
+        "document.querySelector('link').href = 'http://['": "/og",
+        "document.querySelector('link').remove()": "/og",
+        "document.querySelector('[property]').content = ''": "/caf%C3%A9",
+    }
+    for step, found in steps.items():
+        await seen.page.evaluate(f"{step}; popular('share')")
+        await site.arrival("share", found)
+    assert await seen.settled() == [("view", "/body"), *(("share", found) for found in steps.values())]
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize("init", [(), (NO_NAVIGATION_API,)], ids=["navigation", "history"])
+async def test_navigation_inside_the_page(site: Site, context: BrowserContext, init: tuple[str, ...]) -> None:
+    """Another article is another view, forward and back; another query or hash of the same article is none."""
+    address = site.page("/a", '<nav id="navigation"></nav><a href="#part">x</a>', head=site.script() * 2)
+    seen = await visit(site, context, address, *init)
+    assert await seen.settled() == [("view", "/a")]
+    await seen.page.click("a")
+    await seen.go("history.pushState(null, '', '?page=2')")
+    await seen.go("history.replaceState({}, '')")
+    assert await seen.settled() == []
+    await seen.go("history.pushState(1, '', '/b#x')")
+    assert site.briefs == [("view", "/b")]
+    assert await seen.page.evaluate("[history.state, location.pathname]") == [1, "/b"]
+    await seen.page.evaluate("history.pushState(null, '', '/moved')")
+    await seen.go("history.replaceState(null, '', '/c')")
+    await site.arrival("view", "/c")
+    await seen.go("new Promise((done) => { addEventListener('popstate', done, {once: true}); history.back() })")
+    assert await seen.settled() == [("view", "/b"), ("view", "/c"), ("view", "/b")]
+    assert seen.complaints == []
+
+
+async def test_a_head_that_follows_later(site: Site, context: BrowserContext) -> None:
+    """An article that arrives after the navigation is the one that is counted; one view at most for each navigation."""
+    seen = await visit(site, context, site.page("/a", head=canonical("/a") + site.script()))
+    assert await seen.settled() == [("view", "/a")]
+    name = "document.querySelector('link[rel=canonical]').href = "
+    await seen.go("history.pushState(null, '', '/b')")
+    await seen.pass_time(3)
+    assert site.briefs == []
+    await seen.go(name + "'/later'")
+    assert await seen.settled() == [("view", "/later")]
+    await seen.go(name + "'/unasked'")
+    assert await seen.settled() == []
+    await seen.go(name + "'/later'")
+    await seen.go("history.pushState(null, '', '?p=2')")
+    assert await seen.settled() == []
+    await seen.go(name + "'/too-late'")
+    assert await seen.settled() == []
+    await seen.go(f"history.pushState(null, '', '?p=3'); {name} '/query'")
+    assert await seen.settled() == [("view", "/query")]
+    assert seen.complaints == []
+
+
+BUTTONS = """
+<button id="share" data-popular="share"><b>Share</b></button>
+<article data-article="/other"><p><button id="other" data-popular="comment">Comment</button></p></article>
+<button id="own" data-popular="share" data-article="/own">Share</button>
+<button id="none">Nothing</button>
+<form id="form" data-popular="comment" action="/a"><input id="text" required><button id="submit">Send</button></form>
+<div id="host"></div>
+"""
+
+
+async def test_shares_and_comments_by_attributes(site: Site, context: BrowserContext) -> None:
+    """A click counts, a form when it is sent; for the article named nearest above, else the page's."""
+    seen = await visit(site, context, site.page("/a", BUTTONS))
+    assert await seen.settled() == [("view", "/a")]
+    await seen.page.evaluate("document.querySelector('#share').addEventListener('click', (e) => e.stopPropagation())")
+    await seen.page.click("#share b")
+    await seen.page.click("#other")
+    await seen.page.click("#own")
+    await seen.page.focus("#own")
+    await seen.page.keyboard.press("Enter")
+    await seen.page.click("#none")
+    expected = [("share", "/a"), ("comment", "/other"), ("share", "/own"), ("share", "/own")]
+    assert await seen.settled() == expected
+    await seen.page.click("#submit")  # refused: nothing is written
+    await seen.page.fill("#text", "Bravo")
+    await seen.page.evaluate("document.querySelector('form').addEventListener('submit', (e) => e.preventDefault())")
+    await seen.page.click("#submit")
+    assert await seen.settled() == [("comment", "/a")]
+    await seen.page.evaluate(
+        """() => {
+          const [host, button] = [document.querySelector("#host"), document.createElement("button")];
+          host.dataset.article = "/shadow";
+          button.dataset.popular = "share";
+          host.attachShadow({ mode: "open" }).append(button);
+          button.click();
+        }"""
+    )
+    assert await seen.settled() == [("share", "/shadow")]
+    assert seen.complaints == []
+
+
+async def test_a_click_that_leaves_the_page(site: Site, context: BrowserContext) -> None:
+    """The share arrives although the page is gone."""
+    site.page("/next", head="")
+    seen = await visit(site, context, site.page("/a", '<a href="/next" data-popular="share">Share</a>'))
+    await site.arrival("view", "/a")
+    await seen.page.click("a")
+    await seen.page.wait_for_url("**/next")
+    await site.arrival("share", "/a")
+
+
+async def test_the_function(site: Site, context: BrowserContext) -> None:
+    """For this article or another; what makes no sense throws nothing."""
+    seen = await visit(site, context, site.page("/a"))
+    assert await seen.settled() == [("view", "/a")]
+    await seen.page.evaluate("popular('share'); popular('comment', '/b'); popular('share', 7)")
+    assert await seen.settled() == [("share", "/a"), ("comment", "/b"), ("share", "7")]
+    await seen.page.evaluate("popular(1n); popular('share', Object.create(null)); popular({ toJSON() { throw 1 } })")
+    assert await seen.settled() == []
+    assert seen.complaints == []
+
+
+async def test_a_driven_browser_says_so(site: Site, context: BrowserContext, tabs: Unwatched) -> None:
+    """`navigator.webdriver` is true under Playwright, and in a browser that nobody drives the event says nothing."""
+    await visit(site, context, site.page("/a"))
+    await site.arrival("view", "/a")
+    assert site.sent[0].event["agent_class"] == "bot"
+    tab = await tabs.open(site.page("/b"))
+    await site.arrival("view", "/b")
+    assert site.sent[1].event == {"article_id": "/b", "event_type": "view"}
+    await tabs.close(tab)
+
+
+async def test_a_background_tab(site: Site, tabs: Unwatched) -> None:
+    """Nothing until it is shown, then one view; hidden and shown again is none."""
+    front = await tabs.open(site.ordered("/front"))
+    await site.arrival("view", "/front")
+    address = site.ordered("/behind")
+    site.held["/behind"] = asyncio.Event()
+    behind = await tabs.open(address)
+    await tabs.show(front)
+    site.held["/behind"].set()
+    await site.arrival("loaded_hidden", "/behind")
+    assert ("view", "/behind") not in site.briefs
+    for _ in range(2):
+        await tabs.show(behind)
+        await site.arrival("view", "/behind")
+        await tabs.show(front)
+    await tabs.close(behind)
+    await tabs.close(front)
+    assert site.briefs.count(("view", "/behind")) == 1
+
+
+async def test_a_prerendered_page(site: Site, tabs: Unwatched) -> None:
+    """Nothing while it is prepared, one view once it is shown, and that one does not say that it is prerendered."""
+    site.ordered("/target")
+    tab = await tabs.open(site.ordered("/from", PRERENDER.format("/target")))
+    await site.arrival("prerendered_hidden", "/target")
+    assert ("view", "/target") not in site.briefs
+    site.order("/from", "/target")
+    await site.arrival("activated", "/target")
+    await site.arrival("view", "/target")
+    views = [one for one in site.sent if one.brief == ("view", "/target")]
+    assert ["sec-purpose" in one.headers for one in views] == [False]
+    await tabs.close(tab)
+
+
+async def test_back_and_forward(site: Site, tabs: Unwatched) -> None:
+    """A page that comes back from the browser's cache, as it was left, is viewed again."""
+    site.ordered("/second")
+    tab = await tabs.open(site.ordered("/first"))
+    await site.arrival("view", "/first")
+    site.order("/first", "/second")
+    await site.arrival("view", "/second")
+    site.order("/second", "back")
+    await site.arrival("restored", "/first")  # only a page that was kept says so
+    await until(lambda: _twice(site, ("view", "/first")), "second view")
+    await tabs.close(tab)
+    assert site.briefs.count(("view", "/first")) == 2
+
+
+async def _twice(site: Site, brief: tuple[str, str]) -> bool:
+    return site.briefs.count(brief) >= 2
+
+
+async def test_nothing_is_left_behind(site: Site, context: BrowserContext) -> None:
+    """No cookie goes with an event, none that the answer sets is kept, and nothing is stored."""
+    await context.add_cookies([{"name": "known", "value": "1", "url": site.collector}])
+    seen = await visit(site, context, site.page("/a"))
+    assert await seen.settled() == [("view", "/a")]
+    await seen.page.evaluate("popular('share')")
+    await site.arrival("share", "/a")
+    assert "cookie" not in site.sent[-1].headers
+    assert [cookie["name"] for cookie in await context.cookies()] == ["known"]
+    stored = "[localStorage.length, sessionStorage.length, (await indexedDB.databases()).length]"
+    assert await seen.page.evaluate(f"(async () => {stored})()") == [0, 0, 0]
+
+
+async def test_a_page_without_referrers(site: Site, context: BrowserContext) -> None:
+    """The collector still learns whose page it is, and no more than the origin."""
+    address = site.page("/a", referrer_policy="no-referrer")
+    await visit(site, context, address)
+    await site.arrival("view", "/a")
+    assert (site.sent[0].headers["origin"], site.sent[0].headers["referer"]) == (site.origin, f"{site.origin}/")
+
+
+async def test_a_browser_without_keepalive(site: Site, context: BrowserContext) -> None:
+    """Firefox before 133: sendBeacon takes its place."""
+    seen = await visit(site, context, site.page("/a"), NO_KEEPALIVE)
+    await site.arrival("view", "/a")
+    assert site.sent[0].headers["content-type"] == "text/plain;charset=UTF-8"
+    assert "ping" in seen.kinds
+    assert await seen.settled() == [("view", "/a")]
+    await seen.page.evaluate("navigator.sendBeacon = undefined; popular('share')")
+    assert seen.complaints == []
+
+
+async def test_a_collector_behind_a_path(site: Site, context: BrowserContext) -> None:
+    """Events go beside the script."""
+    head = site.script().replace("/tracker.js", "/behind/tracker.js")
+    await visit(site, context, site.page("/a", head=head))
+    await site.arrival("view", "/a")
+    assert site.sent[0].path == "/behind/v1/events"
+
+
+async def test_a_collector_that_is_down(site: Site, context: BrowserContext) -> None:
+    """The script came from a cache, nobody answers the event: the page notices nothing."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and not listening: connections are refused
+        gone = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        headers = {"access-control-allow-origin": "*", "content-type": "text/javascript"}
+        await context.route(f"{gone}/tracker.js", lambda route: route.fulfill(body=tracker().body, headers=headers))
+        policy = f"default-src 'none'; script-src {gone}; connect-src {gone}"
+        head = site.script().replace(site.collector, gone)
+        seen = Visit(site, await context.new_page())
+        async with seen.page.expect_event("requestfailed") as failed:
+            await seen.page.goto(site.page("/a", head=head, content_security_policy=policy))
+        assert (await failed.value).url == f"{gone}/v1/events"
+        await seen.page.evaluate("popular('share')")
+        await seen.page.evaluate("new Promise((done) => setTimeout(done))")
+    assert [line for line in seen.complaints if "ERR_CONNECTION_REFUSED" not in line] == []
+
+
+async def test_a_policy_that_forgets_the_collector(site: Site, context: BrowserContext) -> None:
+    """The policy of these tests is in force: without connect-src the browser complains, and the page goes on."""
+    policy = f"default-src 'none'; script-src {site.collector}"
+    seen = await visit(site, context, site.page("/a", content_security_policy=policy))
+    await seen.page.evaluate("popular('share')")
+    assert all("connect-src" in line or "Refused to connect" in line for line in seen.complaints)
+    assert seen.complaints
+    assert site.sent == []
+
+
+async def test_the_example(site: Site, context: BrowserContext) -> None:
+    """docs/tracker/index.html, its collector at the address it names."""
+    html = (DOCS / "index.html").read_text("utf-8")
+    named = "http://127.0.0.1:8081"
+    site.page("/example")
+    site.pages["/example"] = (html.replace(named, site.collector), {})
+    seen = await visit(site, context, f"{site.origin}/example")
+    assert await seen.settled() == [("view", "/un-article")]
+    await seen.page.get_by_role("button", name="Partager cet article").click()
+    await seen.page.get_by_role("button", name="Partager l’autre").click()
+    await seen.page.fill("textarea", "Bravo")
+    await seen.page.get_by_role("button", name="Commenter").click()
+    await seen.page.wait_for_url("**/example?texte=Bravo")
+    await site.arrival("view", "/un-article")
+    acts = [("share", "/un-article"), ("share", "/un-autre"), ("comment", "/un-article")]
+    assert await seen.settled() == [*acts, ("view", "/un-article")]
+    assert seen.complaints == []
+
+
+async def test_the_documents_name_this_script() -> None:
+    """What is pinned in docs/tracker is what the collector serves."""
+    named = [
+        re.findall(r"sha384-[\w+/=]{64}", (DOCS / name).read_text("utf-8")) for name in ("README.md", "index.html")
+    ]
+    integrity = tracker().integrity
+    assert named == [[integrity]] * 2, f"the tracker changed: write {integrity} into docs/tracker"
+
+
+async def test_it_is_small() -> None:
+    """Under 2 kB as it is sent, comments and all; read once."""
+    script: Any = tracker()
+    assert len(script.gzip) < 2_000
+    assert tracker() is script
