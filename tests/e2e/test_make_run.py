@@ -31,8 +31,8 @@ from deploy.local.ports import HOST, free_port, is_free, is_listening
 from deploy.local.redis import RedisServer
 
 CHECKOUT = Path(__file__).parents[2]
-OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE")
-OURS += ("RANKER_KAFKA_BOOTSTRAP", "RANKER_REDIS_URL", "RANKER_CONFIG", "RANKER_WRITE_KEYS")
+OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE", "RANKER_CONFIG")
+SERVERS = ("RANKER_KAFKA_BOOTSTRAP", "RANKER_REDIS_URL", "RANKER_WRITE_KEYS")
 TWO_MINUTES_S = 120.0
 MEMORY_BYTES = 1_500_000_000
 
@@ -88,7 +88,7 @@ def make_run(tmp_path: Path, *before: str, **wishes: str) -> Iterator[Run]:
     """
     ours = Path(sys.prefix) == CHECKOUT / ".venv"
     argv = ["make", "run"] if ours else [sys.executable, "-m", "deploy.local"]
-    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    environment = {name: value for name, value in os.environ.items() if name not in (*OURS, *SERVERS)}
     environment |= {"TMPDIR": str(tmp_path), "PORT": str(free_port())} | wishes
     output = tmp_path / "said"
     with output.open("wb") as file:
