@@ -29,6 +29,7 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.options import COLLECTOR_PORT, DEFAULT_PORT
 from deploy.local.ports import HOST, free_port, is_free, is_listening
 from deploy.local.redis import RedisServer
+from tests.newsstand import AGENT
 
 CHECKOUT = Path(__file__).parents[2]
 OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE", "RANKER_CONFIG")
@@ -240,7 +241,8 @@ def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None
         collector = run.says(r"Collector +takes events of site demo: (\S+)/v1/events")[1]
         if port is not None:
             assert run.says(rf"Port {port} is taken by the page; taking (\d+)")[1] in collector
-        headers = {"Origin": "http://localhost:8000", "Content-Type": "text/plain"}
+        # Python's own word for itself is a bot's.
+        headers = {"Origin": "http://localhost:8000", "Content-Type": "text/plain", "User-Agent": AGENT}
         body = b'{"article_id":"/mine","event_type":"comment"}'
         asked = urllib.request.Request(f"{collector}/v1/events", body, headers)
         with urllib.request.urlopen(asked, timeout=5.0) as reply:
