@@ -27,6 +27,9 @@ from producers.event import PageView
 DELIVERY_S = 40.0
 """How long a batch is tried again, through elections and restarts, before it counts as failed."""
 
+TURN_EVENTS = 64
+"""How often `send` lets other tasks run, also where it need not wait: a loop of it would hold up all others."""
+
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CLOSED = "This producer is not open; use it within: async with Producer(…) as producer"
@@ -121,6 +124,8 @@ class Producer:
             await self._make_room(outbox)
         self._sequence += 1
         self._wake(outbox)
+        if self._sequence % TURN_EVENTS == 0:
+            await asyncio.sleep(0)
         return Delivery([batch])
 
     async def send_records(self, records: Iterable[tuple[bytes, bytes]]) -> Delivery:

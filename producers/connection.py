@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,8 @@ START_S = 15.0
 
 STOP_S = 5.0
 """How long closing may take; everything was acknowledged before, or the failure is already known."""
+
+_SENDER = logging.getLogger("aiokafka.producer.sender")
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             client_id="producers",
         )
         try:
-            async with asyncio.timeout(START_S):
-                await client.start()
+            with _unlogged():
+                async with asyncio.timeout(START_S):
+                    await client.start()
         except (KafkaError, OSError, ValueError, TimeoutError) as error:
             await client.stop()
             # A broker that was reached and refused a producer id may still take plain records. One that only takes
@@ -93,6 +98,20 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             raise
         return client, idempotent
     raise AssertionError("unreachable: the second turn returns or raises")
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the client's errors out of the log: a refused producer id is none, and others are in the error raised."""
+
+    def nothing(_: logging.LogRecord) -> bool:
+        return False
+
+    _SENDER.addFilter(nothing)
+    try:
+        yield
+    finally:
+        _SENDER.removeFilter(nothing)
 
 
 async def _abort(client: Any) -> None:

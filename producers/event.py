@@ -106,12 +106,12 @@ def _new_id() -> str:
     return os.urandom(16).hex()
 
 
-class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """Something a reader did with an article, valid by the contract or not made: raises InvalidEventError.
 
     `occurred_at` is in milliseconds since the epoch, now unless given. `event_id` is random unless given: give one
-    where you may send the same event again. `value` is how many times it happened, negative to take back. `producer_id` and
-    `sequence` are put in by the Producer. All fields are as schemas/page-view.schema.json describes them.
+    where you may send the same event again. `value` is how many times it happened, negative to take back.
+    `producer_id` and `sequence` are put in by the Producer. All are as schemas/page-view.schema.json describes them.
     """
 
     event_id: str = msgspec.field(default_factory=_new_id)

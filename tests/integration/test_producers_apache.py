@@ -1,47 +1,19 @@
 """The client against Apache Kafka: idempotent, patient, and clear when the broker is gone for good."""
 
 import asyncio
-import os
+from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.kafka_apache import ApacheKafka
 from producers import DeliveryError, Producer
+from tests.records import new_topic, read
 
-PARTITIONS = 3
 RECORDS = [(b"demo/a%d" % (n % 50), b"%07d" % n + b"x" * 200) for n in range(20_000)]
 
 
-async def new_topic(bootstrap: str) -> str:
-    name = f"client.{os.urandom(4).hex()}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(name, PARTITIONS, 1)])
-    finally:
-        await admin.close()
-    return name
-
-
-async def read(bootstrap: str, topic: str) -> list[tuple[bytes, bytes]]:
-    """Every record from the start to the end that the topic has now."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    found = []
-    try:
-        tps = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        consumer.assign(tps)
-        await consumer.seek_to_beginning(*tps)
-        ends = await consumer.end_offsets(tps)
-        async with asyncio.timeout(60):
-            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-                for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [(record.key, record.value) for record in records]
-    finally:
-        await consumer.stop()
-    return found
+def pairs(records: list[Any]) -> list[tuple[bytes, bytes]]:
+    return [(record.key, record.value) for record in records]
 
 
 async def test_everything_is_delivered_once_and_in_order(kafka_apache: ApacheKafka) -> None:
@@ -52,7 +24,7 @@ async def test_everything_is_delivered_once_and_in_order(kafka_apache: ApacheKaf
         await producer.send_records(RECORDS)
         await producer.flush()
         assert (producer.sent, producer.delivered) == (len(RECORDS), len(RECORDS))
-    found = await read(kafka_apache.bootstrap, topic)
+    found = pairs(await read(kafka_apache.bootstrap, topic))
     assert sorted(found) == sorted(RECORDS)
     for key in {key for key, _ in RECORDS}:
         values = [value for one, value in found if one == key]
@@ -75,7 +47,7 @@ async def test_a_broker_that_pauses_holds_the_sender_back(kafka_apache: ApacheKa
             kafka_apache.resume()
         await sending
     assert producer.delivered == len(RECORDS)
-    assert sorted(await read(kafka_apache.bootstrap, topic)) == sorted(RECORDS)
+    assert sorted(pairs(await read(kafka_apache.bootstrap, topic))) == sorted(RECORDS)
 
 
 async def test_a_broker_that_is_gone_is_told_with_what_was_acknowledged(

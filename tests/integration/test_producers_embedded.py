@@ -118,6 +118,9 @@ async def test_replay_sends_what_its_summary_says(kafka_embedded: str, topics: t
     assert len({event["event_id"] for event in events}) == len(events)
     for record, event in zip(records, events, strict=True):
         assert record.key == f"demo/{event['article_id']}".encode()
+    assert len({event["producer_id"] for event in events}) == 1
+    assert events[0]["producer_id"].startswith("replay/")
+    assert sorted(event["sequence"] for event in events) == list(range(len(events)))
     homes = {(record.key, record.partition) for record in records}
     assert len(homes) == len({key for key, _ in homes}) == 37
     assert len({partition for _, partition in homes}) == PARTITIONS
@@ -153,12 +156,16 @@ async def test_replay_reads_standard_input_and_several_files(
     file.write_text('{"article_id":"a","occurred_at":5}\n{"article_id":"b","occurred_at":6}\n')
     code, out, err = await run(
         kafka_embedded, "replay", str(file), str(file), "-", "--json", "--topic", topics[0],
-        stdin=b'{"article_id":"c","occurred_at":7}\n',
+        stdin=b'{"article_id":"c","occurred_at":7,"producer_id":"cms/1","sequence":9}\n',
     )  # fmt: skip
     assert code == 0, err
     summary = orjson.loads(out)
     assert (summary["lines"], summary["sent"]) == (5, 5)
-    assert len(await read(kafka_embedded, topics[0], 5)) == 5
+    events = [orjson.loads(record.value) for record in await read(kafka_embedded, topics[0], 5)]
+    assert len(events) == 5
+    # Who was numbered by another producer stays so, and takes none of ours.
+    assert [event["sequence"] for event in events if event["producer_id"] == "cms/1"] == [9]
+    assert sorted(event["sequence"] for event in events if event["producer_id"] != "cms/1") == [0, 1, 2, 3]
 
 
 async def test_replay_at_a_speed_takes_its_time(kafka_embedded: str, topics: tuple[str, str], tmp_path: Path) -> None:
@@ -214,6 +221,8 @@ async def test_simulate_sends_what_its_summary_says(kafka_embedded: str, topics:
     records = await read(kafka_embedded, topics[0], summary["sent"])
     assert len(records) == summary["sent"]
     events = [orjson.loads(record.value) for record in records]
+    numbered = [event["sequence"] for event in events if event.get("producer_id", "").startswith("simulate/")]
+    assert sorted(numbered) == list(range(100))
     classes = Counter(event["agent_class"] for event in events)
     assert classes["bot"] == summary["kinds"]["bot"]
     for partition in range(PARTITIONS):

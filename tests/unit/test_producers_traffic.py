@@ -206,3 +206,23 @@ def test_the_day_has_no_jumps() -> None:
     curve = [popularity.by_hour(start + minute * MINUTE_MS) for minute in range(7 * 1440)]
     jumps = [minute for minute, (one, two) in enumerate(pairwise(curve)) if abs(two - one) > 0.05 * max(one, two)]
     assert len(jumps) <= 2
+
+
+def test_numbers_have_no_gap_but_for_broken_records() -> None:
+    """A duplicate repeats its number and takes none; without a producer there are no numbers."""
+    shares = Shares(late=0.01, future=0.01, duplicate=0.05, broken=0.05, bot=0.1)
+    made = traffic(shares=shares, producer_id="simulate/%1")
+    numbers = []
+    for _, value in week(made, 20_000):
+        try:
+            event = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            continue
+        if schemas.faults("page-view", event) == []:
+            assert event["producer_id"] == "simulate/%1"
+            numbers.append(event["sequence"])
+    whole = made.kinds.total() - made.kinds["duplicate"]
+    assert set(numbers) <= set(range(whole))
+    assert whole - len(set(numbers)) == made.kinds["broken"] > 900
+    assert len(numbers) - len(set(numbers)) == made.kinds["duplicate"] > 900
+    assert all("sequence" not in event for event in views(week(traffic(), 100)))
