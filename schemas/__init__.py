@@ -1,6 +1,7 @@
-"""The contract between what emits events and what counts them, and of the reader's HTTP API, as data.
+"""The contract between what emits events and what counts them, and of the HTTP APIs of both ends, as data.
 
-Read it from any program; in Python, `load`, `topics`, `examples`, `faults` and `openapi` are all there is.
+Read it from any program; in Python, `load`, `topics`, `examples`, `faults`, `openapi` and `openapi_collector` are all
+there is.
 """
 
 from __future__ import annotations
@@ -76,6 +77,11 @@ def faults(name: str, value: Any) -> list[str]:
 def openapi() -> bytes:
     """The reader's API, OpenAPI 3.1, as YAML."""
     return _file("openapi.yaml").read_bytes()
+
+
+def openapi_collector() -> bytes:
+    """The collector's API, OpenAPI 3.1, as YAML."""
+    return _file("openapi-collector.yaml").read_bytes()
 
 
 def _sentence(fault: Any) -> str:

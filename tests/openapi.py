@@ -1,4 +1,4 @@
-"""schemas/openapi.yaml as tests see it: its operations, its examples, its schemas."""
+"""The OpenAPI files as tests see them: their operations, their examples, their schemas."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 import schemas
 
 SPEC: dict[str, Any] = yaml.load(schemas.openapi(), Loader=yaml.CSafeLoader)
+COLLECTOR: dict[str, Any] = yaml.load(schemas.openapi_collector(), Loader=yaml.CSafeLoader)
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SCHEMAS = SPEC["components"]["schemas"]
 
@@ -28,27 +29,27 @@ class Example:
     value: Any = None
 
 
-def at(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def at(node: Mapping[str, Any], spec: Mapping[str, Any] = SPEC) -> Mapping[str, Any]:
     """What a reference points to."""
     if "$ref" not in node:
         return node
-    found: Any = SPEC
+    found: Any = spec
     for step in node["$ref"].removeprefix("#/").split("/"):
         found = found[step]
     return found  # type: ignore[no-any-return]
 
 
-def operations() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def operations(spec: Mapping[str, Any] = SPEC) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(path, method, operation)."""
-    for path, item in SPEC["paths"].items():
+    for path, item in spec["paths"].items():
         yield from ((path, method, item[method]) for method in METHODS if method in item)
 
 
-def examples() -> list[Example]:
+def examples(spec: Mapping[str, Any] = SPEC) -> list[Example]:
     """Each once, wherever it is referred to."""
     found: dict[str, Example] = {}
-    for path, method, operation in operations():
-        for status, response in ((int(code), at(one)) for code, one in operation["responses"].items()):
+    for path, method, operation in operations(spec):
+        for status, response in ((int(code), at(one, spec)) for code, one in operation["responses"].items()):
             if request := response.get("x-request"):
                 name = f"{status} {request.get('method', method.upper())} {request['target']}"
                 found.setdefault(name, Example(name, path, request, status, response))
@@ -60,7 +61,7 @@ def examples() -> list[Example]:
     return list(found.values())
 
 
-def faults(schema: Mapping[str, Any], value: Any) -> list[str]:
+def faults(schema: Mapping[str, Any], value: Any, spec: Mapping[str, Any] = SPEC) -> list[str]:
     """What is wrong with a value."""
-    validator = Draft202012Validator({**schema, "components": SPEC["components"]})
+    validator = Draft202012Validator({**schema, "components": spec["components"]})
     return sorted(f"{error.json_path}: {error.message}" for error in validator.iter_errors(value))

@@ -1,1 +1,1 @@
-"""What stands between pages and Kafka: the tracker and the collector it sends to."""
+"""`producers collect`: the HTTP collector in front of Kafka (schemas/openapi-collector.yaml), and the tracker it serves."""

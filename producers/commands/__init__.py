@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-_COMMANDS = {"replay": "replay", "simulate": "simulate", "articles": "articles"}
+_COMMANDS = {"replay": "replay", "simulate": "simulate", "articles": "articles", "collect": "collect"}
 
 
 class _Lazy(click.Group):
@@ -42,4 +42,5 @@ def main() -> None:
       producers replay access.log --article-pattern '^/articles/([^/]+)' --rebase-to now
       producers simulate --demo --history 7d --rate 50
       producers articles import feed.xml --site demo
+      producers collect --config ranker.toml
     """

@@ -1,0 +1,55 @@
+"""Whose request it is: the peer's address, or behind proxies that are known what they say of it."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Iterable
+from typing import TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NOBODY = ipaddress.IPv6Address(0)
+"""Stands for a peer that has no address, as on a Unix socket."""
+
+
+class Addresses:
+    """`proxies` are believed in what they write into X-Forwarded-For, and nobody else is."""
+
+    def __init__(self, proxies: Iterable[Network]) -> None:
+        self._proxies = tuple(proxies)
+        self.is_proxy = functools.lru_cache(maxsize=4_096)(self._is_proxy)
+
+    def of(self, peer: str | None, forwarded: Iterable[bytes]) -> Address:
+        """The client's address: the last one in X-Forwarded-For that is no proxy's, if the peer is a proxy.
+
+        What is no address there was not written by a proxy, so that everything before it is worth nothing: the peer.
+        """
+        address = parsed(peer or "") or NOBODY
+        if not self._proxies or not self.is_proxy(address):
+            return address
+        for text in reversed(b",".join(forwarded).decode("latin-1").split(",")):
+            client = parsed(text.strip())
+            if client is None:
+                break
+            if not self.is_proxy(client):
+                return client
+        return address
+
+    def _is_proxy(self, address: Address) -> bool:
+        return any(address in network for network in self._proxies)
+
+
+def parsed(text: str) -> Address | None:
+    """`text` as an address, IPv4 also where it is written as IPv6; None where it is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def household(address: Address) -> bytes:
+    """What limits are kept by: an IPv4 address, and the first 64 bits of an IPv6 one, which one client has whole."""
+    return address.packed[:8] if address.version == 6 else address.packed

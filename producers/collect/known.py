@@ -1,0 +1,98 @@
+"""Which articles have been seen, kept over restarts: a file for each site in the spool's directory.
+
+An article is 8 bytes of its id's hash. The files are written every minute and at the end. A crash loses a minute of
+them at most, which the burst that a new process begins with makes good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Iterable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Self
+
+SAVE_EVERY_S = 60.0
+MAX_ARTICLES = 100_000
+"""For each site, about 10 MB of memory; the one not seen for longest goes first."""
+
+_SIZE = 8
+_log = logging.getLogger(__name__)
+
+
+class Known:
+    """Reads what is in `directory` of these sites; a file that cannot be read counts as none."""
+
+    def __init__(self, directory: Path, sites: Iterable[str]) -> None:
+        self._directory = directory
+        self._seen = {site_id: _read(self._file(site_id)) for site_id in sites}
+        self._changed: set[str] = set()
+
+    def has(self, site_id: str, article_id: str) -> bool:
+        """Whether it was seen; then it is the one seen last."""
+        seen, name = self._seen[site_id], _name(article_id)
+        if name not in seen:
+            return False
+        seen[name] = seen.pop(name)
+        return True
+
+    def add(self, site_id: str, article_id: str) -> None:
+        seen = self._seen[site_id]
+        seen[_name(article_id)] = None
+        self._changed.add(site_id)
+        if len(seen) > MAX_ARTICLES:
+            del seen[next(iter(seen))]
+
+    async def save(self) -> None:
+        """Write what has changed, in a thread. A disk that fails is logged: there is nothing to be lost but a burst."""
+        changed, self._changed = self._changed, set()
+        for site_id in changed:
+            try:
+                await asyncio.to_thread(_write, self._file(site_id), b"".join(self._seen[site_id]))
+            except OSError as error:
+                self._changed.add(site_id)
+                _log.warning("known articles not saved", extra={"why": error.strerror})
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, directory: Path, sites: Iterable[str]) -> AsyncIterator[Self]:
+        """What is known, saved now and then while the block runs, and at its end."""
+        known = cls(directory, sites)
+
+        async def save_now_and_then() -> None:
+            while True:
+                await asyncio.sleep(SAVE_EVERY_S)
+                await known.save()
+
+        task = asyncio.create_task(save_now_and_then(), name="known articles")
+        try:
+            yield known
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await known.save()
+
+    def _file(self, site_id: str) -> Path:
+        return self._directory / f"{site_id}.articles"
+
+
+def _name(article_id: str) -> bytes:
+    return blake2b(article_id.encode(), digest_size=_SIZE).digest()
+
+
+def _read(file: Path) -> dict[bytes, None]:
+    with contextlib.suppress(OSError):
+        whole = file.read_bytes()[-_SIZE * MAX_ARTICLES :]
+        return {whole[at : at + _SIZE]: None for at in range(0, len(whole) - _SIZE + 1, _SIZE)}
+    return {}
+
+
+def _write(file: Path, content: bytes) -> None:
+    beside = file.with_suffix(".new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as out:  # noqa: PTH123 - the mode is the descriptor's
+        out.write(content)
+    beside.replace(file)

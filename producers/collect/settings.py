@@ -1,0 +1,123 @@
+"""What the collector is told by ranker.toml and the environment: every fault in one message, no secret in any."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from producers.collect.address import Network
+from schemas import configuration
+
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message has one line for each fault, with its fix."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        head = "the settings have a fault:" if len(faults) == 1 else f"the settings have {len(faults)} faults:"
+        super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
+
+
+@dataclass(frozen=True)
+class Site:
+    """Whose requests speak for a site, and what its pages may send. `key` is the write key."""
+
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    public_types: frozenset[str] = frozenset({"view", "share"})
+    visitors: bool = False
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that is configured. `redis_url` is None where no site wants a visitor_id."""
+
+    topic: str
+    sites: dict[str, Site]
+    redis_url: str | None
+    proxies: tuple[Network, ...] = ()
+    client_events_s: int = 50
+    client_burst: int = 1_000
+    key_events_s: int = 10_000
+    new_articles_per_minute: int = 120
+    new_articles_burst: int = 10_000
+    spool_mb: int = 1024
+
+
+def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of `config_path` (else RANKER_CONFIG) and `environ`. Raises SettingsError."""
+    path = config_path or environ.get("RANKER_CONFIG") or None
+    table, faults = configuration.table(path)
+    keys, bad = configuration.secrets("RANKER_WRITE_KEYS", environ.get("RANKER_WRITE_KEYS") or "")
+    if faults + bad:
+        raise SettingsError(faults + bad)
+    collect: dict[str, Any] = dict(table.get("collect", {}))
+    sites = {name: _site(site, keys.get(name)) for name, site in table.get("sites", {}).items()}
+    proxies, unfit = _networks(collect.pop("proxies", ()))
+    wrong = [*unfit, *_meaning_faults(sites, keys)]
+    if wrong:
+        raise SettingsError([f"{path or 'no ranker.toml'}: {fault}" for fault in wrong])
+    return Settings(
+        topic=table.get("topic", "page-views"),
+        sites=sites,
+        redis_url=(environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS) if _any_visitors(sites) else None,
+        proxies=tuple(proxies),
+        **collect,
+    )
+
+
+def _site(table: dict[str, Any], key: str | None) -> Site:
+    types = frozenset(table.get("public_types", Site.public_types))
+    return Site(
+        tuple(map(_without_port, table.get("origins", ()))),
+        tuple(table.get("hosts", ())),
+        types,
+        table.get("visitors", False),
+        key,
+    )
+
+
+def _without_port(origin: str) -> str:
+    """The origin as browsers write it: without the port that its scheme has anyway."""
+    scheme = origin.partition(":")[0]
+    return origin.removesuffix({"http": ":80", "https": ":443"}[scheme])
+
+
+def _any_visitors(sites: dict[str, Site]) -> bool:
+    return any(site.visitors for site in sites.values())
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[list[Network], list[str]]:
+    found, faults = [], []
+    for text in texts:
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            faults.append(f"collect.proxies: {text!r} is no address or network ({error}); write such as 10.0.0.0/8")
+    return found, faults
+
+
+def _meaning_faults(sites: dict[str, Site], keys: dict[str, str]) -> Iterator[str]:
+    """What the schema cannot say: values that are each allowed but do not work together."""
+    for name in sorted(keys.keys() - sites.keys()):
+        yield f"RANKER_WRITE_KEYS: site {name!r} has no [sites.{name}] table; add it, or take its key away"
+    if not any(site.origins or site.hosts or site.key for site in sites.values()):
+        yield (
+            'no site has events to collect; write such as [sites.demo] with origins = ["https://www.example.org"], '
+            "or give a site a key in RANKER_WRITE_KEYS"
+        )
+    for what in ("origins", "hosts"):
+        owners: dict[str, str] = {}
+        for name, site in sites.items():
+            for value in getattr(site, what):
+                if owners.setdefault(value, name) != name:
+                    yield f"sites.{name}.{what}: {value} is site {owners[value]}'s already; give it to one of them"
+    holders: dict[str, str] = {}
+    for name, key in keys.items():
+        if holders.setdefault(key, name) != name:
+            yield f"RANKER_WRITE_KEYS: sites {holders[key]} and {name} have one key; give each its own"

@@ -1,0 +1,288 @@
+"""The public port's application: from a whole request to its answer, as schemas/openapi-collector.yaml has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from producers import agents
+from producers.collect import answers, body
+from producers.collect.address import Address, Addresses, household
+from producers.collect.answers import Answer
+from producers.collect.events import FaultError, Receipt, views
+from producers.collect.limits import Buckets, NewArticles
+from producers.collect.metrics import CollectorMetrics
+from producers.collect.outlet import Outlet, OutletFullError
+from producers.collect.refusal import RefusedError
+from producers.collect.salt import DAY_S, Salts
+from producers.collect.script import tracker
+from producers.collect.sites import Sites, Speaker
+from producers.collect.visitor import MAX_AGENT, visitor_id
+from producers.event import PageView
+
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""43 bytes of GIF: one pixel that shows nothing."""
+RETRY_FULL_S = 10
+WEEK = (b"cache-control", b"public, max-age=604800")
+_CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
+_INDEX = b"This collects page views: POST /v1/events, GET /v1/view.gif, GET /tracker.js.\n"
+_METHODS = {
+    "/v1/events": ("POST", "OPTIONS"),
+    "/v1/view.gif": ("GET", "HEAD"),
+    "/tracker.js": ("GET", "HEAD"),
+    "/": ("GET", "HEAD"),
+}
+_PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole request; `headers` by their names in lower case, `forwarded` every X-Forwarded-For."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    forwarded: list[bytes]
+    peer: str | None
+    body: bytes
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether a browser loads it ahead, so that perhaps nobody will ever see the page."""
+        purposes = b" ".join(self.headers.get(name, b"") for name in _PREFETCH).lower()
+        return b"prefetch" in purposes or b"prerender" in purposes
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is counted against what: events of clients and of keys, new articles of sites."""
+
+    clients: Buckets
+    keys: Buckets
+    articles: NewArticles
+
+
+class Web:
+    """`salts` is None where no site wants a visitor_id."""
+
+    def __init__(
+        self,
+        sites: Sites,
+        addresses: Addresses,
+        bounds: Bounds,
+        outlet: Outlet,
+        salts: Salts | None,
+        metrics: CollectorMetrics,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._sites = sites
+        self._addresses = addresses
+        self._bounds = bounds
+        self._outlet = outlet
+        self._salts = salts
+        self._metrics = metrics
+        self._now_ms = now_ms
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI; the first message has the whole body."""
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        started = time.perf_counter()
+        headers = scope["headers"]
+        request = Request(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            dict(headers),
+            [value for name, value in headers if name == b"x-forwarded-for"],
+            scope["client"][0] if scope["client"] else None,
+            message["body"],
+        )
+        answer = await self._answered(request)
+        route = request.path if request.path in _METHODS else "other"
+        self._metrics.requests.labels(route=route, status=answer.status).inc()
+        self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
+        await answers.send_answer(answer, send)
+
+    def refused(self, refused: RefusedError) -> None:
+        """Counts a request that ended before this application."""
+        self._metrics.refused_requests.labels(reason=refused.reason).inc()
+        self._metrics.requests.labels(route="other", status=refused.status).inc()
+
+    async def _answered(self, request: Request) -> Answer:
+        try:
+            answer = await self._answer(request)
+        except RefusedError as refused:
+            self._metrics.refused_requests.labels(reason=refused.reason).inc()
+            answer = answers.problem(refused)
+        except Exception as error:  # whatever it is, its text could repeat what was sent: the log has its place alone
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error("a request failed", extra={"why": type(error).__name__, "at": f"{place.name}:{place.lineno}"})
+            answer = answers.problem(RefusedError(500, "failed", "The collector failed; its log says where."))
+        if not request.path.startswith("/v1/"):
+            return answer
+        origin = request.headers.get(b"origin")
+        allowed = [(b"access-control-allow-origin", origin)] if origin and self._sites.allows(origin) else []
+        return dataclasses.replace(answer, headers=[*answer.headers, answers.VARY, *allowed])
+
+    async def _answer(self, request: Request) -> Answer:
+        allowed = _METHODS.get(request.path)
+        if allowed is None:
+            return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
+        if request.method not in allowed:
+            answer = answers.problem(RefusedError(405, "method", f"Allowed here: {', '.join(allowed)}."))
+            return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
+        match request.path:
+            case "/v1/events":
+                return self._preflight(request) if request.method == "OPTIONS" else await self._events(request)
+            case "/v1/view.gif":
+                return await self._pixel(request)
+            case "/tracker.js":
+                return _script(request)
+        return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), answers.NO_STORE, answers.NOSNIFF])
+
+    def _preflight(self, request: Request) -> Answer:
+        self._sites.by_origin(request.headers.get(b"origin", b""))
+        return Answer(
+            204,
+            headers=[
+                (b"access-control-allow-methods", b"POST"),
+                (b"access-control-allow-headers", b"content-type"),
+                (b"access-control-max-age", b"7200"),
+            ],
+        )
+
+    async def _events(self, request: Request) -> Answer:
+        body.check_kind(request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b""))
+        speaker = self._sites.speaker(request.headers)
+        try:
+            items = body.events(request.body)
+        except RefusedError:
+            self._charge(request, speaker, 1)
+            raise
+        self._charge(request, speaker, len(items))
+        accepted, rejected = await self._accept(items, request, speaker)
+        if rejected:
+            return answers.json(207, {"accepted": accepted, "rejected": rejected})
+        return answers.json(202, {"accepted": accepted})
+
+    async def _pixel(self, request: Request) -> Answer:
+        if request.method == "GET":
+            speaker = self._sites.speaker(request.headers, referred=True)
+            item = {"article_id": _article(request.query)}
+            self._charge(request, speaker, 1)
+            await self._accept([item], request, speaker)
+        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, _CROSS_ORIGIN])
+
+    def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
+        """Raises RefusedError where the key, or without one the address, has sent too much."""
+        now_s = self._now_ms() / 1000
+        if speaker.keyed:
+            wait_s, reason, whose = self._bounds.keys.take(speaker.site_id, count, now_s), "key_rate", "with this key"
+        else:
+            name = household(self._address(request))
+            wait_s, reason, whose = self._bounds.clients.take(name, count, now_s), "client_rate", "from this address"
+        if wait_s:
+            raise RefusedError(429, reason, f"Too many events {whose}.", retry_s=wait_s)
+
+    async def _accept(self, items: list[Any], request: Request, speaker: Speaker) -> tuple[int, list[dict[str, Any]]]:
+        """How many events are durable now, and the faults of the others. Raises RefusedError where all have one."""
+        if request.is_prefetch:
+            self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
+            return 0, []
+        accepted, rejected, wait_s = self._sorted(items, request, speaker)
+        for fault in rejected:
+            self._metrics.rejected_events.labels(reason=fault["reason"]).inc()
+        if not accepted:
+            if wait_s:
+                raise RefusedError(429, "new_articles", "Too many new articles.", retry_s=wait_s, rejected=rejected)
+            raise RefusedError(400, "all_rejected", "No event was accepted.", rejected=rejected)
+        try:
+            await self._outlet.accept(accepted)
+        except OutletFullError:
+            raise RefusedError(
+                503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
+            ) from None
+        return len(accepted), rejected
+
+    def _sorted(
+        self, items: list[Any], request: Request, speaker: Speaker
+    ) -> tuple[list[PageView], list[dict[str, Any]], int]:
+        """What may go on, the faults of the rest, and the wait where it is all for articles that are new."""
+        accepted: list[PageView] = []
+        rejected: list[dict[str, Any]] = []
+        wait_s, now_ms = 0, self._now_ms()
+        for index, view in enumerate(views(items, speaker, self._receipt(request, speaker, now_ms))):
+            if isinstance(view, FaultError):
+                rejected.append(view.at(index))
+                continue
+            wait_s = self._bounds.articles.admit(speaker.site_id, view.article_id, now_ms / 1000, trusted=speaker.keyed)
+            if wait_s:
+                detail = (
+                    "This article was never seen, and the site's limit of new ones is reached; send it again later."
+                )
+                rejected.append(FaultError("new_articles", detail).at(index))
+            else:
+                accepted.append(view)
+        return accepted, rejected, wait_s if all(fault["reason"] == "new_articles" for fault in rejected) else 0
+
+    def _receipt(self, request: Request, speaker: Speaker, now_ms: int) -> Receipt:
+        """What is known of a page's request. A server's address and agent, with a key, are nobody's."""
+        if speaker.keyed:
+            return Receipt(now_ms, is_bot=False, visitor_id=None)
+        agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
+        visitor = None
+        if self._salts is not None and speaker.site.visitors and request.headers.get(b"sec-gpc") != b"1":
+            salt = self._salts.of(now_ms // (DAY_S * 1000))
+            if salt is None:
+                self._metrics.visitors_without_salt.inc()
+            else:
+                visitor = visitor_id(salt, speaker.site_id, self._address(request), agent)
+        return Receipt(now_ms, agents.is_bot(agent), visitor)
+
+    def _address(self, request: Request) -> Address:
+        return self._addresses.of(request.peer, request.forwarded)
+
+
+def _article(query: bytes) -> str:
+    """The one article that a query names."""
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        pairs = []
+    named = [value for name, value in pairs if name == "article_id"]
+    if len(named) != 1:
+        raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")
+    return named[0]
+
+
+def _script(request: Request) -> Answer:
+    """The tracker; each of its two encodings has a tag of its own."""
+    script = tracker()
+    packed = b"gzip" in request.headers.get(b"accept-encoding", b"")
+    tag = (script.etag[:-1] + '-gzip"' if packed else script.etag).encode()
+    headers = [
+        (b"etag", tag),
+        WEEK,
+        (b"vary", b"accept-encoding"),
+        (b"access-control-allow-origin", b"*"),
+        answers.NOSNIFF,
+        _CROSS_ORIGIN,
+    ]
+    known = [one.strip().removeprefix(b"W/") for one in request.headers.get(b"if-none-match", b"").split(b",")]
+    if tag in known or b"*" in known:
+        return Answer(304, headers=headers)
+    headers += [
+        (b"content-type", b"text/javascript; charset=utf-8"),
+        *([(b"content-encoding", b"gzip")] if packed else []),
+    ]
+    return Answer(200, script.gzip if packed else script.body, headers)

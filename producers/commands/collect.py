@@ -1,0 +1,151 @@
+"""`producers collect`: wires the collector together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from producers.commands import common
+
+if TYPE_CHECKING:
+    from producers.collect.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def _state_directory() -> Path:
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "popularity-ranker" / "spool"
+
+
+def _own_name() -> str:
+    return "collect-" + re.sub(r"[^a-z0-9.-]", "", socket.gethostname().lower())[:48]
+
+
+def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str:
+    name = value or _own_name()
+    if not re.fullmatch(r"[a-z0-9.-]{1,64}", name):
+        raise click.BadParameter(f"{name!r} is no name; it has 1 to 64 of a-z 0-9 . -")
+    return name
+
+
+@click.command("collect")
+@click.option("--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG. It says which pages may send events.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of both ports; 0.0.0.0 for every one.")
+@click.option("--port", default=8081, show_default=True, help="Where events come in; 0 for any free one.")
+@click.option("--admin-port", default=9103, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
+@common.bootstrap_option
+@click.option("--topic", help="Topic to write to. Default: the topic of ranker.toml, page-views.")
+@click.option(
+    "--spool",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where events wait on disk while Kafka is away; each collector has its own. "
+    "Default: $XDG_STATE_HOME or ~/.local/state, popularity-ranker/spool.",
+)
+@click.option(
+    "--name",
+    callback=_check_name,
+    help="Begins the producer_id of its events, the same at every start. Default: collect-HOSTNAME.",
+)
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
+def command(
+    *,
+    config: str | None,
+    host: str,
+    port: int,
+    admin_port: int,
+    bootstrap: str,
+    topic: str | None,
+    spool: Path | None,
+    name: str,
+    log_level: str,
+) -> None:
+    """Take events over HTTP and put them into Kafka: POST /v1/events, GET /v1/view.gif, and the script /tracker.js.
+
+    What was answered with 202 is in Kafka or on the disk. ranker.toml says which pages may send what
+    ([sites.NAME] origins, hosts, public_types; [collect] limits); RANKER_WRITE_KEYS (site=key,…) has the keys for
+    servers. SIGTERM and Ctrl-C end it after the answers under way; a second signal ends it at once.
+
+    \b
+    Examples:
+      producers collect --config ranker.toml
+      producers collect --host 0.0.0.0 --port 80 --config ranker.toml --spool /var/lib/popularity-ranker
+      curl -H 'Authorization: Bearer KEY' -H 'Content-Type: application/json' \\
+        -d '{"article_id": "/a"}' http://127.0.0.1:8081/v1/events
+    """
+    import uvloop
+
+    from producers.collect import logs
+    from producers.collect.server import PortTakenError
+    from producers.collect.settings import SettingsError, load
+    from producers.collect.spool import SpoolError
+
+    logs.configure(log_level)
+    try:
+        settings = load(config, os.environ)
+        uvloop.run(
+            _run(
+                settings, host, port, admin_port, bootstrap, topic or settings.topic, spool or _state_directory(), name
+            )
+        )
+    except (SettingsError, PortTakenError, SpoolError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _run(
+    settings: Settings, host: str, port: int, admin_port: int, bootstrap: str, topic: str, directory: Path, name: str
+) -> None:
+    from producers import interrupts
+    from producers.collect import admin
+    from producers.collect.address import Addresses
+    from producers.collect.known import Known
+    from producers.collect.limits import Buckets, NewArticles
+    from producers.collect.metrics import CollectorMetrics, new_registry
+    from producers.collect.outlet import Outlet
+    from producers.collect.salt import open_salts
+    from producers.collect.server import Door, many_connections, serving
+    from producers.collect.sites import Sites
+    from producers.collect.spool import Spool
+    from producers.collect.web import Bounds, Web
+
+    many_connections()
+    registry = new_registry()
+    metrics = CollectorMetrics(registry)
+    addresses = Addresses(settings.proxies)
+    async with AsyncExitStack() as stack:
+        stop = stack.enter_context(interrupts.stop_event())
+        spool = await stack.enter_async_context(Spool.open(directory, settings.spool_mb << 20))
+        metrics.watch(spool)
+        outlet = await stack.enter_async_context(Outlet(bootstrap, topic, spool, metrics, name=name))
+        known = await stack.enter_async_context(Known.open(directory, settings.sites))
+        salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        bounds = Bounds(
+            Buckets(settings.client_events_s, settings.client_burst),
+            Buckets(settings.key_events_s, max(settings.key_events_s, 500)),
+            NewArticles(known, settings.new_articles_per_minute, settings.new_articles_burst),
+        )
+        web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
+        door = Door(addresses.is_proxy, web.refused)
+        metrics.connections.set_function(lambda: door.connections)
+
+        def not_ready() -> list[str]:
+            full = spool.full and not outlet.kafka_up
+            return ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
+
+        await stack.enter_async_context(
+            serving(admin.application(registry, not_ready), host, admin_port, Door(), option="--admin-port")
+        )
+        bound = await stack.enter_async_context(serving(web.app, host, port, door))
+        log.info(
+            "collecting", extra={"address": f"http://{host}:{bound}/", "sites": len(settings.sites), "producer": name}
+        )
+        await stop.wait()
+        log.info("ending: answers under way are finished")

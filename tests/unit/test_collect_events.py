@@ -1,0 +1,91 @@
+"""What pages and servers may say of an event."""
+
+from typing import Any
+
+import pytest
+
+from producers.collect.events import MAX_DETAIL, FaultError, Receipt, views
+from producers.collect.settings import Site
+from producers.collect.sites import Speaker
+from producers.event import PageView
+
+NOW = 1_795_396_624_735
+PAGE = Speaker("demo", Site(), keyed=False)
+SERVER = Speaker("demo", Site(), keyed=True)
+
+
+def made(item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None) -> PageView:
+    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id))
+    if isinstance(found, FaultError):
+        raise found
+    return found
+
+
+def test_a_page_says_little() -> None:
+    """The rest is the collector's: site, time, kind of agent, visitor. Unknown fields and numbers of others are dropped."""
+    item = {"article_id": "/a", "producer_id": "x/1", "sequence": 9, "hat": "red", "site_id": "demo", "event_id": "e1"}
+    view = made(item, visitor_id="v")
+    assert (view.site_id, view.article_id, view.event_type, view.occurred_at) == ("demo", "/a", "view", NOW)
+    assert (view.visitor_id, view.agent_class, view.value, view.event_id) == ("v", "unknown", 1, "e1")
+    assert (view.producer_id, view.sequence) == (None, None)
+    assert made({"article_id": "/a"}).event_id != made({"article_id": "/a"}).event_id
+
+
+def test_bots() -> None:
+    """Known by their agent, or as the page says it (navigator.webdriver)."""
+    assert made({"article_id": "/a"}, is_bot=True).agent_class == "bot"
+    assert made({"article_id": "/a", "agent_class": "bot"}).agent_class == "bot"
+
+
+def test_null_is_absent() -> None:
+    """As in the page view."""
+    names = ("value", "occurred_at", "visitor_id", "agent_class", "event_id", "event_type", "site_id")
+    view = made({"article_id": "/a"} | dict.fromkeys(names))
+    assert (view.value, view.occurred_at, view.event_type) == (1, NOW, "view")
+
+
+def test_a_server_says_all() -> None:
+    """With the key of the site."""
+    item = {"article_id": "/a", "event_type": "vote", "value": -5, "occurred_at": 7, "visitor_id": "w", "agent_class": "person"}
+    view = made(item, SERVER)
+    assert (view.event_type, view.value, view.occurred_at) == ("vote", -5, 7)
+    assert (view.visitor_id, view.agent_class) == ("w", "person")
+    assert made({"article_id": "/a"}, SERVER).occurred_at == NOW
+    assert made({"article_id": "/a", "occurred_at": NOW + 300_000}, SERVER).value == 1
+
+
+@pytest.mark.parametrize(
+    ("speaker", "item", "reason"),
+    [
+        (PAGE, {"article_id": "/a", "value": 2}, "not_public"),
+        (PAGE, {"article_id": "/a", "occurred_at": NOW}, "not_public"),
+        (PAGE, {"article_id": "/a", "visitor_id": "v"}, "not_public"),
+        (PAGE, {"article_id": "/a", "event_type": "comment"}, "not_public"),
+        (PAGE, {"article_id": "/a", "agent_class": "person"}, "not_public"),
+        (PAGE, {"article_id": "/a", "site_id": "other"}, "foreign_site"),
+        (SERVER, {"article_id": "/a", "site_id": "other"}, "foreign_site"),
+        (SERVER, {"article_id": "/a", "site_id": ["demo"]}, "foreign_site"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW + 300_001}, "future"),
+        (SERVER, {"article_id": "/a", "occurred_at": 10**40}, "invalid"),
+        (SERVER, {"article_id": "/a", "value": 0}, "invalid"),
+        (SERVER, {"article_id": "/a", "value": 1.0}, "invalid"),
+        (PAGE, {"article_id": "/a", "value": True}, "invalid"),
+        (PAGE, {"article_id": "/a", "event_type": {}}, "invalid"),
+        (PAGE, {"article_id": "/a", "agent_class": ["bot"]}, "not_public"),
+        (PAGE, {"article_id": "/a", "event_id": "x" * 129}, "invalid"),
+        (PAGE, {"article_id": "/a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "x" * 60_000}, "invalid"),
+        (PAGE, {"article_id": ["/a"]}, "invalid"),
+        (PAGE, {"article_id": None}, "invalid"),
+        (PAGE, {}, "invalid"),
+        (PAGE, [], "invalid"),
+        (PAGE, "x", "invalid"),
+        (PAGE, None, "invalid"),
+    ],
+)
+def test_faults(speaker: Speaker, item: Any, reason: str) -> None:
+    """Each with its reason, in a short sentence, however long what was sent is."""
+    with pytest.raises(FaultError) as fault:
+        made(item, speaker)
+    assert fault.value.reason == reason
+    assert 0 < len(fault.value.detail) <= MAX_DETAIL

@@ -1,0 +1,85 @@
+"""What the collector needs of ranker.toml and the environment, and everything that can be wrong with it, at once."""
+
+from pathlib import Path
+
+import pytest
+
+from producers.collect.settings import Settings, SettingsError, load
+
+KEY = "a-write-key-of-demo"
+
+
+def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
+    file = tmp_path / "ranker.toml"
+    file.write_text(text)
+    return load(str(file), environ)
+
+
+@pytest.mark.parametrize(
+    ("site", "keys"),
+    [('origins = ["https://a.example"]', ""), ('hosts = ["views.a.example"]', ""), ("", f"demo={KEY}")],
+)
+def test_one_of_three_is_enough(tmp_path: Path, site: str, keys: str) -> None:
+    """An origin, a host or a key: without Redis, since no site wants visitors."""
+    found = settings(tmp_path, f"[sites.demo]\n{site}", RANKER_WRITE_KEYS=keys)
+    assert (found.topic, found.redis_url, found.client_events_s) == ("page-views", None, 50)
+
+
+def test_every_key(tmp_path: Path) -> None:
+    """Each has its place; an origin is as browsers write it, and no key is shown."""
+    text = """
+    topic = "clicks"
+    [sites.demo]
+    origins = ["https://a.example:443", "http://a.example:8080"]
+    public_types = ["view"]
+    visitors = true
+    [collect]
+    proxies = ["10.0.0.0/8", "::1"]
+    client_events_s = 5
+    client_burst = 600
+    key_events_s = 7
+    new_articles_per_minute = 8
+    new_articles_burst = 9
+    spool_mb = 20
+    """
+    found = settings(tmp_path, text, RANKER_WRITE_KEYS=f"demo={KEY}", RANKER_REDIS_URL="redis://r:1")
+    assert found.sites["demo"].origins == ("https://a.example", "http://a.example:8080")
+    assert found.sites["demo"].public_types == {"view"}
+    assert [str(proxy) for proxy in found.proxies] == ["10.0.0.0/8", "::1/128"]
+    numbers = (found.client_events_s, found.client_burst, found.key_events_s, found.new_articles_per_minute)
+    assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 7, 8, 9, 20)
+    assert (found.topic, found.redis_url) == ("clicks", "redis://r:1")
+    assert KEY not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "said"),
+    [
+        ("", "", "no site has events to collect"),
+        ("[sites.demo]", "", "no site has events to collect"),
+        (
+            '[sites.a]\norigins = ["https://x.example"]\n[sites.b]\norigins = ["https://x.example:443"]',
+            "",
+            "sites.b.origins: https://x.example is site a's already",
+        ),
+        ('[sites.a]\nhosts = ["x.example"]\n[sites.b]\nhosts = ["x.example"]', "", "sites.b.hosts: x.example is"),
+        ('[sites.a]\nhosts = ["x.example"]', f"b={KEY}", "site 'b' has no [sites.b] table"),
+        ("[sites.a]\n[sites.b]", f"a={KEY},b={KEY}", "sites a and b have one key"),
+        ("[sites.a]", f"a={KEY[:3]}", "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
+        ('[collect]\nproxies = ["10.0.0.1/8"]', "", "collect.proxies: '10.0.0.1/8' is no address or network"),
+        ("[collect]\nclient_burst = 1", "", "collect.client_burst"),
+    ],
+)
+def test_faults_say_what_to_do(tmp_path: Path, text: str, keys: str, said: str) -> None:
+    """In a sentence, and without a key."""
+    with pytest.raises(SettingsError) as error:
+        settings(tmp_path, text, RANKER_WRITE_KEYS=keys)
+    assert said in str(error.value)
+    assert KEY not in str(error.value)
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    """Nobody mends one and finds the next."""
+    with pytest.raises(SettingsError) as error:
+        settings(tmp_path, '[collect]\nproxies = ["1.2.3.4/99", "::1/999"]', RANKER_WRITE_KEYS=f"gone={KEY}")
+    assert len(error.value.faults) == 4

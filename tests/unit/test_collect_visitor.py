@@ -1,0 +1,60 @@
+"""Addresses behind proxies, and what becomes of them."""
+
+import ipaddress
+from itertools import combinations
+
+import pytest
+
+from producers.collect.address import Addresses, household, parsed
+from producers.collect.visitor import visitor_id
+
+PROXIES = Addresses([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("198.51.100.1", [b"203.0.113.9"], "198.51.100.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [b"203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", [b"1.1.1.1, 203.0.113.9 , 10.0.0.2"], "203.0.113.9"),
+        ("10.0.0.1", [b"1.1.1.1", b"203.0.113.9", b"10.0.0.2"], "203.0.113.9"),
+        ("fd00::1", [b"2001:db8::7"], "2001:db8::7"),
+        ("::ffff:10.0.0.1", [b"::ffff:203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", [b"203.0.113.9, unknown"], "10.0.0.1"),
+        ("10.0.0.1", [b"203.0.113.9,"], "10.0.0.1"),
+        ("10.0.0.1", [b"203.0.113.9, \xff\xfe"], "10.0.0.1"),
+        ("10.0.0.1", [b"10.0.0.3, 10.0.0.2"], "10.0.0.1"),
+        (None, [b"203.0.113.9"], "::"),
+    ],
+)
+def test_who_is_believed(peer: str | None, forwarded: list[bytes], client: str) -> None:
+    """Only proxies are, from the right, up to the first address that is none of theirs; after garbage nothing is."""
+    assert str(PROXIES.of(peer, forwarded)) == client
+
+
+def test_households() -> None:
+    """An IPv4 address is one client; so is a /64."""
+    two = [parsed("2001:db8::1"), parsed("2001:db8::2"), parsed("2001:db8:0:1::2")]
+    first, second, third = (household(one) for one in two if one is not None)
+    assert first == second != third
+    assert household(ipaddress.ip_address("203.0.113.9")) != household(ipaddress.ip_address("203.0.113.8"))
+
+
+def test_a_visitor_is_the_same_and_nobody_else() -> None:
+    """Salt, site, address and agent: each changes it, and parts cannot run into each other."""
+    ip = ipaddress.ip_address
+    triples = [
+        (b"s" * 32, "demo", ip("203.0.113.9"), "Mozilla"),
+        (b"t" * 32, "demo", ip("203.0.113.9"), "Mozilla"),
+        (b"s" * 32, "other", ip("203.0.113.9"), "Mozilla"),
+        (b"s" * 32, "demo", ip("203.0.113.8"), "Mozilla"),
+        (b"s" * 32, "demo", ip("203.0.113.9"), "Mozill"),
+        (b"s" * 32, "demo4", ip("52.203.0.113"), "\x09Mozilla"),
+        (b"s" * 32, "demo", ip("2001:db8::1"), "Mozilla"),
+        (b"s" * 32, "demo", ip("2001:db8::2"), "Mozilla"),
+    ]
+    names = [visitor_id(*triple) for triple in triples]
+    assert names == [visitor_id(*triple) for triple in triples]
+    assert all(one != other for one, other in combinations(names, 2))
+    assert all(len(name) == 32 for name in names)
