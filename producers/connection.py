@@ -76,7 +76,8 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
-            request_timeout_ms=int(delivery_s * 1000),
+            # Also what the client allows for each step of its start, so never short; who sends has a clock of its own.
+            request_timeout_ms=int(max(delivery_s, START_S) * 1000),
             client_id="producers",
         )
         try:
