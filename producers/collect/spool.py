@@ -38,10 +38,13 @@ CHUNK_BYTES = 1024 * 1024
 WAL_BYTES = 8 * 1024 * 1024
 """Kept free of the limit for SQLite's log of changes: 4 MiB until it is worked in, and the commit that reaches them."""
 
-RESERVE_BYTES = 4 * 1024 * 1024
-"""A file given up when the disk is full, so that what Kafka takes can still be marked and deleted."""
+RESERVE_BYTES = WAL_BYTES
+"""A file given up when the disk is full: then the log can be worked in, and what Kafka takes be marked and deleted."""
 
-SMALLEST_LIMIT_BYTES = 2 * (WAL_BYTES + RESERVE_BYTES)
+COMMIT_BYTES = 2 * 1024 * 1024
+"""Where a commit ends, before packing: one more put fits into the log all the same."""
+
+SMALLEST_LIMIT_BYTES = WAL_BYTES + RESERVE_BYTES + 8 * 1024 * 1024
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """How much may wait in memory for the disk."""
@@ -164,7 +167,7 @@ class Spool:
     async def take(self, done: Chunk | None = None) -> Chunk:
         """Forget `done`, which Kafka has acknowledged, and mark the oldest events as under way: one durable commit.
 
-        Sees all that was put before. The chunk has no records where the spool is empty. Raises SpoolError.
+        The chunk has no records where nothing is stored; what is being stored counts in `events`. Raises SpoolError.
         """
         chunk: Chunk = await self._run(lambda: self._take(done.last if done else 0, more=True))
         return chunk
@@ -269,9 +272,11 @@ class Spool:
     def _store(self) -> None:
         """Commit all that waits, in its order, as few rows."""
         self._scheduled = False
-        group = []
-        while self._queue:
+        group: list[_Put] = []
+        size = 0
+        while self._queue and size < COMMIT_BYTES:
             group.append(self._queue.popleft())
+            size += group[-1].bytes
         if not group:
             return
         error: SpoolError | None = None
@@ -288,6 +293,8 @@ class Spool:
         except sqlite3.Error as failed:
             error = SpoolFullError(f"The spool {self.path} cannot be written: {failed}. Make room on its disk.")
         self._loop.call_soon_threadsafe(self._stored, group, error)
+        if self._queue:
+            self._worker.submit(self._store)
 
     def _take(self, done: int, *, more: bool) -> Chunk:
         try:
@@ -296,7 +303,8 @@ class Spool:
             except sqlite3.OperationalError:
                 # Most likely the disk is full: with the reserve given up and the log worked in, a small commit fits.
                 self._reserve.unlink(missing_ok=True)
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
                 return self._taken(done, more=more)
         except (sqlite3.Error, OSError) as error:
             raise SpoolError(f"The spool {self.path} failed: {error}. Check its disk.") from error

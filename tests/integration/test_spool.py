@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import waiting
 from producers.collect import spool as module
 from producers.collect.spool import CHUNK_EVENTS, SMALLEST_LIMIT_BYTES, Chunk, Spool, SpoolError, SpoolFullError
 from tests.spooling import LIMIT, noise, numbers, records
@@ -109,9 +110,11 @@ async def test_the_bound_holds_on_disk_and_is_told_before(tmp_path: Path) -> Non
         found = numbers(done.records) + (await everything(spool))[0]
         assert found == list(range(stored + 10))
         assert not spool.nearly_full
-        async with asyncio.timeout(10):
-            while on_disk() > module.RESERVE_BYTES + 100_000:
-                await asyncio.sleep(0.01)
+
+        async def shrunk() -> bool:
+            return on_disk() < module.RESERVE_BYTES + 100_000
+
+        await waiting.until_async("The shrinking of an empty spool", shrunk)
 
 
 async def test_a_full_disk_refuses_whole_puts_and_recovers(tmp_path: Path) -> None:
