@@ -70,11 +70,14 @@ class Site:
     sent: list[Sent] = field(default_factory=list)
     orders: dict[str, asyncio.Queue[str]] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
-    """Pages that are not answered before their event is set."""
+    """Paths of both servers that are not answered before their event is set."""
 
     def forget(self) -> None:
+        # or the servers would wait for their answers
         for path in self.orders:
-            self.order(path, "")  # or the server would wait for their answers
+            self.order(path, "")
+        for hold in self.held.values():
+            hold.set()
         for kept in (self.pages, self.sent, self.orders, self.held):
             kept.clear()
 
@@ -159,16 +162,19 @@ async def running_site() -> AsyncIterator[Site]:
 
     async def events(request: Request) -> Response:
         site.sent.append(Sent(request.method, request.url.path, dict(request.headers), await request.body()))
+        if request.url.path in site.held:
+            await site.held[request.url.path].wait()
         return Response(status_code=202, headers={"set-cookie": "left=behind; max-age=60"})
 
     near_routes = [
         Route("/ordered.js", ordered),
         Route("/orders/{path:path}", orders),
+        Route("/behind/tracker.js", script),
+        Route("/behind/v1/events", events, methods=["POST"]),
         Route("/{path:path}", page),
     ]
     far_routes = [
         Route("/tracker.js", script),
-        Route("/behind/tracker.js", script),
         Route("/{path:path}", events, methods=["GET", "POST", "OPTIONS"]),
     ]
     async with (

@@ -44,7 +44,7 @@
   let timer;
   const look = () => {
     clearTimeout(timer);
-    // A prerendered page is visible a moment before it says that it is shown; what it sends then, is not counted.
+    // A prerendered page is visible a moment before `prerendering` ends; what it sends then is marked, and not counted.
     if (!looks || document.prerendering || document.visibilityState !== "visible") return;
     const id = article();
     if (id !== viewed) {
