@@ -166,8 +166,8 @@ class Record:
         return dict(json.loads(self.value))
 
 
-async def records(bootstrap: str, topic: str, count: int) -> list[Record]:
-    """All records of a topic once there are `count` of them; more are as much a failure as fewer."""
+async def records(bootstrap: str, topic: str, count: int, *, at_least: bool = False) -> list[Record]:
+    """All records of a topic once there are `count` of them; more are as much a failure as fewer, unless `at_least`."""
     async with _consumer(bootstrap, topic) as consumer:
         found: list[Record] = []
 
@@ -179,7 +179,7 @@ async def records(bootstrap: str, topic: str, count: int) -> list[Record]:
             return len(found) >= count and not batches
 
         await waiting.until_async(f"{count} records", enough)
-        assert len(found) == count, [record.value for record in found]
+        assert at_least or len(found) == count, [record.value for record in found]
         return found
 
 

@@ -16,7 +16,7 @@ OF_HTTP = {"date", "content-type", "content-length", "connection", "x-content-ty
 """Headers that need no description."""
 EXAMPLES = examples(COLLECTOR)
 SLOW_BUCKET = SITES + "[collect]\nclient_events_s = 1\nclient_burst = 500\n"
-SMALL_SPOOL = SITES + "[collect]\nspool_mb = 16\n"
+SMALL_SPOOL = SITES + "[collect]\nspool_mb = 24\nkey_events_s = 1000000\n"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_too_many(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
 
 
 def test_full(tmp_path: Path) -> None:
-    """given: full. No Kafka anywhere, and a spool of 16 MiB; readiness says it too, and ends when there is room."""
+    """given: full. No Kafka anywhere, and a spool of 24 MiB; readiness says it too, and ends when there is room."""
     with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, SMALL_SPOOL) as running:
         assert running.admin("/readyz").status == 200
         while (answer := running.server([unlike_others() for _ in range(180)])).status == 202:

@@ -46,7 +46,14 @@ def test_null_is_absent() -> None:
 
 def test_a_server_says_all() -> None:
     """With the key of the site."""
-    item = {"article_id": "/a", "event_type": "vote", "value": -5, "occurred_at": 7, "visitor_id": "w", "agent_class": "person"}
+    item = {
+        "article_id": "/a",
+        "event_type": "vote",
+        "value": -5,
+        "occurred_at": 7,
+        "visitor_id": "w",
+        "agent_class": "person",
+    }
     view = made(item, SERVER)
     assert (view.event_type, view.value, view.occurred_at) == ("vote", -5, 7)
     assert (view.visitor_id, view.agent_class) == ("w", "person")

@@ -14,7 +14,9 @@ SITES = Sites({"a": A, "b": B})
 
 
 def site(*, referred: bool = False, **headers: str) -> tuple[str, bool]:
-    found = SITES.speaker({name.encode(): value.encode("latin-1") for name, value in headers.items()}, referred=referred)
+    found = SITES.speaker(
+        {name.encode(): value.encode("latin-1") for name, value in headers.items()}, referred=referred
+    )
     return found.site_id, found.keyed
 
 

@@ -26,7 +26,9 @@ def log(tmp_path: Path) -> str:
 EDITOR = (["articles", "hide"], ["articles", "show"], ["articles", "alias"])
 
 
-@pytest.mark.parametrize("command", [[], ["replay"], ["simulate"], ["articles"], ["articles", "import"], *EDITOR])
+@pytest.mark.parametrize(
+    "command", [[], ["replay"], ["simulate"], ["articles"], ["articles", "import"], ["collect"], *EDITOR]
+)
 def test_help_has_examples(command: list[str]) -> None:
     """Every command's --help ends with commands to copy."""
     result = run(*command, "--help")
