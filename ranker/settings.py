@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import UnsetType, to_builtins
+
 from ranker.core import generation as generations
 from schemas import configuration
 
@@ -92,6 +94,7 @@ class Settings:
             },
             "boards": generation.boards,
             "rules": {"bots": generation.bots, "unknown_sites": "count" if generation.sites is None else "reject"},
+            **({} if isinstance(generation.source, UnsetType) else {"source": to_builtins(generation.source)}),
             "sites": {
                 name: {
                     "title": site.title,

@@ -59,6 +59,7 @@ def _sentence(error: Any) -> str:
     """A fault of the schema as place, what is wrong, and what would be right."""
     place = ".".join(str(step) for step in error.absolute_path)
     about = error.schema.get("description", "")
+    meant = f"; {about[0].lower()}{about[1:]}" if about else ""
     if error.validator == "additionalProperties":
         known = sorted(error.schema["properties"])
         unknown = sorted(set(error.instance) - set(known))
@@ -66,7 +67,7 @@ def _sentence(error: Any) -> str:
         fix = f"did you mean {', '.join(guesses)}?" if guesses else f"known here: {', '.join(known)}"
         return f"{place + ': ' if place else ''}unknown key {', '.join(unknown)}; {fix}"
     if error.validator == "pattern":
-        return f"{place}: {error.instance!r} is not allowed as a name; it must match {error.validator_value}"
+        return f"{place}: {error.instance!r} is not allowed as a name; it must match {error.validator_value}{meant}"
     if error.validator == "required":
         return f"{place}: {error.message}; it has no default, so add it"
-    return f"{place}: {error.message}" + (f"; {about[0].lower()}{about[1:]}" if about else "")
+    return f"{place}: {error.message}{meant}"

@@ -11,6 +11,7 @@ from ranker import __version__
 SUBCOMMANDS = {
     "check": "Say whether Kafka, Redis and the clocks are fit for exact counts.",
     "consume": "Count page views from Kafka into Redis.",
+    "dead": "Look at dead letters, and send them again.",
     "generations": "List, activate and drop generations.",
     "serve": "Serve the ranked lists over HTTP, and the page at /.",
     "top": "Show the ranked lists in the terminal.",

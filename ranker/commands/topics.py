@@ -32,7 +32,7 @@ def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
     """Create missing topics, add missing partitions, check the rest.
 
     May be repeated: nothing is ever removed, shrunk or set back. Exit code 1 where a topic is set otherwise than
-    counts need; what to do is printed.
+    counts need; what to do is printed. A topic with a [source] in ranker.toml is not ours: it is looked at only.
 
     \b
     Examples:
@@ -43,8 +43,9 @@ def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
     with said():
         outcomes = asyncio.run(_apply(effective(config), replicas, dry=dry_run))
     for outcome in outcomes:
+        there = "is there" if outcome.was_there else "is missing"
         would = "would be " if dry_run and outcome.done else ""
-        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or 'is there'}")
+        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or there}")
         for fault in outcome.faults:
             click.echo(f"  fault: {fault}")
     if any(outcome.faults or (dry_run and outcome.done) for outcome in outcomes):
@@ -56,4 +57,8 @@ async def _apply(settings: Settings, replicas: int | None, *, dry: bool) -> list
     from ranker.operate import topics
 
     async with admin.connected(settings.kafka_bootstrap) as log:
-        return await topics.apply(log, topics.wanted(settings.generation), replicas, dry=dry)
+        generation = settings.generation
+        return [
+            *await topics.look(log, generation, accept_create_time=settings.accept_create_time),
+            *await topics.apply(log, topics.wanted(generation), replicas, dry=dry),
+        ]

@@ -12,6 +12,9 @@ from typing import Any
 
 import msgspec
 
+from ranker.core import source as sources
+from ranker.core.source import Source
+
 SCHEMA_VERSION = 1
 """Version of the page view contract that the fold reads (schemas/page-view.schema.json)."""
 
@@ -50,6 +53,8 @@ class Generation(msgspec.Struct, frozen=True):
     epoch: int = 0
     """Raised by hand where the topic was created again: a new log, so new counts."""
     schema_version: int = SCHEMA_VERSION
+    source: Source | msgspec.UnsetType = msgspec.UNSET
+    """How the events of a foreign topic are read. Unset (a topic of ours) it is no part of the canonical form."""
 
     @property
     def id(self) -> str:
@@ -102,6 +107,13 @@ def faults(generation: Generation) -> list[str]:
         if finer is not None and window.length_ms - finer.length_ms < finer.grain_ms:
             found.append(f"window {window.name}: must be longer than {finer.name} by {finer.name}'s grain or more")
         finer = window
+    if not isinstance(generation.source, msgspec.UnsetType):
+        found += sources.faults(generation.source)
+        site = generation.source.constants.get("site_id")
+        if site is not None and generation.sites is not None and site not in generation.sites:
+            found.append(
+                f"source.constants.site_id: site {site!r} would be rejected as unknown; add a [sites.{site}] table"
+            )
     return found
 
 
@@ -128,4 +140,5 @@ def from_table(table: Mapping[str, Any]) -> Generation:
         bots=rules.get("bots", "drop"),
         sites=only,
         epoch=table.get("epoch", 0),
+        source=Source.from_table(table["source"]) if "source" in table else msgspec.UNSET,
     )

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
+from ranker.core.fold import Record
 from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
@@ -123,6 +124,33 @@ class LogAdmin:
         return max(
             (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
         )
+
+    async def newest(self, name: str, partitions: int, each: int) -> list[Record]:
+        """The last `each` records of every partition, as far as they come within some seconds."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",  # where retention is faster than we are
+            request_timeout_ms=_ANSWER_MS,
+        )
+        found: list[Record] = []
+        with translated():
+            try:
+                await consumer.start()
+                places = [TopicPartition(name, partition) for partition in range(partitions)]
+                begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+                consumer.assign([place for place in places if ends[place] > begins[place]])
+                for place in consumer.assignment():
+                    consumer.seek(place, max(begins[place], ends[place] - each))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ANSWER_MS / 1000):
+                        for place in consumer.assignment():
+                            while await consumer.position(place) < ends[place]:
+                                found += (await consumer.getmany(place, timeout_ms=100)).get(place, [])
+            finally:
+                await consumer.stop()
+        return found
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from ranker.core.tally import Rejected
 from ranker.log.errors import translated
 
-_MAX_BYTES = 8 << 20
+MAX_BYTES = 8 << 20
 """As the topic's max.message.bytes (schemas/topics): room for a record of the source and its headers."""
 
 
@@ -21,7 +21,7 @@ class DeadLetters:
         self._topic = f"{source}.dead"
         self._source = source
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, client_id="ranker-dead", acks="all", max_request_size=_MAX_BYTES
+            bootstrap_servers=bootstrap, client_id="ranker-dead", acks="all", max_request_size=MAX_BYTES
         )
 
     async def start(self) -> None:

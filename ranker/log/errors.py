@@ -26,6 +26,7 @@ _REFUSED = (
     errors.ClusterAuthorizationFailedError,
     errors.AuthenticationFailedError,
     errors.SaslAuthenticationFailed,
+    errors.TransactionalIdAuthorizationFailed,
     errors.InvalidTopicError,
 )
 

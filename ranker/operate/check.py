@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
+from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
+from ranker.core.source import Decoder
 from ranker.log import admin, seam
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
@@ -18,7 +20,8 @@ from ranker.store.errors import StoreUnavailableError
 CLOCKS_APART_MS = 2000
 """The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
 OLDEST_REDIS = (7, 0)
-_TIMESTAMPS = "message.timestamp.type"
+_NEWEST, _PARTITIONS = 100, 8
+"""How many records of how many partitions of a foreign topic are tried, at most."""
 
 Clock = Callable[[], int]
 """Tells milliseconds since the epoch."""
@@ -30,22 +33,78 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
         async with admin.connected(bootstrap) as log:
             brokers = await log.brokers()
             wanted = topics.wanted(generation)
-            there = await log.topics(topic.name for topic in wanted)
+            there = await log.topics([generation.topic, *(topic.name for topic in wanted)])
             found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {bootstrap}")]
+            if topics.is_foreign(generation):
+                state = there.get(generation.topic)
+                found += _foreign(generation, state, accept_create_time)
+                if state is not None:
+                    found.append(
+                        _fits(generation, await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST))
+                    )
             for topic in wanted:
                 judged = [
                     _create_time(topic.name, accept_create_time)
-                    if _TIMESTAMPS in sentence
+                    if topics.TIMESTAMPS in sentence
                     else split("Kafka", sentence)
                     for sentence in topics.faults(topic, there.get(topic.name))
                 ]
-                state = there.get(topic.name)
-                found += judged or [ok("Kafka", f"topic {topic.name}: {state.partitions if state else 0} partitions")]
+                found += judged or [_there(topic.name, there[topic.name])]
             if generation.topic in there:
                 found += await _broker_clock(log, there[generation.topic], now_ms)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         return [fault("Kafka", f"{bootstrap}: {error}", "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is")]
+
+
+def _there(name: str, state: TopicState) -> Finding:
+    return ok("Kafka", f"topic {name}: {state.partitions} partitions")
+
+
+def _foreign(generation: Generation, state: TopicState | None, accept_create_time: bool) -> list[Finding]:
+    """Of a topic of page views that is not ours: its size and how long it keeps records are its owner's affair."""
+    found = [
+        split("Kafka", sentence) for sentence in topics.foreign_faults(generation.topic, state, accept_create_time)
+    ]
+    if state is None:
+        return found
+    if accept_create_time and topics.has_create_time(state):
+        found.append(_create_time(generation.topic, accepted=True))
+    retention_ms = int(state.config.get("retention.ms") or -1)
+    if 0 <= retention_ms < generation.longest.length_ms:
+        text = f"topic {generation.topic} keeps records for {retention_ms / 86_400_000:.1f} days"
+        found.append(
+            note(
+                "Kafka",
+                f"{text}, less than window {generation.longest.name}: what Redis loses cannot all be counted again",
+            )
+        )
+    return found or [_there(generation.topic, state)]
+
+
+def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
+    """Whether [source] says how the topic's newest records are to be read."""
+    if not records:
+        return note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")
+    tally = Fold(generation)(records)
+    bad = [letter for letter in tally.rejected if letter.reason != "future"]
+    text = f"of the newest {len(records)} records of {generation.topic} "
+    kind = fault if 2 * (len(bad) + tally.late) > len(records) else note
+    if bad:
+        why = Decoder(generation.source).fault(bad[0].value or b"")
+        return kind(
+            "Kafka",
+            f"{text}{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
+            + (f" ({why})" if why else ""),
+            "compare [source] in ranker.toml with the record",
+        )
+    if tally.late:
+        return kind(
+            "Kafka",
+            f"{text}{tally.late} are too old to be counted",
+            "if they are not, time in [source] is not the unit of their times",
+        )
+    return ok("Kafka", f"{text}all can be read as page views")
 
 
 def _create_time(topic: str, accepted: bool) -> Finding:
@@ -57,13 +116,13 @@ def _create_time(topic: str, accepted: bool) -> Finding:
     return fault(
         "Kafka",
         text,
-        f"set {_TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
+        f"set {topics.TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
     )
 
 
 async def _broker_clock(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Finding]:
     """A broker's clock can be seen only where it stamped a record, and only when it is ahead of ours."""
-    if topic.config.get(_TIMESTAMPS) != "LogAppendTime":
+    if topics.has_create_time(topic):
         return []
     now = now_ms()
     newest_ms = await log.newest_after(topic.name, topic.partitions, now + CLOCKS_APART_MS)

@@ -1,9 +1,15 @@
-"""The topics as they have to be, compared with those that are; what is missing is created, nothing ever shrinks."""
+"""The topics as they have to be, compared with those that are; what is missing is created, nothing ever shrinks.
+
+A topic of page views that is not ours ([source] in ranker.toml) is neither created nor changed: only what counting
+cannot do without is asked of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+
+import msgspec
 
 import schemas
 from ranker.core.generation import Generation
@@ -16,24 +22,38 @@ REPAIR_MS = 3 * _DAY_MS
 """What the log keeps beyond the longest window: time to repair what broke before records are lost uncounted."""
 REPLICAS = 3
 """Copies of every record where there are as many brokers."""
+TIMESTAMPS = "message.timestamp.type"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one topic: `done` as sentences, `faults` that only an operator may mend, with the fix."""
+    """What became of one topic: `done` as sentences, `faults` that only an operator may mend, with the fix.
+
+    `was_there` says whether there was anything to look at.
+    """
 
     topic: str
     done: tuple[str, ...]
     faults: tuple[str, ...]
+    was_there: bool = True
+
+
+def is_foreign(generation: Generation) -> bool:
+    """Whether the topic of page views is somebody else's."""
+    return not isinstance(generation.source, msgspec.UnsetType)
 
 
 def wanted(generation: Generation) -> list[Topic]:
-    """The topics of schemas/, under the name that is configured for page views, kept as long as its windows need."""
+    """The topics of schemas/, under the name that is configured for page views, kept as long as its windows need.
+
+    Page views that are not ours are not among them.
+    """
     topics = {topic.name: topic for topic in schemas.topics()}
     views = topics["page-views"]
     retention_ms = max(int(views.config["retention.ms"]), generation.longest.length_ms + REPAIR_MS)
+    ours = replace(views, name=generation.topic, config=views.config | {"retention.ms": str(retention_ms)})
     return [
-        replace(views, name=generation.topic, config=views.config | {"retention.ms": str(retention_ms)}),
+        *([] if is_foreign(generation) else [ours]),
         replace(topics["page-views.dead"], name=f"{generation.topic}.dead"),
         topics["articles"],
     ]
@@ -64,7 +84,40 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
             faults += setting_faults(topic, state)
     except LogRefusedError as refused:
         faults.append(str(refused))
-    return Outcome(topic.name, tuple(done), tuple(faults))
+    return Outcome(topic.name, tuple(done), tuple(faults), state is not None)
+
+
+async def look(admin: LogAdmin, generation: Generation, *, accept_create_time: bool) -> list[Outcome]:
+    """What is wrong with a foreign topic of page views; nothing where it is ours. Raises LogUnavailableError."""
+    if not is_foreign(generation):
+        return []
+    state = (await admin.topics([generation.topic])).get(generation.topic)
+    faults = foreign_faults(generation.topic, state, accept_create_time)
+    return [Outcome(generation.topic, (), tuple(faults), state is not None)]
+
+
+def foreign_faults(topic: str, state: TopicState | None, accept_create_time: bool) -> list[str]:
+    """What counting cannot do without in a topic that is not ours, each with its fix."""
+    if state is None:
+        return [
+            f"topic {topic} does not exist and, having a [source], is not ours to create; correct topic in ranker.toml"
+        ]
+    found = []
+    if "compact" in _policies(state.config.get("cleanup.policy") or ""):
+        found.append(
+            f"topic {topic} is compacted: Kafka deletes older views of the same key before they are counted; "
+            "have its owner set cleanup.policy=delete"
+        )
+    if not accept_create_time and has_create_time(state):
+        found.append(
+            f"topic {topic} has the producers' times instead of the broker's; write accept_create_time = true under "
+            f"[kafka] in ranker.toml, or have its owner set {TIMESTAMPS}=LogAppendTime"
+        )
+    return found
+
+
+def has_create_time(state: TopicState) -> bool:
+    return state.config.get(TIMESTAMPS) != "LogAppendTime"
 
 
 def may_grow(topic: Topic) -> bool:

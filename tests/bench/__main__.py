@@ -15,6 +15,7 @@ from deploy.local.faults import LocalFault
 from deploy.local.kafka_jars import CHECKOUT
 from tests.bench import (
     backlog,
+    foreign,
     freshness,
     machine,
     memory,
@@ -32,7 +33,7 @@ from tests.bench.progress import Progress
 
 ALL_EVENTS = 4_000_000
 QUICK_EVENTS = 200_000
-PARTS = ("backlog", "script", "memory", "freshness", "reader", "streams", "start", "refresh")
+PARTS = ("backlog", "foreign", "script", "memory", "freshness", "reader", "streams", "start", "refresh")
 
 
 @click.command()
@@ -74,6 +75,7 @@ def main(
         with stack.started() as servers:
             runs: dict[str, Callable[[], Part]] = {
                 "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
+                "foreign": lambda: foreign.run(servers, events, repeats, progress),
                 "script": lambda: script.run(servers, quick, progress),
                 "memory": lambda: memory.run(servers, quick, progress),
                 "freshness": lambda: freshness.run(servers, repeats, quick, progress),

@@ -80,7 +80,7 @@ def _one_size(
             bare.append(counting["events"] / counting["seconds"])
             bare_cpu.append(1e6 * counting["cpu_s"] / counting["events"])
             done(1)
-            consumed.append(_consume(stack, topic, backlog, profiler))
+            consumed.append(consume(stack, topic, backlog, profiler))
             done(1)
         stack.empty_redis()
         plain = _plain(stack, "zincrby", topic, min(events, ZINCRBY_EVENTS))
@@ -136,10 +136,13 @@ def _plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]
     return result
 
 
-def _consume(stack: Stack, topic: str, backlog: Backlog, profiler: str) -> Consumed:
-    """One run on an empty Redis. Raises where the counts at its end are not exactly those that were sent."""
+def consume(stack: Stack, topic: str, backlog: Backlog, profiler: str = "", more: str = "") -> Consumed:
+    """One run on an empty Redis, `more` in its ranker.toml.
+
+    Raises where the counts at its end are not exactly those that were sent.
+    """
     stack.empty_redis()
-    env = stack.configure(topic)
+    env = stack.configure(topic, more)
     generation = settings.load(env["RANKER_CONFIG"], env).generation
     argv = processes.ranker("consume", "--admin-port", "0")
     log = stack.directory / f"consume-{topic}.log"

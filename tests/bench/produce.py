@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-Event = tuple[int, bytes, bytes]
+Event = tuple[int, bytes | None, bytes]
 """(partition, key, value)."""
 
 
@@ -45,7 +45,7 @@ async def write(
     bootstrap: str,
     topic: str,
     partitions: int,
-    chunks: Iterable[list[Event]],
+    chunks: Iterable[Sequence[Event]],
     size: BatchSize,
     written: Callable[[int], None],
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ranker.core.home import home
@@ -20,8 +20,8 @@ EVENTS_PER_MINUTE = 10_000
 EVENT_BYTES = 157
 CHUNK_EVENTS = 10_000
 
-_FORM = (
-    '{"event_id":"%s","event_type":"%s","site_id":"' + SITE + '","article_id":"%s","occurred_at":%d,'
+OWN_FORM = (
+    '{"event_id":"%s","event_type":"%s","site_id":"' + SITE + '","article_id":"%s","occurred_at":%s,'
     '"agent_class":"person"}'
 )
 
@@ -44,28 +44,43 @@ class Backlog:
         random.Random(self.seed).shuffle(numbers)
         return [f"a{number:06d}" for number in numbers]
 
-    def chunks(self) -> Iterator[list[tuple[int, bytes, bytes]]]:
-        """Lists of (partition, key, value), some thousands each."""
+    def drawn(self) -> Iterator[list[tuple[int, str, str, int]]]:
+        """Lists of (number, event type, article, time in milliseconds), some thousands each."""
         rng = random.Random(self.seed)
         ids = self.ids()
-        keys = {article: f"{SITE}/{article}".encode() for article in ids}
-        homes = {article: home(key, self.partitions) for article, key in keys.items()}
         cumulative = list(itertools.accumulate(1 / rank for rank in range(1, self.articles + 1)))
         step_ms = 60_000 / EVENTS_PER_MINUTE
         start_ms = self.end_ms - self.events * step_ms
-        # What is left of 157 bytes is the event's id: a number filled up with zeros.
-        width = {kind: EVENT_BYTES - len(_FORM % ("", kind, ids[0], self.end_ms)) for kind in TYPES}
         for first in range(0, self.events, CHUNK_EVENTS):
             count = min(CHUNK_EVENTS, self.events - first)
-            drawn = rng.choices(ids, cum_weights=cumulative, k=count)
+            articles = rng.choices(ids, cum_weights=cumulative, k=count)
             kinds = rng.choices(TYPES, SHARES, k=count)
-            for (kind, article), seen in Counter(zip(kinds, drawn, strict=True)).items():
+            for (kind, article), seen in Counter(zip(kinds, articles, strict=True)).items():
                 self.known[kind][article] += seen
             yield [
-                (
-                    homes[article],
-                    keys[article],
-                    (_FORM % (f"{number:0{width[kind]}d}", kind, article, start_ms + number * step_ms)).encode(),
-                )
-                for number, kind, article in zip(range(first, first + count), kinds, drawn, strict=True)
+                (number, kind, article, int(start_ms + number * step_ms))
+                for number, kind, article in zip(range(first, first + count), kinds, articles, strict=True)
             ]
+
+    def chunks(self) -> Iterator[list[tuple[int, bytes, bytes]]]:
+        """Lists of (partition, key, value)."""
+        ids = self.ids()
+        keys = {article: f"{SITE}/{article}".encode() for article in ids}
+        homes = {article: home(key, self.partitions) for article, key in keys.items()}
+        own = form(OWN_FORM, self.end_ms)
+        for drawn in self.drawn():
+            yield [
+                (homes[article], keys[article], own(number, kind, article, time_ms))
+                for number, kind, article, time_ms in drawn
+            ]
+
+
+def form(text: str, longest_time: object) -> Callable[[int, str, str, object], bytes]:
+    """Makes a record's value, `EVENT_BYTES` long, of a form with places for number, event type, article and time."""
+    # What is left of 157 bytes is the event's id: a number filled up with zeros.
+    width = {kind: EVENT_BYTES - len(text % ("", kind, "a000000", longest_time)) for kind in TYPES}
+
+    def value(number: int, kind: str, article: str, time: object) -> bytes:
+        return (text % (f"{number:0{width[kind]}d}", kind, article, time)).encode()
+
+    return value

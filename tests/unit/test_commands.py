@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from ranker import __version__
 from ranker.commands import SUBCOMMANDS, main
+from ranker.core.fold import REASONS
 
 THERE = [name for name in SUBCOMMANDS if importlib.util.find_spec(f"ranker.commands.{name}")]
 
@@ -66,14 +67,32 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["chekc"], ["topics", "aply"], ["check", "--confg", "x"], ["generations", "drop"]]
+    "arguments",
+    [
+        ["chekc"],
+        ["topics", "aply"],
+        ["check", "--confg", "x"],
+        ["generations", "drop"],
+        ["dead", "resend"],
+        ["dead", "resend", "--all", "--reason", "future"],
+        ["dead", "resend", "--position", "page-views.dead/0/1"],
+        ["dead", "show", "page-views/0"],
+        ["dead", "show", "--raw"],
+    ],
 )
 def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
     """A misspelt command, option or missing argument says so, with exit code 2."""
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["check"], ["topics", "apply"], ["generations"]])
+def test_an_unknown_reason_names_the_known_ones() -> None:
+    """The nine that the fold gives."""
+    result = CliRunner().invoke(main, ["dead", "list", "--reason", "tuesday"])
+    assert result.exit_code == 2
+    assert all(reason in result.output for reason in REASONS)
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["topics", "apply"], ["generations"], ["dead", "list"]])
 def test_faults_of_the_settings_are_one_message(arguments: list[str]) -> None:
     """Every command that reads the settings says all their faults, and no traceback."""
     environ = {"RANKER_ENV": "staging", "RANKER_KAFKA_BOOTSTRAP": "nowhere"}

@@ -10,6 +10,7 @@ import re
 import tomllib
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 AHEAD_MS = 5 * 60 * 1000
+
+Parse = Callable[[bytes | None], dict[str, Any] | None]
+"""What is the event in a record's value, by our names; None where it cannot be counted."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Counted:
 class Recount:
     """Reads a topic whenever asked, and keeps what it read: retention may take it from the log."""
 
-    def __init__(self, bootstrap: str, topic: str, rules: Rules) -> None:
+    def __init__(self, bootstrap: str, topic: str, rules: Rules, parse: Parse | None = None) -> None:
+        self._parse = parse or parsed
         self._bootstrap = bootstrap
         self._topic = topic
         self.rules = rules
@@ -93,7 +98,9 @@ class Recount:
             for tp in partitions:
                 while await consumer.position(tp) < ends[tp.partition]:
                     for record in (await consumer.getmany(tp, timeout_ms=100)).get(tp, []):
-                        self.records[tp.partition].append(Record(record.offset, record.timestamp, parsed(record.value)))
+                        self.records[tp.partition].append(
+                            Record(record.offset, record.timestamp, self._parse(record.value))
+                        )
                 self._next[tp.partition] = await consumer.position(tp)
         finally:
             await consumer.stop()

@@ -1,0 +1,175 @@
+"""A topic whose events are not ours: other names, words and units of time, read as [source] in ranker.toml says."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from ranker.core.event import MAX_TIME_MS, PageView
+
+_REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
+_IDS = ("event_id", "site_id", "article_id", "visitor_id", "producer_id")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Translation = Callable[[Sequence[Any]], None]
+"""Changes decoded events in place; raises msgspec.ValidationError where one of them is not valid."""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """How a foreign topic's events are read as page views.
+
+    `fields` maps each field of ours that is read to the topic's name for it, `constants` a field to its value where the
+    record lacks it or nothing is read, `event_types` words of the topic to event types; `time` is a key of `TIMES`.
+    """
+
+    fields: dict[str, str]
+    constants: dict[str, str]
+    event_types: dict[str, str]
+    time: str
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Source:
+        """Of a validated [source] table. What must be known and is nowhere named is read by its own name.
+
+        Other fields are read only where they are named: a foreign field called value is hardly a number of views.
+        """
+        fields, constants = table.get("fields", {}), table.get("constants", {})
+        own = {name: name for name in _REQUIRED if name not in constants}
+        return cls(own | fields, dict(constants), dict(table.get("event_types", {})), table.get("time", "ms"))
+
+
+def faults(source: Source) -> list[str]:
+    """Every reason why this table cannot be meant, as sentences that name the fix."""
+    found = []
+    for name, count in Counter(source.fields.values()).items():
+        if count > 1:
+            ours = " and ".join(sorted(field for field, theirs in source.fields.items() if theirs == name))
+            found.append(
+                f"source.fields: {ours} are all read from {name!r}; give each a field of its own, or a constant "
+                "(a required field that is not named is read by its own name)"
+            )
+    constant = source.constants.get("event_type")
+    if constant is not None and (meant := source.event_types.get(constant, constant)) != constant:
+        found.append(
+            f"source.event_types: {constant!r}, which is the constant, would become {meant!r}; "
+            f"write constants.event_type = {meant!r}, or take the word away"
+        )
+    return found
+
+
+class Decoder:
+    """Values of records to page views: those of our own topic as they are, those of a foreign one by its `Source`.
+
+    Raises as msgspec does. Decoding stays one call of msgspec for each record; what has to be translated after it is
+    done for all records at once, since a call for each would cost more than the translation.
+    """
+
+    def __init__(self, source: Source | msgspec.UnsetType) -> None:
+        self._translations: list[_Translation] = []
+        if isinstance(source, msgspec.UnsetType):
+            self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(PageView).decode
+            return
+        self._decode = msgspec.json.Decoder(_foreign(source)).decode
+        self._translations += [_as_text(name) for name in _IDS if name in source.fields]
+        if "event_type" in source.fields and source.event_types:
+            self._translations.append(_in_our_words(source.event_types))
+        in_ms = TIMES[source.time][1]
+        if in_ms is not None:
+            self._translations.append(in_ms)
+
+    def one(self, value: bytes) -> PageView:
+        return self.all([value])[0]
+
+    def fault(self, value: bytes) -> str:
+        """What is wrong with a value that cannot be decoded, in msgspec's words; empty where it can be."""
+        try:
+            self.one(value)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return str(error)
+        return ""
+
+    def all(self, values: Sequence[bytes]) -> list[PageView]:
+        events = list(map(self._decode, values))
+        for translate in self._translations:
+            translate(events)
+        return events
+
+
+def _foreign(source: Source) -> type[msgspec.Struct]:
+    """PageView under the topic's names. A field that is not read is an attribute of the class: its constant."""
+    declared: list[Any] = []
+    unread: dict[str, Any] = {}
+    for field in msgspec.structs.fields(PageView):
+        name, type_, default = field.name, field.type, source.constants.get(field.name, field.default)
+        if name == "event_id":  # nothing is counted by it
+            type_, default = type_ | None, None
+        if name in _IDS:
+            type_ |= _Number
+        if name == "occurred_at":
+            type_ = TIMES[source.time][0]
+        if name not in source.fields:
+            unread[name] = default
+        elif default is msgspec.NODEFAULT:
+            declared.append((name, type_))
+        else:
+            declared.append((name, type_, default))
+    return msgspec.defstruct(
+        "ForeignPageView", declared, namespace=unread, rename=source.fields, gc=False, kw_only=True
+    )
+
+
+def _as_text(name: str) -> _Translation:
+    """Ids that are numbers become their decimal digits: 17 and "17" are one article."""
+    id_of = operator.attrgetter(name)
+
+    def translate(events: Sequence[Any]) -> None:
+        ids = list(map(id_of, events))
+        if int in set(map(type, ids)):
+            for event, id_ in zip(events, ids, strict=True):
+                if type(id_) is int:
+                    setattr(event, name, str(id_))
+
+    return translate
+
+
+def _in_our_words(words: Mapping[str, str]) -> _Translation:
+    def translate(events: Sequence[Any]) -> None:
+        for event in events:
+            event.event_type = words.get(event.event_type, event.event_type)
+
+    return translate
+
+
+def _from_microseconds(events: Sequence[Any]) -> None:
+    for event in events:
+        event.occurred_at //= 1000
+
+
+def _from_seconds(events: Sequence[Any]) -> None:
+    """Cut off after rounding to microseconds: 0.001 s is 1 ms, though the binary fraction may be less."""
+    for event in events:
+        event.occurred_at = round(event.occurred_at * 1_000_000) // 1000
+
+
+def _from_moments(events: Sequence[Any]) -> None:
+    for event in events:
+        since = event.occurred_at - _EPOCH  # timestamp() takes longer
+        time_ms = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+        if not 0 <= time_ms <= MAX_TIME_MS:
+            raise msgspec.ValidationError("the time lies outside the years 1970 to 2100")
+        event.occurred_at = time_ms
+
+
+TIMES: dict[str, tuple[Any, _Translation | None]] = {
+    "ms": (Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)], None),
+    "s": (Annotated[float, msgspec.Meta(ge=0, le=MAX_TIME_MS / 1000)], _from_seconds),
+    "us": (Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS * 1000)], _from_microseconds),
+    "rfc3339": (Annotated[datetime, msgspec.Meta(tz=True)], _from_moments),
+}
+"""What a topic's times are decoded as, and what makes milliseconds of them; None where they are."""

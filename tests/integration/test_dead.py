@@ -1,0 +1,361 @@
+"""`ranker dead`: letters are counted, shown and sent again, each once, on both brokers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+
+from deploy.local import children, waiting
+from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.ports import free_port
+from ranker.core.tally import Rejected
+from ranker.log import resender
+from ranker.log.dead_letters import DeadLetters
+from ranker.log.errors import LogRefusedError
+from ranker.log.letters import Letter, LetterLog
+from tests.integration.consume.engine import CHECKOUT, RANKER
+
+HOUR_MS = 3_600_000
+UNKNOWN = "unknown_site"
+
+
+def event(article: str, occurred_ms: int, site: str = "demo") -> bytes:
+    fields = {"event_id": article, "event_type": "view", "site_id": site, "article_id": article}
+    return json.dumps(fields | {"occurred_at": occurred_ms}).encode()
+
+
+class Topic:
+    """A source topic and its dead letters, under names of their own, and the real command."""
+
+    def __init__(self, bootstrap: str, directory: Path, *, transactional: bool) -> None:
+        self.bootstrap = bootstrap
+        self.transactional = transactional
+        self.directory = directory
+        self.name = f"views-{uuid.uuid4().hex[:8]}"
+        self.config = directory / "ranker.toml"
+        self.config.write_text(f'topic = "{self.name}"\n[rules]\nunknown_sites = "reject"\n[sites.demo]\n')
+
+    async def create(self, **dead: str) -> None:
+        settings = {"cleanup.policy": "compact,delete", "retention.ms": "2592000000"} | {
+            name.replace("_", "."): value for name, value in dead.items()
+        }
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            await admin.create_topics(
+                [NewTopic(self.name, 2, 1), NewTopic(f"{self.name}.dead", 4, 1, topic_configs=settings)]
+            )
+        finally:
+            await admin.close()
+        await self.until_there()
+
+    async def until_there(self) -> None:
+        async def there() -> bool:
+            async with self.consumer() as consumer:
+                return len(await self.partitions(consumer, f"{self.name}.dead")) == 4
+
+        await waiting.until_async("the topics", there, 20.0)
+
+    async def write(self, rejected: list[Rejected], partition: int = 0) -> None:
+        """Letters as the consumer writes them."""
+        letters = DeadLetters(self.bootstrap, self.name)
+        await letters.start()
+        try:
+            await letters.write(partition, rejected)
+        finally:
+            await letters.stop()
+
+    @contextlib.asynccontextmanager
+    async def consumer(self, isolation_level: str = "read_committed") -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level=isolation_level,
+        )
+        await consumer.start()
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    @staticmethod
+    async def partitions(consumer: AIOKafkaConsumer, name: str) -> list[TopicPartition]:
+        cluster = await consumer._client.fetch_all_metadata()
+        return [TopicPartition(name, partition) for partition in cluster.partitions_for_topic(name) or ()]
+
+    async def records(self, topic: str | None = None) -> list[ConsumerRecord]:
+        """All that is committed in a topic (the source), by a plain client."""
+        name = topic or self.name
+        found: list[ConsumerRecord] = []
+        async with self.consumer() as consumer:
+            places = await self.partitions(consumer, name)
+            consumer.assign(places)
+            for place, end in (await consumer.end_offsets(places)).items():
+                while await consumer.position(place) < end:
+                    found += (await consumer.getmany(place, timeout_ms=200)).get(place, [])
+        return found
+
+    async def letters(self) -> list[Letter]:
+        log = LetterLog(self.bootstrap, self.name)
+        await log.start()
+        try:
+            return [letter async for letter in log.letters(lambda _done, _total: None)]
+        finally:
+            await log.stop()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        ours = {"RANKER_KAFKA_BOOTSTRAP": self.bootstrap, "RANKER_CONFIG": str(self.config)}
+        return os.environ | ours | {"PYTHONPATH": str(CHECKOUT)}
+
+    async def ranker(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`ranker dead …` to its end."""
+        argv = [*RANKER, "dead", *words]
+        return await asyncio.to_thread(subprocess.run, argv, env=self.environ, capture_output=True, text=True)
+
+    async def counts(self) -> dict[str, tuple[int, int]]:
+        """Reason to letters and resent, as `list` has them."""
+        listed = await self.ranker("list", "--json")
+        assert listed.returncode == 0, listed.stderr
+        return {
+            reason: (count["letters"], count["resent"])
+            for reason, count in json.loads(listed.stdout)["reasons"].items()
+        }
+
+
+@pytest.fixture(params=["kafka_apache", "kafka_embedded"])
+async def topic(request: pytest.FixtureRequest, tmp_path: Path) -> Topic:
+    broker = request.getfixturevalue(request.param)
+    apache = isinstance(broker, ApacheKafka)
+    made = Topic(broker.bootstrap if apache else broker, tmp_path, transactional=apache)
+    await made.create()
+    return made
+
+
+@pytest.fixture
+async def apache(kafka_apache: ApacheKafka, tmp_path: Path) -> Topic:
+    made = Topic(kafka_apache.bootstrap, tmp_path, transactional=True)
+    await made.create()
+    return made
+
+
+def wrong(offset: int, append_ms: int, reason: str, value: bytes, key: bytes | None = b"demo/a") -> Rejected:
+    return Rejected(offset, append_ms, reason, key, value)
+
+
+async def test_listed_shown_resent_once(topic: Topic) -> None:
+    """What came too early is sent with its own bytes and counted as resent; nothing else is, and nothing twice."""
+    now = int(time.time() * 1000)
+    early = [
+        wrong(n, now - HOUR_MS, "future", event(f"early-{n}", now - 1000), f"demo/early-{n}".encode())
+        for n in range(700)
+    ]
+    early[0].key = None
+    bad = [wrong(n, now - HOUR_MS + n, "malformed", b"\x1b[31m{half") for n in range(700, 705)]
+    late = [wrong(705, now - 480 * HOUR_MS, UNKNOWN, event("late", now - 480 * HOUR_MS))]
+    await topic.write(early + bad)
+    await topic.write(early[:100])  # a rebuild, of two consumers at once
+    await topic.write(late)
+
+    assert await topic.counts() == {"future": (700, 0), "malformed": (5, 0), UNKNOWN: (1, 0)}
+    listed = await topic.ranker("list", "--reason", "malformed")
+    assert f"{topic.name}/0/704" in listed.stdout
+    assert "future" not in listed.stdout
+
+    shown = await topic.ranker("show", f"{topic.name}/0/703")
+    assert "\\x1b[31m{half" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert shown.stdout.count("malformed") == 1
+    raw = await topic.ranker("show", f"{topic.name}/0/703", "--raw")
+    assert raw.stdout == "\x1b[31m{half"
+
+    dry = await topic.ranker("resend", "--all", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "700 letters would be sent" in dry.stdout
+    assert "left: 5 still rejected (malformed)" in dry.stdout
+    assert "left: 1 too old for the longest window" in dry.stdout
+    assert await topic.records() == []
+
+    sent = await topic.ranker("resend", "--reason", "future", "--limit", "600")
+    assert (sent.returncode, sent.stdout) == (0, f"600 letters sent and marked to {topic.name}\n"), sent.stderr
+    assert (await topic.counts())["future"] == (700, 600)
+    sent = await topic.ranker("resend", "--all")
+    assert f"100 letters sent and marked to {topic.name}\n" in sent.stdout
+    assert "left: 600 resent before" in sent.stdout
+    assert ("no transactions" in sent.stderr) == (not topic.transactional)
+    again = await topic.ranker("resend", "--all")
+    assert again.stdout.startswith("0 letters sent")
+
+    records = await topic.records()
+    expected = {(letter.key, letter.value, f"{topic.name}/0/{letter.offset}".encode()) for letter in early}
+    assert {(record.key, record.value, dict(record.headers)["resent"]) for record in records} == expected
+    assert len(records) == len(early)
+    await topic.write(early)  # a rebuild
+    assert (await topic.counts())["future"] == (700, 700)
+    assert (await topic.ranker("resend", "--reason", "future")).stdout.startswith("0 letters sent")
+    named = await topic.ranker("resend", "--reason", "malformed")
+    assert "5 letters sent and marked" in named.stdout
+    assert "of them: 5 still rejected (malformed): sent again, they come back as new dead letters" in named.stdout
+
+
+async def test_what_the_log_still_counts_is_left(apache: Topic) -> None:
+    """A site was added: a record that is still in the log is counted from there, one that is gone may be sent."""
+    now = int(time.time() * 1000)
+    producer = AIOKafkaProducer(bootstrap_servers=apache.bootstrap)
+    await producer.start()
+    try:
+        for n in range(10):
+            await producer.send_and_wait(apache.name, event(f"a{n}", now), f"demo/a{n}".encode(), partition=1)
+    finally:
+        await producer.stop()
+    letters = [wrong(n, now, UNKNOWN, event(f"a{n}", now), f"demo/a{n}".encode()) for n in range(10)]
+    await apache.write(letters, partition=1)
+    done = await apache.ranker("resend", "--reason", UNKNOWN)
+    assert done.stdout.startswith("0 letters sent")
+    assert "left: 10 which these rules count where they stand" in done.stdout
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=apache.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(apache.name, 1): RecordsToDelete(before_offset=4)})
+    finally:
+        await admin.close()
+    done = await apache.ranker("resend", "--reason", UNKNOWN)
+    assert done.stdout.startswith("4 letters sent")
+    again = {dict(record.headers).get("resent") for record in await apache.records()} - {None}
+    assert again == {f"{apache.name}/1/{n}".encode() for n in range(4)}
+
+
+async def test_killed_at_any_moment_nothing_is_sent_twice(apache: Topic) -> None:
+    """kill -9 as records of a portion arrive, some times over: in the end every letter is in the log once."""
+    now = int(time.time() * 1000)
+    total = 6000
+    large = b" " * 3000  # a portion takes long enough to be caught in the middle
+    await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now) + large) for n in range(total)])
+    for turn, growth in enumerate((1, 1100, 300, 1, 700)):
+        argv = [*RANKER, "dead", "resend", "--all"]
+        child = children.start(f"resend {turn}", argv, apache.directory / f"resend-{turn}.log", apache.environ)
+        try:
+            await _grown(apache, child, growth)
+        finally:
+            child.kill()
+    before = len(await apache.records())
+    assert 0 < before < total
+    last = await apache.ranker("resend", "--all")
+    assert f"{total - before:,} letters sent" in last.stdout, last.stderr
+    records = Counter(dict(record.headers)["resent"] for record in await apache.records())
+    assert records == Counter(f"{apache.name}/0/{n}".encode() for n in range(total))
+    assert await apache.counts() == {"future": (total, total)}
+
+
+async def _grown(topic: Topic, child: children.Child, growth: int) -> None:
+    """Returns as soon as so many more records have been written, committed or not."""
+    async with topic.consumer(isolation_level="read_uncommitted") as consumer:
+        places = [TopicPartition(topic.name, partition) for partition in (0, 1)]
+        start = sum((await consumer.end_offsets(places)).values())
+        deadline = time.monotonic() + 60.0
+        while sum((await consumer.end_offsets(places)).values()) < start + growth:
+            assert child.returncode() is None, child.tail(5)
+            assert time.monotonic() < deadline, "no more records in a minute"
+
+
+async def test_ctrl_c_ends_it_in_order(apache: Topic) -> None:
+    """The portion under way is finished, and how many were sent is said and true."""
+    now = int(time.time() * 1000)
+    await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(20_000)])
+    argv = [*RANKER, "dead", "resend", "--all"]
+    child = children.start("resend", argv, apache.directory / "resend.log", apache.environ)
+    try:
+        await _grown(apache, child, 1500)
+        os.kill(child.process.pid, signal.SIGINT)
+        await asyncio.to_thread(child.process.wait, 30)
+    finally:
+        child.kill()
+    said = (apache.directory / "resend.log").read_text()
+    sent = len(await apache.records())
+    assert child.process.returncode == 1
+    assert f"interrupted: {sent:,} letters sent and marked" in said
+    assert 0 < sent < 20_000
+
+
+async def test_of_two_resends_at_once_the_later_one_sends(apache: Topic) -> None:
+    """The earlier one is refused with a sentence, and nothing of its portion is seen."""
+    now = int(time.time() * 1000)
+    await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(6)])
+    letters = await apache.letters()
+    async with resender.opened(apache.bootstrap, apache.name) as earlier:
+        await earlier.send(letters[:2])
+        async with resender.opened(apache.bootstrap, apache.name) as later:
+            with pytest.raises(LogRefusedError, match="another resend"):
+                await earlier.send(letters[2:4])
+            await later.send(letters[4:])
+    sent = {letter.position for letter in await apache.letters() if letter.resent}
+    assert sent == {letter.position for letter in letters[:2] + letters[4:]}
+    assert {dict(record.headers)["resent"].decode() for record in await apache.records()} == sent
+
+
+async def test_others_records_are_told_and_left(topic: Topic) -> None:
+    """Tombstones, marks and what somebody else wrote are no letters; neither is a mark of another log's record."""
+    now = int(time.time() * 1000)
+    await topic.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(3)])
+    assert (await topic.ranker("resend", "--all")).stdout.startswith("3 letters sent")
+    producer = AIOKafkaProducer(bootstrap_servers=topic.bootstrap)
+    await producer.start()
+    try:
+        headers = [("reason", b"future"), ("append_ms", b"1")]
+        for key, value, given in (
+            (b"hello", b"", []),
+            (f"{topic.name}/0/x".encode(), b"", headers),
+            (f"{topic.name}/0/9".encode(), b"", [("reason", b"tuesday"), ("append_ms", b"1")]),
+            (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", b"-")]),
+        ):
+            await producer.send_and_wait(f"{topic.name}.dead", value, key, headers=given)
+    finally:
+        await producer.stop()
+    await topic.write([wrong(0, now - HOUR_MS + 1, "future", event("new-log", now))])  # the topic was created anew
+    listed = await topic.ranker("list")
+    assert f"records of {topic.name}.dead: 4" in listed.stdout
+    assert await topic.counts() == {"future": (3, 2)}
+    assert (await topic.ranker("resend", "--all")).stdout.startswith("1 letter sent")
+
+
+async def test_what_cannot_be_done_is_said(topic: Topic, tmp_path: Path) -> None:
+    """No letters, no such letter, no topic, no Kafka: a sentence and an exit code, never a traceback."""
+    nothing = await topic.ranker("list")
+    assert (nothing.returncode, nothing.stdout) == (0, f"{topic.name}.dead has no letters\n")
+    assert (await topic.ranker("resend", "--all")).stdout.startswith("0 letters sent")
+    absent = await topic.ranker("show", f"{topic.name}/0/7")
+    assert (absent.returncode, f"there is no such letter: {topic.name}/0/7" in absent.stderr) == (1, True)
+    foreign = await topic.ranker("show", "other/0/7")
+    assert (foreign.returncode, f"write {topic.name}/PARTITION/OFFSET" in foreign.stderr) == (2, True)
+    (tmp_path / "ranker.toml").write_text('topic = "never-created"\n')
+    missing = await topic.ranker("list")
+    assert missing.returncode == 1
+    assert "topic never-created.dead does not exist; create it with `ranker topics apply`" in missing.stderr
+    topic.bootstrap = f"127.0.0.1:{free_port()}"
+    away = await topic.ranker("resend", "--all")
+    assert (away.returncode, "Kafka is not available" in away.stderr, "Traceback" in away.stderr) == (1, True, False)
+
+
+async def test_a_letter_older_than_marks_are_kept_is_not_sent(topic: Topic) -> None:
+    """A rebuild writes old letters again, whose marks may be gone: sent only where somebody insists."""
+    old = int(time.time() * 1000) - 721 * HOUR_MS
+    await topic.write([wrong(0, old, "future", event("e", old + HOUR_MS))])
+    left = await topic.ranker("resend", "--all")
+    assert "0 letters sent" in left.stdout
+    assert "left: 1 older than dead letters are kept" in left.stdout
+    assert "1 letter sent" in (await topic.ranker("resend", "--all", "--force")).stdout
