@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from producers.client import Producer
+from producers.collected import Collected
 from producers.replay import pause
 from producers.traffic import Traffic
 
@@ -59,8 +60,12 @@ async def go_live(
     *,
     stop: asyncio.Event,
     born: Callable[[int, int], Awaitable[None]],
+    collected: Collected | None = None,
 ) -> int:
-    """Send live traffic and return how many events there were. `born(from_ms, to_ms)` is awaited before each tick."""
+    """Send live traffic and return how many events there were. `born(from_ms, to_ms)` is awaited before each tick.
+
+    What goes by the collector is part of the rate and of the events.
+    """
     loop = asyncio.get_running_loop()
     start_s, last_ms, sent = loop.time(), now_ms(), 0
     over = False
@@ -74,11 +79,16 @@ async def go_live(
         at_ms = max(now_ms(), last_ms)
         await born(last_ms, at_ms)
         while sent < due and not stop.is_set():
-            records = traffic.burst(last_ms, at_ms, min(due - sent, MOST_AT_ONCE), at_ms)
-            if not records:
+            count = min(due - sent, MOST_AT_ONCE)
+            by_http = collected.part_of(count) if collected else 0
+            records = traffic.burst(last_ms, at_ms, count - by_http, at_ms)
+            others = collected.traffic.burst(last_ms, at_ms, by_http, at_ms) if collected else []
+            if not (records or others):
                 break
             await producer.send_records(records)
-            sent += len(records)
+            if collected:
+                await collected.send(others)
+            sent += len(records) + len(others)
         await producer.flush()
         last_ms = at_ms
         if not over:

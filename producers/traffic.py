@@ -45,7 +45,7 @@ class Traffic:
     """A stream of records. The same arguments and the same calls give the same bytes.
 
     `run` begins every event id: give each run another one. With a `producer_id` events carry it, and their number as
-    sequence, which is without gaps except for broken records. `kinds` counts the records by what they are.
+    sequence: without gaps, except where a broken record hides it. `kinds` counts the records by what they are.
     """
 
     def __init__(

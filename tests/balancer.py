@@ -33,10 +33,10 @@ http {{
 """
 
 
-def balancing(port: int, readers: Sequence[int], directory: Path) -> str:
-    """deploy/nginx.conf with these ports and its cache in `directory`."""
-    conf = CONF.read_text()
-    for usual, reader in zip(re.findall(r"server 127\.0\.0\.1:(\d+)", conf), readers, strict=True):
+def balancing(port: int, readers: Sequence[int], directory: Path, collector: int | None = None) -> str:
+    """deploy/nginx.conf with these ports and its cache in `directory`; without `collector` nobody listens there."""
+    conf = CONF.read_text().replace("127.0.0.1:8082", f"{HOST}:{collector or free_port()}")
+    for usual, reader in zip(re.findall(r"server 127\.0\.0\.1:(\d+) max_fails", conf), readers, strict=True):
         conf = conf.replace(f"127.0.0.1:{usual}", f"{HOST}:{reader}")
     return conf.replace("listen 80;", f"listen {HOST}:{port};").replace("/var/cache/nginx", str(directory))
 
@@ -54,10 +54,18 @@ class Nginx(Server):
         self.text = _MAIN.format(directory=directory, workers=workers, servers=servers, user=user)
 
     @classmethod
-    def before(cls, binary: Path, directory: Path, readers: Sequence[int], *, caching: bool = True) -> Nginx:
-        """In front of two readers; without `caching` every request reaches one of them."""
+    def before(
+        cls,
+        binary: Path,
+        directory: Path,
+        readers: Sequence[int],
+        *,
+        caching: bool = True,
+        collector: int | None = None,
+    ) -> Nginx:
+        """In front of two readers and perhaps a collector; without `caching` every request reaches one of them."""
         port = free_port()
-        servers = balancing(port, readers, directory)
+        servers = balancing(port, readers, directory, collector)
         return cls(binary, directory, servers if caching else servers.replace("proxy_cache ranker;", ""), port)
 
     def spawn(self) -> children.Child:

@@ -216,7 +216,7 @@ class Unwatched:
 
 
 @asynccontextmanager
-async def unwatched() -> AsyncIterator[Unwatched]:
+async def unwatched(*flags: str) -> AsyncIterator[Unwatched]:
     path = shutil.which("chromium")
     if path is None:
         without(MissingTool("chromium is not installed: apt-get install chromium"))
@@ -224,7 +224,7 @@ async def unwatched() -> AsyncIterator[Unwatched]:
         process = await asyncio.create_subprocess_exec(
             path,
             *("--headless", "--remote-debugging-port=0", "--disable-blink-features=AutomationControlled"),
-            *(f"--user-data-dir={profile}", *FLAGS, "about:blank"),
+            *(f"--user-data-dir={profile}", *FLAGS, *flags, "about:blank"),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import sys
 import urllib.request
@@ -20,6 +21,7 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.kafka_jars import fetched
 from deploy.local.ports import HOST, free_port, is_free
 from deploy.local.redis import RedisServer
+from schemas import configuration
 
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
 PATIENCE_S = 3.0
@@ -31,6 +33,8 @@ HISTORY = "7d"
 HISTORY_EVENTS = "1000000"
 # Fast enough for ranks to change while one looks.
 RATE = "200"
+# Of the live events: sent over HTTP, as a site's own server would.
+COLLECTOR_SHARE = "0.1"
 
 
 def main() -> int:
@@ -64,21 +68,26 @@ def say(line: str) -> None:
 def launch(wishes: options.Options) -> NoReturn:
     """Start everything, say where the page is, and look after all until something ends."""
     port = page_port(wishes)
+    collector_port = default_port(options.COLLECTOR_PORT, page=port)
     with run_directory() as directory, household(directory) as house:
         say(f"Logs       {directory}")
         start_servers(house, wishes)
         house.run("topics command", [program("ranker"), "topics", "apply"])
         say("Topics     applied")
-        admin = {"consumer": free_port(), "reader": free_port()}
+        admin = {"consumer": free_port(), "reader": free_port(), "collector": free_port()}
         consume: list[str | Path] = [program("ranker"), "consume", "--admin-port", str(admin["consumer"])]
         serve: list[str | Path] = [program("ranker"), "serve", "--host", HOST, "--port", str(port)]
         serve += ["--admin-port", str(admin["reader"]), "--drain-s", "0"]
-        engine = [house.start("consumer", consume), house.start("reader", serve)]
+        collect: list[str | Path] = [program("producers"), "collect", "--host", HOST, "--port", str(collector_port)]
+        collect += ["--admin-port", str(admin["collector"]), "--spool", directory / "spool"]
+        collect += ["--config", collector_config(house, wishes, port)]
+        engine = [house.start("consumer", consume), house.start("reader", serve), house.start("collector", collect)]
         for child in engine:
             house.until_ready(child, admin[child.name], READY_WITHIN_S)
             say(f"{child.name.capitalize():10} ready; metrics: http://{HOST}:{admin[child.name]}/metrics")
-        page = f"http://{HOST}:{port}/"
-        start_traffic(house, wishes, page)
+        page, collector = f"http://{HOST}:{port}/", f"http://{HOST}:{collector_port}"
+        say(f"Collector  takes events of site {wishes.site}: {collector}/v1/events, {collector}/tracker.js")
+        start_traffic(house, wishes, page, collector)
         say(f"Page: {page}")
         while True:
             house.until("The death of a process", lambda: False, float("inf"))
@@ -106,11 +115,35 @@ def page_port(wishes: options.Options) -> int:
                 f"`make run PORT={free_port()}`, or leave PORT out."
             )
         return wishes.port
-    if is_free(options.DEFAULT_PORT):
-        return options.DEFAULT_PORT
+    return default_port(options.DEFAULT_PORT, advice=" (PORT= chooses one.)")
+
+
+def default_port(usual: int, *, page: int | None = None, advice: str = "") -> int:
+    """Return `usual`, or any free port, saying so, if that is taken, by the page or by another program."""
+    if usual != page and is_free(usual):
+        return usual
     port = free_port()
-    say(f"Port {options.DEFAULT_PORT} is taken by another program; taking {port}. (PORT= chooses one.)")
+    say(f"Port {usual} is taken by {'the page' if usual == page else 'another program'}; taking {port}.{advice}")
     return port
+
+
+def collector_config(house: Household, wishes: options.Options, port: int) -> Path:
+    """Return the ranker.toml that says who may send what: yours if it has the site, else one of this run alone.
+
+    Servers that send need a write key: one of this run, unless yours is given with your ranker.toml.
+    """
+    table = {} if wishes.config is None else configuration.table(str(wishes.config))[0]
+    yours = wishes.config if wishes.site in table.get("sites", {}) else None
+    if yours is None or wishes.write_keys is None:
+        house.environment["RANKER_WRITE_KEYS"] = f"{wishes.site}={secrets.token_urlsafe(24)}"
+    if yours is not None:
+        return yours
+    # The page itself, and what `python -m http.server` serves: enough to try the tracker.
+    origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
+    lines = [f'[sites."{wishes.site}"]', f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
+    config = house.directory / "ranker.toml"
+    config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]))
+    return config
 
 
 def start_servers(house: Household, wishes: options.Options) -> None:
@@ -134,7 +167,7 @@ def start_servers(house: Household, wishes: options.Options) -> None:
         say("Kafka      yours, by RANKER_KAFKA_BOOTSTRAP")
 
 
-def start_traffic(house: Household, wishes: options.Options, page: str) -> None:
+def start_traffic(house: Household, wishes: options.Options, page: str, collector: str) -> None:
     """Send the log that was named, or a week of made-up history and then live views, or nothing."""
     shown = sys.stderr.isatty()
     if wishes.log is not None:
@@ -149,6 +182,7 @@ def start_traffic(house: Household, wishes: options.Options, page: str) -> None:
         say(f"Traffic    a week of made-up history, {int(HISTORY_EVENTS):,} events, then {RATE} events a second")
         argv = [program("producers"), "simulate", "--demo", "--site", wishes.site, "--rate", RATE]
         argv += ["--history", HISTORY, "--history-events", HISTORY_EVENTS]
+        argv += ["--collector", collector, "--collector-share", COLLECTOR_SHARE]
         traffic = house.start("traffic", argv, errors_shown=shown)
         house.until("The writing of the history", lambda: "events of the past" in traffic.tail(), HISTORY_WITHIN_S)
         house.until("The first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)

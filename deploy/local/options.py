@@ -9,6 +9,7 @@ from deploy.local.faults import LocalFault
 
 KAFKAS = ("embedded", "apache")
 DEFAULT_PORT = 8080
+COLLECTOR_PORT = 8081
 
 
 def pattern_faults(pattern: str) -> list[str]:
@@ -33,10 +34,12 @@ class Options:
     log: Path | None
     pattern: str
     site: str
+    config: Path | None  # a ranker.toml that is there already; None: one is written for the run
+    write_keys: str | None
 
 
 def read(environment: Mapping[str, str]) -> Options:
-    """Read KAFKA, PORT, TRAFFIC, LOG, PATTERN, SITE and the servers' addresses. Raises LocalFault with every fault."""
+    """Read KAFKA, PORT, TRAFFIC, LOG, PATTERN, SITE and what RANKER_… names. Raises LocalFault with every fault."""
     faults: list[str] = []
     kafka = environment.get("KAFKA") or "embedded"
     if kafka not in KAFKAS:
@@ -59,8 +62,12 @@ def read(environment: Mapping[str, str]) -> Options:
             faults += pattern_faults(pattern)
     elif pattern:
         faults.append("PATTERN is for LOG, which is not set: LOG=access.log PATTERN='^/articles/([^/]+)'")
+    site = environment.get("SITE") or "demo"
+    if not re.fullmatch("[a-z0-9._-]{1,64}", site):
+        faults.append(f"SITE={site} is no site: it is 1 to 64 of a-z, 0-9, dot, hyphen and underscore.")
     if faults:
         raise LocalFault("\n".join(faults))
+    config = environment.get("RANKER_CONFIG") or None
     return Options(
         kafka,
         environment.get("RANKER_KAFKA_BOOTSTRAP") or None,
@@ -69,5 +76,7 @@ def read(environment: Mapping[str, str]) -> Options:
         traffic == "1",
         None if log is None else Path(log).resolve(),
         pattern,
-        environment.get("SITE") or "demo",
+        site,
+        None if config is None else Path(config),
+        environment.get("RANKER_WRITE_KEYS") or None,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import random
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +15,10 @@ import orjson
 
 from producers import demo, event, interrupts, popularity, progress, simulate, times
 from producers.client import Producer
+from producers.collected import Collected, is_address
 from producers.commands import common
 from producers.traffic import Shares, Traffic
+from schemas import configuration
 
 
 class Duration(click.ParamType[int]):
@@ -42,9 +47,17 @@ class Plan:
     history_events: int
     live: simulate.Live
     shares: Shares
+    collector: tuple[str, str, float] | None
+    """Its address, the site's write key, and the share of live events that goes there."""
 
 
 _share = click.FloatRange(0, 1)
+
+
+def _check_collector(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not is_address(value):
+        raise click.BadParameter(f"{value!r} is no address of a collector; write such as http://127.0.0.1:8081")
+    return value
 
 
 @click.command("simulate")
@@ -79,6 +92,14 @@ _share = click.FloatRange(0, 1)
 @click.option("--duplicate", default=0.0, type=_share, help="Share of events that repeat an earlier one.")
 @click.option("--broken", default=0.0, type=_share, help="Share of records that are no event of the contract.")
 @click.option("--bot", default=0.0, type=_share, help="Share of events by crawlers.")
+@click.option(
+    "--collector",
+    metavar="URL",
+    callback=_check_collector,
+    help="Send a share of the live events, plain ones, over HTTP to `producers collect` there, with the site's key in "
+    "RANKER_WRITE_KEYS.",
+)
+@click.option("--collector-share", default=0.1, show_default=True, type=_share, help="Which share, with --collector.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @common.bootstrap_option
 @common.topic_option("page-views")
@@ -99,6 +120,8 @@ def command(
     duplicate: float,
     broken: float,
     bot: float,
+    collector: str | None,
+    collector_share: float,
     as_json: bool,
     bootstrap: str,
     topic: str,
@@ -107,7 +130,7 @@ def command(
     """Send invented traffic: few articles are read much and many little, they are born and fade, and one goes viral.
 
     A history is spread by the time of day; live traffic keeps the chosen rate, and its events are numbered, so that a
-    loss is seen: a duplicate repeats its number, a broken record leaves a gap. Ctrl-C ends it after what was sent is
+    loss is seen: a duplicate repeats its number, a broken one may leave a gap. Ctrl-C ends it after what was sent is
     delivered.
 
     \b
@@ -127,6 +150,7 @@ def command(
         history_events=history_events if history else 0,
         live=simulate.Live(rate, events, None if duration is None else duration / 1000),
         shares=Shares(late, future, duplicate, broken, bot),
+        collector=None if collector is None else (collector, _write_key(site), collector_share),
     )
     common.run(_simulate(plan, bootstrap, topic, articles_topic, as_json=as_json))
 
@@ -151,21 +175,30 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         history = producer.sent
         if not as_json and plan.history_events:
             click.echo(f"{history:,} events of the past sent to {topic}")
-        present = _present(plan, rng, pieces, simulate.now_ms(), producer.producer_id)
+        live_ms = simulate.now_ms()
+        craze, run = _craze(rng, pieces, live_ms), f"s{plan.seed}-{live_ms:x}"
+        present = _present(plan, pieces, craze, run, producer.producer_id)
 
         async def born(from_ms: int, to_ms: int) -> None:
             await _import(shelf, catalogue, from_ms, to_ms)
 
+        collected = None
+        if plan.collector is not None:
+            url, key, share = plan.collector
+            # The collector is their producer and numbers them.
+            plain = _present(dataclasses.replace(plan, shares=Shares()), pieces, craze, f"{run}-http", None)
+            collected = await stack.enter_async_context(Collected(url, key, share, plain))
         # Articles that came out while the history was written are due as well.
         await born(start_ms, simulate.now_ms())
-        live = await simulate.go_live(present, producer, plan.live, stop=stop, born=born)
-    kinds = past.kinds + present.kinds
+        live = await simulate.go_live(present, producer, plan.live, stop=stop, born=born, collected=collected)
+    kinds = past.kinds + present.kinds + (collected.traffic.kinds if collected else Counter())
+    by_http = collected.accepted if collected else 0
+    way = f", {by_http:,} of them by {collected.url}" if collected else ""
     if as_json:
-        click.echo(
-            orjson.dumps({"sent": history + live, "history": history, "live": live, "seed": plan.seed, "kinds": kinds})
-        )
+        summary = {"sent": history + live, "history": history, "live": live, "collected": by_http, "seed": plan.seed}
+        click.echo(orjson.dumps(summary | {"kinds": kinds}))
     else:
-        click.echo(f"{live:,} live events sent to {topic}")
+        click.echo(f"{live:,} live events sent to {topic}{way}")
         click.echo(", ".join(f"{kind} {count:,}" for kind, count in kinds.items()) or "nothing sent")
 
 
@@ -186,14 +219,28 @@ def _past(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], start_
     )  # fmt: skip
 
 
-def _present(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], now_ms: int, producer_id: str) -> Traffic:
+def _write_key(site: str) -> str:
+    keys, faults = configuration.secrets("RANKER_WRITE_KEYS", os.environ.get("RANKER_WRITE_KEYS") or "")
+    if faults or site not in keys:
+        raise click.UsageError(
+            "\n".join(faults) or f"--collector needs the site's write key: RANKER_WRITE_KEYS has none of {site}."
+        )
+    return keys[site]
+
+
+def _craze(rng: random.Random, pieces: list[popularity.Piece], now_ms: int) -> popularity.Craze | None:
     # Seen to happen: it begins within a minute and overtakes the first ten within a few.
-    craze = popularity.craze(
+    return popularity.craze(
         rng, pieces, now_ms + popularity.MINUTE_MS // 2, 3 * popularity.MINUTE_MS, 3 * popularity.HOUR_MS
     )
+
+
+def _present(
+    plan: Plan, pieces: list[popularity.Piece], craze: popularity.Craze | None, run: str, producer_id: str | None
+) -> Traffic:
     return Traffic(
-        plan.seed, plan.site, pieces, run=f"s{plan.seed}-{now_ms:x}", shares=plan.shares,
-        crazes=[craze] if craze else [], weigh_every_ms=2_000, producer_id=producer_id,
+        plan.seed, plan.site, pieces, run=run, shares=plan.shares, crazes=[craze] if craze else [],
+        weigh_every_ms=2_000, producer_id=producer_id,
     )  # fmt: skip
 
 

@@ -1,27 +1,32 @@
 """What deploy/ holds is fit for the tools that read it. deploy/README.md says what could not be run."""
 
+import http.client
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ruamel.yaml import YAML
 
 from deploy.local.kafka_apache import ApacheKafka
-from deploy.local.ports import free_port
+from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from ranker.serve import server, streams
+from schemas import configuration
 from tests.balancer import Nginx
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-OURS = ("topics", "consumer", "reader", "traffic")
+OURS = ("topics", "consumer", "reader", "collector", "traffic")
 
 FindTool = Callable[[str, str], Path]
 
@@ -120,7 +125,7 @@ def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> Non
     """Each scraped name is a service, and its port the one that the service's admin port is set to."""
     jobs = YAML(typ="safe").load(DEPLOY / "prometheus.yml")["scrape_configs"]
     scraped = {name: sd["port"] for job in jobs for sd in job["dns_sd_configs"] for name in sd["names"]}
-    assert scraped.keys() == {"consumer", "reader"}
+    assert scraped.keys() == {"consumer", "reader", "collector"}
     for name, port in scraped.items():
         command = services[name]["command"]
         assert command[command.index("--admin-port") + 1] == str(port)
@@ -140,13 +145,75 @@ def test_nginx_takes_its_configuration(find_tool: FindTool, tmp_path: Path) -> N
     assert int(read[1]) > 2 * streams.BEAT_S
 
 
+def test_the_configuration_of_compose_is_without_fault() -> None:
+    """ranker.toml is one that the programs take, and names where events of its site may come from."""
+    table, faults = configuration.table(str(DEPLOY / "ranker.toml"))
+    assert faults == []
+    assert table["sites"]["demo"]["origins"]
+
+
+def test_the_spool_of_compose_outlives_its_container(services: dict[str, Any]) -> None:
+    """It is on a volume, which belongs to the image's user because its directory in the image does."""
+    service = services["collector"]
+    spool = service["command"][service["command"].index("--spool") + 1]
+    assert service["volumes"] == [f"spool:{spool}"]
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    user = re.search(r"^USER (\d+)$", dockerfile, re.MULTILINE)
+    assert user is not None
+    assert f"install -d -m 700 -o {user[1]} {spool}\n" in dockerfile
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Keeps what reaches it, and accepts it."""
+
+    received: ClassVar[list[tuple[Message, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.received.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_nginx_hands_events_on_as_the_collector_needs_them(find_tool: FindTool, tmp_path: Path) -> None:
+    """Under the collector's name: 64 KiB and no more, the client's address and not what it says of itself, no log of it."""
+    binary = find_tool("nginx", "nginx-light")
+    with ThreadingHTTPServer((HOST, 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        ports = [free_port(), free_port()]
+        nginx = Nginx.before(binary, tmp_path / "nginx", ports, collector=receiver.server_address[1])
+        nginx.start()
+        try:
+            claims = {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"}
+            headers = {"Host": "views.example.org", "Origin": "https://www.example.org", "Sec-GPC": "1", **claims}
+            statuses = []
+            for size in (65_536, 65_537):
+                connection = http.client.HTTPConnection(HOST, nginx.port, timeout=10)
+                connection.request("POST", "/v1/events", b"x" * size, headers)
+                statuses.append(connection.getresponse().status)
+                connection.close()
+        finally:
+            nginx.stop()
+            receiver.shutdown()
+    assert statuses == [202, 413]
+    ((kept, body),) = Receiver.received
+    assert len(body) == 65_536
+    assert kept["X-Forwarded-For"] == HOST
+    assert kept["Forwarded"] is None
+    assert (kept["Host"], kept["Sec-GPC"]) == ("views.example.org", "1")
+    assert kept["Origin"] == "https://www.example.org"
+    assert HOST not in nginx.log.read_text(), "an address of a client is in nginx' log"
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_systemd_takes_the_units_and_finds_them_confined(unit: Path, tmp_path: Path, find_tool: FindTool) -> None:
     """systemd-analyze verifies each unit, and rates its exposure at most 2 of 10."""
     analyze = find_tool("systemd-analyze", "systemd")
     copy = tmp_path / unit.name.replace("@.", "@9101.")
     # The program need not be on this machine; that it has the command is the next test's.
-    copy.write_text(unit.read_text().replace("/opt/ranker/bin/ranker", "/bin/true"))
+    copy.write_text(re.sub("/opt/ranker/bin/(ranker|producers)", "/bin/true", unit.read_text()))
     run(analyze, "verify", f"./{copy.name}", cwd=tmp_path)
     run(analyze, "security", "--offline=true", "--threshold=20", f"./{copy.name}", cwd=tmp_path)
 
@@ -154,10 +221,10 @@ def test_systemd_takes_the_units_and_finds_them_confined(unit: Path, tmp_path: P
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_the_units_start_commands_of_ours(unit: Path) -> None:
     """ExecStart names a command and options that there are."""
-    found = re.search(r"^ExecStart=/opt/ranker/bin/ranker (\w+) (.*)$", unit.read_text(), re.MULTILINE)
+    found = re.search(r"^ExecStart=/opt/ranker/bin/(ranker|producers) (\w+) (.*)$", unit.read_text(), re.MULTILINE)
     assert found is not None
-    said = run(beside_python("ranker"), found[1], "--help")
-    for option in re.findall(r"--[a-z-]+", found[2]):
+    said = run(beside_python(found[1]), found[2], "--help")
+    for option in re.findall(r"--[a-z-]+", found[3]):
         assert option in said
 
 

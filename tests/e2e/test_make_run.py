@@ -1,5 +1,6 @@
 """`make run` keeps its word to somebody who has just cloned the project."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -11,22 +12,28 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local import children, waiting
 from deploy.local.kafka_embedded import EmbeddedKafka
-from deploy.local.options import DEFAULT_PORT
+from deploy.local.options import COLLECTOR_PORT, DEFAULT_PORT
 from deploy.local.ports import HOST, free_port, is_free, is_listening
 from deploy.local.redis import RedisServer
+from tests.newsstand import AGENT
 
 CHECKOUT = Path(__file__).parents[2]
-OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE", "RANKER_KAFKA_BOOTSTRAP", "RANKER_REDIS_URL")
+OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE", "RANKER_CONFIG")
+SERVERS = ("RANKER_KAFKA_BOOTSTRAP", "RANKER_REDIS_URL", "RANKER_WRITE_KEYS")
 TWO_MINUTES_S = 120.0
 MEMORY_BYTES = 1_500_000_000
 
@@ -82,7 +89,7 @@ def make_run(tmp_path: Path, *before: str, **wishes: str) -> Iterator[Run]:
     """
     ours = Path(sys.prefix) == CHECKOUT / ".venv"
     argv = ["make", "run"] if ours else [sys.executable, "-m", "deploy.local"]
-    environment = {name: value for name, value in os.environ.items() if name not in OURS}
+    environment = {name: value for name, value in os.environ.items() if name not in (*OURS, *SERVERS)}
     environment |= {"TMPDIR": str(tmp_path), "PORT": str(free_port())} | wishes
     output = tmp_path / "said"
     with output.open("wb") as file:
@@ -133,6 +140,30 @@ def has_ten(page: str, path: str) -> bool:
     return False
 
 
+def collected(run: Run) -> int:
+    """How many events the collector has accepted."""
+    url = run.says(r"Collector +ready; metrics: (\S+)$")[1]
+    with urllib.request.urlopen(url, timeout=5.0) as reply:
+        found = re.findall(r"^collector_events_total{.*} (\S+)$", reply.read().decode(), re.MULTILINE)
+    return int(sum(map(float, found)))
+
+
+async def recount(bootstrap: str) -> list[dict[str, Any]]:
+    """Every event of the log, to its end."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        partitions = [TopicPartition("page-views", p) for p in consumer.partitions_for_topic("page-views") or ()]
+        consumer.assign(partitions)
+        found: list[dict[str, Any]] = []
+        # The embedded broker's end offsets can lag one batch: it is at its end when nothing comes.
+        while records := await consumer.getmany(*partitions, timeout_ms=2_000):
+            found += [orjson.loads(record.value) for batch in records.values() for record in batch]
+        return found
+    finally:
+        await consumer.stop()
+
+
 def memory_bytes(pids: list[int]) -> int:
     """Return the memory of the processes, what they share counted in shares."""
     found = 0
@@ -164,12 +195,60 @@ def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
         waiting.until("A week of views", lambda: total(page, week) > 500_000, 60.0)
         before = total(page, week)
         waiting.until("Live views counted", lambda: total(page, week) > before, 10.0)
+        waiting.until("Events by the collector", lambda: collected(run) > 0, 10.0)
         pids = list(run.below())
         assert memory_bytes([run.process.pid, *pids]) < MEMORY_BYTES
         run.interrupt()
         all_gone(pids)
     assert "Traceback" not in run.said()
     assert not list(tmp_path.glob("popularity-ranker*")), "the run's directory is left"
+
+
+async def test_a_share_of_the_traffic_goes_by_the_collector(tmp_path: Path) -> None:
+    """Of the live events about a tenth; with them the lists are the recount of the log, and none of its numbers is missing."""
+    with make_run(tmp_path) as run:
+        page = await asyncio.to_thread(run.page)
+        await asyncio.to_thread(waiting.until, "A hundred events by the collector", lambda: collected(run) >= 100, 60.0)
+        # No events any more, and those under way arrive: the recount has an end.
+        os.kill(run.pid_of("producers simulate"), signal.SIGSTOP)
+        log = await recount(run.says(r"Kafka +(\S+)")[1])
+        by_http = [event for event in log if event.get("producer_id", "").startswith("collect")]
+        assert len(by_http) == collected(run)
+        assert sorted(event["sequence"] for event in by_http) == list(range(len(by_http)))
+        live = [event for event in log if event.get("producer_id", "").startswith("simulate/")]
+        assert 0.08 < len(by_http) / (len(by_http) + len(live)) < 0.12
+        for board, kind in (("read", "view"), ("commented", "comment"), ("shared", "share")):
+            path = f"v1/demo/popular/{board}/7d?limit=1000"
+
+            def agrees(path: str = path, kind: str = kind) -> bool:
+                answer = fetch(page, path)
+                from_ms = datetime.fromisoformat(answer["window"]["from"]).timestamp() * 1000
+                counts = Counter(
+                    event["article_id"]
+                    for event in log
+                    if event["event_type"] == kind and event["occurred_at"] >= from_ms
+                )
+                return bool(counts) and {item["article_id"]: item["count"] for item in answer["items"]} == counts
+
+            await asyncio.to_thread(waiting.until, f"{path} as the log has it", agrees, 30.0)
+
+
+@pytest.mark.parametrize("port", [COLLECTOR_PORT, None])
+def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None) -> None:
+    """A page of one's own is counted, on the port that is told; also where the usual one is taken, by the page itself."""
+    with make_run(tmp_path, TRAFFIC="0", **({} if port is None else {"PORT": str(port)})) as run:
+        page = run.page()
+        collector = run.says(r"Collector +takes events of site demo: (\S+)/v1/events")[1]
+        if port is not None:
+            assert run.says(rf"Port {port} is taken by the page; taking (\d+)")[1] in collector
+        # Python's own word for itself is a bot's.
+        headers = {"Origin": "http://localhost:8000", "Content-Type": "text/plain", "User-Agent": AGENT}
+        body = b'{"article_id":"/mine","event_type":"comment"}'
+        asked = urllib.request.Request(f"{collector}/v1/events", body, headers)
+        with urllib.request.urlopen(asked, timeout=5.0) as reply:
+            assert reply.status == 202
+        path = "v1/demo/popular/commented/24h"
+        waiting.until("A comment counted", lambda: total(page, path) == 1, 30.0)
 
 
 def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path) -> None:
@@ -186,8 +265,8 @@ def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path) -> None:
     with make_run(tmp_path, TRAFFIC="0") as run:
         run.page()
         pids = list(run.below())
-        # Redis, the broker, the consumer and the reader, at least.
-        assert len(pids) >= 4
+        # Redis, the broker, the consumer, the reader and the collector, at least.
+        assert len(pids) >= 5
         launcher = run.pid_of("-m deploy.local") if Path(sys.prefix) == CHECKOUT / ".venv" else run.process.pid
         os.kill(launcher, signal.SIGKILL)
         all_gone(pids)
@@ -241,6 +320,7 @@ def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> No
     [
         ({"KAFKA": "rabbit"}, "KAFKA=rabbit is not known: it is embedded or apache"),
         ({"PORT": "http"}, "PORT=http is no port"),
+        ({"SITE": "Le Site"}, "SITE=Le Site is no site"),
         ({"LOG": "no-such.log", "PATTERN": "/(.+)"}, "LOG=no-such.log is not a file"),
         ({"LOG": "Makefile"}, "LOG needs PATTERN"),
         ({"LOG": "Makefile", "PATTERN": "(open"}, "PATTERN=(open is no regular expression"),

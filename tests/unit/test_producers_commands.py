@@ -11,7 +11,9 @@ from producers.commands import main
 
 def run(*args: str, stdin: str = "") -> Result:
     # Nothing listens there: a command that got as far as Kafka would end with 1, not 2.
-    return CliRunner().invoke(main, args, input=stdin, env={"RANKER_KAFKA_BOOTSTRAP": f"{HOST}:{free_port()}"})
+    return CliRunner().invoke(
+        main, args, input=stdin, env={"RANKER_KAFKA_BOOTSTRAP": f"{HOST}:{free_port()}", "RANKER_WRITE_KEYS": ""}
+    )
 
 
 @pytest.fixture
@@ -55,6 +57,8 @@ def test_version() -> None:
         (["replay", "LOG", "--speed", "0"], "--speed"),
         (["simulate", "--late", "0.6", "--bot", "0.6"], "at most 1"),
         (["simulate", "--history", "a week"], "is no duration"),
+        (["simulate", "--collector", "127.0.0.1:8081"], "is no address of a collector"),
+        (["simulate", "--collector", "http://127.0.0.1:8081"], "RANKER_WRITE_KEYS has none of demo"),
         (["articles", "import", "no-such-file"], "no-such-file cannot be read"),
         (["articles", "import", "LOG"], "neither JSON lines nor RSS"),
         (["articles", "hide", "demo"], "Missing argument 'ID'"),
