@@ -22,13 +22,14 @@ from redis.exceptions import RedisError
 from producers.collect.settings import SettingsError
 
 DAY_S = 86_400
-KEPT_S = 2 * DAY_S
-"""From the day's beginning until Redis forgets its salt; then nobody can tell who a visitor_id was."""
+AHEAD_S = 3_600
+"""So long before midnight the next day's salt is fetched."""
+KEPT_S = 2 * DAY_S - AHEAD_S
+"""From the day's beginning until Redis forgets its salt, 48 h after it can have been made at the earliest; then nobody
+can tell who a visitor_id was."""
 LOOK_EVERY_S = 60.0
 RETRY_S = 2.0
 ANSWER_S = 2.0
-AHEAD_S = 3_600
-"""So long before midnight the next day's salt is fetched."""
 
 _log = logging.getLogger(__name__)
 
