@@ -20,7 +20,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
 from producers.collect import outlet as module
 from producers.collect.outlet import OutletFullError
-from producers.collect.spool import CHUNK_EVENTS
+from producers.collect.spool import CHUNK_EVENTS, Chunk
 from tests.outlets import Out, opened, views
 
 Broker: TypeAlias = ApacheKafka | EmbeddedKafka
@@ -169,13 +169,12 @@ async def test_a_broker_that_pauses(broker: Broker, topic: str, tmp_path: Path) 
 
 
 class Stream:
-    """Senders that never stop: each sends its next request when the one before is accepted, and `pause_s` later."""
+    """Senders that never stop: each sends its next request 10 ms after the one before is accepted."""
 
-    def __init__(self, out: Out, pause_s: float) -> None:
+    def __init__(self, out: Out) -> None:
         self.accepted: set[str] = set()
         self.slowest_s = 0.0
         self._out = out
-        self._pause_s = pause_s
         self._stopped = False
 
     async def __aenter__(self) -> Self:
@@ -193,8 +192,7 @@ class Stream:
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             self.accepted |= ids(first, 5)
             first += 5
-            if self._pause_s:
-                await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(0.01)
 
     async def more(self, to: str) -> None:
         """Wait for a thousand events more on this way."""
@@ -207,7 +205,7 @@ async def test_a_steady_stream_over_the_death_of_the_broker(kafka_apache: Apache
     topic = await new_topic(kafka_apache.bootstrap)
     async with opened(kafka_apache.bootstrap, topic, tmp_path, delivery_s=1.0) as out:
         await straight(out)
-        async with Stream(out, pause_s=0.01) as stream:
+        async with Stream(out) as stream:
             for _ in range(2):
                 await stream.more("kafka")
                 await asyncio.to_thread(kafka_apache.kill)
@@ -219,12 +217,21 @@ async def test_a_steady_stream_over_the_death_of_the_broker(kafka_apache: Apache
     assert stream.slowest_s < 1.0 + module.HANDOVER_S + 2.0
 
 
-async def test_events_go_straight_again_although_they_never_stop(embedded: EmbeddedKafka, tmp_path: Path) -> None:
-    """There is no moment without a request under way, so the spool would never be empty by itself."""
+async def test_events_go_straight_again_although_they_never_stop(
+    embedded: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk so slow that others come during each commit, the spool would never be empty by itself."""
     topic = await new_topic(embedded.bootstrap)
-    async with opened(embedded.bootstrap, topic, tmp_path / "spool", delivery_s=0.2) as out:
+    async with opened(embedded.bootstrap, topic, tmp_path / "spool", delivery_s=0.5) as out:
         await straight(out)
-        async with Stream(out, pause_s=0) as stream:
+        take = out.spool._file.take
+
+        def slow_take(done: int, *, more: bool) -> tuple[Chunk, int]:
+            time.sleep(0.1)
+            return take(done, more=more)
+
+        monkeypatch.setattr(out.spool._file, "take", slow_take)
+        async with Stream(out) as stream:
             await stream.more("kafka")
             await suspend(embedded)
             await stream.more("spool")
