@@ -1,7 +1,8 @@
 """Every metric there is. The help texts are the documentation; docs/reference.md repeats them.
 
 A family belongs to the class of the process that fills it. Labels are bounded: partitions, board outcomes, replies,
-routes; never an article, never a site. Counters count since the process started, unless the help says otherwise.
+routes, the first 100 names of producers; never an article, never a site. Counters count since the process started,
+unless the help says otherwise.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from prometheus_client import (
 )
 
 from ranker import __version__
+from ranker.core.loss import Report
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 """From "one flush" to "a day behind": a backlog must not all end in the last bucket."""
@@ -168,6 +170,48 @@ class ConsumerMetrics:
             "before. Beyond 1,800 s an hour stays unknown.",
             registry=registry,
         )
+
+        producer = ("producer",)
+        self.producer_missing = Gauge(
+            "ranker_producer_missing",
+            "Events of a producer (NAME of producer_id) that no shard has seen, although later ones came at least 10 s "
+            "before. It sinks again when they arrive late. By the consumer of partition 0, for the whole topic, of the "
+            "producers heard in 24 h; beyond 100 names as other.",
+            producer,
+            registry=registry,
+        )
+        self.producer_repeats = Gauge(
+            "ranker_producer_repeats",
+            "Events of a producer that came again with a sequence already seen: they count twice.",
+            producer,
+            registry=registry,
+        )
+        self.producer_silent_seconds = Gauge(
+            "ranker_producer_silent_seconds",
+            "Time since a producer's last event was appended, as of the oldest clock T of the shards. Runs that have "
+            "ended are silent too, until 24 h have passed; other is the longest of those beyond 100 names.",
+            producer,
+            registry=registry,
+        )
+        self.producers_untracked = Gauge(
+            "ranker_producers_untracked",
+            "Events with a sequence that no gap is looked for in: their shard follows 256 runs of producers already.",
+            registry=registry,
+        )
+
+    def show_producers(self, report: Report | None) -> None:
+        """Show what was found of the producers, and nothing of any other; None where another process tells it."""
+        for family in (self.producer_missing, self.producer_repeats, self.producer_silent_seconds):
+            family.clear()
+        self.producers_untracked.set(0)
+        if report is None:
+            return
+        self.producers_untracked.set(report.untracked)
+        for producer in report.producers:
+            if producer.missing is not None:
+                self.producer_missing.labels(producer.name).set(producer.missing)
+            self.producer_repeats.labels(producer.name).set(producer.repeats)
+            self.producer_silent_seconds.labels(producer.name).set(report.silent_ms(producer) / 1000)
 
     def count_events(self, outcomes: Mapping[str, int]) -> None:
         """Add the applied `outcomes` (outcome to how many); types that no board weighs are added up as `other`."""

@@ -7,6 +7,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from deploy.local.waiting import until_async
+
 PARTITIONS = 3
 
 
@@ -17,6 +19,12 @@ async def new_topic(bootstrap: str, partitions: int = PARTITIONS) -> str:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(name, partitions, 1)])
+
+        async def known() -> bool:
+            return name in await admin.list_topics()
+
+        # The broker that has made it may tell of it a little later.
+        await until_async(f"Topic {name}", known)
     finally:
         await admin.close()
     return name

@@ -57,7 +57,10 @@ class Child:
         self.process.wait()
 
     def suspend(self) -> None:
+        """Freeze it; when this returns, none of its threads runs any more."""
         self.process.send_signal(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)

@@ -1,9 +1,4 @@
-"""The server of both ports: uvicorn with llhttp, where a request reaches the application only when it is whole.
-
-What one client can take is bounded here: the bytes of a head and of a body, the time until a request has arrived, the
-connections of an address and in all. A connection carries one request at a time: what is sent before the answer is not
-read, and ends it.
-"""
+"""The server of both ports: uvicorn with this package's protocol, on a socket that is bound before it begins."""
 
 from __future__ import annotations
 
@@ -11,30 +6,15 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from producers.collect import answers
-from producers.collect.address import NOBODY, Address, household, parsed
-from producers.collect.body import MAX_BYTES
-from producers.collect.refusal import RefusedError
+from producers.collect.protocol import Door, Protocol
 
-MAX_HEAD_BYTES = 16_384
-REQUEST_S = 10.0
-"""From a request's first byte (or the connection's beginning) to its last one."""
 KEEP_ALIVE_S = 75
 """Longer than the usual 60 s of a load balancer, so that it is the balancer who closes an idle connection."""
-MAX_CONNECTIONS = 8_000
-MAX_PER_CLIENT = 1_000
-"""Connections of one address (of one /64 in IPv6) that is no proxy."""
-LINGER_S = 1.0
-"""How long is read on, and thrown away, after a refusal, so that the client sees the answer and not a reset."""
 BACKLOG = 2_048
 STOP_S = 5
 """How long answers under way may take when the process ends."""
@@ -42,225 +22,6 @@ STOP_S = 5
 
 class PortTakenError(OSError):
     """The port cannot be bound; the message is a sentence with the fix."""
-
-
-def _nobody(_: Address) -> bool:
-    return False
-
-
-def _unseen(_: RefusedError) -> None:
-    return None
-
-
-@dataclass
-class Door:
-    """What the connections of one port share. `refused` is told of each request that ends before the application."""
-
-    is_proxy: Callable[[Address], bool] = _nobody
-    refused: Callable[[RefusedError], None] = _unseen
-    connections: int = 0
-    of_household: Counter[bytes] = field(default_factory=Counter)
-
-
-class _Protocol(HttpToolsProtocol):
-    """Uvicorn's protocol with these limits, and llhttp as strict as it is."""
-
-    door: Door
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Anew: uvicorn has asked it to be lenient with what follows the last request.
-        self.parser = httptools.HttpRequestParser(self)
-        self._deaf = False  # nothing more is read
-        self._begun = False  # a request has begun, and has not arrived in full
-        self._in_head = False
-        self._head_bytes = 0  # of its parsed lines
-        self._arrived_bytes = 0  # while it is not whole
-        self._upgrades = False
-        self._content = bytearray()
-        self._deadline: asyncio.TimerHandle | None = None
-        self._household = b""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        client = parsed(self.client[0]) if self.client else None
-        self._household = household(client or NOBODY)
-        door, taken = self.door, self.door.of_household[self._household]
-        door.of_household[self._household] += 1
-        door.connections += 1
-        if door.connections > MAX_CONNECTIONS or (
-            taken >= MAX_PER_CLIENT and not (client is not None and door.is_proxy(client))
-        ):
-            self._refuse(RefusedError(503, "connections", "There are too many connections.", retry_s=10))
-        else:
-            self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._no_deadline()
-        self.door.connections -= 1
-        self.door.of_household[self._household] -= 1
-        if not self.door.of_household[self._household]:
-            del self.door.of_household[self._household]
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._deaf:
-            return
-        self._unset_keepalive_if_required()
-        try:
-            self._feed(data)
-        except httptools.HttpParserError:
-            self._malformed()
-        if self._in_head:
-            self._arrived_bytes += len(data)
-            self._check_head(self._arrived_bytes)
-        if self._begun and not self._deaf and self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._deaf:
-                return
-            # llhttp leaves the body to the other protocol. There is none here: the same request without the wish, which
-            # Java's HttpClient adds to each one (Upgrade: h2c).
-            self.parser = httptools.HttpRequestParser(self)
-            lines = [b"%b %b HTTP/1.1" % (self._method, self.url)]
-            lines += [name + b": " + value for name, value in self.headers if name not in (b"connection", b"upgrade")]
-            self.parser.feed_data(b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :])
-
-    def on_message_begin(self) -> None:
-        if self._under_way():
-            self._last()
-        if self._deaf:
-            return
-        super().on_message_begin()
-        self._begun = self._in_head = True
-        self._head_bytes = self._arrived_bytes = 0
-        self._content = bytearray()
-
-    def on_url(self, url: bytes) -> None:
-        if not self._deaf:
-            super().on_url(url)
-            self._grow_head(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._deaf:
-            super().on_header(name, value)
-            self._grow_head(len(name) + len(value) + 4)
-
-    def _grow_head(self, by: int) -> None:
-        self._head_bytes += by
-        self._check_head(self._head_bytes)
-
-    def on_headers_complete(self) -> None:
-        if self._deaf:
-            return
-        self._in_head = False
-        self._upgrades = self.parser.should_upgrade()
-        if self._upgrades:
-            self._method = self.parser.get_method()
-            if self._method == b"CONNECT":
-                self._malformed()
-            return
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if (hosts != 1 and self.parser.get_http_version() == "1.1") or codings not in ([], [b"chunked"]):
-            self._malformed()
-        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
-        if int(length) > MAX_BYTES:
-            self._too_large()
-        elif self.expect_100_continue and not self._deaf:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        if self._deaf:
-            return
-        self._content += body
-        if len(self._content) > MAX_BYTES:
-            self._too_large()
-
-    def on_message_complete(self) -> None:
-        """Only now is there a request for uvicorn: its own handling of the head and of the whole body."""
-        if self._deaf or self._upgrades:
-            return
-        self._begun = False
-        self._no_deadline()
-        if self.flow.write_paused:
-            self.transport.abort()  # a client that asks and asks, and takes no answer
-            return
-        self.expect_100_continue = False
-        super().on_headers_complete()
-        self.cycle.body = self._content
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.transport.is_closing() and self.transport.get_write_buffer_size():
-            self.loop.call_later(REQUEST_S, self.transport.abort)
-
-    def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()  # closing would wait until the answer is taken
-        super().timeout_keep_alive_handler()
-
-    def _under_way(self) -> bool:
-        """Whether an answer is still to be given."""
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _last(self) -> None:
-        """What follows is not read, and the answer under way is the last one."""
-        self._deaf = True
-        if self._under_way():
-            self.cycle.keep_alive = False
-        else:
-            self.transport.close()
-
-    def _malformed(self) -> None:
-        if self._under_way():
-            self._last()
-        else:
-            self._refuse(RefusedError(400, "http", "This is no request that HTTP/1.1 allows."))
-
-    def _check_head(self, size: int) -> None:
-        if size > MAX_HEAD_BYTES:
-            self._refuse(RefusedError(431, "head", f"The head is longer than {MAX_HEAD_BYTES} bytes."))
-
-    def _too_large(self) -> None:
-        detail = f"The body is longer than {MAX_BYTES} bytes: send fewer events at once."
-        self._refuse(RefusedError(413, "too_large", detail))
-
-    def _too_slow(self) -> None:
-        if self._begun:
-            self._refuse(RefusedError(408, "slow", f"The request has not arrived within {REQUEST_S:.0f} seconds."))
-        else:
-            self.transport.close()
-
-    def _refuse(self, refused: RefusedError) -> None:
-        """Answer without the application, and end the connection, the rest of the request unread."""
-        if self._deaf or self.transport.is_closing():
-            return
-        self._deaf = True
-        self._no_deadline()
-        self.door.refused(refused)
-        answer = answers.problem(refused)
-        headers = [
-            *self.server_state.default_headers,
-            *answer.headers,
-            answers.VARY,
-            (b"content-length", str(len(answer.body)).encode()),
-            (b"connection", b"close"),
-        ]
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[answer.status] + head + b"\r\n" + answer.body)
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_S, self.transport.abort)
-
-    def _no_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
 
 
 class _Server(uvicorn.Server):
@@ -281,7 +42,7 @@ async def serving(app: Any, host: str, port: int, door: Door, *, option: str = "
     listener = _bind(host, port, option)
     config = uvicorn.Config(
         app,
-        http=type("_Public", (_Protocol,), {"door": door}),
+        http=type("_Public", (Protocol,), {"door": door}),
         interface="asgi3",
         lifespan="off",
         ws="none",

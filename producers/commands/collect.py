@@ -110,8 +110,9 @@ async def _run(
     from producers.collect.limits import Buckets, NewArticles
     from producers.collect.metrics import CollectorMetrics, new_registry
     from producers.collect.outlet import Outlet
+    from producers.collect.protocol import Door
     from producers.collect.salt import open_salts
-    from producers.collect.server import Door, many_connections, serving
+    from producers.collect.server import many_connections, serving
     from producers.collect.sites import Sites
     from producers.collect.spool import Spool
     from producers.collect.web import Bounds, Web

@@ -69,6 +69,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     from ranker.consume.gate import Gate
     from ranker.consume.history import Historian
     from ranker.consume.loop import Consumer
+    from ranker.consume.producers import ProducerWatch
     from ranker.consume.session import Session
     from ranker.consume.worker import Worker
     from ranker.core.fold import Fold
@@ -138,6 +139,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
         metrics,
         [name for name, site in settings.sites.items() if site.hide_unknown],
     )
+    watch = ProducerWatch(client, generation, page_views.partitions, lambda: consumer.has(0), clocks.wall_ms, metrics)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(host, admin_port, registry, consumer.not_ready))
@@ -147,6 +149,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
             asyncio.create_task(consumer.run(), name="consumer"),
             asyncio.create_task(keeper.run(), name="active"),
             asyncio.create_task(historian.run(), name="history"),
+            asyncio.create_task(watch.run(), name="producers"),
             asyncio.create_task(
                 run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, trouble), name="catalogue"
             ),

@@ -179,7 +179,9 @@ def _readable(value: bytes) -> str:
 @click.option("--all", "every", is_flag=True, help="Whatever the reason.")
 @click.option("--limit", type=click.IntRange(1), help="Send so many letters at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and what not, and send nothing.")
-@click.option("--force", is_flag=True, help="Send also what would count twice, be late, or be rejected again.")
+@click.option(
+    "--force", is_flag=True, help="Send also what would count twice, and, with --all, be late or be rejected again."
+)
 @config_option
 def resend(
     reasons: frozenset[str],
@@ -192,9 +194,10 @@ def resend(
 ) -> None:
     """Send dead letters back to their topic, and mark them, so that none is sent twice.
 
-    Each is first judged by the rules of ranker.toml. Sent is what counts only if it is sent: not a record that these
-    rules accept where it stands in the log (a new generation counts it from there, say after a site was added), and
-    not one that would be rejected again. How many were left, and why, is said; --force sends them all the same.
+    Each is first judged by the rules of ranker.toml. A record that these rules accept where it stands in the log is
+    left: a new generation counts it from there, say after a site was added. One that would be rejected again or be too
+    late is sent where its reason or position is named, and left by --all. How many were left, and why, is said;
+    --force sends them all the same.
 
     \b
     Examples:
@@ -215,8 +218,14 @@ def resend(
 async def _resend(settings: Settings, choice: Choice, limit: int | None, *, dry: bool, force: bool) -> None:
     from ranker.log import admin, resender
     from ranker.operate import dead
+    from ranker.operate.topics import is_foreign
 
     source = settings.generation.topic
+    if is_foreign(settings.generation) and not (dry or force):
+        raise click.ClickException(
+            f"topic {source} is not the ranker's own ([source] in ranker.toml): whoever else reads it would see these "
+            "records twice; --force sends them all the same"
+        )
     outcome = dead.Outcome()
     async with contextlib.AsyncExitStack() as stack:
         kafka = await stack.enter_async_context(admin.connected(settings.kafka_bootstrap))

@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Show the ranked lists in the terminal.
 
-    They are read straight from Redis, merged as a reader merges them, and refreshed in place.
+    They are read straight from Redis, merged as a reader merges them, and refreshed in place. Below them stand the
+    producers heard in 24 hours: who is silent, how many of their events are missing, and how many came again.
 
     \b
     Examples:
@@ -55,6 +56,8 @@ async def _run(
     from ranker.serve.refresh import Refresher
     from ranker.serve.terminal import tables
     from ranker.store.connection import connect
+    from ranker.store.errors import StoreUnavailableError
+    from ranker.store.producers import read_report
 
     client = connect(settings.redis_url, answer_s=2.0)
     refresher = Refresher(
@@ -74,21 +77,25 @@ async def _run(
 
         console = Console()
 
-        def shown() -> RenderableType:
-            return tables(lists, names, limit, console.width)
+        async def shown() -> RenderableType:
+            generation = refresher.generation
+            report = None
+            with contextlib.suppress(StoreUnavailableError):  # the lists say that Redis is away
+                report = await read_report(client, generation.id) if generation else None
+            return tables(lists, names, limit, console.width, report)
 
         if once or not console.is_terminal:
-            console.print(shown())
+            console.print(await shown())
             return
         refreshing = asyncio.create_task(refresher.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, refreshing.cancel)
-        with Live(shown(), console=console, auto_refresh=False, screen=True) as live:
+        with Live(await shown(), console=console, auto_refresh=False, screen=True) as live:
             while not refreshing.done():
                 for name in names:
                     refresher.get(name)  # keeps them in use
-                live.update(shown(), refresh=True)
+                live.update(await shown(), refresh=True)
                 await asyncio.wait([refreshing], timeout=settings.refresh_ms / 1000)
     finally:
         await client.aclose()

@@ -20,6 +20,10 @@ def chunk_records(generation: Generation) -> int:
 _REJECTED_BYTES = 4096
 """Of a rejected record cost as much as an increment: a batch holds at most some 20 to 40 MiB of them."""
 
+_SEQUENCES = 32
+"""Of producers cost as much as an increment. Where 16 shards share a run, so many of a shard's stand in one of its
+bitmaps of 1,024; and what waits for Redis must stay bounded: at most some 80,000 to 320,000 numbers a batch."""
+
 
 class Batch:
     """Records [start, end) and what one script has to do for them at most."""
@@ -47,6 +51,8 @@ class Batch:
             # what no board weighs costs no increment, but memory here and in its slice
             self._cost += (len(seen) - before) * max(1, weights.get(outcome, 0) * windows)
             self._cost += group not in self.tally.counts  # a slice to append to
+        self._cost += len(tally.sightings.keys() - self.tally.sightings.keys())
+        self._cost += sum(map(len, tally.sightings.values())) // _SEQUENCES
         self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in tally.rejected)
         return self._cost
 

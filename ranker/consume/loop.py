@@ -53,6 +53,10 @@ class Consumer:
         self._trouble: dict[str, str] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
+    def has(self, partition: int) -> bool:
+        """Whether this partition is read and applied here now."""
+        return partition in self._workers and self._workers[partition].is_open
+
     def not_ready(self) -> Sequence[str]:
         """Why this process is not ready, as sentences; empty when it is."""
         reasons = list(self._trouble.values())

@@ -56,6 +56,8 @@ class Session:
         self.unsealed: dict[SliceId, Unsealed] = {}
         self.strays = state.strays
         self.refused = state.refused
+        self.producers = state.producers
+        """What the shard has seen of its producers; a step's part of it is taken over when it was applied."""
         self.articles: int | None = None
         """In the longest list that a step has touched; None before the first."""
         self.marked: set[str] | None = None
@@ -116,6 +118,7 @@ class Session:
         self.version = state.version
         self.stored_clock_ms = state.clock_ms
         self.refused = state.refused
+        self.producers = state.producers
         self.live = set(state.slices)
         self.marked = None  # counts may have moved to slices that a scan under way would not look into
         self.unsealed = {slice_id: deltas for slice_id, deltas in self.unsealed.items() if slice_id in self.live}
@@ -138,6 +141,8 @@ class Session:
             self._sealed.discard(slice_id)
             self.unsealed.pop(slice_id, None)
         self._sites |= step.new_sites
+        if step.producers is not None:
+            self.producers.take(step.producers)
         if step.partitions is not None:
             self.made_for = step.partitions
         if step.refused is not None:

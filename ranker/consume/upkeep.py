@@ -28,6 +28,8 @@ _SEAL_AGAIN_DELTAS = 10
 move to gets one each minute, and reading, adding up and compressing an hour costs more than keeping ten of them."""
 _SEAL_OPEN_DELTAS = 512
 """An open slice is sealed once it has gathered so many: what a backlog appends to one hour, for example."""
+_FORGET_AT_ONCE = 32
+"""Runs of producers that one step forgets, with 128 fields each at most."""
 _THREAD_BYTES = 64 << 10
 """From here on compressing would hold up the loop for more than some milliseconds."""
 
@@ -60,6 +62,20 @@ class Upkeep:
             await session.advance(step, when_full=True)
         await self.retire(session, wall_ms, when_full=True)
         await self.seal(session, when_full=True)
+
+    async def forget_silent(self, session: Session) -> None:
+        """Makes room where producers' runs have ended: those that no shard has heard for a day, or an hour if need be.
+
+        A run that one shard had forgotten would seem to lack what that shard has seen of it. Which runs are there is no
+        function of the log from here on: a new lineage.
+        """
+        if not (silent := session.producers.silent(session.clock_ms)):
+            return
+        elsewhere = await session.store.heard_elsewhere(silent, session.partitions)
+        if gone := session.producers.silent(session.clock_ms, elsewhere)[:_FORGET_AT_ONCE]:
+            step = _renewing(session)
+            step.producers = session.producers.forgotten(gone)
+            await session.advance(step, when_full=True)
 
     async def retire(self, session: Session, clock_ms: int, *, when_full: bool = False) -> None:
         """Brings the floors to where this clock puts them, finest tier first."""
@@ -161,7 +177,7 @@ class Upkeep:
 
 
 def _renewing(session: Session) -> Step:
-    """A step to a new lineage: marks move neither n nor floors, and a failover that lost some must not go unnoticed."""
+    """A step to a new lineage: it moves neither n nor floors, and a failover that lost it must not go unnoticed."""
     return session.step(Version(secrets.token_hex(8), session.version.n, session.version.floors))
 
 

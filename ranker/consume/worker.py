@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _STRAYS_EVERY_TICKS = 3_600
+_FORGET_EVERY_TICKS = 600
 _AGAIN_S = 1.0
 
 
@@ -205,7 +206,13 @@ class Worker:
             # The step's alone until it is applied: another step that overtakes it must not claim these records.
             step.clock_ms = max(step.clock_ms, clock_ms)
             step.mark = tally.mark
-            step.counters = {"late": tally.late, "future": tally.future, "dead": len(tally.rejected)}
+            step.producers = session.producers.seen(tally.sightings, tally.heard_ms)
+            step.counters = {
+                "late": tally.late,
+                "future": tally.future,
+                "dead": len(tally.rejected),
+                "untracked": step.producers.untracked,
+            }
             try:
                 await session.advance(step)
             except StoreFullError:
@@ -275,6 +282,8 @@ class Worker:
         wall = self._clocks.wall_ms()
         try:
             await self._upkeep.run(session, wall, clocks_agree=self._clocks.agree, strays_due=strays_due)
+            if self._ticks % _FORGET_EVERY_TICKS == 0:
+                await self._upkeep.forget_silent(session)
             if session.refused:
                 await self._memory_again(session)
         except StoreFullError:

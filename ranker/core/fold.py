@@ -64,12 +64,12 @@ class Fold:
             records=len(records), first_append_ms=stamps[0], mark=Mark(last.offset, last.timestamp, crc(last))
         )
         try:
-            tally.counts = self._together(records, stamps)
+            tally.counts = self._together(records, stamps, tally)
         except (_OneByOneError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
             self._one_by_one(records, tally)
         return tally
 
-    def _together(self, records: Sequence[Record], stamps: tuple[int, int]) -> dict[Group, Articles]:
+    def _together(self, records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> dict[Group, Articles]:
         """The fast path: nothing is looked at that a stretch without faults does not need.
 
         One decode per record is as fast as one for all: joined with newlines, the values would have to be searched for
@@ -108,7 +108,9 @@ class Fold:
             else:
                 raise _OneByOneError
         self._check_times(events, {kind[0] for kind in ones}, stamps)
-        return self._checked(ones, others)
+        counts = self._checked(ones, others)
+        _sighted(events, records, stamps, tally)
+        return counts
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
         """Raises where anything may be late or future; the ends of the slices answer first, being fewer."""
@@ -154,6 +156,11 @@ class Fold:
             except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
                 self._reject(tally, record, "malformed" if record.value else "empty")
                 continue
+            if event.producer_id:
+                seen = tally.sightings.setdefault(event.producer_id, [])
+                if event.sequence is not None:
+                    seen.append(event.sequence)
+                tally.heard_ms[event.producer_id] = record.timestamp
             reason = self._fault(event)
             if reason is not None:
                 self._reject(tally, record, reason)
@@ -191,6 +198,34 @@ class Fold:
     @staticmethod
     def _reject(tally: Tally, record: Record, reason: str) -> None:
         tally.rejected.append(Rejected(record.offset, record.timestamp, reason, record.key, record.value))
+
+
+def _sighted(events: Sequence[PageView], records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> None:
+    """Notes who was heard. A pass of its own: events without a producer_id pay for one look at it."""
+    producers = [event.producer_id for event in events]
+    first = producers[0]
+    if producers.count(first) == len(producers):
+        if first:
+            sequences = [event.sequence for event in events]
+            tally.sightings = {first: _known(sequences)}
+            tally.heard_ms = {first: records[-1].timestamp}
+        return
+    found: dict[str | None, list[int | None]] = {producer: [] for producer in dict.fromkeys(producers)}
+    noting = {producer: sequences.append for producer, sequences in found.items()}
+    for producer, event in zip(producers, events, strict=True):
+        noting[producer](event.sequence)
+    tally.sightings = {producer: _known(sequences) for producer, sequences in found.items() if producer}
+    if stamps[0] == stamps[1]:  # as in every batch that the broker stamps
+        tally.heard_ms = dict.fromkeys(tally.sightings, stamps[0])
+    else:
+        last = zip(producers, records, strict=True)
+        tally.heard_ms = {producer: record.timestamp for producer, record in dict(last).items() if producer}
+
+
+def _known(sequences: list[int | None]) -> list[int]:
+    if None in sequences:
+        return [sequence for sequence in sequences if sequence is not None]
+    return sequences  # type: ignore[return-value]  # looked at
 
 
 def crc(record: Record) -> int:

@@ -7,6 +7,7 @@ from enum import Enum
 
 from ranker.core.delta import Counts
 from ranker.core.floors import Floors
+from ranker.core.sightings import Seen
 from ranker.core.tally import Articles, Mark
 
 MAX_COST = 2_500
@@ -76,7 +77,8 @@ class Step:
 
     `seals` replaces the list of a slice by one delta; `deletes` are slices that left. `counters` are added to the
     shard's counters and move with n. `mark` is None where n does not move over a record. `retained_gap_ms` is the
-    append time that a gap reaches to. `partitions` is set where the strays have been made for that number.
+    append time that a gap reaches to. `partitions` is set where the strays have been made for that number. `producers`
+    is what becomes of the sightings.
     """
 
     before: Version
@@ -93,3 +95,4 @@ class Step:
     partitions: int | None = None
     gap_ms: int | None = None
     refused: bool | None = None
+    producers: Seen | None = None

@@ -45,6 +45,8 @@ class Tally:
 
     `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
     all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time inside.
+    `sightings` has the sequences of each producer_id heard, in the order of the log and of first appearance; `heard_ms`
+    the append time of its last record.
     """
 
     counts: dict[Group, Articles] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class Tally:
     rejected: list[Rejected] = field(default_factory=list)
     first_append_ms: int | None = None
     mark: Mark | None = None
+    sightings: dict[str, list[int]] = field(default_factory=dict)
+    heard_ms: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: Tally) -> None:
         """Adds a later stretch; `other` must not be used afterwards."""
@@ -72,3 +76,9 @@ class Tally:
             self.first_append_ms = other.first_append_ms
         if other.mark is not None:
             self.mark = other.mark
+        for producer, sequences in other.sightings.items():
+            if producer in self.sightings:
+                self.sightings[producer] += sequences
+            else:
+                self.sightings[producer] = sequences
+        self.heard_ms |= other.heard_ms

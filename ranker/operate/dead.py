@@ -18,6 +18,8 @@ from ranker.log.letters import Letter, LetterLog
 PORTION = 500
 """Letters that are sent and marked together, at most."""
 PORTION_BYTES = 4 << 20
+_TWICE = ("log", "old")
+"""Verdicts on letters that sending may count twice: only who forces it wants that."""
 
 Advance = Callable[[int, int], None]
 """Told how much has been read, and of how much."""
@@ -29,6 +31,11 @@ class Choice:
 
     reasons: frozenset[str] = frozenset()
     positions: frozenset[str] = frozenset()
+
+    @property
+    def named(self) -> bool:
+        """Somebody has looked at them, or at their reason."""
+        return bool(self.reasons or self.positions)
 
     def __contains__(self, letter: Letter) -> bool:
         return (not self.reasons or letter.reason in self.reasons) and (
@@ -147,6 +154,12 @@ class InterruptedResendError(Exception):
     """It was asked to end; the portion under way was finished before."""
 
 
+def _goes(verdict: str, *, named: bool, force: bool) -> bool:
+    if verdict in ("sent", "resent"):
+        return verdict == "sent"
+    return force or (named and verdict not in _TWICE)
+
+
 async def resend(
     log: LetterLog,
     choice: Choice,
@@ -160,6 +173,8 @@ async def resend(
     force: bool,
 ) -> None:
     """Hands what may be sent to `send`, in portions, up to `limit` letters; `force`: whatever has not been resent.
+
+    Letters that were named are sent unless that may count them twice; of all, only those that will be counted.
 
     `outcome` is true at any moment, also where this raises: InterruptedResendError where `stop` says so, what `send`
     raises, LogUnavailableError.
@@ -186,7 +201,7 @@ async def resend(
                 continue
             outcome.missing.discard(letter.position)
             verdict = judge(letter)
-            if verdict != "sent" and (verdict == "resent" or not force):
+            if not _goes(verdict, named=choice.named, force=force):
                 outcome.left[verdict] += 1
                 continue
             portion.append(letter)

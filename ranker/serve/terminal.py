@@ -9,16 +9,26 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ranker.core.loss import Report
 from ranker.serve.lists import Lists
 from ranker.serve.query import Query
 from ranker.store.question import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""
+SILENT_S = 60
+"""From when on a producer is called silent."""
 
 
-def tables(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> RenderableType:
-    """One table per list of `names`, all of one site, under a line that says how current they are."""
+def tables(lists: Lists, names: Sequence[ListName], limit: int, width: int, report: Report | None) -> RenderableType:
+    """One table per list of `names`, all of one site, under a line that says how current they are; the producers."""
+    shown = [_lists(lists, names, limit, width)]
+    if report is not None and report.producers:
+        shown += (Text(), _producers(report))
+    return Group(*shown)
+
+
+def _lists(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> RenderableType:
     query = Query(limit=limit)
     contents = [content for name in names if (content := lists.content(name, query, counts=True)) is not None]
     head = Text(lists.site(names[0].site).title, style="bold")
@@ -36,6 +46,31 @@ def tables(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> R
         side_by_side.add_column(ratio=1)
     side_by_side.add_row(*found)
     return Group(head, side_by_side)
+
+
+def _producers(report: Report) -> Table:
+    """Who was heard in 24 h. A program that has ended is silent like one that hangs: only its operator knows."""
+    table = Table(title="producers", title_justify="left", title_style="bold", box=None, header_style="dim")
+    for heading in ("name", "last heard"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("missing", "repeats"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for producer in report.producers:
+        silent_s = report.silent_ms(producer) // 1000
+        table.add_row(
+            Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in producer.name)[:40]),
+            Text(f"silent for {_duration(silent_s)}", style="yellow") if silent_s > SILENT_S else Text("now"),
+            Text("…" if producer.missing is None else f"{producer.missing:,}", style="red" if producer.missing else ""),
+            Text(f"{producer.repeats:,}"),
+        )
+    return table
+
+
+def _duration(seconds: int) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def _state(lists: Sequence[Mapping[str, Any]]) -> str:

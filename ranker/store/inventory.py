@@ -109,7 +109,7 @@ async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
         with translated():
             await client.unlink(*names)
     with translated():
-        await client.unlink(shard.slices, shard.sites, shard.sums, shard.strays)
+        await client.unlink(shard.slices, shard.sites, shard.sums, shard.strays, shard.producers, shard.sequences)
         await client.expire(shard.meta, TOMBSTONE_S)
 
 
@@ -132,7 +132,7 @@ async def _history_keys(client: Any, generation: str) -> AsyncIterator[list[str]
 
 
 async def _all_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
-    yield [shard.meta, shard.slices, shard.sites, shard.sums, shard.strays]
+    yield [shard.meta, shard.slices, shard.sites, shard.sums, shard.strays, shard.producers, shard.sequences]
     async for names in _data_keys(client, generation, shard):
         yield names
 

@@ -12,6 +12,11 @@ def configuration(generation: str) -> str:
     return f"{PREFIX}:generation:{generation}"
 
 
+def producers_report(generation: str) -> str:
+    """What was last found of the producers of a generation (string, JSON, expires): for `ranker top`."""
+    return f"{PREFIX}:generation:{generation}:producers"
+
+
 class ShardKeys:
     """The keys of one shard: one per (generation, partition)."""
 
@@ -27,6 +32,10 @@ class ShardKeys:
         """Hash `site:window:outcome` to count."""
         self.strays = f"{self._tag}:strays"
         """Set of `site/article` counted here although their home is another partition."""
+        self.producers = f"{self._tag}:producers"
+        """Hash: producer_id to what was seen of that run, packed (core/sightings.py)."""
+        self.sequences = f"{self._tag}:sequences"
+        """Hash `block:producer_id` to the bitmap of sequences seen."""
 
     def total(self, window: str, site: str, board: str) -> str:
         """Sorted set: article to running total."""

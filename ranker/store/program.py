@@ -67,6 +67,14 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
     if changes.sums:
         fields = [f"{site}:{generation.windows[window].name}:{outcome}" for site, window, outcome in changes.sums]
         hincr.append((key(keys.sums), fields, list(map(str, changes.sums.values()))))
+    hset, hdel = [], []
+    if (seen := step.producers) is not None:
+        hset = [
+            (key(name), list(fields), list(map(argument, fields.values())))
+            for name, fields in ((keys.producers, seen.set_runs()), (keys.sequences, seen.set_blocks()))
+            if fields
+        ]
+        hdel = _members(key, (keys.producers, seen.gone), (keys.sequences, seen.deleted_blocks()))
     arguments[0] = _pack(
         {
             "from": _triple(step.before),
@@ -79,6 +87,8 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
             "put": put,
             "zincr": zincr,
             "hincr": hincr,
+            "hset": hset,
+            "hdel": hdel,
             "sadd": _members(
                 key,
                 (keys.slices, map(_slice_member, changes.appends)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from ranker.core.floors import Floors
 from ranker.core.generation import Generation
+from ranker.core.sightings import Sightings, heard, unpacked
 from ranker.core.step import Reply, SliceId, Step, Version
 from ranker.core.tally import Mark
 from ranker.store.errors import translated
@@ -33,6 +34,7 @@ class ShardState:
     strays: int
     foreign: bool
     refused: bool
+    producers: Sightings
 
 
 def script(name: str, *, allow_oom: bool = False) -> str:
@@ -55,20 +57,22 @@ class ShardStore:
     async def load(self) -> ShardState | None:
         """The shard's state, or None where it has not begun."""
         with translated():
-            flat, slices, sites, strays = await together(
+            flat, slices, sites, strays, runs, blocks = await together(
                 self._client,
                 [
                     ("HGETALL", self.keys.meta),
                     ("SMEMBERS", self.keys.slices),
                     ("SMEMBERS", self.keys.sites),
                     ("SCARD", self.keys.strays),
+                    ("HGETALL", self.keys.producers),
+                    ("HGETALL", self.keys.sequences),
                 ],
             )
-        # a transaction's client makes a dictionary of it, a script's does not
-        meta = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
+        meta = fields_of(flat)
         if not meta:
             return None
-        return _state({key.decode(): value.decode() for key, value in meta.items()}, slices, sites, strays)
+        producers = unpacked(fields_of(runs), fields_of(blocks))
+        return _state({name: value.decode() for name, value in meta.items()}, slices, sites, strays, producers)
 
     async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
         """Begins the shard; without effect where it has begun."""
@@ -119,6 +123,16 @@ class ShardStore:
         with translated():
             return {member.decode() for member in await self._client.smembers(self.keys.strays)}
 
+    async def heard_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
+        """Append time of the last record of each of these producers' runs, in whichever shard heard it last."""
+        last: dict[str, int] = {}
+        for partition in range(partitions):
+            with translated():
+                packed = await self._client.hmget(ShardKeys(self._generation.id, partition).producers, list(runs))
+            here = heard({run: value for run, value in zip(runs, packed, strict=True) if value is not None}, runs)
+            last |= {run: ms for run, ms in here.items() if ms > last.get(run, -1)}
+        return last
+
     def assemble(self, step: Step) -> Program:
         return assemble(step, self._generation, self.keys)
 
@@ -131,6 +145,12 @@ class ShardStore:
         with translated():
             what, _, _, _, articles = await run(keys=program.keys, args=program.arguments)
         return Reply(what.decode()), int(articles)
+
+
+def fields_of(reply: Any) -> dict[str, bytes]:
+    """The fields of a hash; a transaction's client makes a dictionary of the reply, a script's does not."""
+    pairs = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+    return {name.decode(): value for name, value in pairs.items()}
 
 
 def _version(triple: list[bytes | None]) -> Version | None:
@@ -149,7 +169,9 @@ def parsed_slice(member: bytes) -> SliceId:
     return int(tier), int(slice_)
 
 
-def _state(meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[bytes], strays: int) -> ShardState:
+def _state(
+    meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[bytes], strays: int, producers: Sightings
+) -> ShardState:
     last = meta.get("last")
     return ShardState(
         version=Version(meta["lineage"], int(meta["n"]), _floors(meta["floors"])),
@@ -161,4 +183,5 @@ def _state(meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[byt
         strays=strays,
         foreign=meta.get("format") != FORMAT or "dropped" in meta,
         refused=meta.get("refused") == "1",
+        producers=producers,
     )

@@ -412,12 +412,14 @@ async def test_the_example(site: Site, context: BrowserContext) -> None:
 
 
 async def test_the_documents_name_this_script() -> None:
-    """What is pinned in docs/tracker is what the collector serves."""
+    """What is pinned in docs/tracker and in the README is what the collector serves."""
     named = [
         re.findall(r"sha384-[\w+/=]{64}", (DOCS / name).read_text("utf-8")) for name in ("README.md", "index.html")
     ]
     integrity = tracker().integrity
-    assert named == [[integrity]] * 2, f"the tracker changed: write {integrity} into docs/tracker"
+    front = (DOCS.parents[1] / "README.md").read_text("utf-8")
+    named.append(re.findall(r'tracker\.js" integrity="(sha384-[\w+/=]{64})', front))
+    assert named == [[integrity]] * 3, f"the tracker changed: write {integrity} into docs/tracker and README.md"
 
 
 async def test_it_is_small() -> None:

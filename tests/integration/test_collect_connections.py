@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import itertools
+import json
 import re
 import resource
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,8 +15,8 @@ import pytest
 
 from deploy.local import waiting
 from deploy.local.ports import HOST
-from producers.collect import server
-from tests.collecting import ORIGIN, SITES, Collector, collector, new_topic, records
+from producers.collect import protocol
+from tests.collecting import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
 ELSEWHERE = "127.0.0.2"
 """Another client than 127.0.0.1."""
@@ -82,15 +85,15 @@ async def test_500_slow_senders(running: Collector) -> None:
         for number, (_, writer) in enumerate(slow):
             writer.write((HEAD + ("Content-Length: 1000\r\n\r\n" if number % 2 else "X-Slow: ")).encode())
         took: list[float] = []
-        while time.perf_counter() - begun < server.REQUEST_S - 1:
+        while time.perf_counter() - begun < protocol.REQUEST_S - 1:
             took.append(await one_view(running))
             for _, writer in slow[len(took) :: 500]:
                 writer.write(b"x")
         assert len(took) > 20
         assert sorted(took)[len(took) * 99 // 100] < 1
-        async with asyncio.timeout(server.REQUEST_S):
+        async with asyncio.timeout(protocol.REQUEST_S):
             replies = await asyncio.gather(*(reader.read() for reader, _ in slow))
-        assert server.REQUEST_S - 1 < time.perf_counter() - begun < server.REQUEST_S + 8
+        assert protocol.REQUEST_S - 1 < time.perf_counter() - begun < protocol.REQUEST_S + 8
     counted = running.metric("refused_requests_total", reason="slow")
     assert {reply.split(b"\r\n")[0] for reply in replies} == {b"HTTP/1.1 408 Request Timeout"}
     assert counted == 500
@@ -98,7 +101,7 @@ async def test_500_slow_senders(running: Collector) -> None:
 
 async def test_one_client_has_so_many_connections(running: Collector, many_files: None) -> None:
     """1,000; the next are told to come again, another client is served, and closing makes room."""
-    async with connections(running, server.MAX_PER_CLIENT):
+    async with connections(running, protocol.MAX_PER_CLIENT):
         answer = await answers(running, b"")
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 10\r\n" in answer
@@ -168,6 +171,17 @@ async def test_smuggled_requests(kafka_embedded: str, tmp_path: Path) -> None:
         assert record.event["article_id"] == "/a"
 
 
+async def test_trailers_are_no_headers(running: Collector) -> None:
+    """What comes behind a chunked body says neither who asks nor for whom: no proxy has looked at it. Nor is it endless."""
+    head = HEAD.replace(f"Origin: {ORIGIN}\r\n", "Connection: close\r\n") + TE + "\r\n" + CHUNK.removesuffix("\r\n")
+    assert (await answers(running, f"{head}Origin: {ORIGIN}\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
+    assert (await answers(running, f"{head}Authorization: Bearer {KEY}\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
+    assert (await answers(running, head + "x: y\r\n" * 10_000)).startswith(b"HTTP/1.1 431 ")
+    chunks = head.removesuffix("0\r\n")
+    for endless in ("0\r\nx: " + "y" * 5_000_000, "1;" + "y" * 5_000_000):
+        assert (await answers(running, chunks + endless)).startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize(
     "first",
     [
@@ -206,3 +220,28 @@ async def test_a_body_is_read_to_the_limit(running: Collector) -> None:
     exact = b'{"article_id":"/a"}'.ljust(65_536)
     sent = HEAD.encode() + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: 65536\r\n\r\n" + exact
     assert (await answers(running, sent)).startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 ")
+
+
+def test_a_client_that_takes_no_answer(running: Collector) -> None:
+    """It asks and asks and reads nothing: when 64 KiB wait for it here, beside what the kernel holds, it is cut off."""
+    body = json.dumps([0] * 500)
+    request = f"{HEAD}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    before = running.metric("requests_total", route="/v1/events", status="400")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        connection.connect((running.host, running.port))
+        for number in itertools.count(1):
+            connection.sendall(request)
+
+            def answered_or_gone(number: int = number) -> float:
+                gone = running.metric("connections") == 0
+                return (
+                    -1
+                    if gone
+                    else running.metric("requests_total", route="/v1/events", status="400") - before - number + 1
+                )
+
+            if waiting.until("An answer", answered_or_gone) < 0:
+                break
+        assert 2 < number < 500
+    assert running.ask("GET", "/").status == 200

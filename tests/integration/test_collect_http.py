@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -247,3 +248,10 @@ async def test_many_at_once(running: Collector) -> None:
     events = [record.event for record in await records(running.bootstrap, running.topic, 400)]
     assert {event["event_id"] for event in events} == {f"{n}.{t}" for n, t in itertools.product(range(20), range(20))}
     assert sorted(event["sequence"] for event in events) == list(range(400))
+
+
+def test_the_readme_is_right(running: Collector) -> None:
+    """Its example for servers is taken as it stands."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"curl https://views\.example/v1/events .*\\\n +-d '(\{.*\})'", readme)
+    assert running.server(shown).json == {"accepted": 1}

@@ -207,9 +207,9 @@ async def test_listed_shown_resent_once(topic: Topic) -> None:
     await topic.write(early)  # a rebuild
     assert (await topic.counts())["future"] == (700, 700)
     assert (await topic.ranker("resend", "--reason", "future")).stdout.startswith("0 letters sent")
-    forced = await topic.ranker("resend", "--reason", "malformed", "--force")
-    assert "5 letters sent and marked" in forced.stdout
-    assert "of them: 5 still rejected (malformed): sent again, they come back as new dead letters" in forced.stdout
+    named = await topic.ranker("resend", "--reason", "malformed")
+    assert "5 letters sent and marked" in named.stdout
+    assert "of them: 5 still rejected (malformed): sent again, they come back as new dead letters" in named.stdout
 
 
 async def test_what_the_log_still_counts_is_left(apache: Topic) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import schemas
 from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.waiting import until_async
 from producers import DeliveryError, PageView, Producer, ProducerError
 from producers.batches import Outbox
 from producers.connection import BATCH_BYTES
@@ -53,10 +54,12 @@ def events(records: list[Any]) -> list[dict[str, Any]]:
 
 async def until_stuck(producer: Producer, sending: asyncio.Future[Any]) -> None:
     """Wait until a sender has filled all that there is room for in one partition."""
-    async with asyncio.timeout(20):
-        while not any(all(three(outbox)) for outbox in producer._outboxes):
-            assert not sending.done()
-            await asyncio.sleep(0.01)
+
+    async def stuck() -> bool:
+        assert not sending.done()
+        return any(all(three(outbox)) for outbox in producer._outboxes)
+
+    await until_async("A sender without room", stuck)
 
 
 def three(outbox: Outbox) -> list[Any]:

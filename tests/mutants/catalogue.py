@@ -63,9 +63,41 @@ _LUA = (
     Mutant("deletions do nothing", "advance.lua", "call('DEL', KEYS[key]) end", "local _ = key end"),
     Mutant("a sealed slice keeps its deltas", "advance.lua", "  call('DEL', key)\n", ""),
     Mutant("counters are not added", "advance.lua", "call('HINCRBY', meta, add[i], add[i + 1])", "local _ = nil"),
+    Mutant("bitmaps that are too old stay", "advance.lua", ", HDEL = program.hdel}", "}"),
 )
 
 _PYTHON = (
+    Mutant(
+        "sightings are taken over before they are applied",
+        "ranker.consume.worker",
+        "            step.counters = {\n",
+        "            session.producers.take(step.producers)\n            step.counters = {\n",
+        hunt="floors",
+    ),
+    Mutant(
+        "sightings are not taken over",
+        "ranker.consume.session",
+        "            self.producers.take(step.producers)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a run is forgotten within its lineage",
+        "ranker.consume.upkeep",
+        "            step = _renewing(session)\n            step.producers",
+        "            step = session.step()\n            step.producers",
+    ),
+    Mutant(
+        "a run is forgotten while it is heard",
+        "ranker.core.sightings",
+        "if max(run.last_ms, other.get(name, 0)) < limit]",
+        "if run.last_ms <= clock_ms]",
+    ),
+    Mutant(
+        "what is too old came again",
+        "ranker.core.sightings",
+        "            self.distinct += 1\n            self._add_to_head(block, 1)\n",
+        "            self.repeats += 1\n",
+    ),
     Mutant(
         "the gate does not seek", "ranker.consume.gate", "self._log.seek(self._partition, session.version.n)", "pass"
     ),

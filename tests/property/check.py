@@ -14,6 +14,7 @@ import msgspec
 from ranker.core import home as homes
 from tests.property import oracle
 from tests.property.oracle import Count, Expected, Raw, Rules
+from tests.property.sequences import SILENT_FULL_MS, SILENT_MS, Bounds, recount, stamp
 
 
 class DivergedError(AssertionError):
@@ -29,6 +30,8 @@ class Lineage:
     lost: tuple[tuple[int, int], ...] = ()
     gaps: int = 0
     """Records lost since n0: what `count:lost` says."""
+    drops: tuple[tuple[int, frozenset[str]], ...] = ()
+    """(n, producers' runs forgotten there)."""
 
     def keeps(self, offset: int) -> bool:
         return not any(start <= offset < end for start, end in self.lost)
@@ -51,6 +54,8 @@ class Shard:
     sums: dict[tuple[str, str, str], int]
     strays: set[str]
     sites: set[str]
+    runs: dict[str, bytes]
+    sequences: dict[str, bytes]
 
 
 def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
@@ -73,6 +78,8 @@ def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
         sums={_triple(field): int(count) for field, count in dump.get("sums", {}).items()},
         strays=set(dump.get("strays", ())),
         sites=set(dump.get("sites", ())),
+        runs=dict(dump.get("producers", {})),
+        sequences=dict(dump.get("sequences", {})),
     )
     for name, value in dump.items():
         kind, _, rest = name.partition(":")
@@ -132,7 +139,46 @@ def _triple(text: str) -> tuple[str, str, str]:
 def expected(shard: Shard, log: list[Raw | None], begun: Lineage, rules: Rules) -> Expected:
     """The oracle's word on a shard's version; the same version has to hold the same, whenever it is met again."""
     below = [raw for raw in log[: shard.n] if raw is not None and begun.keeps(raw.offset)]
-    return oracle.recount(below, begun.n0, shard.floors, rules)
+    want = oracle.recount(below, begun.n0, shard.floors, rules)
+    stamps = (stamp(raw.offset, raw.timestamp, raw.value) for raw in below if raw.offset >= begun.n0)
+    want.heard = recount(filter(None, stamps), begun.drops, rules.bounds)
+    return want
+
+
+def heard(shard: Shard, bounds: Bounds) -> dict[str, dict[str, Any]]:
+    """What a shard holds of each producer's run, as the oracle tells it."""
+    held: dict[str, set[int]] = {name: set() for name in shard.runs}
+    for name, bits in shard.sequences.items():
+        block, _, run = name.partition(":")
+        if run not in held:
+            raise DivergedError(f"a bitmap of a run that is not there: {name}")
+        marked = {int(block) * bounds.block + at for at in range(bounds.block) if bits[at // 8] >> at % 8 & 1}
+        if not marked:
+            raise DivergedError(f"an empty bitmap: {name}")
+        held[run] |= marked
+    told = {}
+    for run, packed in shard.runs.items():
+        last_ms, first, high, distinct, repeats, *heads = msgspec.msgpack.decode(packed)
+        told[run] = {
+            "last_ms": last_ms,
+            "first": first,
+            "high": high,
+            "distinct": distinct,
+            "repeats": repeats,
+            "heads": heads,
+            "held": frozenset(held[run]),
+        }
+    return told
+
+
+def forgotten(before: Shard, after: Shard, bounds: Bounds) -> frozenset[str]:
+    """The runs that a step has forgotten; raises DivergedError where one of them was still heard."""
+    gone = frozenset(before.runs.keys() - after.runs.keys())
+    limit = after.clock_ms - (SILENT_FULL_MS if len(before.runs) >= bounds.runs else SILENT_MS)
+    for run in gone:
+        if msgspec.msgpack.decode(before.runs[run])[0] >= limit:
+            raise DivergedError(f"run {run} is forgotten, and was heard after {limit}")
+    return gone
 
 
 def compare(
@@ -150,8 +196,15 @@ def compare(
     _same("slices", shard.slices, want.slices)
     _same("totals", shard.totals, want.totals)
     _same("sums", shard.sums, want.sums)
-    counters = {name: int(shard.meta.get(f"count:{name}", "0")) for name in ("late", "future", "dead", "lost")}
-    _same("counters", counters, {"late": want.late, "future": want.future, "dead": want.dead, "lost": begun.gaps})
+    counted = {
+        "late": want.late,
+        "future": want.future,
+        "dead": want.dead,
+        "lost": begun.gaps,
+        "untracked": want.heard.untracked,
+    }
+    _same("counters", {name: int(shard.meta.get(f"count:{name}", "0")) for name in counted}, counted)
+    _same("producers", heard(shard, rules.bounds), want.heard.told(rules.bounds))
     if shard.index != shard.lists:
         raise DivergedError(f"index of slices {sorted(shard.index)}, slices {sorted(shard.lists)}")
     left = [(t, s) for t, s in shard.lists if (s + 1) * rules.lanes <= floors[t]]

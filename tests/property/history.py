@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ranker.core.generation import Generation, Window, faults
 from ranker.core.home import home
 from tests.property.oracle import Rules
+from tests.property.sequences import Bounds
 
 SITES = ("p", "q.fr")
 ARTICLES = (*"abcdef", "é/1", "/x?y=1", *(f"g{number}" for number in range(60)))
@@ -185,6 +186,40 @@ def draw(rng: random.Random, profile: Profile) -> Drawn:
         negative=rng.choice((0.0, 0.1, 0.4)),
         broken=rng.choice((0.0, 0.02, 0.1)),
     )
+
+
+def bounded(drawn: Drawn, rng: random.Random) -> Drawn:
+    """The same with small bounds for what is seen of producers, so that all of them are met."""
+    bounds = Bounds(block=8, kept=rng.choice((2, 5)), head=2, runs=rng.choice((3, 256)))
+    return replace(drawn, rules=replace(drawn.rules, bounds=bounds))
+
+
+class Stamps:
+    """Producers that stamp events: they skip, send again, jump, start anew, fall silent and come back."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self._next = {f"p/{number}": number * rng.choice((0, 7, 40)) for number in range(rng.randint(1, 4))}
+        self._working = list(self._next)
+
+    def stamped(self, value: bytes | None) -> bytes | None:
+        """An event with its producer's name and number, where it is an event at all."""
+        rng = self.rng
+        if value is None or not value.startswith(b'{"event_id"') or rng.random() < 0.2:
+            return value
+        if rng.random() < 0.03:
+            self._working = rng.sample(sorted(self._next), rng.randint(1, len(self._next)))
+        if rng.random() < 0.03:
+            name = f"q/{rng.randrange(8)}"
+            self._next.setdefault(name, 0)
+            self._working.append(name)
+        name = rng.choice(self._working)
+        step = rng.choice((1, 1, 1, 1, 1, 1, 2, 3, 0, -1, -4, -30, 25))
+        self._next[name] = max(0, self._next[name] + step)
+        sequence: int | None = self._next[name]
+        if rng.random() < 0.02:
+            sequence = rng.choice((None, 2**53, 2**53 - 1, 2**62, 0))
+        return value[:-1] + f', "producer_id": "{name}", "sequence": {json.dumps(sequence)}}}'.encode()
 
 
 def record(

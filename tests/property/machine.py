@@ -30,7 +30,7 @@ from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardState, ShardStore
 from tests.property import history, lists, oracle, virtual
-from tests.property.check import DivergedError, Lineage, Shard, compare, expected, read
+from tests.property.check import DivergedError, Lineage, Shard, compare, expected, forgotten, read
 from tests.property.history import PROFILES, Drawn, Profile
 from tests.property.log import Broker, DeadLetterBox, LogClient
 from tests.property.network import Network, Weather
@@ -138,7 +138,8 @@ class World:
         self.rng = random.Random(seed)
         self.report = Report(seed)
         self.server = server
-        self.drawn: Drawn = history.draw(self.rng, profile)
+        self.stamps = history.Stamps(random.Random(f"producers {seed}"))
+        self.drawn: Drawn = history.bounded(history.draw(self.rng, profile), self.stamps.rng)
         self.length_s = length_s or self.rng.choice(profile.length_s)
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
         # an append time is never behind the store's clock, and two brokers' clocks differ by 2 s at most
@@ -237,7 +238,11 @@ class World:
         else:
             old = self.lineages[partition, before.lineage]
             lost = ((before.n, after.n),) if after.n != before.n else ()
-            begun = Lineage(old.n0, old.floors0, old.lost + lost, old.gaps + after.n - before.n)
+            gone = forgotten(before, after, self.drawn.rules.bounds)
+            drops = ((after.n, gone),) if gone else ()
+            if gone:
+                self.happened("forgotten")
+            begun = Lineage(old.n0, old.floors0, old.lost + lost, old.gaps + after.n - before.n, old.drops + drops)
         self.lineages[partition, after.lineage] = begun
         return begun
 
@@ -275,6 +280,7 @@ class World:
             else max(1, len(self.broker.partitions) - self._grown)
         )
         number, key, value = history.record(self.rng, self.drawn, append_ms, known, self._floors_of)
+        value = self.stamps.stamped(value)
         partition = self.broker.partitions[number]
         if self.rng.random() < 0.04:
             partition.entries.append(None)

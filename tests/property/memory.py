@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
 
 from ranker.core.generation import Generation
+from ranker.core.sightings import heard, unpacked
 from ranker.core.step import Reply, SliceId, Step, Version
 from ranker.core.tally import Mark
 from ranker.store.keys import ShardKeys
@@ -68,6 +69,7 @@ class MemoryShard:
             strays=len(data.get(self.keys.strays, ())),
             foreign=meta["format"] != FORMAT or "dropped" in meta,
             refused=meta["refused"] == "1",
+            producers=unpacked(data.get(self.keys.producers, {}), data.get(self.keys.sequences, {})),
         )
 
     async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
@@ -98,6 +100,14 @@ class MemoryShard:
 
     async def strays(self) -> set[str]:
         return set(self._server.data.get(self.keys.strays, ()))
+
+    async def heard_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
+        last: dict[str, int] = {}
+        for partition in range(partitions):
+            packed = self._server.data.get(ShardKeys(self._generation.id, partition).producers, {})
+            for run, append_ms in heard(packed, runs).items():
+                last[run] = max(append_ms, last.get(run, 0))
+        return last
 
     def assemble(self, step: Step) -> Program:
         return assemble(step, self._generation, self.keys)
@@ -131,6 +141,13 @@ def advance(data: dict[str, Any], program: Program) -> tuple[Reply, int]:
             counts[member] = counts.get(member, 0) + int(increment)
             if not counts[member]:
                 del counts[member]
+    for number, fields, values in said["hset"]:
+        data.setdefault(keys[number - 1], {}).update(
+            zip(fields, (program.arguments[value - 1] for value in values), strict=True)
+        )
+    for number, fields in said["hdel"]:
+        for name in fields:
+            data.get(keys[number - 1], {}).pop(name, None)
     for number, members in said["sadd"]:
         data.setdefault(keys[number - 1], set()).update(members)
     for number, members in said["srem"]:

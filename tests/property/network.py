@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -134,6 +134,10 @@ class Link:
     async def slice_lengths(self, slice_ids: Iterable[SliceId]) -> dict[SliceId, int]:
         wanted = list(slice_ids)
         return await self._network.ask(self._partition, lambda shard: shard.slice_lengths(wanted))
+
+    async def heard_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
+        wanted = list(runs)
+        return await self._network.ask(self._partition, lambda shard: shard.heard_elsewhere(wanted, partitions))
 
     async def strays(self) -> set[str]:
         return await self._network.ask(self._partition, lambda shard: shard.strays())

@@ -1,5 +1,7 @@
 """The naive oracle: recounts the raw log, record by record, with plain json. It imports nothing of the engine.
 
+What was seen of producers is in sequences.py.
+
 What a shard has to hold is a function of the records below n (less the lost ones) and of the floors; `recount` is
 that function written down once more, as slowly and plainly as it can be.
 """
@@ -13,6 +15,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from tests.property.sequences import BOUNDS, Bounds, Heard
 
 Count = tuple[str, str, str]
 """(site, outcome, article)."""
@@ -37,6 +41,7 @@ class Rules:
     bots: str
     sites: tuple[str, ...] | None
     future_ms: int
+    bounds: Bounds = BOUNDS
 
 
 @dataclass
@@ -53,6 +58,7 @@ class Expected:
     dead: int = 0
     dead_offsets: set[int] = field(default_factory=set)
     last: Raw | None = None
+    heard: Heard = field(default_factory=Heard)
 
 
 class Verdict(NamedTuple):

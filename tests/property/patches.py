@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from ranker.consume import batch, gate, loop, session, upkeep, worker
-from ranker.core import fold, merge, retire
+from ranker.core import fold, merge, retire, sightings
 from tests.property.history import Drawn
+from tests.property.sequences import SILENT_FULL_MS, SILENT_MS
 
 
 @contextmanager
@@ -32,6 +33,14 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
         (upkeep, "_SEAL_AGAIN_MS", rng.choice((1_000, 8_000))),
         (upkeep, "_SLICES_AT_ONCE", rng.choice((4, 8)) if hurry else rng.choice((1, 2, 32))),
         (worker, "_STRAYS_EVERY_TICKS", 1 if hurry else rng.choice((3, 7))),
+        (sightings, "BLOCK", drawn.rules.bounds.block),
+        (sightings, "KEPT", drawn.rules.bounds.kept),
+        (sightings, "HEAD", drawn.rules.bounds.head),
+        (sightings, "MAX_RUNS", drawn.rules.bounds.runs),
+        (sightings, "SILENT_MS", SILENT_MS),
+        (sightings, "SILENT_FULL_MS", SILENT_FULL_MS),
+        (upkeep, "_FORGET_AT_ONCE", 2),
+        (worker, "_FORGET_EVERY_TICKS", 3),
         (worker, "_TICK_S", 0.3 if hurry else rng.choice((0.3, 1.0))),
         (loop, "_TICK_S", rng.choice((0.3, 1.0))),
     ]

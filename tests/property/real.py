@@ -11,6 +11,8 @@ from ranker.store.connection import connect
 from ranker.store.shard import ShardStore
 
 Snapshot = dict[bytes, bytes]
+_BINARY = ("producers", "sequences")
+"""Hashes whose values are not text."""
 
 
 class RealServer:
@@ -45,11 +47,11 @@ class RealServer:
         for name in names:
             self._read(pipe, name, name[len(prefix) :])
         replies = pipe.execute()
-        return {name[len(prefix) :]: _plain(reply) for name, reply in zip(names, replies, strict=True)}
+        return {name[len(prefix) :]: _plain(name, reply) for name, reply in zip(names, replies, strict=True)}
 
     @staticmethod
     def _read(pipe: Any, name: str, rest: str) -> None:
-        if rest in ("meta", "sums"):
+        if rest in ("meta", "sums", *_BINARY):
             pipe.hgetall(name)
         elif rest.startswith("total:"):
             pipe.zrange(name, 0, -1, withscores=True, score_cast_func=int)
@@ -66,7 +68,9 @@ class RealServer:
         self._direct.close()
 
 
-def _plain(reply: Any) -> Any:
+def _plain(name: str, reply: Any) -> Any:
+    if name.endswith(_BINARY):
+        return {field.decode(): value for field, value in reply.items()}
     if isinstance(reply, dict):
         return {name.decode(): value.decode() for name, value in reply.items()}
     if isinstance(reply, set):

@@ -9,6 +9,7 @@ import pytest
 
 from ranker.core import delta
 from ranker.core.generation import Generation, Window
+from ranker.core.sightings import BLOCK, KEPT, Run, Sightings
 from ranker.core.step import Changes, Reply, Step, Version
 from ranker.core.tally import Mark
 from ranker.store.keys import ShardKeys
@@ -171,3 +172,28 @@ async def test_the_longest_total_is_told(port: Any) -> None:
     """Batches may cost more on a small shard."""
     _, articles = await port.advance(port.assemble(step(V0, V1)))
     assert articles == 2
+
+
+async def test_sightings_are_written_field_by_field(port: Any, server: Server) -> None:
+    """What a step marks is rewritten and what is too old goes, beside what it leaves alone; forgotten runs go whole."""
+    later, last = Version("00aa", 9, (16, 4)), Version("00bb", 9, (16, 4))
+    jump = KEPT * BLOCK
+
+    async def take(before: Version, after: Version, sequences: dict[str, list[int]]) -> Sightings:
+        seen = (await port.load()).producers.seen(sequences, dict.fromkeys(sequences, 7))
+        assert await run(port, Step(before, after, 0, producers=seen)) is Reply.APPLIED
+        state: Sightings = (await port.load()).producers
+        return state
+
+    await take(V0, V1, {"a:/1": [0, 3, 3, BLOCK], "é\0": [9]})
+    assert set((await dump(server))["sequences"]) == {"0:a:/1", "1:a:/1", "0:é\0"}
+    held = await take(V1, later, {"a:/1": [jump]})
+    assert set((await dump(server))["sequences"]) == {"1:a:/1", f"{KEPT}:a:/1", "0:é\0"}
+    assert held.runs == {"a:/1": Run(7, 0, jump, 4, 1, [], {1: 1, KEPT: 1}), "é\0": Run(7, 0, 9, 1, 0, [], {0: 1 << 9})}
+    refused = held.seen({"a:/1": [5]}, {"a:/1": 8})
+    assert await run(port, Step(V1, last, 0, producers=refused)) is Reply.BEHIND
+    assert (await port.load()).producers == held
+    assert await port.heard_elsewhere(["a:/1", "b"], 2) == {"a:/1": 7}
+    assert await run(port, Step(later, last, 0, producers=held.forgotten(["a:/1", "b"]))) is Reply.APPLIED
+    assert set((await port.load()).producers.runs) == {"é\0"}
+    assert set((await dump(server))["sequences"]) == {"0:é\0"}

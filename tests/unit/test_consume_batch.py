@@ -50,6 +50,18 @@ def test_rejected_records_fill_a_batch_by_their_bytes() -> None:
     assert number * 4 <= 3 * SMALL_TIMES * MAX_COST * 4096 / 1_000_000 + 12
 
 
+@pytest.mark.parametrize("producers", [1, 1_000])
+def test_sequences_fill_a_batch(producers: int) -> None:
+    """While Redis is away one article's views make no batch larger, but their producers' sequences do."""
+    batches = Batches(GENERATION, 0.25)
+    for number in range(1_000):
+        if batches.full:
+            break
+        seen = {f"{number * (producers - 1) + p}/1": list(range(1_000 // producers)) for p in range(producers)}
+        batches.put(number, number + 1, Tally({(1, "demo", "view"): {"a": 1_000}}, 1_000, sightings=seen), 0.0, 10)
+    assert number < (1_000 if producers == 1 else 50)
+
+
 def test_a_chunk_of_all_different_articles_costs_two_batches_at_most() -> None:
     """A chunk is never cut again, so its size follows from the boards."""
     heavy = Generation("page-views", DEFAULT_WINDOWS, {f"b{n}": {"view": 1} for n in range(10)})

@@ -72,6 +72,47 @@ def test_views_are_counted_by_minute_site_outcome_and_article() -> None:
     assert (tally.records, tally.late, tally.future, tally.rejected) == (5, 0, 0, [])
 
 
+STAMPS: list[tuple[dict[str, Any], ...]] = [
+    tuple({"producer_id": "c/1", "sequence": n} for n in (4, 5, 5, 2)),
+    ({"producer_id": "c/1", "sequence": 4}, {}, {"producer_id": "d/1", "sequence": 0}, {"producer_id": "c/1"}),
+    ({"producer_id": "c/1"}, {"producer_id": "c/1", "sequence": None}, {"producer_id": "c/1", "sequence": 2**70}),
+    ({"producer_id": None, "sequence": 1}, {"sequence": 2}, {"producer_id": "", "sequence": 3}, {}),
+    ({"producer_id": "b", "sequence": 1}, {"producer_id": "a", "sequence": 9}, {"producer_id": "b", "sequence": 0}),
+]
+
+
+@pytest.mark.parametrize("stamps", STAMPS)
+@pytest.mark.parametrize("steps_ms", [0, 1_000])
+def test_who_was_heard_is_the_same_on_both_paths(stamps: tuple[dict[str, Any], ...], steps_ms: int) -> None:
+    """Sequences by producer, in order, and the append time of its last record; a broken record beside changes nothing."""
+    some = [Given(offset, NOW_MS + offset * steps_ms, b"demo/a", event(**stamp)) for offset, stamp in enumerate(stamps)]
+    sequences: dict[str, list[int]] = {}
+    heard_ms = {}
+    for given in some:
+        said = json.loads(given.value or b"")
+        if said.get("producer_id"):
+            mine = sequences.setdefault(said["producer_id"], [])
+            mine += [] if said.get("sequence") is None else [said["sequence"]]
+            heard_ms[said["producer_id"]] = given.timestamp
+    fast = Fold(generation())(some)
+    slow = Fold(generation())([*some, Given(99, NOW_MS, None, b"{")])
+    assert (fast.sightings, fast.heard_ms) == (sequences, heard_ms)
+    assert (slow.sightings, slow.heard_ms) == (sequences, heard_ms)
+    assert list(fast.sightings) == list(slow.sightings) == list(sequences), "in the order of first appearance"
+    assert (len(fast.rejected), len(slow.rejected)) == (0, 1)
+
+
+def test_late_future_and_rejected_events_are_heard() -> None:
+    """They are in the log, so they are not lost; what cannot be decoded names nobody."""
+    tally = fold(
+        event(producer_id="c/1", sequence=0, occurred_at=NOW_MS - WEEK_MS - 2 * HOUR_MS),
+        event(producer_id="c/1", sequence=1, occurred_at=NOW_MS + FUTURE_MS + 1),
+        event(producer_id="c/1", sequence=2, value=0),
+        event(producer_id="c/1", sequence=3, agent_class="cat"),
+    )
+    assert tally.sightings == {"c/1": [0, 1, 2]}
+
+
 REJECTED: list[tuple[str, bytes | None]] = [
     ("empty", None),
     ("empty", b""),

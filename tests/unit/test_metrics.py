@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from producers.collect.metrics import CollectorMetrics
+from ranker.core.loss import Producer, Report
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, new_registry
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -50,6 +51,35 @@ def test_a_partition_that_left_has_no_series(consumer: tuple[CollectorRegistry, 
     text = generate_latest(registry).decode()
     assert 'partition="3"' not in text
     assert 'ranker_lag_seconds{partition="4"}' in text
+
+
+def test_producers_that_are_not_told_of_have_no_series(consumer: tuple[CollectorRegistry, ConsumerMetrics]) -> None:
+    """Every report replaces the last one; who is not judged yet is not said to miss nothing."""
+    registry, metrics = consumer
+    gone, stays = Producer("gone", 1_000, 3, 2), Producer("stays", 61_000, None, 0)
+    metrics.show_producers(Report(121_500, 7, [gone, stays]))
+
+    def told() -> dict[tuple[str, str], float]:
+        return {
+            (family.name.removeprefix("ranker_producer_"), sample.labels["producer"]): sample.value
+            for family in registry.collect()
+            if family.name.startswith("ranker_producer_")
+            for sample in family.samples
+        }
+
+    assert told() == {
+        ("missing", "gone"): 3,
+        ("repeats", "gone"): 2,
+        ("repeats", "stays"): 0,
+        ("silent_seconds", "gone"): 120.5,
+        ("silent_seconds", "stays"): 60.5,
+    }
+    assert registry.get_sample_value("ranker_producers_untracked") == 7
+    metrics.show_producers(Report(121_500, 0, [stays]))
+    assert {name for _, name in told()} == {"stays"}
+    metrics.show_producers(None)
+    assert told() == {}
+    assert registry.get_sample_value("ranker_producers_untracked") == 0
 
 
 def test_no_series_of_birth_dates() -> None:

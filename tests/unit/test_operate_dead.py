@@ -154,6 +154,19 @@ async def test_force_sends_whatever_was_not_resent() -> None:
     assert (outcome.sent, outcome.left) == (Counter(malformed=1, log=1), Counter(resent=1))
 
 
+async def test_what_was_named_is_sent_unless_it_counts_already() -> None:
+    """Whoever names a reason or a position has looked at it; twice in the counts is another matter."""
+    letters = [letter(1, value=b"{"), letter(2, reason="unknown_site"), letter(3, resent=True)]
+    for choice in (
+        dead.Choice(reasons=frozenset(each.reason for each in letters)),
+        dead.Choice(positions=frozenset(each.position for each in letters)),
+    ):
+        sending, outcome = Sending(), dead.Outcome()
+        await resend(letters, sending, outcome, choice=choice)
+        assert sending.portions == [[1]]
+        assert (outcome.sent, outcome.left) == (Counter(malformed=1), Counter(log=1, resent=1))
+
+
 async def test_the_outcome_is_true_where_it_ends_early() -> None:
     """Kafka refuses the second portion, or somebody asks to end: what was sent before is what is said."""
     good = [letter(n, value=event(NOW)) for n in range(1100)]

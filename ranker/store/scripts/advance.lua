@@ -11,12 +11,15 @@
 --             put            {key, argument, …} the list becomes this one delta
 --             zincr          {{key, {member, …}, {increment, …}}, …}; a total that comes to zero goes
 --             hincr          {{key, {field, …}, {increment as string, …}}, …}; the same for sums
+--             hset           {{key, {field, …}, {argument, …}}, …} fields of a hash, written as they are
+--             hdel           {{key, {field, …}}, …} fields that go
 --             sadd, srem     {{key, {member, …}}, …}
--- ARGV[2..] slice deltas
+-- ARGV[2..] slice deltas, values of fields
 -- reply     {what, lineage, n, floors, articles}: the stored version as it stood before, and how many articles the
 --           longest of the totals touched has (0 where none was)
 -- cost      1.4 us an increment on a shard of 3,000 articles, 2.0 on 12,500, 5 on 100,000 (increments of random
---           articles, ids of 14 characters); two commands for many members cost a third less than ZINCRBY for each
+--           articles, ids of 14 characters); two commands for many members cost a third less than ZINCRBY for each.
+--           hset is bounded by core/sightings.py: a field for each producer's run and each block of 1,024 sequences
 local call = redis.call
 local AT_ONCE = 3500 -- members of one command: Lua takes 8,000 arguments
 local meta = KEYS[1]
@@ -73,7 +76,18 @@ for _, entry in ipairs(program.hincr) do
     if call('HINCRBY', key, fields[i], increments[i]) == 0 then call('HDEL', key, fields[i]) end
   end
 end
-for command, entries in pairs({SADD = program.sadd, SREM = program.srem}) do
+for _, entry in ipairs(program.hset) do
+  local key, fields, values = KEYS[entry[1]], entry[2], entry[3]
+  for first = 1, #fields, AT_ONCE do
+    local written, at = {}, 0
+    for i = first, math.min(first + AT_ONCE - 1, #fields) do
+      written[at + 1], written[at + 2] = fields[i], ARGV[values[i]]
+      at = at + 2
+    end
+    call('HSET', key, unpack(written))
+  end
+end
+for command, entries in pairs({SADD = program.sadd, SREM = program.srem, HDEL = program.hdel}) do
   for _, entry in ipairs(entries) do
     for first = 1, #entry[2], 2 * AT_ONCE do
       call(command, KEYS[entry[1]], unpack(entry[2], first, math.min(first + 2 * AT_ONCE - 1, #entry[2])))

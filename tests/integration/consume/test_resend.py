@@ -65,7 +65,7 @@ async def test_a_rebuild_writes_letters_again_and_marks_stay(engine: Engine) -> 
             await producer.send_and_wait(engine.topic, b"{half", f"demo/{number}".encode())
     await engine.until_counted()
     before, _ = counts(engine)["malformed"]
-    sent = engine.ranker("dead", "resend", "--reason", "malformed", "--force")
+    sent = engine.ranker("dead", "resend", "--reason", "malformed")
     assert f"of them: {before} still rejected (malformed)" in sent.stdout, sent.stderr
     await engine.until_counted()
     assert counts(engine)["malformed"] == (2 * before, before)

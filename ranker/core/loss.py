@@ -1,0 +1,106 @@
+"""What all shards together say of the producers: events that are missing, that came again, when each was last heard.
+
+A sequence is missing where no shard has seen it although a higher one had come long enough before (consume/producers.py
+says when). It may still come: then it is missing no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from ranker.core import sightings
+from ranker.core.sightings import Run, Sightings
+
+OTHER = "other"
+"""Stands for all names beyond the most that are told apart."""
+MAX_NAMES = 100
+HEARD_MS = 86_400_000
+"""A run that was not heard for so long is not told of any more."""
+
+
+class Producer(msgspec.Struct, frozen=True):
+    """All runs of one name. `missing` is None until some of them were judged."""
+
+    name: str
+    last_ms: int
+    missing: int | None
+    repeats: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """At most 100 names and `other`. `as_of_ms` is the oldest T of the shards: all appended before it is counted."""
+
+    as_of_ms: int
+    untracked: int
+    producers: list[Producer]
+
+    def silent_ms(self, producer: Producer) -> int:
+        """How long a producer has not been heard, where a consumer that is behind is no silence."""
+        return max(0, self.as_of_ms - producer.last_ms)
+
+
+def name_of(run: str) -> str:
+    """NAME of a producer_id `NAME/RUN`; one without a slash is a name."""
+    return run.rpartition("/")[0] or run
+
+
+def highs(shards: Iterable[Sightings]) -> dict[str, int]:
+    """Each run's highest sequence in any shard; runs without sequences are left out."""
+    highest: dict[str, int] = {}
+    for shard in shards:
+        for name, run in shard.runs.items():
+            if run.high >= 0:
+                highest[name] = max(run.high, highest.get(name, 0))
+    return highest
+
+
+def missing(shards: Sequence[Run], cut: int) -> int | None:
+    """How many sequences of a run up to `cut` no shard has seen; None where the shards cannot tell any more.
+
+    A run that was under way when counting began is judged from the ninth block on: its first events lie below n0 of one
+    shard, and above that of another.
+    """
+    heard = [run for run in shards if run.first >= 0]
+    if not heard:
+        return None
+    first = min(run.first for run in heard)
+    low = (first + sightings.HEAD) * sightings.BLOCK if first else 0
+    if cut < low:
+        return 0
+    found = 0
+    for run in heard:
+        upto, before = run.below(cut + 1), run.below(low) if low else 0
+        if upto is None or before is None:
+            return None
+        found += upto - before
+    return max(0, cut + 1 - low - found)
+
+
+def report(shards: Sequence[Sightings], missing_of: Mapping[str, int], as_of_ms: int, untracked: int) -> Report:
+    """The runs heard within 24 h, by name; `missing_of` says what is missing of a run, where that is known."""
+    names: dict[str, Producer] = {}
+    for run in dict.fromkeys(name for shard in shards for name in shard.runs):
+        seen = [shard.runs[run] for shard in shards if run in shard.runs]
+        last_ms = max(part.last_ms for part in seen)
+        if as_of_ms - last_ms > HEARD_MS:
+            continue
+        name = name_of(run)
+        one = Producer(name, last_ms, missing_of.get(run), sum(part.repeats for part in seen))
+        names[name] = _together(name, names[name], one) if name in names else one
+    # one that is called `other` is among the others
+    heard = sorted(names.values(), key=lambda one: (one.name == OTHER, one.name))
+    told, rest = heard[:MAX_NAMES], heard[MAX_NAMES:]
+    if rest:
+        others = rest[0]
+        for one in rest[1:]:
+            others = _together(OTHER, others, one)
+        # the one that is silent for longest: an alert looks at it
+        told.append(Producer(OTHER, min(one.last_ms for one in rest), others.missing, others.repeats))
+    return Report(as_of_ms, untracked, told)
+
+
+def _together(name: str, one: Producer, other: Producer) -> Producer:
+    known = [part.missing for part in (one, other) if part.missing is not None]
+    return Producer(name, max(one.last_ms, other.last_ms), sum(known) if known else None, one.repeats + other.repeats)

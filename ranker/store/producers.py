@@ -1,0 +1,61 @@
+"""What all shards have seen of the producers, and the report of it that `ranker top` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ranker.core.loss import Report
+from ranker.core.sightings import Sightings, unpacked
+from ranker.store import keys
+from ranker.store.errors import translated
+from ranker.store.keys import ShardKeys
+from ranker.store.shard import fields_of
+from ranker.store.together import together
+
+KEPT_S = 60
+"""How long a report stays: it is written every few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One shard at one moment: its clock T, sequences that it could not follow, its runs."""
+
+    clock_ms: int
+    untracked: int
+    producers: Sightings
+
+
+async def heard(client: Any, generation: str, partitions: int, *, bitmaps: bool) -> list[Heard] | None:
+    """Every shard, each at a moment of its own; None where one has not begun. Raises StoreUnavailableError.
+
+    Without `bitmaps`, which are the larger part by far, the runs have no blocks.
+    """
+    shards: list[Heard] = []
+    for partition in range(partitions):
+        names = ShardKeys(generation, partition)
+        reads = [("HMGET", names.meta, "T", "count:untracked"), ("HGETALL", names.producers)]
+        if bitmaps:
+            reads.append(("HGETALL", names.sequences))
+        with translated():
+            (clock, untracked), runs, *blocks = await together(client, reads)
+        if clock is None:
+            return None
+        producers = unpacked(fields_of(runs), fields_of(blocks[0]) if blocks else {})
+        shards.append(Heard(int(clock), int(untracked or 0), producers))
+    return shards
+
+
+async def write_report(client: Any, generation: str, report: Report) -> None:
+    """For a minute. Raises StoreUnavailableError and StoreFullError."""
+    with translated():
+        await client.set(keys.producers_report(generation), msgspec.json.encode(report), ex=KEPT_S)
+
+
+async def read_report(client: Any, generation: str) -> Report | None:
+    """The last report, None where none was written within a minute. Raises StoreUnavailableError."""
+    with translated():
+        stored = await client.get(keys.producers_report(generation))
+    return None if stored is None else msgspec.json.decode(stored, type=Report)
