@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -58,7 +59,8 @@ class Producer:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name of a producer; it has 1 to 64 of A-Z a-z 0-9 . _ -")
         self.topic = topic
-        self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}"
+        # Not the time alone: two that start in one millisecond would be taken for one that repeats itself.
+        self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}-{os.urandom(4).hex()}"
         self.idempotent = False
         self.partitions = 0
         self.delivered = 0
