@@ -183,10 +183,12 @@ class Producer:
                 async with asyncio.timeout(self._delivery_s):
                     await (await way.client.send_batch(batch.builder, self.topic, partition=outbox.partition))
             # Broad, since whatever ends this task, nobody may wait for it for ever.
-            except Exception as error:
+            except BaseException as error:
                 del self._carriers[outbox.partition]
                 self._fail(self._undelivered(error))
-                return
+                if isinstance(error, Exception):
+                    return
+                raise
             self.delivered += len(batch)
             batch.fault.set_result(None)
         del self._carriers[outbox.partition]
@@ -201,9 +203,11 @@ class Producer:
         for outbox in self._outboxes:
             outbox.fail(str(fault))
 
-    def _undelivered(self, error: Exception) -> DeliveryError:
+    def _undelivered(self, error: BaseException) -> DeliveryError:
         if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
             why, fix = "a record is too large", f"Send smaller ones, or raise max.message.bytes of {self.topic}."
+        elif isinstance(error, asyncio.CancelledError):
+            why, fix = "the task that sends was cancelled", "Open a new producer, and send them again."
         else:
             late = isinstance(error, TimeoutError) and not isinstance(error, KafkaError)
             why = f"no acknowledgement within {self._delivery_s:g} s" if late else connection.name(error)
