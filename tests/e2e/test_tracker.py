@@ -133,7 +133,7 @@ async def test_a_navigation_while_the_page_is_on_its_way_is_part_of_its_view(
     await page.goto(f"{address}?utm=1", wait_until="commit")
 
     async def there() -> bool:
-        return await page.evaluate("typeof popular === 'function' && document.readyState === 'loading'")
+        return bool(await page.evaluate("typeof popular === 'function' && document.readyState === 'loading'"))
 
     await until(there, "the tracker on a page that is not whole")
     await page.evaluate("history.replaceState(null, '', location.pathname)")
