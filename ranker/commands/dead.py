@@ -167,9 +167,11 @@ def _print(letter: Letter) -> None:
 
 def _readable(value: bytes) -> str:
     """On one line, without a character that a terminal would obey."""
-    text = value[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")[:_SHOWN_CHARACTERS]
+    most_bytes = 4 * _SHOWN_CHARACTERS
+    text = value[:most_bytes].decode("utf-8", "backslashreplace")
+    cut = len(value) > most_bytes or len(text) > _SHOWN_CHARACTERS
+    text = text[:_SHOWN_CHARACTERS]
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    cut = len(value) > len(text.encode("utf-8", "replace"))
     return f"{shown}… ({len(value):,} bytes in all)" if cut else shown
 
 
@@ -249,7 +251,7 @@ async def _resend(settings: Settings, choice: Choice, limit: int | None, *, dry:
                 await dead.resend(log, choice, judge, send, limit, outcome, stop.is_set, advance, force=force)
         except dead.InterruptedResendError:
             raise click.ClickException(
-                f"interrupted: {_number(outcome.sent.total())} sent and marked; run it again for the rest"
+                f"interrupted: {_number(outcome.sent.total())} {_done(dry)}; run it again for the rest"
             ) from None
         finally:
             _tell(outcome, source, dry=dry)
@@ -261,10 +263,13 @@ async def _nothing(letters: list[Letter]) -> None:
 
 
 def _tell(outcome: Outcome, source: str, *, dry: bool) -> None:
-    done = "would be sent" if dry else "sent and marked"
-    click.echo(f"{_number(outcome.sent.total())} {done} to {source}")
+    click.echo(f"{_number(outcome.sent.total())} {_done(dry)} to {source}")
     _tell_verdicts(outcome.sent - Counter(sent=outcome.sent["sent"]), "of them")
     _tell_verdicts(outcome.left, "left")
+
+
+def _done(dry: bool) -> str:
+    return "would be sent" if dry else "sent and marked"
 
 
 def _number(letters: int) -> str:
@@ -329,4 +334,8 @@ def _asked_to_end() -> Iterator[asyncio.Event]:
 
 
 def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # a foreign producer's own time, say in microseconds
+        return f"{ms} ms"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

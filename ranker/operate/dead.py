@@ -72,15 +72,16 @@ async def overview(log: LetterLog, choice: Choice, advance: Advance) -> dict[str
 
 async def newest(log: LetterLog, choice: Choice, limit: int, advance: Advance) -> list[Letter]:
     """The `limit` letters that were appended last, latest first."""
-    found: list[tuple[int, str, Letter]] = []
+    found: list[tuple[int, str, int, Letter]] = []
     async for letter in log.letters(advance):
         if letter in choice:
-            entry = letter.append_ms, letter.position, letter
+            # by home last: where partitions were added to the dead topic, a rebuild wrote a letter twice
+            entry = letter.append_ms, letter.position, letter.home, letter
             if len(found) < limit:
                 heapq.heappush(found, entry)
             else:
                 heapq.heappushpop(found, entry)
-    return [letter for _, _, letter in sorted(found, reverse=True)]
+    return [letter for _, _, _, letter in sorted(found, reverse=True)]
 
 
 class _Record(NamedTuple):

@@ -101,6 +101,12 @@ async def test_overview_and_newest() -> None:
     assert [each.offset for each in newest] == [1, 2]
 
 
+async def test_newest_where_a_letter_stands_in_two_partitions() -> None:
+    """As after partitions were added to the dead topic: shown twice, like everything that is there."""
+    twice = [letter(1), replace(letter(1), home=3)]
+    assert await dead.newest(Log(twice), dead.Choice(), 5, lambda *_: None) == twice[::-1]
+
+
 class Sending:
     """Takes portions; refuses from portion `fails` on."""
 
