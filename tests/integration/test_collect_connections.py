@@ -10,12 +10,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.local import waiting
 from deploy.local.ports import HOST
-from producers.collect import protocol
+from producers.collect import answers as answers_of
+from producers.collect import protocol, server
 from tests.collecting import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
 ELSEWHERE = "127.0.0.2"
@@ -201,6 +203,25 @@ async def test_one_request_at_a_time(kafka_embedded: str, tmp_path: Path, first:
         assert b"connection: close" in answer
         (record,) = await records(kafka_embedded, topic, 1)
         assert record.event["article_id"] == "/a"
+
+
+async def test_empty_lines_hold_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between requests they are skipped, and the connection idles out all the same."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 1)
+
+    async def app(_: object, receive: Any, send: Any) -> None:
+        await receive()
+        await answers_of.send_answer(answers_of.json(200, {}), send)
+
+    async with server.serving(app, HOST, 0, protocol.Door()) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        for _ in range(2):  # the second request, after such lines, is one
+            writer.write(b"\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n{}")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"\r\n")
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_body_is_read_to_the_limit(running: Collector) -> None:
