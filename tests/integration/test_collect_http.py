@@ -173,6 +173,15 @@ def test_the_tracker(running: Collector) -> None:
     assert running.ask("GET", "/tracker.js", If_None_Match=f'"x", W/{tags[0]}').status == 304
     assert running.ask("GET", "/tracker.js", If_None_Match=tags[1]).status == 200
     assert running.ask("HEAD", "/tracker.js").body == b""
+    for accepted, encoding in (
+        ("gzip;q=0", None),
+        ("br, gzip; q=0.000", None),
+        ("xgzip", None),
+        ("gzip;q=0.001", "gzip"),
+        ("GZIP;q=1.0,br", "gzip"),
+    ):
+        answer = running.ask("GET", "/tracker.js", Accept_Encoding=accepted)
+        assert answer.headers.get("content-encoding") == encoding, accepted
 
 
 def test_clients_are_limited_one_by_one(kafka_embedded: str, topic: str, tmp_path: Path) -> None:

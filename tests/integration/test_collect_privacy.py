@@ -146,6 +146,9 @@ async def test_without_a_salt_there_is_no_name(
         assert time.monotonic() - begun < 1
         assert running.admin("/readyz").status == 200
         assert running.metric("visitors_without_salt_total") == 1
+        three = [{"article_id": "/a"}, {"article_id": "/a"}, {"article_id": "/a b"}]
+        assert running.page(three, **READER).status == 207
+        assert running.metric("visitors_without_salt_total") == 3
         redis_server.resume()
 
         def named() -> bool:
@@ -157,6 +160,19 @@ async def test_without_a_salt_there_is_no_name(
     events = [record.event for record in await records(kafka_embedded, topic, 2, at_least=True)]
     assert {len(event.get("visitor_id") or "") for event in events} == {0, 32}
     assert running.log.read_text().count("Redis") == 2
+
+
+async def test_a_cluster_that_is_away(tmp_path: Path) -> None:
+    """What its client raises then is no RedisError: the collector starts, takes events and goes on asking."""
+    url = f"redis+cluster://{HOST}:{free_port()}/0"
+    with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, NO_KEY, redis_url=url) as running:
+        assert running.page({"article_id": "/a"}, **READER).status == 202
+        assert running.metric("visitors_without_salt_total") == 1
+    async with salt.open_salts(url) as salts:
+        assert salts.of(int(time.time() // DAY_S)) is None
+        await salts.look()
+        (looking,) = (task for task in asyncio.all_tasks() if task.get_name() == "salts")
+        assert not looking.done()
 
 
 async def test_salts_by_the_day(client: Any) -> None:
