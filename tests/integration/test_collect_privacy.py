@@ -1,6 +1,7 @@
 """Who read is nowhere: not in Kafka, Redis, the spool or a log; and what a site may have instead, a name for a day."""
 
 import asyncio
+import re
 import sqlite3
 import time
 import zlib
@@ -18,6 +19,7 @@ from producers.collect import salt
 from producers.collect.salt import AHEAD_S, DAY_S, KEPT_S, Salts
 from tests.collecting import KEY, Collector, collector, new_topic, records
 
+DOCS = Path(__file__).parents[2] / "docs"
 SITES = """
 [sites.demo]
 origins = ["https://www.demo.example"]
@@ -199,6 +201,18 @@ async def test_salts_by_the_day(client: Any) -> None:
     await one.fetch()
     await other.fetch()
     assert one.of(day + 1) == other.of(day + 1) == tomorrow
+
+
+def test_how_long_a_salt_lives_is_said_as_it_is() -> None:
+    """In both languages: from the day's beginning and from its end."""
+    begun, ended = KEPT_S // 3_600, (KEPT_S - DAY_S) // 3_600
+    english, french = (
+        re.sub(r"\s+", " ", (DOCS / name).read_text("utf-8")) for name in ("privacy.en.md", "privacy.md")
+    )
+    assert f"until {begun} hours after that day began" in english
+    assert f"forgotten by Redis {ended} hours after that day has ended" in english
+    assert f"jusqu’à {begun} heures après le début de ce jour" in french
+    assert f"oublié par Redis {ended} heures après la fin de ce jour" in french
 
 
 async def test_salts_of_a_cluster(redis_cluster_url: str) -> None:
