@@ -84,6 +84,9 @@ def test_the_admin_port(tmp_path: Path) -> None:
         assert running.page({"article_id": "/a"}).status == 202
         names = ("kafka_up", "spool_events", "spool_nearly_full")
         assert [running.metric(name) for name in names] == [0, 1, 0]
+        limit = running.metric("spool_limit_bytes")
+        assert (limit, 0 < running.metric("spool_bytes") < limit / 100) == (1024 << 20, True)
+        waiting.until("The event's age", lambda: 0.1 < running.metric("spool_oldest_seconds") < 30)
         assert running.metric("events_total", to="spool") == 1
         assert running.metric("requests_total", route="/v1/events", status="202") == 1
         assert running.metric("request_duration_seconds_count", route="/v1/events") == 1
