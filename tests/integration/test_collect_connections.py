@@ -22,6 +22,7 @@ from tests.collecting import KEY, ORIGIN, SITES, Collector, collector, new_topic
 
 ELSEWHERE = "127.0.0.2"
 """Another client than 127.0.0.1."""
+PROXY = "127.0.0.3"
 HEAD = f"POST /v1/events HTTP/1.1\r\nHost: t\r\nOrigin: {ORIGIN}\r\nContent-Type: text/plain\r\n"
 VIEW = '{"article_id":"/a"}'
 WHOLE = f"{HEAD}Content-Length: {len(VIEW)}\r\n\r\n{VIEW}"
@@ -36,7 +37,7 @@ def topic(kafka_embedded: str) -> str:
 
 @pytest.fixture(scope="module")
 def running(kafka_embedded: str, topic: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    generous = SITES + "[collect]\nclient_events_s = 100000\nclient_burst = 100000\n"
+    generous = SITES + "[collect]\nclient_events_s = 100000\nclient_burst = 100000\n" + f'proxies = ["{PROXY}"]\n'
     with collector(kafka_embedded, topic, tmp_path_factory.mktemp("collector"), generous) as one:
         yield one
 
@@ -110,6 +111,13 @@ async def test_one_client_has_so_many_connections(running: Collector, many_files
         await one_view(running)
     await asyncio.to_thread(waiting.until, "Room", lambda: running.metric("connections") == 0)
     await one_view(running, HOST)
+
+
+async def test_a_proxy_brings_the_connections_of_many(running: Collector, many_files: None) -> None:
+    """The limit of one client is none of its own."""
+    async with connections(running, protocol.MAX_PER_CLIENT, PROXY):
+        await one_view(running, PROXY)
+    await asyncio.to_thread(waiting.until, "Room", lambda: running.metric("connections") == 0)
 
 
 @pytest.mark.parametrize("line", [b"x: y\r\n", b"x" * 1_000, b"x-long: " + b"y" * 1_000, b"x: " + b"y" * 900 + b"\r\n"])
