@@ -130,12 +130,14 @@ def default_port(usual: int, *, page: int | None = None, advice: str = "") -> in
 def collector_config(house: Household, wishes: options.Options, port: int) -> Path:
     """Return the ranker.toml that says who may send what: yours if it has the site, else one of this run alone.
 
-    Servers that send need a write key: one of this run, unless yours is given with your ranker.toml.
+    Servers that send need a write key: yours for the site, or one of this run alone.
     """
     table = {} if wishes.config is None else configuration.table(str(wishes.config))[0]
     yours = wishes.config if wishes.site in table.get("sites", {}) else None
     if yours is None or wishes.write_keys is None:
-        house.environment["RANKER_WRITE_KEYS"] = f"{wishes.site}={secrets.token_urlsafe(24)}"
+        keys, _ = configuration.secrets("RANKER_WRITE_KEYS", wishes.write_keys or "")
+        key = keys.get(wishes.site) or secrets.token_urlsafe(24)
+        house.environment["RANKER_WRITE_KEYS"] = f"{wishes.site}={key}"
     if yours is not None:
         return yours
     # The page itself, and what `python -m http.server` serves: enough to try the tracker.

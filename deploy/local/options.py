@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.faults import LocalFault
+from schemas import configuration
 
 KAFKAS = ("embedded", "apache")
 DEFAULT_PORT = 8080
@@ -65,6 +66,8 @@ def read(environment: Mapping[str, str]) -> Options:
     site = environment.get("SITE") or "demo"
     if not re.fullmatch("[a-z0-9._-]{1,64}", site):
         faults.append(f"SITE={site} is no site: it is 1 to 64 of a-z, 0-9, dot, hyphen and underscore.")
+    write_keys = environment.get("RANKER_WRITE_KEYS") or None
+    faults += configuration.secrets("RANKER_WRITE_KEYS", write_keys or "")[1]
     if faults:
         raise LocalFault("\n".join(faults))
     config = environment.get("RANKER_CONFIG") or None
@@ -78,5 +81,5 @@ def read(environment: Mapping[str, str]) -> Options:
         pattern,
         site,
         None if config is None else Path(config),
-        environment.get("RANKER_WRITE_KEYS") or None,
+        write_keys,
     )

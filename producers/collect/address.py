@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -12,6 +13,8 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NOBODY = ipaddress.IPv6Address(0)
 """Stands for a peer that has no address, as on a Unix socket."""
+
+_WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^]]*)](?::[0-9]{1,5})?")
 
 
 class Addresses:
@@ -30,7 +33,7 @@ class Addresses:
         if not self._proxies or not self.is_proxy(address):
             return address
         for text in reversed(b",".join(forwarded).decode("latin-1").split(",")):
-            client = parsed(text.strip())
+            client = _written(text.strip())
             if client is None:
                 break
             if not self.is_proxy(client):
@@ -48,6 +51,12 @@ def parsed(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _written(text: str) -> Address | None:
+    """An address as proxies write it, some with the client's port (Azure, HAProxy)."""
+    found = _WITH_PORT.fullmatch(text)
+    return parsed(found[1] or found[2] if found else text)
 
 
 def household(address: Address) -> bytes:

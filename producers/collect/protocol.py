@@ -96,7 +96,6 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._unset_keepalive_if_required()
         try:
             self._feed(data)
         except httptools.HttpParserError:
@@ -129,6 +128,7 @@ class Protocol(HttpToolsProtocol):
         if self._deaf:
             return
         super().on_message_begin()
+        self._unset_keepalive_if_required()  # not before: empty lines between requests are none
         self._begun = self._in_head = True
         self._head_bytes = self._arrived_bytes = 0
         self._content = bytearray()

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from producers.collect.settings import SettingsError
 
@@ -34,6 +34,9 @@ ANSWER_S = 2.0
 _log = logging.getLogger(__name__)
 
 Client: TypeAlias = "Redis | RedisCluster"
+
+_AWAY = (RedisError, RedisClusterException, OSError)
+"""What says that Redis is away; TimeoutError is an OSError, and a cluster without a node no RedisError."""
 
 
 def key(day: int) -> str:
@@ -55,7 +58,7 @@ class Salts:
         return self._salts.get(day)
 
     async def fetch(self) -> None:
-        """Take over what Redis has, or make it. A salt that Redis has lost is put back. Raises RedisError, OSError."""
+        """Take over what Redis has, or make it. A salt that Redis has lost is put back. Raises one of _AWAY."""
         now_s = self._now_s()
         today, ahead = int(now_s // DAY_S), int((now_s + AHEAD_S) // DAY_S)
         for day in list(self._salts):
@@ -72,7 +75,7 @@ class Salts:
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self.fetch()
-        except (RedisError, OSError) as error:  # TimeoutError is one of them
+        except _AWAY as error:
             if self._answers:
                 _log.warning("Redis gives no salt", extra={"why": type(error).__name__})
             self._answers = False
@@ -107,7 +110,7 @@ async def open_salts(url: str) -> AsyncIterator[Salts]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(*_AWAY):
             await client.aclose()
 
 

@@ -36,7 +36,7 @@ SMALLEST_LIMIT_BYTES = WAL_BYTES + RESERVE_BYTES + 8 * 1024 * 1024
 COMMIT_BYTES = 2 * 1024 * 1024
 """Where a commit ends, before packing: one more put fits into SQLite's log all the same."""
 
-PUT_BYTES = 256 * 1024
+PUT_BYTES = 384 * 1024
 """What one request can bring at most: 500 events in 64 KiB, with what is added to them."""
 
 QUEUE_BYTES = 64 * 1024 * 1024

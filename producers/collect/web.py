@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -39,6 +40,8 @@ _METHODS = {
     "/": ("GET", "HEAD"),
 }
 _PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
+_GZIP = re.compile(rb"(?:^|,)\s*gzip\s*(?:;\s*q=(?:1|0\.0{0,2}[1-9])|,|$)")
+"""Accept-Encoding names gzip, and not with a weight of 0."""
 _log = logging.getLogger(__name__)
 
 
@@ -212,6 +215,8 @@ class Web:
             raise RefusedError(
                 503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
             ) from None
+        if accepted[0].visitor_id is None and self._wants_visitor(request, speaker):
+            self._metrics.visitors_without_salt.inc(len(accepted))
         return len(accepted), rejected
 
     def _sorted(
@@ -241,13 +246,14 @@ class Web:
             return Receipt(now_ms, is_bot=False, visitor_id=None)
         agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
         visitor = None
-        if self._salts is not None and speaker.site.visitors and request.headers.get(b"sec-gpc") != b"1":
+        if self._salts is not None and self._wants_visitor(request, speaker):
             salt = self._salts.of(now_ms // (DAY_S * 1000))
-            if salt is None:
-                self._metrics.visitors_without_salt.inc()
-            else:
+            if salt is not None:
                 visitor = visitor_id(salt, speaker.site_id, self._address(request), agent)
         return Receipt(now_ms, agents.is_bot(agent), visitor)
+
+    def _wants_visitor(self, request: Request, speaker: Speaker) -> bool:
+        return speaker.site.visitors and not speaker.keyed and request.headers.get(b"sec-gpc") != b"1"
 
     def _address(self, request: Request) -> Address:
         return self._addresses.of(request.peer, request.forwarded)
@@ -268,7 +274,7 @@ def _article(query: bytes) -> str:
 def _script(request: Request) -> Answer:
     """The tracker; each of its two encodings has a tag of its own."""
     script = tracker()
-    packed = b"gzip" in request.headers.get(b"accept-encoding", b"")
+    packed = _GZIP.search(request.headers.get(b"accept-encoding", b"").lower()) is not None
     tag = (script.etag[:-1] + '-gzip"' if packed else script.etag).encode()
     headers = [
         (b"etag", tag),

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class _UnfitSettings(click.ClickException):
+    """Ends like an unfit command line: who restarts the process sees that another start would not mend it."""
+
+    exit_code = 2
+
+
 def _state_directory() -> Path:
     home = os.environ.get("XDG_STATE_HOME")
     return (Path(home) if home else Path.home() / ".local" / "state") / "popularity-ranker" / "spool"
@@ -96,7 +102,9 @@ def command(
                 settings, host, port, admin_port, bootstrap, topic or settings.topic, spool or _state_directory(), name
             )
         )
-    except (SettingsError, PortTakenError, SpoolError) as error:
+    except SettingsError as error:
+        raise _UnfitSettings(str(error)) from error
+    except (PortTakenError, SpoolError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -235,8 +235,10 @@ async def test_a_share_of_the_traffic_goes_by_the_collector(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("port", [COLLECTOR_PORT, None])
 def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None) -> None:
-    """A page of one's own is counted, on the port that is told; also where the usual one is taken, by the page itself."""
-    with make_run(tmp_path, TRAFFIC="0", **({} if port is None else {"PORT": str(port)})) as run:
+    """A page and a server of one's own are counted, on the port that is told; also where the page has the usual one."""
+    key = "a-write-key-of-ones-own"
+    wishes = {"TRAFFIC": "0", "RANKER_WRITE_KEYS": f"demo={key}"} | ({} if port is None else {"PORT": str(port)})
+    with make_run(tmp_path, **wishes) as run:
         page = run.page()
         collector = run.says(r"Collector +takes events of site demo: (\S+)/v1/events")[1]
         if port is not None:
@@ -247,8 +249,12 @@ def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None
         asked = urllib.request.Request(f"{collector}/v1/events", body, headers)
         with urllib.request.urlopen(asked, timeout=5.0) as reply:
             assert reply.status == 202
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{collector}/v1/events", body, headers)
+        with urllib.request.urlopen(asked, timeout=5.0) as reply:
+            assert reply.status == 202
         path = "v1/demo/popular/commented/24h"
-        waiting.until("A comment counted", lambda: total(page, path) == 1, 30.0)
+        waiting.until("Both comments counted", lambda: total(page, path) == 2, 30.0)
 
 
 def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path) -> None:
@@ -321,6 +327,7 @@ def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> No
         ({"KAFKA": "rabbit"}, "KAFKA=rabbit is not known: it is embedded or apache"),
         ({"PORT": "http"}, "PORT=http is no port"),
         ({"SITE": "Le Site"}, "SITE=Le Site is no site"),
+        ({"RANKER_WRITE_KEYS": "demo=short"}, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
         ({"LOG": "no-such.log", "PATTERN": "/(.+)"}, "LOG=no-such.log is not a file"),
         ({"LOG": "Makefile"}, "LOG needs PATTERN"),
         ({"LOG": "Makefile", "PATTERN": "(open"}, "PATTERN=(open is no regular expression"),

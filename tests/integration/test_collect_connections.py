@@ -10,16 +10,19 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.local import waiting
 from deploy.local.ports import HOST
-from producers.collect import protocol
+from producers.collect import answers as answers_of
+from producers.collect import protocol, server
 from tests.collecting import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
 ELSEWHERE = "127.0.0.2"
 """Another client than 127.0.0.1."""
+PROXY = "127.0.0.3"
 HEAD = f"POST /v1/events HTTP/1.1\r\nHost: t\r\nOrigin: {ORIGIN}\r\nContent-Type: text/plain\r\n"
 VIEW = '{"article_id":"/a"}'
 WHOLE = f"{HEAD}Content-Length: {len(VIEW)}\r\n\r\n{VIEW}"
@@ -34,7 +37,7 @@ def topic(kafka_embedded: str) -> str:
 
 @pytest.fixture(scope="module")
 def running(kafka_embedded: str, topic: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    generous = SITES + "[collect]\nclient_events_s = 100000\nclient_burst = 100000\n"
+    generous = SITES + "[collect]\nclient_events_s = 100000\nclient_burst = 100000\n" + f'proxies = ["{PROXY}"]\n'
     with collector(kafka_embedded, topic, tmp_path_factory.mktemp("collector"), generous) as one:
         yield one
 
@@ -108,6 +111,13 @@ async def test_one_client_has_so_many_connections(running: Collector, many_files
         await one_view(running)
     await asyncio.to_thread(waiting.until, "Room", lambda: running.metric("connections") == 0)
     await one_view(running, HOST)
+
+
+async def test_a_proxy_brings_the_connections_of_many(running: Collector, many_files: None) -> None:
+    """The limit of one client is none of its own."""
+    async with connections(running, protocol.MAX_PER_CLIENT, PROXY):
+        await one_view(running, PROXY)
+    await asyncio.to_thread(waiting.until, "Room", lambda: running.metric("connections") == 0)
 
 
 @pytest.mark.parametrize("line", [b"x: y\r\n", b"x" * 1_000, b"x-long: " + b"y" * 1_000, b"x: " + b"y" * 900 + b"\r\n"])
@@ -201,6 +211,25 @@ async def test_one_request_at_a_time(kafka_embedded: str, tmp_path: Path, first:
         assert b"connection: close" in answer
         (record,) = await records(kafka_embedded, topic, 1)
         assert record.event["article_id"] == "/a"
+
+
+async def test_empty_lines_hold_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between requests they are skipped, and the connection idles out all the same."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 1)
+
+    async def app(_: object, receive: Any, send: Any) -> None:
+        await receive()
+        await answers_of.send_answer(answers_of.json(200, {}), send)
+
+    async with server.serving(app, HOST, 0, protocol.Door()) as port:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        for _ in range(2):  # the second request, after such lines, is one
+            writer.write(b"\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n{}")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"\r\n")
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_body_is_read_to_the_limit(running: Collector) -> None:

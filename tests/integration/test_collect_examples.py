@@ -47,6 +47,7 @@ def test_full(tmp_path: Path) -> None:
     """given: full. No Kafka anywhere, and a spool of 32 MiB; readiness says it too, and ends when there is room."""
     with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, SMALL_SPOOL) as running:
         assert running.admin("/readyz").status == 200
+        assert running.metric("spool_limit_bytes") == 32 << 20
         while (answer := running.server([unlike_others() for _ in range(180)])).status == 202:
             pass
         assert answer.status == 503

@@ -159,6 +159,8 @@ def test_paths_and_methods(running: Collector) -> None:
         assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), target
         assert answer.json["status"] == status
         assert ("allow" in answer.headers) is (status == 405)
+    assert running.metric("requests_total", route="other", status="404") == 4
+    assert b"nothing" not in running.admin("/metrics").body
 
 
 def test_the_tracker(running: Collector) -> None:
@@ -173,6 +175,23 @@ def test_the_tracker(running: Collector) -> None:
     assert running.ask("GET", "/tracker.js", If_None_Match=f'"x", W/{tags[0]}').status == 304
     assert running.ask("GET", "/tracker.js", If_None_Match=tags[1]).status == 200
     assert running.ask("HEAD", "/tracker.js").body == b""
+    for accepted, encoding in (
+        ("gzip;q=0", None),
+        ("br, gzip; q=0.000", None),
+        ("xgzip", None),
+        ("gzip;q=0.001", "gzip"),
+        ("GZIP;q=1.0,br", "gzip"),
+    ):
+        answer = running.ask("GET", "/tracker.js", Accept_Encoding=accepted)
+        assert answer.headers.get("content-encoding") == encoding, accepted
+
+
+def image(running: Collector, **headers: str) -> int:
+    return running.ask("GET", "/v1/view.gif?article_id=/a", Referer=ORIGIN, **headers).status
+
+
+def unreadable(running: Collector, **headers: str) -> int:
+    return running.page(b"{", **headers).status
 
 
 def test_clients_are_limited_one_by_one(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
@@ -196,6 +215,12 @@ def test_clients_are_limited_one_by_one(kafka_embedded: str, topic: str, tmp_pat
         statuses = [running.server(many + many[:100]).status for _ in range(20)]
         assert 429 in statuses
         assert running.metric("refused_requests_total", reason="client_rate") == 2
+        # Of a bucket of 500 a few are left; an image takes one, and so does a body that cannot be read.
+        for number, ask in enumerate((image, unreadable)):
+            client = f"203.0.113.{20 + number}"
+            assert running.page([{"article_id": "/a"}] * 490, X_Forwarded_For=client).status == 202
+            statuses_of_one = [ask(running, X_Forwarded_For=client) for _ in range(20)]
+            assert (statuses_of_one[0] < 429, statuses_of_one[-1]) == (True, 429)
         assert running.metric("refused_requests_total", reason="key_rate") == statuses.count(429)
 
 

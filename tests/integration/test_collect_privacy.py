@@ -1,6 +1,7 @@
 """Who read is nowhere: not in Kafka, Redis, the spool or a log; and what a site may have instead, a name for a day."""
 
 import asyncio
+import re
 import sqlite3
 import time
 import zlib
@@ -18,6 +19,7 @@ from producers.collect import salt
 from producers.collect.salt import AHEAD_S, DAY_S, KEPT_S, Salts
 from tests.collecting import KEY, Collector, collector, new_topic, records
 
+DOCS = Path(__file__).parents[2] / "docs"
 SITES = """
 [sites.demo]
 origins = ["https://www.demo.example"]
@@ -146,6 +148,9 @@ async def test_without_a_salt_there_is_no_name(
         assert time.monotonic() - begun < 1
         assert running.admin("/readyz").status == 200
         assert running.metric("visitors_without_salt_total") == 1
+        three = [{"article_id": "/a"}, {"article_id": "/a"}, {"article_id": "/a b"}]
+        assert running.page(three, **READER).status == 207
+        assert running.metric("visitors_without_salt_total") == 3
         redis_server.resume()
 
         def named() -> bool:
@@ -157,6 +162,19 @@ async def test_without_a_salt_there_is_no_name(
     events = [record.event for record in await records(kafka_embedded, topic, 2, at_least=True)]
     assert {len(event.get("visitor_id") or "") for event in events} == {0, 32}
     assert running.log.read_text().count("Redis") == 2
+
+
+async def test_a_cluster_that_is_away(tmp_path: Path) -> None:
+    """What its client raises then is no RedisError: the collector starts, takes events and goes on asking."""
+    url = f"redis+cluster://{HOST}:{free_port()}/0"
+    with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, NO_KEY, redis_url=url) as running:
+        assert running.page({"article_id": "/a"}, **READER).status == 202
+        assert running.metric("visitors_without_salt_total") == 1
+    async with salt.open_salts(url) as salts:
+        assert salts.of(int(time.time() // DAY_S)) is None
+        await salts.look()
+        (looking,) = (task for task in asyncio.all_tasks() if task.get_name() == "salts")
+        assert not looking.done()
 
 
 async def test_salts_by_the_day(client: Any) -> None:
@@ -183,6 +201,18 @@ async def test_salts_by_the_day(client: Any) -> None:
     await one.fetch()
     await other.fetch()
     assert one.of(day + 1) == other.of(day + 1) == tomorrow
+
+
+def test_how_long_a_salt_lives_is_said_as_it_is() -> None:
+    """In both languages: from the day's beginning and from its end."""
+    begun, ended = KEPT_S // 3_600, (KEPT_S - DAY_S) // 3_600
+    english, french = (
+        re.sub(r"\s+", " ", (DOCS / name).read_text("utf-8")) for name in ("privacy.en.md", "privacy.md")
+    )
+    assert f"until {begun} hours after that day began" in english
+    assert f"forgotten by Redis {ended} hours after that day has ended" in english
+    assert f"jusqu’à {begun} heures après le début de ce jour" in french
+    assert f"oublié par Redis {ended} heures après la fin de ce jour" in french
 
 
 async def test_salts_of_a_cluster(redis_cluster_url: str) -> None:

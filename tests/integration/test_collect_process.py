@@ -35,18 +35,18 @@ def ended(tmp_path: Path, *words: str, config: str = SITES, **environ: str) -> t
 @pytest.mark.parametrize(
     ("words", "environ", "config", "code", "said"),
     [
-        ([], {}, "", 1, "no site has events to collect"),
-        ([], {}, "[sites.demo]\norigin = []", 1, "unknown key origin; did you mean origins"),
-        ([], {"RANKER_WRITE_KEYS": "demo=secret"}, SITES, 1, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
-        ([], {"RANKER_WRITE_KEYS": "@/no/such/file"}, SITES, 1, "/no/such/file cannot be read"),
+        ([], {}, "", 2, "no site has events to collect"),
+        ([], {}, "[sites.demo]\norigin = []", 2, "unknown key origin; did you mean origins"),
+        ([], {"RANKER_WRITE_KEYS": "demo=secret"}, SITES, 2, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
+        ([], {"RANKER_WRITE_KEYS": "@/no/such/file"}, SITES, 2, "/no/such/file cannot be read"),
         (
             [],
             {"RANKER_REDIS_URL": "rdeis://x"},
             SITES + "[sites.v]\nvisitors = true",
-            1,
+            2,
             "RANKER_REDIS_URL: cannot be read",
         ),
-        ([], {}, SITES + "[collect]\nspool_mb = 1", 1, "spool"),
+        ([], {}, SITES + "[collect]\nspool_mb = 1", 2, "spool"),
         (["--name", "Müller"], {}, SITES, 2, "'Müller' is no name; it has 1 to 64 of a-z 0-9 . -"),
         (["--port", "x"], {}, SITES, 2, "'x' is not a valid integer"),
     ],
@@ -84,6 +84,9 @@ def test_the_admin_port(tmp_path: Path) -> None:
         assert running.page({"article_id": "/a"}).status == 202
         names = ("kafka_up", "spool_events", "spool_nearly_full")
         assert [running.metric(name) for name in names] == [0, 1, 0]
+        limit = running.metric("spool_limit_bytes")
+        assert (limit, 0 < running.metric("spool_bytes") < limit / 100) == (1024 << 20, True)
+        waiting.until("The event's age", lambda: 0.1 < running.metric("spool_oldest_seconds") < 30)
         assert running.metric("events_total", to="spool") == 1
         assert running.metric("requests_total", route="/v1/events", status="202") == 1
         assert running.metric("request_duration_seconds_count", route="/v1/events") == 1

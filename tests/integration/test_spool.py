@@ -11,11 +11,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from deploy.local import waiting
+from producers.client import Producer
 from producers.collect import spoolfile as module
-from producers.collect.spool import CHUNK_EVENTS, SMALLEST_LIMIT_BYTES, Chunk, Spool, SpoolError, SpoolFullError
+from producers.collect.body import MAX_BYTES, MAX_EVENTS
+from producers.collect.spool import (
+    CHUNK_EVENTS,
+    PUT_BYTES,
+    SMALLEST_LIMIT_BYTES,
+    Chunk,
+    Spool,
+    SpoolError,
+    SpoolFullError,
+)
+from producers.event import PageView
 from tests.spooling import LIMIT, noise, numbers, records
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +64,18 @@ async def test_puts_that_come_together_share_a_commit(tmp_path: Path) -> None:
         await asyncio.gather(*(spool.put(records(n, 1), doubtful=False) for n in range(500)))
         rows = await spool._run(lambda: spool._file._db.execute("SELECT count(*) FROM queue").fetchone()[0])
     assert rows <= 5
+
+
+def test_no_request_brings_more_than_a_put_is_taken_for() -> None:
+    """The longest names and 500 events in 64 KiB: else a number would be given to an event that is then refused."""
+    producer = Producer(name="n" * 64)
+    article = "a" * ((MAX_BYTES - 2) // MAX_EVENTS - len('{"article_id":""},'))
+    body = [{"article_id": article}] * MAX_EVENTS
+    assert MAX_BYTES - 600 < len(orjson.dumps(body)) <= MAX_BYTES
+    view = PageView(site_id="s" * 64, article_id=article, visitor_id="f" * 32, agent_class="bot")
+    stamped = [producer.stamp(view) for _ in body]
+    longest = len(str(2**63))
+    assert sum(len(key) + len(value) + longest for key, value in stamped) <= PUT_BYTES
 
 
 async def test_what_was_under_way_is_doubtful(tmp_path: Path) -> None:

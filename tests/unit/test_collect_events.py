@@ -65,6 +65,7 @@ def test_a_server_says_all() -> None:
     ("speaker", "item", "reason"),
     [
         (PAGE, {"article_id": "/a", "value": 2}, "not_public"),
+        (PAGE, {"article_id": "/a", "value": -1}, "not_public"),
         (PAGE, {"article_id": "/a", "occurred_at": NOW}, "not_public"),
         (PAGE, {"article_id": "/a", "visitor_id": "v"}, "not_public"),
         (PAGE, {"article_id": "/a", "event_type": "comment"}, "not_public"),
