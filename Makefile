@@ -1,8 +1,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long check bench requirements clean
 
-# What the tests look at; make test TESTS=tests/unit runs less.
+# What the tests look at; make test TESTS=tests/unit runs less. A module's tests stay together; most of them wait more
+# than they compute, so two processes share two cores well.
 TESTS ?= tests
+WORKERS ?= 2
 python := .venv/bin/python
 
 help:
@@ -29,7 +31,7 @@ test:
 	@deploy/setup.sh dev
 	@deploy/services.sh
 	@$(MAKE) --no-print-directory check
-	@$(python) -m pytest $(TESTS)
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 test-long:
 	@deploy/setup.sh dev
