@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterable
@@ -58,7 +59,8 @@ class Producer:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name of a producer; it has 1 to 64 of A-Z a-z 0-9 . _ -")
         self.topic = topic
-        self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}"
+        # Not the time alone: two that start in one millisecond would be taken for one that repeats itself.
+        self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}-{os.urandom(4).hex()}"
         self.idempotent = False
         self.partitions = 0
         self.delivered = 0
@@ -181,10 +183,12 @@ class Producer:
                 async with asyncio.timeout(self._delivery_s):
                     await (await way.client.send_batch(batch.builder, self.topic, partition=outbox.partition))
             # Broad, since whatever ends this task, nobody may wait for it for ever.
-            except Exception as error:
+            except BaseException as error:
                 del self._carriers[outbox.partition]
                 self._fail(self._undelivered(error))
-                return
+                if isinstance(error, Exception):
+                    return
+                raise
             self.delivered += len(batch)
             batch.fault.set_result(None)
         del self._carriers[outbox.partition]
@@ -199,9 +203,11 @@ class Producer:
         for outbox in self._outboxes:
             outbox.fail(str(fault))
 
-    def _undelivered(self, error: Exception) -> DeliveryError:
+    def _undelivered(self, error: BaseException) -> DeliveryError:
         if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
             why, fix = "a record is too large", f"Send smaller ones, or raise max.message.bytes of {self.topic}."
+        elif isinstance(error, asyncio.CancelledError):
+            why, fix = "the task that sends was cancelled", "Open a new producer, and send them again."
         else:
             late = isinstance(error, TimeoutError) and not isinstance(error, KafkaError)
             why = f"no acknowledgement within {self._delivery_s:g} s" if late else connection.name(error)

@@ -87,7 +87,8 @@ class ApacheKafka(Server):
 
     def format_storage(self, properties: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        argv = [*self.command("kafka.tools.StorageTool"), "format", "-t", cluster, "-c", properties]
+        # With =, since one id in 64 begins with a dash.
+        argv = [*self.command("kafka.tools.StorageTool"), "format", f"--cluster-id={cluster}", "-c", properties]
         done = children.run("kafka.tools.StorageTool", argv, self.directory / "format.log")
         if done.returncode() != 0:
             raise LocalFault(f"Apache Kafka could not format its storage:\n{done.tail()}")

@@ -178,6 +178,8 @@ class Outlet:
                                 _log.warning("Kafka takes events again; the spool is empty")
                             pause, told = RETRY_S[0], False
                     finally:
+                        # At once: closing the connection may take some seconds.
+                        self._hear(up=False)
                         self._divert()
             # Broad, since events must go on to the spool whatever it is; an error of ours is logged as such.
             except* Exception as errors:

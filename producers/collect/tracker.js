@@ -68,21 +68,24 @@
   document.addEventListener("visibilitychange", look);
   document.addEventListener("prerenderingchange", look);
   addEventListener("pageshow", (event) => event.persisted && shown()); // from the back/forward cache
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", shown);
-  else shown();
-
-  // `currentEntry`: elsewhere an element with id="navigation" bears the name.
-  if (window.navigation?.currentEntry) navigation.addEventListener("currententrychange", navigated);
-  else {
-    addEventListener("popstate", navigated);
-    for (const name of ["pushState", "replaceState"]) {
-      const original = history[name];
-      history[name] = function (...given) {
-        original.apply(this, given);
-        navigated();
-      };
+  // What navigates before the head is whole, to tidy the address say, makes no view of its own.
+  const begin = () => {
+    shown();
+    // `currentEntry`: elsewhere an element with id="navigation" bears the name.
+    if (window.navigation?.currentEntry) navigation.addEventListener("currententrychange", navigated);
+    else {
+      addEventListener("popstate", navigated);
+      for (const name of ["pushState", "replaceState"]) {
+        const original = history[name];
+        history[name] = function (...given) {
+          original.apply(this, given);
+          navigated();
+        };
+      }
     }
-  }
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
 
   // A form counts when it is sent, anything else when it is clicked; also inside open shadow roots.
   const act = (event) => {

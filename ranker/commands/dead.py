@@ -27,6 +27,7 @@ _VERDICTS = {
     "resent": "resent before",
     "log": "which these rules count where they stand in the log: sent again, they would count twice",
     "late": "too old for the longest window: sent again, they would not be listed",
+    "future": "whose time has not come: sent now, they come back as new dead letters",
     "old": "older than dead letters are kept, and written again by a rebuild: whether they were resent is not known",
 }
 """What operate.dead.Judge says, in the words of an operator; anything else is a reason."""
@@ -167,9 +168,11 @@ def _print(letter: Letter) -> None:
 
 def _readable(value: bytes) -> str:
     """On one line, without a character that a terminal would obey."""
-    text = value[: 4 * _SHOWN_CHARACTERS].decode("utf-8", "backslashreplace")[:_SHOWN_CHARACTERS]
+    most_bytes = 4 * _SHOWN_CHARACTERS
+    text = value[:most_bytes].decode("utf-8", "backslashreplace")
+    cut = len(value) > most_bytes or len(text) > _SHOWN_CHARACTERS
+    text = text[:_SHOWN_CHARACTERS]
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    cut = len(value) > len(text.encode("utf-8", "replace"))
     return f"{shown}… ({len(value):,} bytes in all)" if cut else shown
 
 
@@ -179,9 +182,8 @@ def _readable(value: bytes) -> str:
 @click.option("--all", "every", is_flag=True, help="Whatever the reason.")
 @click.option("--limit", type=click.IntRange(1), help="Send so many letters at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and what not, and send nothing.")
-@click.option(
-    "--force", is_flag=True, help="Send also what would count twice, and, with --all, be late or be rejected again."
-)
+@click.option("--force", is_flag=True, help="Send also what would count twice, be late, or be rejected again.")
+@click.option("--foreign", is_flag=True, help="Write to a topic that is not the ranker's own ([source]).")
 @config_option
 def resend(
     reasons: frozenset[str],
@@ -190,14 +192,15 @@ def resend(
     limit: int | None,
     dry_run: bool,
     force: bool,
+    foreign: bool,
     config: str | None,
 ) -> None:
     """Send dead letters back to their topic, and mark them, so that none is sent twice.
 
     Each is first judged by the rules of ranker.toml. A record that these rules accept where it stands in the log is
-    left: a new generation counts it from there, say after a site was added. One that would be rejected again or be too
-    late is sent where its reason or position is named, and left by --all. How many were left, and why, is said;
-    --force sends them all the same.
+    left: a new generation counts it from there, say after a site was added; and so is one whose time has not come. One
+    that would be rejected again or be too late is sent where its reason or position is named, and left by --all. How
+    many were left, and why, is said; --force sends them all the same.
 
     \b
     Examples:
@@ -205,6 +208,8 @@ def resend(
       ranker dead resend --reason future
       ranker dead resend --position page-views/2/1041
     """
+    from ranker.operate.topics import is_foreign
+
     if every and (reasons or positions):
         raise click.UsageError("--all is every letter: leave --reason and --position away, or --all")
     if not (every or reasons or positions):
@@ -212,20 +217,20 @@ def resend(
     with said():
         settings = effective(config)
         choice = _choice(settings, reasons, positions)
+        if is_foreign(settings.generation) and not (dry_run or foreign):
+            source = settings.generation.topic
+            raise click.ClickException(
+                f"topic {source} is not the ranker's own ([source] in ranker.toml): whoever else reads it would see "
+                "these records twice; --foreign sends them all the same"
+            )
         asyncio.run(_resend(settings, choice, limit, dry=dry_run, force=force))
 
 
 async def _resend(settings: Settings, choice: Choice, limit: int | None, *, dry: bool, force: bool) -> None:
     from ranker.log import admin, resender
     from ranker.operate import dead
-    from ranker.operate.topics import is_foreign
 
     source = settings.generation.topic
-    if is_foreign(settings.generation) and not (dry or force):
-        raise click.ClickException(
-            f"topic {source} is not the ranker's own ([source] in ranker.toml): whoever else reads it would see these "
-            "records twice; --force sends them all the same"
-        )
     outcome = dead.Outcome()
     async with contextlib.AsyncExitStack() as stack:
         kafka = await stack.enter_async_context(admin.connected(settings.kafka_bootstrap))
@@ -249,7 +254,7 @@ async def _resend(settings: Settings, choice: Choice, limit: int | None, *, dry:
                 await dead.resend(log, choice, judge, send, limit, outcome, stop.is_set, advance, force=force)
         except dead.InterruptedResendError:
             raise click.ClickException(
-                f"interrupted: {_number(outcome.sent.total())} sent and marked; run it again for the rest"
+                f"interrupted: {_number(outcome.sent.total())} {_done(dry)}; run it again for the rest"
             ) from None
         finally:
             _tell(outcome, source, dry=dry)
@@ -261,10 +266,13 @@ async def _nothing(letters: list[Letter]) -> None:
 
 
 def _tell(outcome: Outcome, source: str, *, dry: bool) -> None:
-    done = "would be sent" if dry else "sent and marked"
-    click.echo(f"{_number(outcome.sent.total())} {done} to {source}")
+    click.echo(f"{_number(outcome.sent.total())} {_done(dry)} to {source}")
     _tell_verdicts(outcome.sent - Counter(sent=outcome.sent["sent"]), "of them")
     _tell_verdicts(outcome.left, "left")
+
+
+def _done(dry: bool) -> str:
+    return "would be sent" if dry else "sent and marked"
 
 
 def _number(letters: int) -> str:
@@ -329,4 +337,8 @@ def _asked_to_end() -> Iterator[asyncio.Event]:
 
 
 def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # a foreign producer's own time, say in microseconds
+        return f"{ms} ms"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -48,6 +48,8 @@ class ProducerWatch:
         self._missing: dict[str, int] = {}
         self._found: dict[str, int] = {}
         """Sequences of each run that all shards had seen when it was judged."""
+        self._began: list[int] = []
+        """Where each shard's counts begin in the log."""
 
     async def run(self) -> None:
         """Looks every five seconds, until cancelled; whatever fails is logged once and tried again."""
@@ -81,6 +83,10 @@ class ProducerWatch:
         if not shards:
             return None
         clock_ms = min(shard.clock_ms for shard in shards)
+        began = [shard.began for shard in shards]
+        if began != self._began:  # Redis was emptied: what was seen before may be more than the log gives back
+            self._forget()
+            self._began = began
         runs = [shard.producers for shard in shards]
         if self._settling is not None and clock_ms >= self._settling[0] + SETTLE_MS:
             await self._judge(*self._settling, partitions)

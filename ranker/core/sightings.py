@@ -82,11 +82,12 @@ class Run:
                 self._mark(kept, min(kept), high, touched, closed)
         else:
             # What is kept moves on in the middle of it: an outage's worth of sequences at once, or a producer's fault.
-            for sequence in sequences:
-                if sequence // BLOCK >= self.base:
-                    self._mark((sequence,), sequence, sequence, touched, closed)
-                else:
-                    self._late(sequence // BLOCK)
+            # Of halves, most are soon short enough for it not to; one sequence alone always is.
+            middle = len(sequences) // 2
+            for half in (sequences[:middle], sequences[middle:]):
+                marked, gone = self.see(half)
+                touched |= marked
+                closed |= gone
         return touched - closed, closed
 
     def _mark(self, sequences: Sequence[int], low: int, high: int, touched: set[int], closed: set[int]) -> None:

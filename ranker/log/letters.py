@@ -27,6 +27,8 @@ _POLLS = 20
 _SILENT_S = 30.0
 """How long Kafka may send nothing where it said that there is something."""
 _POSITION = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
+_APPEND_MS = re.compile(rb"-?[0-9]{1,19}")
+"""Whatever Kafka may say: -1 is a record without a time, and in a foreign topic producers write what they like."""
 
 _Place = tuple[int, int]
 """(partition, offset) of a record in the source topic."""
@@ -158,15 +160,16 @@ class LetterLog:
                 )
 
     def _note(self, record: ConsumerRecord, latest: dict[_Place, int], marked: dict[_Place, int]) -> None:
-        headers = dict(record.headers)
+        headers = {name: value or b"" for name, value in record.headers}  # a header may be null
         append = headers.get("append_ms", b"")
+        is_time = _APPEND_MS.fullmatch(append) is not None
         if record.value is None:
             pass  # somebody's tombstone
-        elif (place := self._place(record.key, MARK)) is not None and append.isdigit():
+        elif (place := self._place(record.key, MARK)) is not None and is_time:
             marked[place] = int(append)
         elif (
             (place := self._place(record.key, "")) is not None
-            and append.isdigit()
+            and is_time
             and headers.get("reason", b"").decode("ascii", "replace") in REASONS
         ):
             latest[place] = record.offset

@@ -76,9 +76,15 @@ class Resender:
         try:
             for record in records:
                 deliveries.append(await self._producer.send(**record))  # noqa: PERF401  # they are waited for below
-        finally:
-            outcomes = await asyncio.gather(*deliveries, return_exceptions=True)
-        for outcome in outcomes:
+        except errors.KafkaError:
+            await asyncio.gather(*deliveries, return_exceptions=True)
+            raise
+        except asyncio.CancelledError:
+            # The portion's time is over: a broker that is silent may never answer for those handed over before.
+            for delivery in deliveries:
+                delivery.cancel()
+            raise
+        for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 

@@ -18,8 +18,8 @@ from ranker.log.letters import Letter, LetterLog
 PORTION = 500
 """Letters that are sent and marked together, at most."""
 PORTION_BYTES = 4 << 20
-_TWICE = ("log", "old")
-"""Verdicts on letters that sending may count twice: only who forces it wants that."""
+_ONLY_FORCED = ("log", "old", "future")
+"""Verdicts on letters that sending may count twice, or brings back until their time has come."""
 
 Advance = Callable[[int, int], None]
 """Told how much has been read, and of how much."""
@@ -72,15 +72,16 @@ async def overview(log: LetterLog, choice: Choice, advance: Advance) -> dict[str
 
 async def newest(log: LetterLog, choice: Choice, limit: int, advance: Advance) -> list[Letter]:
     """The `limit` letters that were appended last, latest first."""
-    found: list[tuple[int, str, Letter]] = []
+    found: list[tuple[int, str, int, Letter]] = []
     async for letter in log.letters(advance):
         if letter in choice:
-            entry = letter.append_ms, letter.position, letter
+            # by home last: where partitions were added to the dead topic, a rebuild wrote a letter twice
+            entry = letter.append_ms, letter.position, letter.home, letter
             if len(found) < limit:
                 heapq.heappush(found, entry)
             else:
                 heapq.heappushpop(found, entry)
-    return [letter for _, _, letter in sorted(found, reverse=True)]
+    return [letter for _, _, _, letter in sorted(found, reverse=True)]
 
 
 class _Record(NamedTuple):
@@ -157,7 +158,7 @@ class InterruptedResendError(Exception):
 def _goes(verdict: str, *, named: bool, force: bool) -> bool:
     if verdict in ("sent", "resent"):
         return verdict == "sent"
-    return force or (named and verdict not in _TWICE)
+    return force or (named and verdict not in _ONLY_FORCED)
 
 
 async def resend(
@@ -174,7 +175,8 @@ async def resend(
 ) -> None:
     """Hands what may be sent to `send`, in portions, up to `limit` letters; `force`: whatever has not been resent.
 
-    Letters that were named are sent unless that may count them twice; of all, only those that will be counted.
+    Letters that were named are sent unless that may count them twice, or their time has not come; of all, only what
+    will be counted.
 
     `outcome` is true at any moment, also where this raises: InterruptedResendError where `stop` says so, what `send`
     raises, LogUnavailableError.

@@ -21,8 +21,9 @@ KEPT_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One shard at one moment: its clock T, sequences that it could not follow, its runs."""
+    """One shard at one moment: where it began (n0), its clock T, sequences that it could not follow, its runs."""
 
+    began: int
     clock_ms: int
     untracked: int
     producers: Sightings
@@ -36,15 +37,15 @@ async def heard(client: Any, generation: str, partitions: int, *, bitmaps: bool)
     shards: list[Heard] = []
     for partition in range(partitions):
         names = ShardKeys(generation, partition)
-        reads = [("HMGET", names.meta, "T", "count:untracked"), ("HGETALL", names.producers)]
+        reads = [("HMGET", names.meta, "n0", "T", "count:untracked"), ("HGETALL", names.producers)]
         if bitmaps:
             reads.append(("HGETALL", names.sequences))
         with translated():
-            (clock, untracked), runs, *blocks = await together(client, reads)
+            (began, clock, untracked), runs, *blocks = await together(client, reads)
         if clock is None:
             return None
         producers = unpacked(fields_of(runs), fields_of(blocks[0]) if blocks else {})
-        shards.append(Heard(int(clock), int(untracked or 0), producers))
+        shards.append(Heard(int(began), int(clock), int(untracked or 0), producers))
     return shards
 
 

@@ -117,6 +117,32 @@ async def test_a_visible_page_counts_once(site: Site, context: BrowserContext, h
     assert seen.complaints == []
 
 
+@pytest.mark.parametrize("init", ["", NO_NAVIGATION_API])
+async def test_a_navigation_while_the_page_is_on_its_way_is_part_of_its_view(
+    site: Site, context: BrowserContext, init: str
+) -> None:
+    """As of scripts that tidy the address at once: nothing is counted before the head is whole, and then once."""
+    site.held["/slow.js"] = asyncio.Event()
+    policy = f"default-src 'none'; script-src 'self' {site.collector}; connect-src {site.collector}"
+    head = site.script("") + '<script src="/slow.js"></script>' + canonical("/article")
+    address = site.page("/a", head=head, content_security_policy=policy)
+    site.pages["/slow.js"] = ("", {})
+    page = await context.new_page()
+    await page.clock.install()
+    await page.add_init_script(init)
+    await page.goto(f"{address}?utm=1", wait_until="commit")
+
+    async def there() -> bool:
+        return bool(await page.evaluate("typeof popular === 'function' && document.readyState === 'loading'"))
+
+    await until(there, "the tracker on a page that is not whole")
+    await page.evaluate("history.replaceState(null, '', location.pathname)")
+    await page.clock.run_for(1000 * SOME_S)
+    site.held["/slow.js"].set()
+    await site.arrival("view", "/article")
+    assert await Visit(site, page).settled() == [("view", "/article")]
+
+
 async def test_where_the_article_is_named(site: Site, context: BrowserContext) -> None:
     """The order of sources; what is empty or no address gives way to the next."""
     head = '<meta name="article-id" content="/meta"><meta property="og:url" content="/og?x=1">' + canonical(

@@ -24,7 +24,7 @@ from deploy.local.ports import free_port
 from ranker.core.tally import Rejected
 from ranker.log import resender
 from ranker.log.dead_letters import DeadLetters
-from ranker.log.errors import LogRefusedError
+from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.letters import Letter, LetterLog
 from tests.integration.consume.engine import CHECKOUT, RANKER
 
@@ -308,6 +308,26 @@ async def test_of_two_resends_at_once_the_later_one_sends(apache: Topic) -> None
     assert {dict(record.headers)["resent"].decode() for record in await apache.records()} == sent
 
 
+async def test_a_broker_that_falls_silent_ends_the_portion_in_time(
+    apache: Topic, kafka_apache: ApacheKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while letters are still being handed over: it is said, instead of waiting until the broker is back."""
+    monkeypatch.setattr(resender, "_PORTION_S", 2.0)
+    now = int(time.time() * 1000)
+    large = b" " * 8000  # more than the client takes before the first are acknowledged
+    await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now) + large) for n in range(100)])
+    letters = await apache.letters()
+    async with resender.opened(apache.bootstrap, apache.name) as sender:
+        await sender.send(letters[:1])
+        kafka_apache.suspend()
+        try:
+            async with asyncio.timeout(10):
+                with pytest.raises(LogUnavailableError):
+                    await sender.send(letters[1:])
+        finally:
+            kafka_apache.resume()
+
+
 async def test_others_records_are_told_and_left(topic: Topic) -> None:
     """Tombstones, marks and what somebody else wrote are no letters; neither is a mark of another log's record."""
     now = int(time.time() * 1000)
@@ -322,15 +342,34 @@ async def test_others_records_are_told_and_left(topic: Topic) -> None:
             (f"{topic.name}/0/x".encode(), b"", headers),
             (f"{topic.name}/0/9".encode(), b"", [("reason", b"tuesday"), ("append_ms", b"1")]),
             (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", b"-")]),
+            (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", b"9" * 5000)]),
+            (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", None)]),
+            (f"{topic.name}/0/9".encode(), b"", [("reason", None), ("append_ms", b"1")]),
         ):
             await producer.send_and_wait(f"{topic.name}.dead", value, key, headers=given)
     finally:
         await producer.stop()
     await topic.write([wrong(0, now - HOUR_MS + 1, "future", event("new-log", now))])  # the topic was created anew
     listed = await topic.ranker("list")
-    assert f"records of {topic.name}.dead: 4" in listed.stdout
+    assert f"records of {topic.name}.dead: 7" in listed.stdout
     assert await topic.counts() == {"future": (3, 2)}
     assert (await topic.ranker("resend", "--all")).stdout.startswith("1 letter sent")
+
+
+async def test_letters_of_a_topic_with_any_times(topic: Topic) -> None:
+    """Records without a time (-1), or with one in microseconds, have letters that are counted and shown like others.
+
+    What is cut says so, also where bytes take four characters each.
+    """
+    bytes_ = b"{half" + b"\xff" * 1500
+    await topic.write([wrong(n, at, "malformed", bytes_) for n, at in enumerate((-1, 1_795_400_000_000_000))])
+    listed = await topic.ranker("list")
+    assert listed.returncode == 0, listed.stderr
+    assert "1795400000000000 ms" in listed.stdout
+    assert await topic.counts() == {"malformed": (2, 0)}
+    shown = await topic.ranker("show")
+    assert shown.stdout.count("{half") == 2, shown.stderr
+    assert shown.stdout.count("… (1,505 bytes in all)") == 2
 
 
 async def test_what_cannot_be_done_is_said(topic: Topic, tmp_path: Path) -> None:

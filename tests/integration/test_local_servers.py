@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import uuid
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,14 @@ async def test_apache_kafka_keeps_its_log_over_a_restart(kafka_apache: ApacheKaf
     kafka_apache.restart(message_max_bytes="2000000")
     await write(kafka_apache.bootstrap, "kept", b"after")
     assert await read_all(kafka_apache.bootstrap, "kept") == [b"before", b"after"]
+
+
+def test_apache_kafka_takes_any_cluster_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one whose base 64 begins with a dash, which looks like an option."""
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" + bytes(15)))
+    kafka = ApacheKafka(tmp_path)
+    kafka.format_storage(kafka.write_properties())
+    assert "cluster.id=-w" in (tmp_path / "log" / "meta.properties").read_text()
 
 
 async def test_apache_kafka_creates_no_topic_by_itself(kafka_apache: ApacheKafka) -> None:

@@ -94,6 +94,23 @@ async def test_a_delivery_needs_no_flush(bootstrap: str) -> None:
     assert sorted(event["sequence"] for event in events(records)) == list(range(5))
 
 
+async def test_whoever_cancels_every_task_ends_the_waiting_too(bootstrap: str) -> None:
+    """As programs do that shut down: who waits for a delivery is told, and leaving takes no time."""
+    topic = await new_topic(bootstrap)
+    others = asyncio.all_tasks()
+
+    async def send() -> None:
+        async with asyncio.timeout(10), Producer(bootstrap, topic) as producer:
+            delivery = await producer.send(view("/a"))
+            await asyncio.sleep(0)  # it is under way
+            for task in asyncio.all_tasks() - others:
+                task.cancel()
+            await delivery
+
+    with pytest.raises(DeliveryError, match="cancelled"):
+        await send()
+
+
 async def test_many_senders_share_batches(bootstrap: str) -> None:
     """Each event is there once, each sender's in its order, numbers without gaps; batches are far fewer than events."""
     topic = await new_topic(bootstrap)

@@ -243,9 +243,10 @@ def test_kill_9_loses_nothing(tmp_path: Path, seed: int) -> None:
         if turn == 8:
             said = ended(tmp_path, "drain")
         elif turn == 0 or rng.random() < 0.5:
-            said = until_killed(tmp_path, rng, "put", first, rng.choice((1, 7, 400)), rng.choice((1, 20)))
+            lines = rng.randrange(1, 60)
+            said = until_killed(tmp_path, rng, lines, "put", first, rng.choice((1, 7, 400)), rng.choice((1, 20)))
         else:
-            said = until_killed(tmp_path, rng, "drain")
+            said = until_killed(tmp_path, rng, rng.randrange(1, 4), "drain")
         for line in said:
             what, *rest = line.split()
             if what == "stored":
@@ -270,12 +271,11 @@ def start(directory: Path, *words: object) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def until_killed(directory: Path, rng: random.Random, *words: object) -> list[str]:
-    """The whole lines that a process has said before it is killed, at the latest when it has said all."""
+def until_killed(directory: Path, rng: random.Random, lines: int, *words: object) -> list[str]:
+    """The whole lines that a process has said before it is killed, soon after so many, or ends."""
     with start(directory, *words) as process:
         assert process.stdout is not None
         said = []
-        lines = rng.randrange(1, 60)
         for line in process.stdout:
             said.append(line)
             if len(said) >= lines:

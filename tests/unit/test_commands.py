@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -100,3 +101,15 @@ def test_faults_of_the_settings_are_one_message(arguments: list[str]) -> None:
     assert result.exit_code == 1
     assert "the settings have 2 faults" in result.output
     assert "Traceback" not in result.output
+
+
+def test_others_topics_are_not_written_to_unasked(tmp_path: Path) -> None:
+    """A topic of [source] has other readers: resending to it is refused before Kafka is asked, unless it is meant."""
+    config = tmp_path / "ranker.toml"
+    config.write_text('topic = "hits"\n[source]\nfields = { article_id = "path" }\nconstants = { site_id = "demo" }\n')
+    argv = ["dead", "resend", "--all", "--config", str(config)]
+    environ = {"RANKER_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    refused = CliRunner().invoke(main, argv, env=environ)
+    assert (refused.exit_code, "--foreign" in refused.output) == (1, True)
+    meant = CliRunner().invoke(main, [*argv, "--foreign"], env=environ)
+    assert (meant.exit_code, "Kafka is not available" in meant.output) == (1, True), meant.output

@@ -143,6 +143,22 @@ def test_a_jump_costs_what_is_kept_and_not_what_is_jumped_over() -> None:
     assert (run.distinct, run.repeats, run.high) == (5, 0, MAX_SEQUENCE)
 
 
+def test_a_backlog_is_marked_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of 40,000 of 640,000 sequences is more than what is kept, and not marked one by one."""
+    marks: list[int] = []
+    mark = Run._mark
+
+    def noted(run: Run, sequences: Sequence[int], *bounds: Any) -> None:
+        marks.append(len(sequences))
+        mark(run, sequences, *bounds)
+
+    monkeypatch.setattr(Run, "_mark", noted)
+    run = Run(0)
+    run.see(range(0, 640_000, 16))
+    assert (run.distinct, sum(marks)) == (40_000, 40_000)
+    assert len(marks) < 50
+
+
 @pytest.mark.usefixtures("small")
 def test_a_run_without_a_place_is_counted_and_gets_one_when_another_is_forgotten() -> None:
     """Three runs fill the shard. One that is silent goes, and only then is a fourth followed."""

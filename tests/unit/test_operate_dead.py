@@ -101,6 +101,12 @@ async def test_overview_and_newest() -> None:
     assert [each.offset for each in newest] == [1, 2]
 
 
+async def test_newest_where_a_letter_stands_in_two_partitions() -> None:
+    """As after partitions were added to the dead topic: shown twice, like everything that is there."""
+    twice = [letter(1), replace(letter(1), home=3)]
+    assert await dead.newest(Log(twice), dead.Choice(), 5, lambda *_: None) == twice[::-1]
+
+
 class Sending:
     """Takes portions; refuses from portion `fails` on."""
 
@@ -155,8 +161,13 @@ async def test_force_sends_whatever_was_not_resent() -> None:
 
 
 async def test_what_was_named_is_sent_unless_it_counts_already() -> None:
-    """Whoever names a reason or a position has looked at it; twice in the counts is another matter."""
-    letters = [letter(1, value=b"{"), letter(2, reason="unknown_site"), letter(3, resent=True)]
+    """Whoever names a reason or a position has looked at it; counts and times are another matter."""
+    letters = [
+        letter(1, value=b"{"),
+        letter(2, reason="unknown_site"),
+        letter(3, resent=True),
+        letter(4, value=event(NOW + HOUR_MS)),
+    ]
     for choice in (
         dead.Choice(reasons=frozenset(each.reason for each in letters)),
         dead.Choice(positions=frozenset(each.position for each in letters)),
@@ -164,7 +175,7 @@ async def test_what_was_named_is_sent_unless_it_counts_already() -> None:
         sending, outcome = Sending(), dead.Outcome()
         await resend(letters, sending, outcome, choice=choice)
         assert sending.portions == [[1]]
-        assert (outcome.sent, outcome.left) == (Counter(malformed=1), Counter(log=1, resent=1))
+        assert (outcome.sent, outcome.left) == (Counter(malformed=1), Counter(log=1, resent=1, future=1))
 
 
 async def test_the_outcome_is_true_where_it_ends_early() -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 import schemas
-from producers import InvalidEventError, PageView, event
+from producers import InvalidEventError, PageView, Producer, event
 
 LEAST: dict[str, Any] = {"site_id": "demo", "article_id": "/a"}
 
@@ -34,6 +34,13 @@ def test_every_field_is_written() -> None:
     key, value = event.stamped(PageView(**fields), "python/1", 0)
     assert orjson.loads(value) == {**fields, "producer_id": "python/1", "sequence": 0}
     assert key == event.key(fields["site_id"], fields["article_id"])
+
+
+def test_producers_that_start_together_are_told_apart() -> None:
+    """However short the time between them; the longest name leaves room for its run."""
+    ids = {Producer(name="n" * 64).producer_id for _ in range(100)}
+    assert len(ids) == 100
+    assert all(PageView(**LEAST, producer_id=one).producer_id == one for one in ids)
 
 
 def test_ids_are_new_each_time() -> None:
