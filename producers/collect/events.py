@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collect.sites import Speaker
-from producers.event import InvalidEventError, PageView
+from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
 
 FUTURE_MS = 5 * 60_000
 """What is further ahead than this would be a dead letter, and the sender would never know."""
+SECONDS_MS = 946_684_800_000
+"""The year 2000. What is before it was meant in seconds: as milliseconds those of today are in January 1970."""
 MAX_DETAIL = 200
 
 _FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
 
-Reason = Literal["invalid", "not_public", "foreign_site", "future", "new_articles"]
+Reason = Literal["invalid", "not_public", "foreign_site", "future", "late", "new_articles"]
 
 
 class FaultError(Exception):
@@ -33,11 +35,12 @@ class FaultError(Exception):
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the collector itself knows of a request without a key: when it came, and from whom."""
+    """What the collector itself knows of a request: when it came, without a key from whom, how far lists reach back."""
 
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
@@ -85,4 +88,9 @@ def _keyed(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageVi
     view = PageView(site_id=speaker.site_id, **({"occurred_at": receipt.now_ms} | fields))
     if view.occurred_at > receipt.now_ms + FUTURE_MS:
         raise FaultError("future", "occurred_at is more than 5 minutes ahead of the collector's clock.")
+    if view.occurred_at < SECONDS_MS:
+        raise FaultError("late", f"occurred_at is {view.occurred_at}: that looks like seconds; give milliseconds.")
+    if view.occurred_at < receipt.now_ms - receipt.longest_window_ms:
+        days = receipt.longest_window_ms / 86_400_000
+        raise FaultError("late", f"occurred_at is before the longest window of the lists ({days:.3g} days).")
     return view

@@ -53,7 +53,8 @@ class CollectorMetrics:
         )
         self.rejected_events = counter(
             "rejected_events_total",
-            "Events refused by their place in the request: invalid, not_public, foreign_site, future, new_articles.",
+            "Events refused by their place in the request: invalid, not_public, foreign_site, future, late, "
+            "new_articles.",
             "reason",
         )
         self.refused_requests = counter(
