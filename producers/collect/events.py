@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,7 +16,12 @@ SECONDS_MS = 946_684_800_000
 """The year 2000. What is before it was meant in seconds: as milliseconds those of today are in January 1970."""
 MAX_DETAIL = 200
 
+MAX_IGNORED = 10
+"""So many names of fields that are not taken over are told."""
+
 _FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
+_KNOWN = {*_FIELDS, "site_id"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 Reason = Literal["invalid", "not_public", "foreign_site", "future", "late", "new_articles"]
 
@@ -52,6 +58,20 @@ def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[Page
             yield fault
         except InvalidEventError as error:
             yield FaultError("invalid", str(error))
+
+
+def ignored_fields(items: list[Any]) -> list[str]:
+    """Names in these events that say nothing here, each once and at most MAX_IGNORED: `type` for event_type, say.
+
+    What is no ordinary name, or longer than 64 characters, is left out.
+    """
+    found: dict[str, None] = {}
+    for item in items:
+        if isinstance(item, dict) and not _KNOWN.issuperset(item):
+            found |= dict.fromkeys(name for name in item if name not in _KNOWN and _NAME.fullmatch(name))
+            if len(found) >= MAX_IGNORED:
+                break
+    return list(found)[:MAX_IGNORED]
 
 
 def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from producers import agents
 from producers.collect import answers, body
 from producers.collect.address import Address, Addresses, household
 from producers.collect.answers import Answer
-from producers.collect.events import FaultError, Receipt, views
+from producers.collect.events import FaultError, Receipt, ignored_fields, views
 from producers.collect.limits import Buckets, NewArticles
 from producers.collect.metrics import CollectorMetrics
 from producers.collect.outlet import Outlet, OutletFullError
@@ -175,9 +175,12 @@ class Web:
             raise
         self._charge(request, speaker, len(items))
         accepted, rejected = await self._accept(items, request, speaker)
+        content: dict[str, Any] = {"accepted": accepted}
         if rejected:
-            return answers.json(207, {"accepted": accepted, "rejected": rejected})
-        return answers.json(202, {"accepted": accepted})
+            content["rejected"] = rejected
+        if ignored := ignored_fields(items):
+            content["ignored_fields"] = ignored
+        return answers.json(207 if rejected else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
         if request.method == "GET":

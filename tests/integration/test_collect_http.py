@@ -137,10 +137,11 @@ def test_faults_by_index(running: Collector) -> None:
     assert (answer.status, answer.json["accepted"]) == (207, 1)
     assert [one["index"] for one in answer.json["rejected"]] == [0, 2, 3]
     assert all(len(one["detail"]) <= 200 for one in answer.json["rejected"])
+    assert running.server([*events, {"article_id": "/a", "type": "x"}]).json["ignored_fields"] == ["type"]
     assert running.page([{}] * 501).status == 413
     assert running.page(b"").status == 400
     assert running.page({"article_id": "/a"}, Content_Type="text/html").status == 415
-    assert running.metric("rejected_events_total", reason="invalid") == 3
+    assert running.metric("rejected_events_total", reason="invalid") == 6
 
 
 def test_paths_and_methods(running: Collector) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from producers.collect.events import MAX_DETAIL, FaultError, Receipt, views
+from producers.collect.events import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
 from producers.collect.settings import Site
 from producers.collect.sites import Speaker
 from producers.event import PageView
@@ -30,6 +30,17 @@ def test_a_page_says_little() -> None:
     assert (view.visitor_id, view.agent_class, view.value, view.event_id) == ("v", "unknown", 1, "e1")
     assert (view.producer_id, view.sequence) == (None, None)
     assert made({"article_id": "/a"}).event_id != made({"article_id": "/a"}).event_id
+
+
+def test_names_that_say_nothing_are_told() -> None:
+    """Each once, in their order, bounded in number and length; what the contract knows and we number anew is among them."""
+    every = dict.fromkeys(("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id"))
+    assert ignored_fields([every | {"site_id": "demo"}, 7, None, []]) == []
+    items = [{"article_id": "/a", "type": "x", "event-type": "x"}, {"_t": 1, "type": 2, "sequence": 3, "articleId": 4}]
+    assert ignored_fields(items) == ["type", "event-type", "_t", "sequence", "articleId"]
+    assert ignored_fields([{"": 1, "é": 2, "a b": 3, "<b>": 4, "x\n": 5, "7": 6, "x" * 65: 7}]) == []
+    assert ignored_fields([{"x" * 64: 1}]) == ["x" * 64]
+    assert ignored_fields([{f"f{i}": i for i in range(1_000)}] * 500) == [f"f{i}" for i in range(10)]
 
 
 def test_bots() -> None:
