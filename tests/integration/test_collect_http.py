@@ -97,6 +97,7 @@ async def test_which_site_and_what_it_may(running: Collector) -> None:
     events = [record.event for record in await records(running.bootstrap, running.topic, 2)]
     assert {fields(event, "site_id", "event_type") for event in events} == {("other", "share"), ("other", "view")}
     assert running.metric("refused_requests_total", reason="foreign_origin") == 4
+    assert running.log.read_text().count("https://evil.example") == 1
     assert running.metric("refused_requests_total", reason="unknown_site") == 1
     assert running.metric("refused_requests_total", reason="write_key") == 3
 
@@ -160,6 +161,7 @@ def test_paths_and_methods(running: Collector) -> None:
         assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), target
         assert answer.json["status"] == status
         assert ("allow" in answer.headers) is (status == 405)
+    assert running.ask("GET", "/v1/events").json["detail"] == "Use POST here; allowed are POST and OPTIONS."
     assert running.metric("requests_total", route="other", status="404") == 4
     assert b"nothing" not in running.admin("/metrics").body
 
