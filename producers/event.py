@@ -61,6 +61,8 @@ def _fault(
     """The first fault of an event with these fields, as a sentence; "" where the contract takes it."""
     if not (isinstance(site_id, str) and is_site_id(site_id)):
         return f"site_id is {_shown(site_id)}; give 1 to 64 of a-z 0-9 . _ -"
+    if article_id is None:
+        return "article_id is missing; give 1 to 512 bytes of UTF-8, printable and without spaces"
     if not (isinstance(article_id, str) and is_article_id(article_id)):
         return f"article_id is {_shown(article_id)}; give 1 to 512 bytes of UTF-8, printable and without spaces"
     if not (isinstance(event_type, str) and _TYPE.fullmatch(event_type)):

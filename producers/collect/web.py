@@ -143,7 +143,9 @@ class Web:
         if allowed is None:
             return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
         if request.method not in allowed:
-            answer = answers.problem(RefusedError(405, "method", f"Allowed here: {', '.join(allowed)}."))
+            answer = answers.problem(
+                RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
+            )
             return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
         match request.path:
             case "/v1/events":

@@ -59,6 +59,7 @@ def test_an_event_stays_what_was_checked() -> None:
     [
         ({"site_id": "Demo"}, "Not a page view: site_id is 'Demo'; give 1 to 64 of a-z 0-9 . _ -."),
         ({"article_id": "a b"}, "article_id is 'a b'; give 1 to 512 bytes"),
+        ({"article_id": None}, "article_id is missing; give 1 to 512 bytes"),
         ({"article_id": 5}, "article_id is 5; give"),
         ({"event_type": "Page view"}, "event_type is 'Page view'; give view, comment, share"),
         ({"occurred_at": 1.5}, "occurred_at is 1.5; give milliseconds"),
