@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,3 +284,11 @@ def test_the_readme_is_right(running: Collector) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     (shown,) = re.findall(r"curl https://views\.example/v1/events .*\\\n +-d '(\{.*\})'", readme)
     assert running.server(shown).json == {"accepted": 1}
+
+
+def test_the_example_of_the_producers_is_right(running: Collector) -> None:
+    """As a shell makes it of docs/producers: its time is today's."""
+    text = (Path(__file__).parents[2] / "docs" / "producers" / "README.md").read_text("utf-8")
+    shown = re.findall(r"-d ('[{\[].*?')\n(?:\n|```)", text, re.DOTALL)
+    bodies = [subprocess.check_output(["sh", "-c", f"printf %s {one}"]) for one in shown]
+    assert [running.server(one).json for one in bodies] == [{"accepted": 1}, {"accepted": 2}]
