@@ -27,6 +27,7 @@ from tests.collecting import (
 BEHIND_PROXY = (
     SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nclient_events_s = 1\nclient_burst = 500\nkey_events_s = 500\n'
 )
+HOUR = "[windows]\n1h = { length_s = 3600, grain_s = 60 }\n"
 FEW_ARTICLES = SITES + "[collect]\nnew_articles_per_minute = 1\nnew_articles_burst = 3\n"
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
@@ -144,6 +145,16 @@ def test_faults_by_index(running: Collector) -> None:
     assert running.page(b"").status == 400
     assert running.page({"article_id": "/a"}, Content_Type="text/html").status == 415
     assert running.metric("rejected_events_total", reason="invalid") == 6
+
+
+def test_too_late_is_what_ranker_toml_says(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """A window of an hour: a minute ago counts, two hours ago is refused by index, and counted."""
+    with collector(kafka_embedded, topic, tmp_path, HOUR + SITES) as running:
+        now_ms = time.time_ns() // 1_000_000
+        answer = running.server([{"article_id": "/a", "occurred_at": now_ms - ago} for ago in (60_000, 7_200_000)])
+        assert (answer.status, answer.json["accepted"]) == (207, 1)
+        assert [(one["index"], one["reason"]) for one in answer.json["rejected"]] == [(1, "late")]
+        assert running.metric("rejected_events_total", reason="late") == 1
 
 
 def test_paths_and_methods(running: Collector) -> None:
