@@ -114,8 +114,13 @@ class Producer:
         return record
 
     async def send(self, view: PageView) -> Delivery:
-        """Hand over an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError."""
+        """Hand over an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError.
+
+        What is no PageView is a TypeError: nothing has checked it.
+        """
         self._check()
+        if not isinstance(view, PageView):
+            raise TypeError(f"send takes a PageView, not a {type(view).__name__}; make one: PageView(**fields)")
         outbox = self._outboxes[self._homes[event.key(view.site_id, view.article_id)]]
         while True:
             # The number is used up when the record has its place, not while it waits for one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -61,6 +62,8 @@ def _fault(
     """The first fault of an event with these fields, as a sentence; "" where the contract takes it."""
     if not (isinstance(site_id, str) and is_site_id(site_id)):
         return f"site_id is {_shown(site_id)}; give 1 to 64 of a-z 0-9 . _ -"
+    if article_id is None:
+        return "article_id is missing; give 1 to 512 bytes of UTF-8, printable and without spaces"
     if not (isinstance(article_id, str) and is_article_id(article_id)):
         return f"article_id is {_shown(article_id)}; give 1 to 512 bytes of UTF-8, printable and without spaces"
     if not (isinstance(event_type, str) and _TYPE.fullmatch(event_type)):
@@ -68,7 +71,10 @@ def _fault(
             f"event_type is {_shown(event_type)}; give view, comment, share, or 1 to 32 of a-z 0-9 _ from a letter on"
         )
     if not (_is_int(occurred_at) and 0 <= occurred_at <= LATEST_MS):
-        return f"occurred_at is {_shown(occurred_at)}; give milliseconds since 1970, as an int up to the year 2100"
+        recipe = ": int(t.timestamp() * 1000)" if isinstance(occurred_at, datetime) else ""
+        return (
+            f"occurred_at is {_shown(occurred_at)}; give milliseconds since 1970, as an int up to the year 2100{recipe}"
+        )
     if not (_is_text(event_id) and event_id):
         return f"event_id is {_shown(event_id)}; give 1 to 128 characters, or leave it out for a new one"
     if not (visitor_id is None or _is_text(visitor_id)):
@@ -109,9 +115,10 @@ def _new_id() -> str:
 class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """Something a reader did with an article, valid by the contract or not made: raises InvalidEventError.
 
-    `occurred_at` is in milliseconds since the epoch, now unless given. `event_id` is random unless given: give one
-    where you may send the same event again. `value` is how many times it happened, negative to take back.
-    `producer_id` and `sequence` are put in by the Producer. All are as schemas/page-view.schema.json describes them.
+    `occurred_at` is in milliseconds since the epoch, now unless given; seconds would be January 1970, which counts
+    nowhere. `event_id` is random unless given: give one where you may send the same event again. `value` is how many
+    times it happened, negative to take back. `producer_id` and `sequence` are put in by the Producer. All are as
+    schemas/page-view.schema.json describes them. A field that is missing or unknown is a TypeError, as in any call.
     """
 
     event_id: str = msgspec.field(default_factory=_new_id)

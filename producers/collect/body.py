@@ -48,9 +48,9 @@ def events(body: bytes) -> list[Any]:
     if isinstance(found, dict):
         return [found]
     if not isinstance(found, list):
-        raise _malformed("neither an object nor an array")
+        raise RefusedError(400, "malformed", "The body is neither an event, as an object, nor an array of events.")
     if not found:
-        raise _malformed("an array without events")
+        raise RefusedError(400, "malformed", "The array is empty: send at least one event.")
     if len(found) > MAX_EVENTS:
         raise RefusedError(413, "too_large", f"There are more than {MAX_EVENTS} events: send fewer at once.")
     return found

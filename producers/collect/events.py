@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collect.sites import Speaker
-from producers.event import InvalidEventError, PageView
+from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
 
 FUTURE_MS = 5 * 60_000
 """What is further ahead than this would be a dead letter, and the sender would never know."""
+SECONDS_MS = 946_684_800_000
+"""The year 2000. What is before it was meant in seconds: as milliseconds those of today are in January 1970."""
 MAX_DETAIL = 200
 
-_FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
+MAX_IGNORED = 10
+"""So many names of fields that are not taken over are told."""
 
-Reason = Literal["invalid", "not_public", "foreign_site", "future", "new_articles"]
+_FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
+_KNOWN = {*_FIELDS, "site_id"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+Reason = Literal["invalid", "not_public", "foreign_site", "future", "late", "new_articles"]
 
 
 class FaultError(Exception):
@@ -33,11 +41,12 @@ class FaultError(Exception):
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the collector itself knows of a request without a key: when it came, and from whom."""
+    """What the collector itself knows of a request: when it came, without a key from whom, how far lists reach back."""
 
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
@@ -49,6 +58,20 @@ def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[Page
             yield fault
         except InvalidEventError as error:
             yield FaultError("invalid", str(error))
+
+
+def ignored_fields(items: list[Any]) -> list[str]:
+    """Names in these events that say nothing here, each once and at most MAX_IGNORED: `type` for event_type, say.
+
+    What is no ordinary name, or longer than 64 characters, is left out.
+    """
+    found: dict[str, None] = {}
+    for item in items:
+        if isinstance(item, dict) and not _KNOWN.issuperset(item):
+            found |= dict.fromkeys(name for name in item if name not in _KNOWN and _NAME.fullmatch(name))
+            if len(found) >= MAX_IGNORED:
+                break
+    return list(found)[:MAX_IGNORED]
 
 
 def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
@@ -85,4 +108,9 @@ def _keyed(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageVi
     view = PageView(site_id=speaker.site_id, **({"occurred_at": receipt.now_ms} | fields))
     if view.occurred_at > receipt.now_ms + FUTURE_MS:
         raise FaultError("future", "occurred_at is more than 5 minutes ahead of the collector's clock.")
+    if view.occurred_at < SECONDS_MS:
+        raise FaultError("late", f"occurred_at is {view.occurred_at}: that looks like seconds; give milliseconds.")
+    if view.occurred_at < receipt.now_ms - receipt.longest_window_ms:
+        days = receipt.longest_window_ms / 86_400_000
+        raise FaultError("late", f"occurred_at is before the longest window of the lists ({days:.3g} days).")
     return view

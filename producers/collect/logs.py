@@ -1,4 +1,4 @@
-"""Log lines on standard error: one JSON object each, of what the process does, never of a request."""
+"""Log lines on standard error: one JSON object each, of what the process does, never of a reader."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ class CollectorMetrics:
         )
         self.rejected_events = counter(
             "rejected_events_total",
-            "Events refused by their place in the request: invalid, not_public, foreign_site, future, new_articles.",
+            "Events refused by their place in the request: invalid, not_public, foreign_site, future, late, "
+            "new_articles.",
             "reason",
         )
         self.refused_requests = counter(
@@ -66,7 +67,11 @@ class CollectorMetrics:
             "ignored_events_total", "Events accepted and not passed on, as they are no view: prefetch.", "reason"
         )
         self.spool_events = gauge("spool_events", "Events on the disk that wait for Kafka.")
-        self.spool_bytes = gauge("spool_bytes", "What these events take of the spool's limit, in bytes.")
+        self.spool_bytes = gauge(
+            "spool_bytes",
+            "What the spool's file takes of the limit, in bytes; also without events, as SQLite's log and pages stay "
+            "for a while.",
+        )
         self.spool_limit_bytes = gauge("spool_limit_bytes", "The limit (collect.spool_mb); at it the answer is 503.")
         self.spool_nearly_full = gauge("spool_nearly_full", "1 from 80 % of the limit on.")
         self.spool_oldest_seconds = gauge("spool_oldest_seconds", "How long the oldest of these events has waited.")

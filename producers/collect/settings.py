@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producers.collect.address import Network
+from producers.event import LONGEST_WINDOW_MS
 from schemas import configuration
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
@@ -47,6 +48,7 @@ class Settings:
     new_articles_per_minute: int = 120
     new_articles_burst: int = 10_000
     spool_mb: int = 1024
+    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
@@ -66,11 +68,13 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         )
     if wrong:
         raise SettingsError([f"{path or 'no ranker.toml'}: {fault}" for fault in wrong])
+    lengths_s = [window["length_s"] for window in table.get("windows", {}).values()]
     return Settings(
         topic=table.get("topic", "page-views"),
         sites=sites,
         redis_url=(environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS) if _any_visitors(sites) else None,
         proxies=tuple(proxies),
+        longest_window_ms=max(lengths_s) * 1000 if lengths_s else LONGEST_WINDOW_MS,
         **collect,
     )
 

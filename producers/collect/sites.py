@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -15,6 +17,11 @@ _NOBODY = (
     "Nothing says which site this is of; send an Origin or a write key, or add the host to a site's hosts "
     "in ranker.toml."
 )
+MAX_LOGGED = 100
+"""So many foreign origins are named in the log."""
+_ORIGIN = re.compile(rb"null|https?://[A-Za-z0-9._:\[\]-]{1,200}")
+"""What browsers send for a page. Others say more than where a page is: an extension's origin names its installation."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Sites:
         self._keys = [
             (site.key.encode(), Speaker(name, site, keyed=True)) for name, site in sites.items() if site.key is not None
         ]
+        self._logged: set[bytes] = set()
 
     def speaker(self, headers: Mapping[bytes, bytes], *, referred: bool = False) -> Speaker:
         """By write key, else Origin, else (where `referred`) the Referer's origin, else Host.
@@ -56,6 +64,7 @@ class Sites:
     def by_origin(self, origin: bytes) -> Speaker:
         """Raises RefusedError (403) for an origin that is no site's."""
         if (found := self._origins.get(origin.decode("latin-1"))) is None:
+            self._log_foreign(origin)
             raise RefusedError(403, "foreign_origin", _FOREIGN)
         return found
 
@@ -63,13 +72,23 @@ class Sites:
         """Whether pages of `origin` may send events."""
         return origin.decode("latin-1") in self._origins
 
+    def _log_foreign(self, origin: bytes) -> None:
+        """Once for each, so that who runs the sites sees what to add; a stranger cannot fill the log."""
+        if origin not in self._logged and len(self._logged) < MAX_LOGGED and _ORIGIN.fullmatch(origin):
+            self._logged.add(origin)
+            _log.warning("an origin is refused: it is no site's in ranker.toml", extra={"origin": origin.decode()})
+
     def _by_key(self, authorization: bytes) -> Speaker:
         scheme, _, given = authorization.partition(b" ")
         found = None
         for key, speaker in self._keys:  # all of them, whichever fits: how long it takes tells nothing
             if hmac.compare_digest(key, given):
                 found = speaker
-        if found is None or scheme.lower() != b"bearer":
+        if not authorization.strip() or (scheme.lower() == b"bearer" and not given.strip()):
+            raise RefusedError(401, "write_key", "The Authorization header has no key: Bearer KEY is expected.")
+        if scheme.lower() != b"bearer":
+            raise RefusedError(401, "write_key", "The Authorization header is not Bearer KEY, as is expected.")
+        if found is None:
             raise RefusedError(401, "write_key", "The write key is no site's: see RANKER_WRITE_KEYS of the collector.")
         return found
 

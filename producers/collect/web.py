@@ -16,7 +16,7 @@ from producers import agents
 from producers.collect import answers, body
 from producers.collect.address import Address, Addresses, household
 from producers.collect.answers import Answer
-from producers.collect.events import FaultError, Receipt, views
+from producers.collect.events import FaultError, Receipt, ignored_fields, views
 from producers.collect.limits import Buckets, NewArticles
 from producers.collect.metrics import CollectorMetrics
 from producers.collect.outlet import Outlet, OutletFullError
@@ -25,7 +25,7 @@ from producers.collect.salt import DAY_S, Salts
 from producers.collect.script import tracker
 from producers.collect.sites import Sites, Speaker
 from producers.collect.visitor import MAX_AGENT, visitor_id
-from producers.event import PageView
+from producers.event import LONGEST_WINDOW_MS, PageView
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """43 bytes of GIF: one pixel that shows nothing."""
@@ -66,11 +66,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is counted against what: events of clients and of keys, new articles of sites."""
+    """Events of clients and of keys, new articles of sites, in their buckets; and how old a server's event may be."""
 
     clients: Buckets
     keys: Buckets
     articles: NewArticles
+    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 class Web:
@@ -142,7 +143,9 @@ class Web:
         if allowed is None:
             return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
         if request.method not in allowed:
-            answer = answers.problem(RefusedError(405, "method", f"Allowed here: {', '.join(allowed)}."))
+            answer = answers.problem(
+                RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
+            )
             return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
         match request.path:
             case "/v1/events":
@@ -174,9 +177,12 @@ class Web:
             raise
         self._charge(request, speaker, len(items))
         accepted, rejected = await self._accept(items, request, speaker)
+        content: dict[str, Any] = {"accepted": accepted}
         if rejected:
-            return answers.json(207, {"accepted": accepted, "rejected": rejected})
-        return answers.json(202, {"accepted": accepted})
+            content["rejected"] = rejected
+        if ignored := ignored_fields(items):
+            content["ignored_fields"] = ignored
+        return answers.json(207 if rejected else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
         if request.method == "GET":
@@ -243,7 +249,7 @@ class Web:
     def _receipt(self, request: Request, speaker: Speaker, now_ms: int) -> Receipt:
         """What is known of a page's request. A server's address and agent, with a key, are nobody's."""
         if speaker.keyed:
-            return Receipt(now_ms, is_bot=False, visitor_id=None)
+            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
         agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
         visitor = None
         if self._salts is not None and self._wants_visitor(request, speaker):

@@ -66,9 +66,10 @@ def import_(
 ) -> None:
     """Import articles from JSON lines, an RSS or Atom feed, or a news sitemap; - reads standard input.
 
-    JSON lines have the fields of schemas/article.schema.json; times may be milliseconds or RFC 3339, and an id not
-    given is taken from the URL. A line with "status": "removed" takes an article off the lists. What does not fit is
-    reported, the rest is imported, and the exit code is then 1.
+    JSON lines have the fields of schemas/article.schema.json: title, url and published_at are required, format, section
+    and updated_at are not. Times may be milliseconds or RFC 3339, and an id not given is taken from the URL. A line
+    with "status": "removed" takes an article off the lists. What does not fit is reported, the rest is imported, and
+    the exit code is then 1.
 
     \b
     Examples:

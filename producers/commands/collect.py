@@ -140,6 +140,7 @@ async def _run(
             Buckets(settings.client_events_s, settings.client_burst),
             Buckets(settings.key_events_s, max(settings.key_events_s, 500)),
             NewArticles(known, settings.new_articles_per_minute, settings.new_articles_burst),
+            settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
         door = Door(addresses.is_proxy, web.refused)

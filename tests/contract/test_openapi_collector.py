@@ -70,6 +70,8 @@ def test_limits_and_reasons_are_the_collectors() -> None:
     rejected = SCHEMAS["Rejected"]["properties"]
     assert set(rejected["reason"]["enum"]) == set(get_args(events.Reason))
     assert rejected["detail"]["maxLength"] == events.MAX_DETAIL
+    assert SCHEMAS["IgnoredFields"]["maxItems"] == events.MAX_IGNORED
+    assert SCHEMAS["IgnoredFields"]["items"]["pattern"] == f"^{events._NAME.pattern}$"
     assert SCHEMAS["Events"]["oneOf"][1]["maxItems"] == body.MAX_EVENTS
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.collecting import (
 BEHIND_PROXY = (
     SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nclient_events_s = 1\nclient_burst = 500\nkey_events_s = 500\n'
 )
+HOUR = "[windows]\n1h = { length_s = 3600, grain_s = 60 }\n"
 FEW_ARTICLES = SITES + "[collect]\nnew_articles_per_minute = 1\nnew_articles_burst = 3\n"
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
@@ -47,7 +49,7 @@ async def test_what_stands_in_kafka(running: Collector) -> None:
     before = time.time_ns() // 1_000_000
     assert running.page({"article_id": "/a", "hat": "red", "producer_id": "x", "sequence": 77}).status == 202
     assert running.page([{"article_id": "/b", "event_type": "share", "event_id": "mine"}]).json == {"accepted": 1}
-    everything = {"article_id": "/c", "event_type": "vote", "value": -3, "occurred_at": 5, "visitor_id": "v"}
+    everything = {"article_id": "/c", "event_type": "vote", "value": -3, "occurred_at": before - 5, "visitor_id": "v"}
     assert running.server([everything | {"site_id": "demo", "agent_class": "person"}]).status == 202
     assert running.ask("GET", "/v1/view.gif?article_id=%2F%C3%A9cluse&r=0.5", Host="views.demo.example").status == 200
     after = time.time_ns() // 1_000_000
@@ -66,7 +68,7 @@ async def test_what_stands_in_kafka(running: Collector) -> None:
     assert fields(vote, "event_type", "value", "occurred_at", "visitor_id", "agent_class") == (
         "vote",
         -3,
-        5,
+        before - 5,
         "v",
         "person",
     )
@@ -97,6 +99,7 @@ async def test_which_site_and_what_it_may(running: Collector) -> None:
     events = [record.event for record in await records(running.bootstrap, running.topic, 2)]
     assert {fields(event, "site_id", "event_type") for event in events} == {("other", "share"), ("other", "view")}
     assert running.metric("refused_requests_total", reason="foreign_origin") == 4
+    assert running.log.read_text().count("https://evil.example") == 1
     assert running.metric("refused_requests_total", reason="unknown_site") == 1
     assert running.metric("refused_requests_total", reason="write_key") == 3
 
@@ -137,10 +140,21 @@ def test_faults_by_index(running: Collector) -> None:
     assert (answer.status, answer.json["accepted"]) == (207, 1)
     assert [one["index"] for one in answer.json["rejected"]] == [0, 2, 3]
     assert all(len(one["detail"]) <= 200 for one in answer.json["rejected"])
+    assert running.server([*events, {"article_id": "/a", "type": "x"}]).json["ignored_fields"] == ["type"]
     assert running.page([{}] * 501).status == 413
     assert running.page(b"").status == 400
     assert running.page({"article_id": "/a"}, Content_Type="text/html").status == 415
-    assert running.metric("rejected_events_total", reason="invalid") == 3
+    assert running.metric("rejected_events_total", reason="invalid") == 6
+
+
+def test_too_late_is_what_ranker_toml_says(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """A window of an hour: a minute ago counts, two hours ago is refused by index, and counted."""
+    with collector(kafka_embedded, topic, tmp_path, HOUR + SITES) as running:
+        now_ms = time.time_ns() // 1_000_000
+        answer = running.server([{"article_id": "/a", "occurred_at": now_ms - ago} for ago in (60_000, 7_200_000)])
+        assert (answer.status, answer.json["accepted"]) == (207, 1)
+        assert [(one["index"], one["reason"]) for one in answer.json["rejected"]] == [(1, "late")]
+        assert running.metric("rejected_events_total", reason="late") == 1
 
 
 def test_paths_and_methods(running: Collector) -> None:
@@ -159,6 +173,7 @@ def test_paths_and_methods(running: Collector) -> None:
         assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json"), target
         assert answer.json["status"] == status
         assert ("allow" in answer.headers) is (status == 405)
+    assert running.ask("GET", "/v1/events").json["detail"] == "Use POST here; allowed are POST and OPTIONS."
     assert running.metric("requests_total", route="other", status="404") == 4
     assert b"nothing" not in running.admin("/metrics").body
 
@@ -280,3 +295,11 @@ def test_the_readme_is_right(running: Collector) -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     (shown,) = re.findall(r"curl https://views\.example/v1/events .*\\\n +-d '(\{.*\})'", readme)
     assert running.server(shown).json == {"accepted": 1}
+
+
+def test_the_example_of_the_producers_is_right(running: Collector) -> None:
+    """As a shell makes it of docs/producers: its time is today's."""
+    text = (Path(__file__).parents[2] / "docs" / "producers" / "README.md").read_text("utf-8")
+    shown = re.findall(r"-d ('[{\[].*?')\n(?:\n|```)", text, re.DOTALL)
+    bodies = [subprocess.check_output(["sh", "-c", f"printf %s {one}"]) for one in shown]
+    assert [running.server(one).json for one in bodies] == [{"accepted": 1}, {"accepted": 2}]

@@ -279,6 +279,17 @@ async def test_a_producer_that_is_not_open_says_so(kafka_embedded: str) -> None:
             pass
 
 
+async def test_what_is_no_page_view_is_told_how_to_be_one(kafka_embedded: str) -> None:
+    """And the producer goes on: nothing of it was sent, no number used up."""
+    topic = await new_topic(kafka_embedded)
+    async with Producer(kafka_embedded, topic) as producer:
+        fields: Any = {"site_id": "demo", "article_id": "/a"}
+        with pytest.raises(TypeError, match=r"send takes a PageView, not a dict; make one: PageView\(\*\*fields\)"):
+            await producer.send(fields)
+        await producer.send(PageView(**fields))
+    assert [event["sequence"] for event in events(await read(kafka_embedded, topic))] == [0]
+
+
 async def test_what_is_missing_is_said_with_the_fix(kafka_embedded: str) -> None:
     """Kafka, the topic, or a name that metrics can show."""
     with pytest.raises(ProducerError, match=r"cannot be reached at 127.0.0.1:9. Start a broker"):

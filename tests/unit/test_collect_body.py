@@ -50,9 +50,9 @@ def test_one_or_several() -> None:
     [
         (b"", "line 1 column 1"),
         (b"\xef\xbb\xbf{}", "line 1 column 1"),
-        (b"7", "neither an object nor an array"),
-        (b'"text"', "neither an object nor an array"),
-        (b"[]", "an array without events"),
+        (b"7", "neither an event, as an object, nor an array of events"),
+        (b'"text"', "neither an event, as an object, nor an array of events"),
+        (b"[]", "The array is empty: send at least one event."),
         (b'{"article_id": "/a"} {}', "unexpected content"),
         (b'{"article_id": "\xff\xfe"}', "UTF-8"),
         (b'{"article_id": "\\ud800"}', "surrogate"),

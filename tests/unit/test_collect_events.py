@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from producers.collect.events import MAX_DETAIL, FaultError, Receipt, views
+from producers.collect.events import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
 from producers.collect.settings import Site
 from producers.collect.sites import Speaker
 from producers.event import PageView
 
 NOW = 1_795_396_624_735
+WEEK_MS = 7 * 86_400_000
 PAGE = Speaker("demo", Site(), keyed=False)
 SERVER = Speaker("demo", Site(), keyed=True)
 
@@ -31,6 +32,17 @@ def test_a_page_says_little() -> None:
     assert made({"article_id": "/a"}).event_id != made({"article_id": "/a"}).event_id
 
 
+def test_names_that_say_nothing_are_told() -> None:
+    """Each once, in their order, bounded in number and length; what the contract knows and we number anew is among them."""
+    every = dict.fromkeys(("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id"))
+    assert ignored_fields([every | {"site_id": "demo"}, 7, None, []]) == []
+    items = [{"article_id": "/a", "type": "x", "event-type": "x"}, {"_t": 1, "type": 2, "sequence": 3, "articleId": 4}]
+    assert ignored_fields(items) == ["type", "event-type", "_t", "sequence", "articleId"]
+    assert ignored_fields([{"": 1, "é": 2, "a b": 3, "<b>": 4, "x\n": 5, "7": 6, "x" * 65: 7}]) == []
+    assert ignored_fields([{"x" * 64: 1}]) == ["x" * 64]
+    assert ignored_fields([{f"f{i}": i for i in range(1_000)}] * 500) == [f"f{i}" for i in range(10)]
+
+
 def test_bots() -> None:
     """Known by their agent, or as the page says it (navigator.webdriver)."""
     assert made({"article_id": "/a"}, is_bot=True).agent_class == "bot"
@@ -50,12 +62,12 @@ def test_a_server_says_all() -> None:
         "article_id": "/a",
         "event_type": "vote",
         "value": -5,
-        "occurred_at": 7,
+        "occurred_at": NOW - WEEK_MS,
         "visitor_id": "w",
         "agent_class": "person",
     }
     view = made(item, SERVER)
-    assert (view.event_type, view.value, view.occurred_at) == ("vote", -5, 7)
+    assert (view.event_type, view.value, view.occurred_at) == ("vote", -5, NOW - WEEK_MS)
     assert (view.visitor_id, view.agent_class) == ("w", "person")
     assert made({"article_id": "/a"}, SERVER).occurred_at == NOW
     assert made({"article_id": "/a", "occurred_at": NOW + 300_000}, SERVER).value == 1
@@ -74,6 +86,9 @@ def test_a_server_says_all() -> None:
         (SERVER, {"article_id": "/a", "site_id": "other"}, "foreign_site"),
         (SERVER, {"article_id": "/a", "site_id": ["demo"]}, "foreign_site"),
         (SERVER, {"article_id": "/a", "occurred_at": NOW + 300_001}, "future"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW - WEEK_MS - 1}, "late"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW // 1000}, "late"),
+        (SERVER, {"article_id": "/a", "occurred_at": 0}, "late"),
         (SERVER, {"article_id": "/a", "occurred_at": 10**40}, "invalid"),
         (SERVER, {"article_id": "/a", "value": 0}, "invalid"),
         (SERVER, {"article_id": "/a", "value": 1.0}, "invalid"),
@@ -97,3 +112,20 @@ def test_faults(speaker: Speaker, item: Any, reason: str) -> None:
         made(item, speaker)
     assert fault.value.reason == reason
     assert 0 < len(fault.value.detail) <= MAX_DETAIL
+
+
+@pytest.mark.parametrize(
+    ("longest_ms", "at_ms", "said"),
+    [
+        (WEEK_MS, NOW // 1000, "that looks like seconds; give milliseconds"),
+        (WEEK_MS, NOW - WEEK_MS - 1, "(7 days)"),
+        (3_600_000, NOW - 3_600_001, "(0.0417 days)"),
+        (30 * 86_400_000, NOW - WEEK_MS - 1, ""),
+    ],
+)
+def test_a_time_that_counts_nowhere_says_why(longest_ms: int, at_ms: int, said: str) -> None:
+    """Seconds are the commonest mistake and have a sentence of their own; the longest window is the configured one."""
+    receipt = Receipt(NOW, is_bot=False, visitor_id=None, longest_window_ms=longest_ms)
+    (found,) = views([{"article_id": "/a", "occurred_at": at_ms}], SERVER, receipt)
+    assert isinstance(found, FaultError) is bool(said)
+    assert said in str(found)

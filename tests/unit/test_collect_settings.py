@@ -23,6 +23,7 @@ def test_one_of_three_is_enough(tmp_path: Path, site: str, keys: str) -> None:
     """An origin, a host or a key: without Redis, since no site wants visitors."""
     found = settings(tmp_path, f"[sites.demo]\n{site}", RANKER_WRITE_KEYS=keys)
     assert (found.topic, found.redis_url, found.client_events_s) == ("page-views", None, 50)
+    assert found.longest_window_ms == 7 * 86_400_000
 
 
 def test_every_key(tmp_path: Path) -> None:
@@ -41,6 +42,9 @@ def test_every_key(tmp_path: Path) -> None:
     new_articles_per_minute = 8
     new_articles_burst = 9
     spool_mb = 40
+    [windows]
+    2h = { length_s = 7200, grain_s = 60 }
+    1h = { length_s = 3600, grain_s = 60 }
     """
     found = settings(tmp_path, text, RANKER_WRITE_KEYS=f"demo={KEY}", RANKER_REDIS_URL="redis://r:1")
     assert found.sites["demo"].origins == ("https://a.example", "http://a.example:8080")
@@ -48,7 +52,7 @@ def test_every_key(tmp_path: Path) -> None:
     assert [str(proxy) for proxy in found.proxies] == ["10.0.0.0/8", "::1/128"]
     numbers = (found.client_events_s, found.client_burst, found.key_events_s, found.new_articles_per_minute)
     assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 7, 8, 9, 40)
-    assert (found.topic, found.redis_url) == ("clicks", "redis://r:1")
+    assert (found.topic, found.redis_url, found.longest_window_ms) == ("clicks", "redis://r:1", 7_200_000)
     assert KEY not in repr(found)
 
 

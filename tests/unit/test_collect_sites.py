@@ -62,6 +62,52 @@ def test_nobody(headers: dict[str, Any], status: int) -> None:
     assert refused.value.status == status
 
 
+@pytest.mark.parametrize(
+    ("authorization", "said"),
+    [
+        ("", "has no key"),
+        ("Bearer", "has no key"),
+        ("bearer ", "has no key"),
+        ("Basic key-of-a", "is not Bearer KEY"),
+        ("key-of-a", "is not Bearer KEY"),
+        ("Bearer key-of-c", "is no site's"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said(authorization: str, said: str) -> None:
+    """Without repeating any of it; all of them are 401 and counted as write_key."""
+    with pytest.raises(RefusedError, match=said) as refused:
+        site(authorization=authorization)
+    assert (refused.value.status, refused.value.reason) == (401, "write_key")
+    assert "key-of" not in refused.value.detail
+
+
+def test_foreign_origins_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """So that it is seen what to add; a hundred at most, and nothing that is not a page's origin."""
+    sites = Sites({"a": A})
+    unlike = [
+        "",
+        "x" * 300,
+        "https://" + "x" * 201,
+        "https://c.example\n",
+        "https://u:p@c.example",
+        "moz-extension://1f",
+    ]
+    for origin in [
+        *unlike,
+        "https://c.example",
+        "https://c.example",
+        "null",
+        *(f"http://[::{n:x}]:8" for n in range(200)),
+    ]:
+        with pytest.raises(RefusedError):
+            sites.by_origin(origin.encode())
+    sites.by_origin(b"https://a.example")
+    with pytest.raises(RefusedError):
+        sites.speaker({b"referer": b"https://u:p@c.example/secret?x"}, referred=True)
+    logged = [vars(record)["origin"] for record in caplog.records]
+    assert logged == ["https://c.example", "null", *(f"http://[::{n:x}]:8" for n in range(98))]
+
+
 def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a time that does not tell which one, or how much of it, was right."""
     compared, honest = [], hmac.compare_digest

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import schemas
 from deploy.local.ports import HOST, free_port
 from producers.commands import main
 
@@ -34,6 +35,13 @@ def test_help_has_examples(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "Examples:" in result.output
+
+
+def test_the_help_of_import_names_what_an_article_needs() -> None:
+    """Before the first line is refused."""
+    required = schemas.load("article")["then"]["required"]
+    said = " ".join(run("articles", "import", "--help").output.split())
+    assert f"{', '.join(required[:-1])} and {required[-1]} are required" in said
 
 
 def test_version() -> None:

@@ -1,5 +1,6 @@
 """A typed page view is valid or is not made, and says what to do."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -59,9 +60,11 @@ def test_an_event_stays_what_was_checked() -> None:
     [
         ({"site_id": "Demo"}, "Not a page view: site_id is 'Demo'; give 1 to 64 of a-z 0-9 . _ -."),
         ({"article_id": "a b"}, "article_id is 'a b'; give 1 to 512 bytes"),
+        ({"article_id": None}, "article_id is missing; give 1 to 512 bytes"),
         ({"article_id": 5}, "article_id is 5; give"),
         ({"event_type": "Page view"}, "event_type is 'Page view'; give view, comment, share"),
         ({"occurred_at": 1.5}, "occurred_at is 1.5; give milliseconds"),
+        ({"occurred_at": datetime(2026, 11, 24, tzinfo=UTC)}, "up to the year 2100: int(t.timestamp() * 1000)."),
         ({"event_id": ""}, "event_id is ''; give 1 to 128 characters"),
         ({"event_id": "\ud800"}, "event_id is '\\ud800'; give 1 to 128 characters"),
         ({"visitor_id": "v" * 129}, "visitor_id is 'v"),
