@@ -278,7 +278,7 @@ def test_a_dead_program_is_named_and_ends_the_run(tmp_path: Path) -> None:
         run.page()
         pids = list(run.below())
         os.kill(run.pid_of("ranker consume"), signal.SIGKILL)
-        assert "make run: The consumer ended by signal 9" in ends_with(run)
+        assert "make run: The consumer was killed (signal 9)" in ends_with(run)
         all_gone(pids)
 
 
@@ -288,7 +288,7 @@ def test_a_server_that_dies_while_others_start_is_named(tmp_path: Path) -> None:
         run.says("Topics ")
         (store,) = (pid for pid, command in run.below().items() if re.search("redis-server|valkey-server", command))
         os.kill(store, signal.SIGKILL)
-        assert re.search("make run: The (Redis|Valkey) server ended by signal 9", ends_with(run))
+        assert re.search(r"make run: The (Redis|Valkey) server was killed \(signal 9\)", ends_with(run))
 
 
 def test_a_port_asked_for_and_taken_is_an_error_with_the_fix(tmp_path: Path) -> None:
