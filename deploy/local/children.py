@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from deploy.local import shim, waiting
 SHIM = Path(shim.__file__)
 PR_SET_CHILD_SUBREAPER = 36
 TAIL_BYTES = 4_000
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 # The parent-death signal is sent when the *thread* that started the child ends. Started by this one, which lives as
 # long as the process, a child does not die with a worker thread that happened to call `start`.
@@ -66,10 +68,11 @@ class Child:
         self.process.send_signal(signal.SIGCONT)
 
     def tail(self, lines: int = 20) -> str:
-        """Return the last lines of its output."""
+        """Return the last lines of its output, without colours."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
-            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+            text = COLOURS.sub("", file.read().decode(errors="replace"))
+            return "\n".join(text.splitlines()[-lines:])
         return ""
 
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -83,9 +84,12 @@ class Household:
 
 def died(child: children.Child) -> LocalFault:
     code = child.returncode()
-    how = f"with code {code}" if code is None or code >= 0 else f"by signal {-code}"
+    if code is not None and code < 0:
+        how = "was killed (signal 9)" if code == -signal.SIGKILL else f"ended by signal {-code}"
+    else:
+        how = f"ended with code {code}"
     words = child.tail()
-    return LocalFault(f"The {child.name} ended {how}; {'its last words:' if words else 'it left no word.'}\n{words}")
+    return LocalFault(f"The {child.name} {how}; {'its last words:' if words else 'it left no word.'}\n{words}")
 
 
 def lacks(admin_port: int) -> list[str]:

@@ -42,13 +42,20 @@ class ApacheKafka(Server):
 
     start_within_s = 90.0
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] | None = None, heap: str = "512m") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str] | None = None,
+        heap: str = "512m",
+        *,
+        port: int | None = None,
+    ) -> None:
         """Take broker `settings` by their names in server.properties, over those of this module."""
         super().__init__("Apache Kafka broker", directory)
         self.java = java()
         self.jars = jars()
         self.heap = heap
-        self.port = free_port()
+        self.port = port or free_port()
         self.controller_port = free_port()
         self.settings = dict(settings or {})
 

@@ -35,12 +35,12 @@ def broker_binary(directory: Path) -> Path:
 
 
 class EmbeddedKafka(Server):
-    """One broker that forgets everything when it stops. `bootstrap` is 127.0.0.1:PORT."""
+    """One broker that forgets everything when it stops. `bootstrap` is 127.0.0.1:PORT, any free port unless given."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, port: int | None = None) -> None:
         super().__init__("embedded Kafka broker", directory)
         self.binary = broker_binary(directory)
-        self.port = free_port()
+        self.port = port or free_port()
 
     @property
     def bootstrap(self) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import signal
 import sys
 import urllib.request
@@ -13,14 +14,17 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy.local import children, options
+from deploy.local.commands import commands_file
 from deploy.local.directories import run_directory
 from deploy.local.faults import LocalFault
 from deploy.local.household import Household
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.kafka_jars import fetched
-from deploy.local.ports import HOST, free_port, is_free
+from deploy.local.ports import HOST, claim, free_port
 from deploy.local.redis import RedisServer
+from producers.collect.settings import SettingsError
+from producers.collect.settings import load as collector_settings
 from schemas import configuration
 
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
@@ -35,6 +39,9 @@ HISTORY_EVENTS = "1000000"
 RATE = "200"
 # Of the live events: sent over HTTP, as a site's own server would.
 COLLECTOR_SHARE = "0.1"
+KAFKA_PORT = 9092
+REDIS_PORT = 6379
+DEMO_TITLE = "Le Journal de démonstration"
 
 
 def main() -> int:
@@ -71,6 +78,7 @@ def launch(wishes: options.Options) -> NoReturn:
     collector_port = default_port(options.COLLECTOR_PORT, page=port)
     with run_directory() as directory, household(directory) as house:
         say(f"Logs       {directory}")
+        config = site_config(house, wishes, port)
         start_servers(house, wishes)
         house.run("topics command", [program("ranker"), "topics", "apply"])
         say("Topics     applied")
@@ -80,17 +88,19 @@ def launch(wishes: options.Options) -> NoReturn:
         serve += ["--admin-port", str(admin["reader"]), "--drain-s", "0"]
         collect: list[str | Path] = [program("producers"), "collect", "--host", HOST, "--port", str(collector_port)]
         collect += ["--admin-port", str(admin["collector"]), "--spool", directory / "spool"]
-        collect += ["--config", collector_config(house, wishes, port)]
+        collect += ["--config", config]
         engine = [house.start("consumer", consume), house.start("reader", serve), house.start("collector", collect)]
         for child in engine:
             house.until_ready(child, admin[child.name], READY_WITHIN_S)
             say(f"{child.name.capitalize():10} ready; metrics: http://{HOST}:{admin[child.name]}/metrics")
         page, collector = f"http://{HOST}:{port}/", f"http://{HOST}:{collector_port}"
         say(f"Collector  takes events of site {wishes.site}: {collector}/v1/events, {collector}/tracker.js")
-        start_traffic(house, wishes, page, collector)
-        say(f"Page: {page}")
-        while True:
-            house.until("The death of a process", lambda: False, float("inf"))
+        with commands_file(house.environment, directory) as commands:
+            say(f"Commands   in another terminal: . {shlex.quote(str(commands))}")
+            start_traffic(house, wishes, page, collector)
+            say(f"Page: {page}")
+            while True:
+                house.until("The death of a process", lambda: False, float("inf"))
 
 
 @contextlib.contextmanager
@@ -109,7 +119,7 @@ def household(directory: Path) -> Iterator[Household]:
 def page_port(wishes: options.Options) -> int:
     """Return the port asked for, or the default one, or any if that is taken."""
     if wishes.port is not None:
-        if not is_free(wishes.port):
+        if not claim(wishes.port):
             raise LocalFault(
                 f"Port {wishes.port} is taken by another program: choose another with PORT=, for example "
                 f"`make run PORT={free_port()}`, or leave PORT out."
@@ -120,52 +130,77 @@ def page_port(wishes: options.Options) -> int:
 
 def default_port(usual: int, *, page: int | None = None, advice: str = "") -> int:
     """Return `usual`, or any free port, saying so, if that is taken, by the page or by another program."""
-    if usual != page and is_free(usual):
+    if usual != page and claim(usual):
         return usual
     port = free_port()
     say(f"Port {usual} is taken by {'the page' if usual == page else 'another program'}; taking {port}.{advice}")
     return port
 
 
-def collector_config(house: Household, wishes: options.Options, port: int) -> Path:
+def usual_port(usual: int) -> int:
+    """Return the port where every command looks by itself, or any free one if it is taken; who needs it is told it."""
+    return usual if claim(usual) else free_port()
+
+
+def site_config(house: Household, wishes: options.Options, port: int) -> Path:
     """Return the ranker.toml that says who may send what: yours if it has the site, else one of this run alone.
 
-    Servers that send need a write key: yours for the site, or one of this run alone.
+    Servers that send need a write key: yours, or where the site has none, one of this run, which is said. Raises
+    LocalFault with the collector's own words where it would not start with that.
     """
     table = {} if wishes.config is None else configuration.table(str(wishes.config))[0]
-    yours = wishes.config if wishes.site in table.get("sites", {}) else None
-    if yours is None or wishes.write_keys is None:
-        keys, _ = configuration.secrets("RANKER_WRITE_KEYS", wishes.write_keys or "")
-        key = keys.get(wishes.site) or secrets.token_urlsafe(24)
-        house.environment["RANKER_WRITE_KEYS"] = f"{wishes.site}={key}"
-    if yours is not None:
-        return yours
+    config = wishes.config if wishes.site in table.get("sites", {}) else None
+    if config is None:
+        config = written_config(house.directory, wishes, port)
+    # Without a file of yours the run's is everybody's: it has the site's title, and nothing that makes a generation.
+    house.environment["RANKER_CONFIG"] = str((wishes.config or config).absolute())
+    keys, faults = configuration.secrets("RANKER_WRITE_KEYS", wishes.write_keys or "")
+    if wishes.site in keys or faults:
+        say("Write key  yours, by RANKER_WRITE_KEYS")
+        house.environment["RANKER_WRITE_KEYS"] = wishes.write_keys or ""
+    else:
+        keys[wishes.site] = secrets.token_urlsafe(24)
+        say(f"Write key  {keys[wishes.site]}")
+        house.environment["RANKER_WRITE_KEYS"] = ",".join(f"{site}={key}" for site, key in keys.items())
+    try:
+        collector_settings(str(config), house.environment)
+    except SettingsError as error:
+        raise LocalFault(str(error)) from error
+    return config
+
+
+def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
+    """Write a ranker.toml that opens the site to pages of this machine, and return its path."""
     # The page itself, and what `python -m http.server` serves: enough to try the tracker.
     origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
     lines = [f'[sites."{wishes.site}"]', f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
-    config = house.directory / "ranker.toml"
-    config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]))
+    if wishes.traffic and wishes.log is None:
+        lines.append(f'title = "{DEMO_TITLE}"')
+    config = directory / "ranker.toml"
+    config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]), "utf-8")
     return config
 
 
 def start_servers(house: Household, wishes: options.Options) -> None:
     """Start Redis and Kafka, where none are named, and tell the programs where they are."""
     if wishes.redis_url is None:
-        store = RedisServer(house.directory / "redis")
+        store = RedisServer(house.directory / "redis", port=usual_port(REDIS_PORT))
         house.add(store)
         house.environment["RANKER_REDIS_URL"] = store.url
         say(f"Redis      {store.url} ({store.name})")
     else:
+        house.environment["RANKER_REDIS_URL"] = wishes.redis_url
         say("Redis      yours, by RANKER_REDIS_URL")
     if wishes.bootstrap is None:
         if wishes.kafka == "apache" and not fetched():
             say("Kafka      fetching Apache Kafka with Maven: 43 MB, this once")
         kind = EmbeddedKafka if wishes.kafka == "embedded" else ApacheKafka
-        broker = kind(house.directory / "kafka")
+        broker = kind(house.directory / "kafka", port=usual_port(KAFKA_PORT))
         house.add(broker)
         house.environment["RANKER_KAFKA_BOOTSTRAP"] = broker.bootstrap
         say(f"Kafka      {broker.bootstrap} ({broker.name})")
     else:
+        house.environment["RANKER_KAFKA_BOOTSTRAP"] = wishes.bootstrap
         say("Kafka      yours, by RANKER_KAFKA_BOOTSTRAP")
 
 

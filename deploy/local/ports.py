@@ -3,6 +3,7 @@
 import contextlib
 import random
 import socket
+import sys
 
 HOST = "127.0.0.1"
 
@@ -11,6 +12,7 @@ HOST = "127.0.0.1"
 RANGE = range(15_000, 32_000)
 
 _given: set[int] = set()
+_claims: dict[int, socket.socket] = {}
 
 
 def is_free(port: int, host: str = HOST) -> bool:
@@ -21,6 +23,23 @@ def is_free(port: int, host: str = HOST) -> bool:
             probe.bind((host, port))
             return True
     return False
+
+
+def claim(port: int) -> bool:
+    """Say whether `port` is free, and keep it, as long as this process lives, from others that ask in this way.
+
+    Between this and the start of the server that is to have the port lie seconds, in which a second launcher would find
+    it free as well. The name below is the kernel's (Linux only), which forgets it with the process.
+    """
+    if sys.platform == "linux" and port not in _claims:
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0popularity-ranker/port/{port}")
+        except OSError:
+            mark.close()
+            return False
+        _claims[port] = mark
+    return is_free(port)
 
 
 def is_listening(port: int, host: str = HOST) -> bool:

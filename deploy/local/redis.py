@@ -61,11 +61,13 @@ def any_binary() -> Path:
 class RedisServer(Server):
     """One server as production runs it: AOF fsynced every second, no eviction. `url` is redis://127.0.0.1:PORT/0."""
 
-    def __init__(self, directory: Path, binary: Path | None = None, extra: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, binary: Path | None = None, extra: tuple[str, ...] = (), *, port: int | None = None
+    ) -> None:
         """Take settings in `extra` as the command line has them: ("--maxmemory", "64mb")."""
         self.binary = binary or any_binary()
         super().__init__("Valkey server" if "valkey" in self.binary.name else "Redis server", directory)
-        self.port = free_port()
+        self.port = port or free_port()
         self.extra = extra
 
     @property

@@ -1,12 +1,16 @@
 """Page views from Python: python example.py [HOST:PORT [TOPIC]]."""
 
 import asyncio
+import logging
+import os
 import sys
 
-from producers import PageView, Producer
+from producers import PageView, Producer, ProducerError
+
+KAFKA = os.environ.get("RANKER_KAFKA_BOOTSTRAP", "127.0.0.1:9092")
 
 
-async def main(bootstrap: str = "127.0.0.1:9092", topic: str = "page-views") -> None:
+async def main(bootstrap: str = KAFKA, topic: str = "page-views") -> None:
     async with Producer(bootstrap, topic, name="example") as producer:
         # One event, and the certainty that Kafka has it.
         delivery = await producer.send(PageView(site_id="demo", article_id="/culture/le-dernier-bal"))
@@ -20,4 +24,9 @@ async def main(bootstrap: str = "127.0.0.1:9092", topic: str = "page-views") -> 
         print(f"{producer.delivered} events of {producer.producer_id} are in {topic}")
 
 
-asyncio.run(main(*sys.argv[1:]))
+# Its failed attempts: the exception says what matters of them.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except ProducerError as error:
+    sys.exit(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -78,7 +79,7 @@ class About:
             "articles": articles if counts else None,
             # by name: an order by number would tell what is not to be told
             **{
-                kind: [{"name": one, "articles": number if counts else None} for one, number in sorted(of.items())]
+                kind: [{"name": one, "articles": of[one] if counts else None} for one in sorted(of, key=_alphabetical)]
                 for kind, of in found.items()
             },
         }
@@ -205,3 +206,8 @@ def _hours(told: Told, generation: Generation) -> list[Mapping[str, Any]] | None
         return None
     weighed = hours.weighed(told.hours, generation.boards)
     return [{"from": rfc3339(told.from_ms + at * hours.HOUR_MS), **by_board} for at, by_board in enumerate(weighed)]
+
+
+def _alphabetical(name: str) -> tuple[str, str]:
+    """What names are sorted by: É stands beside E, and not behind Z."""
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold(), name

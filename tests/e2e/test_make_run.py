@@ -186,7 +186,9 @@ def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
         assert time.monotonic() - began < TWO_MINUTES_S
         assert run.said().rstrip().endswith(f"Page: {page}")
         with urllib.request.urlopen(page, timeout=5.0) as reply:
-            assert "Articles populaires" in reply.read().decode()
+            text = reply.read().decode()
+            assert "Articles populaires" in text
+            assert "Le Journal de démonstration" in text
         for board in ("read", "commented", "shared"):
             for window in ("24h", "7d"):
                 path = f"v1/demo/popular/{board}/{window}"
@@ -257,6 +259,31 @@ def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None
         waiting.until("Both comments counted", lambda: total(page, path) == 2, 30.0)
 
 
+@pytest.mark.parametrize("given", ["", "demo=a-key-of-ones-own-0123456789"])
+def test_another_terminal_speaks_to_the_run(tmp_path: Path, given: str) -> None:
+    """After sourcing the file that is told: the documented example, an event with the write key, yours or the run's."""
+    with make_run(tmp_path, TRAFFIC="0", RANKER_WRITE_KEYS=given) as run:
+        page = run.page()
+        file = Path(run.says(r"Commands +in another terminal: \. (\S+)$")[1])
+        assert file.stat().st_mode & 0o777 == 0o600
+        key = run.says(r"Write key +(\S+)$")[1] if not given else given.partition("=")[2]
+        collector = run.says(r"Collector +takes events of site demo: (\S+)/v1/events")[1]
+        words = f'. {file} && python docs/producers/example.py && echo "key ${{RANKER_WRITE_KEYS#*=}}" && ranker check'
+        plain = {"PATH": os.environ["PATH"], "TERM": "dumb"}
+        done = subprocess.run(["sh", "-c", words], cwd=CHECKOUT, env=plain, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "5 events of example/" in done.stdout
+        assert f"key {key}\n" in done.stdout
+        body = b'{"article_id":"/mine","event_type":"comment","value":3}'
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "User-Agent": AGENT}
+        with urllib.request.urlopen(urllib.request.Request(f"{collector}/v1/events", body, headers)) as reply:
+            assert reply.status == 202
+        waiting.until("Three comments counted", lambda: total(page, "v1/demo/popular/commented/24h") == 3, 30.0)
+        assert fetch(page, "v1/demo")["title"] == "demo", "the title is the demonstration's"
+        run.interrupt()
+    assert not file.exists()
+
+
 def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path) -> None:
     """A shell without job control starts what it puts behind `&` with SIGINT ignored; it counts all the same."""
     with make_run(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh", TRAFFIC="0") as run:
@@ -284,7 +311,7 @@ def test_a_dead_program_is_named_and_ends_the_run(tmp_path: Path) -> None:
         run.page()
         pids = list(run.below())
         os.kill(run.pid_of("ranker consume"), signal.SIGKILL)
-        assert "make run: The consumer ended by signal 9" in ends_with(run)
+        assert "make run: The consumer was killed (signal 9)" in ends_with(run)
         all_gone(pids)
 
 
@@ -294,7 +321,7 @@ def test_a_server_that_dies_while_others_start_is_named(tmp_path: Path) -> None:
         run.says("Topics ")
         (store,) = (pid for pid, command in run.below().items() if re.search("redis-server|valkey-server", command))
         os.kill(store, signal.SIGKILL)
-        assert re.search("make run: The (Redis|Valkey) server ended by signal 9", ends_with(run))
+        assert re.search(r"make run: The (Redis|Valkey) server was killed \(signal 9\)", ends_with(run))
 
 
 def test_a_port_asked_for_and_taken_is_an_error_with_the_fix(tmp_path: Path) -> None:
@@ -331,6 +358,8 @@ def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> No
         ({"LOG": "no-such.log", "PATTERN": "/(.+)"}, "LOG=no-such.log is not a file"),
         ({"LOG": "Makefile"}, "LOG needs PATTERN"),
         ({"LOG": "Makefile", "PATTERN": "(open"}, "PATTERN=(open is no regular expression"),
+        ({"RANKER_WRITE_KEYS": "demo=short"}, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
+        ({"RANKER_WRITE_KEYS": f"other={'k' * 16}"}, "RANKER_WRITE_KEYS: site 'other' has no [sites.other] table"),
     ],
 )
 def test_an_impossible_wish_is_refused_in_a_sentence(tmp_path: Path, wishes: dict[str, str], sentence: str) -> None:

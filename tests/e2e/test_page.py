@@ -133,7 +133,9 @@ async def test_on_paper(browser: Browser, reader: Reader, beating: None) -> None
     assert await seen.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for pressed in (".why", ".switch", "select", ".languages", "#latest", "#updated"):
         await expect(seen.page.locator(pressed).first).to_be_hidden()
-    await expect(seen.page.locator("#as-of")).to_have_text(re.compile(r"^État du \d+ \w+ \d{4} à \d\d:\d\d:\d\d$"))
+    await expect(seen.page.locator("#as-of")).to_have_text(
+        re.compile(r"^État du \d+ \w+ \d{4} à \d+\u202fh\u202f\d\d\u202fmin\u202f\d\d\u202fs$")
+    )
     assert await seen.column("shared", ".rank") == [f"{rank:02d}." for rank in range(1, 11)]
     await shot(seen, "page-paper", full_page=True)
     assert (await seen.page.pdf(format="A4")).startswith(b"%PDF")

@@ -528,7 +528,7 @@ async def test_a_site(redis_url: str) -> None:
     """Boards and windows of the generation; sections and formats of what is shown, by name."""
     async with counting(redis_url) as (reader, shards):
         await count(shards, EVENTS)
-        described = [("/a", "Culture", "pépites"), ("/b", "Actu", "pépites"), ("/c", "Culture", None)]
+        described = [("/a", "Culture", "pépites"), ("/b", "Âges", "pépites"), ("/c", "Culture", None)]
         records: list[dict[str, Any]] = [
             {"article_id": article_id, "status": "published", "section": section, "format": format_}
             for article_id, section, format_ in described
@@ -549,7 +549,7 @@ async def test_a_site(redis_url: str) -> None:
             ],
             "show_counts": True,
             "articles": 3,
-            "sections": [{"name": "Actu", "articles": 1}, {"name": "Culture", "articles": 2}],
+            "sections": [{"name": "Âges", "articles": 1}, {"name": "Culture", "articles": 2}],
             "formats": [{"name": "pépites", "articles": 2}],
         }
 

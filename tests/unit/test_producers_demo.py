@@ -28,7 +28,7 @@ def test_formats_and_sections_vary() -> None:
     formats = Counter(article["format"] for article in ARTICLES)
     sections = Counter(article["section"] for article in ARTICLES)
     assert {"décryptage", "pépites", "light", "rendez-vous"} <= formats.keys()
-    assert {"Politique", "Culture", "Economie"} <= sections.keys()
+    assert {"Politique", "Culture", "Économie"} <= sections.keys()
     assert min(formats.values()) >= 10
     assert min(sections.values()) >= 10
 

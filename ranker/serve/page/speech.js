@@ -28,8 +28,12 @@ export const choose = (count, forms) => forms[plural.select(count)] ?? forms.oth
 export const counted = (count, forms) => number.format(count) + NBSP + choose(count, forms);
 export const figure = (count) => number.format(count);
 export const share = (part) => percent.format(part);
-export const moment = (time) => clock.format(time);
-export const fullHour = (time) => hour.format(time);
+// French text writes a time as 15 h 16, where Intl has the 15:16 of tables.
+const TIME = /(\d\d):(\d\d)(?::(\d\d))?/;
+const inFrench = (_, h, min, s) => `${Number(h)} h ${min}${s ? ` min ${s} s` : ""}`.replaceAll(" ", "\u202f");
+const written = (text) => (lang === "fr" ? text.replace(TIME, inFrench) : text);
+export const moment = (time) => written(clock.format(time));
+export const fullHour = (time) => written(hour.format(time));
 export const date = () => today.format(now());
 
 /** A board's count in words: "1 234 lectures". */
