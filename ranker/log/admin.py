@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from ranker.core.fold import Record
+from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
@@ -119,7 +120,7 @@ class LogAdmin:
                 asked = {TopicPartition(name, partition): moment_ms for partition in range(partitions)}
                 found = await consumer.offsets_for_times(asked)
             finally:
-                await consumer.stop()
+                await stop(consumer)
         # The embedded broker answers 0 to every such question.
         return max(
             (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
@@ -149,7 +150,7 @@ class LogAdmin:
                             while await consumer.position(place) < ends[place]:
                                 found += (await consumer.getmany(place, timeout_ms=100)).get(place, [])
             finally:
-                await consumer.stop()
+                await stop(consumer)
         return found
 
 

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from ranker.core.fold import crc
 from ranker.core.tally import Mark
 from ranker.log import seam
+from ranker.log.closing import stop
 from ranker.log.errors import LogUnavailableError, translated
 
 CHUNKS_PER_POLL = 16
@@ -107,7 +108,7 @@ class PageViewLog:
             await asyncio.wait([self._committing])
         for consumer in (self._consumer, self._probe):
             with contextlib.suppress(LogUnavailableError), translated():
-                await consumer.stop()
+                await stop(consumer)
 
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
