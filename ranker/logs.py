@@ -52,7 +52,7 @@ class Seldom(logging.Filter):
         super().__init__()
         self._now_s = now_s
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
-        """(logger, template) to when it was said last, and how often it was not since. The client's templates are few."""
+        """(logger, template) to when it was said last, and how often it was not since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] != "aiokafka":
@@ -72,7 +72,7 @@ class Seldom(logging.Filter):
 
 
 def configure(level: str) -> None:
-    """Once per process, before anything logs. The Kafka client's own warnings pass, each seldom; its chatter does not."""
+    """Once per process, before anything logs. Warnings of Kafka's client pass, each seldom; its chatter does not."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Seldom())
     handler.setFormatter(_Readable() if sys.stderr.isatty() else _Json())

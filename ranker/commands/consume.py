@@ -180,5 +180,6 @@ async def _together(tasks: list[asyncio.Task[None]]) -> None:
             raise outcome
     if unasked:
         raise click.ClickException(
-            f"{', '.join(unasked)} ended although nobody asked for it; this is a fault of the software: please report it"
+            f"{', '.join(unasked)} ended although nobody asked for it; this is a fault of the software: "
+            "please report it"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 
 async def stop(client: Any) -> None:
-    """As the consumer's or producer's own `stop`, and raises CancelledError only where this task is cancelled meanwhile.
+    """The client's own `stop`; raises CancelledError only where this task is cancelled meanwhile.
 
     A client whose broker is away waits for tasks that it has cancelled itself, and hands their CancelledError on: the
     caller would end as if somebody had asked for it.
