@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
-from ranker.core.fold import Record
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
@@ -126,7 +125,7 @@ class LogAdmin:
             (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
         )
 
-    async def newest(self, name: str, partitions: int, each: int) -> list[Record]:
+    async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
         """The last `each` records of every partition, as far as they come within some seconds."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -135,7 +134,7 @@ class LogAdmin:
             auto_offset_reset="earliest",  # where retention is faster than we are
             request_timeout_ms=_ANSWER_MS,
         )
-        found: list[Record] = []
+        found: list[ConsumerRecord] = []
         with translated():
             try:
                 await consumer.start()

@@ -177,6 +177,7 @@ async def test_producers_times_are_refused_in_production(new_engine: Callable[..
     await engine.until("the stop", lambda: careful.says("CreateTime"))
     assert await careful.says("message.timestamp.type=LogAppendTime")
     assert await careful.says("accept_create_time = true")
+    assert await careful.says("the embedded broker ignores the former, so set RANKER_ENV=development")
     assert max(await engine.applied()) <= 0
     careful.stop()
     lenient = engine.consume(environment="development")
