@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+SELDOM_S = 10.0
+_TEMPLATES = 1000
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -37,9 +41,40 @@ class _Readable(logging.Formatter):
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text.rstrip()
 
 
+class Seldom(logging.Filter):
+    """Lets a message of Kafka's client through once in SELDOM_S, whatever its arguments; others pass.
+
+    While a broker is away the client says the same some 160 times a second. What comes after a pause says how many
+    were held back, as `unsaid`.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now_s = now_s
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        """(logger, template) to when it was said last, and how often it was not since."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] != "aiokafka":
+            return True
+        message = record.name, str(record.msg)
+        now_s = self._now_s()
+        last_s, unsaid = self._said.get(message, (-SELDOM_S, 0))
+        if now_s - last_s < SELDOM_S:
+            self._said[message] = last_s, unsaid + 1
+            return False
+        if len(self._said) >= _TEMPLATES:
+            self._said.clear()
+        self._said[message] = now_s, 0
+        if unsaid:
+            record.unsaid = unsaid
+        return True
+
+
 def configure(level: str) -> None:
-    """Once per process, before anything logs. The Kafka client's own warnings pass, its chatter does not."""
+    """Once per process, before anything logs. Warnings of Kafka's client pass, each seldom; its chatter does not."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Seldom())
     handler.setFormatter(_Readable() if sys.stderr.isatty() else _Json())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("aiokafka", "asyncio"):

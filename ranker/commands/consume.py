@@ -154,15 +154,32 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
                 run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, trouble), name="catalogue"
             ),
         ]
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, tasks[0].cancel)
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for outcome in ended:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-                raise outcome
+        await _together(tasks)
+
+
+async def _together(tasks: list[asyncio.Task[None]]) -> None:
+    """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+
+    def ask() -> None:
+        asked.set()
+        tasks[0].cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        unasked = [] if asked.is_set() else [task.get_name() for task in tasks if task.done()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
+            raise outcome
+    if unasked:
+        raise click.ClickException(
+            f"{', '.join(unasked)} ended although nobody asked for it; this is a fault of the software: "
+            "please report it"
+        )

@@ -122,7 +122,8 @@ def _table(counts: dict[str, Count]) -> None:
 def show(positions: tuple[str, ...], reasons: frozenset[str], limit: int, raw: bool, config: str | None) -> None:
     """Show dead letters: why, when, and what was sent.
 
-    Long values are cut, and what a terminal might obey is written as \\x1b; --raw changes nothing.
+    Where the value cannot be read, by the settings as they are now, fault says why. Long values are cut, and what a
+    terminal might obey is written as \\x1b; --raw changes nothing.
 
     \b
     Examples:
@@ -130,17 +131,20 @@ def show(positions: tuple[str, ...], reasons: frozenset[str], limit: int, raw: b
       ranker dead show page-views/2/1041
       ranker dead show page-views/2/1041 --raw > record.json
     """
+    from ranker.core.source import Decoder
+
     if raw and len(positions) != 1:
         raise click.UsageError("--raw writes one letter; give its POSITION, as `ranker dead list` shows it")
     with said():
         settings = effective(config)
         choice = _choice(settings, reasons, positions)
         letters = asyncio.run(_show(settings, choice, max(limit, len(choice.positions))))
+    decoder = Decoder(settings.generation.source)
     for letter in letters:
         if raw:
             click.echo(letter.value, nl=False)
         else:
-            _print(letter)
+            _print(letter, decoder.fault(letter.value))
     _missing(choice.positions - {letter.position for letter in letters})
     if not letters:
         click.echo("no such letters")
@@ -154,11 +158,13 @@ async def _show(settings: Settings, choice: Choice, limit: int) -> list[Letter]:
             return await dead.newest(log, choice, limit, advance)
 
 
-def _print(letter: Letter) -> None:
+def _print(letter: Letter, fault: str) -> None:
+    """`fault` is what the decoder says of it, empty where it reads it."""
     click.secho(letter.position, bold=True)
     key = "(none)" if letter.key is None else _readable(letter.key)
     for name, text in (
         ("reason", letter.reason + (", resent" if letter.resent else "")),
+        *([("fault", _readable(fault.encode("utf-8", "backslashreplace")))] if fault else ()),
         ("append", _time(letter.append_ms)),
         ("key", key),
         ("value", _readable(letter.value)),

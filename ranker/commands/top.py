@@ -47,8 +47,9 @@ def command(
 async def _run(
     settings: Settings, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
 ) -> None:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
+    from rich.text import Text
 
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve.lists import Lists
@@ -82,7 +83,10 @@ async def _run(
             report = None
             with contextlib.suppress(StoreUnavailableError):  # the lists say that Redis is away
                 report = await read_report(client, generation.id) if generation else None
-            return tables(lists, names, limit, console.width, report)
+            shown = tables(lists, names, limit, console.width, report)
+            if generation is None or generation.id == settings.generation.id:
+                return shown
+            return Group(Text(_inactive(settings.generation.id, generation.id), style="yellow"), shown)
 
         if once or not console.is_terminal:
             console.print(await shown())
@@ -99,6 +103,13 @@ async def _run(
                 await asyncio.wait([refreshing], timeout=settings.refresh_ms / 1000)
     finally:
         await client.aclose()
+
+
+def _inactive(ours: str, active: str) -> str:
+    return (
+        f"These settings make generation {ours}, which is not active (ranker generations activate {ours}). "
+        f"Shown is {active}, which is."
+    )
 
 
 def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:

@@ -110,19 +110,29 @@ class _Follower:
         return state
 
     async def _is_another(self, state: CatalogueState) -> bool:
-        """Whether the stored records come from another log: it is shorter, or its last record differs."""
+        """Whether the stored records come from another log: the last of them differs there, or the log is shorter.
+
+        The record decides where it can be read: the embedded broker's end offsets lag by a batch for good.
+        """
         since = time.monotonic()
-        while await self._log.end(self._partition) < state.n:
+        while True:
+            found = await self._last_of(state)
+            if found is not None:
+                return _mark(found) != state.last
+            if await self._log.end(self._partition) >= state.n:
+                return False  # compaction may have taken the record; then nothing can be told, and nothing is assumed
             if time.monotonic() - since > SHORTER_S:
                 return True
             await asyncio.sleep(AGAIN_S[0])
+
+    async def _last_of(self, state: CatalogueState) -> Record | None:
+        """What the log has where the last stored record was; None where it has nothing there."""
         if not state.last:
-            return False
+            return None
         offset = int(state.last.partition(":")[0])
         self._log.seek(self._partition, offset)
         records = await self._log.poll(self._partition, 1000, limit=1)
-        # Compaction may have taken the record; then nothing can be told, and nothing is assumed.
-        return bool(records) and records[0].offset == offset and _mark(records[0]) != state.last
+        return records[0] if records and records[0].offset == offset else None
 
     async def _take(self, state: CatalogueState, records: Sequence[Record]) -> CatalogueState | None:
         """Applies records; None where another process was faster or Redis has lost some."""

@@ -167,7 +167,8 @@ class Worker:
             raise PartitionStoppedError(
                 f"partition {self.partition}: records carry their producer's time (CreateTime); set "
                 "message.timestamp.type=LogAppendTime (ranker topics apply does), or accept_create_time = true in "
-                "ranker.toml if late and future may be as wrong as the producers' clocks"
+                "ranker.toml if late and future may be as wrong as the producers' clocks; the embedded broker ignores "
+                "the former, so set RANKER_ENV=development with it, which accepts these times"
             )
         if chunk.tally is not None:
             self._dead_stretch.look(chunk.start, chunk.end, chunk.tally)

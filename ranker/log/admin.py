@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
-from ranker.core.fold import Record
+from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
@@ -119,13 +119,13 @@ class LogAdmin:
                 asked = {TopicPartition(name, partition): moment_ms for partition in range(partitions)}
                 found = await consumer.offsets_for_times(asked)
             finally:
-                await consumer.stop()
+                await stop(consumer)
         # The embedded broker answers 0 to every such question.
         return max(
             (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
         )
 
-    async def newest(self, name: str, partitions: int, each: int) -> list[Record]:
+    async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
         """The last `each` records of every partition, as far as they come within some seconds."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -134,7 +134,7 @@ class LogAdmin:
             auto_offset_reset="earliest",  # where retention is faster than we are
             request_timeout_ms=_ANSWER_MS,
         )
-        found: list[Record] = []
+        found: list[ConsumerRecord] = []
         with translated():
             try:
                 await consumer.start()
@@ -149,7 +149,7 @@ class LogAdmin:
                             while await consumer.position(place) < ends[place]:
                                 found += (await consumer.getmany(place, timeout_ms=100)).get(place, [])
             finally:
-                await consumer.stop()
+                await stop(consumer)
         return found
 
 

@@ -10,11 +10,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 
 from ranker.core.fold import Record
+from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
 
 TOPIC = "articles"
 MAX_RECORDS = 500
 """Per partition and poll: what one step of the catalogue holds at most."""
+ANSWER_MS = 40_000
+"""How long Kafka may be away before a question to it fails, and reading starts over."""
 ASSIGNED_S = 10.0
 """How long the topic's partitions may take to be told."""
 
@@ -22,13 +25,14 @@ ASSIGNED_S = 10.0
 class ArticleLog:
     """Reads where it is told to. No group: catalogues are small, and Redis' own offset says who has done what."""
 
-    def __init__(self, bootstrap: str, topic: str = TOPIC) -> None:
+    def __init__(self, bootstrap: str, topic: str = TOPIC, *, answer_ms: int = ANSWER_MS) -> None:
         self._topic = topic
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,
             client_id="ranker-catalogue",
             enable_auto_commit=False,
+            request_timeout_ms=answer_ms,
             # Where an offset is gone the log starts again; the reader sees offsets fall back and checks what happened.
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -49,7 +53,7 @@ class ArticleLog:
 
     async def stop(self) -> None:
         with contextlib.suppress(LogUnavailableError), translated():
-            await self._consumer.stop()
+            await stop(self._consumer)
 
     def seek(self, partition: int, offset: int) -> None:
         """The next poll of this partition starts at `offset`."""

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from ranker.core.fold import crc
 from ranker.core.tally import Mark
 from ranker.log import seam
+from ranker.log.closing import stop
 from ranker.log.errors import LogUnavailableError, translated
 
 CHUNKS_PER_POLL = 16
@@ -107,7 +108,7 @@ class PageViewLog:
             await asyncio.wait([self._committing])
         for consumer in (self._consumer, self._probe):
             with contextlib.suppress(LogUnavailableError), translated():
-                await consumer.stop()
+                await stop(consumer)
 
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
@@ -150,7 +151,11 @@ class PageViewLog:
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Partition to its end offset (the next to be written), open transactions included: T must not pass them."""
         with translated():
-            ends = await self._probe.end_offsets([self._tp(p) for p in partitions])
+            try:
+                async with asyncio.timeout(_PROBE_S):  # the client itself would wait for 40 s
+                    ends = await self._probe.end_offsets([self._tp(p) for p in partitions])
+            except TimeoutError:
+                raise TimeoutError(f"no answer within {_PROBE_S:.0f} s") from None
             return {tp.partition: offset for tp, offset in ends.items()}
 
     async def beginning(self, partition: int) -> int:

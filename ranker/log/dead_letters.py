@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 
 from ranker.core.tally import Rejected
+from ranker.log.closing import stop
 from ranker.log.errors import translated
 
 MAX_BYTES = 8 << 20
@@ -29,7 +30,7 @@ class DeadLetters:
             await self._producer.start()
 
     async def stop(self) -> None:
-        await self._producer.stop()
+        await stop(self._producer)
 
     async def write(self, partition: int, rejected: Sequence[Rejected]) -> None:
         """Returns once Kafka has acknowledged every one of them."""

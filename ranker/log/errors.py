@@ -44,4 +44,4 @@ def translated() -> Iterator[None]:
     except _REFUSED as error:
         raise LogRefusedError(f"Kafka refuses: {error}; grant the right or correct the topic's name") from error
     except (errors.KafkaError, OSError, TimeoutError) as error:
-        raise LogUnavailableError(f"Kafka is not available: {error or type(error).__name__}") from error
+        raise LogUnavailableError(f"Kafka is not available: {str(error) or type(error).__name__}") from error

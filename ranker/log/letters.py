@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import REASONS
+from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
 
 MARK = "#resent"
@@ -81,7 +82,7 @@ class LetterLog:
                 raise LogRefusedError(f"topic {self.topic} does not exist; create it with `ranker topics apply`")
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        await stop(self._consumer)
 
     async def held(self, topic: str) -> dict[int, range]:
         """Partition to the offsets that the log of `topic` holds now; open transactions are left out."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
+from ranker.log.closing import stop
 from ranker.log.dead_letters import MAX_BYTES
 from ranker.log.errors import LogRefusedError, translated
 from ranker.log.letters import MARK, Letter
@@ -108,7 +109,7 @@ async def opened(bootstrap: str, source: str) -> AsyncIterator[Resender]:
     finally:
         with contextlib.suppress(TimeoutError, errors.KafkaError):
             async with asyncio.timeout(_STOP_S):
-                await producer.stop()
+                await stop(producer)
 
 
 async def _start(bootstrap: str, source: str) -> tuple[Any, bool]:
@@ -118,9 +119,9 @@ async def _start(bootstrap: str, source: str) -> tuple[Any, bool]:
             async with asyncio.timeout(_START_S):
                 await producer.start()
         except (errors.UnknownError, errors.IncompatibleBrokerVersion, errors.UnsupportedVersionError):
-            await producer.stop()  # a broker that answers, and has no transactions
+            await stop(producer)  # a broker that answers, and has no transactions
         except BaseException:
-            await producer.stop()
+            await stop(producer)
             raise
         else:
             return producer, True

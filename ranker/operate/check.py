@@ -51,6 +51,7 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 ]
                 found += judged or [_there(topic.name, there[topic.name])]
             if generation.topic in there:
+                found += await _stamps(log, there[generation.topic], accept_create_time)
                 found += await _broker_clock(log, there[generation.topic], now_ms)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
@@ -118,6 +119,26 @@ def _create_time(topic: str, accepted: bool) -> Finding:
         text,
         f"set {topics.TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
     )
+
+
+async def _stamps(log: LogAdmin, topic: TopicState, accepted: bool) -> list[Finding]:
+    """Whether the newest records have the times that the topic's setting promises: not every broker heeds it."""
+    if topics.has_create_time(topic):
+        return []  # said already
+    records = await log.newest(topic.name, min(topic.partitions, _PARTITIONS), 1)
+    if all(record.timestamp_type == 1 for record in records):
+        return []
+    text = f"the newest records of {topic.name} have their producers' times, in spite of {topics.TIMESTAMPS}"
+    if accepted:
+        return [note("Kafka", f"{text}; the settings accept them")]
+    return [
+        fault(
+            "Kafka",
+            text,
+            "the embedded broker ignores that setting: set RANKER_ENV=development with it, which accepts these times; "
+            "where the topic was set later, accept_create_time = true in ranker.toml until the old records are counted",
+        )
+    ]
 
 
 async def _broker_clock(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Finding]:

@@ -108,6 +108,28 @@ async def test_create_time_that_is_accepted_is_a_note(kafka_apache: ApacheKafka,
     assert len(of("note", findings)) == 1
 
 
+@pytest.mark.parametrize("kafka", ["kafka_apache", "kafka_embedded"])
+async def test_times_that_a_broker_does_not_stamp_are_seen_in_the_records(
+    request: pytest.FixtureRequest, generation: Generation, kafka: str
+) -> None:
+    """The embedded broker keeps the setting and does not heed it: a fault, or a note where such times are accepted."""
+    broker = request.getfixturevalue(kafka)
+    bootstrap = broker if isinstance(broker, str) else broker.bootstrap
+    await apply(bootstrap, generation)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        for _ in range(3):  # batches: the embedded broker's end offsets lag by one
+            await producer.send_and_wait(generation.topic, b"{}", partition=2)
+    finally:
+        await producer.stop()
+    for accepted, kind in ((False, "fault"), (True, "note")):
+        findings = await check.kafka(bootstrap, generation, now_ms, accept_create_time=accepted)
+        said = [one for one in of(kind, findings) if f"newest records of {generation.topic}" in one]
+        assert len(said) == (kafka == "kafka_embedded"), findings
+        assert all("RANKER_ENV=development" in one for one in said if kind == "fault")
+
+
 @pytest.mark.parametrize(("behind_s", "seen"), [(0, False), (60, True)])
 async def test_a_broker_ahead_of_us_is_seen(
     kafka_apache: ApacheKafka, generation: Generation, behind_s: int, seen: bool

@@ -179,7 +179,7 @@ async def test_listed_shown_resent_once(topic: Topic) -> None:
     shown = await topic.ranker("show", f"{topic.name}/0/703")
     assert "\\x1b[31m{half" in shown.stdout
     assert "\x1b" not in shown.stdout
-    assert shown.stdout.count("malformed") == 1
+    assert shown.stdout.count("reason malformed") == 1
     raw = await topic.ranker("show", f"{topic.name}/0/703", "--raw")
     assert raw.stdout == "\x1b[31m{half"
 
@@ -370,6 +370,31 @@ async def test_letters_of_a_topic_with_any_times(topic: Topic) -> None:
     shown = await topic.ranker("show")
     assert shown.stdout.count("{half") == 2, shown.stderr
     assert shown.stdout.count("… (1,505 bytes in all)") == 2
+
+
+async def test_what_is_wrong_with_a_letter_is_shown(topic: Topic) -> None:
+    """In the decoder's words, by [source] too, without a character that a terminal obeys; not where it can be read."""
+    good = json.loads(event("a", 1_795_400_000_000))
+    values = [
+        good | {"agent_class": "\x1b[2J"},
+        good | {"occurred_at": "yesterday"},
+        good | {"site_id": "elsewhere"},
+    ]
+    reasons = "schema", "schema", UNKNOWN
+    letters = zip(reasons, values, strict=True)
+    await topic.write([wrong(n, n, reason, json.dumps(value).encode()) for n, (reason, value) in enumerate(letters)])
+    shown = await topic.ranker("show")
+    assert faults(shown.stdout) == [
+        "Expected `int`, got `str` - at `$.occurred_at`",
+        "Invalid enum value '\\x1b[2J' - at `$.agent_class`",
+    ]
+    topic.config.write_text(f'topic = "{topic.name}"\n[source.fields]\narticle_id = "page"\n')
+    shown = await topic.ranker("show", f"{topic.name}/0/2")
+    assert faults(shown.stdout) == ["Object missing required field `page`"]
+
+
+def faults(shown: str) -> list[str]:
+    return [line.strip().removeprefix("fault ").strip() for line in shown.splitlines() if line.startswith("  fault ")]
 
 
 async def test_what_cannot_be_done_is_said(topic: Topic, tmp_path: Path) -> None:

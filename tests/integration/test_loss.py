@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from ranker import settings
 from ranker.commands import main
 from ranker.consume.producers import SETTLE_MS, ProducerWatch
+from ranker.core.generation import Generation
 from ranker.core.sightings import BLOCK, HEAD, KEPT, Sightings
 from ranker.core.step import Step, Version
 from ranker.metrics import ConsumerMetrics, new_registry
@@ -236,6 +238,31 @@ async def test_top_shows_who_is_silent_and_what_is_missing(topic: Topic, client:
     rows = {words[0]: words[1:] for words in map(str.split, said.output.splitlines()) if words}
     assert rows["cms\N{REPLACEMENT CHARACTER}[2J"] == ["silent", "for", "3", "min", "0", "0"]
     assert rows["collector"] == ["now", "1,230", "1"]
+
+
+async def test_top_says_where_it_shows_another_generation(topic: Topic, client: Any, url: str) -> None:
+    """Than these settings make: once, above the lists."""
+    ours = settings.load(None, {}).generation
+    other = Generation("page-views-of-others", ours.windows, ours.boards)
+    env = {"RANKER_REDIS_URL": url, "COLUMNS": "300", "RANKER_CONFIG": ""}
+
+    async def top(generation: Generation) -> str:
+        await activate(client, generation, PARTITIONS)
+        for partition in range(PARTITIONS):
+            store = ShardStore(client, generation, partition)
+            if await store.load() is None:
+                await store.init(Version("00aa", 0, (0, 0)), NOW, PARTITIONS, None)
+            await client.sadd(store.keys.sites, "demo")
+        said = await asyncio.to_thread(CliRunner().invoke, main, ["top", "--once", "--site", "demo"], env=env)
+        assert said.exit_code == 0, said.output
+        return said.output
+
+    assert "not active" not in await top(ours)
+    said = await top(other)
+    assert said.startswith(
+        f"These settings make generation {ours.id}, which is not active (ranker generations activate {ours.id}). "
+        f"Shown is {other.id}, which is."
+    )
 
 
 async def test_a_report_is_gone_with_its_writer(topic: Topic, client: Any) -> None:

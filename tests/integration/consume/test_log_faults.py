@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
+from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.consume.engine import Engine
 from tests.integration.consume.recount import Recount
 
@@ -175,6 +177,7 @@ async def test_producers_times_are_refused_in_production(new_engine: Callable[..
     await engine.until("the stop", lambda: careful.says("CreateTime"))
     assert await careful.says("message.timestamp.type=LogAppendTime")
     assert await careful.says("accept_create_time = true")
+    assert await careful.says("the embedded broker ignores the former, so set RANKER_ENV=development")
     assert max(await engine.applied()) <= 0
     careful.stop()
     lenient = engine.consume(environment="development")
@@ -221,3 +224,30 @@ async def _send_one(producer: AIOKafkaProducer, engine: Engine) -> None:
     for partition in range(2):
         _, value = engine.traffic.view()
         await producer.send_and_wait(engine.topic, partition=partition, key=b"k", value=value)
+
+
+async def test_a_broker_gone_for_longer_than_its_clients_wait(engine: Engine, kafka_apache: ApacheKafka) -> None:
+    """Killed, its port closed, until the catalogue has given up (40 s): said once, soon, and the process goes on."""
+    await engine.traffic.send(1000)
+    consumer = engine.consume()
+    await engine.until_counted()
+    await engine.until("readiness", consumer.ready)
+    before = len(consumer.log())
+    kafka_apache.kill()
+    await engine.until("the trouble", lambda: consumer.says("Kafka is not available: no answer within 5 s"), 12.0)
+
+    async def given_up() -> bool:
+        return any("articles are not taken in: Kafka is not available" in line["event"] for line in consumer.log())
+
+    await engine.until("the catalogue's new start", given_up, 70.0)
+    lines = consumer.log()[before:]
+    assert sum(line["event"].startswith("Kafka is not available") for line in lines) == 1
+    of_client = Counter(line["event"].split(" ")[0] for line in lines if line["logger"].startswith("aiokafka"))
+    assert of_client.total() < 100, of_client
+    kafka_apache.start()
+    await engine.traffic.send(500)
+    await engine.until_counted()
+    await engine.until("readiness", consumer.ready, 40.0)
+    assert consumer.child.returncode() is None
+    assert consumer.stop() == 0
+    await engine.check()
