@@ -154,8 +154,8 @@ def site_config(house: Household, wishes: options.Options, port: int) -> Path:
         config = written_config(house.directory, wishes, port)
     # Without a file of yours the run's is everybody's: it has the site's title, and nothing that makes a generation.
     house.environment["RANKER_CONFIG"] = str((wishes.config or config).absolute())
-    keys, faults = configuration.secrets("RANKER_WRITE_KEYS", wishes.write_keys or "")
-    if wishes.site in keys or faults:
+    keys, _ = configuration.secrets("RANKER_WRITE_KEYS", wishes.write_keys or "")
+    if wishes.site in keys:
         say("Write key  yours, by RANKER_WRITE_KEYS")
         house.environment["RANKER_WRITE_KEYS"] = wishes.write_keys or ""
     else:

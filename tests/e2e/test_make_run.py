@@ -354,7 +354,6 @@ def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> No
         ({"KAFKA": "rabbit"}, "KAFKA=rabbit is not known: it is embedded or apache"),
         ({"PORT": "http"}, "PORT=http is no port"),
         ({"SITE": "Le Site"}, "SITE=Le Site is no site"),
-        ({"RANKER_WRITE_KEYS": "demo=short"}, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
         ({"LOG": "no-such.log", "PATTERN": "/(.+)"}, "LOG=no-such.log is not a file"),
         ({"LOG": "Makefile"}, "LOG needs PATTERN"),
         ({"LOG": "Makefile", "PATTERN": "(open"}, "PATTERN=(open is no regular expression"),
