@@ -11,6 +11,9 @@ import click
 from ranker.commands.common import config_option, effective, now_ms, said
 from ranker.settings import Settings
 
+_AGAIN_S = 5.0
+"""Longer than leaving the group in order takes."""
+
 
 def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, int]:
     del context, parameter  # click's signature
@@ -172,8 +175,11 @@ async def _together(tasks: list[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         unasked = [] if asked.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
-        for task in tasks:
-            task.cancel()
+        while left := [task for task in tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            # again: wait_for, which the clients use, swallows a cancellation now and then before Python 3.12
+            await asyncio.wait(left, timeout=_AGAIN_S)
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):

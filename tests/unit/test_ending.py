@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 import click
 import pytest
 
+from ranker.commands import consume
 from ranker.commands.consume import _together
 from ranker.log.closing import stop
 
@@ -97,3 +99,18 @@ async def test_a_signal_ends_the_tasks_without_an_error() -> None:
     asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
     await _together(tasks)
     assert all(task.cancelled() for task in tasks)
+
+
+async def test_a_swallowed_cancellation_does_not_hold_the_end_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients swallow one now and then: they are asked again."""
+    monkeypatch.setattr(consume, "_AGAIN_S", 0.01)
+
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        await asyncio.sleep(3600)
+
+    tasks = [asyncio.create_task(asyncio.sleep(3600), name="consumer"), asyncio.create_task(stubborn(), name="history")]
+    asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(10.0):
+        await _together(tasks)
