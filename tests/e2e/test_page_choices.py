@@ -50,7 +50,7 @@ async def test_filters_and_the_address(browser: Browser, reader: Reader, beating
     seen = await visit(browser, reader)
     sections = seen.page.get_by_role("combobox", name="Rubrique")
     await expect(sections.locator("option")).to_have_text(
-        ["Toutes les rubriques", "Culture (3)", "Environnement (3)", "Société (2)", "Sport (2)", "Économie (2)"]
+        ["Toutes les rubriques", "Culture (3)", "Économie (2)", "Environnement (3)", "Société (2)", "Sport (2)"]
     )
     await sections.select_option("Culture")
     await expect(seen.board("read").locator(".title")).to_have_text(CULTURE)
