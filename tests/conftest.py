@@ -22,7 +22,7 @@ from deploy.local.redis_cluster import RedisCluster
 from deploy.local.servers import Server
 
 IN_CI = os.environ.get("CI") == "true"
-SLOW_FIXTURES = {"kafka_apache", "new_kafka_apache"}
+SLOW_FIXTURES = {"kafka_apache", "new_kafka_apache", "new_engine"}
 
 # Started for the session, and put back on their feet before every test that comes after one which left them down.
 _standing: list[Server] = []
@@ -52,7 +52,13 @@ def pytest_runtest_setup() -> None:
         server.start()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what starts processes as slow; run what is marked long only if the marker is asked for."""
+    if "long" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     for item in items:
         if "e2e" in item.path.parts or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from deploy.local import waiting
 from deploy.local.ports import HOST, free_port
-from tests.balancer import Nginx, balancing
 from tests.bench import load, processes, served
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
 from tests.bench.served import FORMATS, PATH, SECTIONS, Served, first_body
 from tests.bench.stack import Stack
 from tests.bench.traffic import ARTICLES
+from tests.support.nginx import Nginx, balancing
 
 CONNECTIONS = (32, 512)
 OURS, BARE, STATIC, CACHED = (

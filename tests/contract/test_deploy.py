@@ -21,7 +21,7 @@ from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from ranker.serve import server, streams
 from schemas import configuration
-from tests.balancer import Nginx
+from tests.support.nginx import Nginx
 
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"

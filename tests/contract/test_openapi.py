@@ -15,7 +15,7 @@ from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.serve.web import Web
 from ranker.settings import Caching
-from tests.openapi import SCHEMAS, SPEC, Example, at, examples, faults, operations
+from tests.support.openapi import SCHEMAS, SPEC, Example, at, examples, faults, operations
 
 VALUES = [example for example in examples() if example.value is not None]
 

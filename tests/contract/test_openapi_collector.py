@@ -9,7 +9,7 @@ import yaml
 
 import schemas
 from producers.collect import body, events, web
-from tests.openapi import COLLECTOR, Example, at, examples, faults, operations
+from tests.support.openapi import COLLECTOR, Example, at, examples, faults, operations
 
 SCHEMAS = COLLECTOR["components"]["schemas"]
 EXAMPLES = examples(COLLECTOR)

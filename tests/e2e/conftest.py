@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser
 
-from tests.pages import chromium, clocks, newspaper
-from tests.reading import Reader
+from tests.support.page_site import chromium, clocks, newspaper
+from tests.support.reader import Reader
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from ranker.serve.block.files import Block
-from tests.blocks import ARTICLES, Site, answer, moment, now_ms, running_site
-from tests.by_hand import publish
-from tests.pages import SHOTS, chromium
-from tests.reading import GENERATION, T, running_reader
+from tests.support.block_site import ARTICLES, Site, answer, moment, now_ms, running_site
+from tests.support.page_site import SHOTS, chromium
+from tests.support.reader import GENERATION, T, running_reader
+from tests.support.shard_writer import publish
 
 CSS = """
 body { margin: 24px; font: 16px/1.4 Georgia, "DejaVu Serif Condensed", serif; background: #fbfaf6; color: #1d1b18 }

@@ -23,9 +23,9 @@ from deploy.local.launcher import program
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from tests.conftest import without
-from tests.newsstand import AGENT, CollectorServer, Newsstand, newsstand, read, reading
-from tests.pages import Visit, chromium
-from tests.trackers import PRERENDER, Unwatched, unwatched
+from tests.support.page_site import Visit, chromium
+from tests.support.tracked_site import AGENT, CollectorServer, Newsstand, newsstand, read, reading
+from tests.support.tracker_site import PRERENDER, Unwatched, unwatched
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 # The embedded broker takes seconds to form a group, Apache Kafka longer to come back on a busy machine.

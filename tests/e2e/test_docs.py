@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser
 
-from tests.newsroom import newsroom
-from tests.pages import SHOTS, chromium
+from tests.support.example_site import newsroom
+from tests.support.page_site import SHOTS, chromium
 
 
 @pytest.fixture

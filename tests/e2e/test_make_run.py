@@ -29,7 +29,7 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.options import COLLECTOR_PORT, DEFAULT_PORT
 from deploy.local.ports import HOST, free_port, is_free, is_listening
 from deploy.local.redis import RedisServer
-from tests.newsstand import AGENT
+from tests.support.tracked_site import AGENT
 
 CHECKOUT = Path(__file__).parents[2]
 OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE", "RANKER_CONFIG")

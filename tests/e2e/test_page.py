@@ -10,8 +10,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from ranker.settings import Site
-from tests.pages import TITLES, Visit, chromium, clocks, newspaper, shot, visit
-from tests.reading import Reader
+from tests.support.page_site import TITLES, Visit, chromium, clocks, newspaper, shot, visit
+from tests.support.reader import Reader
 
 
 async def faults_of(seen: Visit) -> list[tuple[str, list[str]]]:

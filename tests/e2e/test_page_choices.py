@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from ranker.core.generation import DEFAULT_WINDOWS, Generation, Window
-from tests.pages import TITLES, Visit, chromium, clocks, newspaper, shot, visit
-from tests.reading import Reader
+from tests.support.page_site import TITLES, Visit, chromium, clocks, newspaper, shot, visit
+from tests.support.reader import Reader
 
 CULTURE = [TITLES[1], TITLES[6], TITLES[11]]
 MANY = Generation(

@@ -4,9 +4,9 @@ import re
 
 from playwright.async_api import Browser, Route, expect
 
-from tests.by_hand import write
-from tests.pages import SHARDS, TITLES, now_ms, shot, visit
-from tests.reading import GENERATION, Reader
+from tests.support.page_site import SHARDS, TITLES, now_ms, shot, visit
+from tests.support.reader import GENERATION, Reader
+from tests.support.shard_writer import write
 
 
 async def test_an_explanation_by_keyboard(browser: Browser, reader: Reader, beating: None) -> None:

@@ -7,9 +7,9 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from ranker.serve import streams
-from tests.by_hand import write
-from tests.pages import LIST, SHARDS, TITLES, Visit, counts, now_ms, shot, visit
-from tests.reading import GENERATION, Reader, until
+from tests.support.page_site import LIST, SHARDS, TITLES, Visit, counts, now_ms, shot, visit
+from tests.support.reader import GENERATION, Reader, until
+from tests.support.shard_writer import write
 
 STREAM = re.compile(r"/v1/demo/popular/\w+/24h/stream\?limit=10")
 POLL = re.compile(r"/v1/demo/popular/(?!latest)\w+/\w+\?")

@@ -30,7 +30,7 @@ from deploy.local.ports import HOST
 from deploy.local.redis import RedisServer
 from producers.collect.script import tracker
 from tests.conftest import without
-from tests.newsstand import CollectorServer, reading
+from tests.support.tracked_site import CollectorServer, reading
 
 CHECKOUT = Path(__file__).parents[2]
 ORIGIN = "https://www.example.org"

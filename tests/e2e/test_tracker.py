@@ -12,9 +12,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from producers.collect.script import tracker
-from tests.pages import chromium
-from tests.reading import until
-from tests.trackers import PRERENDER, Site, Unwatched, running_site, unwatched
+from tests.support.page_site import chromium
+from tests.support.reader import until
+from tests.support.tracker_site import PRERENDER, Site, Unwatched, running_site, unwatched
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "tracker"

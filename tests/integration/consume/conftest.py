@@ -6,27 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.consume.engine import Engine
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", 'long: waits as long as production would: make test TESTS="-m long tests"')
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What starts processes is slow; what is long runs only where it is asked for by its marker."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents and "new_engine" in getattr(item, "fixturenames", ()):
-            item.add_marker("slow")
-    if "long" not in config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
 
 
 @pytest_asyncio.fixture

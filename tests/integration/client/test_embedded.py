@@ -1,0 +1,285 @@
+"""The real commands against a real broker: what they say was sent is what stands in the log."""
+
+import asyncio
+import contextlib
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+import schemas
+from producers import Producer, ProducerError
+
+PARTITIONS = 4
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+async def topics(kafka_embedded: str, request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Two topics of this test's own: for page views, for articles."""
+    name = f"{request.node.name.replace('[', '.').replace(']', '')}.{os.urandom(3).hex()}"[-200:]
+    views, articles = f"views.{name}", f"articles.{name}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_embedded)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(views, PARTITIONS, 1), NewTopic(articles, 1, 1)])
+    finally:
+        await admin.close()
+    return views, articles
+
+
+async def run(bootstrap: str, *args: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    """Exit code, output and error output of `producers ARGS`."""
+    process = await start(bootstrap, *args)
+    out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def start(bootstrap: str, *args: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        "from producers.commands import main; main(prog_name='producers')",
+        *args,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "RANKER_KAFKA_BOOTSTRAP": bootstrap, "PYTHONPATH": str(ROOT)},
+    )
+
+
+async def read(bootstrap: str, topic: str, count: int, partitions: int = PARTITIONS) -> list[Any]:
+    """The first `count` records of a topic, partition by partition; fails where they do not come within a minute."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    found: list[Any] = []
+    try:
+        tps = [TopicPartition(topic, partition) for partition in range(partitions)]
+        consumer.assign(tps)
+        await consumer.seek_to_beginning(*tps)
+        async with asyncio.timeout(60):
+            while len(found) < count:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found += records
+        # Nothing may follow: one more look, until the broker says that it has no more.
+        for records in (await consumer.getmany(timeout_ms=300)).values():
+            found += records
+    finally:
+        await consumer.stop()
+    return found
+
+
+LOG = "\n".join(
+    [
+        *(
+            f"1.2.3.{n % 250} - - [17/May/2015:10:{n // 60:02}:{n % 60:02} +0000] "
+            f'"GET /blog/a{n % 37}?n={n} HTTP/1.1" {(200, 304, 404)[n % 3]} 1 "-" '
+            f'"{("Mozilla/5.0", "Googlebot/2.1")[n % 10 == 0]}"'
+            for n in range(3000)
+        ),
+        "junk",
+    ]
+)
+
+
+async def test_replay_sends_what_its_summary_says(kafka_embedded: str, topics: tuple[str, str], tmp_path: Path) -> None:
+    """Each line that counts is one record of the contract, keyed by site and article, in its home partition, once."""
+    file = tmp_path / "access.log"
+    file.write_text(LOG)
+    args = ("replay", str(file), "--article-pattern", "^/blog/(.+)", "--bots", "drop", "--json", "--topic", topics[0])
+    code, out, err = await run(kafka_embedded, *args)
+    assert code == 0, err
+    summary = orjson.loads(out)
+    bots = sum(1 for n in range(3000) if n % 3 != 2 and n % 10 == 0)
+    assert summary == {
+        "lines": 3001,
+        "sent": 2000 - bots,
+        "skipped": {"malformed": 1, "method": 0, "status": 1000, "pattern": 0, "bot": bots},
+        "shift_ms": 0,
+        "first_occurred_at": 1431856801000,
+        "last_occurred_at": 1431856800000 + 2998 * 1000,
+    }
+    assert "older than 7 days" in err
+    records = await read(kafka_embedded, topics[0], summary["sent"])
+    events = [orjson.loads(record.value) for record in records]
+    assert len(events) == summary["sent"]
+    assert len({event["event_id"] for event in events}) == len(events)
+    for record, event in zip(records, events, strict=True):
+        assert record.key == f"demo/{event['article_id']}".encode()
+    assert len({event["producer_id"] for event in events}) == 1
+    assert events[0]["producer_id"].startswith("replay/")
+    assert sorted(event["sequence"] for event in events) == list(range(len(events)))
+    homes = {(record.key, record.partition) for record in records}
+    assert len(homes) == len({key for key, _ in homes}) == 37
+    assert len({partition for _, partition in homes}) == PARTITIONS
+    assert all(schemas.faults("page-view", event) == [] for event in events[::100])
+
+
+async def test_replay_moves_the_input_to_the_present(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """One constant shift: the latest time is now, all distances stay."""
+    file = tmp_path / "access.log"
+    file.write_text(LOG)
+    code, out, err = await run(
+        kafka_embedded, "replay", str(file), "--rebase-to", "now", "--json", "--topic", topics[0]
+    )
+    assert code == 0, err
+    assert err == ""
+    summary = orjson.loads(out)
+    records = await read(kafka_embedded, topics[0], summary["sent"])
+    times = sorted(orjson.loads(record.value)["occurred_at"] for record in records)
+    expected = sorted(1431856800000 + n * 1000 + summary["shift_ms"] for n in range(3000) if n % 3 != 2)
+    assert times == expected
+    appended = max(record.timestamp for record in records)
+    # The last line is skipped for its status, one second after the last one sent; reading and sending took the rest.
+    assert 0 <= appended - (summary["last_occurred_at"] + 1000) < 60_000
+
+
+async def test_replay_reads_standard_input_and_several_files(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """The summary is one for all of them."""
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"article_id":"a","occurred_at":5}\n{"article_id":"b","occurred_at":6}\n')
+    code, out, err = await run(
+        kafka_embedded, "replay", str(file), str(file), "-", "--json", "--topic", topics[0],
+        stdin=b'{"article_id":"c","occurred_at":7,"producer_id":"cms/1","sequence":9}\n',
+    )  # fmt: skip
+    assert code == 0, err
+    summary = orjson.loads(out)
+    assert (summary["lines"], summary["sent"]) == (5, 5)
+    events = [orjson.loads(record.value) for record in await read(kafka_embedded, topics[0], 5)]
+    assert len(events) == 5
+    # Who was numbered by another producer stays so, and takes none of ours.
+    assert [event["sequence"] for event in events if event["producer_id"] == "cms/1"] == [9]
+    assert sorted(event["sequence"] for event in events if event["producer_id"] != "cms/1") == [0, 1, 2, 3]
+
+
+async def test_replay_at_a_speed_takes_its_time(kafka_embedded: str, topics: tuple[str, str], tmp_path: Path) -> None:
+    """100 seconds of traffic at 100 times real time take a second."""
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(f'{{"article_id":"a","occurred_at":{n * 10_000}}}\n' for n in range(11)))
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    code, _, err = await run(kafka_embedded, "replay", str(file), "--speed", "100", "--topic", topics[0])
+    assert code == 0, err
+    assert loop.time() - begun >= 0.9
+    assert len(await read(kafka_embedded, topics[0], 11)) == 11
+
+
+async def test_a_damaged_file_says_how_much_was_sent(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """Exit code 1, the place, and the count; what was read before is delivered."""
+    file = tmp_path / "access.log.gz"
+    file.write_bytes(gzip.compress(LOG.encode())[:-2000])
+    code, _, err = await run(kafka_embedded, "replay", str(file), "--topic", topics[0])
+    assert code == 1
+    assert "cannot be read beyond line" in err
+    assert "Traceback" not in err
+    sent = int(err.rpartition(" events were sent")[0].rpartition(" ")[2])
+    assert 0 < sent < 2000
+    assert len(await read(kafka_embedded, topics[0], sent)) == sent
+
+
+async def test_a_missing_topic_is_not_made(kafka_embedded: str, tmp_path: Path) -> None:
+    """The sentence names the command that makes it with the right settings."""
+    file = tmp_path / "access.log"
+    file.write_text(LOG)
+    code, _, err = await run(kafka_embedded, "replay", str(file), "--topic", "no-such-topic")
+    assert code == 1
+    assert "has no topic no-such-topic. Create it with: ranker topics apply" in err
+    with pytest.raises(ProducerError, match="no-such-topic"):
+        async with Producer(kafka_embedded, "no-such-topic"):
+            pass
+
+
+async def test_simulate_sends_what_its_summary_says(kafka_embedded: str, topics: tuple[str, str]) -> None:
+    """History first and in the order of time, then live; the demonstration's articles stand in the catalogue."""
+    code, out, err = await run(
+        kafka_embedded, "simulate", "--demo", "--history", "7d", "--history-events", "5000", "--events", "100",
+        "--rate", "500", "--bot", "0.1", "--json", "--topic", topics[0], "--articles-topic", topics[1],
+    )  # fmt: skip
+    assert code == 0, err
+    summary = orjson.loads(out)
+    assert abs(summary["history"] - 5000) <= 1
+    assert summary["live"] == 100
+    assert summary["sent"] == sum(summary["kinds"].values())
+    records = await read(kafka_embedded, topics[0], summary["sent"])
+    assert len(records) == summary["sent"]
+    events = [orjson.loads(record.value) for record in records]
+    numbered = [event["sequence"] for event in events if event.get("producer_id", "").startswith("simulate/")]
+    assert sorted(numbered) == list(range(100))
+    classes = Counter(event["agent_class"] for event in events)
+    assert classes["bot"] == summary["kinds"]["bot"]
+    for partition in range(PARTITIONS):
+        times = [
+            event["occurred_at"] for record, event in zip(records, events, strict=True) if record.partition == partition
+        ]
+        assert times == sorted(times)
+    articles = [orjson.loads(record.value) for record in await read(kafka_embedded, topics[1], 190, partitions=1)]
+    assert all(schemas.faults("article", article) == [] for article in articles)
+    assert {event["article_id"] for event in events} <= {article["article_id"] for article in articles}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+async def test_simulate_ends_when_asked_to(
+    kafka_embedded: str, topics: tuple[str, str], number: signal.Signals
+) -> None:
+    """What was sent is delivered and told, exit code 0: to be stopped is how live traffic ends."""
+    process = await start(kafka_embedded, "simulate", "--rate", "1000", "--json", "--topic", topics[0])
+    try:
+        await read(kafka_embedded, topics[0], 200)
+        process.send_signal(number)
+        out, err = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 0, err
+    sent = orjson.loads(out)["sent"]
+    assert len(await read(kafka_embedded, topics[0], sent)) == sent
+
+
+async def test_articles_are_imported(kafka_embedded: str, topics: tuple[str, str]) -> None:
+    """Good entries are written under their key; bad ones are told and make the exit code 1."""
+    stdin = (
+        b'{"title":"A","url":"https://demo.example/a","published_at":5}\nnothing\n'
+        b'{"article_id":"/b","status":"removed"}\n'
+    )
+    code, out, err = await run(kafka_embedded, "articles", "import", "-", "--json", "--topic", topics[1], stdin=stdin)
+    assert code == 1
+    assert orjson.loads(out) == {"imported": 2, "removed": 1, "refused": 1}
+    assert "Entry 2: no JSON" in err
+    records = await read(kafka_embedded, topics[1], 2, partitions=1)
+    assert [record.key for record in records] == [b"demo//a", b"demo//b"]
+
+
+async def test_a_producer_counts_what_kafka_acknowledged(kafka_embedded: str, topics: tuple[str, str]) -> None:
+    """After a flush everything is; the embedded broker gives no producer ids, so the producer does without."""
+    async with Producer(kafka_embedded, topics[0]) as producer:
+        await producer.send_records((b"demo/a%d" % (n % 10), b"x" * 1000) for n in range(5000))
+        await producer.flush()
+        assert (producer.sent, producer.delivered) == (5000, 5000)
+        assert not producer.idempotent
+        assert producer.partitions == PARTITIONS
+    assert len(await read(kafka_embedded, topics[0], 5000)) == 5000
+
+
+async def test_a_record_larger_than_a_batch_is_sent_alone(kafka_embedded: str, topics: tuple[str, str]) -> None:
+    """Whether it is too large is for the broker to say."""
+    async with Producer(kafka_embedded, topics[0]) as producer:
+        await producer.send_records([(b"demo/a", b"small"), (b"demo/a", b"x" * 600_000), (b"demo/a", b"small")])
+    assert [len(record.value) for record in await read(kafka_embedded, topics[0], 3)] == [5, 600_000, 5]

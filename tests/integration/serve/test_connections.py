@@ -1,0 +1,205 @@
+"""Connections to the public port: many requests on one, heads without end, clients that trickle."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ranker.serve import server, streams
+from ranker.store.connection import connect
+from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, raw, until
+from tests.support.shard_writer import publish
+from tests.support.sse_client import listening
+
+
+async def test_heads_without_end(reader: Reader) -> None:
+    """A request head beyond 16 KiB is refused, and other clients do not notice."""
+    endless = b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (i, b"y" * 100) for i in range(160))
+    answer = await raw(reader.port, endless)
+    assert answer.status == 431
+    assert (await reader.get(LIST)).status == 200
+
+
+async def test_one_connection_many_requests(reader: Reader) -> None:
+    """Kept alive and pipelined, from memory and not, with bodies nobody wanted: every answer, in order, the same bytes."""
+    whole = await reader.get(LIST)
+    tag = whole.headers["etag"].encode()
+    plain = f"GET {LIST} HTTP/1.1\r\nHost: t\r\n".encode()
+    requests = [
+        (plain, 200),
+        (plain + b"If-None-Match: " + tag + b"\r\n", 304),
+        (b"GET /nothing HTTP/1.1\r\nHost: t\r\n", 404),
+        (plain, 200),
+        (plain + b"Content-Length: 0\r\n", 200),
+        (f"HEAD {LIST} HTTP/1.1\r\nHost: t\r\n".encode(), 200),
+        (plain, 200),
+        (plain + b"Connection: close\r\n", 200),
+    ]
+    for pipelined in (True, False):
+        stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
+        bodies = []
+        if pipelined:
+            writer.write(b"".join(request + b"\r\n" for request, _ in requests))
+        async with asyncio.timeout(20):
+            for request, status in requests:
+                if not pipelined:
+                    writer.write(request + b"\r\n")
+                head = (await stream.readuntil(b"\r\n\r\n")).lower()
+                assert int(head.split()[1]) == status
+                assert head.count(b"\r\ndate: ") == 1
+                length = re.search(rb"content-length: (\d+)", head)
+                if length and not request.startswith(b"HEAD"):
+                    bodies.append(await stream.readexactly(int(length[1])))
+                if status == 200:
+                    assert re.search(rb"etag: (\S+)", head)[1] == tag  # type: ignore[index]
+                    assert b"content-type: application/json" in head
+            assert await stream.read() == b""
+        assert [body for body in bodies if b"There is nothing" not in body] == [whole.body] * 5
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_trickling_client_is_cut_off(reader: Reader) -> None:
+    """Who does not finish a head loses the connection; who only pauses between requests keeps it."""
+    stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
+    patient, other = await asyncio.open_connection("127.0.0.1", reader.port)
+    other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+    await patient.readuntil(b"}")
+    writer.write(b"GET / HTTP/1.1\r\nHost: t\r\n")
+    async with asyncio.timeout(2 * server.HEAD_S + 5):
+        assert await stream.read() == b""
+    other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        await patient.readuntil(b"HTTP/1.1 200 OK")
+    for connection in (writer, other):
+        connection.close()
+        await connection.wait_closed()
+
+
+async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
+    """Told to end, `ranker serve` ends its streams and itself; it does not sit out the time that answers are given."""
+    client = connect(redis_url)
+    await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
+    await client.aclose()
+    serve = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("ranker"),
+        *("serve", "--port", "0", "--admin-port", "0", "--drain-s", "0"),
+        env={**os.environ, "RANKER_REDIS_URL": redis_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert serve.stderr is not None
+        async with asyncio.timeout(20):
+            while not (found := re.search(rb"http://127.0.0.1:(\d+)/", await serve.stderr.readline())):
+                assert not serve.stderr.at_eof()
+        process: Any = type("Process", (), {"port": int(found[1])})
+        async with listening(process) as events:
+            await events.next()
+            serve.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(server.STOP_S - 1):
+                assert await serve.wait() == 0
+    finally:
+        if serve.returncode is None:
+            serve.kill()
+            await serve.wait()
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set before the server begins to look."""
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+
+
+async def test_more_requests_than_a_connection_may_hold_end_it(reader: Reader) -> None:
+    """Who sends on and on and reads nothing costs no memory: the connection is gone, the others are served."""
+    await reader.ranking()
+    request = f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: test\r\nIf-None-Match: {{}}\r\n\r\n"
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    connection.connect(("127.0.0.1", reader.port))
+    connection.setblocking(False)
+    # first times, so that each takes its way through the framework and waits for the one before it
+    sent = "".join(request.format(f'"{number}"').replace("limit=1000", f"limit={1 + number}") for number in range(900))
+
+    with contextlib.suppress(BlockingIOError):
+        connection.send(sent.encode())
+
+    async def cut_off() -> bool:
+        try:
+            return connection.recv(1) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    await until(cut_off, "end of the connection")
+    connection.close()
+    await reader.ranking()
+
+
+async def test_a_client_that_takes_nothing_is_cut_off(quick_looks: None, reader: Reader) -> None:
+    """Its answer lies in the server's memory: after two looks at which nothing of it was taken, it goes."""
+    wide = [("demo", f"/{number:0400}", "view", number + 1) for number in range(1_000)]
+    await publish(reader.client, GENERATION, PARTITIONS, wide, T)
+
+    async def long() -> bool:
+        return len((await reader.ranking(f"{LIST}?limit=1000"))["items"]) == 1_000
+
+    await until(long, "long list")
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    connection.connect(("127.0.0.1", reader.port))
+    connection.sendall(f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: test\r\n\r\n".encode() * 8)
+    connection.setblocking(False)
+
+    async def cut_off() -> bool:
+        try:
+            connection.send(b"\r\n")
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    await until(cut_off, "end of the connection")
+    connection.close()
+    await reader.ranking()
+
+
+async def test_a_body_ends_its_connection(reader: Reader) -> None:
+    """Nothing here takes one: the request is answered, and nobody waits for the rest."""
+    answer = await raw(reader.port, f"GET {LIST} HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nx".encode())
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def test_a_head_in_one_piece_is_bounded_too(reader: Reader) -> None:
+    """However it arrives."""
+    head = f"GET {LIST} HTTP/1.1\r\nHost: test\r\nX-Long: {'x' * 20_000}\r\n\r\n"
+    assert (await raw(reader.port, head.encode())).status == 431
+
+
+async def test_a_stream_behind_an_answer_outlives_it(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that an idle connection is kept does not run while a stream is open."""
+    await reader.ranking()
+    monkeypatch.setattr(streams, "BEAT_S", 0.05)
+    both = f"GET {LIST} HTTP/1.1\r\nHost: test\r\n\r\nGET {LIST}/stream HTTP/1.1\r\nHost: test\r\n\r\n"
+    incoming, outgoing = await asyncio.open_connection("127.0.0.1", reader.port)
+    outgoing.write(both.encode())
+    async with asyncio.timeout(10):
+        while b"event: beat" not in await incoming.readline():
+            pass
+
+    async def idle() -> list[Any]:
+        loop: Any = asyncio.get_running_loop()
+        return [one for one in loop._scheduled if "timeout_keep_alive" in repr(one) and not one.cancelled()]
+
+    assert await idle() == []
+    outgoing.close()
