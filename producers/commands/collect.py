@@ -113,9 +113,8 @@ async def _run(
 ) -> None:
     from producers import interrupts
     from producers.collect import admin
-    from producers.collect.address import Addresses
     from producers.collect.known import Known
-    from producers.collect.limits import Buckets, NewArticles
+    from producers.collect.limits import NewArticles
     from producers.collect.metrics import CollectorMetrics, new_registry
     from producers.collect.outlet import Outlet
     from producers.collect.protocol import Door
@@ -124,6 +123,9 @@ async def _run(
     from producers.collect.sites import Sites
     from producers.collect.spool import Spool
     from producers.collect.web import Bounds, Web
+    from ranker.service.address import Addresses
+    from ranker.service.buckets import Buckets
+    from ranker.service.connections import Connections
 
     many_connections()
     registry = new_registry()
@@ -143,8 +145,8 @@ async def _run(
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
-        door = Door(addresses.is_proxy, web.refused)
-        metrics.connections.set_function(lambda: door.connections)
+        door = Door(Connections(addresses.is_proxy), web.refused)
+        metrics.connections.set_function(lambda: door.connections.open)
 
         def not_ready() -> list[str]:
             full = spool.full and not outlet.kafka_up
