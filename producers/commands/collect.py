@@ -130,9 +130,8 @@ async def _run(
     name: str,
 ) -> None:
     from producers import interrupts
-    from producers.collect.address import Addresses
     from producers.collect.known import Known
-    from producers.collect.limits import Buckets, NewArticles
+    from producers.collect.limits import NewArticles
     from producers.collect.metrics import CollectorMetrics, new_registry
     from producers.collect.outlet import Outlet
     from producers.collect.protocol import Door
@@ -142,6 +141,9 @@ async def _run(
     from producers.collect.spool import Spool
     from producers.collect.web import Bounds, Web
     from ranker.service import admin
+    from ranker.service.address import Addresses
+    from ranker.service.buckets import Buckets
+    from ranker.service.connections import Connections
 
     many_connections()
     registry = new_registry()
@@ -161,8 +163,8 @@ async def _run(
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
-        door = Door(addresses.is_proxy, web.refused)
-        metrics.connections.set_function(lambda: door.connections)
+        door = Door(Connections(addresses.is_proxy), web.refused)
+        metrics.connections.set_function(lambda: door.connections.open)
 
         def not_ready() -> list[str]:
             full = spool.full and not outlet.kafka_up
