@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.mutants import mutate
-from tests.mutants.catalogue import Mutant
+from tests.mutants.catalogue import Mutant, hunted
 from tests.mutants.lists import LISTS
 from tests.property.merges import cases, equals_the_union
 from tests.property.readings import readings
@@ -43,7 +43,7 @@ def search(mutant: Mutant) -> Any:
     return last
 
 
-@pytest.mark.parametrize("mutant", LISTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", hunted(LISTS))
 def test_a_rule_that_is_taken_from_the_lists_is_missed(mutant: Mutant) -> None:
     """Its property fails for some example with the mutant, and holds for it without."""
     example = search(mutant)
