@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from ranker.serve.block.files import Block
 from tests.support.block_site import ARTICLES, Site, answer, moment, now_ms, running_site
-from tests.support.page_site import SHOTS, chromium
+from tests.support.page_site import SHOTS, close_pages
 from tests.support.reader import GENERATION, T, running_reader
 from tests.support.shard_writer import publish
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CSS = """
 body { margin: 24px; font: 16px/1.4 Georgia, "DejaVu Serif Condensed", serif; background: #fbfaf6; color: #1d1b18 }
@@ -31,14 +34,14 @@ new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((e
 """
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium_of_module: Browser) -> AsyncIterator[Browser]:
     """No reader of the page is visited here."""
-    async with chromium() as browser:
-        yield browser
+    yield chromium_of_module
+    await close_pages(chromium_of_module)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     async with running_site() as running:
         running.css = CSS
@@ -471,7 +474,7 @@ async def test_the_example_page(browser: Browser, site: Site) -> None:
     assert seen.complaints == []
 
 
-def test_the_documents_name_this_script_and_this_style() -> None:
+async def test_the_documents_name_this_script_and_this_style() -> None:
     """What is pinned in docs/block is what the reader serves."""
     block = Block()
     pinned = r'(?<!tracker\.js" integrity=")sha384-[\w+/=]{64}'
@@ -480,6 +483,6 @@ def test_the_documents_name_this_script_and_this_style() -> None:
     assert block.style_source in (DOCS / "README.md").read_text("utf-8"), f"write {block.style_source} into its README"
 
 
-def test_it_is_small() -> None:
+async def test_it_is_small() -> None:
     """Under 6 kB as it is sent, with its style and both languages."""
     assert len(gzip.compress(Block().script, 9)) < 6_000

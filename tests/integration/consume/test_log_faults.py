@@ -226,6 +226,7 @@ async def _send_one(producer: AIOKafkaProducer, engine: Engine) -> None:
         await producer.send_and_wait(engine.topic, partition=partition, key=b"k", value=value)
 
 
+@pytest.mark.long
 async def test_a_broker_gone_for_longer_than_its_clients_wait(engine: Engine, kafka_apache: ApacheKafka) -> None:
     """Killed, its port closed, until the catalogue has given up (40 s): said once, soon, and the process goes on."""
     await engine.traffic.send(1000)

@@ -24,6 +24,7 @@ from ranker.operate import check, topics
 from ranker.operate.findings import Finding
 from ranker.store import generations, server
 from ranker.store.connection import connect
+from tests.support.stores import STORES
 
 
 def now_ms() -> int:
@@ -51,7 +52,7 @@ async def apply(bootstrap: str, generation: Generation, views_config: dict[str, 
         await topics.apply(log, wanted, 1, dry=False)
 
 
-@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     opened = connect(request.getfixturevalue(request.param))
     yield opened
