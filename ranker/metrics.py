@@ -67,13 +67,21 @@ class ConsumerMetrics:
         )
         self.lag_records = Gauge(
             "ranker_lag_records",
-            "Records of the partition that are not applied yet.",
+            "Records of the partition that are not applied yet, also while it is stopped or being opened; absent until "
+            "its shard has been read.",
             ["partition"],
+            registry=registry,
+        )
+        self.partition_stopped = Gauge(
+            "ranker_partition_stopped",
+            "1 while the partition stands still until somebody decides; /readyz says what: foreign_log, state, "
+            "unreadable, fold, create_time, bad_records, refused.",
+            ["partition", "reason"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "ranker_lag_seconds",
-            "Wall clock less the shard's clock T: everything appended before T is counted.",
+            "Wall clock less the shard's clock T: all that Kafka had committed by T is counted.",
             ["partition"],
             registry=registry,
         )
@@ -221,7 +229,7 @@ class ConsumerMetrics:
 
     def forget(self, partition: int) -> None:
         """Remove the series of a partition that now belongs to another process."""
-        for family in (self.lag_records, self.lag_seconds, self.strays, self.live_slices):
+        for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
             family.remove_by_labels({"partition": str(partition)})
 
 

@@ -24,6 +24,9 @@ REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 DEFAULT_KAFKA = "127.0.0.1:9092"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
+BEHIND = 2
+"""Times `stale_after_s`: so old, what a shard has counted makes lists incomplete, and it is named."""
+
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):([0-9]{1,5})$")
 
 

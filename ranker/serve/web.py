@@ -108,14 +108,16 @@ class Web:
     async def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any], float]:
         """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
         refresher, ages = self._refresher, self._refresher.ages
+        published = None
         if name.board == LATEST:
             if refresher.knows(name.site) is None and name.site not in refresher.articles.sites:
                 raise asking.refusal([asking.unknown_site(name.site)], [], {})
             age_ms = refresher.now_ms() - refresher.articles_read_ms
         else:
             published = await self._lists.read(name, query, FIRST_DEADLINE_S)
-            age_ms = asking.held(published, name.site, self._lists).age_ms(refresher.now_ms())
-        asking.check_age(age_ms, self._lists)
+            published = asking.held(published, name.site, self._lists)
+            age_ms = published.age_ms(refresher.now_ms())
+        asking.check_age(age_ms, self._lists, published)
         content = await self._lists.full(name, query, FIRST_DEADLINE_S, counts=counts)
         if content is None:
             raise asking.unread(self._lists)

@@ -25,6 +25,8 @@ from ranker.operate import check, topics
 from ranker.operate.findings import Finding
 from ranker.store import generations, server
 from ranker.store.connection import connect
+from ranker.store.keys import ShardKeys
+from tests.support.shard_writer import activate
 
 
 def now_ms() -> int:
@@ -246,10 +248,33 @@ async def test_a_user_without_info_is_a_fault(single: Any, redis_url: str) -> No
     assert "+info +time" in fault
 
 
+@pytest.mark.parametrize(
+    ("seconds_behind", "kind", "said"),
+    [
+        ({0: 61, 1: 60, 2: 0}, "fault", "partition 0 (61 s behind): stands still or catches up"),
+        ({0: 3600, 2: 0}, "fault", "partition 0 (3600 s behind), 1 (not begun): stands still or catches up"),
+        ({0: 61, 1: 61, 2: 61}, "note", "partition 0 (61 s behind), 1 (61 s behind), 2 (61 s behind)"),
+        ({0: 60, 1: 1, 2: 0}, "ok", "3 partitions are level"),
+    ],
+)
+async def test_partitions_that_stand_still_are_named(
+    client: Any, generation: Generation, seconds_behind: dict[int, int], kind: str, said: str
+) -> None:
+    """One of several is a fault; all of them may be on purpose, and a check before the start must not prevent it."""
+    now = now_ms()
+    assert await check.counting(client, now_ms, 60_000) == []
+    await activate(client, generation, 3)
+    for partition, seconds in seconds_behind.items():
+        await client.hset(ShardKeys(generation.id, partition).meta, mapping={"T": now - seconds * 1000})
+    (found,) = await check.counting(client, lambda: now, 60_000)
+    assert (found.kind, said in found.text) == (kind, True), found
+
+
 async def test_no_redis_is_one_fault() -> None:
     """With the address as it may be shown, and where to change it."""
     opened = connect(f"redis://127.0.0.1:{free_port()}")
     (fault,) = of("fault", await check.redis(opened, "redis://shown", "abc", now_ms))
+    assert await check.counting(opened, now_ms, 60_000) == []
     await opened.aclose()
     assert "redis://shown" in fault
     assert "RANKER_REDIS_URL" in fault
