@@ -14,10 +14,9 @@ from urllib.parse import parse_qsl
 
 from producers import agents
 from producers.collect import answers, body
-from producers.collect.address import Address, Addresses, household
 from producers.collect.answers import Answer
 from producers.collect.events import FaultError, Receipt, ignored_fields, views
-from producers.collect.limits import Buckets, NewArticles
+from producers.collect.limits import NewArticles
 from producers.collect.metrics import CollectorMetrics
 from producers.collect.outlet import Outlet, OutletFullError
 from producers.collect.refusal import RefusedError
@@ -26,6 +25,8 @@ from producers.collect.script import tracker
 from producers.collect.sites import Sites, Speaker
 from producers.collect.visitor import MAX_AGENT, visitor_id
 from producers.event import LONGEST_WINDOW_MS, PageView
+from ranker.service.address import Address, Addresses, household
+from ranker.service.buckets import Buckets
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """43 bytes of GIF: one pixel that shows nothing."""

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from producers.collect.address import Addresses
 from producers.collect.known import Known
-from producers.collect.limits import Buckets, NewArticles
+from producers.collect.limits import NewArticles
 from producers.collect.logs import _Json
 from producers.collect.metrics import CollectorMetrics, new_registry
 from producers.collect.settings import Site
 from producers.collect.sites import Sites
 from producers.collect.web import Bounds, Web
+from ranker.service.address import Addresses
+from ranker.service.buckets import Buckets
 
 
 class Broken:

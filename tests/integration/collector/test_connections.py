@@ -18,6 +18,7 @@ from deploy.local import waiting
 from deploy.local.ports import HOST
 from producers.collect import answers as answers_of
 from producers.collect import protocol, server
+from ranker.service.connections import MAX_PER_CLIENT
 from tests.support.collector_process import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
 ELSEWHERE = "127.0.0.2"
@@ -104,7 +105,7 @@ async def test_500_slow_senders(running: Collector) -> None:
 
 async def test_one_client_has_so_many_connections(running: Collector, many_files: None) -> None:
     """1,000; the next are told to come again, another client is served, and closing makes room."""
-    async with connections(running, protocol.MAX_PER_CLIENT):
+    async with connections(running, MAX_PER_CLIENT):
         answer = await answers(running, b"")
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 10\r\n" in answer
@@ -115,7 +116,7 @@ async def test_one_client_has_so_many_connections(running: Collector, many_files
 
 async def test_a_proxy_brings_the_connections_of_many(running: Collector, many_files: None) -> None:
     """The limit of one client is none of its own."""
-    async with connections(running, protocol.MAX_PER_CLIENT, PROXY):
+    async with connections(running, MAX_PER_CLIENT, PROXY):
         await one_view(running, PROXY)
     await asyncio.to_thread(waiting.until, "Room", lambda: running.metric("connections") == 0)
 
