@@ -195,8 +195,6 @@ def _server(one: server.Server) -> list[Finding]:
                 "set maxmemory-policy noeviction in its configuration",
             )
         )
-    if one.replica:
-        found.append(fault("Redis", f"{named} is a replica", "give RANKER_REDIS_URL the address of the primary"))
     if one.loading:
         found.append(note("Redis", f"{named} is still loading its data"))
     if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
+from deploy.local.redis import RedisServer
 from ranker.commands import main
 from ranker.consume.active import ActiveKeeper
 from ranker.consume.signals import UnfitStoreError
@@ -165,7 +166,7 @@ async def test_every_server_is_looked_at(client: Any) -> None:
     for one in found:
         assert one.product in ("Redis", "Valkey")
         assert one.version >= (7, 0)
-        assert (one.policy, one.replica, one.loading) == ("noeviction", False, False)
+        assert (one.policy, one.loading) == ("noeviction", False)
         assert abs(one.clock_ahead_ms) < 1000
     assert {finding.kind for finding in await check.redis(client, "url", "abc", now_ms)} == {"ok"}
 
@@ -199,13 +200,17 @@ async def test_the_consumer_does_not_begin_on_a_redis_that_evicts(single: Any, g
     assert await single.keys("*") != []
 
 
-async def test_a_replica_is_a_fault(single: Any, valkey_url: str) -> None:
+async def test_a_replica_is_a_fault(redis_server: RedisServer, redis_url: str) -> None:
     """Counts written there would be refused; the fix is the primary's address."""
-    await single.replicaof("127.0.0.1", free_port())
-    try:
-        assert any("is a replica" in fault for fault in of("fault", await check.redis(single, "url", "abc", now_ms)))
-    finally:
-        await single.replicaof("NO", "ONE")
+    opened = connect(redis_url)
+    with redis_server.client() as plain:
+        plain.replicaof("127.0.0.1", str(free_port()))
+        try:
+            (fault,) = of("fault", await check.redis(opened, "url", "abc", now_ms))
+        finally:
+            plain.replicaof("NO", "ONE")
+            await opened.aclose()
+    assert "is a replica; RANKER_REDIS_URL has to lead to the primary" in fault
 
 
 @pytest.mark.parametrize(("off_s", "told"), [(1, None), (-1, None), (30, "30.0 s behind"), (-30, "30.0 s ahead of")])
@@ -219,7 +224,7 @@ async def test_clocks_apart_are_a_fault(single: Any, off_s: int, told: str | Non
 
 async def test_an_old_redis_is_a_fault() -> None:
     """Scripts with flags came with 7.0."""
-    old = server.Server("", "Redis", (6, 2, 14), "noeviction", replica=False, loading=False, clock_ahead_ms=0)
+    old = server.Server("", "Redis", (6, 2, 14), "noeviction", loading=False, clock_ahead_ms=0)
     (finding,) = check._server(old)
     assert (finding.kind, "too old" in finding.text) == ("fault", True)
 
