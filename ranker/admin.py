@@ -45,7 +45,7 @@ async def serving(host: str, port: int, registry: CollectorRegistry, not_ready: 
             application(registry, not_ready),
             lifespan="off",
             log_config=None,
-            log_level="warning",
+            log_level="error",  # its warnings are about single requests
             access_log=False,
             ws="none",
             timeout_graceful_shutdown=_STOP_S,
