@@ -17,8 +17,11 @@ log = logging.getLogger(__name__)
 
 @click.command("serve")
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of both ports; 0.0.0.0 for every one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of --port; 0.0.0.0 for every one.")
 @click.option("--port", default=8080, show_default=True, help="Lists and page; 0 for any free one.")
+@click.option(
+    "--admin-host", default="127.0.0.1", show_default=True, help="Address of --admin-port; never a public one."
+)
 @click.option("--admin-port", default=9102, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
 @click.option(
     "--drain-s",
@@ -28,7 +31,9 @@ log = logging.getLogger(__name__)
     help="How long SIGTERM leaves it serving, not ready, so that a balancer can turn elsewhere.",
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
-def command(config: str | None, host: str, port: int, admin_port: int, drain_s: float, log_level: str) -> None:
+def command(
+    config: str | None, host: str, port: int, admin_host: str, admin_port: int, drain_s: float, log_level: str
+) -> None:
     """Serve the ranked lists over HTTP, and the page at /.
 
     Reads Redis once per interval, however many ask; as many readers as you like may run side by side.
@@ -43,21 +48,16 @@ def command(config: str | None, host: str, port: int, admin_port: int, drain_s: 
     import uvloop
 
     from ranker import logs
-    from ranker.admin import PortTakenError
     from ranker.tuning import collect_seldom, many_connections
 
     logs.configure(log_level)
     collect_seldom()
     many_connections()
     with said():
-        try:
-            uvloop.run(_run(effective(config), host, port, admin_port, drain_s))
-        except PortTakenError as error:
-            raise click.ClickException(str(error)) from error
+        uvloop.run(_run(effective(config), host, port, admin_host, admin_port, drain_s))
 
 
-async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_s: float) -> None:
-    from ranker import admin
+async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_port: int, drain_s: float) -> None:
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve import server
     from ranker.serve.clients import Clients
@@ -66,6 +66,7 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_
     from ranker.serve.published import Ages
     from ranker.serve.refresh import Refresher
     from ranker.serve.web import Web
+    from ranker.service import admin
     from ranker.service.address import Addresses
     from ranker.service.connections import Connections
     from ranker.store.connection import connect
@@ -93,7 +94,7 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
-        await stack.enter_async_context(admin.serving(host, admin_port, registry, not_ready))
+        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
         bound = await stack.enter_async_context(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ranker.admin import PortTakenError
 from ranker.serve.hot import App, Headers, lines
 from ranker.serve.problems import ProblemError, answer
 from ranker.service.connections import Connections
+from ranker.service.listener import bind
 
 MAX_HEAD_BYTES = 16_384
 HEAD_S = 10.0
@@ -26,7 +25,6 @@ MAX_PIPELINED = 16
 Each that waits is memory."""
 LINGER_S = 1.0
 """How long is read on, and thrown away, after a refusal, so that the client sees the answer and not a reset."""
-BACKLOG = 2_048
 STOP_S = 5
 """How long answers under way may take when the process ends."""
 
@@ -233,7 +231,7 @@ async def serving(
     its connection: whoever wants more connects anew, and a balancer does so elsewhere.
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
     """
-    listener = _bind(host, port)
+    listener = bind(host, port, "--port")
     way = {
         "at_once": staticmethod(at_once),
         "draining": draining or asyncio.Event(),
@@ -271,16 +269,3 @@ async def serving(
 def _untyped(app: App) -> Any:
     """Uvicorn's own types of messages are narrower than ASGI's dictionaries."""
     return app
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)  # from here on a connection waits for the server instead of being refused
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise PortTakenError(f"port {host}:{port} cannot be bound ({error}); choose another with --port") from error
-    listener.setblocking(False)
-    return listener

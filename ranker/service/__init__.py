@@ -1,1 +1,1 @@
-"""What every process that serves HTTP has alike. Producers may import this package, and nothing else of ranker."""
+"""Plumbing that every process has. producers may import this package and schemas, nothing else of ranker."""

@@ -45,7 +45,7 @@ class Addresses:
 
 
 def networks(texts: Iterable[str], where: str) -> tuple[list[Network], list[str]]:
-    """What ranker.toml names as addresses and networks, and a sentence, begun by `where`, for each that is none."""
+    """Addresses and networks as ranker.toml has them at key `where`; a sentence for each text that is none."""
     found: list[Network] = []
     faults = []
     for text in texts:

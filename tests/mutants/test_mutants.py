@@ -8,7 +8,6 @@ from functools import cache
 
 import pytest
 
-from ranker.store import shard
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.property.history import PROFILES, Profile
@@ -54,11 +53,3 @@ def test_a_rule_that_is_taken_from_the_script_is_missed(mutant: Mutant, redis_ur
     """The same for the script, on a real Redis."""
     seed = hunt(mutant, mutate.lua(mutant.old, mutant.new), lambda: RealServer(redis_url))
     assert sound(seed, profile_of(mutant)) is None
-
-
-def test_a_mutant_whose_text_has_moved_is_noticed() -> None:
-    """A replacement that no longer finds its text would prove nothing: it fails."""
-    with pytest.raises(mutate.NotThereError), mutate.python("ranker.core.clock", "no such text", ""):
-        pass
-    with pytest.raises(mutate.NotThereError), mutate.lua("call(", "call("):
-        shard.script("advance")
