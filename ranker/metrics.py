@@ -253,6 +253,16 @@ class ReaderMetrics:
             "Lists streamed as server-sent events now, by number of open connections.",
             registry=registry,
         )
+        self.connections = Gauge(
+            "ranker_connections",
+            "Connections open on the public port.",
+            registry=registry,
+        )
+        self.refused_connections = Counter(
+            "ranker_refused_connections_total",
+            "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
+            registry=registry,
+        )
         self.requests = Counter(
             "ranker_requests_total",
             "Answered requests by route (its template, never its parameters) and HTTP status.",
