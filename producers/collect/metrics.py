@@ -64,7 +64,10 @@ class CollectorMetrics:
             "reason",
         )
         self.ignored_events = counter(
-            "ignored_events_total", "Events accepted and not passed on, as they are no view: prefetch.", "reason"
+            "ignored_events_total",
+            "Events accepted and not passed on: prefetch (no view), client_article_hour (more than the setting of that "
+            "name from one client).",
+            "reason",
         )
         self.spool_events = gauge("spool_events", "Events on the disk that wait for Kafka.")
         self.spool_bytes = gauge(
