@@ -59,8 +59,9 @@ class CollectorMetrics:
         )
         self.refused_requests = counter(
             "refused_requests_total",
-            "Requests refused as a whole: foreign_origin, unknown_site, write_key, media_type, malformed, too_large, "
-            "all_rejected, new_articles, head, slow, client_rate, key_rate, full, connections, http, failed.",
+            "Requests refused as a whole: foreign_origin, unknown_site, cross_site, write_key, media_type, malformed, "
+            "too_large, all_rejected, new_articles, head, slow, client_rate, key_rate, full, connections, http, "
+            "failed.",
             "reason",
         )
         self.ignored_events = counter(
