@@ -28,6 +28,7 @@ from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
 from ranker.serve.streams import Streams
+from ranker.service.scripts import FOREVER, MISSING
 from ranker.settings import Caching
 from ranker.store.question import ListName
 
@@ -47,7 +48,9 @@ class Web:
         self._page = page
         self._caching = caching
         self._block = Block()
-        self._script = Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))
+        self._scripts = {"/block.js": Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))}
+        for address, script in self._block.scripts.items():
+            self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
         self.streams = Streams(lists, clients, metrics)
         about = About(lists, self._answer)
         docs = Docs()
@@ -60,6 +63,7 @@ class Web:
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
+            Route("/block.{version}.js", self._block_script),
             Route("/", self._index),
             Route("/page/{version}/{name}", self._page.file),
             Route("/docs", docs.index),
@@ -169,7 +173,10 @@ class Web:
         return Response(status_code=204, headers=headers)
 
     async def _block_script(self, request: Request) -> Response:
-        return _response(self._script.form(asked(request.scope["headers"])))
+        script = self._scripts.get(request.scope["path"])
+        if script is None:
+            raise ProblemError(404, MISSING.format("/block.js"))
+        return _response(script.form(asked(request.scope["headers"])))
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
