@@ -9,16 +9,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from ranker.serve.block.files import Block
 from ranker.service import scripts
 from tests.support.block_site import ARTICLES, Site, answer, moment, now_ms, running_site
-from tests.support.page_site import SHOTS, chromium
+from tests.support.page_site import SHOTS, close_pages
 from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, T, running_reader
 from tests.support.shard_writer import publish
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CSS = """
 body { margin: 24px; font: 16px/1.4 Georgia, "DejaVu Serif Condensed", serif; background: #fbfaf6; color: #1d1b18 }
@@ -33,14 +36,14 @@ new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((e
 """
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium_of_module: Browser) -> AsyncIterator[Browser]:
     """No reader of the page is visited here."""
-    async with chromium() as browser:
-        yield browser
+    yield chromium_of_module
+    await close_pages(chromium_of_module)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     async with running_site() as running:
         running.css = CSS
@@ -485,7 +488,7 @@ async def test_a_page_of_before_an_upgrade(browser: Browser, site: Site) -> None
         assert seen.complaints == []
 
 
-def test_the_documents_name_this_style() -> None:
+async def test_the_documents_name_this_style() -> None:
     """What docs/block has for the fragment's policy is the style that the reader serves."""
     style = Block().style_source
     assert style in (DOCS / "README.md").read_text("utf-8"), (
@@ -493,6 +496,6 @@ def test_the_documents_name_this_style() -> None:
     )
 
 
-def test_it_is_small() -> None:
+async def test_it_is_small() -> None:
     """Under 6 kB as it is sent, with its style and both languages."""
     assert len(gzip.compress(Block().script, 9)) < 6_000
