@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from itertools import islice
 from typing import Any
@@ -11,25 +11,17 @@ from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
 from ranker.core.source import Decoder
 from ranker.log import admin, seam
-from ranker.log.admin import LogAdmin, Stamp, TopicState
+from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.operate import topics
+from ranker.operate import clocks, topics
+from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, split
 from ranker.store import generations, inventory, server
 from ranker.store.errors import StoreUnavailableError
 
-CLOCKS_APART_MS = 2000
-"""The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
 OLDEST_REDIS = (7, 0)
-CLOCK_LOOK_S = 2.0
-"""How long records are waited for that show the brokers' clocks."""
 _NEWEST, _PARTITIONS = 100, 8
 """How many records of how many partitions of a foreign topic are tried, at most."""
-
-_TIME_SERVICE = "run the same time service (NTP) on all machines"
-
-Clock = Callable[[], int]
-"""Tells milliseconds since the epoch."""
 
 
 async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept_create_time: bool) -> list[Finding]:
@@ -149,7 +141,7 @@ async def _times(log: LogAdmin, topic: TopicState, now_ms: Clock, accepted: bool
         return []  # said already
     records = await log.newest(topic.name, min(topic.partitions, _PARTITIONS), 1)
     if all(record.timestamp_type == 1 for record in records):
-        return await _broker_clocks(log, topic, now_ms) if records else []
+        return await clocks.brokers(log, topic, now_ms) if records else []
     text = f"the newest records of {topic.name} have their producers' times, in spite of {topics.TIMESTAMPS}"
     if accepted:
         return [note("Kafka", f"{text}; the settings accept them")]
@@ -161,45 +153,6 @@ async def _times(log: LogAdmin, topic: TopicState, now_ms: Clock, accepted: bool
             "where the topic was set later, accept_create_time = true in ranker.toml until the old records are counted",
         )
     ]
-
-
-async def _broker_clocks(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Finding]:
-    """Kafka tells no client its time; its stamp on a record shows it if we know when the record came.
-
-    Nothing is written for it. A stamp ahead of our clock may be of any time; one behind it shows something only
-    while we look on, so of a broker that gets no record now only a clock ahead is seen.
-    """
-    off_ms: dict[int, int] = {}  # by broker; 0 where a stamp lies between what we know of its time
-
-    def all_seen(stamp: Stamp) -> bool:
-        leader = topic.leaders[stamp.partition]
-        off = max(0, stamp.at_ms - now_ms()) or min(0, stamp.at_ms - stamp.since_ms)
-        off_ms[leader] = max(off_ms.get(leader, off), off)
-        return len(off_ms) == len(brokers) and min(off_ms.values()) >= -CLOCKS_APART_MS
-
-    brokers = sorted(set(topic.leaders.values()))
-    await log.follow(topic.name, topic.partitions, CLOCK_LOOK_S, now_ms, all_seen)
-    found = [finding for broker in brokers for finding in _broker_clock(topic.name, broker, off_ms.get(broker))]
-    now = now_ms()
-    if max(off_ms.values(), default=0) <= CLOCKS_APART_MS:
-        newest_ms = await log.newest_after(topic.name, topic.partitions, now + CLOCKS_APART_MS)
-        if newest_ms is not None:
-            text = f"a broker stamped a record of {topic.name} {(newest_ms - now) / 1000:.1f} s ahead of this machine"
-            found.append(fault("clocks", text, _TIME_SERVICE))
-    return found
-
-
-def _broker_clock(topic: str, broker: int, off_ms: int | None) -> list[Finding]:
-    if off_ms is None:
-        text = f"no record of {topic} reached broker {broker} within {CLOCK_LOOK_S:.0f} s"
-        return [
-            note("clocks", f"{text}: whether its clock is behind cannot be seen", "check again while views come in")
-        ]
-    if abs(off_ms) <= CLOCKS_APART_MS:
-        return []
-    way = "ahead of" if off_ms > 0 else "behind"
-    text = f"broker {broker}: its clock is {abs(off_ms) / 1000:.1f} s {way} this machine's"
-    return [fault("clocks", text, _TIME_SERVICE)]
 
 
 async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[Finding]:
@@ -248,7 +201,7 @@ def _server(one: server.Server) -> list[Finding]:
     if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
         way = "ahead of" if one.clock_ahead_ms > 0 else "behind"
         text = f"{named}: its clock is {abs(one.clock_ahead_ms) / 1000:.1f} s {way} this machine's; nothing is retired"
-        found.append(fault("clocks", text, _TIME_SERVICE))
+        found.append(fault("clocks", text, TIME_SERVICE))
     return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms), 1)} ms")]
 
 
