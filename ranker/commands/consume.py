@@ -96,6 +96,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
         f"ranker-{generation.id}",
         Fold(generation),
         chunk_records(generation),
+        unpack_bytes=settings.unpack_mb << 20,
         session_ms=settings.session_timeout_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )

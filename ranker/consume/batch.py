@@ -62,6 +62,18 @@ class Batch:
         if tally is not None:
             self.tally.add(tally)
 
+    def counters(self) -> dict[str, int]:
+        """What it adds to the shard's counters."""
+        tally = self.tally
+        lost = sum(map(len, tally.lost))
+        return {"late": tally.late, "future": tally.future, "dead": len(tally.rejected), "lost": lost}
+
+    def gap_ms(self, wall_ms: int) -> int | None:
+        """When what could not be read was appended, at most now; None where all could."""
+        if not self.tally.lost:
+            return None
+        return min(self.tally.lost_ms, wall_ms) if self.tally.lost_ms >= 0 else wall_ms
+
 
 class Batches:
     """The batches of one partition, oldest first; the last one still grows."""

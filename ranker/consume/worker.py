@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Iterable
 
 from ranker.consume.batch import Batch, Batches
@@ -200,20 +201,20 @@ class Worker:
         tally = batch.tally
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
+        renewed = (
+            secrets.token_hex(8) if tally.lost else None
+        )  # counts of one (n, F) would differ from what it was read with
         clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)
-            step = session.step(Version(session.version.lineage, batch.end, session.version.floors), changes)
+            after = Version(renewed or session.version.lineage, batch.end, session.version.floors)
+            step = session.step(after, changes)
             # The step's alone until it is applied: another step that overtakes it must not claim these records.
             step.clock_ms = max(step.clock_ms, clock_ms)
             step.mark = tally.mark
             step.producers = session.producers.seen(tally.sightings, tally.heard_ms)
-            step.counters = {
-                "late": tally.late,
-                "future": tally.future,
-                "dead": len(tally.rejected),
-                "untracked": step.producers.untracked,
-            }
+            step.counters = batch.counters() | {"untracked": step.producers.untracked}
+            step.gap_ms = batch.gap_ms(self._clocks.wall_ms())
             try:
                 await session.advance(step)
             except StoreFullError:
@@ -238,7 +239,11 @@ class Worker:
 
     def _count(self, batch: Batch) -> None:
         tally = batch.tally
-        if tally.first_append_ms is not None:
+        self._metrics.gaps.inc(len(tally.lost))
+        self._metrics.lost_records.inc(sum(map(len, tally.lost)))
+        for lost in tally.lost:
+            log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
+        if tally.first_append_ms is not None and tally.first_append_ms >= 0:
             self._metrics.freshness_seconds.observe(max(0.0, (self._clocks.wall_ms() - tally.first_append_ms) / 1000))
         events: dict[str, int] = {"late": tally.late, "future": tally.future}
         for (_, _, outcome), articles in tally.counts.items():
