@@ -124,12 +124,12 @@ class ConsumerMetrics:
         )
         self.gaps = Counter(
             "ranker_gaps_total",
-            "Times the log's retention had passed the next offset: records are lost to the counts.",
+            "Times that records were lost to the counts: retention had passed them, or they could not be read.",
             registry=registry,
         )
         self.lost_records = Counter(
             "ranker_lost_records_total",
-            "Records lost in gaps: offsets between what was next and what the log still had.",
+            "Records lost in gaps: offsets between what was next and what the log still had, or could be read from.",
             registry=registry,
         )
         self.dead_letters = Counter(

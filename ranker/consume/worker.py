@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Iterable
 
 from ranker.consume.batch import Batch, Batches
@@ -212,20 +213,20 @@ class Worker:
         tally = batch.tally
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
+        renewed = (
+            secrets.token_hex(8) if tally.lost else None
+        )  # counts of one (n, F) would differ from what it was read with
         clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)
-            step = session.step(Version(session.version.lineage, batch.end, session.version.floors), changes)
+            after = Version(renewed or session.version.lineage, batch.end, session.version.floors)
+            step = session.step(after, changes)
             # The step's alone until it is applied: another step that overtakes it must not claim these records.
             step.clock_ms = max(step.clock_ms, clock_ms)
             step.mark = tally.mark
             step.producers = session.producers.seen(tally.sightings, tally.heard_ms)
-            step.counters = {
-                "late": tally.late,
-                "future": tally.future,
-                "dead": len(tally.rejected),
-                "untracked": step.producers.untracked,
-            }
+            step.counters = batch.counters() | {"untracked": step.producers.untracked}
+            step.gap_ms = batch.gap_ms(self._clocks.wall_ms())
             try:
                 await session.advance(step)
             except StoreFullError:
@@ -239,6 +240,8 @@ class Worker:
             break
         if session.refused:
             await self._memory_again(session)
+        for lost in tally.lost:
+            log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
         batch.show(self._metrics, self._clocks.wall_ms())
         log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
 
