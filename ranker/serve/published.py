@@ -99,10 +99,10 @@ class Published:
     def yields_to(self, read: ListRead, generation: Generation, partitions: int, now_ms: int, ages: Ages) -> bool:
         """Whether a new reading takes this one's place.
 
-        Another generation does, at once; so does any reading, if this one is of the future. Else this one stays while the
-        new one is older (a failover), lacks shards, or, for 5 s, lies between two floors; once it is stale, only while it
-        may still be served and the new one, older, may not: shards that are counted again from the start begin a window
-        ago.
+        Another generation does, at once; so does any reading, if this one is of the future. Else this one stays while
+        the new one is older (a failover), lacks shards, or, for 5 s, lies between two floors; once it is stale, only
+        while it may still be served and the new one, older, may not: shards that are counted again from the start begin
+        a window ago.
         """
         age = self.age_ms(now_ms)
         if generation.id != self.generation.id or not 0 <= age <= ages.gone_ms:
