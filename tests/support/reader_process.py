@@ -26,9 +26,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(port: int, target: str, **headers: str) -> Answer:
-    """One request on a connection of its own. Raises OSError where nobody listens."""
-    with closing(http.client.HTTPConnection(HOST, port, timeout=10)) as connection:
+def ask(port: int, target: str, source: str = HOST, **headers: str) -> Answer:
+    """One request on a connection of its own, from an address of this machine. Raises OSError where nobody listens."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=10, source_address=(source, 0))) as connection:
         connection.request("GET", target, headers={name.replace("_", "-"): value for name, value in headers.items()})
         reply = connection.getresponse()
         return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
