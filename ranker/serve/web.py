@@ -125,7 +125,9 @@ class Web:
             published = await self._lists.read(name, query, FIRST_DEADLINE_S)
             age_ms = asking.held(published, name.site, self._lists).age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists)
-        content = await self._lists.full(name, query, FIRST_DEADLINE_S, counts=counts)
+        content = await self._lists.full(
+            name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
+        )
         if content is None:
             raise asking.unread(self._lists)
         left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
