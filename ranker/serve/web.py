@@ -131,7 +131,9 @@ class Web:
             published = asking.held(published, name.site, self._lists)
             age_ms = published.age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists, published)
-        content = await self._lists.full(name, query, FIRST_DEADLINE_S, counts=counts)
+        content = await self._lists.full(
+            name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
+        )
         if content is None:
             raise asking.unread(self._lists)
         left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
