@@ -8,7 +8,7 @@ application); what it does not ask for there (HEAD, a connection to close, a cli
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from prometheus_client import Histogram
@@ -22,6 +22,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Paths = Mapping[Any, str]
+"""Endpoint to the path of its route, as the framework names the one in the scope."""
 
 MAX_ENTRIES = 10_000
 """One list can be asked for in many spellings; whoever tries them all is served, but not from here."""
@@ -138,15 +140,16 @@ def _lines(headers: Headers) -> bytes:
 class Hot:
     """An ASGI application that answers what it knows and hands the rest to `cold`."""
 
-    def __init__(self, cold: App, metrics: ReaderMetrics) -> None:
+    def __init__(self, cold: App, metrics: ReaderMetrics, paths: Paths) -> None:
         self._cold = cold
+        self._paths = paths
         self._entries: dict[bytes, Entry] = {}
         self._metrics = metrics
 
     def put(self, scope: Scope, entry: Entry) -> None:
         """Answers requests for the same path and query from now on."""
         if len(self._entries) < MAX_ENTRIES:
-            entry.route = scope["route"].path
+            entry.route = self._paths[scope["endpoint"]]
             entry.duration = self._metrics.request_duration_seconds.labels(entry.route)
             self._entries[_target(scope)] = entry
 
