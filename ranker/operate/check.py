@@ -7,6 +7,7 @@ from importlib import metadata
 from itertools import islice
 from typing import Any
 
+from ranker.core.clock import age_ms
 from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
 from ranker.core.source import Decoder
@@ -222,6 +223,8 @@ def _active(active: generations.Active | None, generation: str) -> list[Finding]
 async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
     """Which partitions of the active generation stand still, or still catch up: further behind than `behind_ms`.
 
+    One whose T lies ahead is told first: clocks jumped, or this one is wrong.
+
     All of them is a note: maybe nobody is to count now.
     """
     try:
@@ -230,6 +233,10 @@ async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
     except StoreUnavailableError:
         return []  # `redis` has it
     now = now_ms()
+    ahead_ms = max((-age_ms(now, ms) for ms in clocks if ms is not None), default=0)
+    if ahead_ms > 0:
+        text = f"T of a partition lies {ahead_ms // 1000} s ahead of this machine's clock, so lists are not complete"
+        return [fault("counting", text, "see that this clock is right, then /readyz of the consumer")]
     behind = {partition: ms for partition, ms in enumerate(clocks) if ms is None or now - ms > behind_ms}
     if not behind:
         return [ok("counting", f"{len(clocks)} partitions are level")] if clocks else []

@@ -17,6 +17,8 @@ STREAMS = 20
 LISTS_S = 20
 BURST_S = 5
 """So many seconds' lists may be made at once, after a pause."""
+LOOK_UP = 10
+"""A filter's look-up goes through the catalogue, and reads its list anew: it costs what so many lists do."""
 _PROXY = "A proxy before this reader has to be named in [serve] proxies."
 
 
@@ -47,6 +49,10 @@ class Clients:
         if wait_s:
             detail = f"This address asks for too many different lists with filters, or beyond 100 places. {_PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
+
+    def may_look(self, request: Request) -> bool:
+        """Whether the client may have a filter's articles looked up for the first time, which is charged then."""
+        return not self._lists.take(self.of(request), LOOK_UP, self._now_s())
 
     def check_stream(self, client: bytes) -> None:
         """429 for a client that may open no further stream."""
