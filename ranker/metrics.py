@@ -67,13 +67,21 @@ class ConsumerMetrics:
         )
         self.lag_records = Gauge(
             "ranker_lag_records",
-            "Records of the partition that are not applied yet.",
+            "Records of the partition that are not applied yet, also while it is stopped or being opened; absent until "
+            "its shard has been read.",
             ["partition"],
+            registry=registry,
+        )
+        self.partition_stopped = Gauge(
+            "ranker_partition_stopped",
+            "1 while the partition stands still until somebody decides; /readyz says what: foreign_log, state, "
+            "unreadable, fold, create_time, bad_records, refused.",
+            ["partition", "reason"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "ranker_lag_seconds",
-            "Wall clock less the shard's clock T: everything appended before T is counted.",
+            "Wall clock less the shard's clock T: all that Kafka had committed by T is counted.",
             ["partition"],
             registry=registry,
         )
@@ -221,7 +229,7 @@ class ConsumerMetrics:
 
     def forget(self, partition: int) -> None:
         """Remove the series of a partition that now belongs to another process."""
-        for family in (self.lag_records, self.lag_seconds, self.strays, self.live_slices):
+        for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
             family.remove_by_labels({"partition": str(partition)})
 
 
@@ -243,6 +251,16 @@ class ReaderMetrics:
         self.streams = Gauge(
             "ranker_streams",
             "Lists streamed as server-sent events now, by number of open connections.",
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "ranker_connections",
+            "Connections open on the public port.",
+            registry=registry,
+        )
+        self.refused_connections = Counter(
+            "ranker_refused_connections_total",
+            "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
             registry=registry,
         )
         self.requests = Counter(

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import UnsetType, to_builtins
 
 from ranker.core import generation as generations
+from ranker.service.address import Network, networks
 from schemas import configuration
 
 ENVIRONMENTS = ("production", "development")
@@ -23,6 +24,9 @@ ENVIRONMENTS = ("production", "development")
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 DEFAULT_KAFKA = "127.0.0.1:9092"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+
+BEHIND = 2
+"""Times `stale_after_s`: so old, what a shard has counted makes lists incomplete, and it is named."""
 
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):([0-9]{1,5})$")
 
@@ -76,6 +80,9 @@ class Settings:
     stale_after_s: int
     gone_after_s: int
     caching: Caching
+    proxies: tuple[Network, ...]
+    client_streams: int
+    client_lists_s: int
 
     def masked(self) -> dict[str, Any]:
         """Everything that is in effect, by the names of ranker.toml and the environment, without a secret."""
@@ -116,6 +123,9 @@ class Settings:
                 "stale_after_s": self.stale_after_s,
                 "gone_after_s": self.gone_after_s,
                 **asdict(self.caching),
+                "proxies": list(map(str, self.proxies)),
+                "client_streams": self.client_streams,
+                "client_lists_s": self.client_lists_s,
             },
         }
 
@@ -143,6 +153,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     kafka_table = table.get("kafka", {})
     serve = table.get("serve", {})
     consume = table.get("consume", {})
+    proxies, unfit = networks(serve.get("proxies", ()), "serve.proxies")
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,
@@ -169,12 +180,15 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         stale_after_s=serve.get("stale_after_s", 30),
         gone_after_s=serve.get("gone_after_s", 3600),
         caching=Caching(**{name: serve[name] for name in Caching.__dataclass_fields__ if name in serve}),
+        proxies=tuple(proxies),
+        client_streams=serve.get("client_streams", 20),
+        client_lists_s=serve.get("client_lists_s", 20),
     )
     faults += [
         f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or take its token away"
         for name in sorted(tokens.keys() - settings.sites.keys())
     ]
-    faults += [f"{path}: {fault}" for fault in _meaning_faults(settings)]
+    faults += [f"{path}: {fault}" for fault in (*unfit, *_meaning_faults(settings))]
     if faults:
         raise SettingsError(faults)
     return settings

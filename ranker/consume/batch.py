@@ -7,6 +7,7 @@ from collections import deque
 from ranker.core.generation import Generation
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
 from ranker.core.tally import Tally
+from ranker.metrics import ConsumerMetrics
 
 
 def chunk_records(generation: Generation) -> int:
@@ -61,6 +62,19 @@ class Batch:
         self.end = end
         if tally is not None:
             self.tally.add(tally)
+
+    def show(self, metrics: ConsumerMetrics, wall_ms: int) -> None:
+        """Counts what was applied, once it is."""
+        tally = self.tally
+        if tally.first_append_ms is not None:
+            metrics.freshness_seconds.observe(max(0.0, (wall_ms - tally.first_append_ms) / 1000))
+        events: dict[str, int] = {"late": tally.late, "future": tally.future}
+        for (_, _, outcome), articles in tally.counts.items():
+            events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
+        for rejected in tally.rejected:
+            metrics.dead_letters.labels(rejected.reason).inc()
+        events["dead"] = len(tally.rejected) - tally.future
+        metrics.count_events(events)
 
 
 class Batches:

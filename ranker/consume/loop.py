@@ -65,10 +65,11 @@ class Consumer:
         if not self._clocks.agree:
             reasons.append(f"the clocks of this process and of Redis differ by {self._clocks.offset_s:.1f} s: fix NTP")
         for worker in self._workers.values():
-            if worker.fault is not None:
-                reasons.append(worker.fault)
+            if worker.stopped is not None:
+                reasons.append(str(worker.stopped))
             elif not worker.is_open:
-                reasons.append(f"partition {worker.partition} is being opened")
+                why = f": {worker.waiting}" if worker.waiting else ""
+                reasons.append(f"partition {worker.partition} is being opened{why}")
             elif worker.is_refused:
                 reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
         return reasons

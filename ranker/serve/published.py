@@ -8,6 +8,7 @@ from functools import cached_property
 
 from ranker.core.generation import Generation
 from ranker.lists.filters import Filter
+from ranker.settings import BEHIND
 from ranker.store.question import ListName
 from ranker.store.reader import ListRead
 
@@ -21,6 +22,11 @@ class Ages:
 
     stale_ms: int
     gone_ms: int
+
+    @property
+    def behind_ms(self) -> int:
+        """From when on a list names the shards that it waits for, and is not complete without them."""
+        return BEHIND * self.stale_ms
 
 
 class Published:
@@ -74,6 +80,19 @@ class Published:
 
     def age_ms(self, now_ms: int) -> int:
         return now_ms - self.as_of_ms
+
+    def behind(self, ages: Ages) -> list[tuple[int, int | None]]:
+        """Shards whose T lay too far behind the clock when they were read, and T; None of those without an answer.
+
+        By that reading and not by now: that Redis is away is no standing still of a shard. Whether it stands still or
+        catches up is the same to who reads the list, and needs no memory that another reader would not have.
+        """
+        clocks = self.read.clocks
+        return [
+            (shard, clocks.get(shard))
+            for shard in range(self.partitions)
+            if shard not in clocks or self.read_ms - clocks[shard] > ages.behind_ms
+        ]
 
     def yields_to(self, read: ListRead, generation: Generation, partitions: int, now_ms: int, ages: Ages) -> bool:
         """Whether a new reading takes this one's place.

@@ -176,15 +176,17 @@ class Refresher:
                 await self._attempted.wait()
 
     def knows(self, site: str) -> bool | None:
-        """Whether a site is configured or holds counts; None where only reading one of its lists can tell."""
-        if site in self._configured or site in self._sites or site in self._shown_sites:
+        """Whether a site is configured or has counts or articles; None if only reading one of its lists can tell."""
+        counted = site in self._sites or site in self._shown_sites
+        if counted or site in self._configured or self.articles.of(site):
             return True
         return False if self._all_sites else None
 
     @property
     def sites(self) -> list[str]:
         """The sites that can be named, configured ones first."""
-        return sorted(self._configured) + sorted((self._sites | self._shown_sites) - self._configured)
+        others = self._sites | self._shown_sites | self.articles.sites
+        return sorted(self._configured) + sorted(others - self._configured)
 
     def not_ready(self) -> list[str]:
         """Why no list can be served; a reader that serves stale lists is ready."""

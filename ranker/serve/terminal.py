@@ -81,7 +81,15 @@ def _state(lists: Sequence[Mapping[str, Any]]) -> str:
         words.append("stale")
     if not all(content["complete"] for content in lists):
         words.append("incomplete")
+    behind: Sequence[Mapping[str, Any]] = next((content["behind"] for content in lists if "behind" in content), ())
+    words += [f"partition {one['partition']} stands still or catches up: {_since(one['as_of'])}" for one in behind[:3]]
+    if len(behind) > 3:
+        words.append("others too")
     return ", ".join(words)
+
+
+def _since(as_of: str | None) -> str:
+    return "it does not answer" if as_of is None else f"as of {as_of}"
 
 
 def _table(content: Mapping[str, Any]) -> Table:

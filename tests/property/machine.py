@@ -412,7 +412,7 @@ class World:
         )
 
     def _told(self, processes: list[_Process]) -> str:
-        faults = [worker.fault for process in processes for worker in process.workers if worker.fault]
+        faults = [str(worker.stopped) for process in processes for worker in process.workers if worker.stopped]
         stands = {
             number: None
             if (shard := self.shards.get(number)) is None

@@ -41,11 +41,12 @@ class ReaderProcess:
     redis_url: str
     log: Path
     drain_s: float
+    host: str = HOST
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
 
     def start(self) -> None:
-        ports = ["--port", str(self.port), "--admin-port", str(self.admin_port)]
+        ports = ["--host", self.host, "--port", str(self.port), "--admin-port", str(self.admin_port)]
         argv = processes.ranker("serve", *ports, "--drain-s", str(self.drain_s))
         env = {**processes.environment(), "RANKER_REDIS_URL": self.redis_url}
         self.child = children.start("reader", argv, self.log, env)
@@ -75,9 +76,9 @@ class ReaderProcess:
 
 
 @contextmanager
-def reader_process(redis_url: str, directory: Path, drain_s: float = 0) -> Iterator[ReaderProcess]:
+def reader_process(redis_url: str, directory: Path, drain_s: float = 0, host: str = HOST) -> Iterator[ReaderProcess]:
     """A reader that was started, not necessarily ready, and is ended with the block."""
-    reader = ReaderProcess(redis_url, directory / "reader.log", drain_s)
+    reader = ReaderProcess(redis_url, directory / "reader.log", drain_s, host)
     reader.log = directory / f"reader-{reader.port}.log"
     reader.start()
     try:

@@ -20,7 +20,8 @@ def reading(
     as_of_ms: int = T, *, rows: list[Row] | None = None, level: bool = True, answered: int = 4, more: bool = False
 ) -> ListRead:
     merged = Merged(rows or [], more, False, Hints())
-    return ListRead(merged, Span(T - 86_400_000, as_of_ms, level, level and answered == 4), 12, answered, True)
+    clocks = dict.fromkeys(range(answered), as_of_ms)
+    return ListRead(merged, Span(T - 86_400_000, as_of_ms, level, level and answered == 4), 12, clocks, True)
 
 
 def shown(**how: object) -> Published:
@@ -118,7 +119,7 @@ def test_the_count_of_an_article() -> None:
 
     def count_of(article: bytes, *, more: bool) -> int | None:
         merged = Merged([(9, b"/a")], more, False, Hints(), [(2, b"/z")])
-        read = ListRead(merged, Span(0, T, level=True, complete=True), 40, 4, True)
+        read = ListRead(merged, Span(0, T, level=True, complete=True), 40, dict.fromkeys(range(4), T), True)
         named = frozenset({b"/y", b"/z"})
         return Published(ListName("demo", "read", "24h"), GENERATION, 4, read, T, named=named).count_of(article)
 
