@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +15,8 @@ import orjson
 from producers import ahead, event, imports, interrupts, lines, progress, simulate
 from producers.client import Producer
 from producers.commands import common, editor
+from producers.documents import UnreadableError
 from producers.imports import Refused, Shelf
-from producers.sitemap import UnreadableError
 
 SHOWN_FAULTS = 10
 
@@ -67,7 +67,8 @@ def import_(
 
     JSON lines have the fields of schemas/article.schema.json: title, url and published_at are required, format, section
     and updated_at are not. Times may be milliseconds or RFC 3339, and an id not given is taken from the URL. A line
-    with "status": "removed" takes an article off the lists. What does not fit is reported, the rest is imported, and
+    with "status": "removed" takes an article off the lists. A feed or sitemap may have 64 MiB and 200,000 entries, a
+    line of JSON 1 MiB. What does not fit is reported, the rest is imported, and
     the exit code is then 1.
 
     \b
@@ -132,10 +133,14 @@ def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, A
     head = source.read(65_536)
     kind = imports.guess(head) if kind == "auto" else kind
     if kind == "jsonl":
-        # The head ends within a line: that line goes on in the file.
-        whole = head.split(b"\n")
-        whole[-1] += source.readline()
-        return imports.from_json_lines(itertools.chain(whole, source), shelf)
+        first = io.BytesIO(head)
+
+        def readline(most_bytes: int) -> bytes:
+            line = first.readline(most_bytes)
+            # The head may end within a line: that line goes on in the file.
+            return line if line.endswith(b"\n") else line + source.readline(most_bytes - len(line))
+
+        return imports.from_json_lines(readline, shelf)
     document = head + source.read(imports.LARGEST_DOCUMENT_BYTES)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:
         raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")
