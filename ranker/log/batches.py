@@ -11,7 +11,7 @@ from typing import Any
 import google_crc32c
 from aiokafka.record.memory_records import MemoryRecords
 
-_LENGTH, _MAGIC, _CRC, _CHECKED = 8, 16, 17, 21
+_LENGTH, _EPOCH, _MAGIC, _CRC, _CHECKED = 8, 12, 16, 17, 21
 """Where these begin in a batch of version 2: https://kafka.apache.org/documentation/#recordbatch."""
 FAST = google_crc32c.implementation == "c"
 """Else the package has no binary for this machine, and its own Python would be the slower way."""
@@ -46,6 +46,11 @@ class Batches:
         if not FAST or self._fetched[self._at + _MAGIC] != 2:
             return bool(self._batch.validate_crc())
         return bool(google_crc32c.value(self._fetched[self._at + _CHECKED : self._end]) == self._number(_CRC))
+
+    @property
+    def leader_epoch(self) -> int | None:
+        """In whose term as the partition's leader the last batch was appended; None of the formats before 2."""
+        return self._number(_EPOCH) if self._fetched[self._at + _MAGIC] == 2 else None
 
     def _number(self, place: int) -> int:
         start = self._at + place
