@@ -63,6 +63,11 @@ class Consumer:
         reasons = list(self._trouble.values())
         if not self._joined:
             reasons.append("no partitions are assigned yet")
+        elif not self._log.partitions():  # a member with nothing to do is ready, unless nobody has
+            reasons.append(
+                f"topic {self._log.topic} does not exist: create it with `ranker topics apply`; if it was deleted, "
+                "the new one is another log than was counted: raise epoch in ranker.toml, which begins a new generation"
+            )
         if not self._clocks.agree:
             reasons.append(f"the clocks of this process and of Redis differ by {self._clocks.offset_s:.1f} s: fix NTP")
         if self._clocks.held:
