@@ -31,7 +31,7 @@ test:
 	@deploy/setup.sh dev
 	@deploy/services.sh
 	@$(MAKE) --no-print-directory check
-	@$(python) -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-long:
 	@deploy/setup.sh dev

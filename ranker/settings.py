@@ -25,6 +25,9 @@ REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 DEFAULT_KAFKA = "127.0.0.1:9092"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
+BEHIND = 2
+"""Times `stale_after_s`: so old, what a shard has counted makes lists incomplete, and it is named."""
+
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):([0-9]{1,5})$")
 
 
@@ -73,6 +76,7 @@ class Settings:
     flush_ms: int
     dead_share: float
     dead_stretch: int
+    unpack_mb: int
     refresh_ms: int
     stale_after_s: int
     gone_after_s: int
@@ -114,7 +118,12 @@ class Settings:
                 "session_timeout_ms": self.session_timeout_ms,
                 "metadata_max_age_ms": self.metadata_max_age_ms,
             },
-            "consume": {"flush_ms": self.flush_ms, "dead_share": self.dead_share, "dead_stretch": self.dead_stretch},
+            "consume": {
+                "flush_ms": self.flush_ms,
+                "dead_share": self.dead_share,
+                "dead_stretch": self.dead_stretch,
+                "unpack_mb": self.unpack_mb,
+            },
             "serve": {
                 "refresh_ms": self.refresh_ms,
                 "stale_after_s": self.stale_after_s,
@@ -173,6 +182,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         flush_ms=consume.get("flush_ms", 250),
         dead_share=float(consume.get("dead_share", 0.5)),
         dead_stretch=consume.get("dead_stretch", 1000),
+        unpack_mb=consume.get("unpack_mb", 64),
         refresh_ms=serve.get("refresh_ms", 500),
         stale_after_s=serve.get("stale_after_s", 30),
         gone_after_s=serve.get("gone_after_s", 3600),

@@ -43,6 +43,7 @@ class Settings:
     proxies: tuple[Network, ...] = ()
     client_events_s: int = 50
     client_burst: int = 1_000
+    client_article_hour: int = 30
     key_events_s: int = 10_000
     new_articles_per_minute: int = 120
     new_articles_burst: int = 10_000

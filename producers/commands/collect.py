@@ -130,6 +130,8 @@ async def _run(
     name: str,
 ) -> None:
     from producers import interrupts
+    from producers.collect.admission import Bounds
+    from producers.collect.client_hour import ClientHour
     from producers.collect.known import Known
     from producers.collect.limits import NewArticles
     from producers.collect.metrics import CollectorMetrics, new_registry
@@ -139,7 +141,7 @@ async def _run(
     from producers.collect.server import many_connections, serving
     from producers.collect.sites import Sites
     from producers.collect.spool import Spool
-    from producers.collect.web import Bounds, Web
+    from producers.collect.web import Web
     from ranker.service import admin
     from ranker.service.address import Addresses
     from ranker.service.buckets import Buckets
@@ -160,6 +162,7 @@ async def _run(
             Buckets(settings.client_events_s, settings.client_burst),
             Buckets(settings.key_events_s, max(settings.key_events_s, 500)),
             NewArticles(known, settings.new_articles_per_minute, settings.new_articles_burst),
+            ClientHour(settings.client_article_hour),
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from ranker.core.generation import LATEST, Generation
 from ranker.serve import tokens
 from ranker.serve.hot import asked
+from ranker.serve.listing import MOST_BEHIND
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.published import Published
@@ -104,12 +105,15 @@ def held(published: Published | None, site: str, lists: Lists) -> Published:
     return published
 
 
-def check_age(age_ms: int, lists: Lists) -> None:
-    """503 for what is too old to serve."""
-    if age_ms > lists.refresher.ages.gone_ms:
-        raise ProblemError(
-            503, f"The last list is {age_ms // 1000} s old, too old to serve.", headers={"Retry-After": "5"}
-        )
+def check_age(age_ms: int, lists: Lists, published: Published | None = None) -> None:
+    """503 for what is too old to serve; says which of its partitions `published` waits for, if it is not all."""
+    ages = lists.refresher.ages
+    if age_ms > ages.gone_ms:
+        detail = f"The last list is {age_ms // 1000} s old, too old to serve."
+        behind = [] if published is None else published.behind(ages)
+        if published is not None and 0 < len(behind) < published.partitions:
+            detail += f" It waits for partition {', '.join(str(shard) for shard, _ in behind[:MOST_BEHIND])}."
+        raise ProblemError(503, detail, headers={"Retry-After": "5"})
 
 
 def unread(lists: Lists) -> ProblemError:

@@ -24,6 +24,7 @@ from ranker.serve.hot import asked, matches
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query, parse, shown
+from ranker.service.scripts import FOREVER
 from ranker.settings import Site
 from ranker.store.question import ListName
 
@@ -90,7 +91,7 @@ class Page:
             raise ProblemError(404, "The page has no such file.")
         current = request.path_params["version"] == self._version
         headers = {
-            "cache-control": "public, max-age=31536000, immutable" if current else "no-cache",
+            "cache-control": FOREVER.decode() if current else "no-cache",
             "x-content-type-options": "nosniff",
         }
         return Response(self._files[name], 200, headers, _TYPES[name.rpartition(".")[2]])

@@ -88,16 +88,19 @@ class Lists:
             found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most).places)
         places = listing.filled_up(found, most)
         ranks = None if query.filtered else self.refresher.ranks(name)
-        span = published.read.span
+        span, age_ms = published.read.span, published.age_ms(now_ms)
+        behind = published.behind(self.refresher.ages)
         content: dict[str, Any] = {
             "site": name.site,
             "board": name.board,
             "window": _window(published.window, span.from_ms, span.as_of_ms),
             "as_of": rfc3339(span.as_of_ms),
-            "complete": span.complete and not short,
-            "stale": published.age_ms(now_ms) > self.refresher.ages.stale_ms,
+            "complete": span.complete and not short and not behind and age_ms >= 0,
+            "stale": age_ms > self.refresher.ages.stale_ms,
             "total": published.read.total if counts else None,
         }
+        if behind:
+            content["behind"] = listing.behind(behind)
         if ranks is not None:
             content["history"] = listing.history(ranks)
         if query.fallback:

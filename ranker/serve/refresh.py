@@ -200,7 +200,8 @@ class Refresher:
 
     def _oldest_s(self) -> float:
         now_ms = self.now_ms()
-        return max((published.age_ms(now_ms) for published in self._lists.values()), default=0) / 1000
+        ages = [published.age_ms(now_ms) for published in self._lists.values()]
+        return min(ages, key=lambda age: (age >= 0, -age), default=0) / 1000  # one of the future comes first
 
     async def run(self) -> None:
         """Refreshes until cancelled; whatever fails is logged once and tried again at the next interval."""

@@ -59,9 +59,9 @@ class _Channel:
         """Takes the list as it is now; wakes the readers where it is another one."""
         self.content = content
         # what only says how current it is makes no other list
-        essence = {name: value for name, value in content.items() if name not in {"as_of", "window", "total"}}
+        essence = {name: value for name, value in content.items() if name not in {"as_of", "window", "total", "behind"}}
         current = hashlib.sha256(orjson.dumps(essence)).hexdigest()[:24]
-        state = {name: content[name] for name in ("as_of", "complete", "stale")}
+        state = {name: content[name] for name in ("as_of", "complete", "stale", "behind") if name in content}
         self.beat = b"event: beat\ndata: %b\n\n" % orjson.dumps(state)
         if current != self.id:
             self.id = current

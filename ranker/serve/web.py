@@ -23,11 +23,12 @@ from ranker.serve.clients import Clients
 from ranker.serve.docs import Docs
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
-from ranker.serve.hot import App, Entry, Form, Hot, Receive, Scope, Send, allowed_origin, asked
+from ranker.serve.hot import App, Entry, Form, Hot, Paths, Receive, Scope, Send, allowed_origin, asked
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
 from ranker.serve.streams import Streams
+from ranker.service.scripts import FOREVER, MISSING
 from ranker.settings import Caching
 from ranker.store.question import ListName
 
@@ -47,7 +48,9 @@ class Web:
         self._page = page
         self._caching = caching
         self._block = Block()
-        self._script = Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))
+        self._scripts = {"/block.js": Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))}
+        for address, script in self._block.scripts.items():
+            self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
         self.streams = Streams(lists, clients, metrics)
         about = About(lists, self._answer)
         docs = Docs()
@@ -60,6 +63,7 @@ class Web:
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
+            Route("/block.{version}.js", self._block_script),
             Route("/", self._index),
             Route("/page/{version}/{name}", self._page.file),
             Route("/docs", docs.index),
@@ -70,7 +74,8 @@ class Web:
             exception_handlers={ProblemError: _problem, HTTPException: _http_problem, Exception: _bug},
         )
         framework.router.redirect_slashes = False
-        self._hot = Hot(_Measured(framework, metrics), metrics)
+        paths = {route.endpoint: route.path for route in self.routes}
+        self._hot = Hot(_Measured(framework, metrics, paths), metrics, paths)
         self._refresher.on_change = self._changed
 
     @property
@@ -117,14 +122,16 @@ class Web:
         if query.is_own:
             self._clients.charge(request)
         refresher, ages = self._refresher, self._refresher.ages
+        published = None
         if name.board == LATEST:
             if refresher.knows(name.site) is None:
                 raise asking.refusal([asking.unknown_site(name.site)], [], {})
             age_ms = refresher.now_ms() - refresher.articles_read_ms
         else:
             published = await self._lists.read(name, query, FIRST_DEADLINE_S)
-            age_ms = asking.held(published, name.site, self._lists).age_ms(refresher.now_ms())
-        asking.check_age(age_ms, self._lists)
+            published = asking.held(published, name.site, self._lists)
+            age_ms = published.age_ms(refresher.now_ms())
+        asking.check_age(age_ms, self._lists, published)
         content = await self._lists.full(
             name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
         )
@@ -169,7 +176,10 @@ class Web:
         return Response(status_code=204, headers=headers)
 
     async def _block_script(self, request: Request) -> Response:
-        return _response(self._script.form(asked(request.scope["headers"])))
+        script = self._scripts.get(request.scope["path"])
+        if script is None:
+            raise ProblemError(404, MISSING.format("/block.js"))
+        return _response(script.form(asked(request.scope["headers"])))
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
@@ -186,9 +196,10 @@ def _response(form: Form) -> Response:
 class _Measured:
     """Counts and times what the framework answers, by route template."""
 
-    def __init__(self, app: App, metrics: ReaderMetrics) -> None:
+    def __init__(self, app: App, metrics: ReaderMetrics, paths: Paths) -> None:
         self._app = app
         self._metrics = metrics
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -206,7 +217,7 @@ class _Measured:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = self._paths.get(scope.get("endpoint"), "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_duration_seconds.labels(route).observe(time.perf_counter() - started)
 

@@ -68,7 +68,7 @@ async def test_one_connection_many_requests(reader: Reader) -> None:
         await writer.wait_closed()
 
 
-async def test_a_trickling_client_is_cut_off(reader: Reader) -> None:
+async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) -> None:
     """Who does not finish a head loses the connection; who only pauses between requests keeps it."""
     stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
     patient, other = await asyncio.open_connection("127.0.0.1", reader.port)
