@@ -21,6 +21,9 @@ BATCH_BYTES = 256 * 1024
 START_S = 15.0
 """How long a broker may take to answer the first time."""
 
+HELD_S = 300.0
+"""How long a program may hold its loop without a request being given up that was answered meanwhile."""
+
 STOP_S = 5.0
 """How long closing may take; everything was acknowledged before, or the failure is already known."""
 
@@ -76,8 +79,8 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
-            # Also what the client allows for each step of its start, so never short; who sends has a clock of its own.
-            request_timeout_ms=int(max(delivery_s, START_S) * 1000),
+            # Longer than any clock of ours, which shall end a request: the client's runs while the loop is held.
+            request_timeout_ms=int((delivery_s + HELD_S) * 1000),
             client_id="producers",
         )
         try:

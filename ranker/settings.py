@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import UnsetType, to_builtins
 
 from ranker.core import generation as generations
+from ranker.service.address import Network, networks
 from schemas import configuration
 
 ENVIRONMENTS = ("production", "development")
@@ -23,6 +24,9 @@ ENVIRONMENTS = ("production", "development")
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 DEFAULT_KAFKA = "127.0.0.1:9092"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+
+BEHIND = 2
+"""Times `stale_after_s`: so old, what a shard has counted makes lists incomplete, and it is named."""
 
 _BROKER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):([0-9]{1,5})$")
 
@@ -72,10 +76,14 @@ class Settings:
     flush_ms: int
     dead_share: float
     dead_stretch: int
+    unpack_mb: int
     refresh_ms: int
     stale_after_s: int
     gone_after_s: int
     caching: Caching
+    proxies: tuple[Network, ...]
+    client_streams: int
+    client_lists_s: int
 
     def masked(self) -> dict[str, Any]:
         """Everything that is in effect, by the names of ranker.toml and the environment, without a secret."""
@@ -110,12 +118,20 @@ class Settings:
                 "session_timeout_ms": self.session_timeout_ms,
                 "metadata_max_age_ms": self.metadata_max_age_ms,
             },
-            "consume": {"flush_ms": self.flush_ms, "dead_share": self.dead_share, "dead_stretch": self.dead_stretch},
+            "consume": {
+                "flush_ms": self.flush_ms,
+                "dead_share": self.dead_share,
+                "dead_stretch": self.dead_stretch,
+                "unpack_mb": self.unpack_mb,
+            },
             "serve": {
                 "refresh_ms": self.refresh_ms,
                 "stale_after_s": self.stale_after_s,
                 "gone_after_s": self.gone_after_s,
                 **asdict(self.caching),
+                "proxies": list(map(str, self.proxies)),
+                "client_streams": self.client_streams,
+                "client_lists_s": self.client_lists_s,
             },
         }
 
@@ -143,6 +159,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     kafka_table = table.get("kafka", {})
     serve = table.get("serve", {})
     consume = table.get("consume", {})
+    proxies, unfit = networks(serve.get("proxies", ()), "serve.proxies")
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,
@@ -165,16 +182,20 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         flush_ms=consume.get("flush_ms", 250),
         dead_share=float(consume.get("dead_share", 0.5)),
         dead_stretch=consume.get("dead_stretch", 1000),
+        unpack_mb=consume.get("unpack_mb", 64),
         refresh_ms=serve.get("refresh_ms", 500),
         stale_after_s=serve.get("stale_after_s", 30),
         gone_after_s=serve.get("gone_after_s", 3600),
         caching=Caching(**{name: serve[name] for name in Caching.__dataclass_fields__ if name in serve}),
+        proxies=tuple(proxies),
+        client_streams=serve.get("client_streams", 20),
+        client_lists_s=serve.get("client_lists_s", 20),
     )
     faults += [
         f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or take its token away"
         for name in sorted(tokens.keys() - settings.sites.keys())
     ]
-    faults += [f"{path}: {fault}" for fault in _meaning_faults(settings)]
+    faults += [f"{path}: {fault}" for fault in (*unfit, *_meaning_faults(settings))]
     if faults:
         raise SettingsError(faults)
     return settings

@@ -59,12 +59,16 @@ class CollectorMetrics:
         )
         self.refused_requests = counter(
             "refused_requests_total",
-            "Requests refused as a whole: foreign_origin, unknown_site, write_key, media_type, malformed, too_large, "
-            "all_rejected, new_articles, head, slow, client_rate, key_rate, full, connections, http, failed.",
+            "Requests refused as a whole: foreign_origin, unknown_site, cross_site, write_key, media_type, malformed, "
+            "too_large, all_rejected, new_articles, head, slow, client_rate, key_rate, full, connections, http, "
+            "failed.",
             "reason",
         )
         self.ignored_events = counter(
-            "ignored_events_total", "Events accepted and not passed on, as they are no view: prefetch.", "reason"
+            "ignored_events_total",
+            "Events accepted and not passed on: prefetch (no view), client_article_hour (more than the setting of that "
+            "name from one client).",
+            "reason",
         )
         self.spool_events = gauge("spool_events", "Events on the disk that wait for Kafka.")
         self.spool_bytes = gauge(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from producers.collect.address import Network
 from producers.event import LONGEST_WINDOW_MS
+from ranker.service.address import Network, networks
 from schemas import configuration
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
@@ -44,6 +43,7 @@ class Settings:
     proxies: tuple[Network, ...] = ()
     client_events_s: int = 50
     client_burst: int = 1_000
+    client_article_hour: int = 30
     key_events_s: int = 10_000
     new_articles_per_minute: int = 120
     new_articles_burst: int = 10_000
@@ -60,7 +60,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         raise SettingsError(faults + bad)
     collect: dict[str, Any] = dict(table.get("collect", {}))
     sites = {name: _site(site, keys.get(name)) for name, site in table.get("sites", {}).items()}
-    proxies, unfit = _networks(collect.pop("proxies", ()))
+    proxies, unfit = networks(collect.pop("proxies", ()), "collect.proxies")
     wrong = [*unfit, *_meaning_faults(sites, keys)]
     if "source" in table:
         wrong.append(
@@ -98,16 +98,6 @@ def _without_port(origin: str) -> str:
 
 def _any_visitors(sites: dict[str, Site]) -> bool:
     return any(site.visitors for site in sites.values())
-
-
-def _networks(texts: tuple[str, ...]) -> tuple[list[Network], list[str]]:
-    found, faults = [], []
-    for text in texts:
-        try:
-            found.append(ipaddress.ip_network(text))
-        except ValueError as error:
-            faults.append(f"collect.proxies: {text!r} is no address or network ({error}); write such as 10.0.0.0/8")
-    return found, faults
 
 
 def _meaning_faults(sites: dict[str, Site], keys: dict[str, str]) -> Iterator[str]:

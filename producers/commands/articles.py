@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +12,7 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from producers import event, imports, interrupts, progress, simulate
+from producers import ahead, event, imports, interrupts, lines, progress, simulate
 from producers.client import Producer
 from producers.commands import common, editor
 from producers.imports import Refused, Shelf
@@ -78,7 +77,7 @@ def import_(
       echo '{"article_id": "/a", "status": "removed"}' | producers articles import - --site demo
     """
     try:
-        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as source:
+        with lines.stdin() if file == lines.STDIN else Path(file).open("rb") as source:
             found = _articles(source, kind, Shelf(site, pattern, simulate.now_ms()))
             tally = Tally(topic)
             common.run(_import(found, tally, bootstrap))
@@ -149,9 +148,9 @@ async def _import(found: Iterator[dict[str, Any] | Refused], tally: Tally, boots
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(interrupts.stop_event())
         producer = await stack.enter_async_context(Producer(bootstrap, tally.topic))
-        records = tally.keep(found)
+        portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(tally.keep(found), stop)))
         with progress.bar("Importing", None, unit="events") as advance:
-            while (portion := list(itertools.islice(records, 500))) and not stop.is_set():
+            async for portion in portions:
                 await producer.send_records(portion)
                 advance(producer.sent)
         await producer.flush()

@@ -118,7 +118,7 @@ async def _replay(
         reached = dict.fromkeys((one.name for one in sources), 0)
         if rebase:
             with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
-                latest = replay.latest_ms(sources, _summing(reached, advance))
+                latest = await replay.latest_ms(sources, stop, _summing(reached, advance))
             summary.shift_ms = 0 if latest is None else time.time_ns() // 1_000_000 - latest
         reached = dict.fromkeys((one.name for one in sources), 0)
         with progress.bar(f"Sending to {topic}", sum(one.size_bytes for one in sources) or None) as advance:

@@ -7,6 +7,7 @@ from collections import deque
 from ranker.core.generation import Generation
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
 from ranker.core.tally import Tally
+from ranker.metrics import ConsumerMetrics
 
 
 def chunk_records(generation: Generation) -> int:
@@ -61,6 +62,33 @@ class Batch:
         self.end = end
         if tally is not None:
             self.tally.add(tally)
+
+    def show(self, metrics: ConsumerMetrics, wall_ms: int) -> None:
+        """Counts what was applied, once it is."""
+        tally = self.tally
+        metrics.gaps.inc(len(tally.lost))
+        metrics.lost_records.inc(sum(map(len, tally.lost)))
+        if tally.first_append_ms is not None and tally.first_append_ms >= 0:
+            metrics.freshness_seconds.observe(max(0.0, (wall_ms - tally.first_append_ms) / 1000))
+        events: dict[str, int] = {"late": tally.late, "future": tally.future}
+        for (_, _, outcome), articles in tally.counts.items():
+            events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
+        for rejected in tally.rejected:
+            metrics.dead_letters.labels(rejected.reason).inc()
+        events["dead"] = len(tally.rejected) - tally.future
+        metrics.count_events(events)
+
+    def counters(self) -> dict[str, int]:
+        """What it adds to the shard's counters."""
+        tally = self.tally
+        lost = sum(map(len, tally.lost))
+        return {"late": tally.late, "future": tally.future, "dead": len(tally.rejected), "lost": lost}
+
+    def gap_ms(self, wall_ms: int) -> int | None:
+        """When what could not be read was appended, at most now; None where all could."""
+        if not self.tally.lost:
+            return None
+        return min(self.tally.lost_ms, wall_ms) if self.tally.lost_ms >= 0 else wall_ms
 
 
 class Batches:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.session import Session, Unsealed
-from ranker.consume.signals import PartitionStoppedError
+from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.step import Version
@@ -48,8 +48,10 @@ class Gate:
         self._session_of = session_of
         self.patience_s = patience_s
 
-    async def open(self) -> Session:
+    async def open(self, loaded: Callable[[ShardState], None] = lambda _: None) -> Session:
         """A session whose version stands, on the right log; the log is sought to its n.
+
+        `loaded` is called with the stored state before anything is waited for: lag is measured from there.
 
         Raises PartitionStoppedError where the state belongs to another log or another version of this software.
         """
@@ -59,12 +61,15 @@ class Gate:
             state = await self._store.load()
             if state is None:
                 raise PartitionStoppedError(
-                    f"partition {self._partition}: Redis forgets what is written to it; check its eviction policy"
+                    f"partition {self._partition}: Redis forgets what is written to it; check its eviction policy",
+                    Stop.STATE,
                 )
+        loaded(state)
         if state.foreign:
             raise PartitionStoppedError(
                 f"partition {self._partition}: its counts in Redis were dropped or written in another format; "
-                "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation"
+                "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation",
+                Stop.STATE,
             )
         await self._recognise(state)
         session = self._session_of(state)
@@ -127,7 +132,8 @@ class Gate:
         return PartitionStoppedError(
             f"partition {self._partition}: this is not the log that was counted ({why}); was the topic created again? "
             "Point RANKER_KAFKA_BOOTSTRAP and topic to the log that was counted, or raise epoch in ranker.toml, "
-            "which begins a new generation on this log"
+            "which begins a new generation on this log",
+            Stop.FOREIGN_LOG,
         )
 
     async def _step_over_gap(self, session: Session) -> None:

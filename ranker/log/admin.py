@@ -13,10 +13,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
+from ranker.log import batches
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
+_SAMPLE_BYTES = 32 << 20
+"""Of the newest records that are looked at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,8 @@ class LogAdmin:
         )
 
     async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
-        """The last `each` records of every partition, as far as they come within some seconds."""
+        """The last `each` records of every partition, as far as they come within some seconds and are not too many."""
+        batches.install()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
@@ -135,6 +139,7 @@ class LogAdmin:
             request_timeout_ms=_ANSWER_MS,
         )
         found: list[ConsumerRecord] = []
+        left_bytes = _SAMPLE_BYTES
         with translated():
             try:
                 await consumer.start()
@@ -146,8 +151,10 @@ class LogAdmin:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_ANSWER_MS / 1000):
                         for place in consumer.assignment():
-                            while await consumer.position(place) < ends[place]:
-                                found += (await consumer.getmany(place, timeout_ms=100)).get(place, [])
+                            while left_bytes > 0 and await consumer.position(place) < ends[place]:
+                                fetched = await consumer.getmany(place, timeout_ms=100, max_records=1)
+                                found += (some := fetched.get(place, []))
+                                left_bytes -= sum(len(record.value or b"") for record in some)
             finally:
                 await stop(consumer)
         return found

@@ -10,9 +10,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 
 from ranker.core.fold import crc
 from ranker.core.tally import Mark
-from ranker.log import seam
+from ranker.log import batches, seam
 from ranker.log.closing import stop
 from ranker.log.errors import LogUnavailableError, translated
+from ranker.log.unpacking import MOST_BYTES
 
 CHUNKS_PER_POLL = 16
 """Chunks that one poll folds at most: the loop must get its turn for heartbeats (some 20 ms)."""
@@ -50,10 +51,12 @@ class PageViewLog:
         fold: seam.Fold,
         chunk_records: int,
         *,
+        unpack_bytes: int = MOST_BYTES,
         session_ms: int = 15_000,
         metadata_max_age_ms: int = 30_000,
     ) -> None:
         self._topic = topic
+        batches.install(unpack_bytes)
         self.seam_active = seam.install()
         self._folding = seam.Folding(fold, chunk_records)
         self._limit = chunk_records

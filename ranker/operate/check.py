@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from itertools import islice
 from typing import Any
 
+from ranker.core.clock import age_ms
 from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
 from ranker.core.source import Decoder
@@ -14,7 +16,7 @@ from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import topics
 from ranker.operate.findings import Finding, fault, note, ok, split
-from ranker.store import generations, server
+from ranker.store import generations, inventory, server
 from ranker.store.errors import StoreUnavailableError
 
 CLOCKS_APART_MS = 2000
@@ -194,8 +196,6 @@ def _server(one: server.Server) -> list[Finding]:
                 "set maxmemory-policy noeviction in its configuration",
             )
         )
-    if one.replica:
-        found.append(fault("Redis", f"{named} is a replica", "give RANKER_REDIS_URL the address of the primary"))
     if one.loading:
         found.append(note("Redis", f"{named} is still loading its data"))
     if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
@@ -217,6 +217,37 @@ def _active(active: generations.Active | None, generation: str) -> list[Finding]
             f"when its consumers have caught up, run `ranker generations activate {generation}`",
         )
     ]
+
+
+async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
+    """Which partitions of the active generation stand still, or still catch up: further behind than `behind_ms`.
+
+    One whose T lies ahead is told first: clocks jumped, or this one is wrong.
+
+    All of them is a note: maybe nobody is to count now.
+    """
+    try:
+        active = await generations.read_active(client)
+        clocks = [] if active is None else await inventory.clocks(client, active.generation, active.partitions)
+    except StoreUnavailableError:
+        return []  # `redis` has it
+    now = now_ms()
+    ahead_ms = max((-age_ms(now, ms) for ms in clocks if ms is not None), default=0)
+    if ahead_ms > 0:
+        text = f"T of a partition lies {ahead_ms // 1000} s ahead of this machine's clock, so lists are not complete"
+        return [fault("counting", text, "see that this clock is right, then /readyz of the consumer")]
+    behind = {partition: ms for partition, ms in enumerate(clocks) if ms is None or now - ms > behind_ms}
+    if not behind:
+        return [ok("counting", f"{len(clocks)} partitions are level")] if clocks else []
+    said = [
+        f"{partition} ({'not begun' if ms is None else f'{(now - ms) // 1000} s behind'})"
+        for partition, ms in islice(behind.items(), _PARTITIONS)
+    ]
+    text = f"partition {', '.join(said)}: stands still or catches up, so lists are not complete"
+    if len(behind) > len(said):
+        text += f"; so do {len(behind) - len(said)} more"
+    kind = note if len(behind) == len(clocks) else fault
+    return [kind("counting", text, "see /readyz of its consumer; if none runs, start `ranker consume`")]
 
 
 def versions() -> list[Finding]:

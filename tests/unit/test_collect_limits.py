@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from producers.collect import known, limits
+from producers.collect import known
 from producers.collect.known import Known
-from producers.collect.limits import Buckets, NewArticles
+from producers.collect.limits import NewArticles
+from ranker.service.buckets import Buckets
 
 
 def test_a_bucket_fills_with_time() -> None:
@@ -45,7 +46,7 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
 
 def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has been silent longest is forgotten, not who is busy."""
-    monkeypatch.setattr(limits, "MAX_BUCKETS", 3)
+    monkeypatch.setattr("ranker.service.buckets.MAX_BUCKETS", 3)
     buckets = Buckets(rate_s=1, burst=1)
     for number in range(10):
         buckets.take("busy", 1, number / 100)

@@ -17,12 +17,14 @@ from tests.support.collector_process import (
     OTHER_KEY,
     PARTITIONS,
     SITES,
+    Answer,
     Collector,
     collector,
     fields,
     new_topic,
     records,
 )
+from tests.support.published_scripts import TRACKER
 
 BEHIND_PROXY = (
     SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nclient_events_s = 1\nclient_burst = 500\nkey_events_s = 500\n'
@@ -179,7 +181,7 @@ def test_paths_and_methods(running: Collector) -> None:
 
 
 def test_the_tracker(running: Collector) -> None:
-    """Kept for a week, asked for by its tag, packed for who wants it."""
+    """Kept for a week, asked for by its tag, packed for who wants it; under the address of its version for ever."""
     plain, packed = running.ask("GET", "/tracker.js"), running.ask("GET", "/tracker.js", Accept_Encoding="br, gzip")
     assert plain.headers["cache-control"] == "public, max-age=604800"
     assert plain.headers["access-control-allow-origin"] == "*"
@@ -190,6 +192,10 @@ def test_the_tracker(running: Collector) -> None:
     assert running.ask("GET", "/tracker.js", If_None_Match=f'"x", W/{tags[0]}').status == 304
     assert running.ask("GET", "/tracker.js", If_None_Match=tags[1]).status == 200
     assert running.ask("HEAD", "/tracker.js").body == b""
+    version = running.ask("GET", TRACKER.address)
+    assert (version.body, version.headers["cache-control"]) == (plain.body, "public, max-age=31536000, immutable")
+    assert running.ask("POST", TRACKER.address).status == 405
+    assert running.metric("requests_total", route="/tracker.{version}.js", status="200") == 1
     for accepted, encoding in (
         ("gzip;q=0", None),
         ("br, gzip; q=0.000", None),
@@ -239,6 +245,43 @@ def test_clients_are_limited_one_by_one(kafka_embedded: str, topic: str, tmp_pat
         assert running.metric("refused_requests_total", reason="key_rate") == statuses.count(429)
 
 
+async def test_one_client_buys_no_place(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """30 views of an article in a clock hour, by whichever door, agent and address of a /64; what is beyond is named."""
+    with collector(kafka_embedded, topic, tmp_path, BEHIND_PROXY) as running:
+        hour, answers = None, list[Answer]()
+        while hour != (hour := int(time.time() // 3_600)):  # again where the hour has ended meanwhile
+            article = f"/{hour}"
+            pixel = f"/v1/view.gif?article_id={article}"
+            me = {"X_Forwarded_For": "2001:db8::1"}
+            answers = [
+                running.page([{"article_id": article}] * 27, **me),
+                running.page({"article_id": article, "agent_class": "bot"}, **me, User_Agent=CRAWLER),
+                running.ask("GET", pixel, **me, Referer=ORIGIN),
+                running.page(
+                    [{"article_id": article}, {"article_id": "/a b"}, {"article_id": article}],
+                    X_Forwarded_For="2001:db8::2:1",
+                ),
+                running.page({"article_id": article}, **me, User_Agent="another"),
+                running.page([{"article_id": article}, {"article_id": "/a b"}], **me),
+                running.ask("GET", pixel, **me, Host="views.demo.example"),
+                running.page({"article_id": article, "event_type": "share"}, **me),
+                running.page({"article_id": article}, X_Forwarded_For="2001:db8:0:1::1"),
+                running.server([{"article_id": article}] * 40, **me),
+            ]
+        assert [answer.status for answer in answers] == [202, 202, 200, 207, 202, 207, 200, 202, 202, 202]
+        said = [answer.json.get("not_counted", []) for answer in (answers[3], answers[4], answers[5])]
+        assert [[(one["index"], one["reason"]) for one in each] for each in said] == [
+            [(2, "client_article_hour")],
+            [(0, "client_article_hour")],
+            [(0, "client_article_hour")],
+        ]
+        assert [answers[at].json["accepted"] for at in (3, 4, 5, 7, 8, 9)] == [1, 0, 0, 1, 1, 40]
+        beyond = running.metric("ignored_events_total", reason="client_article_hour")
+    found = [record.event for record in await records(kafka_embedded, topic, 30 + 1 + 1 + 40, at_least=True)]
+    mine = [event for event in found if event["article_id"] == article]
+    assert (len(mine), beyond >= 4) == (30 + 1 + 1 + 40, True)
+
+
 def test_strangers_cannot_invent_articles_without_end(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
     """Three at once here, then one a minute. What is known is taken, also after a restart; servers are not bounded."""
     with collector(kafka_embedded, topic, tmp_path, FEW_ARTICLES) as running:
@@ -276,7 +319,7 @@ async def test_many_at_once(running: Collector) -> None:
     async def client(number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         for turn in range(20):
-            body = f'{{"article_id":"/{turn % 3}","event_id":"{number}.{turn}"}}'.encode()
+            body = f'{{"article_id":"/{turn}","event_id":"{number}.{turn}"}}'.encode()
             head = f"POST /v1/events HTTP/1.1\r\nHost: t\r\nOrigin: {ORIGIN}\r\nContent-Type: text/plain\r\n"
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202 ")

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from deploy.local.kafka_apache import ApacheKafka
-from tests.integration.consume.engine import Engine
+from tests.integration.consume.engine import Consumer, Engine
 from tests.integration.consume.recount import Recount
 
 NOT_THE_LOG = "this is not the log that was counted"
@@ -32,6 +32,9 @@ async def test_a_topic_created_again_stops_its_partitions(engine: Engine) -> Non
     assert await consumer.says("raise epoch in ranker.toml")
     assert consumer.child.returncode() is None
     assert before == [await engine.version(partition) for partition in range(2)]
+    ends = await engine.recount.read()
+    for partition in range(2):
+        await engine.until("the metrics", lambda p=partition: _stopped(consumer, p, ends[p] - before[p][1]))  # type: ignore[misc]
     engine.reconfigure("epoch = 1\n" + engine.config.read_text())
     second = engine.consume()
     await engine.until("readiness", second.ready)
@@ -65,6 +68,18 @@ async def test_a_shorter_log_is_another_one_after_half_a_minute(engine: Engine) 
     for partition in range(2):
         await engine.until("the stop", lambda p=partition: consumer.says(f"partition {p}: {NOT_THE_LOG}"), 45.0)  # type: ignore[misc]
     assert await consumer.says("and the log ends at")
+    ends = await engine.recount.read()
+    for partition in range(2):  # nothing of this log is counted
+        await engine.until("the metrics", lambda p=partition: _stopped(consumer, p, ends[p]))  # type: ignore[misc]
+
+
+async def _stopped(consumer: Consumer, partition: int, waiting: int) -> bool:
+    """It stands still for this reason and no other, and says how many records wait and for how long."""
+    of = {"partition": str(partition)}
+    said = await consumer.metric("ranker_partition_stopped", reason="foreign_log", **of)
+    every = await consumer.metric("ranker_partition_stopped", **of)
+    lag = await consumer.metric("ranker_lag_records", **of)
+    return (said, every, lag) == (1, 1, waiting) and await consumer.metric("ranker_lag_seconds", **of) > 0
 
 
 async def _create_again(engine: Engine) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
+from deploy.local.redis import RedisServer
 from ranker.commands import main
 from ranker.consume.active import ActiveKeeper
 from ranker.consume.signals import UnfitStoreError
@@ -24,6 +25,8 @@ from ranker.operate import check, topics
 from ranker.operate.findings import Finding
 from ranker.store import generations, server
 from ranker.store.connection import connect
+from ranker.store.keys import ShardKeys
+from tests.support.shard_writer import activate
 from tests.support.stores import STORES
 
 
@@ -163,7 +166,7 @@ async def test_every_server_is_looked_at(client: Any) -> None:
     for one in found:
         assert one.product in ("Redis", "Valkey")
         assert one.version >= (7, 0)
-        assert (one.policy, one.replica, one.loading) == ("noeviction", False, False)
+        assert (one.policy, one.loading) == ("noeviction", False)
         assert abs(one.clock_ahead_ms) < 1000
     assert {finding.kind for finding in await check.redis(client, "url", "abc", now_ms)} == {"ok"}
 
@@ -197,13 +200,17 @@ async def test_the_consumer_does_not_begin_on_a_redis_that_evicts(single: Any, g
     assert await single.keys("*") != []
 
 
-async def test_a_replica_is_a_fault(single: Any, valkey_url: str) -> None:
+async def test_a_replica_is_a_fault(redis_server: RedisServer, redis_url: str) -> None:
     """Counts written there would be refused; the fix is the primary's address."""
-    await single.replicaof("127.0.0.1", free_port())
-    try:
-        assert any("is a replica" in fault for fault in of("fault", await check.redis(single, "url", "abc", now_ms)))
-    finally:
-        await single.replicaof("NO", "ONE")
+    opened = connect(redis_url)
+    with redis_server.client() as plain:
+        plain.replicaof("127.0.0.1", str(free_port()))
+        try:
+            (fault,) = of("fault", await check.redis(opened, "url", "abc", now_ms))
+        finally:
+            plain.replicaof("NO", "ONE")
+            await opened.aclose()
+    assert "is a replica; RANKER_REDIS_URL has to lead to the primary" in fault
 
 
 @pytest.mark.parametrize(("off_s", "told"), [(1, None), (-1, None), (30, "30.0 s behind"), (-30, "30.0 s ahead of")])
@@ -217,7 +224,7 @@ async def test_clocks_apart_are_a_fault(single: Any, off_s: int, told: str | Non
 
 async def test_an_old_redis_is_a_fault() -> None:
     """Scripts with flags came with 7.0."""
-    old = server.Server("", "Redis", (6, 2, 14), "noeviction", replica=False, loading=False, clock_ahead_ms=0)
+    old = server.Server("", "Redis", (6, 2, 14), "noeviction", loading=False, clock_ahead_ms=0)
     (finding,) = check._server(old)
     assert (finding.kind, "too old" in finding.text) == ("fault", True)
 
@@ -242,10 +249,33 @@ async def test_a_user_without_info_is_a_fault(single: Any, redis_url: str) -> No
     assert "+info +time" in fault
 
 
+@pytest.mark.parametrize(
+    ("seconds_behind", "kind", "said"),
+    [
+        ({0: 61, 1: 60, 2: 0}, "fault", "partition 0 (61 s behind): stands still or catches up"),
+        ({0: 3600, 2: 0}, "fault", "partition 0 (3600 s behind), 1 (not begun): stands still or catches up"),
+        ({0: 61, 1: 61, 2: 61}, "note", "partition 0 (61 s behind), 1 (61 s behind), 2 (61 s behind)"),
+        ({0: 60, 1: 1, 2: 0}, "ok", "3 partitions are level"),
+    ],
+)
+async def test_partitions_that_stand_still_are_named(
+    client: Any, generation: Generation, seconds_behind: dict[int, int], kind: str, said: str
+) -> None:
+    """One of several is a fault; all of them may be on purpose, and a check before the start must not prevent it."""
+    now = now_ms()
+    assert await check.counting(client, now_ms, 60_000) == []
+    await activate(client, generation, 3)
+    for partition, seconds in seconds_behind.items():
+        await client.hset(ShardKeys(generation.id, partition).meta, mapping={"T": now - seconds * 1000})
+    (found,) = await check.counting(client, lambda: now, 60_000)
+    assert (found.kind, said in found.text) == (kind, True), found
+
+
 async def test_no_redis_is_one_fault() -> None:
     """With the address as it may be shown, and where to change it."""
     opened = connect(f"redis://127.0.0.1:{free_port()}")
     (fault,) = of("fault", await check.redis(opened, "redis://shown", "abc", now_ms))
+    assert await check.counting(opened, now_ms, 60_000) == []
     await opened.aclose()
     assert "redis://shown" in fault
     assert "RANKER_REDIS_URL" in fault
