@@ -15,6 +15,7 @@ from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import topics
 from ranker.operate.findings import Finding, fault, note, ok, split
+from ranker.service import endpoints
 from ranker.store import generations, inventory, server
 from ranker.store.errors import StoreUnavailableError
 
@@ -35,7 +36,7 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
             brokers = await log.brokers()
             wanted = topics.wanted(generation)
             there = await log.topics([generation.topic, *(topic.name for topic in wanted)])
-            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {bootstrap}")]
+            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {endpoints.shown(bootstrap)}")]
             if topics.is_foreign(generation):
                 state = there.get(generation.topic)
                 found += _foreign(generation, state, accept_create_time)
@@ -56,7 +57,13 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 found += await _broker_clock(log, there[generation.topic], now_ms)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
-        return [fault("Kafka", f"{bootstrap}: {error}", "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is")]
+        return [
+            fault(
+                "Kafka",
+                f"{endpoints.shown(bootstrap)}: {error}",
+                "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is",
+            )
+        ]
 
 
 def _there(name: str, state: TopicState) -> Finding:
