@@ -63,10 +63,23 @@ def test_more_retention_is_no_fault(retention: str) -> None:
     ],
 )
 def test_each_wrong_setting_is_named_with_its_fix(config: dict[str, str | None], told: str) -> None:
-    """The fix is a command, and it names the topic and the setting."""
+    """The fix is a command; `topics apply` sets what nobody has chosen for this topic."""
     (fault,) = topics.faults(VIEWS, state(VIEWS, config=config))
     assert told in fault
-    assert "kafka-configs.sh --alter --entity-type topics --entity-name page-views --add-config" in fault
+    assert fault.endswith("; run `ranker topics apply`")
+
+
+def test_what_somebody_chose_or_nobody_could_write_with_is_left() -> None:
+    """A shorter retention may be meant; more replicas in sync than there are would stop every producer."""
+    shorter = replace(state(VIEWS, config={"retention.ms": "86400000"}), chosen=frozenset({"retention.ms"}))
+    (fault,) = topics.faults(VIEWS, shorter)
+    assert "kafka-configs.sh --alter --entity-type topics --entity-name page-views --add-config retention.ms=" in fault
+    in_sync = replace(VIEWS, config=VIEWS.config | {"min.insync.replicas": "2"})
+    alone = state(VIEWS, config={"min.insync.replicas": "1"})
+    (fault,) = topics.faults(in_sync, alone)
+    assert "it has 1 replicas: add some with kafka-reassign-partitions.sh" in fault
+    assert topics.faults(in_sync, replace(alone, replicas=2))[0].endswith("; run `ranker topics apply`")
+    assert topics.faults(in_sync, state(VIEWS, config={"min.insync.replicas": "2"})) == []
 
 
 def test_all_faults_of_a_topic_come_at_once() -> None:
@@ -77,11 +90,11 @@ def test_all_faults_of_a_topic_come_at_once() -> None:
 
 
 def test_policies_are_compared_as_sets() -> None:
-    """delete,compact is compact,delete; and the fix quotes a list as kafka-configs.sh wants it."""
+    """delete,compact is compact,delete."""
     dead = schemas.topic("page-views.dead")
     assert topics.faults(dead, state(dead, config={"cleanup.policy": "delete,compact"})) == []
     (fault,) = topics.faults(dead, state(dead, config={"cleanup.policy": "delete"}))
-    assert "cleanup.policy=[compact,delete]" in fault
+    assert "cleanup.policy is delete instead of compact,delete" in fault
 
 
 def test_a_compacted_topic_is_never_grown() -> None:
