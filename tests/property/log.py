@@ -162,7 +162,7 @@ class LogClient:
             None if raw is None else Mark(raw.offset, raw.timestamp, zlib.crc32((raw.key or b"") + (raw.value or b"")))
         )
 
-    async def commit(self, offsets: dict[int, int]) -> None:
+    def commit(self, offsets: dict[int, int]) -> None:
         if self._broker.rng.random() < 0.5:
             self._broker.committed.update(offsets)
 
