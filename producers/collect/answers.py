@@ -14,6 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 
 NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
+CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
 VARY = (b"vary", b"origin")
 
 

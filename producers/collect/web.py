@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from producers import agents
-from producers.collect import answers, body
+from producers.collect import answers, body, script
 from producers.collect.admission import Bounds, admit
 from producers.collect.answers import Answer
 from producers.collect.events import Receipt, ignored_fields
@@ -21,7 +21,6 @@ from producers.collect.metrics import CollectorMetrics
 from producers.collect.outlet import Outlet, OutletFullError
 from producers.collect.refusal import RefusedError
 from producers.collect.salt import DAY_S, Salts
-from producers.collect.script import tracker
 from producers.collect.sites import Sites, Speaker
 from producers.collect.visitor import MAX_AGENT, visitor_id
 from producers.event import PageView
@@ -30,18 +29,16 @@ from ranker.service.address import Address, Addresses, household
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """43 bytes of GIF: one pixel that shows nothing."""
 RETRY_FULL_S = 10
-WEEK = (b"cache-control", b"public, max-age=604800")
-_CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
 _INDEX = b"This collects page views: POST /v1/events, GET /v1/view.gif, GET /tracker.js.\n"
 _METHODS = {
     "/v1/events": ("POST", "OPTIONS"),
     "/v1/view.gif": ("GET", "HEAD"),
-    "/tracker.js": ("GET", "HEAD"),
+    script.LATEST: ("GET", "HEAD"),
+    "/tracker.{version}.js": ("GET", "HEAD"),
     "/": ("GET", "HEAD"),
 }
+_VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
 _PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
-_GZIP = re.compile(rb"(?:^|,)\s*gzip\s*(?:;\s*q=(?:1|0\.0{0,2}[1-9])|,|$)")
-"""Accept-Encoding names gzip, and not with a weight of 0."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +52,13 @@ class Request:
     headers: dict[bytes, bytes]
     address: Address
     body: bytes
+
+    @property
+    def route(self) -> str | None:
+        """One of _METHODS; None if the path is none of them."""
+        if _VERSIONED.fullmatch(self.path):
+            return "/tracker.{version}.js"
+        return self.path if self.path in _METHODS else None
 
     @property
     def is_prefetch(self) -> bool:
@@ -103,7 +107,7 @@ class Web:
             message["body"],
         )
         answer = await self._answered(request)
-        route = request.path if request.path in _METHODS else "other"
+        route = request.route or "other"
         self._metrics.requests.labels(route=route, status=answer.status).inc()
         self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
         await answers.send_answer(answer, send)
@@ -130,21 +134,21 @@ class Web:
         return dataclasses.replace(answer, headers=[*answer.headers, answers.VARY, *allowed])
 
     async def _answer(self, request: Request) -> Answer:
-        allowed = _METHODS.get(request.path)
-        if allowed is None:
+        if request.route is None:
             return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
+        allowed = _METHODS[request.route]
         if request.method not in allowed:
             answer = answers.problem(
                 RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
             )
             return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
-        match request.path:
+        match request.route:
             case "/v1/events":
                 return self._preflight(request) if request.method == "OPTIONS" else await self._events(request)
             case "/v1/view.gif":
                 return await self._pixel(request)
-            case "/tracker.js":
-                return _script(request)
+            case script.LATEST | "/tracker.{version}.js":
+                return script.answer(request.path, request.headers)
         return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), answers.NO_STORE, answers.NOSNIFF])
 
     def _preflight(self, request: Request) -> Answer:
@@ -178,7 +182,9 @@ class Web:
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
             await self._accept([item], request, speaker)
-        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, _CROSS_ORIGIN])
+        return Answer(
+            200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, answers.CROSS_ORIGIN]
+        )
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError where the key, or without one the address, has sent too much."""
@@ -255,26 +261,3 @@ def _article(query: bytes) -> str:
     if len(named) != 1:
         raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")
     return named[0]
-
-
-def _script(request: Request) -> Answer:
-    """The tracker; each of its two encodings has a tag of its own."""
-    script = tracker()
-    packed = _GZIP.search(request.headers.get(b"accept-encoding", b"").lower()) is not None
-    tag = (script.etag[:-1] + '-gzip"' if packed else script.etag).encode()
-    headers = [
-        (b"etag", tag),
-        WEEK,
-        (b"vary", b"accept-encoding"),
-        (b"access-control-allow-origin", b"*"),
-        answers.NOSNIFF,
-        _CROSS_ORIGIN,
-    ]
-    known = [one.strip().removeprefix(b"W/") for one in request.headers.get(b"if-none-match", b"").split(b",")]
-    if tag in known or b"*" in known:
-        return Answer(304, headers=headers)
-    headers += [
-        (b"content-type", b"text/javascript; charset=utf-8"),
-        *([(b"content-encoding", b"gzip")] if packed else []),
-    ]
-    return Answer(200, script.gzip if packed else script.body, headers)

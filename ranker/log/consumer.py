@@ -10,9 +10,10 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 
 from ranker.core.fold import crc
 from ranker.core.tally import Mark
-from ranker.log import seam
+from ranker.log import batches, seam
 from ranker.log.closing import stop
 from ranker.log.errors import LogUnavailableError, translated
+from ranker.log.unpacking import MOST_BYTES
 
 CHUNKS_PER_POLL = 16
 """Chunks that one poll folds at most: the loop must get its turn for heartbeats (some 20 ms)."""
@@ -50,10 +51,12 @@ class PageViewLog:
         fold: seam.Fold,
         chunk_records: int,
         *,
+        unpack_bytes: int = MOST_BYTES,
         session_ms: int = 15_000,
         metadata_max_age_ms: int = 30_000,
     ) -> None:
-        self._topic = topic
+        self.topic = topic
+        batches.install(unpack_bytes)
         self.seam_active = seam.install()
         self._folding = seam.Folding(fold, chunk_records)
         self._limit = chunk_records
@@ -94,7 +97,7 @@ class PageViewLog:
         with translated():
             await self._probe.start()
             await self._consumer.start()
-            self._consumer.subscribe([self._topic], listener=_Listener(revoked, assigned, self._look_again))
+            self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._look_again))
 
     async def _look_again(self) -> None:
         """Asks for the metadata: only the group's leader knows of partitions that were added just now."""
@@ -112,7 +115,7 @@ class PageViewLog:
 
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
-        return len(self._consumer.partitions_for_topic(self._topic) or ())
+        return len(self._consumer.partitions_for_topic(self.topic) or ())
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[seam.Chunk]]:
         """What has been fetched of these partitions, at least one; never of others, which may not be ours to read."""
@@ -195,4 +198,4 @@ class PageViewLog:
                 await self._consumer.commit(offsets)
 
     def _tp(self, partition: int) -> TopicPartition:
-        return TopicPartition(self._topic, partition)
+        return TopicPartition(self.topic, partition)

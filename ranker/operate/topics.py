@@ -23,6 +23,7 @@ REPAIR_MS = 3 * _DAY_MS
 REPLICAS = 3
 """Copies of every record where there are as many brokers."""
 TIMESTAMPS = "message.timestamp.type"
+IN_SYNC = "min.insync.replicas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
     try:
         if state is None:
             if not dry:
-                await admin.create(topic.name, topic.partitions, replicas, topic.config)
+                await admin.create(topic.name, topic.partitions, replicas, settings(topic, replicas))
             done.append(f"created with {topic.partitions} partitions, {replicas} replicas")
         else:
             if may_grow(topic) and state.partitions < topic.partitions:
@@ -125,6 +126,12 @@ def may_grow(topic: Topic) -> bool:
     return "compact" not in topic.config["cleanup.policy"]
 
 
+def settings(topic: Topic, replicas: int) -> dict[str, str]:
+    """Kafka's settings of a topic with so many copies: one may be away without stopping what is written."""
+    in_sync = min(int(topic.config[IN_SYNC]), max(1, replicas - 1))
+    return topic.config | {IN_SYNC: str(in_sync)}
+
+
 def faults(topic: Topic, state: TopicState | None) -> list[str]:
     """Everything that is wrong with a topic, each with its fix."""
     if state is None:
@@ -139,10 +146,10 @@ def faults(topic: Topic, state: TopicState | None) -> list[str]:
 
 
 def setting_faults(topic: Topic, state: TopicState) -> list[str]:
-    """What is set otherwise than the counts need; more retention than asked for is no fault."""
+    """What is set otherwise than the counts need; more retention, or more copies in sync, is no fault."""
     return [
         f"topic {topic.name}: {name} is {told}; {fix}"
-        for name, value in topic.config.items()
+        for name, value in settings(topic, state.replicas).items()
         for told, fix in _differs(topic.name, name, value, state.config.get(name))
     ]
 
@@ -152,6 +159,8 @@ def _differs(topic: str, name: str, value: str, actual: str | None) -> Iterator[
         enough = actual is not None and (int(actual) < 0 or int(actual) >= int(value))
     elif name == "cleanup.policy":
         enough = _policies(actual or "") == _policies(value)
+    elif name == IN_SYNC:
+        enough = actual is None or int(actual) >= int(value)  # the embedded broker does not tell it
     else:
         enough = actual == value
     if not enough:

@@ -46,6 +46,23 @@ def test_a_topic_as_wanted_has_no_fault() -> None:
         assert topics.faults(topic, state(topic, partitions=12)) == []
 
 
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_one_copy_may_be_away_without_stopping_what_is_written(replicas: int, in_sync: str) -> None:
+    """A topic with fewer copies wants fewer in sync, and never more than it can have; more is no fault."""
+    assert topics.settings(VIEWS, replicas)["min.insync.replicas"] == in_sync
+    there = replace(state(VIEWS, config={"min.insync.replicas": in_sync}), replicas=replicas)
+    assert topics.faults(VIEWS, there) == []
+    assert topics.faults(VIEWS, replace(there, config=there.config | {"min.insync.replicas": str(replicas)})) == []
+
+
+def test_three_copies_of_which_one_suffices_are_a_fault() -> None:
+    """What a producer is told is safe would be on one broker: Kafka's own default."""
+    there = replace(state(VIEWS, config={"min.insync.replicas": "1"}), replicas=3)
+    (fault,) = topics.faults(VIEWS, there)
+    assert "min.insync.replicas is 1" in fault
+    assert "--add-config min.insync.replicas=2" in fault
+
+
 @pytest.mark.parametrize("retention", ["-1", "864000000", "2592000000"])
 def test_more_retention_is_no_fault(retention: str) -> None:
     """Ten days or more, or for ever."""

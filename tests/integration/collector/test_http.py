@@ -32,6 +32,7 @@ from tests.support.collector_process import (
     new_topic,
     records,
 )
+from tests.support.published_scripts import TRACKER
 
 BEHIND_PROXY = (
     SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nclient_events_s = 1\nclient_burst = 500\nkey_events_s = 500\n'
@@ -188,7 +189,7 @@ def test_paths_and_methods(running: Collector) -> None:
 
 
 def test_the_tracker(running: Collector) -> None:
-    """Kept for a week, asked for by its tag, packed for who wants it."""
+    """Kept for a week, asked for by its tag, packed for who wants it; under the address of its version for ever."""
     plain, packed = running.ask("GET", "/tracker.js"), running.ask("GET", "/tracker.js", Accept_Encoding="br, gzip")
     assert plain.headers["cache-control"] == "public, max-age=604800"
     assert plain.headers["access-control-allow-origin"] == "*"
@@ -199,6 +200,10 @@ def test_the_tracker(running: Collector) -> None:
     assert running.ask("GET", "/tracker.js", If_None_Match=f'"x", W/{tags[0]}').status == 304
     assert running.ask("GET", "/tracker.js", If_None_Match=tags[1]).status == 200
     assert running.ask("HEAD", "/tracker.js").body == b""
+    version = running.ask("GET", TRACKER.address)
+    assert (version.body, version.headers["cache-control"]) == (plain.body, "public, max-age=31536000, immutable")
+    assert running.ask("POST", TRACKER.address).status == 405
+    assert running.metric("requests_total", route="/tracker.{version}.js", status="200") == 1
     for accepted, encoding in (
         ("gzip;q=0", None),
         ("br, gzip; q=0.000", None),
