@@ -80,8 +80,8 @@ class Known:
         return self._directory / f"{site_id}.articles"
 
 
-def name(article_id: str, event_type: str = "") -> bytes:
-    """An article, or one with a type, in 8 bytes."""
+def name(article_id: str, event_type: str) -> bytes:
+    """An article with a type, in 8 bytes."""
     return blake2b(f"{article_id}\0{event_type}".encode(), digest_size=_SIZE).digest()
 
 

@@ -206,14 +206,14 @@ async def test_what_is_known_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     """The article read last stays, also over a restart, whatever strangers invent."""
     monkeypatch.setattr(known, "MAX_PAIRS", 10)
     async with Known.open(tmp_path, ["demo"]) as first:
-        first.add("demo", name("/read"))
+        first.add("demo", name("/read", "view"))
         for number in range(50):
-            assert first.has("demo", name("/read"))
-            first.add("demo", name(f"/{number}"))
-        assert not first.has("demo", name("/30"))
+            assert first.has("demo", name("/read", "view"))
+            first.add("demo", name(f"/{number}", "view"))
+        assert not first.has("demo", name("/30", "view"))
     second = Known(tmp_path, ["demo"])
-    assert second.has("demo", name("/read"))
-    assert second.has("demo", name("/49"))
+    assert second.has("demo", name("/read", "view"))
+    assert second.has("demo", name("/49", "view"))
     assert (tmp_path / "demo.articles").stat().st_size == 80
     assert (tmp_path / "demo.articles").stat().st_mode & 0o077 == 0
 
@@ -222,6 +222,6 @@ async def test_a_disk_that_fails_stops_nothing(tmp_path: Path) -> None:
     """Known articles are a courtesy: they are saved later, or not."""
     (tmp_path / "demo.articles").mkdir()
     async with Known.open(tmp_path, ["demo"]) as articles:
-        articles.add("demo", name("/a"))
+        articles.add("demo", name("/a", "view"))
         await articles.save()
-        assert articles.has("demo", name("/a"))
+        assert articles.has("demo", name("/a", "view"))
