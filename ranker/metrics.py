@@ -67,13 +67,22 @@ class ConsumerMetrics:
         )
         self.lag_records = Gauge(
             "ranker_lag_records",
-            "Records of the partition that are not applied yet.",
+            "Records of the partition that are not applied yet, also while it is stopped or being opened; absent until "
+            "its shard has been read.",
             ["partition"],
+            registry=registry,
+        )
+        self.partition_stopped = Gauge(
+            "ranker_partition_stopped",
+            "1 while the partition stands still until somebody decides; /readyz says what: foreign_log, state, "
+            "unreadable, fold, create_time, bad_records, refused.",
+            ["partition", "reason"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "ranker_lag_seconds",
-            "Wall clock less the shard's clock T: everything appended before T is counted.",
+            "Wall clock less the shard's clock T: all that Kafka had committed by T is counted. Below zero, T lies "
+            "ahead of the clocks, which is a fault.",
             ["partition"],
             registry=registry,
         )
@@ -148,6 +157,12 @@ class ConsumerMetrics:
             "This process' clock less Redis' clock. Beyond 2 s either way nothing is retired.",
             registry=registry,
         )
+        self.clock_held = Gauge(
+            "ranker_clock_held",
+            "1 while a step of more than 2 s of this process' or Redis' wall clock lies less than ten minutes back: T "
+            "and retiring follow the clock as it was before.",
+            registry=registry,
+        )
         self.fold_seam_active = Gauge(
             "ranker_fold_seam_active",
             "1 when record batches are folded inside the client, 0 when this version of aiokafka has to be read "
@@ -219,9 +234,14 @@ class ConsumerMetrics:
             bounded = outcome in self._labels or outcome.startswith(_RULE)
             self._events.labels(outcome if bounded else OTHER).inc(count)
 
+    def show_lag(self, partition: int, records: int, behind_ms: int) -> None:
+        """Also of a partition that stands still: it is what an alert looks at."""
+        self.lag_records.labels(partition).set(records)
+        self.lag_seconds.labels(partition).set(behind_ms / 1000)
+
     def forget(self, partition: int) -> None:
         """Remove the series of a partition that now belongs to another process."""
-        for family in (self.lag_records, self.lag_seconds, self.strays, self.live_slices):
+        for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
             family.remove_by_labels({"partition": str(partition)})
 
 
@@ -232,7 +252,8 @@ class ReaderMetrics:
         _build_info(registry, "serve")
         self.list_age_seconds = Gauge(
             "ranker_list_age_seconds",
-            "Age of the oldest published list: wall clock less its as_of.",
+            "Age of the oldest published list: wall clock less its as_of. Below zero, a list's as_of lies ahead, which "
+            "is a fault.",
             registry=registry,
         )
         self.lists = Gauge(
@@ -243,6 +264,16 @@ class ReaderMetrics:
         self.streams = Gauge(
             "ranker_streams",
             "Lists streamed as server-sent events now, by number of open connections.",
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "ranker_connections",
+            "Connections open on the public port.",
+            registry=registry,
+        )
+        self.refused_connections = Counter(
+            "ranker_refused_connections_total",
+            "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
             registry=registry,
         )
         self.requests = Counter(

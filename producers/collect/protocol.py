@@ -8,7 +8,6 @@ read, and ends it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,24 +16,25 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from producers.collect import answers
-from producers.collect.address import NOBODY, Address, household, parsed
 from producers.collect.body import MAX_BYTES
 from producers.collect.refusal import RefusedError
+from ranker.service.connections import Connections
 
 MAX_HEAD_BYTES = 16_384
 MAX_ARRIVED_BYTES = MAX_HEAD_BYTES + 2 * MAX_BYTES
 """Of a request that is not whole, with all that stands between and behind its chunks."""
 REQUEST_S = 10.0
 """From a request's first byte (or the connection's beginning) to its last one."""
-MAX_CONNECTIONS = 8_000
-MAX_PER_CLIENT = 1_000
-"""Connections of one address (of one /64 in IPv6) that is no proxy."""
+_ONCE = frozenset(
+    (
+        *(b"host", b"origin", b"referer", b"authorization", b"content-type", b"content-encoding", b"user-agent"),
+        *(b"sec-fetch-site", b"sec-gpc", b"sec-purpose", b"purpose", b"x-moz"),
+    )
+)
+"""Headers that decide what becomes of a request. One that is there twice says two things, and a proxy may have read the
+other one."""
 LINGER_S = 1.0
 """How long is read on, and thrown away, after a refusal, so that the client sees the answer and not a reset."""
-
-
-def _nobody(_: Address) -> bool:
-    return False
 
 
 def _unseen(_: RefusedError) -> None:
@@ -45,10 +45,8 @@ def _unseen(_: RefusedError) -> None:
 class Door:
     """What the connections of one port share. `refused` is told of each request that ends before the application."""
 
-    is_proxy: Callable[[Address], bool] = _nobody
+    connections: Connections = field(default_factory=Connections)
     refused: Callable[[RefusedError], None] = _unseen
-    connections: int = 0
-    of_household: Counter[bytes] = field(default_factory=Counter)
 
 
 class Protocol(HttpToolsProtocol):
@@ -69,28 +67,17 @@ class Protocol(HttpToolsProtocol):
         self._method = b""
         self._content = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
-        self._household = b""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        client = parsed(self.client[0]) if self.client else None
-        self._household = household(client or NOBODY)
-        door, taken = self.door, self.door.of_household[self._household]
-        door.of_household[self._household] += 1
-        door.connections += 1
-        if door.connections > MAX_CONNECTIONS or (
-            taken >= MAX_PER_CLIENT and not (client is not None and door.is_proxy(client))
-        ):
+        if not self.door.connections.opened(self.client[0] if self.client else None):
             self._refuse(RefusedError(503, "connections", "There are too many connections.", retry_s=10))
         else:
             self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._no_deadline()
-        self.door.connections -= 1
-        self.door.of_household[self._household] -= 1
-        if not self.door.of_household[self._household]:
-            del self.door.of_household[self._household]
+        self.door.connections.closed(self.client[0] if self.client else None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -159,9 +146,10 @@ class Protocol(HttpToolsProtocol):
             if self._method == b"CONNECT":
                 self._malformed()
             return
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        single = [name for name, _ in self.headers if name in _ONCE]
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if (hosts != 1 and self.parser.get_http_version() == "1.1") or codings not in ([], [b"chunked"]):
+        nameless = b"host" not in single and self.parser.get_http_version() == "1.1"
+        if nameless or len(single) != len(set(single)) or codings not in ([], [b"chunked"]):
             self._malformed()
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if int(length) > MAX_BYTES:

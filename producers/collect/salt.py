@@ -71,7 +71,11 @@ class Salts:
                 self._salts[day] = found
 
     async def look(self) -> None:
-        """Fetch if Redis answers; say so where that has changed."""
+        """Fetch if Redis answers; say so where that has changed.
+
+        After a failure the next look connects anew: a primary that has become a replica keeps its connections, and
+        refuses what is set.
+        """
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self.fetch()
@@ -79,6 +83,8 @@ class Salts:
             if self._answers:
                 _log.warning("Redis gives no salt", extra={"why": type(error).__name__})
             self._answers = False
+            with contextlib.suppress(*_AWAY):
+                await self._client.aclose()
         else:
             if not self._answers:
                 _log.info("Redis gives salts again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from producers.collect.address import Address
+from ranker.service.address import Address
 
 MAX_AGENT = 512
 """Characters of a user agent that are looked at."""

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +45,11 @@ def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str
 
 @click.command("collect")
 @click.option("--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG. It says which pages may send events.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of both ports; 0.0.0.0 for every one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of --port; 0.0.0.0 for every one.")
 @click.option("--port", default=8081, show_default=True, help="Where events come in; 0 for any free one.")
+@click.option(
+    "--admin-host", default="127.0.0.1", show_default=True, help="Address of --admin-port; never a public one."
+)
 @click.option("--admin-port", default=9103, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
 @common.bootstrap_option
 @click.option("--topic", help="Topic to write to. Default: the topic of ranker.toml, page-views.")
@@ -67,6 +71,7 @@ def command(
     config: str | None,
     host: str,
     port: int,
+    admin_host: str,
     admin_port: int,
     bootstrap: str,
     topic: str | None,
@@ -90,16 +95,23 @@ def command(
     import uvloop
 
     from producers.collect import logs
-    from producers.collect.server import PortTakenError
     from producers.collect.settings import SettingsError, load
     from producers.collect.spoolfile import SpoolError
+    from ranker.service.listener import PortTakenError
 
     logs.configure(log_level)
     try:
         settings = load(config, os.environ)
         uvloop.run(
             _run(
-                settings, host, port, admin_port, bootstrap, topic or settings.topic, spool or _state_directory(), name
+                settings,
+                host,
+                port,
+                (admin_host, admin_port),
+                bootstrap,
+                topic or settings.topic,
+                spool or _state_directory(),
+                name,
             )
         )
     except SettingsError as error:
@@ -109,13 +121,21 @@ def command(
 
 
 async def _run(
-    settings: Settings, host: str, port: int, admin_port: int, bootstrap: str, topic: str, directory: Path, name: str
+    settings: Settings,
+    host: str,
+    port: int,
+    admin_at: tuple[str, int],
+    bootstrap: str,
+    topic: str,
+    directory: Path,
+    name: str,
 ) -> None:
     from producers import interrupts
-    from producers.collect import admin
-    from producers.collect.address import Addresses
+    from producers.collect.admission import Bounds
+    from producers.collect.catalogue import Catalogue
+    from producers.collect.client_hour import ClientHour
     from producers.collect.known import Known
-    from producers.collect.limits import Buckets, NewArticles
+    from producers.collect.limits import NewArticles
     from producers.collect.metrics import CollectorMetrics, new_registry
     from producers.collect.outlet import Outlet
     from producers.collect.protocol import Door
@@ -123,7 +143,11 @@ async def _run(
     from producers.collect.server import many_connections, serving
     from producers.collect.sites import Sites
     from producers.collect.spool import Spool
-    from producers.collect.web import Bounds, Web
+    from producers.collect.web import Web
+    from ranker.service import admin
+    from ranker.service.address import Addresses
+    from ranker.service.buckets import Buckets
+    from ranker.service.connections import Connections
 
     many_connections()
     registry = new_registry()
@@ -136,23 +160,25 @@ async def _run(
         outlet = await stack.enter_async_context(Outlet(bootstrap, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
         salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, settings.sites))
+        articles = NewArticles(catalogue, known, settings.new_articles_per_minute, settings.new_articles_burst)
+        metrics.watch_articles(catalogue, lambda: min(articles.left(site, time.time()) for site in settings.sites))
         bounds = Bounds(
             Buckets(settings.client_events_s, settings.client_burst),
             Buckets(settings.key_events_s, max(settings.key_events_s, 500)),
-            NewArticles(known, settings.new_articles_per_minute, settings.new_articles_burst),
+            articles,
+            ClientHour(settings.client_article_hour),
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
-        door = Door(addresses.is_proxy, web.refused)
-        metrics.connections.set_function(lambda: door.connections)
+        door = Door(Connections(addresses.is_proxy), web.refused)
+        metrics.connections.set_function(lambda: door.connections.open)
 
         def not_ready() -> list[str]:
             full = spool.full and not outlet.kafka_up
             return ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
 
-        await stack.enter_async_context(
-            serving(admin.application(registry, not_ready), host, admin_port, Door(), option="--admin-port")
-        )
+        await stack.enter_async_context(admin.serving(*admin_at, registry, not_ready))
         bound = await stack.enter_async_context(serving(web.app, host, port, door))
         log.info(
             "collecting", extra={"address": f"http://{host}:{bound}/", "sites": len(settings.sites), "producer": name}

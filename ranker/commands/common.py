@@ -22,9 +22,9 @@ config_option = click.option(
 @contextlib.contextmanager
 def said() -> Iterator[None]:
     """Whatever an operator can mend ends the command with one message and exit code 1."""
-    from ranker.admin import PortTakenError
     from ranker.consume.signals import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
+    from ranker.service.listener import PortTakenError
     from ranker.settings import SettingsError
     from ranker.store.errors import StoreFullError, StoreUnavailableError
     from ranker.store.generations import GenerationError

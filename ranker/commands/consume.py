@@ -28,7 +28,13 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
 
 @click.command("consume")
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the admin port.")
+@click.option(
+    "--admin-host",
+    "--host",  # its name before
+    default="127.0.0.1",
+    show_default=True,
+    help="Address of --admin-port; never a public one.",
+)
 @click.option("--admin-port", default=9101, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
 @click.option(
     "--accept-bad",
@@ -38,7 +44,7 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
     help="Send what is bad below this offset to the dead letters, however much it is. Repeatable.",
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
-def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
+def command(config: str | None, admin_host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
     """Count page views from Kafka into Redis.
 
     Start as many as there are partitions: they share them as a group, and one may die at any moment.
@@ -59,11 +65,10 @@ def command(config: str | None, host: str, admin_port: int, accept_bad: dict[int
         logs.configure(log_level)
         collect_seldom()
         keep_buffers()
-        uvloop.run(_run(settings, host, admin_port, accept_bad))
+        uvloop.run(_run(settings, admin_host, admin_port, accept_bad))
 
 
-async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[int, int]) -> None:
-    from ranker import admin
+async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: dict[int, int]) -> None:
     from ranker.consume.active import ActiveKeeper
     from ranker.consume.batch import chunk_records
     from ranker.consume.catalogue import run_catalogue
@@ -81,6 +86,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     from ranker.log.dead_letters import DeadLetters
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check
+    from ranker.service import admin
     from ranker.store.connection import connect
     from ranker.store.shard import ShardState, ShardStore
     from ranker.store.time import store_time_ms
@@ -146,7 +152,7 @@ async def _run(settings: Settings, host: str, admin_port: int, accepted: dict[in
     watch = ProducerWatch(client, generation, page_views.partitions, lambda: consumer.has(0), clocks.wall_ms, metrics)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
-        await stack.enter_async_context(admin.serving(host, admin_port, registry, consumer.not_ready))
+        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, consumer.not_ready))
         await dead_letters.start()
         stack.push_async_callback(dead_letters.stop)
         tasks = [

@@ -17,8 +17,11 @@ log = logging.getLogger(__name__)
 
 @click.command("serve")
 @config_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of both ports; 0.0.0.0 for every one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of --port; 0.0.0.0 for every one.")
 @click.option("--port", default=8080, show_default=True, help="Lists and page; 0 for any free one.")
+@click.option(
+    "--admin-host", default="127.0.0.1", show_default=True, help="Address of --admin-port; never a public one."
+)
 @click.option("--admin-port", default=9102, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
 @click.option(
     "--drain-s",
@@ -28,7 +31,9 @@ log = logging.getLogger(__name__)
     help="How long SIGTERM leaves it serving, not ready, so that a balancer can turn elsewhere.",
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
-def command(config: str | None, host: str, port: int, admin_port: int, drain_s: float, log_level: str) -> None:
+def command(
+    config: str | None, host: str, port: int, admin_host: str, admin_port: int, drain_s: float, log_level: str
+) -> None:
     """Serve the ranked lists over HTTP, and the page at /.
 
     Reads Redis once per interval, however many ask; as many readers as you like may run side by side.
@@ -43,28 +48,27 @@ def command(config: str | None, host: str, port: int, admin_port: int, drain_s: 
     import uvloop
 
     from ranker import logs
-    from ranker.admin import PortTakenError
     from ranker.tuning import collect_seldom, many_connections
 
     logs.configure(log_level)
     collect_seldom()
     many_connections()
     with said():
-        try:
-            uvloop.run(_run(effective(config), host, port, admin_port, drain_s))
-        except PortTakenError as error:
-            raise click.ClickException(str(error)) from error
+        uvloop.run(_run(effective(config), host, port, admin_host, admin_port, drain_s))
 
 
-async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_s: float) -> None:
-    from ranker import admin
+async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_port: int, drain_s: float) -> None:
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve import server
+    from ranker.serve.clients import Clients
     from ranker.serve.frontpage import Page
     from ranker.serve.lists import Lists
     from ranker.serve.published import Ages
     from ranker.serve.refresh import Refresher
     from ranker.serve.web import Web
+    from ranker.service import admin
+    from ranker.service.address import Addresses
+    from ranker.service.connections import Connections
     from ranker.store.connection import connect
 
     registry = new_registry()
@@ -77,7 +81,11 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_
         ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
         metrics=metrics,
     )
-    web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, metrics)
+    addresses = Addresses(settings.proxies)
+    clients = Clients(addresses, settings.client_streams, settings.client_lists_s)
+    web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, clients, metrics)
+    places = Connections(addresses.is_proxy)
+    metrics.connections.set_function(lambda: places.open)
     draining = asyncio.Event()
 
     def not_ready() -> list[str]:
@@ -86,11 +94,19 @@ async def _run(settings: Settings, host: str, port: int, admin_port: int, drain_
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
-        await stack.enter_async_context(admin.serving(host, admin_port, registry, not_ready))
+        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
         bound = await stack.enter_async_context(
-            server.serving(web.app, host, port, at_once=web.app.at_once, draining=draining)
+            server.serving(
+                web.app,
+                host,
+                port,
+                at_once=web.app.at_once,
+                draining=draining,
+                places=places,
+                refused=metrics.refused_connections.inc,
+            )
         )
         stack.callback(web.streams.close)
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ranker.consume.signals import PartitionStoppedError
+from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.core.tally import Tally
 
 
@@ -45,5 +45,6 @@ class DeadStretch:
             raise PartitionStoppedError(
                 f"partition {self._partition}: {bad} of {records} records at offsets {first} to {end - 1} cannot be "
                 f"counted ({why}); correct the producer, then start with --accept-bad {self._partition}:{end} "
-                "to send these to the dead letters and go on"
+                "to send these to the dead letters and go on",
+                Stop.BAD_RECORDS,
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.session import Session, Unsealed
-from ranker.consume.signals import PartitionStoppedError
+from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.step import Version
@@ -48,8 +48,10 @@ class Gate:
         self._session_of = session_of
         self.patience_s = patience_s
 
-    async def open(self) -> Session:
+    async def open(self, loaded: Callable[[ShardState], None] = lambda _: None) -> Session:
         """A session whose version stands, on the right log; the log is sought to its n.
+
+        `loaded` is called with the stored state before anything is waited for: lag is measured from there.
 
         Raises PartitionStoppedError where the state belongs to another log or another version of this software.
         """
@@ -59,12 +61,15 @@ class Gate:
             state = await self._store.load()
             if state is None:
                 raise PartitionStoppedError(
-                    f"partition {self._partition}: Redis forgets what is written to it; check its eviction policy"
+                    f"partition {self._partition}: Redis forgets what is written to it; check its eviction policy",
+                    Stop.STATE,
                 )
+        loaded(state)
         if state.foreign:
             raise PartitionStoppedError(
                 f"partition {self._partition}: its counts in Redis were dropped or written in another format; "
-                "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation"
+                "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation",
+                Stop.STATE,
             )
         await self._recognise(state)
         session = self._session_of(state)
@@ -100,7 +105,7 @@ class Gate:
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
 
     async def _recognise(self, state: ShardState) -> None:
-        """Compares the last record below n with the one that stands there now, where it still exists."""
+        """The log reaches up to n, and is the one that was counted."""
         n, mark = state.version.n, state.mark
         until = asyncio.get_running_loop().time() + self.patience_s
         while n > (end := (await self._log.ends([self._partition]))[self._partition]):
@@ -109,6 +114,14 @@ class Gate:
             if asyncio.get_running_loop().time() >= until:
                 raise self.foreign(f"{n} records were counted, and the log ends at {end}")
             await asyncio.sleep(min(1.0, self.patience_s / 10))
+        await self.recognise(mark)
+
+    async def recognise(self, mark: Mark | None) -> None:
+        """Compares the last counted record with the one that stands there now, where it still exists.
+
+        Also before records of another leader are applied: one that was not in sync may have lost what was counted, and
+        have others in its place. In one leader's term a log only grows, so before its next record nothing has changed.
+        """
         if mark is None or mark.offset < await self._log.beginning(self._partition):
             return
         found = await self._log.mark_at(self._partition, mark.offset)
@@ -127,7 +140,8 @@ class Gate:
         return PartitionStoppedError(
             f"partition {self._partition}: this is not the log that was counted ({why}); was the topic created again? "
             "Point RANKER_KAFKA_BOOTSTRAP and topic to the log that was counted, or raise epoch in ranker.toml, "
-            "which begins a new generation on this log"
+            "which begins a new generation on this log",
+            Stop.FOREIGN_LOG,
         )
 
     async def _step_over_gap(self, session: Session) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.worker import Worker
+from ranker.core.clock import age_ms
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
@@ -60,16 +61,40 @@ class Consumer:
         reasons = list(self._trouble.values())
         if not self._joined:
             reasons.append("no partitions are assigned yet")
+        elif not self._log.partitions():  # a member with nothing to do is ready, unless nobody has
+            reasons.append(
+                f"topic {self._log.topic} does not exist: create it with `ranker topics apply`; if it was deleted, "
+                "the new one is another log than was counted: raise epoch in ranker.toml, which begins a new generation"
+            )
         if not self._clocks.agree:
             reasons.append(f"the clocks of this process and of Redis differ by {self._clocks.offset_s:.1f} s: fix NTP")
+        if self._clocks.held:
+            reasons.append(
+                "the clock of this machine or of Redis has stepped; T follows it as it was before until it has run "
+                "evenly for ten minutes: fix NTP"
+            )
+        else:
+            reasons += map(self._ahead, self._workers.values())
         for worker in self._workers.values():
-            if worker.fault is not None:
-                reasons.append(worker.fault)
+            if worker.stopped is not None:
+                reasons.append(str(worker.stopped))
             elif not worker.is_open:
-                reasons.append(f"partition {worker.partition} is being opened")
+                why = f": {worker.waiting}" if worker.waiting else ""
+                reasons.append(f"partition {worker.partition} is being opened{why}")
             elif worker.is_refused:
                 reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
-        return reasons
+        return list(filter(None, reasons))
+
+    def _ahead(self, worker: Worker) -> str:
+        """A sentence if a partition's T lies in the future, which only clocks that were wrong can bring about."""
+        age = 0 if worker.known is None else age_ms(self._clocks.wall_ms(), worker.known[1])
+        if age >= 0:
+            return ""
+        return (
+            f"partition {worker.partition}: T lies {-age // 1000} s ahead of the clocks of this machine and of Redis, "
+            "so lists are not complete until they have reached it; to count anew from the log instead, raise epoch in "
+            "ranker.toml, start the consumers, and make that generation the active one (ranker generations activate)"
+        )
 
     def trouble(self, where: str, what: str | None) -> None:
         """Remembers or clears what stands in the way, for readiness; logs each change once."""
@@ -127,7 +152,6 @@ class Consumer:
             for task in late:
                 task.cancel()  # again: wait_for, which the clients use, swallows one now and then before Python 3.12
         self._leaving = []
-        self.trouble("topic", None if self._log.partitions() else self._log.missing)
         while True:
             try:
                 await self._before_opening(self._log.partitions())
@@ -188,6 +212,7 @@ class Consumer:
             try:
                 await self._clocks.measure()
                 self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
+                self._metrics.clock_held.set(self._clocks.held)
                 asked_ms = self._clocks.wall_ms()
                 self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
                 ends = await self._log.ends(list(self._workers)) if self._workers else {}

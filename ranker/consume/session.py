@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ranker.consume.signals import RefusedError
+from ranker.core.floors import start_ms
 from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.step import Changes, Reply, SliceId, Step, Version
@@ -52,6 +53,8 @@ class Session:
         self.clock_ms = state.clock_ms
         self.stored_clock_ms = state.clock_ms
         self.mark = state.mark
+        self.epoch: int | None = None
+        """The leader's of the last applied records, None before the first."""
         self.live: set[SliceId] = set(state.slices)
         self.unsealed: dict[SliceId, Unsealed] = {}
         self.strays = state.strays
@@ -70,6 +73,13 @@ class Session:
         self._generation = generation
         self._metrics = metrics
         self._trouble = trouble
+
+    @property
+    def known_ms(self) -> int:
+        """The latest time that state and log vouch for: of T, of the finest floor, of the last counted record."""
+        window = self._generation.windows[0]
+        floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
+        return max(self.clock_ms, floor_ms, self.mark.append_ms if self.mark else 0)
 
     def step(self, after: Version | None = None, changes: Changes | None = None) -> Step:
         """A step from where we are, carrying our clock; without arguments it moves nothing but the clock."""

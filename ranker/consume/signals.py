@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from ranker.core.step import Reply
 
 
@@ -17,5 +19,23 @@ class UnfitStoreError(Exception):
     """Redis is set so that it would lose counts. Caught by the command, which ends with the message."""
 
 
+class Stop(Enum):
+    """Why a partition stands still until somebody decides: the values are labels of a metric."""
+
+    FOREIGN_LOG = "foreign_log"
+    STATE = "state"
+    """Dropped, of another format, or thrown away as it was written."""
+    UNREADABLE = "unreadable"
+    FOLD = "fold"
+    CREATE_TIME = "create_time"
+    BAD_RECORDS = "bad_records"
+    REFUSED = "refused"
+    """Kafka says no to what the partition needs."""
+
+
 class PartitionStoppedError(Exception):
     """A partition cannot go on without a decision of its operators; the others do. Caught by the worker."""
+
+    def __init__(self, why: str, stop: Stop) -> None:
+        super().__init__(why)
+        self.stop = stop

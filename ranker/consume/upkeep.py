@@ -45,7 +45,8 @@ class Upkeep:
     async def run(self, session: Session, wall_ms: int, *, clocks_agree: bool, strays_due: bool) -> None:
         """One round: everything that is due now, the clock in any case."""
         if clocks_agree:
-            await self.retire(session, session.clock_ms)
+            # where T lies ahead, as clocks that jumped have left it, what leaves is not lost for good
+            await self.retire(session, min(session.clock_ms, wall_ms))
         await self.seal(session)
         await self._look_over_strays(session, due=strays_due)
         if session.clock_ms > session.stored_clock_ms:

@@ -13,9 +13,9 @@ from ranker.consume.clocks import Clocks
 from ranker.consume.dead import DeadStretch
 from ranker.consume.gate import Gate
 from ranker.consume.session import Session
-from ranker.consume.signals import PartitionStoppedError, RefusedError
+from ranker.consume.signals import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.upkeep import Upkeep
-from ranker.core.clock import behind_ms
+from ranker.core.clock import age_ms, behind_ms
 from ranker.core.generation import Generation
 from ranker.core.route import Router
 from ranker.core.step import Reply, Version
@@ -25,6 +25,7 @@ from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsid
 from ranker.log.seam import Chunk, UnreadableBatchError
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
+from ranker.store.shard import ShardState
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +53,10 @@ class Worker:
         accept_create_time: bool,
     ) -> None:
         self.partition = partition
-        self.fault: str | None = None
+        self.stopped: PartitionStoppedError | None = None
         """Why the partition stands still, until its process is started again."""
+        self.waiting = ""
+        """Why its gate does not open yet."""
         self._generation = generation
         self._log = page_views
         self._gate = gate
@@ -67,8 +70,8 @@ class Worker:
         self._batches = Batches(generation, flush_s)
         self._session: Session | None = None
         self._expected = 0
-        self._last: tuple[int, int] | None = None
-        """n and T as they last were."""
+        self.known: tuple[int, int] | None = None
+        """n and T as they were stored last, whether the gate is open or not."""
         self._doubted: tuple[int, int, float] | None = None
         """(n, end, since when) where n lies beyond the log's end."""
         self._level: tuple[int, int] | None = None
@@ -99,29 +102,35 @@ class Worker:
         """Opens the gate and works; opens it again after each refusal."""
         while True:
             try:
-                self._session = await self._gate.open()
+                self._session = await self._gate.open(self._loaded)
+                self.waiting = ""
                 self._expected = self._session.version.n
                 log.info("open", extra={"partition": self.partition, "n": self._expected})
                 await self._work(self._session)
             except RefusedError as refused:
                 self._metrics.rewinds.inc(refused.reply is Reply.REWOUND)
                 log.warning("refused", extra={"partition": self.partition, "reply": refused.reply.value})
-            except PartitionStoppedError as stopped:
-                self._close()
-                self.fault = str(stopped)
-                log.error(self.fault)  # noqa: TRY400  # a sentence for operators, not a fault of the code
-                return
-            except LogRefusedError as error:
-                self._close()
-                self.fault = f"partition {self.partition}: {error}"
-                log.error(self.fault)  # noqa: TRY400  # a sentence for operators
+            except (PartitionStoppedError, LogRefusedError) as error:
+                self._stop(error)
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
-                log.warning("waiting", extra={"partition": self.partition, "why": str(error)})
+                self.waiting = str(error)
+                log.warning("waiting", extra={"partition": self.partition, "why": self.waiting})
                 self._close()
                 await asyncio.sleep(_AGAIN_S)
             finally:
                 self._close()
+
+    def _loaded(self, state: ShardState) -> None:
+        self.known = state.version.n, state.clock_ms
+
+    def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:
+        self._close()
+        if isinstance(error, LogRefusedError):
+            error = PartitionStoppedError(f"partition {self.partition}: {error}", Stop.REFUSED)
+        self.stopped = error
+        self._metrics.partition_stopped.labels(self.partition, error.stop.value).set(1)
+        log.error(str(error))  # a sentence for operators, not a fault of the code
 
     def _close(self) -> None:
         self._session = None
@@ -141,7 +150,7 @@ class Worker:
     def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
         """Takes what was polled; stops at the first chunk that does not start where the last one ended."""
         for chunk in chunks:
-            if self._session is None or self.fault is not None:
+            if self._session is None or self.stopped is not None:
                 return
             if chunk.start != self._expected:
                 self.seek_expected()
@@ -149,27 +158,29 @@ class Worker:
             try:
                 self._check(chunk)
             except PartitionStoppedError as stopped:
-                self.fault = str(stopped)
+                self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles)
+            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
 
     def _check(self, chunk: Chunk) -> None:
         if chunk.error is not None:
             where = f"partition {self.partition}: offsets {chunk.start} and on"
             if isinstance(chunk.error, UnreadableBatchError):
-                raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}") from chunk.error
+                raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}", Stop.UNREADABLE) from chunk.error
             raise PartitionStoppedError(
                 f"{where} cannot be folded ({type(chunk.error).__name__}: {chunk.error}); this is a fault of the "
-                "software: please report it"
+                "software: please report it",
+                Stop.FOLD,
             ) from chunk.error
         if chunk.create_time and not self._accept_create_time:
             raise PartitionStoppedError(
                 f"partition {self.partition}: records carry their producer's time (CreateTime); set "
                 "message.timestamp.type=LogAppendTime (ranker topics apply does), or accept_create_time = true in "
                 "ranker.toml if late and future may be as wrong as the producers' clocks; the embedded broker ignores "
-                "the former, so set RANKER_ENV=development with it, which accepts these times"
+                "the former, so set RANKER_ENV=development with it, which accepts these times",
+                Stop.CREATE_TIME,
             )
         if chunk.tally is not None:
             self._dead_stretch.look(chunk.start, chunk.end, chunk.tally)
@@ -183,8 +194,8 @@ class Worker:
             due_s = self._batches.due_s()
             if due_s is not None and due_s <= loop.time():
                 await self._apply(session, self._batches.pop())
-            elif self.fault is not None:
-                raise PartitionStoppedError(self.fault)
+            elif self.stopped is not None:
+                raise self.stopped
             if loop.time() >= next_tick:
                 next_tick = loop.time() + _TICK_S
                 await self._tick(session)
@@ -199,9 +210,13 @@ class Worker:
     async def _apply(self, session: Session, batch: Batch) -> None:
         """One batch, until it is in: the tally stays, what is made of it follows the floors."""
         tally = batch.tally
+        if batch.epoch != session.epoch:
+            await self._gate.recognise(session.mark)
+            session.epoch = batch.epoch
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
-        renewed = secrets.token_hex(8) if tally.lost else None  # what can be unpacked depends on more than the log
+        # Other bounds of unpacking would make other counts of the same (n, F).
+        renewed = secrets.token_hex(8) if tally.lost else None
         clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)
@@ -226,7 +241,10 @@ class Worker:
             break
         if session.refused:
             await self._memory_again(session)
-        self._count(batch)
+        for lost in tally.lost:
+            log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
+        batch.show(self._metrics, self._clocks.wall_ms())
+        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
 
     async def _memory_again(self, session: Session) -> None:
         """Batches are taken again; lists are whole once the clock has caught up with the floors."""
@@ -235,32 +253,17 @@ class Worker:
             step.refused = False
             await session.advance(step)
 
-    def _count(self, batch: Batch) -> None:
-        tally = batch.tally
-        self._metrics.gaps.inc(len(tally.lost))
-        self._metrics.lost_records.inc(sum(map(len, tally.lost)))
-        for lost in tally.lost:
-            log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
-        if tally.first_append_ms is not None and tally.first_append_ms >= 0:
-            self._metrics.freshness_seconds.observe(max(0.0, (self._clocks.wall_ms() - tally.first_append_ms) / 1000))
-        events: dict[str, int] = {"late": tally.late, "future": tally.future}
-        for (_, _, outcome), articles in tally.counts.items():
-            events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
-        for rejected in tally.rejected:
-            self._metrics.dead_letters.labels(rejected.reason).inc()
-        events["dead"] = len(tally.rejected) - tally.future
-        self._metrics.count_events(events)
-        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
-
     def seen_end(self, asked_ms: int, end: int) -> None:
         """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
         session = self._session
         if session is not None:
-            self._last = session.version.n, session.clock_ms
-        # of a partition that stands still as well: its lag is what an alert looks at
-        n, clock_ms = self._last or (end, asked_ms)
-        self._metrics.lag_records.labels(self.partition).set(max(0, end - n))
-        self._metrics.lag_seconds.labels(self.partition).set(max(0.0, (asked_ms - clock_ms) / 1000))
+            self.known = session.version.n, session.clock_ms
+        if self.known is None:
+            return  # not loaded yet: 0 would be a claim
+        n, clock_ms = self.known
+        foreign = self.stopped is not None and self.stopped.stop is Stop.FOREIGN_LOG
+        waiting = end if foreign and end < n else max(0, end - n)  # of another log, that is shorter, nothing is counted
+        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, clock_ms))
         if session is None:
             return
         if n > end and self._level != (n, end):
@@ -268,7 +271,7 @@ class Worker:
         elif n <= end and self._doubted is not None:
             self._doubted = None
             self.reopen()  # it was shorter and has grown again: the gate looks whether it is the same log
-        elif n >= max(end, self._expected):
+        elif n >= max(end, self._expected) and self._clocks.may_follow(asked_ms, session.known_ms):
             session.clock_ms = max(session.clock_ms, asked_ms)
 
     def _doubt(self, n: int, end: int) -> None:
@@ -277,7 +280,7 @@ class Worker:
         since_s = now_s if self._doubted is None else self._doubted[2]
         self._doubted = n, end, since_s
         if now_s - since_s >= self._gate.patience_s:
-            self.fault = str(self._gate.foreign(f"{n} records were counted, and the log ends at {end}"))
+            self.stopped = self._gate.foreign(f"{n} records were counted, and the log ends at {end}")
             self._wake.set()
 
     async def _tick(self, session: Session) -> None:

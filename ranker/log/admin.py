@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
@@ -23,12 +24,15 @@ _TOPICS_OWN = 1
 """Kafka's word (DYNAMIC_TOPIC_CONFIG) for the source of a setting that was given to the topic itself."""
 _SAMPLE_BYTES = 32 << 20
 """Of the newest records that are looked at, at most."""
+_GLANCE_BYTES = 65_536
+_LOOK_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
     """A topic as it is. `config` holds what the broker tells: all settings (Apache Kafka), or those once given.
 
+    `replicas` and `in_sync` are those of the partition that has the fewest; `leaders` are brokers, by partition.
     `chosen` are the settings that somebody gave to the topic itself; the others are the broker's.
     """
 
@@ -36,7 +40,17 @@ class TopicState:
     partitions: int
     replicas: int
     config: dict[str, str]
+    in_sync: int = 1
+    leaders: Mapping[int, int] = field(default_factory=dict)
     chosen: frozenset[str] = frozenset()
+
+
+class Stamp(NamedTuple):
+    """A record's append time by its broker's clock, and a time by ours before which it was not committed (ms)."""
+
+    partition: int
+    at_ms: int
+    since_ms: int
 
 
 class LogAdmin:
@@ -73,6 +87,8 @@ class LogAdmin:
                 len(described[name]),
                 min((len(partition["replicas"]) for partition in described[name]), default=0),
                 configs[name],
+                min((len(partition["isr"]) for partition in described[name]), default=0),
+                {partition["partition"]: partition["leader"] for partition in described[name]},
                 chosen.get(name, frozenset()),
             )
             for name in wanted
@@ -183,6 +199,38 @@ class LogAdmin:
             finally:
                 await stop(consumer)
         return found
+
+    async def follow(
+        self, name: str, partitions: int, seconds: float, now_ms: Callable[[], int], enough: Callable[[Stamp], bool]
+    ) -> None:
+        """Hand over the stamps of what is appended from now on, until `enough` returns True or the time is over."""
+        batches.install()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            request_timeout_ms=_ANSWER_MS,
+            max_partition_fetch_bytes=_GLANCE_BYTES,
+        )
+        known: list[tuple[int, Mapping[TopicPartition, int]]] = []
+        with translated():
+            try:
+                await consumer.start()
+                places = [TopicPartition(name, partition) for partition in range(partitions)]
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    known.append((now_ms(), await consumer.end_offsets(places)))
+                    if len(known) == 1:
+                        consumer.assign(places)
+                        for place, end in known[0][1].items():
+                            consumer.seek(place, end)
+                    for place, records in (await consumer.getmany(timeout_ms=_LOOK_MS)).items():
+                        for record in records:
+                            since_ms = max(at_ms for at_ms, ends in known if ends[place] <= record.offset)
+                            if enough(Stamp(place.partition, record.timestamp, since_ms)):
+                                return
+            finally:
+                await stop(consumer)
 
 
 @contextlib.asynccontextmanager

@@ -56,9 +56,7 @@ class PageViewLog:
         session_ms: int = 15_000,
         metadata_max_age_ms: int = 30_000,
     ) -> None:
-        self._topic = topic
-        self.missing = f"topic {topic} does not exist; create it with `ranker topics apply`"
-        """What to say while there are no partitions."""
+        self.topic = topic
         batches.install(unpack_bytes)
         self.seam_active = seam.install()
         self._folding = seam.Folding(fold, chunk_records)
@@ -100,7 +98,7 @@ class PageViewLog:
         with translated():
             await self._probe.start()
             await self._consumer.start()
-            self._consumer.subscribe([self._topic], listener=_Listener(revoked, assigned, self._look_again))
+            self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._look_again))
 
     async def _look_again(self) -> None:
         """Asks for the metadata: only the group's leader knows of partitions that were added just now."""
@@ -118,7 +116,7 @@ class PageViewLog:
 
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
-        return len(self._consumer.partitions_for_topic(self._topic) or ())
+        return len(self._consumer.partitions_for_topic(self.topic) or ())
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[seam.Chunk]]:
         """What has been fetched of these partitions, at least one; never of others, which may not be ours to read."""
@@ -205,4 +203,4 @@ class PageViewLog:
                     await self._consumer.commit(offsets)
 
     def _tp(self, partition: int) -> TopicPartition:
-        return TopicPartition(self._topic, partition)
+        return TopicPartition(self.topic, partition)

@@ -40,7 +40,8 @@ class Chunk:
     """Records [start, end) of a partition: their tally, or the exception that the fold ended with.
 
     `tally` is None where no record is left between the two (holes, aborted or control batches). `create_time` says
-    that at least one record carries its producer's time instead of the broker's.
+    that at least one record carries its producer's time instead of the broker's. All of it was appended in one leader's
+    `epoch`; None: not known.
     """
 
     start: int
@@ -48,6 +49,7 @@ class Chunk:
     tally: Tally | None
     create_time: bool = False
     error: Exception | None = None
+    epoch: int | None = None
 
 
 class UnreadableBatchError(Exception):
@@ -93,6 +95,7 @@ class _Gathering:
     def __init__(self, folding: Folding, start: int) -> None:
         self._folding = folding
         self.position = start
+        self.epoch: int | None = None
         self._begin(start)
 
     def _begin(self, start: int) -> None:
@@ -129,6 +132,7 @@ class _Gathering:
         """All that has been gathered; the next gathering starts where it ends."""
         stamps = None if self._create_time else (self._low, self._high)
         chunk = self._folding.chunk(self.start, self.position, self._records, stamps)
+        chunk.epoch = self.epoch
         self._begin(self.position)
         return chunk
 
@@ -141,6 +145,7 @@ class _Gathering:
         if offset + 1 < self.position:
             tally.lost, tally.lost_ms = [range(offset + 1, self.position)], batch.max_timestamp
         chunk = Chunk(self.start, self.position, tally, batch.timestamp_type != _LOG_APPEND_TIME)
+        chunk.epoch = self.epoch
         self._begin(self.position)
         return chunk
 
@@ -180,12 +185,16 @@ def _unpack_records(self: Any) -> Iterator[Any]:
 
 
 def _chunks(self: Any, gathering: _Gathering) -> Iterator[Chunk]:
-    """The client's own loop over batches; yields full chunks and leaves the rest gathered."""
+    """The client's own loop over batches; yields chunks that are full or end with a leader's term, leaves the rest."""
     records = self._records
     while records.has_next():
         batch = records.next_batch()
         if self._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+        if batch.leader_epoch != gathering.epoch and gathering.start < gathering.position:
+            self.next_fetch_offset = gathering.position
+            yield gathering.chunk()
+        gathering.epoch = batch.leader_epoch
         skip = False
         if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)

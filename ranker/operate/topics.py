@@ -23,7 +23,8 @@ REPAIR_MS = 3 * _DAY_MS
 REPLICAS = 3
 """Copies of every record where there are as many brokers."""
 TIMESTAMPS = "message.timestamp.type"
-_RETENTION, _IN_SYNC = "retention.ms", "min.insync.replicas"
+IN_SYNC = "min.insync.replicas"
+_RETENTION = "retention.ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +76,18 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
     try:
         if state is None:
             if not dry:
-                await admin.create(topic.name, topic.partitions, replicas, topic.config)
+                await admin.create(topic.name, topic.partitions, replicas, settings(topic, replicas))
             done.append(f"created with {topic.partitions} partitions, {replicas} replicas")
         else:
             if may_grow(topic) and state.partitions < topic.partitions:
                 if not dry:
                     await admin.add_partitions(topic.name, topic.partitions)
                 done.append(f"raised from {state.partitions} to {topic.partitions} partitions")
-            settings = {name: value for name, value, _ in _differing(topic, state) if may_set(state, name, value)}
-            if settings and not dry:
-                await admin.alter(topic.name, settings)
-            done += [_set(name, value, told) for name, value, told in _differing(topic, state) if name in settings]
-            faults += [fault for name, fault in _faults(topic, state) if name not in settings]
+            altered = {name: value for name, value, _ in _differing(topic, state) if may_set(state, name)}
+            if altered and not dry:
+                await admin.alter(topic.name, altered)
+            done += [_set(name, value, told) for name, value, told in _differing(topic, state) if name in altered]
+            faults += [fault for name, fault in _faults(topic, state) if name not in altered]
     except LogRefusedError as refused:
         faults.append(str(refused))
     return Outcome(topic.name, tuple(done), tuple(faults), state is not None)
@@ -130,6 +131,12 @@ def may_grow(topic: Topic) -> bool:
     return "compact" not in topic.config["cleanup.policy"]
 
 
+def settings(topic: Topic, replicas: int) -> dict[str, str]:
+    """Kafka's settings of a topic with so many copies: one may be away without stopping what is written."""
+    in_sync = min(int(topic.config[IN_SYNC]), max(1, replicas - 1))
+    return topic.config | {IN_SYNC: str(in_sync)}
+
+
 def faults(topic: Topic, state: TopicState | None) -> list[str]:
     """Everything that is wrong with a topic, each with its fix."""
     if state is None:
@@ -144,19 +151,13 @@ def faults(topic: Topic, state: TopicState | None) -> list[str]:
 
 
 def setting_faults(topic: Topic, state: TopicState) -> list[str]:
-    """What is set otherwise than the counts need; more retention than asked for is no fault."""
+    """What is set otherwise than the counts need; more retention, or more copies in sync, is no fault."""
     return [fault for _, fault in _faults(topic, state)]
 
 
-def may_set(state: TopicState, name: str, value: str) -> bool:
-    """Whether a setting may be altered.
-
-    A retention that was given to the topic is somebody's decision, maybe for privacy (docs/privacy.md). With more
-    replicas in sync than there are nobody could write any more.
-    """
-    if name == _RETENTION:
-        return name not in state.chosen
-    return name != _IN_SYNC or int(value) <= state.replicas
+def may_set(state: TopicState, name: str) -> bool:
+    """Whether a setting may be altered: a retention of the topic's own is somebody's decision (docs/privacy.md)."""
+    return name != _RETENTION or name not in state.chosen
 
 
 def _set(name: str, value: str, told: str) -> str:
@@ -168,17 +169,15 @@ def _faults(topic: Topic, state: TopicState) -> Iterator[tuple[str, str]]:
     """Setting to fault, with its fix."""
     for name, value, told in _differing(topic, state):
         fix = "run `ranker topics apply`"
-        if not may_set(state, name, value):
+        if not may_set(state, name):
             command = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic.name}"
             fix = f"if that was not meant, set it with {command} --add-config {name}={value}"
-            if name == _IN_SYNC:
-                fix = f"it has {state.replicas} replicas: add some with kafka-reassign-partitions.sh, then apply again"
         yield name, f"topic {topic.name}: {name} is {told} instead of {value}; {fix}"
 
 
 def _differing(topic: Topic, state: TopicState) -> Iterator[tuple[str, str, str]]:
     """(setting, as it must be, as it is) of those that are not enough."""
-    for name, value in topic.config.items():
+    for name, value in settings(topic, state.replicas).items():
         actual = state.config.get(name)
         if not _enough(name, value, actual):
             yield name, value, "not set" if actual is None else _days(actual) if name == _RETENTION else actual
@@ -186,10 +185,10 @@ def _differing(topic: Topic, state: TopicState) -> Iterator[tuple[str, str, str]
 
 def _enough(name: str, value: str, actual: str | None) -> bool:
     if actual is None:
-        return False
+        return name == IN_SYNC  # which the embedded broker does not tell
     if name == _RETENTION and int(actual) < 0:
         return True
-    if name in (_RETENTION, _IN_SYNC, "max.message.bytes"):
+    if name in (_RETENTION, IN_SYNC, "max.message.bytes"):
         return int(actual) >= int(value)
     return _policies(actual) == _policies(value) if name == "cleanup.policy" else actual == value
 

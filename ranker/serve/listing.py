@@ -16,8 +16,10 @@ from ranker.serve.query import Query
 from ranker.store.history import PLACES as PLACES_KEPT
 
 _NO_HISTORY = Movement(None, None, None, None)
-LOOKED_AT = 20_000
-"""Of the newest articles, how many one answer looks at: some 7 ms."""
+LOOKED_AT = 5_000
+"""Of the newest articles, how many one answer looks at: some 2 ms."""
+MOST_BEHIND = 20
+"""Shards that an answer names of those that are behind: what it costs must not grow with them."""
 _UNKNOWN = Article()
 
 
@@ -142,6 +144,12 @@ def _moved(movement: Movement) -> dict[str, Any]:
         "best_rank": movement.best_rank,
         "trend": movement.trend,
     }
+
+
+def behind(shards: Sequence[tuple[int, int | None]]) -> list[dict[str, Any]]:
+    """The shards that a list waits for, those without an answer and the oldest first."""
+    first = sorted(shards, key=lambda shard: shard[1] or 0)[:MOST_BEHIND]
+    return [{"partition": shard, "as_of": None if ms is None else rfc3339(ms)} for shard, ms in first]
 
 
 def history(ranks: Ranks) -> dict[str, Any]:

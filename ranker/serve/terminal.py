@@ -34,6 +34,9 @@ def _lists(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> R
     head = Text(lists.site(names[0].site).title, style="bold")
     head.append(f"  {names[0].window}", style="cyan")
     head.append(f"  {_state(contents)}", style="dim")
+    shown = filter(None, map(lists.refresher.get, names))
+    if any(published.age_ms(lists.refresher.now_ms()) < 0 for published in shown):
+        head.append("\nas of a time that lies ahead of this machine's clock: see /readyz of the consumer", style="red")
     if lists.refresher.fault:
         head.append(f"\n{lists.refresher.fault}", style="red")
     found = [_table(content) for content in contents]
@@ -81,7 +84,15 @@ def _state(lists: Sequence[Mapping[str, Any]]) -> str:
         words.append("stale")
     if not all(content["complete"] for content in lists):
         words.append("incomplete")
+    behind: Sequence[Mapping[str, Any]] = next((content["behind"] for content in lists if "behind" in content), ())
+    words += [f"partition {one['partition']} stands still or catches up: {_since(one['as_of'])}" for one in behind[:3]]
+    if len(behind) > 3:
+        words.append("others too")
     return ", ".join(words)
+
+
+def _since(as_of: str | None) -> str:
+    return "it does not answer" if as_of is None else f"as of {as_of}"
 
 
 def _table(content: Mapping[str, Any]) -> Table:

@@ -13,6 +13,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from ranker.service import endpoints
+
 Client: TypeAlias = "Redis | RedisCluster"
 
 UNREACHABLE: tuple[type[Exception], ...] = (
@@ -32,52 +34,41 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 CONNECT_S = 2.0
 ANSWER_S = 5.0
 """Longer than any script (30 ms) or whole list may take; a suspended server is given up after it."""
+ROLE_EVERY_S = 2.0
+"""How long a connection is used before its server is asked again whether it is still the primary."""
 CONNECTIONS = 16
 """Per client and server; who wants another waits for one, up to ANSWER_S."""
-
-_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 
 def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWER_S) -> Client:
     """A client for `redis://`, `rediss://` (TLS) or `redis+cluster://` (any node; also `rediss+cluster://`).
 
     It connects at its first command. Replies are bytes, scores are text as Redis sent it where a raw command is used.
-    A connection that the server closed while idle is opened again, once; nothing else is retried here, least of all
-    a command that timed out. Raises ValueError, with the fix and without the password, for an address it cannot read.
+    A connection that the server closed while idle, or whose server has become a replica, is opened again, once, and its
+    address resolved anew; nothing else is retried here, least of all a command that timed out. Raises ValueError, with
+    the fix and without the password, for an address it cannot read.
     """
+    if fault := endpoints.redis_fault(url):
+        raise ValueError(fault)
     parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        raise ValueError(
-            f"Redis address starts with {parts.scheme or 'nothing'!r}; write redis://host:6379/0, rediss://… for TLS "
-            "or redis+cluster://host:6379 for a cluster"
-        )
-    try:
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError("the port of the Redis address is not a number from 0 to 65535") from error
-    if not parts.hostname and parts.scheme != "unix":
-        raise ValueError("the Redis address names no host; write redis://host:6379/0")
     options = {
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": answer_s,
-        "health_check_interval": 30,
         "retry": Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
         # Version 2 of the protocol: the same replies from every server and version that is supported.
         "protocol": 2,
     }
     if "cluster" in parts.scheme:
-        if parts.path not in ("", "/", "/0"):
-            raise ValueError("a Redis Cluster has no databases; leave the path of the address empty")
         address = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), path="").geturl()
-        cluster = RedisCluster.from_url(address, max_connections=connections, **options)
+        cluster = RedisCluster.from_url(address, max_connections=connections, health_check_interval=30, **options)
         for node in cluster.startup_nodes:
-            node.connection_class = _cancellable(node.connection_class)
-        cluster.connection_kwargs["connection_class"] = _cancellable(cluster.connection_kwargs["connection_class"])
+            node.connection_class = _extended(_Cancellable, node.connection_class)
+        cluster.connection_kwargs["connection_class"] = _extended(
+            _Cancellable, cluster.connection_kwargs["connection_class"]
+        )
         return cluster
-    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise ValueError("the database of the Redis address is not a number; write redis://host:6379/0")
     pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=answer_s, **options)
-    pool.connection_class = _cancellable(pool.connection_class)
+    pool.connection_class = _extended(_ToPrimary, pool.connection_class)
     return Redis.from_pool(pool)
 
 
@@ -102,8 +93,48 @@ class _Cancellable(AbstractConnection):
             self.socket_timeout = limit_s
 
 
-def _cancellable(connection_class: type[Any]) -> type[Any]:
-    return type(connection_class.__name__, (_Cancellable, connection_class), {})
+class _ToPrimary(_Cancellable):
+    """A connection that ends when its server becomes a replica, so that the next one finds the primary.
+
+    After a planned switch the old primary keeps its connections: it would refuse every write for ever, and go on
+    answering reads from a copy. Nodes of a cluster answer MOVED instead.
+    """
+
+    _role_due_s = 0.0
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:
+        await super().on_connect_check_health(check_health)
+        await self._check_role()
+
+    async def check_health(self) -> None:
+        """In place of the client's own PING, which a busy connection never sends."""
+        if asyncio.get_running_loop().time() >= self._role_due_s:
+            await self.retry.call_with_retry(self._check_role, self._ping_failed, with_failure_count=True)
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except (exceptions.ReadOnlyError, exceptions.MasterDownError) as error:
+            await self.disconnect()
+            raise exceptions.ConnectionError(f"{_REPLICA} ({error})") from error
+
+    async def _check_role(self) -> None:
+        """HELLO, because every user may send it, and a server that loads its data answers it as well."""
+        await self.send_command("HELLO", check_health=False)
+        try:
+            reply = await self.read_response()
+        except exceptions.ResponseError:  # forbidden by a rule of ACL, or unknown to a proxy: only writes will show it
+            reply = ()
+        if dict(zip(reply[::2], reply[1::2], strict=False)).get(b"role") in (b"replica", b"slave"):
+            raise exceptions.ConnectionError(_REPLICA)
+        self._role_due_s = asyncio.get_running_loop().time() + ROLE_EVERY_S
+
+
+_REPLICA = "the server at this address is a replica; RANKER_REDIS_URL has to lead to the primary"
+
+
+def _extended(extension: type[Any], connection_class: type[Any]) -> type[Any]:
+    return type(connection_class.__name__, (extension, connection_class), {})
 
 
 async def redis_time_ms(client: Client) -> int:

@@ -54,6 +54,15 @@ async def shards(client: Any, generation: str) -> list[Shard]:
     ]
 
 
+async def clocks(client: Any, generation: str, partitions: int) -> list[int | None]:
+    """T of each shard, None of one that has not begun."""
+    with translated():
+        pipe = client.pipeline(transaction=False)
+        for partition in range(partitions):
+            pipe.hget(ShardKeys(generation, partition).meta, "T")
+        return [None if clock is None else int(clock) for clock in await pipe.execute()]
+
+
 async def memory_bytes(client: Any, generation: Generation, partition: int) -> int:
     """Bytes that a shard's keys take, by MEMORY USAGE (large collections are sampled, so to a few per cent)."""
     return await _memory(client, _all_keys(client, generation, ShardKeys(generation.id, partition)))

@@ -35,14 +35,18 @@ AT_ONCE = 8
 class ListRead:
     """A list as its shards held it. `total` sums the board's weights over all counts of the window, unlisted ones too.
 
-    `answered` shards took part; those that have not begun or cannot be reached did not.
+    `clocks` has T of the shards that took part; those that have not begun or cannot be reached did not.
     """
 
     merged: Merged
     span: Span
     total: int
-    answered: int
+    clocks: Mapping[int, int]
     site_known: bool
+
+    @property
+    def answered(self) -> int:
+        return len(self.clocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,6 @@ def _read(
         merged,
         span(clocks, partitions, tier, generation.windows[tier], generation.lanes),
         total,
-        len(said),
+        {shard: answer.clock.clock_ms for shard, answer in said.items()},
         any(name.site in answer.known for answer in said.values()),
     )

@@ -20,7 +20,6 @@ class Server:
     product: str
     version: tuple[int, ...]
     policy: str
-    replica: bool
     loading: bool
     clock_ahead_ms: int
 
@@ -58,7 +57,6 @@ async def _look(name: str, ask: Callable[..., Any], now_ms: Callable[[], int]) -
         product="Valkey" if valkey else "Redis",
         version=tuple(int(part) for part in str(valkey or info["redis_version"]).split(".") if part.isdecimal()),
         policy=str(info["maxmemory_policy"]),
-        replica=info.get("role") in ("slave", "replica"),
         loading=str(info.get("loading")) == "1",
         clock_ahead_ms=int(seconds) * 1000 + int(microseconds) // 1000 - (before_ms + after_ms) // 2,
     )

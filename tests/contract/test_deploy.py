@@ -122,13 +122,17 @@ def test_prometheus_takes_its_configuration(find_tool: FindTool) -> None:
 
 
 def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> None:
-    """Each scraped name is a service, and its port the one that the service's admin port is set to."""
+    """Each scraped name is a service, its port the service's admin port, open to other containers and not published."""
     jobs = YAML(typ="safe").load(DEPLOY / "prometheus.yml")["scrape_configs"]
     scraped = {name: sd["port"] for job in jobs for sd in job["dns_sd_configs"] for name in sd["names"]}
     assert scraped.keys() == {"consumer", "reader", "collector"}
     for name, port in scraped.items():
         command = services[name]["command"]
         assert command[command.index("--admin-port") + 1] == str(port)
+        assert command[command.index("--admin-host") + 1] == "0.0.0.0", "Prometheus is another container"
+        assert "ports" not in services[name] or all(
+            f":{port}" not in published for published in services[name]["ports"]
+        )
 
 
 def test_nginx_takes_its_configuration(find_tool: FindTool, tmp_path: Path) -> None:

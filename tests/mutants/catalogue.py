@@ -1,13 +1,17 @@
-"""The mutants: what each takes away from the product, as one replacement in its text."""
+"""The mutants: what each takes away from the product, as one replacement in a function or in the script."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import pytest
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """`where` is a module, or "advance.lua", which needs a real Redis."""
+    """`where` is module:function, with Python to find and to put there (mutate.py); or "advance.lua", with text."""
 
     name: str
     where: str
@@ -15,6 +19,8 @@ class Mutant:
     new: str
     hunt: str = "wild"
     """The profile of the histories that find it soonest."""
+    long: bool = False
+    """It is found late: make test-long hunts for it. That it still has its place, make test looks (test_mutate.py)."""
 
     @property
     def in_lua(self) -> bool:
@@ -41,12 +47,14 @@ _LUA = (
         _IS,
         "return stored[2] == version[2] and stored[3] == version[3] end",
         hunt="gaps",
+        long=True,
     ),
     Mutant(
         "seals are not checked",
         "advance.lua",
         "if not is(from) then",
         "if #program.put > 0 then to = {stored[1], stored[2], stored[3]} elseif not is(from) then",
+        long=True,
     ),
     Mutant("totals below zero are removed", "advance.lua", "if total == 0 then", "if total <= 0 then"),
     Mutant("totals of zero stay", "advance.lua", "if total == 0 then", "if false then"),
@@ -57,6 +65,7 @@ _LUA = (
         "advance.lua",
         "if tonumber(clock) < tonumber(stored[4]) then clock = stored[4] end",
         "",
+        long=True,
     ),
     Mutant("the floors do not move", "advance.lua", "'floors', to[3], ", ""),
     Mutant("the lineage does not move", "advance.lua", "'lineage', to[1], ", "", hunt="gaps"),
@@ -69,237 +78,197 @@ _LUA = (
 _PYTHON = (
     Mutant(
         "sightings are taken over before they are applied",
-        "ranker.consume.worker",
-        "            step.counters = {\n",
-        "            session.producers.take(step.producers)\n            step.counters = {\n",
+        "ranker.consume.worker:Worker._apply",
+        "A.producers.seen(...)",
+        "(lambda change: A.producers.take(change) or change)(A.producers.seen(...))",
         hunt="floors",
+        long=True,
     ),
-    Mutant(
-        "sightings are not taken over",
-        "ranker.consume.session",
-        "            self.producers.take(step.producers)\n",
-        "            pass\n",
-    ),
+    Mutant("sightings are not taken over", "ranker.consume.session:Session._took", "A.take(...)", "None"),
     Mutant(
         "a run is forgotten within its lineage",
-        "ranker.consume.upkeep",
-        "            step = _renewing(session)\n            step.producers",
-        "            step = session.step()\n            step.producers",
+        "ranker.consume.upkeep:Upkeep.forget_silent",
+        "_renewing(A)",
+        "A.step()",
     ),
     Mutant(
         "a run is forgotten while it is heard",
-        "ranker.core.sightings",
-        "if max(run.last_ms, other.get(name, 0)) < limit]",
-        "if run.last_ms <= clock_ms]",
+        "ranker.core.sightings:Sightings.silent",
+        "max(A.last_ms, ...) < B",
+        "A.last_ms <= clock_ms",
     ),
     Mutant(
         "what is too old came again",
-        "ranker.core.sightings",
-        "            self.distinct += 1\n            self._add_to_head(block, 1)\n",
-        "            self.repeats += 1\n",
+        "ranker.core.sightings:Run._late",
+        "A.distinct += 1; A._add_to_head(...)",
+        "A.repeats += 1",
     ),
-    Mutant(
-        "the gate does not seek", "ranker.consume.gate", "self._log.seek(self._partition, session.version.n)", "pass"
-    ),
+    Mutant("the gate does not seek", "ranker.consume.gate:Gate.open", "A.seek(...)", "None", long=True),
     Mutant(
         "a chunk may start anywhere",
-        "ranker.consume.worker",
-        "if chunk.start != self._expected:",
-        "if False:",
-        hunt="partitions",
+        "ranker.consume.worker:Worker.take",
+        "A.start != B",
+        "False",
+        "partitions",
+        long=True,
     ),
     Mutant(
         "no seek after a failed poll",
-        "ranker.consume.loop",
-        "                worker.seek_expected()\n",
-        "                pass\n",
+        "ranker.consume.loop:Consumer._after_failed_poll",
+        "A.seek_expected()",
+        "None",
+        long=True,
     ),
     Mutant(
         "floors refused: the old changes again",
-        "ranker.consume.worker",
-        "changes = self._router.route(tally.counts, session.version.floors)",
-        "changes = locals().get('changes') or self._router.route(tally.counts, session.version.floors)",
+        "ranker.consume.worker:Worker._apply",
+        "A = B.route(...)",
+        "try: A\nexcept UnboundLocalError: A = B.route(...)",
         hunt="floors",
+        long=True,
     ),
     Mutant(
         "retiring is done twice",
-        "ranker.core.retire",
-        "            self._router.count(changes, range(tier, tier + 1), site, outcome, negative)\n",
-        "            self._router.count(changes, range(tier, tier + 1), site, outcome, negative)\n"
-        "            self._router.count(changes, range(tier, tier + 1), site, outcome, negative)\n",
+        "ranker.core.retire:Retirement._leave",
+        "A.count(...)",
+        "[A.count(...), A.count(...)]",
     ),
     Mutant(
         "what retires is lost to the coarse tier",
-        "ranker.core.retire",
-        "if tier + 1 < len(self._windows):",
-        "if tier + 2 < len(self._windows):",
+        "ranker.core.retire:Retirement._leave",
+        "A + 1 < len(B)",
+        "A + 2 < len(B)",
     ),
     Mutant(
         "coarse before fine",
-        "ranker.core.retire",
-        "enumerate(zip(floors, target, strict=True)):",
-        "reversed(list(enumerate(zip(floors, target, strict=True)))):",
+        "ranker.core.retire:tier_due",
+        "enumerate(...)",
+        "reversed(list(enumerate(...)))",
         hunt="floors",
+        long=True,
     ),
     Mutant(
-        "lanes that have gone leave again", "ranker.core.retire", "if number >= first_lane:", "if True:", hunt="lanes"
+        "lanes that have gone leave again",
+        "ranker.core.retire:Retirement._by_lane",
+        "A >= B",
+        "True",
+        "lanes",
+        long=True,
     ),
     Mutant(
         "a slice goes with its first lane",
-        "ranker.core.retire",
-        "            lanes = self._by_lane(",
-        "            deletes.append(slice_id)\n            lanes = self._by_lane(",
+        "ranker.core.retire:Retirement.plan",
+        "A._by_lane(B[C], ...)",
+        "[deletes.append(C), A._by_lane(B[C], ...)][1]",
     ),
-    Mutant(
-        "sealing drops a delta",
-        "ranker.consume.upkeep",
-        "delta.seal(delta.total(deltas))",
-        "delta.seal(delta.total(deltas[1:]))",
-    ),
+    Mutant("sealing drops a delta", "ranker.consume.upkeep:_sealed", "delta.total(A)", "delta.total(A[1:])"),
     Mutant(
         "what is retired is read at another version",
-        "ranker.consume.upkeep",
-        "            if version != session.version:\n",
-        "            session.version = version or session.version\n            if False:\n",
+        "ranker.consume.upkeep:Upkeep.retire",
+        "A != B.version",
+        "setattr(B, 'version', A or B.version)",
+        long=True,
     ),
     Mutant(
         "T is the time of the answer",
-        "ranker.consume.loop",
-        "self._workers[partition].seen_end(asked_ms, end)",
-        "self._workers[partition].seen_end(self._clocks.wall_ms(), end)",
+        "ranker.consume.loop:Consumer._tick",
+        "A.seen_end(B, C)",
+        "A.seen_end(self._clocks.wall_ms(), C)",
         hunt="partitions",
+        long=True,
     ),
-    Mutant("T does not wait for what is read", "ranker.consume.worker", "elif n >= max(end, self._expected):", "else:"),
-    Mutant(
-        "T is the append time, without tolerance",
-        "ranker.core.clock",
-        "return min(append_ms - TOLERANCE_MS, wall)",
-        "return min(append_ms, wall)",
-        hunt="floors",
-    ),
-    Mutant(
-        "T is the faster of two clocks",
-        "ranker.core.clock",
-        "return min(process_ms, store_ms)",
-        "return max(process_ms, store_ms)",
-    ),
+    Mutant("T does not wait for what is read", "ranker.consume.worker:Worker.seen_end", "A >= max(...)", "True"),
+    Mutant("T is the append time, without tolerance", "ranker.core.clock:behind_ms", "A - TOLERANCE_MS", "A", "floors"),
+    Mutant("T is the faster of two clocks", "ranker.core.clock:wall_ms", "min(...)", "max(...)", long=True),
     Mutant(
         "the floors follow the wall clock",
-        "ranker.consume.upkeep",
-        "await self.retire(session, session.clock_ms)",
-        "await self.retire(session, wall_ms)",
+        "ranker.consume.upkeep:Upkeep.run",
+        "A.retire(B, C)",
+        "A.retire(B, wall_ms)",
     ),
     Mutant(
         "the clock moves before its batch",
-        "ranker.consume.worker",
-        "        while True:\n            changes",
-        "        session.clock_ms = max(session.clock_ms, clock_ms)\n        while True:\n            changes",
+        "ranker.consume.worker:Worker._apply",
+        "A.route(B, C.version.floors)",
+        "[setattr(C, 'clock_ms', max(C.clock_ms, clock_ms)), A.route(B, C.version.floors)][1]",
         hunt="memory",
     ),
-    Mutant(
-        "the floor of the fine window is not looked at",
-        "ranker.core.route",
-        "if slice_ * self._lanes >= floor:",
-        "if True:",
-    ),
+    Mutant("the floor of the fine window is not looked at", "ranker.core.route:Router._split", "A * B >= C", "True"),
     Mutant(
         "lanes of the floor's slice are not looked at",
-        "ranker.core.route",
-        "if lane(article, self._lanes) >= first_lane",
-        "if True",
+        "ranker.core.route:Router._split",
+        "lane(...) >= A",
+        "True",
         hunt="lanes",
+        long=True,
     ),
     Mutant(
-        "a fine count feeds its own window alone",
-        "ranker.core.route",
-        "range(tier, self._tiers)",
-        "range(tier, tier + 1)",
+        "a fine count feeds its own window alone", "ranker.core.route:Router.route", "range(A, B)", "range(A, A + 1)"
     ),
-    Mutant(
-        "weights are one",
-        "ranker.core.route",
-        "weighed = articles if weight == 1 else",
-        "weighed = articles if weight else",
-    ),
-    Mutant(
-        "init: the first record of the window alone", "ranker.core.floors", "return oldest - future_ms", "return oldest"
-    ),
+    Mutant("weights are one", "ranker.core.route:_increase", "A == 1", "A"),
+    Mutant("init: the first record of the window alone", "ranker.core.floors:first_append_ms", "A - B", "A", long=True),
     Mutant(
         "init: timestamps before the end",
-        "ranker.consume.gate",
-        "n0 = end if found is None else found",
-        "n0 = (await self._log.ends([self._partition]))[self._partition] if found is None else found",
+        "ranker.consume.gate:Gate._begin",
+        "A if B is None else B",
+        "(await self._log.ends([self._partition]))[self._partition] if B is None else B",
         hunt="gaps",
+        long=True,
     ),
     Mutant(
         "init: no gap at the log's start",
-        "ranker.consume.gate",
-        "if oldest is None or oldest.offset >= n0:",
-        "if False:",
+        "ranker.consume.gate:Gate._begin",
+        "A is None or A.offset >= B",
+        "False",
         hunt="gaps",
     ),
     Mutant(
         "gap: the same lineage",
-        "ranker.consume.gate",
-        "step = session.step(Version(secrets.token_hex(8), beginning, session.version.floors))",
-        "step = session.step(Version(session.version.lineage, beginning, session.version.floors))",
+        "ranker.consume.gate:Gate._step_over_gap",
+        "Version(A, B, C.floors)",
+        "Version(C.lineage, B, C.floors)",
         hunt="gaps",
     ),
-    Mutant("gap: lists say nothing", "ranker.consume.gate", "step.gap_ms = ", "_ = "),
     Mutant(
-        "gap: lost records are not counted",
-        "ranker.consume.gate",
-        'step.counters = {"lost": beginning - n}',
-        "pass",
-        hunt="gaps",
+        "gap: lists say nothing",
+        "ranker.consume.gate:Gate._step_over_gap",
+        "await A._append_ms(...)",
+        "None",
+        long=True,
     ),
-    Mutant("strays are not marked", "ranker.consume.session", "step.strays |= self._strays_among(touched)", "pass"),
-    Mutant(
-        "strays: retiring does not look",
-        "ranker.core.step",
-        "        for counts in self.appends.values():\n",
-        "        for counts in ():\n",
-    ),
+    Mutant("gap: lost records are not counted", "ranker.consume.gate:Gate._step_over_gap", "{'lost': A}", "{}", "gaps"),
+    Mutant("strays are not marked", "ranker.consume.session:Session.advance", "A._strays_among(B)", "set()"),
+    Mutant("strays: retiring does not look", "ranker.core.step:Changes.touched", "A.appends.values()", "()"),
     Mutant(
         "strays: no claim for another P",
-        "ranker.consume.gate",
-        "await self._claim_strays(session)",
-        "pass",
+        "ranker.consume.gate:Gate.open",
+        "await A._claim_strays(...)",
+        "None",
         hunt="partitions",
     ),
-    Mutant(
-        "late by the fine grain",
-        "ranker.core.fold",
-        "self._late_grain_ms = generation.longest.grain_ms",
-        "self._late_grain_ms = generation.windows[0].grain_ms",
-    ),
+    Mutant("late by the fine grain", "ranker.core.fold:Fold.__init__", "A.longest.grain_ms", "A.windows[0].grain_ms"),
     Mutant(
         "future counts on the boundary",
-        "ranker.core.fold",
-        "elif event.occurred_at > record.timestamp + FUTURE_MS:",
-        "elif event.occurred_at >= record.timestamp + FUTURE_MS:",
+        "ranker.core.fold:Fold._one_by_one",
+        "A > B + FUTURE_MS",
+        "A >= B + FUTURE_MS",
     ),
-    Mutant(
-        "dead letters are not written",
-        "ranker.consume.worker",
-        "await self._dead_letters.write(self.partition, tally.rejected)",
-        "pass",
-    ),
-    Mutant("a batch forgets its counters", "ranker.core.tally", "self.late += other.late", "pass"),
+    Mutant("dead letters are not written", "ranker.consume.worker:Worker._apply", "await A.write(...)", "None"),
+    Mutant("a batch forgets its counters", "ranker.core.tally:Tally.add", "A.late += B", "pass"),
     Mutant(
         "refused for good",
-        "ranker.consume.worker",
-        "            if session.refused:\n                await self._memory_again(session)\n",
-        "",
+        "ranker.consume.worker:Worker._tick",
+        "await A._memory_again(...)",
+        "None",
         hunt="memory",
+        long=True,
     ),
-    Mutant(
-        "complete whatever the floors",
-        "ranker.core.merge",
-        "not any(clock.gap_ms is not None and clock.gap_ms + FUTURE_MS >= from_ms for clock in clocks)",
-        "True",
-        hunt="gaps",
-    ),
+    Mutant("complete whatever the floors", "ranker.core.merge:span", "A + FUTURE_MS >= B", "False", "gaps"),
 )
 
 MUTANTS = _LUA + _PYTHON
+
+
+def hunted(mutants: Iterable[Mutant]) -> list[Any]:
+    """The parameters of a test that hunts for them."""
+    return [pytest.param(one, id=one.name, marks=[pytest.mark.long] if one.long else []) for one in mutants]

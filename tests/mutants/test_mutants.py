@@ -8,9 +8,8 @@ from functools import cache
 
 import pytest
 
-from ranker.store import shard
 from tests.mutants import mutate
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.catalogue import MUTANTS, Mutant, hunted
 from tests.property.history import PROFILES, Profile
 from tests.property.machine import Server, run
 from tests.property.memory import MemoryServer
@@ -42,23 +41,15 @@ def sound(seed: int, profile: Profile) -> str | None:
     return run(seed, MemoryServer, profile).failure
 
 
-@pytest.mark.parametrize("mutant", PYTHON, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", hunted(PYTHON))
 def test_a_rule_that_is_taken_from_the_code_is_missed(mutant: Mutant) -> None:
     """Some history fails with the mutant and passes without it."""
     seed = hunt(mutant, mutate.python(mutant.where, mutant.old, mutant.new), MemoryServer)
     assert sound(seed, profile_of(mutant)) is None
 
 
-@pytest.mark.parametrize("mutant", LUA, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", hunted(LUA))
 def test_a_rule_that_is_taken_from_the_script_is_missed(mutant: Mutant, redis_url: str) -> None:
     """The same for the script, on a real Redis."""
     seed = hunt(mutant, mutate.lua(mutant.old, mutant.new), lambda: RealServer(redis_url))
     assert sound(seed, profile_of(mutant)) is None
-
-
-def test_a_mutant_whose_text_has_moved_is_noticed() -> None:
-    """A replacement that no longer finds its text would prove nothing: it fails."""
-    with pytest.raises(mutate.NotThereError), mutate.python("ranker.core.clock", "no such text", ""):
-        pass
-    with pytest.raises(mutate.NotThereError), mutate.lua("call(", "call("):
-        shard.script("advance")

@@ -135,6 +135,15 @@ PROFILES = (
         slow=((0.1, 0.0), (0.1, 0.2)),
         pace_s=(0.3, 0.8),
     ),
+    Profile(
+        "clocks",
+        {"jump": 3.0, "rebalance": 1.0, "leader": 0.5, "weather": 0.5, "fail_over": 0.3},
+        only=True,
+        ahead_ms=(0, 300, -700),
+        two_owners=0.2,
+        slow=((0.0, 0.0), (0.1, 0.0)),
+        partitions=(1, 2),
+    ),
 )
 
 

@@ -85,7 +85,11 @@ class _Process:
         world, generation = self._world, self._world.drawn.generation
         self.log = LogClient(world.broker, Fold(generation), chunk_records(generation))
         self.log.slow = self.reads_slowly
-        clocks = Clocks(world.asked_store_time_ms, lambda: (world.true_ms + self.ahead_ms) / 1000)
+        clocks = Clocks(
+            world.asked_store_time_ms,
+            lambda: (world.true_ms + world.jump_ms + self.ahead_ms) / 1000,
+            asyncio.get_running_loop().time,
+        )
         self.workers = []
 
         def worker_for(partition: int) -> Worker:
@@ -142,6 +146,8 @@ class World:
         self.drawn: Drawn = history.bounded(history.draw(self.rng, profile), self.stamps.rng)
         self.length_s = length_s or self.rng.choice(profile.length_s)
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
+        self.jump_ms = 0
+        """How far the clocks of the consumers and of the store have jumped; brokers are machines of their own."""
         # an append time is never behind the store's clock, and two brokers' clocks differ by 2 s at most
         self.broker_ahead_ms = self.store_ahead_ms
         partitions = self.rng.choice(profile.partitions)
@@ -168,7 +174,7 @@ class World:
 
     async def asked_store_time_ms(self) -> int:
         async def answer(_: Any) -> int:
-            return self.true_ms + self.store_ahead_ms
+            return self.true_ms + self.jump_ms + self.store_ahead_ms
 
         return await self.network.ask(0, answer)
 
@@ -351,6 +357,7 @@ class World:
         self.network.weather = Weather()
         self.broker.faulty = 0.0
         self.network.calm = True
+        self.jump_ms = 0
         for process in processes:
             process.log.slow = process.reads_slowly = 0.0
             process.ahead_ms = max(-500, min(500, process.ahead_ms))
@@ -412,7 +419,7 @@ class World:
         )
 
     def _told(self, processes: list[_Process]) -> str:
-        faults = [worker.fault for process in processes for worker in process.workers if worker.fault]
+        faults = [str(worker.stopped) for process in processes for worker in process.workers if worker.stopped]
         stands = {
             number: None
             if (shard := self.shards.get(number)) is None
@@ -483,6 +490,7 @@ class _Trouble:
             (0.4, self.grow),
             (0.8, self.away),
             (0.6, self.leader),
+            (0.0, self.jump),
         ]
         profile = world.drawn.profile
         self._kinds = [
@@ -588,6 +596,12 @@ class _Trouble:
     async def clock(self) -> None:
         process = self._rng.choice(self._processes)
         process.ahead_ms = self._rng.choice((0, 0, 500, -1_000, 1_900, -1_900, 6_000, -6_000))
+
+    async def jump(self) -> None:
+        """All clocks but the brokers' jump, mostly a day ahead, and after some seconds back."""
+        self._world.jump_ms = self._rng.choice((86_400_000, 86_400_000, 60_000, 3_000, -60_000))
+        await asyncio.sleep(self._rng.uniform(0.1, 6.0))
+        self._world.jump_ms = 0
 
     async def weather(self) -> None:
         rng, full = self._rng, self._world.network.weather.full

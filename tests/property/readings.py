@@ -177,7 +177,11 @@ class _InMemory:
         span = Span(NOW_MS - 24 * HOUR_MS, NOW_MS, level=True, complete=True)
         read = {
             name: ListRead(
-                self._lists[name].run(hints.get(name), wishes.get(name, NOTHING_MORE)), span, 100, partitions, True
+                self._lists[name].run(hints.get(name), wishes.get(name, NOTHING_MORE)),
+                span,
+                100,
+                dict.fromkeys(range(partitions), NOW_MS),
+                True,
             )
             for name in lists
         }

@@ -75,5 +75,5 @@ async def test_what_moves_during_a_scan_keeps_its_mark(monkeypatch: pytest.Monke
 async def test_the_mark_is_lost_where_the_scan_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test of the test: without the new beginning, the mark is gone."""
     monkeypatch.setattr(upkeep, "_SLICES_AT_ONCE", 1)
-    with mutate.python("ranker.consume.session", "self.marked = None  # counts", "pass  # counts"):
+    with mutate.python("ranker.consume.session:Session.reload", "A.marked = None", "pass"):
         assert not await _keeps_the_mark()

@@ -117,7 +117,7 @@ class Collector:
         return self.ask("POST", "/v1/events", body, **({"Content_Type": "application/json"} | headers))
 
     def admin(self, path: str) -> Answer:
-        with closing(http.client.HTTPConnection(self.host, self.admin_port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(HOST, self.admin_port, timeout=10)) as connection:
             connection.request("GET", path)
             reply = connection.getresponse()
             return Answer(reply.status, {}, reply.read())

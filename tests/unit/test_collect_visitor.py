@@ -5,8 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from producers.collect.address import Addresses, household, parsed
 from producers.collect.visitor import visitor_id
+from ranker.service.address import Addresses, household, parsed
 
 PROXIES = Addresses([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")])
 

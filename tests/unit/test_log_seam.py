@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -74,6 +75,19 @@ def test_chunks_are_chained_and_hold_every_record_once(limit: int, position: int
     assert found[-1].end == 25
     assert views(found) == 20 - position if position <= 15 else 5
     assert all(chunk.tally is None or chunk.tally.records <= limit for chunk in found)
+
+
+@pytest.mark.parametrize("limit", [3, 1000])
+def test_a_chunk_is_of_one_leader(limit: int) -> None:
+    """It ends where a batch of another leader's term begins, and says whose it is: the worker compares the log there."""
+    terms = [(batch(0, 5), 7), (batch(5, 5), 7), (batch(10, 5), 9), (batch(15, 5), 8)]
+    for one, term in terms:
+        one[12:16] = term.to_bytes(4, "big")
+    found = chunks(bytes(b"".join(one for one, _ in terms)), 0, limit)
+    assert all(before.end == after.start for before, after in pairwise(found))
+    assert {chunk.end for chunk in found} >= {10, 15, 20}
+    assert {(chunk.epoch, chunk.start // 5) for chunk in found} <= {(7, 0), (7, 1), (9, 2), (8, 3)}
+    assert views(found) == 20
 
 
 @pytest.mark.parametrize("codec", [1, 2, 3, 4], ids=["gzip", "snappy", "lz4", "zstd"])

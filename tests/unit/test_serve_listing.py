@@ -35,7 +35,7 @@ def shown(
     covered: frozenset[Filter] = frozenset(),
 ) -> Published:
     merged = Merged(rows, more, False, Hints(), further or [])
-    read = ListRead(merged, Span(T - 86_400_000, T, level=True, complete=True), 40, 4, True)
+    read = ListRead(merged, Span(T - 86_400_000, T, level=True, complete=True), 40, dict.fromkeys(range(4), T), True)
     return Published(NAME, GENERATION, 4, read, T, covered)
 
 

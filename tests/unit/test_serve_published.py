@@ -20,7 +20,8 @@ def reading(
     as_of_ms: int = T, *, rows: list[Row] | None = None, level: bool = True, answered: int = 4, more: bool = False
 ) -> ListRead:
     merged = Merged(rows or [], more, False, Hints())
-    return ListRead(merged, Span(T - 86_400_000, as_of_ms, level, level and answered == 4), 12, answered, True)
+    clocks = dict.fromkeys(range(answered), as_of_ms)
+    return ListRead(merged, Span(T - 86_400_000, as_of_ms, level, level and answered == 4), 12, clocks, True)
 
 
 def shown(**how: object) -> Published:
@@ -57,6 +58,12 @@ def test_after_a_failover_the_list_stays_until_it_is_passed_or_stale() -> None:
     assert not yields(lost, T + 30_000)
     assert yields(lost, T + 30_001)
     assert yields(reading(T), T + 1)
+
+
+def test_a_list_of_the_future_gives_way_at_once() -> None:
+    """Counts made anew after clocks jumped have an older as_of, and nobody waits a day for it to become stale."""
+    assert yields(reading(T - 1), T - 86_400_000)
+    assert not yields(reading(T - 1), T - 1_999), "clocks may differ by so much"
 
 
 def test_a_stale_list_stays_while_the_new_one_is_too_old_to_serve() -> None:
@@ -118,7 +125,7 @@ def test_the_count_of_an_article() -> None:
 
     def count_of(article: bytes, *, more: bool) -> int | None:
         merged = Merged([(9, b"/a")], more, False, Hints(), [(2, b"/z")])
-        read = ListRead(merged, Span(0, T, level=True, complete=True), 40, 4, True)
+        read = ListRead(merged, Span(0, T, level=True, complete=True), 40, dict.fromkeys(range(4), T), True)
         named = frozenset({b"/y", b"/z"})
         return Published(ListName("demo", "read", "24h"), GENERATION, 4, read, T, named=named).count_of(article)
 

@@ -46,6 +46,23 @@ def test_a_topic_as_wanted_has_no_fault() -> None:
         assert topics.faults(topic, state(topic, partitions=12)) == []
 
 
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_one_copy_may_be_away_without_stopping_what_is_written(replicas: int, in_sync: str) -> None:
+    """A topic with fewer copies wants fewer in sync, and never more than it can have; more is no fault."""
+    assert topics.settings(VIEWS, replicas)["min.insync.replicas"] == in_sync
+    there = replace(state(VIEWS, config={"min.insync.replicas": in_sync}), replicas=replicas)
+    assert topics.faults(VIEWS, there) == []
+    assert topics.faults(VIEWS, replace(there, config=there.config | {"min.insync.replicas": str(replicas)})) == []
+
+
+def test_three_copies_of_which_one_suffices_are_a_fault() -> None:
+    """What a producer is told is safe would be on one broker: Kafka's own default."""
+    there = replace(state(VIEWS, config={"min.insync.replicas": "1"}), replicas=3)
+    (fault,) = topics.faults(VIEWS, there)
+    assert "min.insync.replicas is 1" in fault
+    assert fault.endswith("instead of 2; run `ranker topics apply`")
+
+
 @pytest.mark.parametrize("retention", ["-1", "864000000", "2592000000"])
 def test_more_retention_is_no_fault(retention: str) -> None:
     """Ten days or more, or for ever."""
@@ -69,17 +86,11 @@ def test_each_wrong_setting_is_named_with_its_fix(config: dict[str, str | None],
     assert fault.endswith("; run `ranker topics apply`")
 
 
-def test_what_somebody_chose_or_nobody_could_write_with_is_left() -> None:
-    """A shorter retention may be meant; more replicas in sync than there are would stop every producer."""
+def test_what_somebody_chose_is_left() -> None:
+    """A shorter retention may be meant."""
     shorter = replace(state(VIEWS, config={"retention.ms": "86400000"}), chosen=frozenset({"retention.ms"}))
     (fault,) = topics.faults(VIEWS, shorter)
     assert "kafka-configs.sh --alter --entity-type topics --entity-name page-views --add-config retention.ms=" in fault
-    in_sync = replace(VIEWS, config=VIEWS.config | {"min.insync.replicas": "2"})
-    alone = state(VIEWS, config={"min.insync.replicas": "1"})
-    (fault,) = topics.faults(in_sync, alone)
-    assert "it has 1 replicas: add some with kafka-reassign-partitions.sh" in fault
-    assert topics.faults(in_sync, replace(alone, replicas=2))[0].endswith("; run `ranker topics apply`")
-    assert topics.faults(in_sync, state(VIEWS, config={"min.insync.replicas": "2"})) == []
 
 
 def test_all_faults_of_a_topic_come_at_once() -> None:

@@ -18,6 +18,7 @@ from deploy.local import waiting
 from deploy.local.ports import HOST
 from producers.collect import answers as answers_of
 from producers.collect import protocol, server
+from ranker.service.connections import MAX_PER_CLIENT
 from tests.support.collector_process import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
 ELSEWHERE = "127.0.0.2"
@@ -104,7 +105,7 @@ async def test_500_slow_senders(running: Collector) -> None:
 
 async def test_one_client_has_so_many_connections(running: Collector, many_files: None) -> None:
     """1,000; the next are told to come again, another client is served, and closing makes room."""
-    async with connections(running, protocol.MAX_PER_CLIENT):
+    async with connections(running, MAX_PER_CLIENT):
         answer = await answers(running, b"")
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 10\r\n" in answer
@@ -115,7 +116,7 @@ async def test_one_client_has_so_many_connections(running: Collector, many_files
 
 async def test_a_proxy_brings_the_connections_of_many(running: Collector, many_files: None) -> None:
     """The limit of one client is none of its own."""
-    async with connections(running, protocol.MAX_PER_CLIENT, PROXY):
+    async with connections(running, MAX_PER_CLIENT, PROXY):
         await one_view(running, PROXY)
     await asyncio.to_thread(waiting.until, "Room", lambda: running.metric("connections") == 0)
 
@@ -159,6 +160,19 @@ SMUGGLING = {
     "lines ended by bare LF": f"{HEAD}{CL}\r\n{VIEW}".replace("\r\n", "\n"),
     "lines ended by bare CR": f"{HEAD}{CL}\r\n{VIEW}".replace("\r\n", "\r"),
     "two hosts": f"{HEAD}Host: views.demo.example\r\n{CL}\r\n{VIEW}",
+    "two hosts in HTTP/1.0": f"{HEAD}Host: views.demo.example\r\n{CL}\r\n{VIEW}".replace("HTTP/1.1", "HTTP/1.0"),
+    "two origins": f"{HEAD}origin: https://evil.example\r\n{CL}\r\n{VIEW}",
+    **{
+        f"two of {name}": f"{HEAD}{name}: {value}\r\n{name}: {value}\r\n{CL}\r\n{VIEW}"
+        for name, value in (
+            ("Authorization", f"Bearer {KEY}"),
+            ("Referer", ORIGIN),
+            ("Sec-Fetch-Site", "same-site"),
+            ("User-Agent", "x"),
+            ("Sec-GPC", "1"),
+        )
+    },
+    "two types": f"{HEAD}content-type: application/json\r\n{CL}\r\n{VIEW}",
     "a tunnel": f"CONNECT t:80 HTTP/1.1\r\nHost: t\r\n{CL}\r\n{VIEW}",
     "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no host": f"{HEAD}{CL}\r\n{VIEW}".replace("Host: t\r\n", ""),

@@ -18,6 +18,7 @@ from deploy.local.redis import RedisServer
 from producers.collect import salt
 from producers.collect.salt import AHEAD_S, DAY_S, KEPT_S, Salts
 from tests.support.collector_process import KEY, Collector, collector, new_topic, records
+from tests.support.redis_switch import redis_pair
 
 DOCS = Path(__file__).parents[3] / "docs"
 SITES = """
@@ -219,3 +220,18 @@ async def test_salts_of_a_cluster(redis_cluster_url: str) -> None:
     """Addresses are as for the ranker, a cluster's too."""
     async with salt.open_salts(redis_cluster_url) as salts:
         assert len(salts.of(int(time.time() // DAY_S)) or b"") == 32
+
+
+async def test_salts_follow_the_primary(tmp_path: Path) -> None:
+    """The old primary keeps its connections after a switch, and refuses what is set: the next look connects anew."""
+    async with redis_pair(tmp_path) as pair, salt.open_salts(pair.url) as salts:
+        today = int(time.time() // DAY_S)
+        before = salts.of(today)
+        await pair.follow()
+        pair.switch()
+        await salts.look()
+        await salts.look()
+        with pair.primary.client() as client:
+            client.delete(salt.key(today))
+            await salts.look()
+            assert client.get(salt.key(today)) == before

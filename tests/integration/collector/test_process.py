@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local import children, waiting
 from deploy.local.kafka_apache import ApacheKafka
-from deploy.local.ports import HOST, free_port
+from deploy.local.ports import HOST, free_port, is_listening
 from tests.bench import processes
 from tests.support.collector_process import SITES, collector, new_topic, records
 
@@ -90,6 +90,14 @@ def test_the_admin_port(tmp_path: Path) -> None:
         assert running.metric("events_total", to="spool") == 1
         assert running.metric("requests_total", route="/v1/events", status="202") == 1
         assert running.metric("request_duration_seconds_count", route="/v1/events") == 1
+
+
+def test_the_admin_port_stays_where_it_is_when_the_public_one_opens(tmp_path: Path) -> None:
+    """--host 0.0.0.0 opens the public port on every address, the admin port on loopback's first one only."""
+    with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, host="0.0.0.0") as running:
+        assert is_listening(running.port, "127.0.0.2")
+        assert is_listening(running.admin_port, HOST)
+        assert not is_listening(running.admin_port, "127.0.0.2")
 
 
 def test_an_idle_connection_does_not_hold_it(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ class Topic:
         }
 
 
-@pytest.fixture(params=["kafka_apache", "kafka_embedded"])
+@pytest.fixture(params=["kafka_apache", pytest.param("kafka_embedded", marks=pytest.mark.long)])
 async def topic(request: pytest.FixtureRequest, tmp_path: Path) -> Topic:
     broker = request.getfixturevalue(request.param)
     apache = isinstance(broker, ApacheKafka)

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ranker.store.keys import ShardKeys
 from tests.support.example_site import SITES, newsroom
 from tests.support.openapi import Example, at, examples, faults
-from tests.support.reader import Answer, Reader, running_reader
+from tests.support.reader import GENERATION, LIST, Answer, Reader, T, running_reader, until
 from tests.support.sse_client import listening
 
 EXAMPLES = examples()
@@ -23,7 +24,20 @@ async def test_an_example(redis_url: str, example: Example) -> None:
             await answered(reader, example)
     else:
         async with newsroom(redis_url) as reader:
+            if example.request.get("redis") == "behind":
+                await stand_still(reader)
             await answered(reader, example)
+
+
+async def stand_still(reader: Reader) -> None:
+    """Partition 1 was last counted ten minutes ago."""
+    await reader.client.hset(ShardKeys(GENERATION.id, 1).meta, "T", T - 600_000)
+    reader.refresher._lists.clear()  # or the newer list stays until it is stale
+
+    async def seen() -> bool:
+        return "behind" in (await reader.get(LIST)).json
+
+    await until(seen, "list that is behind")
 
 
 async def answered(reader: Reader, example: Example) -> None:

@@ -1,16 +1,23 @@
 """The reader while Redis moves: other generations, shards that begin again, Redis away and back."""
 
+import io
 import time
 from typing import Any
 
 import orjson
+from rich.console import Console
 
 from deploy.local.redis import RedisServer
 from ranker.core.generation import Generation, Window
+from ranker.serve.lists import Lists
+from ranker.serve.published import rfc3339
+from ranker.serve.terminal import tables
 from ranker.store.keys import ShardKeys
+from ranker.store.question import ListName
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import activate, meta_of, publish, write
 
+NAME = ListName("demo", "read", "24h")
 BLUE = Generation("page-views", (Window("24h", 86_400_000, 60_000),), {"read": {"view": 2}})
 
 
@@ -54,6 +61,9 @@ async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
     reader.now_ms = T + 30_001
     stale = await until(lambda: marked(reader), "stale list")
     assert reader.items(stale)[0] == ("/29", 30)
+    reader.now_ms = T + 61_000
+    stale = await until(lambda: marked(reader), "stale list")
+    assert (stale["complete"], "behind" in stale) == (True, False), "no partition is to blame"
     assert reader.refresher.not_ready() == []
     unread = await reader.get("/v1/demo/popular/shared/7d")
     assert (unread.status, unread.headers["retry-after"]) == (503, "1")
@@ -69,6 +79,69 @@ async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
         await reader.client.hset(keys.meta, mapping=meta_of(GENERATION, reader.now_ms, PARTITIONS))
     await until(lambda: marked(reader, stale=False), "fresh list")
     assert reader.refresher.not_ready() == []
+
+
+#        partition 0's T    T+1 s ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─  stands still
+#        partition 1's T    goes on ───────────────────────────────────────────►
+#        the list                      T+31 s stale   T+61 s names 0     T+1 h gone
+
+
+async def test_a_part_that_stands_still_is_named(reader: Reader) -> None:
+    """From a minute on the list is not complete and says which part it waits for; a quiet part's clock goes on."""
+    assert await aged(reader, {0: 1_000, 1: 1_000}, 1_000) == (False, True, None)
+    assert await aged(reader, {0: 1_000, 1: 61_000}, 61_000) == (True, True, None)
+    at_rest = [{"partition": 0, "as_of": rfc3339(T + 1_000)}]
+    assert await aged(reader, {0: 1_000, 1: 61_001}, 61_001) == (True, False, at_rest)
+    assert (await reader.ranking())["as_of"] == rfc3339(T + 1_000), "of the part that is furthest behind"
+    terminal = Console(width=200, file=io.StringIO())
+    terminal.print(tables(Lists(reader.refresher, {}), [NAME], 5, 200, None))
+    assert f"incomplete, partition 0 stands still or catches up: as of {rfc3339(T + 1_000)}" in terminal.file.getvalue()  # type: ignore[attr-defined]
+    assert await aged(reader, {0: 61_500, 1: 61_500}, 61_500) == (False, True, None)
+
+
+async def test_all_consumers_away(reader: Reader) -> None:
+    """No part is counted: stale first, then every part is named."""
+    assert await aged(reader, {0: 0, 1: 0}, 30_001) == (True, True, None)
+    both = [{"partition": partition, "as_of": rfc3339(T)} for partition in range(PARTITIONS)]
+    assert await aged(reader, {0: 0, 1: 0}, 60_001) == (True, False, both)
+
+
+async def test_a_reader_that_starts_again_says_the_same(reader: Reader) -> None:
+    """What is behind depends on the shards and the clock alone, so no restart makes it flap."""
+    at_rest = [{"partition": 0, "as_of": rfc3339(T)}]
+    assert await aged(reader, {0: 0, 1: 100_000}, 100_000) == (True, False, at_rest)
+    reader.refresher._lists.clear()
+    assert (await reader.ranking())["behind"] == at_rest
+
+
+async def test_a_list_too_old_names_the_part_it_waits_for(reader: Reader) -> None:
+    """Where one partition alone keeps all lists from being served, the refusal says which."""
+    await aged(reader, {0: 0, 1: 100_000}, 100_000)
+    await clocks(reader, {0: 0, 1: 3_600_001})
+    reader.now_ms = T + 3_600_001
+    gone = await until(lambda: refused(reader), "refusal of a list too old")
+    assert gone.json["detail"].endswith("too old to serve. It waits for partition 0.")
+
+
+async def clocks(reader: Reader, ages_ms: dict[int, int]) -> None:
+    for shard, ms in ages_ms.items():
+        await reader.client.hset(ShardKeys(GENERATION.id, shard).meta, "T", T + ms)
+
+
+async def aged(reader: Reader, shards: dict[int, int], now: int) -> tuple[bool, bool, Any]:
+    """(stale, complete, behind) of the list read at T + `now` with these clocks, each so long after T."""
+    await clocks(reader, shards)
+    reader.now_ms = T + now
+    shown = reader.refresher
+
+    async def read() -> Any:
+        published = shown._lists.get(NAME)
+        return published is not None and published.read_ms == T + now
+
+    await reader.ranking()
+    await until(read, "reading at this time")
+    said = await reader.ranking()
+    return said["stale"], said["complete"], said.get("behind")
 
 
 async def test_shards_counted_again_from_the_start(redis_url: str) -> None:

@@ -49,6 +49,14 @@ async def test_a_reader_that_starts_while_redis_is_away(redis_server: RedisServe
         assert len(reader.get(LIST).json["items"]) == 10
 
 
+def test_the_admin_port_stays_where_it_is_when_the_public_one_opens(redis_url: str, tmp_path: Path) -> None:
+    """--host 0.0.0.0 opens the public port on every address, the admin port on loopback's first one only."""
+    with reader_process(redis_url, tmp_path, host="0.0.0.0") as reader:
+        waiting.until("Readiness to be asked", lambda: reader.readyz()[0], 20.0)
+        waiting.until("The public port", lambda: is_listening(reader.port, "127.0.0.2"), 20.0)
+        assert not is_listening(reader.admin_port, "127.0.0.2")
+
+
 async def test_several_readers_show_the_same(redis_url: str, tmp_path: Path) -> None:
     """Of the same state in Redis every reader makes the same bytes under the same tag: a cache may ask any of them."""
     await fill(redis_url)

@@ -44,6 +44,18 @@ class Addresses:
         return any(address in network for network in self._proxies)
 
 
+def networks(texts: Iterable[str], where: str) -> tuple[list[Network], list[str]]:
+    """Addresses and networks as ranker.toml has them at key `where`; a sentence for each text that is none."""
+    found: list[Network] = []
+    faults = []
+    for text in texts:
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            faults.append(f"{where}: {text!r} is no address or network ({error}); write such as 10.0.0.0/8")
+    return found, faults
+
+
 def parsed(text: str) -> Address | None:
     """`text` as an address, IPv4 also where it is written as IPv6; None where it is none."""
     try:

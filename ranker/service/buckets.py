@@ -1,0 +1,33 @@
+"""How much each of many may take: buckets of tokens, in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+
+MAX_BUCKETS = 100_000
+"""Who has been silent longest is forgotten first, and starts again with a full bucket."""
+
+
+class Buckets:
+    """A bucket for each name: `burst` tokens at first and at most, `rate_s` more each second."""
+
+    def __init__(self, rate_s: float, burst: int) -> None:
+        self._rate_s = rate_s
+        self._burst = burst
+        self._state: dict[Hashable, tuple[float, float]] = {}
+
+    def take(self, name: Hashable, count: int, now_s: float) -> int:
+        """0 where `count` (at most the burst) tokens were taken; else none was: whole seconds to wait for them."""
+        tokens, since_s = self._state.pop(name, (float(self._burst), now_s))
+        tokens = min(self._burst, tokens + max(0.0, now_s - since_s) * self._rate_s)
+        enough = tokens >= count
+        self._state[name] = (tokens - count if enough else tokens, now_s)
+        if len(self._state) > MAX_BUCKETS:
+            del self._state[next(iter(self._state))]
+        return 0 if enough else max(1, math.ceil((count - tokens) / self._rate_s))
+
+    def left(self, name: Hashable, now_s: float) -> float:
+        """What share of the burst, 0 to 1, could be taken."""
+        tokens, since_s = self._state.get(name, (float(self._burst), now_s))
+        return min(1.0, (tokens + max(0.0, now_s - since_s) * self._rate_s) / self._burst)
