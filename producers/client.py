@@ -13,7 +13,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +27,9 @@ from producers.event import PageView
 
 DELIVERY_S = 40.0
 """How long a batch is tried again, through elections and restarts, before it counts as failed."""
+
+STEPS = 20
+"""In how many steps a delivery's time is measured; a loop that is held, however long, takes one of them."""
 
 TURN_EVENTS = 64
 """How often `send` lets other tasks run, also where it need not wait: a loop of it would hold up all others."""
@@ -185,7 +188,7 @@ class Producer:
         """Send an outbox's batches one after the other until nothing is left."""
         while (batch := outbox.take()) is not None:
             try:
-                async with asyncio.timeout(self._delivery_s):
+                async with _running(self._delivery_s):
                     await (await way.client.send_batch(batch.builder, self.topic, partition=outbox.partition))
             # Broad, since whatever ends this task, nobody may wait for it for ever.
             except BaseException as error:
@@ -227,6 +230,28 @@ class Producer:
     def _check(self) -> None:
         if self._fault is not None:
             raise type(self._fault)(str(self._fault)) from self._fault.__cause__
+
+
+@contextlib.asynccontextmanager
+async def _running(limit_s: float) -> AsyncIterator[None]:
+    """As asyncio.timeout, but of time in which the loop ran: an answer that came while it was held is read first."""
+    loop, left = asyncio.get_running_loop(), STEPS
+    timer: asyncio.TimerHandle
+
+    def step() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(limit_s / STEPS, step)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_later(limit_s / STEPS, step)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        timer.cancel()
 
 
 def _base36(number: int) -> str:

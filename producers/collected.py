@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from producers.errors import ProducerError
 from producers.traffic import Record, Traffic
+from ranker.service import endpoints
+from ranker.service.printable import printable
 
 PATH = "/v1/events"
 
@@ -26,6 +28,10 @@ ANSWER_S = 15.0
 
 class CollectorError(ProducerError):
     """The collector cannot be reached, or did not accept an event."""
+
+
+class CollectorRefusedError(CollectorError):
+    """No waiting will help: it has never accepted anything, or says that it will not."""
 
 
 class Collected:
@@ -68,12 +74,20 @@ class Collected:
         try:
             status, said = self._answer(body)
         except (OSError, http.client.HTTPException) as error:
-            raise CollectorError(
-                f"The collector at {self.url} does not answer ({str(error) or type(error).__name__}). "
-                "Start one there with: producers collect"
+            self._connection.close()
+            raise self._fault(
+                f"The collector at {endpoints.shown(self.url)} does not answer ({str(error) or type(error).__name__}). "
+                "Start one there with: producers collect",
+                passes=True,
             ) from error
         if status != 202:
-            raise CollectorError(f"The collector at {self.url} answered {status} instead of 202: {said}")
+            raise self._fault(
+                f"The collector at {endpoints.shown(self.url)} answered {status} instead of 202: {printable(said)}",
+                passes=status == 429 or status >= 500,
+            )
+
+    def _fault(self, sentence: str, *, passes: bool) -> CollectorError:
+        return CollectorError(sentence) if passes and self.accepted else CollectorRefusedError(sentence)
 
     def _answer(self, body: bytes) -> tuple[int, str]:
         """Status and the beginning of what is said; asked twice where the connection was closed while it was idle."""

@@ -8,12 +8,15 @@ import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from producers.errors import ProducerError
+from ranker.service import endpoints
 
 BATCH_BYTES = 256 * 1024
 """Size of a record batch: below the 1 MiB that brokers accept unasked; larger ones are no faster."""
@@ -21,8 +24,15 @@ BATCH_BYTES = 256 * 1024
 START_S = 15.0
 """How long a broker may take to answer the first time."""
 
+HELD_S = 300.0
+"""How long a program may hold its loop without a request being given up that was answered meanwhile."""
+
 STOP_S = 5.0
 """How long closing may take; everything was acknowledged before, or the failure is already known."""
+
+# The client allows brokers to create what it asks for, at each refresh of its metadata: a topic that was deleted under
+# a producer would come back with the broker's defaults.
+MetadataRequest.__init__ = partialmethod(MetadataRequest.__init__, allow_auto_topic_creation=False)
 
 _SENDER = logging.getLogger("aiokafka.producer.sender")
 
@@ -50,13 +60,20 @@ async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
 
     Idempotent (a retry inside Kafka's client writes no second record) where the broker can; the embedded one cannot.
     """
+    if "@" in bootstrap:
+        raise ProducerError(
+            f"Kafka's address {endpoints.shown(bootstrap)} holds a user or a password, which it does not take. "
+            "Write HOST:PORT."
+        )
     client, idempotent = await _start(bootstrap, delivery_s)
     try:
         async with asyncio.timeout(START_S):
             cluster = await client.client.fetch_all_metadata()
     except (KafkaError, TimeoutError) as error:
         await client.stop()
-        raise ProducerError(f"Kafka at {bootstrap} failed: {name(error)}. Check the broker, then try again.") from error
+        raise ProducerError(
+            f"Kafka at {endpoints.shown(bootstrap)} failed: {name(error)}. Check the broker, then try again."
+        ) from error
     except BaseException:
         await client.stop()
         raise
@@ -64,7 +81,9 @@ async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
     partitions = cluster.partitions_for_topic(topic)
     if not partitions:
         await client.stop()
-        raise ProducerError(f"Kafka at {bootstrap} has no topic {topic}. Create it with: ranker topics apply")
+        raise ProducerError(
+            f"Kafka at {endpoints.shown(bootstrap)} has no topic {topic}. Create it with: ranker topics apply"
+        )
     return Connection(client, len(partitions), idempotent)
 
 
@@ -76,8 +95,8 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
-            # Also what the client allows for each step of its start, so never short; who sends has a clock of its own.
-            request_timeout_ms=int(max(delivery_s, START_S) * 1000),
+            # Longer than any clock of ours, which shall end a request: the client's runs while the loop is held.
+            request_timeout_ms=int((delivery_s + HELD_S) * 1000),
             client_id="producers",
         )
         try:
@@ -91,7 +110,7 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             if idempotent and isinstance(error, KafkaError) and client.client.cluster.brokers():
                 continue
             raise ProducerError(
-                f"Kafka cannot be reached at {bootstrap}{_why(error)}. "
+                f"Kafka cannot be reached at {endpoints.shown(bootstrap)}{_why(error)}. "
                 "Start a broker there, or name another with --bootstrap or RANKER_KAFKA_BOOTSTRAP."
             ) from error
         except BaseException:

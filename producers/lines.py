@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 STDIN = "-"
 LONGEST_LINE_BYTES = 1 << 20
@@ -29,11 +29,18 @@ def digest(name: str) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
+def stdin() -> io.BufferedReader:
+    """Standard input as bytes, for good: a `sys.stdin` of text would wait at the end for a thread that still reads."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin = sys.stdin.detach()
+    return cast("io.BufferedReader", sys.stdin)
+
+
 def first(name: str) -> str:
     """The first line, as far as it shows without taking it from standard input, which can be read only once."""
     if name == STDIN:
         # Packed input is not looked into here; servers pack their logs, and a log is what is guessed from it.
-        head = cast("io.BufferedReader", sys.stdin.buffer).peek(4096)
+        head = stdin().peek(4096)
         return head.partition(b"\n")[0].decode("utf-8", "replace")
     return next(read(name), (1, ""))[1]
 
@@ -44,10 +51,9 @@ def read(name: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[t
     `on_bytes` is told the position reached in the file on disk, now and then. Bytes that are not UTF-8 become lone
     surrogates: nothing is lost, and no contract takes them. Raises DamagedInputError.
     """
-    raw: BinaryIO
-    with sys.stdin.buffer if name == STDIN else Path(name).open("rb") as raw:
-        buffered = cast("io.BufferedReader", raw)
-        packed = buffered.peek(2)[:2] == b"\x1f\x8b"
+    raw: io.BufferedReader
+    with stdin() if name == STDIN else Path(name).open("rb") as raw:
+        packed = raw.peek(2)[:2] == b"\x1f\x8b"
         source = gzip.GzipFile(fileobj=raw) if packed else raw
         number = 0
         try:

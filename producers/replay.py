@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from producers import agents, candidates, event, lines
+from producers import agents, ahead, candidates, event, lines
 from producers.candidates import Candidate
 from producers.client import Producer
 
@@ -78,13 +79,14 @@ def source(name: str, kind: str = "auto") -> Source:
     return Source(name, kind, lines.digest(name), size_bytes)
 
 
-def latest_ms(sources: Sequence[Source], on_bytes: OnBytes | None = None) -> int | None:
-    """The latest time in the input, sent or not; None where no line has one."""
+async def latest_ms(sources: Sequence[Source], stop: asyncio.Event, on_bytes: OnBytes | None = None) -> int | None:
+    """The latest time in the input, sent or not, as far as it was read before `stop`; None where no line has one."""
     latest: int | None = None
-    for one in sources:
-        for _, candidate in candidates.read(one.kind, _numbered(one, on_bytes)):
-            if candidate is not None and (latest is None or candidate.at_ms > latest):
-                latest = candidate.at_ms
+    found = (candidate for one in sources for _, candidate in candidates.read(one.kind, _numbered(one, on_bytes)))
+    async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
+        async for portion in portions:
+            times = [candidate.at_ms for candidate in portion if candidate is not None]
+            latest = max(times, default=latest) if latest is None else max([latest, *times])
     return latest
 
 
@@ -146,36 +148,31 @@ async def send(
     """Send the events among `outcomes` and count them all in `summary`, until `stop` is set. Raises DamagedInputError.
 
     Events that name no producer are numbered as the producer's own, so that a loss on the way is seen. `speed` is how
-    many times faster than they happened; None sends as fast as Kafka takes them.
+    many times faster than they happened; None sends as fast as Kafka takes them. What was read before damage is sent.
     """
     loop = asyncio.get_running_loop()
     start_s, start_ms = loop.time(), None
     ready: list[tuple[bytes, bytes]] = []
-    try:
-        for outcome in outcomes:
-            if isinstance(outcome, dict):
-                if start_ms is None:
-                    start_ms = outcome["occurred_at"]
-                if speed is not None:
-                    wait_s = start_s + (outcome["occurred_at"] - start_ms) / 1000 / speed - loop.time()
-                    if wait_s > AHEAD_S:
-                        await _hand_over(producer, ready, producer.flush)
-                        await pause(stop, wait_s)
-                if stop.is_set():
-                    break
-                if outcome.get("producer_id") is None:
-                    outcome["producer_id"], outcome["sequence"] = producer.producer_id, producer.next_sequence()
-                ready.append(event.encode(outcome))
-            summary.add(outcome)
-            if len(ready) >= 500:
-                await _hand_over(producer, ready)
-                if stop.is_set():
-                    break
-    except lines.DamagedInputError:
-        # What was read before the damage counts as sent, so it has to be.
-        await _hand_over(producer, ready, producer.flush)
-        raise
-    await _hand_over(producer, ready, producer.flush)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(producer.flush)
+        portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(outcomes, stop)))
+        async for portion in portions:
+            for outcome in portion:
+                if isinstance(outcome, dict):
+                    if start_ms is None:
+                        start_ms = outcome["occurred_at"]
+                    if speed is not None:
+                        wait_s = start_s + (outcome["occurred_at"] - start_ms) / 1000 / speed - loop.time()
+                        if wait_s > AHEAD_S:
+                            await _hand_over(producer, ready)
+                            await pause(stop, wait_s)
+                            if stop.is_set():
+                                return
+                    if outcome.get("producer_id") is None:
+                        outcome["producer_id"], outcome["sequence"] = producer.producer_id, producer.next_sequence()
+                    ready.append(event.encode(outcome))
+                summary.add(outcome)
+            await _hand_over(producer, ready)
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
@@ -187,14 +184,9 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def _hand_over(
-    producer: Producer, ready: list[tuple[bytes, bytes]], then: Callable[[], Awaitable[None]] | None = None
-) -> None:
-    if ready:
-        await producer.send_records(ready)
-        ready.clear()
-    if then is not None:
-        await then()
+async def _hand_over(producer: Producer, ready: list[tuple[bytes, bytes]]) -> None:
+    await producer.send_records(ready)
+    ready.clear()
 
 
 def _numbered(one: Source, on_bytes: OnBytes | None) -> Iterator[tuple[int, str]]:

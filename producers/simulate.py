@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from producers.client import Producer
 from producers.collected import Collected
 from producers.replay import pause
+from producers.steady import Say, Steady, insist
 from producers.traffic import Traffic
 
 TICK_S = 0.1
@@ -55,16 +57,18 @@ async def write_history(
 
 async def go_live(
     traffic: Traffic,
-    producer: Producer,
+    line: Steady,
     live: Live,
     *,
     stop: asyncio.Event,
     born: Callable[[int, int], Awaitable[None]],
+    say: Say,
     collected: Collected | None = None,
 ) -> int:
     """Send live traffic and return how many events there were. `born(from_ms, to_ms)` is awaited before each tick.
 
-    What goes by the collector is part of the rate and of the events.
+    What goes by the collector is part of the rate and of the events. While Kafka or the collector is away, which is
+    said, nothing is sent; the events of that time are made up for, with the times at which they were due.
     """
     loop = asyncio.get_running_loop()
     start_s, last_ms, sent = loop.time(), now_ms(), 0
@@ -85,11 +89,10 @@ async def go_live(
             others = collected.traffic.burst(last_ms, at_ms, by_http, at_ms) if collected else []
             if not (records or others):
                 break
-            await producer.send_records(records)
-            if collected:
-                await collected.send(others)
-            sent += len(records) + len(others)
-        await producer.flush()
+            if await insist(partial(line.deliver, records), stop, say):
+                sent += len(records)
+            if collected and await insist(partial(collected.send, others), stop, say):
+                sent += len(others)
         last_ms = at_ms
         if not over:
             await pause(stop, TICK_S)

@@ -125,12 +125,12 @@ class ConsumerMetrics:
         )
         self.gaps = Counter(
             "ranker_gaps_total",
-            "Times the log's retention had passed the next offset: records are lost to the counts.",
+            "Times that records were lost to the counts: retention had passed them, or they could not be read.",
             registry=registry,
         )
         self.lost_records = Counter(
             "ranker_lost_records_total",
-            "Records lost in gaps: offsets between what was next and what the log still had.",
+            "Records lost in gaps: offsets between what was next and what the log still had, or could be read from.",
             registry=registry,
         )
         self.dead_letters = Counter(
@@ -234,6 +234,11 @@ class ConsumerMetrics:
             bounded = outcome in self._labels or outcome.startswith(_RULE)
             self._events.labels(outcome if bounded else OTHER).inc(count)
 
+    def show_lag(self, partition: int, records: int, behind_ms: int) -> None:
+        """Also of a partition that stands still: it is what an alert looks at."""
+        self.lag_records.labels(partition).set(records)
+        self.lag_seconds.labels(partition).set(behind_ms / 1000)
+
     def forget(self, partition: int) -> None:
         """Remove the series of a partition that now belongs to another process."""
         for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
@@ -259,6 +264,16 @@ class ReaderMetrics:
         self.streams = Gauge(
             "ranker_streams",
             "Lists streamed as server-sent events now, by number of open connections.",
+            registry=registry,
+        )
+        self.connections = Gauge(
+            "ranker_connections",
+            "Connections open on the public port.",
+            registry=registry,
+        )
+        self.refused_connections = Counter(
+            "ranker_refused_connections_total",
+            "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
             registry=registry,
         )
         self.requests = Counter(

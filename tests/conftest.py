@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.local import children
 from deploy.local.directories import run_directory
@@ -23,6 +24,10 @@ from deploy.local.servers import Server
 
 IN_CI = os.environ.get("CI") == "true"
 SLOW_FIXTURES = {"kafka_apache", "new_kafka_apache", "new_engine"}
+
+# A busy machine is no failure.
+settings.register_profile("busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # Started for the session, and put back on their feet before every test that comes after one which left them down.
 _standing: list[Server] = []
@@ -54,7 +59,10 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts processes as slow; run what is marked long only if the marker is asked for."""
+    """Mark what starts processes as slow; run what is marked long only if the marker is asked for.
+
+    Modules with slow tests come first, so that none of them begins when the other processes have nothing left to do.
+    """
     if "long" not in config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=long)
@@ -62,6 +70,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "e2e" in item.path.parts or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

@@ -39,13 +39,23 @@ class FaultError(Exception):
         return {"index": index, "reason": self.reason, "detail": self.detail}
 
 
+def not_counted(index: int) -> dict[str, Any]:
+    """As the answer has an event that is taken and goes no further."""
+    detail = "This address has sent as many of this type for this article as count in an hour."
+    return {"index": index, "reason": "client_article_hour", "detail": detail}
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """What the collector itself knows of a request: when it came, without a key from whom, how far lists reach back."""
+    """What the collector itself knows of a request: when it came, without a key from whom, how far lists reach back.
+
+    `client` is what limits are kept by, None for a server with a key.
+    """
 
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    client: bytes | None = None
     longest_window_ms: int = LONGEST_WINDOW_MS
 
 

@@ -25,6 +25,14 @@ MAX_ARRIVED_BYTES = MAX_HEAD_BYTES + 2 * MAX_BYTES
 """Of a request that is not whole, with all that stands between and behind its chunks."""
 REQUEST_S = 10.0
 """From a request's first byte (or the connection's beginning) to its last one."""
+_ONCE = frozenset(
+    (
+        *(b"host", b"origin", b"referer", b"authorization", b"content-type", b"content-encoding", b"user-agent"),
+        *(b"sec-fetch-site", b"sec-gpc", b"sec-purpose", b"purpose", b"x-moz"),
+    )
+)
+"""Headers that decide what becomes of a request. One that is there twice says two things, and a proxy may have read the
+other one."""
 LINGER_S = 1.0
 """How long is read on, and thrown away, after a refusal, so that the client sees the answer and not a reset."""
 
@@ -138,9 +146,10 @@ class Protocol(HttpToolsProtocol):
             if self._method == b"CONNECT":
                 self._malformed()
             return
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        single = [name for name, _ in self.headers if name in _ONCE]
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if (hosts != 1 and self.parser.get_http_version() == "1.1") or codings not in ([], [b"chunked"]):
+        nameless = b"host" not in single and self.parser.get_http_version() == "1.1"
+        if nameless or len(single) != len(set(single)) or codings not in ([], [b"chunked"]):
             self._malformed()
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if int(length) > MAX_BYTES:

@@ -13,6 +13,10 @@ from producers.collect.refusal import RefusedError
 from producers.collect.settings import Site
 
 _FOREIGN = "This origin may not send events; add it to the origins of its site in ranker.toml."
+_CROSS_SITE = (
+    "The browser says that another site's page sends this, and does not say which; on a page of your own "
+    'give the image referrerpolicy="origin", and have the page in its site\'s origins in ranker.toml.'
+)
 _NOBODY = (
     "Nothing says which site this is of; send an Origin or a write key, or add the host to a site's hosts "
     "in ranker.toml."
@@ -48,6 +52,7 @@ class Sites:
     def speaker(self, headers: Mapping[bytes, bytes], *, referred: bool = False) -> Speaker:
         """By write key, else Origin, else (where `referred`) the Referer's origin, else Host.
 
+        Host only if the browser does not say that the page is of another site: it hides an origin if its page wants so.
         Raises RefusedError: 401 for a key that is nobody's, 403 where the request speaks for no site.
         """
         if (authorization := headers.get(b"authorization")) is not None:
@@ -59,6 +64,8 @@ class Sites:
             return self.by_origin(origin)
         if (found := self._hosts.get(_name_of(headers.get(b"host", b"")))) is None:
             raise RefusedError(403, "unknown_site", _NOBODY)
+        if headers.get(b"sec-fetch-site") == b"cross-site":
+            raise RefusedError(403, "cross_site", _CROSS_SITE)
         return found
 
     def by_origin(self, origin: bytes) -> Speaker:

@@ -13,66 +13,58 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from producers import agents
-from producers.collect import answers, body
+from producers.collect import answers, body, script
+from producers.collect.admission import Bounds, admit
 from producers.collect.answers import Answer
-from producers.collect.events import FaultError, Receipt, ignored_fields, views
-from producers.collect.limits import NewArticles
+from producers.collect.events import Receipt, ignored_fields
 from producers.collect.metrics import CollectorMetrics
 from producers.collect.outlet import Outlet, OutletFullError
 from producers.collect.refusal import RefusedError
 from producers.collect.salt import DAY_S, Salts
-from producers.collect.script import tracker
 from producers.collect.sites import Sites, Speaker
 from producers.collect.visitor import MAX_AGENT, visitor_id
-from producers.event import LONGEST_WINDOW_MS, PageView
+from producers.event import PageView
 from ranker.service.address import Address, Addresses, household
-from ranker.service.buckets import Buckets
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """43 bytes of GIF: one pixel that shows nothing."""
 RETRY_FULL_S = 10
-WEEK = (b"cache-control", b"public, max-age=604800")
-_CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
 _INDEX = b"This collects page views: POST /v1/events, GET /v1/view.gif, GET /tracker.js.\n"
 _METHODS = {
     "/v1/events": ("POST", "OPTIONS"),
     "/v1/view.gif": ("GET", "HEAD"),
-    "/tracker.js": ("GET", "HEAD"),
+    script.LATEST: ("GET", "HEAD"),
+    "/tracker.{version}.js": ("GET", "HEAD"),
     "/": ("GET", "HEAD"),
 }
+_VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
 _PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
-_GZIP = re.compile(rb"(?:^|,)\s*gzip\s*(?:;\s*q=(?:1|0\.0{0,2}[1-9])|,|$)")
-"""Accept-Encoding names gzip, and not with a weight of 0."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Request:
-    """A whole request; `headers` by their names in lower case, `forwarded` every X-Forwarded-For."""
+    """A whole request; `headers` by their names in lower case, `address` the client's, behind whatever proxies."""
 
     method: str
     path: str
     query: bytes
     headers: dict[bytes, bytes]
-    forwarded: list[bytes]
-    peer: str | None
+    address: Address
     body: bytes
+
+    @property
+    def route(self) -> str | None:
+        """One of _METHODS; None if the path is none of them."""
+        if _VERSIONED.fullmatch(self.path):
+            return "/tracker.{version}.js"
+        return self.path if self.path in _METHODS else None
 
     @property
     def is_prefetch(self) -> bool:
         """Whether a browser loads it ahead, so that perhaps nobody will ever see the page."""
         purposes = b" ".join(self.headers.get(name, b"") for name in _PREFETCH).lower()
         return b"prefetch" in purposes or b"prerender" in purposes
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Events of clients and of keys, new articles of sites, in their buckets; and how old a server's event may be."""
-
-    clients: Buckets
-    keys: Buckets
-    articles: NewArticles
-    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 class Web:
@@ -108,12 +100,14 @@ class Web:
             scope["path"],
             scope["query_string"],
             dict(headers),
-            [value for name, value in headers if name == b"x-forwarded-for"],
-            scope["client"][0] if scope["client"] else None,
+            self._addresses.of(
+                scope["client"][0] if scope["client"] else None,
+                (value for name, value in headers if name == b"x-forwarded-for"),
+            ),
             message["body"],
         )
         answer = await self._answered(request)
-        route = request.path if request.path in _METHODS else "other"
+        route = request.route or "other"
         self._metrics.requests.labels(route=route, status=answer.status).inc()
         self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
         await answers.send_answer(answer, send)
@@ -140,21 +134,21 @@ class Web:
         return dataclasses.replace(answer, headers=[*answer.headers, answers.VARY, *allowed])
 
     async def _answer(self, request: Request) -> Answer:
-        allowed = _METHODS.get(request.path)
-        if allowed is None:
+        if request.route is None:
             return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
+        allowed = _METHODS[request.route]
         if request.method not in allowed:
             answer = answers.problem(
                 RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
             )
             return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
-        match request.path:
+        match request.route:
             case "/v1/events":
                 return self._preflight(request) if request.method == "OPTIONS" else await self._events(request)
             case "/v1/view.gif":
                 return await self._pixel(request)
-            case "/tracker.js":
-                return _script(request)
+            case script.LATEST | "/tracker.{version}.js":
+                return script.answer(request.path, request.headers)
         return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), answers.NO_STORE, answers.NOSNIFF])
 
     def _preflight(self, request: Request) -> Answer:
@@ -177,13 +171,10 @@ class Web:
             self._charge(request, speaker, 1)
             raise
         self._charge(request, speaker, len(items))
-        accepted, rejected = await self._accept(items, request, speaker)
-        content: dict[str, Any] = {"accepted": accepted}
-        if rejected:
-            content["rejected"] = rejected
+        content = await self._accept(items, request, speaker)
         if ignored := ignored_fields(items):
             content["ignored_fields"] = ignored
-        return answers.json(207 if rejected else 202, content)
+        return answers.json(207 if "rejected" in content else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
         if request.method == "GET":
@@ -191,7 +182,9 @@ class Web:
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
             await self._accept([item], request, speaker)
-        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, _CROSS_ORIGIN])
+        return Answer(
+            200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, answers.CROSS_ORIGIN]
+        )
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError where the key, or without one the address, has sent too much."""
@@ -199,56 +192,51 @@ class Web:
         if speaker.keyed:
             wait_s, reason, whose = self._bounds.keys.take(speaker.site_id, count, now_s), "key_rate", "with this key"
         else:
-            name = household(self._address(request))
+            name = household(request.address)
             wait_s, reason, whose = self._bounds.clients.take(name, count, now_s), "client_rate", "from this address"
         if wait_s:
             raise RefusedError(429, reason, f"Too many events {whose}.", retry_s=wait_s)
 
-    async def _accept(self, items: list[Any], request: Request, speaker: Speaker) -> tuple[int, list[dict[str, Any]]]:
-        """How many events are durable now, and the faults of the others. Raises RefusedError where all have one."""
+    async def _accept(self, items: list[Any], request: Request, speaker: Speaker) -> dict[str, Any]:
+        """The answer: how many events are durable now, and what became of the others.
+
+        Raises RefusedError where each has a fault.
+        """
         if request.is_prefetch:
             self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
-            return 0, []
-        accepted, rejected, wait_s = self._sorted(items, request, speaker)
-        for fault in rejected:
+            return {"accepted": 0}
+        found = admit(items, speaker, self._receipt(request, speaker), self._bounds)
+        for fault in found.rejected:
             self._metrics.rejected_events.labels(reason=fault["reason"]).inc()
-        if not accepted:
-            if wait_s:
-                raise RefusedError(429, "new_articles", "Too many new articles.", retry_s=wait_s, rejected=rejected)
-            raise RefusedError(400, "all_rejected", "No event was accepted.", rejected=rejected)
+        if len(found.rejected) == len(items):
+            if found.wait_s:
+                raise RefusedError(
+                    429, "new_articles", "Too many new articles.", retry_s=found.wait_s, rejected=found.rejected
+                )
+            raise RefusedError(400, "all_rejected", "No event was accepted.", rejected=found.rejected)
+        if found.accepted:
+            await self._store(found.accepted, request, speaker)
+        content: dict[str, Any] = {"accepted": len(found.accepted)}
+        if found.rejected:
+            content["rejected"] = found.rejected
+        if found.not_counted:
+            self._metrics.ignored_events.labels(reason="client_article_hour").inc(len(found.not_counted))
+            content["not_counted"] = found.not_counted
+        return content
+
+    async def _store(self, events: list[PageView], request: Request, speaker: Speaker) -> None:
         try:
-            await self._outlet.accept(accepted)
+            await self._outlet.accept(events)
         except OutletFullError:
             raise RefusedError(
                 503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
             ) from None
-        if accepted[0].visitor_id is None and self._wants_visitor(request, speaker):
-            self._metrics.visitors_without_salt.inc(len(accepted))
-        return len(accepted), rejected
+        if events[0].visitor_id is None and self._wants_visitor(request, speaker):
+            self._metrics.visitors_without_salt.inc(len(events))
 
-    def _sorted(
-        self, items: list[Any], request: Request, speaker: Speaker
-    ) -> tuple[list[PageView], list[dict[str, Any]], int]:
-        """What may go on, the faults of the rest, and the wait where it is all for articles that are new."""
-        accepted: list[PageView] = []
-        rejected: list[dict[str, Any]] = []
-        wait_s, now_ms = 0, self._now_ms()
-        for index, view in enumerate(views(items, speaker, self._receipt(request, speaker, now_ms))):
-            if isinstance(view, FaultError):
-                rejected.append(view.at(index))
-                continue
-            wait_s = self._bounds.articles.admit(speaker.site_id, view.article_id, now_ms / 1000, trusted=speaker.keyed)
-            if wait_s:
-                detail = (
-                    "This article was never seen, and the site's limit of new ones is reached; send it again later."
-                )
-                rejected.append(FaultError("new_articles", detail).at(index))
-            else:
-                accepted.append(view)
-        return accepted, rejected, wait_s if all(fault["reason"] == "new_articles" for fault in rejected) else 0
-
-    def _receipt(self, request: Request, speaker: Speaker, now_ms: int) -> Receipt:
+    def _receipt(self, request: Request, speaker: Speaker) -> Receipt:
         """What is known of a page's request. A server's address and agent, with a key, are nobody's."""
+        now_ms = self._now_ms()
         if speaker.keyed:
             return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
         agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
@@ -256,14 +244,11 @@ class Web:
         if self._salts is not None and self._wants_visitor(request, speaker):
             salt = self._salts.of(now_ms // (DAY_S * 1000))
             if salt is not None:
-                visitor = visitor_id(salt, speaker.site_id, self._address(request), agent)
-        return Receipt(now_ms, agents.is_bot(agent), visitor)
+                visitor = visitor_id(salt, speaker.site_id, request.address, agent)
+        return Receipt(now_ms, agents.is_bot(agent), visitor, household(request.address))
 
     def _wants_visitor(self, request: Request, speaker: Speaker) -> bool:
         return speaker.site.visitors and not speaker.keyed and request.headers.get(b"sec-gpc") != b"1"
-
-    def _address(self, request: Request) -> Address:
-        return self._addresses.of(request.peer, request.forwarded)
 
 
 def _article(query: bytes) -> str:
@@ -276,26 +261,3 @@ def _article(query: bytes) -> str:
     if len(named) != 1:
         raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")
     return named[0]
-
-
-def _script(request: Request) -> Answer:
-    """The tracker; each of its two encodings has a tag of its own."""
-    script = tracker()
-    packed = _GZIP.search(request.headers.get(b"accept-encoding", b"").lower()) is not None
-    tag = (script.etag[:-1] + '-gzip"' if packed else script.etag).encode()
-    headers = [
-        (b"etag", tag),
-        WEEK,
-        (b"vary", b"accept-encoding"),
-        (b"access-control-allow-origin", b"*"),
-        answers.NOSNIFF,
-        _CROSS_ORIGIN,
-    ]
-    known = [one.strip().removeprefix(b"W/") for one in request.headers.get(b"if-none-match", b"").split(b",")]
-    if tag in known or b"*" in known:
-        return Answer(304, headers=headers)
-    headers += [
-        (b"content-type", b"text/javascript; charset=utf-8"),
-        *([(b"content-encoding", b"gzip")] if packed else []),
-    ]
-    return Answer(200, script.gzip if packed else script.body, headers)

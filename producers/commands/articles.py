@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import io
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,11 +12,11 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from producers import event, imports, interrupts, progress, simulate
+from producers import ahead, event, imports, interrupts, lines, progress, simulate
 from producers.client import Producer
 from producers.commands import common, editor
+from producers.documents import UnreadableError
 from producers.imports import Refused, Shelf
-from producers.sitemap import UnreadableError
 
 SHOWN_FAULTS = 10
 
@@ -68,7 +67,8 @@ def import_(
 
     JSON lines have the fields of schemas/article.schema.json: title, url and published_at are required, format, section
     and updated_at are not. Times may be milliseconds or RFC 3339, and an id not given is taken from the URL. A line
-    with "status": "removed" takes an article off the lists. What does not fit is reported, the rest is imported, and
+    with "status": "removed" takes an article off the lists. A feed or sitemap may have 64 MiB and 200,000 entries, a
+    line of JSON 1 MiB. What does not fit is reported, the rest is imported, and
     the exit code is then 1.
 
     \b
@@ -78,7 +78,7 @@ def import_(
       echo '{"article_id": "/a", "status": "removed"}' | producers articles import - --site demo
     """
     try:
-        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as source:
+        with lines.stdin() if file == lines.STDIN else Path(file).open("rb") as source:
             found = _articles(source, kind, Shelf(site, pattern, simulate.now_ms()))
             tally = Tally(topic)
             common.run(_import(found, tally, bootstrap))
@@ -133,10 +133,14 @@ def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, A
     head = source.read(65_536)
     kind = imports.guess(head) if kind == "auto" else kind
     if kind == "jsonl":
-        # The head ends within a line: that line goes on in the file.
-        whole = head.split(b"\n")
-        whole[-1] += source.readline()
-        return imports.from_json_lines(itertools.chain(whole, source), shelf)
+        first = io.BytesIO(head)
+
+        def readline(most_bytes: int) -> bytes:
+            line = first.readline(most_bytes)
+            # The head may end within a line: that line goes on in the file.
+            return line if line.endswith(b"\n") else line + source.readline(most_bytes - len(line))
+
+        return imports.from_json_lines(readline, shelf)
     document = head + source.read(imports.LARGEST_DOCUMENT_BYTES)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:
         raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")
@@ -149,9 +153,9 @@ async def _import(found: Iterator[dict[str, Any] | Refused], tally: Tally, boots
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(interrupts.stop_event())
         producer = await stack.enter_async_context(Producer(bootstrap, tally.topic))
-        records = tally.keep(found)
+        portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(tally.keep(found), stop)))
         with progress.bar("Importing", None, unit="events") as advance:
-            while (portion := list(itertools.islice(records, 500))) and not stop.is_set():
+            async for portion in portions:
                 await producer.send_records(portion)
                 advance(producer.sent)
         await producer.flush()

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,6 +131,9 @@ async def _run(
     name: str,
 ) -> None:
     from producers import interrupts
+    from producers.collect.admission import Bounds
+    from producers.collect.catalogue import Catalogue
+    from producers.collect.client_hour import ClientHour
     from producers.collect.known import Known
     from producers.collect.limits import NewArticles
     from producers.collect.metrics import CollectorMetrics, new_registry
@@ -139,7 +143,7 @@ async def _run(
     from producers.collect.server import many_connections, serving
     from producers.collect.sites import Sites
     from producers.collect.spool import Spool
-    from producers.collect.web import Bounds, Web
+    from producers.collect.web import Web
     from ranker.service import admin
     from ranker.service.address import Addresses
     from ranker.service.buckets import Buckets
@@ -156,10 +160,14 @@ async def _run(
         outlet = await stack.enter_async_context(Outlet(bootstrap, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
         salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, settings.sites))
+        articles = NewArticles(catalogue, known, settings.new_articles_per_minute, settings.new_articles_burst)
+        metrics.watch_articles(catalogue, lambda: min(articles.left(site, time.time()) for site in settings.sites))
         bounds = Bounds(
             Buckets(settings.client_events_s, settings.client_burst),
             Buckets(settings.key_events_s, max(settings.key_events_s, 500)),
-            NewArticles(known, settings.new_articles_per_minute, settings.new_articles_burst),
+            articles,
+            ClientHour(settings.client_article_hour),
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import random
 from collections import Counter
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from producers import demo, event, interrupts, popularity, progress, simulate, t
 from producers.client import Producer
 from producers.collected import Collected, is_address
 from producers.commands import common
+from producers.steady import Steady, insist
 from producers.traffic import Shares, Traffic
+from ranker.service import endpoints
 from schemas import configuration
 
 
@@ -56,7 +58,9 @@ _share = click.FloatRange(0, 1)
 
 def _check_collector(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and not is_address(value):
-        raise click.BadParameter(f"{value!r} is no address of a collector; write such as http://127.0.0.1:8081")
+        raise click.BadParameter(
+            f"{endpoints.shown(value)!r} is no address of a collector; write such as http://127.0.0.1:8081"
+        )
     return value
 
 
@@ -160,11 +164,20 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
     rng = random.Random(plan.seed)  # noqa: S311 - traffic, not secrets
     catalogue = demo.articles(plan.site, start_ms) if plan.demo else []
     pieces = _pieces(plan, rng, catalogue, start_ms)
-    async with contextlib.AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
         stop = stack.enter_context(interrupts.stop_event())
-        producer = await stack.enter_async_context(Producer(bootstrap, topic, name="simulate"))
-        shelf = await stack.enter_async_context(Producer(bootstrap, articles_topic)) if plan.demo else None
-        await _import(shelf, catalogue, 0, start_ms)
+        line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, topic, name="simulate"))))
+        shelf = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, articles_topic))))
+        producer = await line.producer()
+        if catalogue:
+            await shelf.producer()
+
+        async def born(from_ms: int, to_ms: int) -> None:
+            """Put the articles published in (from_ms, to_ms] into the catalogue's topic."""
+            if out := [event.encode(entry) for entry in catalogue if from_ms < entry["published_at"] <= to_ms]:
+                await insist(lambda: shelf.deliver(out), stop, _say)
+
+        await born(0, start_ms)
         past = _past(plan, rng, pieces, start_ms)
         if plan.history_events:
             with progress.bar("Writing the past", plan.history_events, unit="events") as advance:
@@ -179,9 +192,6 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         craze, run = _craze(rng, pieces, live_ms), f"s{plan.seed}-{live_ms:x}"
         present = _present(plan, pieces, craze, run, producer.producer_id)
 
-        async def born(from_ms: int, to_ms: int) -> None:
-            await _import(shelf, catalogue, from_ms, to_ms)
-
         collected = None
         if plan.collector is not None:
             url, key, share = plan.collector
@@ -190,10 +200,10 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
             collected = await stack.enter_async_context(Collected(url, key, share, plain))
         # Articles that came out while the history was written are due as well.
         await born(start_ms, simulate.now_ms())
-        live = await simulate.go_live(present, producer, plan.live, stop=stop, born=born, collected=collected)
+        live = await simulate.go_live(present, line, plan.live, stop=stop, born=born, say=_say, collected=collected)
     kinds = past.kinds + present.kinds + (collected.traffic.kinds if collected else Counter())
     by_http = collected.accepted if collected else 0
-    way = f", {by_http:,} of them by {collected.url}" if collected else ""
+    way = f", {by_http:,} of them by {endpoints.shown(collected.url)}" if collected else ""
     if as_json:
         summary = {"sent": history + live, "history": history, "live": live, "collected": by_http, "seed": plan.seed}
         click.echo(orjson.dumps(summary | {"kinds": kinds}))
@@ -244,10 +254,5 @@ def _present(
     )  # fmt: skip
 
 
-async def _import(shelf: Producer | None, catalogue: list[dict[str, Any]], from_ms: int, to_ms: int) -> None:
-    """Put the articles published in (from_ms, to_ms] into the catalogue's topic."""
-    if shelf is None:
-        return
-    if out := [entry for entry in catalogue if from_ms < entry["published_at"] <= to_ms]:
-        await shelf.send_records(event.encode(entry) for entry in out)
-        await shelf.flush()
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)

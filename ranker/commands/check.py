@@ -55,7 +55,8 @@ def _print_settings(masked: dict[str, Any]) -> None:
 
 async def _look(settings: Settings) -> list[Finding]:
     from ranker.operate import check
-    from ranker.settings import BEHIND, masked_url
+    from ranker.service import endpoints
+    from ranker.settings import BEHIND
     from ranker.store.connection import connect
 
     generation = settings.generation
@@ -64,7 +65,7 @@ async def _look(settings: Settings) -> list[Finding]:
     try:
         kafka, redis, counting = await asyncio.gather(
             check.kafka(settings.kafka_bootstrap, generation, now_ms, accept_create_time=settings.accept_create_time),
-            check.redis(client, masked_url(settings.redis_url), generation.id, now_ms),
+            check.redis(client, endpoints.shown(settings.redis_url), generation.id, now_ms),
             check.counting(client, now_ms, behind_ms),
         )
     finally:

@@ -103,6 +103,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         f"ranker-{generation.id}",
         Fold(generation),
         chunk_records(generation),
+        unpack_bytes=settings.unpack_mb << 20,
         session_ms=settings.session_timeout_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )

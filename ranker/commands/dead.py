@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 2000
 _VERDICTS = {
     "resent": "resent before",
+    "cut": "too large to be kept whole: only their first bytes are here, so they cannot be sent, not even with --force",
     "log": "which these rules count where they stand in the log: sent again, they would count twice",
     "late": "too old for the longest window: sent again, they would not be listed",
     "future": "whose time has not come: sent now, they come back as new dead letters",
@@ -70,8 +71,8 @@ def command() -> None:
 def list_(reasons: frozenset[str], as_json: bool, config: str | None) -> None:
     """Count the dead letters by reason.
 
-    Of each reason: letters, those of them that were resent, when the first and the last record were appended to the
-    topic, and the position of the last. A record that was read twice is one letter.
+    Of each reason: letters, how many were resent, how many are cut because they were too large, when the first and the
+    last record were appended to the topic, and the position of the last. A record that was read twice is one letter.
 
     \b
     Examples:
@@ -105,11 +106,13 @@ def _table(counts: dict[str, Count]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("reason", "letters", "resent", "first", "last", "for example"):
-        table.add_column(name, justify="right" if name in ("letters", "resent") else "left", no_wrap=True)
+    numbers = ("letters", "resent", "cut")
+    for name in ("reason", *numbers, "first", "last", "for example"):
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     for reason, count in counts.items():
         first, last = _time(count.first_append_ms), _time(count.last_append_ms)
-        table.add_row(reason, f"{count.letters:,}", f"{count.resent:,}", first, last, count.example)
+        shown = (f"{number:,}" for number in (count.letters, count.resent, count.cut))
+        table.add_row(reason, *shown, first, last, count.example)
     Console(width=400).print(table)  # never narrower than its text: positions are there to be copied
 
 
@@ -143,8 +146,10 @@ def show(positions: tuple[str, ...], reasons: frozenset[str], limit: int, raw: b
     for letter in letters:
         if raw:
             click.echo(letter.value, nl=False)
+            if letter.cut is not None:
+                click.echo(f"this is the beginning only: {letter.cut}", err=True)
         else:
-            _print(letter, decoder.fault(letter.value))
+            _print(letter, "" if letter.cut is not None else decoder.fault(letter.value))
     _missing(choice.positions - {letter.position for letter in letters})
     if not letters:
         click.echo("no such letters")
@@ -165,6 +170,7 @@ def _print(letter: Letter, fault: str) -> None:
     for name, text in (
         ("reason", letter.reason + (", resent" if letter.resent else "")),
         *([("fault", _readable(fault.encode("utf-8", "backslashreplace")))] if fault else ()),
+        *([("cut", letter.cut)] if letter.cut is not None else ()),
         ("append", _time(letter.append_ms)),
         ("key", key),
         ("value", _readable(letter.value)),
@@ -206,7 +212,7 @@ def resend(
     Each is first judged by the rules of ranker.toml. A record that these rules accept where it stands in the log is
     left: a new generation counts it from there, say after a site was added; and so is one whose time has not come. One
     that would be rejected again or be too late is sent where its reason or position is named, and left by --all. How
-    many were left, and why, is said; --force sends them all the same.
+    many were left, and why, is said; --force sends them all the same, but for those that are cut.
 
     \b
     Examples:

@@ -60,12 +60,15 @@ def command(
 async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_port: int, drain_s: float) -> None:
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve import server
+    from ranker.serve.clients import Clients
     from ranker.serve.frontpage import Page
     from ranker.serve.lists import Lists
     from ranker.serve.published import Ages
     from ranker.serve.refresh import Refresher
     from ranker.serve.web import Web
     from ranker.service import admin
+    from ranker.service.address import Addresses
+    from ranker.service.connections import Connections
     from ranker.store.connection import connect
 
     registry = new_registry()
@@ -78,7 +81,11 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
         metrics=metrics,
     )
-    web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, metrics)
+    addresses = Addresses(settings.proxies)
+    clients = Clients(addresses, settings.client_streams, settings.client_lists_s)
+    web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, clients, metrics)
+    places = Connections(addresses.is_proxy)
+    metrics.connections.set_function(lambda: places.open)
     draining = asyncio.Event()
 
     def not_ready() -> list[str]:
@@ -91,7 +98,15 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
         bound = await stack.enter_async_context(
-            server.serving(web.app, host, port, at_once=web.app.at_once, draining=draining)
+            server.serving(
+                web.app,
+                host,
+                port,
+                at_once=web.app.at_once,
+                draining=draining,
+                places=places,
+                refused=metrics.refused_connections.inc,
+            )
         )
         stack.callback(web.streams.close)
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})

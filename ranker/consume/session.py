@@ -56,6 +56,8 @@ class Session:
         self.clock_ms = state.clock_ms
         self.stored_clock_ms = state.clock_ms
         self.mark = state.mark
+        self.epoch: int | None = None
+        """The leader's of the last applied records, None before the first."""
         self.live: set[SliceId] = set(state.slices)
         self.unsealed: dict[SliceId, Unsealed] = {}
         self.strays = state.strays

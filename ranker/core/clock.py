@@ -1,4 +1,8 @@
-"""The clock T of a shard: everything that was appended before T is counted. Times are milliseconds since the epoch.
+"""The clock T of a shard: all that Kafka had committed by T is counted.
+
+Not all that was appended: a record has its append time before its followers have it, and until then no reader of the
+log can see it or know of it. It is counted when it is committed, in the window of its event time. Times are
+milliseconds since the epoch.
 
 T and floors never go back, so a wall clock that jumps ahead for a moment must not move them: see `WallClock`.
 """

@@ -10,6 +10,8 @@ import msgspec
 MAX_TIME_MS = 4_102_444_800_000
 """2100-01-01: later times are typing errors, and the bound keeps every slice number small."""
 MAX_ARTICLE_BYTES = 512
+MAX_VALUE_BYTES = 1 << 20
+"""Of a record's value: what brokers accept unasked. A larger one is nothing that counts, whatever stands in it."""
 
 _Short = Annotated[str, msgspec.Meta(max_length=128)]
 _SITE = re.compile(r"[a-z0-9._-]{1,64}\Z")

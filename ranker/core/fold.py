@@ -9,13 +9,15 @@ from typing import Protocol
 
 import msgspec
 
-from ranker.core.event import PageView, article_ok, site_ok, type_ok
+from ranker.core.event import MAX_VALUE_BYTES, PageView, article_ok, site_ok, type_ok
 from ranker.core.generation import FUTURE_MS, RULE_PREFIX, Generation
 from ranker.core.source import Decoder
-from ranker.core.tally import Articles, Group, Mark, Rejected, Tally, add
+from ranker.core.tally import KEPT_BYTES, Articles, Group, Mark, Rejected, Tally, add
 
 BOT = f"{RULE_PREFIX}bot"
 """Outcome of what a bot did, where the rules drop bots: counted in the sums, weighed by no board."""
+NO_TIME_MS = -1
+"""Kafka's word for a record that has no append time; it is neither late nor future."""
 _REMEMBERED_IDS = 500_000
 
 _Kind = tuple[int, str, str, str]
@@ -76,7 +78,10 @@ class Fold:
         what makes the join ambiguous (two halves of an object in two records, two objects in a third).
         """
         # A value of None raises TypeError, and the slow path finds which.
-        events = self._decoder.all([record.value for record in records])  # type: ignore[misc]
+        values: list[bytes] = [record.value for record in records]  # type: ignore[misc]
+        if max(map(len, values)) > MAX_VALUE_BYTES:
+            raise _OneByOneError
+        events = self._decoder.all(values)
         grain_ms = self._grain_ms
         ones: dict[_Kind, list[str]] = {}
         others: dict[_Kind, Articles] = {}
@@ -148,6 +153,9 @@ class Fold:
     def _one_by_one(self, records: Sequence[Record], tally: Tally) -> None:
         """The path of a stretch with a fault in it: one outcome or one reason for each record."""
         for record in records:
+            if record.value is not None and len(record.value) > MAX_VALUE_BYTES:
+                self._reject(tally, record, "too_large")
+                continue
             try:
                 event = self._decoder.one(record.value or b"")
             except (msgspec.ValidationError, UnicodeDecodeError):
@@ -162,12 +170,13 @@ class Fold:
                     seen.append(event.sequence)
                 tally.heard_ms[event.producer_id] = record.timestamp
             reason = self._fault(event)
+            append_ms = event.occurred_at if record.timestamp == NO_TIME_MS else record.timestamp
             if reason is not None:
                 self._reject(tally, record, reason)
-            elif event.occurred_at > record.timestamp + FUTURE_MS:
+            elif event.occurred_at > append_ms + FUTURE_MS:
                 tally.future += 1
                 self._reject(tally, record, "future")
-            elif self._is_late(event.occurred_at, record.timestamp):
+            elif self._is_late(event.occurred_at, append_ms):
                 tally.late += 1
             else:
                 outcome = self._outcome(event.event_type, event.agent_class)
@@ -197,7 +206,9 @@ class Fold:
 
     @staticmethod
     def _reject(tally: Tally, record: Record, reason: str) -> None:
-        tally.rejected.append(Rejected(record.offset, record.timestamp, reason, record.key, record.value))
+        rejected = Rejected(record.offset, record.timestamp, reason, record.key, record.value)
+        value_bytes = KEPT_BYTES if reason == "too_large" else MAX_VALUE_BYTES
+        tally.rejected.append(rejected.shortened(value_bytes, KEPT_BYTES))
 
 
 def _sighted(events: Sequence[PageView], records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> None:
@@ -233,5 +244,17 @@ def crc(record: Record) -> int:
     return zlib.crc32(record.value or b"", zlib.crc32(record.key or b""))
 
 
-REASONS = ("malformed", "schema", "empty", "site_id", "unknown_site", "event_type", "article_id", "value", "future")
-"""Every reason that the fold gives a rejected record."""
+REASONS = (
+    "malformed",
+    "schema",
+    "empty",
+    "too_large",
+    "unreadable",
+    "site_id",
+    "unknown_site",
+    "event_type",
+    "article_id",
+    "value",
+    "future",
+)
+"""Every reason why a record is rejected; `unreadable` is given where batches are unpacked (log/seam.py)."""

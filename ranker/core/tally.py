@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 
 Group = tuple[int, str, str]
 """(slice of the finest grain, site, outcome)."""
@@ -19,15 +20,43 @@ def add(into: Articles, articles: Articles) -> None:
         into[article] = get(article, 0) + count
 
 
+KEPT_BYTES = 64 << 10
+"""Of a value or a key that is too large to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a value was before it was cut; None where nobody has seen its end."""
+
+    size: int | None
+    sha256: str | None
+
+
 @dataclass(slots=True)
 class Rejected:
-    """A record that cannot be counted: its position, why, and its original bytes."""
+    """A record that cannot be counted: its position, why, and its original bytes, or the first of them.
+
+    `cut` is None where the value is whole; `key_size` is the size of a key that was cut.
+    """
 
     offset: int
     append_ms: int
     reason: str
     key: bytes | None
     value: bytes | None
+    cut: Cut | None = None
+    key_size: int | None = None
+
+    def shortened(self, value_bytes: int, key_bytes: int) -> Rejected:
+        """With so many bytes of value and key at most."""
+        value, key, cut, key_size = self.value, self.key, self.cut, self.key_size
+        if value is not None and len(value) > value_bytes:
+            cut = cut or Cut(len(value), hashlib.sha256(value).hexdigest())
+            value = value[:value_bytes]
+        if key is not None and len(key) > key_bytes:
+            key_size = key_size or len(key)
+            key = key[:key_bytes]
+        return replace(self, value=value, key=key, cut=cut, key_size=key_size)
 
 
 @dataclass(slots=True)
@@ -45,6 +74,7 @@ class Tally:
 
     `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
     all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time inside.
+    `lost` are stretches of offsets that cannot be read, the last of them appended at `lost_ms`.
     `sightings` has the sequences of each producer_id heard, in the order of the log and of first appearance; `heard_ms`
     the append time of its last record.
     """
@@ -55,6 +85,8 @@ class Tally:
     future: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     first_append_ms: int | None = None
+    lost: list[range] = field(default_factory=list)
+    lost_ms: int = 0
     mark: Mark | None = None
     sightings: dict[str, list[int]] = field(default_factory=dict)
     heard_ms: dict[str, int] = field(default_factory=dict)
@@ -72,6 +104,8 @@ class Tally:
         self.late += other.late
         self.future += other.future
         self.rejected += other.rejected
+        self.lost += other.lost
+        self.lost_ms = max(self.lost_ms, other.lost_ms)
         if self.first_append_ms is None:
             self.first_append_ms = other.first_append_ms
         if other.mark is not None:

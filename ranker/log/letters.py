@@ -16,18 +16,21 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import REASONS
+from ranker.log import batches
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
 
 MARK = "#resent"
 """What a mark's key has behind the letter's; no topic's name, and so no letter's key, can hold a `#`."""
-_POLL_RECORDS = 500
+_POLL_RECORDS = 20
+"""Few, since each may be as large as a batch is unpacked."""
 _AT_ONCE_MS = 250
 _POLLS = 20
 """A topic that is written to all the time has to have an end too."""
 _SILENT_S = 30.0
 """How long Kafka may send nothing where it said that there is something."""
 _POSITION = re.compile(r"([0-9]{1,9})/([0-9]{1,18})")
+_SIZE, _SHA256 = re.compile(rb"[0-9]{1,19}"), re.compile(rb"[0-9a-f]{64}")
 _APPEND_MS = re.compile(rb"-?[0-9]{1,19}")
 """Whatever Kafka may say: -1 is a record without a time, and in a foreign topic producers write what they like."""
 
@@ -40,6 +43,8 @@ class Letter:
     """A record of the source that was rejected at `append_ms`. An absent key and an empty one are both None.
 
     `position` is topic/partition/offset in the source; `home` is the partition of the dead topic that has the letter.
+    `cut` is None where value and key are whole, else what the whole was, in words: the value or the key here is the
+    beginning of it.
     """
 
     position: str
@@ -51,6 +56,7 @@ class Letter:
     value: bytes
     resent: bool
     home: int
+    cut: str | None = None
 
 
 class LetterLog:
@@ -64,6 +70,7 @@ class LetterLog:
         self._source = source
         self.topic = f"{source}.dead"
         self.strange = 0
+        batches.install()
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,
@@ -198,4 +205,22 @@ class LetterLog:
             # Compared, because a topic that was created anew has the same positions again.
             resent=marked.get(place) == append_ms,
             home=record.partition,
+            cut=_cut(headers),
         )
+
+
+def _cut(headers: dict[str, bytes | None]) -> str | None:
+    """What is written beside a letter that is not whole (log/dead_letters.py)."""
+    words = []
+    if "size" in headers:
+        words.append(f"the value had {_number(headers['size'])} bytes")
+        sha256 = headers.get("sha256") or b""
+        if _SHA256.fullmatch(sha256):
+            words.append(f"SHA-256 {sha256.decode()}")
+    if "key_size" in headers:
+        words.append(f"the key had {_number(headers['key_size'])} bytes")
+    return ", ".join(words) or None
+
+
+def _number(digits: bytes | None) -> str:
+    return f"{int(digits):,}" if digits and _SIZE.fullmatch(digits) else "an unknown number of"

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer, errors
 
 from ranker.log.closing import stop
 from ranker.log.dead_letters import MAX_BYTES
+from ranker.log.delivery import deliver
 from ranker.log.errors import LogRefusedError, translated
 from ranker.log.letters import MARK, Letter
 
@@ -72,22 +73,10 @@ class Resender:
         }
 
     async def _deliver(self, records: Iterable[dict[str, Any]]) -> None:
-        """Hands all of them over, then waits until each is acknowledged; raises what was refused first."""
-        deliveries: list[asyncio.Future[Any]] = []
-        try:
-            for record in records:
-                deliveries.append(await self._producer.send(**record))  # noqa: PERF401  # they are waited for below
-        except errors.KafkaError:
-            await asyncio.gather(*deliveries, return_exceptions=True)
-            raise
-        except asyncio.CancelledError:
-            # The portion's time is over: a broker that is silent may never answer for those handed over before.
-            for delivery in deliveries:
-                delivery.cancel()
-            raise
-        for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
+        """Returns once each of them is acknowledged; raises what was refused first."""
+        for error in await deliver(self._producer, records):
+            if error is not None:
+                raise error
 
 
 def _retrieved(transaction: asyncio.Future[None]) -> None:

@@ -45,13 +45,14 @@ class Choice:
 
 @dataclass(slots=True)
 class Count:
-    """Of the letters with one reason: how many, how many of them resent, times of append, the latest as an example."""
+    """Letters with one reason: how many, how many resent and cut, times of append, the latest as an example."""
 
     letters: int = 0
     resent: int = 0
     first_append_ms: int = 0
     last_append_ms: int = 0
     example: str = ""
+    cut: int = 0
 
     def add(self, letter: Letter) -> None:
         self.first_append_ms = min(self.first_append_ms, letter.append_ms) if self.letters else letter.append_ms
@@ -59,6 +60,7 @@ class Count:
             self.last_append_ms, self.example = letter.append_ms, letter.position
         self.letters += 1
         self.resent += letter.resent
+        self.cut += letter.cut is not None
 
 
 async def overview(log: LetterLog, choice: Choice, advance: Advance) -> dict[str, Count]:
@@ -98,6 +100,7 @@ class Judge:
 
     - `sent`: it may be sent, and would be counted.
     - `resent`: it was, and is marked.
+    - `cut`: it is not whole, so there is nothing to send.
     - `log`: the rules accept the record where it stands, and the log still has it. A generation with these rules
       counts it from there, so sending it would count it twice.
     - `late`: it would be too late for the longest window.
@@ -117,6 +120,8 @@ class Judge:
     def __call__(self, letter: Letter) -> str:
         if letter.resent:
             return "resent"
+        if letter.cut is not None:
+            return "cut"
         if self._oldest_ms is not None and letter.append_ms < self._oldest_ms:
             return "old"
         if letter.offset in self._held.get(letter.partition, ()) and self._outcome(letter, letter.append_ms) == "sent":
@@ -156,7 +161,7 @@ class InterruptedResendError(Exception):
 
 
 def _goes(verdict: str, *, named: bool, force: bool) -> bool:
-    if verdict in ("sent", "resent"):
+    if verdict in ("sent", "resent", "cut"):
         return verdict == "sent"
     return force or (named and verdict not in _ONLY_FORCED)
 
@@ -173,7 +178,7 @@ async def resend(
     *,
     force: bool,
 ) -> None:
-    """Hands what may be sent to `send`, in portions, up to `limit` letters; `force`: whatever has not been resent.
+    """Hands what may be sent to `send`, in portions, up to `limit` letters; `force`: whatever is whole and not resent.
 
     Letters that were named are sent unless that may count them twice, or their time has not come; of all, only what
     will be counted.

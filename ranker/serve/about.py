@@ -23,7 +23,7 @@ from ranker.serve.hourly import Hourly, Told
 from ranker.serve.listing import described
 from ranker.serve.lists import Lists
 from ranker.serve.published import Published, rfc3339
-from ranker.serve.query import fault
+from ranker.serve.query import fault, shown
 from ranker.serve.standing import Standing, Standings
 from ranker.store.question import ListName
 
@@ -107,7 +107,7 @@ class About:
         standings = {published.name: self._standing(published, now_ms).of(article_id, edge) for published in lists}
         known = article is not _UNKNOWN or asked in aliases or any(one.count != 0 for one in standings.values())
         if not known or (article.hidden and not counts):
-            raise asking.refusal([fault("id", f"{asked!r} is neither counted nor in the catalogue")], [], {})
+            raise asking.refusal([fault("id", f"{shown(asked)} is neither counted nor in the catalogue")], [], {})
         moved = sorted(old for old, to in aliases.items() if to == article_id)
         counted = any(one.count for one in standings.values())
         told = await self._hours(lists[0], [article_id, *moved]) if counts and counted else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +9,18 @@ from typing import Any
 from starlette.requests import Request
 
 from ranker.core.generation import LATEST, Generation
+from ranker.serve import tokens
+from ranker.serve.hot import asked
 from ranker.serve.listing import MOST_BEHIND
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.published import Published
-from ranker.serve.query import Fault, Query, fault, parse, parse_article, parse_nothing
+from ranker.serve.query import Fault, Query, fault, parse, parse_article, parse_nothing, shown
 from ranker.store.question import ListName
 
 MAX_QUERY_BYTES = 8_192
+MAX_FAULTS = 20
+"""So many are told of one request."""
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 
 
@@ -59,12 +62,10 @@ def is_known(site: str, lists: Lists) -> bool:
 def counts_shown(request: Request, lists: Lists, site: str) -> bool:
     """Whether this request may see counts; 401 for a token that is not the site's."""
     about = lists.site(site)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and about.read_token is not None:
-        if not hmac.compare_digest(token.strip().encode(), about.read_token.encode()):
-            raise ProblemError(401, "This is not the site's read token.", headers={"WWW-Authenticate": "Bearer"})
-        return True
-    return about.show_counts
+    fits = tokens.fits(asked(request.scope["headers"]).authorization, about.read_token)
+    if fits is False:
+        raise tokens.wrong()
+    return fits or about.show_counts
 
 
 def asked_article(request: Request, lists: Lists) -> tuple[str, str, int, bool]:
@@ -125,14 +126,21 @@ def unread(lists: Lists) -> ProblemError:
 
 
 def unknown_site(site: str) -> Fault:
-    return fault("site", f"{site!r} is neither configured nor holds any counts")
+    return fault("site", f"{shown(site)} is not configured and has neither counts nor articles")
 
 
 def refusal(address: list[Fault], query: list[Fault], known: Mapping[str, Any]) -> ProblemError:
-    """One problem for all faults: 404 where only the address is at fault, 400 as soon as the query is too."""
+    """One problem for all faults: 404 where only the address is at fault, 400 as soon as the query is too.
+
+    The first MAX_FAULTS are told, and the number of the others.
+    """
     faults = address + query
-    detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in faults)
-    return ProblemError(400 if query else 404, detail, faults=faults, **known)
+    told, others = faults[:MAX_FAULTS], len(faults) - MAX_FAULTS
+    detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in told)
+    more: dict[str, Any] = {"more_faults": others} if others > 0 else {}
+    if more:
+        detail += f"; and {others} more"
+    return ProblemError(400 if query else 404, detail, faults=told, **more, **known)
 
 
 def _list_faults(name: ListName, generation: Generation) -> tuple[list[Fault], dict[str, list[str]]]:
@@ -143,6 +151,6 @@ def _list_faults(name: ListName, generation: Generation) -> tuple[list[Fault], d
     known: dict[str, list[str]] = {}
     for parameter, value, choices in (("board", name.board, boards), ("window", name.window, windows)):
         if value not in choices:
-            faults.append(fault(parameter, f"{value!r} is unknown; there are {', '.join(choices)}"))
+            faults.append(fault(parameter, f"{shown(value)} is unknown; there are {', '.join(choices)}"))
             known[f"{parameter}s"] = choices
     return faults, known

@@ -18,11 +18,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, LATEST, Generation, Window
+from ranker.serve.clients import Clients
 from ranker.serve.firstpaint import NBSP, rows
 from ranker.serve.hot import asked, matches
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
-from ranker.serve.query import Query, parse
+from ranker.serve.query import Query, parse, shown
+from ranker.service.scripts import FOREVER
 from ranker.settings import Site
 from ranker.store.question import ListName
 
@@ -33,6 +35,8 @@ COLUMNS = tuple(DEFAULT_BOARDS)
 MOST_COLUMNS = 3
 PLACES = 10
 NEWEST = 6
+MAX_NAMED = 20
+"""So many sites are named to who asks for one that is not there."""
 FIRST_S = 1.0
 """How long the page waits for lists that nobody has asked for lately; without them it fills itself."""
 
@@ -87,19 +91,25 @@ class Page:
             raise ProblemError(404, "The page has no such file.")
         current = request.path_params["version"] == self._version
         headers = {
-            "cache-control": "public, max-age=31536000, immutable" if current else "no-cache",
+            "cache-control": FOREVER.decode() if current else "no-cache",
             "x-content-type-options": "nosniff",
         }
         return Response(self._files[name], 200, headers, _TYPES[name.rpartition(".")[2]])
 
-    async def index(self, request: Request, lists: Lists) -> Response:
+    async def index(self, request: Request, lists: Lists, clients: Clients) -> Response:
         """The page of `?site=` (default: the first known) in `?lang=` (default: French), with its lists as of now."""
         sites = lists.refresher.sites
         site = request.query_params.get("site") or (sites[0] if sites else "")
         if sites and site not in sites:
-            raise ProblemError(404, f"Site {site!r} is neither configured nor holds any counts.", sites=sites)
+            raise ProblemError(
+                404,
+                f"Site {shown(site)} is not configured and has neither counts nor articles.",
+                sites=sites[:MAX_NAMED],
+            )
         generation = lists.refresher.generation
         choice = self._choice(request, site, generation)
+        if choice.filters:
+            clients.charge(request, len(choice.boards) + 1)
         found = await _first(lists, choice, generation) if sites and generation else {}
         content = self._render(choice, sites, generation, found).encode()
         etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'

@@ -18,6 +18,8 @@ MAX_STREAMED = 100
 DEFAULT_LIMIT = 10
 MAX_VALUES = 100
 """Values of one repeatable parameter."""
+MAX_SHOWN = 100
+"""Characters of a name or a value that was sent, in an answer that repeats it."""
 MAX_WITHIN_MS = 366 * 86_400_000
 LANGUAGES = ("fr", "en")
 
@@ -48,9 +50,20 @@ class Query:
     def filtered(self) -> bool:
         return self.filter != Filter()
 
+    @property
+    def is_own(self) -> bool:
+        """Whether few ask for the same: it is no plain list of up to 100 places."""
+        return self.filtered or self.offset + self.limit > MAX_STREAMED
+
 
 def fault(parameter: str, detail: str) -> Fault:
-    return {"parameter": parameter, "detail": detail}
+    return {"parameter": parameter[:MAX_SHOWN], "detail": detail}
+
+
+def shown(value: str) -> str:
+    """A value that was sent as a fault's detail repeats it: quoted, with what is not printable escaped, and cut."""
+    text = repr(value[:MAX_SHOWN])
+    return text if len(value) <= MAX_SHOWN and len(text) <= MAX_SHOWN + 2 else text[:MAX_SHOWN] + "…'"
 
 
 def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
@@ -104,9 +117,11 @@ def parse_nothing(raw: bytes) -> list[Fault]:
 def _given(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
     """Parameter to its values."""
     given: dict[str, list[str]] = {}
+    choices = f"; known: {', '.join(known) or 'none'}"
     for name, value in _pairs(raw):
         if name not in known:
-            faults.append(fault(name, f"there is no such parameter; known: {', '.join(known) or 'none'}"))
+            faults.append(fault(name, f"there is no such parameter{choices}"))
+            choices = ""  # once is enough
         else:
             given.setdefault(name, []).append(value)
     faults += [fault(name, "given more than once") for name in single if len(given.get(name, ())) > 1]
@@ -130,7 +145,7 @@ class _Values:
             self._faults.append(fault(name, f"given {len(values)} times; {MAX_VALUES} at most"))
             return []
         found = [(value, read(value)) for value in values]
-        self._faults += [fault(name, f"{value!r} {wrong}") for value, it in found if it is None]
+        self._faults += [fault(name, f"{shown(value)} {wrong}") for value, it in found if it is None]
         return [it for _, it in found if it is not None]
 
     def number(self, name: str, least: int, most: int, default: int) -> int:

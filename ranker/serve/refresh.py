@@ -19,7 +19,7 @@ from ranker.metrics import ReaderMetrics
 from ranker.serve.following import Following
 from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
-from ranker.serve.wishes import Wishes
+from ranker.serve.wishes import Wishes, always
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.question import ListName
 from ranker.store.reader import Reader, Snapshot
@@ -118,12 +118,14 @@ class Refresher:
         done, _ = await asyncio.wait([answer], timeout=deadline_s)
         return answer.result() if done else None
 
-    async def look_up(self, name: ListName, filter_: Filter, deadline_s: float) -> None:
+    async def look_up(
+        self, name: ListName, filter_: Filter, deadline_s: float, may: Callable[[], bool] = always
+    ) -> None:
         """Has the articles of the catalogue that a filter admits read by name, where they may be; at every refresh too.
 
         Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
         """
-        if not self._wishes.ask(name, filter_, self.now_ms()):
+        if not self._wishes.ask(name, filter_, self.now_ms(), may):
             return
         for _ in range(2):  # the reading that is under way does not know of the filter yet
             self._demanded.set()
@@ -176,15 +178,17 @@ class Refresher:
                 await self._attempted.wait()
 
     def knows(self, site: str) -> bool | None:
-        """Whether a site is configured or holds counts; None where only reading one of its lists can tell."""
-        if site in self._configured or site in self._sites or site in self._shown_sites:
+        """Whether a site is configured or has counts or articles; None if only reading one of its lists can tell."""
+        counted = site in self._sites or site in self._shown_sites
+        if counted or site in self._configured or self.articles.of(site):
             return True
         return False if self._all_sites else None
 
     @property
     def sites(self) -> list[str]:
         """The sites that can be named, configured ones first."""
-        return sorted(self._configured) + sorted((self._sites | self._shown_sites) - self._configured)
+        others = self._sites | self._shown_sites | self.articles.sites
+        return sorted(self._configured) + sorted(others - self._configured)
 
     def not_ready(self) -> list[str]:
         """Why no list can be served; a reader that serves stale lists is ready."""

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ranker.serve.hot import App, Headers
+from ranker.serve.hot import App, Headers, lines
+from ranker.serve.problems import ProblemError, answer
+from ranker.service.connections import Connections
 from ranker.service.listener import bind
 
 MAX_HEAD_BYTES = 16_384
@@ -21,14 +23,35 @@ KEEP_ALIVE_S = 75
 MAX_PIPELINED = 16
 """Requests of one connection that wait for the answers before them; a client that sends more and reads none is cut off.
 Each that waits is memory."""
-MAX_CONNECTIONS = 8_000
+LINGER_S = 1.0
+"""How long is read on, and thrown away, after a refusal, so that the client sees the answer and not a reset."""
 STOP_S = 5
 """How long answers under way may take when the process ends."""
 
 AtOnce = Callable[[bytes, Headers], tuple[bytes, bytes] | None]
 """Target and headers of a GET to its answer: the status line, and what follows the server's own header lines."""
 
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+def _last_answer(problem: ProblemError) -> bytes:
+    """The problem as the last bytes of its connection."""
+    response = answer(problem)
+    return (
+        STATUS_LINE[problem.status]
+        + lines([*response.raw_headers, (b"connection", b"close")])
+        + b"\r\n"
+        + response.body
+    )
+
+
+_TOO_LARGE = _last_answer(ProblemError(431, f"The head is longer than {MAX_HEAD_BYTES} bytes."))
+_TOO_MANY = _last_answer(
+    ProblemError(
+        503,
+        "There are too many connections, of this address or in all. A proxy before this reader has to be named in "
+        "[serve] proxies.",
+        headers={"Retry-After": "10"},
+    )
+)
 
 
 def _nothing_ready(_: bytes, __: Headers) -> None:
@@ -40,6 +63,9 @@ class _Protocol(HttpToolsProtocol):
 
     at_once: AtOnce
     draining: asyncio.Event
+    places: Connections
+    refused: Callable[[], None]
+    _deaf = False  # nothing more is read
     _head_bytes = 0
     _answered = False
     _running: Any = None
@@ -51,7 +77,18 @@ class _Protocol(HttpToolsProtocol):
             return self
         return self.scope if "raw_path" not in self.scope else None
 
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if not self.places.opened(self.client[0] if self.client else None):
+            self._deaf = True
+            self.refused()
+            transport.write(_TOO_MANY)
+            transport.write_eof()
+            self.loop.call_later(LINGER_S, transport.abort)
+
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         super().data_received(data)
         scope = self.scope
         if scope is None or "raw_path" in scope:
@@ -106,6 +143,7 @@ class _Protocol(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
+        self.places.closed(self.client[0] if self.client else None)
         super().connection_lost(exc)
 
     def on_body(self, body: bytes) -> None:
@@ -176,29 +214,42 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: App, host: str, port: int, *, at_once: AtOnce | None = None, draining: asyncio.Event | None = None
+    app: App,
+    host: str,
+    port: int,
+    *,
+    at_once: AtOnce = _nothing_ready,
+    draining: asyncio.Event | None = None,
+    places: Connections | None = None,
+    refused: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[int]:
     """Serves `app`, or `at_once` where it has an answer, while the block runs.
+
+    `places` bounds the connections; `refused` is called for each one beyond.
 
     Yields the port bound (useful when `port` is 0: any free one). Once `draining` is set, each answer is the last of
     its connection: whoever wants more connects anew, and a balancer does so elsewhere.
     Raises PortTakenError before the block starts. Answers under way when it ends are finished, for up to 5 s.
     """
     listener = bind(host, port, "--port")
-    way = {"at_once": staticmethod(at_once or _nothing_ready), "draining": draining or asyncio.Event()}
+    way = {
+        "at_once": staticmethod(at_once),
+        "draining": draining or asyncio.Event(),
+        "places": places or Connections(),
+        "refused": staticmethod(refused),
+    }
     config = uvicorn.Config(
         _untyped(app),
         http=type("_Public", (_Protocol,), way),
         lifespan="off",
         ws="none",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # its warnings are about single requests
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
-        limit_concurrency=MAX_CONNECTIONS,
     )
     server = _Server(config)
     tasks = [

@@ -1,7 +1,8 @@
 """Lists as server-sent events: the whole list on connect, and again whenever it has changed.
 
 Everybody who asks the same shares one channel, whose event is made once for each change. A client that reads slowly
-holds up nobody and misses nothing that still matters: it goes on with the latest list.
+holds up nobody and misses nothing that still matters: it goes on with the latest list. Plain lists are made at every
+refresh; those with filters beside them, in a bounded share of the time, so that many of them hold up each other alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import orjson
@@ -17,6 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ranker.metrics import ReaderMetrics
+from ranker.serve.clients import Clients
+from ranker.serve.hot import Receive, Scope, Send, allowed_origin
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query
@@ -26,12 +31,17 @@ log = logging.getLogger(__name__)
 
 MAX_STREAMS = 6_000
 MAX_CHANNELS = 200
-"""Different lists that are streamed at once: each is made anew at every refresh."""
+"""Different plain lists that are streamed at once, and as many with filters: each is made anew at every refresh."""
+FILTERED_SHARE = 0.2
+"""Of the time, what making streamed lists with filters may take."""
 BEAT_S = 15.0
 """Proxies close what is silent for 30 to 60 s."""
 RETRY_MS = 2_000
 
-_Key = tuple[ListName, Query, bool]
+Key = tuple[ListName, Query, bool]
+"""A streamed list: its name, the query, and whether counts are shown."""
+_TOO_MANY = "Too many streams are open here."
+_RETRY = {"Retry-After": "10"}
 
 
 class _Channel:
@@ -39,6 +49,7 @@ class _Channel:
 
     def __init__(self) -> None:
         self.id = ""
+        self.content: dict[str, Any] | None = None
         self.event = b""
         self.beat = b""
         self.changed = asyncio.Event()
@@ -46,6 +57,7 @@ class _Channel:
 
     def take(self, content: dict[str, Any]) -> None:
         """Takes the list as it is now; wakes the readers where it is another one."""
+        self.content = content
         # what only says how current it is makes no other list
         essence = {name: value for name, value in content.items() if name not in {"as_of", "window", "total", "behind"}}
         current = hashlib.sha256(orjson.dumps(essence)).hexdigest()[:24]
@@ -58,20 +70,35 @@ class _Channel:
             self.changed = asyncio.Event()
 
 
-class Streams:
-    """All open streams of this process."""
+class _Channels:
+    """Those of one kind. `share` of the time, at most, is spent on making their lists; the rest is for other work."""
 
-    def __init__(self, lists: Lists, metrics: ReaderMetrics) -> None:
+    def __init__(self, lists: Lists, share: float = 1.0) -> None:
         self._lists = lists
-        self._channels: dict[_Key, _Channel] = {}
-        self._open = 0
-        self._closed = False
+        self._pause = 1 / share - 1
+        self.of: dict[Key, _Channel] = {}
         self._told = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
-        metrics.streams.set_function(lambda: self._open)
+
+    @contextmanager
+    def reading(self, key: Key, content: dict[str, Any]) -> Iterator[_Channel]:
+        """The channel of a list, there while somebody reads it; a new one begins with `content`. 503 for too many."""
+        channel = self.of.get(key)
+        if channel is None:
+            if len(self.of) >= MAX_CHANNELS:
+                raise ProblemError(503, _TOO_MANY, headers=_RETRY)
+            channel = self.of[key] = _Channel()
+            channel.take(content)
+        channel.readers += 1
+        try:
+            yield channel
+        finally:
+            channel.readers -= 1
+            if not channel.readers:
+                self.of.pop(key, None)
 
     def tell(self) -> None:
-        """After each refresh: every channel with readers takes its list anew, one at a time, between other work."""
+        """After a refresh: every channel takes its list anew, one at a time, between other work."""
         self._told.set()
         if self._telling is None or self._telling.done():
             self._telling = asyncio.get_running_loop().create_task(self._tell(), name="streams")
@@ -79,31 +106,56 @@ class Streams:
     async def _tell(self) -> None:
         while self._told.is_set():
             self._told.clear()
-            for (name, query, counts), channel in list(self._channels.items()):
-                try:
-                    content = self._lists.content(name, query, counts=counts)
-                    if content is not None:
-                        channel.take(content)
-                except Exception:  # of one list; the others' readers must not wait for it
-                    log.exception("a list cannot be streamed", extra={"list": name})
-                await asyncio.sleep(0)
+            for key, channel in list(self.of.items()):
+                began = time.perf_counter()
+                if channel.readers:
+                    self._make(key, channel)
+                await asyncio.sleep(self._pause * (time.perf_counter() - began))
+
+    def _make(self, key: Key, channel: _Channel) -> None:
+        name, query, counts = key
+        try:
+            content = self._lists.content(name, query, counts=counts)
+            if content is not None:
+                channel.take(content)
+        except Exception:  # of one list; the others' readers must not wait for it
+            log.exception("a list cannot be streamed", extra={"list": name})
+
+
+class Streams:
+    """All open streams of this process."""
+
+    def __init__(self, lists: Lists, clients: Clients, metrics: ReaderMetrics) -> None:
+        self._lists = lists
+        self._clients = clients
+        self._plain, self._filtered = _Channels(lists), _Channels(lists, FILTERED_SHARE)
+        self._open = 0
+        self._closed = False
+        metrics.streams.set_function(lambda: self._open)
+
+    def tell(self) -> None:
+        """After each refresh."""
+        self._plain.tell()
+        self._filtered.tell()
 
     def close(self) -> None:
         """Ends every stream: the clients come back, to another process."""
         self._closed = True
-        for channel in self._channels.values():
+        for channel in (*self._plain.of.values(), *self._filtered.of.values()):
             channel.changed.set()
 
-    def open(self, request: Request, name: ListName, query: Query, *, counts: bool) -> Response:
-        """The answer that goes on; 503 where there are too many already."""
-        key = name, query, counts
-        if self._open >= MAX_STREAMS or (key not in self._channels and len(self._channels) >= MAX_CHANNELS):
-            raise ProblemError(503, "Too many streams are open here.", headers={"Retry-After": "10"})
+    def shown(self, key: Key) -> dict[str, Any] | None:
+        """What is streamed of a list already; None if nobody reads it yet."""
+        channel = self._of_kind(key).of.get(key)
+        return channel.content if channel else None
+
+    def open(self, request: Request, key: Key, content: dict[str, Any]) -> Response:
+        """The answer that goes on, from the list as it is now."""
         headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
-        cors = self._lists.site(name.site).cors
-        origin = request.headers.get("origin")
-        if "*" in cors or origin in cors:
-            headers["access-control-allow-origin"] = "*" if "*" in cors else str(origin)
+        allowed, varies = allowed_origin(self._lists.site(key[0].site).cors, request.headers.get("origin"))
+        if allowed is not None:
+            headers["access-control-allow-origin"] = allowed
+        if varies:
             headers["vary"] = "origin"
         if request.scope["http_version"] == "1.0":
             raise ProblemError(505, "A stream needs HTTP/1.1.")
@@ -111,33 +163,56 @@ class Streams:
             head = Response(headers=headers, media_type="text/event-stream")
             del head.headers["content-length"]  # there is no saying
             return head
-        last = request.headers.get("last-event-id") or query.last_event_id
-        return StreamingResponse(self._events(key, last), headers=headers, media_type="text/event-stream")
+        last = request.headers.get("last-event-id") or key[1].last_event_id
+        place = self._place(self._clients.of(request), key, content)
+        return _Streamed(
+            place,
+            lambda channel: StreamingResponse(
+                self._events(channel, last), headers=headers, media_type="text/event-stream"
+            ),
+        )
 
-    async def _events(self, key: _Key, last: str) -> AsyncIterator[bytes]:
-        channel = self._channels.get(key)
-        if channel is None:
-            channel = self._channels[key] = _Channel()
-            content = self._lists.content(key[0], key[1], counts=key[2])
-            if content is not None:
-                channel.take(content)
-        channel.readers += 1
-        self._open += 1
-        try:
-            yield b"retry: %d\n\n" % RETRY_MS
-            while not self._closed:
-                changed = channel.changed  # before the comparison: what changes after it sets this one
-                if channel.id != last:
-                    last = channel.id
-                    yield channel.event
-                    continue
+    @contextmanager
+    def _place(self, client: bytes, key: Key, content: dict[str, Any]) -> Iterator[_Channel]:
+        """A stream's, taken when it begins; 503 where there are too many already, 429 for too many of one client."""
+        with self._clients.streaming(client):
+            if self._open >= MAX_STREAMS:
+                raise ProblemError(503, _TOO_MANY, headers=_RETRY)
+            with self._of_kind(key).reading(key, content) as channel:
+                self._open += 1
                 try:
-                    async with asyncio.timeout(BEAT_S):
-                        await changed.wait()
-                except TimeoutError:
-                    yield channel.beat
-        finally:
-            self._open -= 1
-            channel.readers -= 1
-            if not channel.readers:
-                self._channels.pop(key, None)
+                    yield channel
+                finally:
+                    self._open -= 1
+
+    def _of_kind(self, key: Key) -> _Channels:
+        return self._filtered if key[1].filtered else self._plain
+
+    async def _events(self, channel: _Channel, last: str) -> AsyncIterator[bytes]:
+        yield b"retry: %d\n\n" % RETRY_MS
+        while not self._closed:
+            changed = channel.changed  # before the comparison: what changes after it sets this one
+            if channel.id != last:
+                last = channel.id
+                yield channel.event
+                continue
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await changed.wait()
+            except TimeoutError:
+                yield channel.beat
+
+
+class _Streamed(Response):
+    """Has its place from before anything of it is sent until its end, whichever: hundreds may begin at one moment."""
+
+    def __init__(
+        self, place: AbstractContextManager[_Channel], answered: Callable[[_Channel], StreamingResponse]
+    ) -> None:
+        super().__init__()
+        self._place = place
+        self._answered = answered
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place as channel:
+            await self._answered(channel)(scope, receive, send)

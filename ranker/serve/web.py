@@ -15,18 +15,20 @@ from starlette.routing import Route
 
 from ranker.core.generation import LATEST
 from ranker.metrics import ReaderMetrics
-from ranker.serve import asking
+from ranker.serve import asking, tokens
 from ranker.serve.about import About
 from ranker.serve.answers import HTML, RSS, SCRIPT, Body, cache_control
 from ranker.serve.block import Block
+from ranker.serve.clients import Clients
 from ranker.serve.docs import Docs
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
-from ranker.serve.hot import App, Entry, Form, Hot, Receive, Scope, Send, asked
+from ranker.serve.hot import App, Entry, Form, Hot, Paths, Receive, Scope, Send, allowed_origin, asked
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
 from ranker.serve.streams import Streams
+from ranker.service.scripts import FOREVER, MISSING
 from ranker.settings import Caching
 from ranker.store.question import ListName
 
@@ -39,14 +41,17 @@ FIRST_DEADLINE_S = 3.0
 class Web:
     """Answers requests from what `lists` has; `app` is the ASGI application."""
 
-    def __init__(self, lists: Lists, page: Page, caching: Caching, metrics: ReaderMetrics) -> None:
+    def __init__(self, lists: Lists, page: Page, caching: Caching, clients: Clients, metrics: ReaderMetrics) -> None:
         self._lists = lists
+        self._clients = clients
         self._refresher = lists.refresher
         self._page = page
         self._caching = caching
         self._block = Block()
-        self._script = Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))
-        self.streams = Streams(lists, metrics)
+        self._scripts = {"/block.js": Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))}
+        for address, script in self._block.scripts.items():
+            self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
+        self.streams = Streams(lists, clients, metrics)
         about = About(lists, self._answer)
         docs = Docs()
         self.routes = [
@@ -58,6 +63,7 @@ class Web:
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
+            Route("/block.{version}.js", self._block_script),
             Route("/", self._index),
             Route("/page/{version}/{name}", self._page.file),
             Route("/docs", docs.index),
@@ -68,7 +74,8 @@ class Web:
             exception_handlers={ProblemError: _problem, HTTPException: _http_problem, Exception: _bug},
         )
         framework.router.redirect_slashes = False
-        self._hot = Hot(_Measured(framework, metrics), metrics)
+        paths = {route.endpoint: route.path for route in self.routes}
+        self._hot = Hot(_Measured(framework, metrics, paths), metrics, paths)
         self._refresher.on_change = self._changed
 
     @property
@@ -82,7 +89,7 @@ class Web:
     async def _list(self, request: Request) -> Response:
         name, query, counts = await self._asked(request, html=True)
         began = time.perf_counter()
-        content, until = await self._content(name, query, counts=counts)
+        content, until = await self._content(request, name, query, counts=counts)
         if query.html:
             body = Body(self._block.fragment(content, query.lang, self._refresher.now_ms()), HTML)
         else:
@@ -92,25 +99,32 @@ class Web:
     async def _feed(self, request: Request) -> Response:
         name, query, counts = await self._asked(request, html=False)
         began = time.perf_counter()
-        content, until = await self._content(name, query, counts=counts)
+        content, until = await self._content(request, name, query, counts=counts)
         body = Body(feed(content, self._lists.site(name.site).title), RSS)
         return self._answer(request, name.site, body, began, until, lambda: self._used(name))
 
     async def _stream(self, request: Request) -> Response:
-        name, query, counts = await self._asked(request, html=False, stream=True)
-        await self._content(name, query, counts=counts)
-        return self.streams.open(request, name, query, counts=counts)
+        name, query, counts = key = await self._asked(request, html=False, stream=True)
+        self._clients.check_stream(self._clients.of(request))
+        content = self.streams.shown(key)
+        if content is None:
+            content, _ = await self._content(request, name, query, counts=counts)
+        return self.streams.open(request, key, content)
 
     async def _asked(self, request: Request, *, html: bool, stream: bool = False) -> tuple[ListName, Query, bool]:
         await self._refresher.attempted(FIRST_DEADLINE_S)
         return asking.asked_list(request, self._lists, html=html, stream=stream)
 
-    async def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any], float]:
+    async def _content(
+        self, request: Request, name: ListName, query: Query, *, counts: bool
+    ) -> tuple[dict[str, Any], float]:
         """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
+        if query.is_own:
+            self._clients.charge(request)
         refresher, ages = self._refresher, self._refresher.ages
         published = None
         if name.board == LATEST:
-            if refresher.knows(name.site) is None and name.site not in refresher.articles.sites:
+            if refresher.knows(name.site) is None:
                 raise asking.refusal([asking.unknown_site(name.site)], [], {})
             age_ms = refresher.now_ms() - refresher.articles_read_ms
         else:
@@ -118,7 +132,9 @@ class Web:
             published = asking.held(published, name.site, self._lists)
             age_ms = published.age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists, published)
-        content = await self._lists.full(name, query, FIRST_DEADLINE_S, counts=counts)
+        content = await self._lists.full(
+            name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
+        )
         if content is None:
             raise asking.unread(self._lists)
         left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
@@ -135,10 +151,10 @@ class Web:
         body.made_ms = (time.perf_counter() - began) * 1000
         body.until = until
         wanted = asked(request.scope["headers"])
-        private = wanted.authorized and site.read_token is not None
+        private = tokens.fits(wanted.authorization, site.read_token) is True
         caching = cache_control(self._caching, private=private)
-        entry = Entry(body, caching, site.cors, used, by_token=site.read_token is not None)
-        if not wanted.authorized:
+        entry = Entry(body, caching, site.cors, used, token=site.read_token)
+        if not private:
             self._hot.put(request.scope, entry)
         return _response(entry.form(wanted))
 
@@ -149,20 +165,25 @@ class Web:
     async def _preflight(self, request: Request) -> Response:
         """What a browser asks before it sends a token from another origin's page."""
         site = self._lists.site(request.path_params["rest"].partition("/")[0])
-        origin = request.headers.get("origin", "")
-        headers = {"access-control-max-age": "86400", "vary": "origin"}
-        if origin in site.cors or "*" in site.cors:
-            headers["access-control-allow-origin"] = "*" if "*" in site.cors else origin
+        allowed, varies = allowed_origin(site.cors, request.headers.get("origin"))
+        headers = {"access-control-max-age": "86400"}
+        if varies:
+            headers["vary"] = "origin"
+        if allowed is not None:
+            headers["access-control-allow-origin"] = allowed
             headers["access-control-allow-methods"] = "GET, HEAD"
             headers["access-control-allow-headers"] = "authorization, if-none-match, last-event-id"
         return Response(status_code=204, headers=headers)
 
     async def _block_script(self, request: Request) -> Response:
-        return _response(self._script.form(asked(request.scope["headers"])))
+        script = self._scripts.get(request.scope["path"])
+        if script is None:
+            raise ProblemError(404, MISSING.format("/block.js"))
+        return _response(script.form(asked(request.scope["headers"])))
 
     async def _index(self, request: Request) -> Response:
         await self._refresher.attempted(FIRST_DEADLINE_S)
-        return await self._page.index(request, self._lists)
+        return await self._page.index(request, self._lists, self._clients)
 
 
 def _response(form: Form) -> Response:
@@ -175,9 +196,10 @@ def _response(form: Form) -> Response:
 class _Measured:
     """Counts and times what the framework answers, by route template."""
 
-    def __init__(self, app: App, metrics: ReaderMetrics) -> None:
+    def __init__(self, app: App, metrics: ReaderMetrics, paths: Paths) -> None:
         self._app = app
         self._metrics = metrics
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -195,7 +217,7 @@ class _Measured:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = self._paths.get(scope.get("endpoint"), "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_duration_seconds.labels(route).observe(time.perf_counter() - started)
 

@@ -8,12 +8,14 @@ import yaml
 
 import schemas
 from ranker.metrics import ReaderMetrics, new_registry
+from ranker.serve.clients import Clients
 from ranker.serve.docspage import page
 from ranker.serve.frontpage import Page
 from ranker.serve.lists import Lists
 from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.serve.web import Web
+from ranker.service.address import Addresses
 from ranker.settings import Caching
 from tests.support.openapi import SCHEMAS, SPEC, Example, at, examples, faults, operations
 
@@ -24,7 +26,7 @@ VALUES = [example for example in examples() if example.value is not None]
 async def routes() -> list[Any]:
     metrics = ReaderMetrics(new_registry())
     refresher = Refresher(None, sites=[], refresh_ms=1000, ages=Ages(1, 2), metrics=metrics)
-    return Web(Lists(refresher, {}), Page({}), Caching(), metrics).routes
+    return Web(Lists(refresher, {}), Page({}), Caching(), Clients(Addresses([])), metrics).routes
 
 
 def test_it_is_openapi() -> None:

@@ -2,28 +2,35 @@
 
 from collections.abc import AsyncIterator
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.support.page_site import chromium, clocks, newspaper
+from tests.support.page_site import chromium, clocks, close_pages, newspaper
 from tests.support.reader import Reader
 
 
-@pytest.fixture
-async def browser(reader: Reader) -> AsyncIterator[Browser]:
-    """Closed before the reader that it visits, whose end would wait for open streams."""
-    del reader
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium_of_module() -> AsyncIterator[Browser]:
+    """Started once for a module: that takes a second and a half of a core."""
     async with chromium() as browser:
         yield browser
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium_of_module: Browser, reader: Reader) -> AsyncIterator[Browser]:
+    """With nothing open; its pages are closed before the reader that they visit, whose end would wait for streams."""
+    del reader
+    yield chromium_of_module
+    await close_pages(chromium_of_module)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def reader(redis_url: str) -> AsyncIterator[Reader]:
     async with newspaper(redis_url) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def beating(reader: Reader) -> AsyncIterator[None]:
     async with clocks(reader):
         yield

@@ -1,6 +1,7 @@
 """The block on other people's pages, in a real browser, under a policy that allows the script and nothing else."""
 
 import asyncio
+import dataclasses
 import gzip
 import re
 import time
@@ -8,14 +9,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from ranker.serve.block.files import Block
+from ranker.service import scripts
 from tests.support.block_site import ARTICLES, Site, answer, moment, now_ms, running_site
-from tests.support.page_site import SHOTS, chromium
+from tests.support.page_site import SHOTS, close_pages
+from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, T, running_reader
 from tests.support.shard_writer import publish
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CSS = """
 body { margin: 24px; font: 16px/1.4 Georgia, "DejaVu Serif Condensed", serif; background: #fbfaf6; color: #1d1b18 }
@@ -23,7 +29,6 @@ body { margin: 24px; font: 16px/1.4 Georgia, "DejaVu Serif Condensed", serif; ba
 @media (prefers-color-scheme: dark) { body { background: #171614; color: #efebe3 } }
 """
 DOCS = SHOTS.parents[1] / "docs" / "block"
-DOCUMENTS = ("README.md", "index.html", "articles-populaires.php", "../../README.md")
 WATCH = """
 window.shifts = [];
 new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value)))
@@ -31,14 +36,14 @@ new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((e
 """
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(chromium_of_module: Browser) -> AsyncIterator[Browser]:
     """No reader of the page is visited here."""
-    async with chromium() as browser:
-        yield browser
+    yield chromium_of_module
+    await close_pages(chromium_of_module)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     async with running_site() as running:
         running.css = CSS
@@ -242,7 +247,7 @@ async def test_nothing_moves(browser: Browser, site: Site, width: int) -> None:
 async def test_a_deferred_script_with_space_reserved_by_the_page(browser: Browser, site: Site) -> None:
     """Where the script comes after the page, one rule in the page's style keeps the space; the README has it."""
     site.css += "articles-populaires { display: block; min-block-size: 54rem }"
-    script = f'<script defer src="{site.api}/block.js" integrity="{site.block.integrity}" crossorigin></script>'
+    script = BLOCK.line(site.api, "defer")
     late: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     context = await browser.new_context(viewport={"width": 1280, "height": 1200})
 
@@ -250,7 +255,7 @@ async def test_a_deferred_script_with_space_reserved_by_the_page(browser: Browse
         await late
         await route.continue_()
 
-    await context.route("**/block.js", wait)
+    await context.route("**/block.*", wait)
     page = await context.new_page()
     await page.add_init_script(WATCH)
     await page.goto(site.page(site.element(), head=script), wait_until="commit")
@@ -471,15 +476,26 @@ async def test_the_example_page(browser: Browser, site: Site) -> None:
     assert seen.complaints == []
 
 
-def test_the_documents_name_this_script_and_this_style() -> None:
-    """What is pinned in docs/block is what the reader serves."""
-    block = Block()
-    pinned = r'(?<!tracker\.js" integrity=")sha384-[\w+/=]{64}'
-    named = [re.findall(pinned, (DOCS / name).read_text("utf-8")) for name in DOCUMENTS]
-    assert named == [[block.integrity]] * len(DOCUMENTS), f"the block changed: write {block.integrity} into docs/block"
-    assert block.style_source in (DOCS / "README.md").read_text("utf-8"), f"write {block.style_source} into its README"
+async def test_a_page_of_before_an_upgrade(browser: Browser, site: Site) -> None:
+    """The line that a page pinned goes on drawing lists when the reader has another script; so does who follows."""
+    before = BLOCK.line(site.api)
+    upgraded = site.block.script + b"\n// later"
+    site.block.script, site.block.scripts = upgraded, scripts.versions("block", upgraded, BLOCK.package)
+    latest = dataclasses.replace(BLOCK, current=upgraded)
+    for head in (before, latest.line(site.api), f'<script src="{site.api}/block.js"></script>'):
+        seen = await visit(browser, site.page(site.element(), head=head))
+        await expect(seen.part("link")).to_have_count(7)
+        assert seen.complaints == []
 
 
-def test_it_is_small() -> None:
+async def test_the_documents_name_this_style() -> None:
+    """What docs/block has for the fragment's policy is the style that the reader serves."""
+    style = Block().style_source
+    assert style in (DOCS / "README.md").read_text("utf-8"), (
+        f"the style changed: write {style} into docs/block/README.md"
+    )
+
+
+async def test_it_is_small() -> None:
     """Under 6 kB as it is sent, with its style and both languages."""
     assert len(gzip.compress(Block().script, 9)) < 6_000

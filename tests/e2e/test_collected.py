@@ -58,7 +58,7 @@ class Engine:
         await self.until(f"{board} {article} at {count}", lambda: self.places(board).get(article) == count)
 
 
-@pytest.fixture(scope="module", params=["embedded", "apache"])
+@pytest.fixture(scope="module", params=["embedded", pytest.param("apache", marks=pytest.mark.long)])
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
 ) -> Iterator[Engine]:

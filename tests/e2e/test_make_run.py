@@ -206,6 +206,7 @@ def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("popularity-ranker*")), "the run's directory is left"
 
 
+@pytest.mark.long
 async def test_a_share_of_the_traffic_goes_by_the_collector(tmp_path: Path) -> None:
     """Of the live events about a tenth; with them the lists are the recount of the log, and none of its numbers is missing."""
     with make_run(tmp_path) as run:
@@ -235,7 +236,7 @@ async def test_a_share_of_the_traffic_goes_by_the_collector(tmp_path: Path) -> N
             await asyncio.to_thread(waiting.until, f"{path} as the log has it", agrees, 30.0)
 
 
-@pytest.mark.parametrize("port", [COLLECTOR_PORT, None])
+@pytest.mark.parametrize("port", [pytest.param(COLLECTOR_PORT, marks=pytest.mark.long), None])
 def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None) -> None:
     """A page and a server of one's own are counted, on the port that is told; also where the page has the usual one."""
     key = "a-write-key-of-ones-own"
@@ -259,7 +260,7 @@ def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None
         waiting.until("Both comments counted", lambda: total(page, path) == 2, 30.0)
 
 
-@pytest.mark.parametrize("given", ["", "demo=a-key-of-ones-own-0123456789"])
+@pytest.mark.parametrize("given", ["", pytest.param("demo=a-key-of-ones-own-0123456789", marks=pytest.mark.long)])
 def test_another_terminal_speaks_to_the_run(tmp_path: Path, given: str) -> None:
     """After sourcing the file that is told: the documented example, an event with the write key, yours or the run's."""
     with make_run(tmp_path, TRAFFIC="0", RANKER_WRITE_KEYS=given) as run:
@@ -407,6 +408,7 @@ def test_a_log_of_ones_own_on_servers_of_ones_own(tmp_path: Path, redis_url: str
         broker.stop()
 
 
+@pytest.mark.long
 def test_it_runs_on_apache_kafka(tmp_path: Path, kafka_apache: object, redis_server: RedisServer) -> None:
     """KAFKA=apache starts Apache Kafka instead of the embedded broker."""
     assert kafka_apache, "the fixture says whether this machine can"

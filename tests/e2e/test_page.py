@@ -13,6 +13,8 @@ from ranker.settings import Site
 from tests.support.page_site import TITLES, Visit, chromium, clocks, newspaper, shot, visit
 from tests.support.reader import Reader
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def faults_of(seen: Visit) -> list[tuple[str, list[str]]]:
     """What axe finds, by rule, with the elements concerned."""
@@ -77,7 +79,7 @@ async def test_french_until_english_is_chosen(browser: Browser, reader: Reader, 
     assert seen.complaints == []
 
 
-def test_every_word_in_both_languages() -> None:
+async def test_every_word_in_both_languages() -> None:
     """The same texts with the same places to fill, and no straight apostrophe or unbound punctuation in French."""
     words = orjson.loads(resources.files("ranker.serve").joinpath("page/words.json").read_bytes())
 

@@ -9,6 +9,8 @@ from ranker.core.generation import DEFAULT_WINDOWS, Generation, Window
 from tests.support.page_site import TITLES, Visit, chromium, clocks, newspaper, shot, visit
 from tests.support.reader import Reader
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 CULTURE = [TITLES[1], TITLES[6], TITLES[11]]
 MANY = Generation(
     "page-views",

@@ -2,11 +2,14 @@
 
 import re
 
+import pytest
 from playwright.async_api import Browser, Route, expect
 
 from tests.support.page_site import SHARDS, TITLES, now_ms, shot, visit
 from tests.support.reader import GENERATION, Reader
 from tests.support.shard_writer import write
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_an_explanation_by_keyboard(browser: Browser, reader: Reader, beating: None) -> None:

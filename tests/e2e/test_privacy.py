@@ -28,8 +28,8 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.launcher import program
 from deploy.local.ports import HOST
 from deploy.local.redis import RedisServer
-from producers.collect.script import tracker
 from tests.conftest import without
+from tests.support.published_scripts import TRACKER
 from tests.support.tracked_site import CollectorServer, reading
 
 CHECKOUT = Path(__file__).parents[2]
@@ -185,7 +185,7 @@ async def test_the_refusal_of_the_document_is_one() -> None:
     async def answer(route: Route) -> None:
         path = urlsplit(route.request.url).path
         kinds = {"/a": "text/html; charset=utf-8", "/v1/events": "text/plain"}
-        bodies = {"/a": f"<!doctype html>{button}", "/js/mesure.js": script, "/tracker.js": tracker().body.decode()}
+        bodies = {"/a": f"<!doctype html>{button}", "/js/mesure.js": script, "/tracker.js": TRACKER.current.decode()}
         asked.append(path)
         await route.fulfill(body=bodies.get(path, ""), content_type=kinds.get(path, "text/javascript"))
 

@@ -96,7 +96,7 @@ def log() -> Recount:
     return recount.read(LOG)
 
 
-@pytest.fixture(scope="module", params=["embedded", "apache"])
+@pytest.fixture(scope="module", params=[pytest.param("embedded", marks=pytest.mark.long), "apache"])
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, log: Recount
 ) -> Iterator[Engine]:

@@ -1,18 +1,18 @@
 """The tracker on other people's pages, in real Chromium, under a policy that allows it and nothing else."""
 
 import asyncio
-import re
+import dataclasses
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
-from producers.collect.script import tracker
+from producers.collect import script as served
 from tests.support.page_site import chromium
+from tests.support.published_scripts import TRACKER
 from tests.support.reader import until
 from tests.support.tracker_site import PRERENDER, Site, Unwatched, running_site, unwatched
 
@@ -396,7 +396,9 @@ async def test_a_collector_that_is_down(site: Site, context: BrowserContext) -> 
         taken.bind(("127.0.0.1", 0))  # and not listening: connections are refused
         gone = f"http://127.0.0.1:{taken.getsockname()[1]}"
         headers = {"access-control-allow-origin": "*", "content-type": "text/javascript"}
-        await context.route(f"{gone}/tracker.js", lambda route: route.fulfill(body=tracker().body, headers=headers))
+        await context.route(
+            f"{gone}{TRACKER.address}", lambda route: route.fulfill(body=TRACKER.current, headers=headers)
+        )
         policy = f"default-src 'none'; script-src {gone}; connect-src {gone}"
         head = site.script().replace(site.collector, gone)
         seen = Visit(site, await context.new_page())
@@ -437,19 +439,37 @@ async def test_the_example(site: Site, context: BrowserContext) -> None:
     assert seen.complaints == []
 
 
-async def test_the_documents_name_this_script() -> None:
-    """What is pinned in docs/tracker and in the README is what the collector serves."""
-    named = [
-        re.findall(r"sha384-[\w+/=]{64}", (DOCS / name).read_text("utf-8")) for name in ("README.md", "index.html")
-    ]
-    integrity = tracker().integrity
-    front = (DOCS.parents[1] / "README.md").read_text("utf-8")
-    named.append(re.findall(r'tracker\.js" integrity="(sha384-[\w+/=]{64})', front))
-    assert named == [[integrity]] * 3, f"the tracker changed: write {integrity} into docs/tracker and README.md"
+async def test_a_page_of_before_an_upgrade(
+    site: Site, context: BrowserContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line that a page pinned goes on counting when the collector has another script; so does who follows.
+
+    What was pinned at the address without a version is refused by the browser: that is what versions are for.
+    """
+    before = site.script()
+    upgraded = served.trackers()[served.LATEST].body + b"// later\n"
+    monkeypatch.setattr(served, "_source", lambda: upgraded)
+    served.trackers.cache_clear()
+    latest = dataclasses.replace(TRACKER, current=upgraded)
+    lines = {
+        "/pinned": before,
+        "/latest": latest.line(site.collector, "defer"),
+        "/following": f'<script defer src="{site.collector}/tracker.js"></script>',
+    }
+    try:
+        for path, head in lines.items():
+            seen = await visit(site, context, site.page(path, head=head))
+            assert await seen.settled() == [("view", path)]
+            assert seen.complaints == []
+        unversioned = before.replace(TRACKER.address, served.LATEST)
+        seen = await visit(site, context, site.page("/stopped", head=unversioned))
+        assert "integrity" in " ".join(seen.complaints)
+        assert site.sent == []
+    finally:
+        served.trackers.cache_clear()
 
 
 async def test_it_is_small() -> None:
     """Under 2 kB as it is sent, comments and all; read once."""
-    script: Any = tracker()
-    assert len(script.gzip) < 2_000
-    assert tracker() is script
+    assert len(served.trackers()[served.LATEST].gzip) < 2_000
+    assert served.trackers() is served.trackers()

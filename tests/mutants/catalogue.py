@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class Mutant:
     new: str
     hunt: str = "wild"
     """The profile of the histories that find it soonest."""
+    long: bool = False
+    """It is found late: make test-long hunts for it. That it still has its place, make test looks (test_mutate.py)."""
 
     @property
     def in_lua(self) -> bool:
@@ -41,12 +47,14 @@ _LUA = (
         _IS,
         "return stored[2] == version[2] and stored[3] == version[3] end",
         hunt="gaps",
+        long=True,
     ),
     Mutant(
         "seals are not checked",
         "advance.lua",
         "if not is(from) then",
         "if #program.put > 0 then to = {stored[1], stored[2], stored[3]} elseif not is(from) then",
+        long=True,
     ),
     Mutant("totals below zero are removed", "advance.lua", "if total == 0 then", "if total <= 0 then"),
     Mutant("totals of zero stay", "advance.lua", "if total == 0 then", "if false then"),
@@ -57,6 +65,7 @@ _LUA = (
         "advance.lua",
         "if tonumber(clock) < tonumber(stored[4]) then clock = stored[4] end",
         "",
+        long=True,
     ),
     Mutant("the floors do not move", "advance.lua", "'floors', to[3], ", ""),
     Mutant("the lineage does not move", "advance.lua", "'lineage', to[1], ", "", hunt="gaps"),
@@ -73,6 +82,7 @@ _PYTHON = (
         "A.producers.seen(...)",
         "(lambda change: A.producers.take(change) or change)(A.producers.seen(...))",
         hunt="floors",
+        long=True,
     ),
     Mutant("sightings are not taken over", "ranker.consume.session:Session._took", "A.take(...)", "None"),
     Mutant(
@@ -93,10 +103,21 @@ _PYTHON = (
         "A.distinct += 1; A._add_to_head(...)",
         "A.repeats += 1",
     ),
-    Mutant("the gate does not seek", "ranker.consume.gate:Gate.open", "A.seek(...)", "None"),
-    Mutant("a chunk may start anywhere", "ranker.consume.worker:Worker.take", "A.start != B", "False", "partitions"),
+    Mutant("the gate does not seek", "ranker.consume.gate:Gate.open", "A.seek(...)", "None", long=True),
     Mutant(
-        "no seek after a failed poll", "ranker.consume.loop:Consumer._after_failed_poll", "A.seek_expected()", "None"
+        "a chunk may start anywhere",
+        "ranker.consume.worker:Worker.take",
+        "A.start != B",
+        "False",
+        "partitions",
+        long=True,
+    ),
+    Mutant(
+        "no seek after a failed poll",
+        "ranker.consume.loop:Consumer._after_failed_poll",
+        "A.seek_expected()",
+        "None",
+        long=True,
     ),
     Mutant(
         "floors refused: the old changes again",
@@ -104,6 +125,7 @@ _PYTHON = (
         "A = B.route(...)",
         "try: A\nexcept UnboundLocalError: A = B.route(...)",
         hunt="floors",
+        long=True,
     ),
     Mutant(
         "retiring is done twice",
@@ -123,8 +145,16 @@ _PYTHON = (
         "enumerate(...)",
         "reversed(list(enumerate(...)))",
         hunt="floors",
+        long=True,
     ),
-    Mutant("lanes that have gone leave again", "ranker.core.retire:Retirement._by_lane", "A >= B", "True", "lanes"),
+    Mutant(
+        "lanes that have gone leave again",
+        "ranker.core.retire:Retirement._by_lane",
+        "A >= B",
+        "True",
+        "lanes",
+        long=True,
+    ),
     Mutant(
         "a slice goes with its first lane",
         "ranker.core.retire:Retirement.plan",
@@ -137,6 +167,7 @@ _PYTHON = (
         "ranker.consume.upkeep:Upkeep.retire",
         "A != B.version",
         "setattr(B, 'version', A or B.version)",
+        long=True,
     ),
     Mutant(
         "T is the time of the answer",
@@ -144,14 +175,15 @@ _PYTHON = (
         "A.seen_end(B, C)",
         "A.seen_end(self._clocks.wall_ms(), C)",
         hunt="partitions",
+        long=True,
     ),
     Mutant("T does not wait for what is read", "ranker.consume.worker:Worker.seen_end", "A >= max(...)", "True"),
     Mutant("T is the append time, without tolerance", "ranker.core.clock:behind_ms", "A - TOLERANCE_MS", "A", "floors"),
-    Mutant("T is the faster of two clocks", "ranker.core.clock:wall_ms", "min(...)", "max(...)"),
+    Mutant("T is the faster of two clocks", "ranker.core.clock:wall_ms", "min(...)", "max(...)", long=True),
     Mutant(
         "the floors follow the wall clock",
         "ranker.consume.upkeep:Upkeep.run",
-        "A.retire(B, B.clock_ms)",
+        "A.retire(B, C)",
         "A.retire(B, wall_ms)",
     ),
     Mutant(
@@ -168,18 +200,20 @@ _PYTHON = (
         "lane(...) >= A",
         "True",
         hunt="lanes",
+        long=True,
     ),
     Mutant(
         "a fine count feeds its own window alone", "ranker.core.route:Router.route", "range(A, B)", "range(A, A + 1)"
     ),
     Mutant("weights are one", "ranker.core.route:_increase", "A == 1", "A"),
-    Mutant("init: the first record of the window alone", "ranker.core.floors:first_append_ms", "A - B", "A"),
+    Mutant("init: the first record of the window alone", "ranker.core.floors:first_append_ms", "A - B", "A", long=True),
     Mutant(
         "init: timestamps before the end",
         "ranker.consume.gate:Gate._begin",
         "A if B is None else B",
         "(await self._log.ends([self._partition]))[self._partition] if B is None else B",
         hunt="gaps",
+        long=True,
     ),
     Mutant(
         "init: no gap at the log's start",
@@ -195,7 +229,13 @@ _PYTHON = (
         "Version(C.lineage, B, C.floors)",
         hunt="gaps",
     ),
-    Mutant("gap: lists say nothing", "ranker.consume.gate:Gate._step_over_gap", "await A._append_ms(...)", "None"),
+    Mutant(
+        "gap: lists say nothing",
+        "ranker.consume.gate:Gate._step_over_gap",
+        "await A._append_ms(...)",
+        "None",
+        long=True,
+    ),
     Mutant("gap: lost records are not counted", "ranker.consume.gate:Gate._step_over_gap", "{'lost': A}", "{}", "gaps"),
     Mutant("strays are not marked", "ranker.consume.session:Session.advance", "A._strays_among(B)", "set()"),
     Mutant("strays: retiring does not look", "ranker.core.step:Changes.touched", "A.appends.values()", "()"),
@@ -221,8 +261,14 @@ _PYTHON = (
         "await A._memory_again(...)",
         "None",
         hunt="memory",
+        long=True,
     ),
     Mutant("complete whatever the floors", "ranker.core.merge:span", "A + FUTURE_MS >= B", "False", "gaps"),
 )
 
 MUTANTS = _LUA + _PYTHON
+
+
+def hunted(mutants: Iterable[Mutant]) -> list[Any]:
+    """The parameters of a test that hunts for them."""
+    return [pytest.param(one, id=one.name, marks=[pytest.mark.long] if one.long else []) for one in mutants]

@@ -29,6 +29,7 @@ LISTS = (
         "B = sorted((row for answer in A.values() for row in answer.rows), reverse=True)\n"
         "B = B[PLACES - 1] if len(B) >= PLACES else None",
         "merge",
+        long=True,
     ),
     Mutant("all further rows", "ranker.core.merge:_further", "A[1] in B.wanted", "True", "merge"),
     Mutant(
@@ -45,26 +46,32 @@ LISTS = (
         "len(A | followed) > MAX_STRAYS",
         "merge",
     ),
-    Mutant("strays are not summed", "ranker.core.merge:merge", "A = B | C", "A = dict(B)", "merge"),
-    Mutant("ties end a merge early", "ranker.core.merge:_could_reach", "A[-1] > B", "A[-1][0] > B[0]", "merge"),
+    Mutant("strays are not summed", "ranker.core.merge:merge", "A = B | C", "A = dict(B)", "merge", long=True),
+    Mutant(
+        "ties end a merge early", "ranker.core.merge:_could_reach", "A[-1] > B", "A[-1][0] > B[0]", "merge", long=True
+    ),
     Mutant(
         "the filter is applied after the cut",
         "ranker.serve.listing:listed",
         "ends_in(A.rows)",
         "ends_in(A.rows[:most]) or len(A.rows) >= most",
         "lists",
+        long=True,
     ),
     Mutant("what is looked up has no holes", "ranker.serve.listing:listed", _SHORT, "not A", "lists"),
     Mutant("what was read is all there is", "ranker.serve.listing:listed", _SHORT, "False", "lists"),
     Mutant("nothing is looked up", "ranker.serve.lists:Lists.full", "await A.look_up(...)", "None", "lists"),
-    Mutant("counts below the least stay", "ranker.serve.listing:listed", "A < B.min_count", "False", "lists"),
-    Mutant("hidden articles stay", "ranker.lists.filters:Filter.admits", "not A.hidden", "True", "lists"),
+    Mutant(
+        "counts below the least stay", "ranker.serve.listing:listed", "A < B.min_count", "False", "lists", long=True
+    ),
+    Mutant("hidden articles stay", "ranker.lists.filters:Filter.admits", "not A.hidden", "True", "lists", long=True),
     Mutant(
         "more than the budget is half looked up",
         "ranker.serve.matching:_look",
         "if len(A) > BUDGET: ...",
         "if len(A) > BUDGET: return frozenset(sorted(A)[:BUDGET])",
         "lists",
+        long=True,
     ),
     Mutant(
         "pages overlap",

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
 from tests.mutants import mutate
-from tests.mutants.catalogue import Mutant
+from tests.mutants.catalogue import Mutant, hunted
 from tests.mutants.lists import LISTS
-from tests.property.merges import cases, equals_the_union
-from tests.property.readings import readings
 from tests.property.test_lists_property import PROPERTIES
 
 EXAMPLES = 4_000
 
-DRAWN: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
-    "merge": (cases(), equals_the_union),
-    **{name: (readings(), holds) for name, holds in PROPERTIES.items()},
-}
-
 
 def search(mutant: Mutant) -> Any:
     """The first example, always the same, for which the mutant's property does not hold."""
-    drawn, holds = DRAWN[mutant.hunt]
+    drawn, holds = PROPERTIES[mutant.hunt]
     last: Any = None
     one_by_one = settings(
         max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
@@ -43,8 +34,8 @@ def search(mutant: Mutant) -> Any:
     return last
 
 
-@pytest.mark.parametrize("mutant", LISTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", hunted(LISTS))
 def test_a_rule_that_is_taken_from_the_lists_is_missed(mutant: Mutant) -> None:
     """Its property fails for some example with the mutant, and holds for it without."""
     example = search(mutant)
-    DRAWN[mutant.hunt][1](example)
+    PROPERTIES[mutant.hunt][1](example)

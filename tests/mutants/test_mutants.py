@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from tests.mutants import mutate
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.catalogue import MUTANTS, Mutant, hunted
 from tests.property.history import PROFILES, Profile
 from tests.property.machine import Server, run
 from tests.property.memory import MemoryServer
@@ -41,14 +41,14 @@ def sound(seed: int, profile: Profile) -> str | None:
     return run(seed, MemoryServer, profile).failure
 
 
-@pytest.mark.parametrize("mutant", PYTHON, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", hunted(PYTHON))
 def test_a_rule_that_is_taken_from_the_code_is_missed(mutant: Mutant) -> None:
     """Some history fails with the mutant and passes without it."""
     seed = hunt(mutant, mutate.python(mutant.where, mutant.old, mutant.new), MemoryServer)
     assert sound(seed, profile_of(mutant)) is None
 
 
-@pytest.mark.parametrize("mutant", LUA, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", hunted(LUA))
 def test_a_rule_that_is_taken_from_the_script_is_missed(mutant: Mutant, redis_url: str) -> None:
     """The same for the script, on a real Redis."""
     seed = hunt(mutant, mutate.lua(mutant.old, mutant.new), lambda: RealServer(redis_url))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ranker.serve.query import Query
-from tests.property.merges import Shards
+from tests.property.merges import Shards, cases, equals_the_union
 from tests.property.readings import ALL, DAY, NOW_MS, WEEK, Known, Reading, reading_of, readings
 
-given_readings = given(readings())
-often = settings(max_examples=150, deadline=None)
+EXAMPLES, MANY = 50, 1_000
 
 
 def is_the_naive_list(reading: Reading) -> None:
@@ -68,29 +70,20 @@ def is_filled_up(reading: Reading) -> None:
                 assert [article_id for article_id, _ in filled] == list(chain)[: most.limit]
 
 
-PROPERTIES: Mapping[str, Callable[[Reading], None]] = {
-    "lists": is_the_naive_list,
-    "pages": is_in_pages,
-    "fallback": is_filled_up,
+PROPERTIES: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
+    "lists": (readings(), is_the_naive_list),
+    "pages": (readings(), is_in_pages),
+    "fallback": (readings(), is_filled_up),
+    "merge": (cases(), equals_the_union),
 }
+"""What is drawn, and what has to hold for it."""
 
 
-@often
-@given_readings
-def test_filters_and_offsets(reading: Reading) -> None:
-    is_the_naive_list(reading)
-
-
-@often
-@given_readings
-def test_pages(reading: Reading) -> None:
-    is_in_pages(reading)
-
-
-@often
-@given_readings
-def test_fallback(reading: Reading) -> None:
-    is_filled_up(reading)
+@pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_it_holds(name: str, examples: int) -> None:
+    drawn, holds = PROPERTIES[name]
+    settings(max_examples=examples)(given(drawn)(holds))()
 
 
 def test_what_moved_is_not_new_under_its_old_name() -> None:

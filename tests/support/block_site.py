@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from ranker.serve import server
 from ranker.serve.block.files import Block
+from tests.support.published_scripts import BLOCK
 
 MINUTE_MS = 60_000
 DAY_MIN = 24 * 60
@@ -88,9 +89,7 @@ class Site:
 
     def page(self, body: str, *, lang: str = "fr", head: str = "") -> str:
         """Publishes a page with the script as the README says, under a strict policy; its address."""
-        script = (
-            f'<script src="{self.api}/block.js" integrity="{self.block.integrity}" crossorigin="anonymous"></script>'
-        )
+        script = BLOCK.line(self.api)
         address = f"/{len(self.pages)}"
         self.pages[address] = (
             f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>Page</title>'
@@ -120,9 +119,10 @@ async def running_site() -> AsyncIterator[Site]:
     async def style(_: Request) -> Response:
         return Response(site.css, media_type="text/css; charset=utf-8")
 
-    async def script(_: Request) -> Response:
+    async def script(request: Request) -> Response:
+        served = {"/block.js": site.block.script, **site.block.scripts}
         headers = {"access-control-allow-origin": "*"}
-        return Response(site.block.script, 200, headers, "text/javascript; charset=utf-8")
+        return Response(served[request.url.path], 200, headers, "text/javascript; charset=utf-8")
 
     async def popular(request: Request) -> Response:
         site.asked.append(f"{request.url.path}?{request.url.query}")
@@ -135,6 +135,7 @@ async def running_site() -> AsyncIterator[Site]:
     routes = [
         Route("/page.css", style),
         Route("/block.js", script),
+        Route("/block.{version}.js", script),
         Route("/v1/{site}/popular/{board}/{window}", popular),
         Route("/{number:int}", page),
     ]

@@ -79,6 +79,11 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+async def close_pages(browser: Browser) -> None:
+    for context in browser.contexts:
+        await context.close()
+
+
 @asynccontextmanager
 async def newspaper(
     redis_url: str, generation: Generation = GENERATION, site: Site | None = None

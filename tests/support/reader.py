@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,13 @@ import pytest
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve import server
+from ranker.serve.clients import Clients
 from ranker.serve.frontpage import Page
 from ranker.serve.lists import Lists
 from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.serve.web import Web
+from ranker.service.address import Addresses, Network
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
 
@@ -113,6 +115,7 @@ async def running_reader(
     *,
     caching: Caching | None = None,
     refresh_ms: int = 50,
+    proxies: Iterable[Network] = (),
 ) -> AsyncIterator[Reader]:
     """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
@@ -129,7 +132,8 @@ async def running_reader(
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
-        web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), metrics)
+        clients = Clients(Addresses(proxies))
+        web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), clients, metrics)
         port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
         running = Reader(port, refresher, web, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))

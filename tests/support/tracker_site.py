@@ -21,10 +21,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from deploy.local.faults import MissingTool
-from producers.collect.script import tracker
+from producers.collect import script as served
 from ranker.serve import server
 from tests.conftest import without
 from tests.support.page_site import FLAGS
+from tests.support.published_scripts import TRACKER
 from tests.support.reader import until
 
 ORDERED = """
@@ -83,10 +84,7 @@ class Site:
 
     def script(self, attributes: str = "defer") -> str:
         """The line of docs/tracker."""
-        return (
-            f'<script {attributes} src="{self.collector}/tracker.js" '
-            f'integrity="{tracker().integrity}" crossorigin="anonymous"></script>'
-        )
+        return TRACKER.line(self.collector, attributes)
 
     def page(
         self,
@@ -156,9 +154,11 @@ async def running_site() -> AsyncIterator[Site]:
     async def orders(request: Request) -> Response:
         return Response(await site.orders["/" + request.path_params["path"]].get())
 
-    async def script(_: Request) -> Response:
-        headers = {"access-control-allow-origin": "*", "content-encoding": "gzip"}
-        return Response(tracker().gzip, 200, headers, "text/javascript; charset=utf-8")
+    async def script(request: Request) -> Response:
+        answer = served.answer(request.url.path.removeprefix("/behind"), dict(request.headers.raw))
+        response = Response(answer.body, answer.status)
+        response.raw_headers += answer.headers
+        return response
 
     async def events(request: Request) -> Response:
         site.sent.append(Sent(request.method, request.url.path, dict(request.headers), await request.body()))
@@ -169,12 +169,13 @@ async def running_site() -> AsyncIterator[Site]:
     near_routes = [
         Route("/ordered.js", ordered),
         Route("/orders/{path:path}", orders),
-        Route("/behind/tracker.js", script),
+        Route("/behind/tracker.{version}.js", script),
         Route("/behind/v1/events", events, methods=["POST"]),
         Route("/{path:path}", page),
     ]
     far_routes = [
         Route("/tracker.js", script),
+        Route("/tracker.{version}.js", script),
         Route("/{path:path}", events, methods=["GET", "POST", "OPTIONS"]),
     ]
     async with (

@@ -38,6 +38,7 @@ def test_every_key(tmp_path: Path) -> None:
     proxies = ["10.0.0.0/8", "::1"]
     client_events_s = 5
     client_burst = 600
+    client_article_hour = 31
     key_events_s = 7
     new_articles_per_minute = 8
     new_articles_burst = 9
@@ -50,8 +51,14 @@ def test_every_key(tmp_path: Path) -> None:
     assert found.sites["demo"].origins == ("https://a.example", "http://a.example:8080")
     assert found.sites["demo"].public_types == {"view"}
     assert [str(proxy) for proxy in found.proxies] == ["10.0.0.0/8", "::1/128"]
-    numbers = (found.client_events_s, found.client_burst, found.key_events_s, found.new_articles_per_minute)
-    assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 7, 8, 9, 40)
+    numbers = (
+        found.client_events_s,
+        found.client_burst,
+        found.client_article_hour,
+        found.key_events_s,
+        found.new_articles_per_minute,
+    )
+    assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 31, 7, 8, 9, 40)
     assert (found.topic, found.redis_url, found.longest_window_ms) == ("clicks", "redis://r:1", 7_200_000)
     assert KEY not in repr(found)
 

@@ -34,6 +34,21 @@ def test_the_first_that_is_there_speaks() -> None:
     assert site(referred=True, host="VA.example") == ("a", False)
 
 
+@pytest.mark.parametrize("said", ["same-origin", "same-site", "none", None])
+def test_a_page_that_does_not_say_which_it_is(said: str | None) -> None:
+    """It may be the site's own: where browsers say nothing, or that it is of the same site as the collector's name."""
+    headers: dict[str, Any] = {"host": "va.example"} | ({"sec-fetch-site": said} if said else {})
+    assert site(**headers) == ("a", False)
+
+
+def test_a_page_of_another_site_says_which_it_is() -> None:
+    """By Origin or Referer; its key, which no stranger's page has, is enough for a server."""
+    across: dict[str, Any] = {"host": "va.example", "sec-fetch-site": "cross-site"}
+    assert site(origin="https://b.example", **across) == ("b", False)
+    assert site(referred=True, referer="https://b.example/", **across) == ("b", False)
+    assert site(authorization="Bearer key-of-b", **across) == ("b", True)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -50,6 +65,7 @@ def test_the_first_that_is_there_speaks() -> None:
         ({"referer": "https://c.example/", "host": "va.example"}, 403),
         ({"referer": "https://a.example@c.example/", "host": "va.example"}, 403),
         ({"referer": "https://[", "host": "va.example"}, 403),
+        ({"host": "va.example", "sec-fetch-site": "cross-site"}, 403),
         ({"host": "c.example"}, 403),
         ({"host": ""}, 403),
         ({}, 403),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, NamedTuple
 
 import pytest
 
-from ranker.core.event import MAX_TIME_MS
+from ranker.core.event import MAX_TIME_MS, MAX_VALUE_BYTES
 from ranker.core.fold import BOT, REASONS, Fold, crc
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation
-from ranker.core.tally import Mark
+from ranker.core.tally import KEPT_BYTES, Cut, Mark
 
 MINUTE_MS, HOUR_MS, WEEK_MS = 60_000, 3_600_000, 604_800_000
 NOW_MS = 480_000 * HOUR_MS + 1_234
@@ -169,9 +170,35 @@ def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | No
     assert tally.future == (reason == "future")
 
 
+def test_a_record_without_a_time_is_neither_late_nor_future() -> None:
+    """Message format 0, and producers that write -1: there is nothing to judge it by but its own time."""
+    tally = fold(event(), event(occurred_at=1), event(occurred_at=MAX_TIME_MS), append_ms=-1)
+    assert (counted(tally), tally.late, tally.future, tally.rejected) == (3, 0, 0, [])
+    assert fold(event(), append_ms=-2).future == 1
+
+
 def test_every_reason_is_tried_above() -> None:
     """A new reason needs its examples here."""
-    assert {reason for reason, _ in REJECTED} | {"unknown_site"} == set(REASONS)
+    assert {reason for reason, _ in REJECTED} | {"unknown_site", "too_large", "unreadable"} == set(REASONS)
+
+
+def test_a_value_above_a_mebibyte_is_rejected_and_cut() -> None:
+    """Whatever stands in it: the letter has its beginning, its size and its hash, and a key that is too large likewise."""
+    whole = event() + b" " * (MAX_VALUE_BYTES - len(event()))
+    assert fold(whole).rejected == []
+    (letter,) = fold(event(), whole + b" ", event(article_id="b")).rejected
+    assert (letter.offset, letter.reason, letter.value) == (1, "too_large", whole[:KEPT_BYTES])
+    assert letter.cut == Cut(MAX_VALUE_BYTES + 1, hashlib.sha256(whole + b" ").hexdigest())
+    (letter,) = Fold(generation())([Given(0, NOW_MS, b"k" * (KEPT_BYTES + 1), b"{half")]).rejected
+    assert (letter.key, letter.key_size, letter.value, letter.cut) == (
+        b"k" * KEPT_BYTES,
+        KEPT_BYTES + 1,
+        b"{half",
+        None,
+    )
+    again = letter.shortened(2, 3)
+    assert (again.key, again.key_size, again.value) == (b"kkk", KEPT_BYTES + 1, b"{h")
+    assert again.cut == Cut(5, hashlib.sha256(b"{half").hexdigest())
 
 
 def test_an_unknown_site_is_rejected_only_where_sites_are_named() -> None:

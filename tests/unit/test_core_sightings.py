@@ -80,7 +80,7 @@ def stamps(*named: tuple[str, int | None]) -> list[Stamp]:
 SEQUENCES = st.one_of(st.none(), st.integers(0, 90), st.sampled_from((MAX_SEQUENCE, MAX_SEQUENCE + 1, 2**70)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), SEQUENCES), max_size=60).map(lambda some: stamps(*some)),
     st.lists(st.integers(1, 12), min_size=1, max_size=8),

@@ -15,28 +15,19 @@ from tests.property.merges import (
     Case,
     Shards,
     any_wish,
-    cases,
     distributions,
     equals_the_union,
     small,
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(distributions(), PLACES, MAX_STRAYS)
 def test_the_merge_is_the_union(shards: Shards, places: int, max_strays: int) -> None:
     """For any distribution over shards, in each of the three ranges, the list equals the naive union, cut."""
     equals_the_union(Case(shards, places, max_strays))
 
 
-@settings(max_examples=500, deadline=None)
-@given(cases())
-def test_so_it_is_with_aliases_wanted_articles_and_hints_of_another_moment(case: Case) -> None:
-    """Chains and cycles of aliases, any wanted articles, and whatever an earlier merge learnt of other counts."""
-    equals_the_union(case)
-
-
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50)
 @given(
     distributions(),
     PLACES,

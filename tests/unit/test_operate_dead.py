@@ -59,6 +59,7 @@ def judge(held: range = range(100), kept_ms: int | None = KEPT_MS) -> dead.Judge
         (letter(reason="malformed", value=b"{half"), "malformed"),
         (letter(append_ms=NOW - KEPT_MS - 1), "old"),
         (letter(append_ms=NOW - KEPT_MS - 1, resent=True), "resent"),
+        (replace(letter(value=event(NOW)), cut="the value had 9 bytes"), "cut"),
     ],
 )
 def test_verdicts(case: Letter, verdict: str) -> None:
@@ -145,10 +146,10 @@ async def test_portions_and_limit() -> None:
     await resend(good, sending, outcome, limit=501)
     assert [len(portion) for portion in sending.portions] == [500, 1]
     assert outcome.sent.total() == 501
-    large = [letter(n, value=event(NOW) + b" " * (dead.PORTION_BYTES // 2)) for n in range(5)]
+    large = [letter(n, value=event(NOW).ljust(dead.PORTION_BYTES // 4)) for n in range(5)]
     sending = Sending()
     await resend(large, sending, dead.Outcome())
-    assert sending.portions == [[0, 1], [2, 3], [4]]
+    assert sending.portions == [[0, 1, 2, 3], [4]]
 
 
 async def test_force_sends_whatever_was_not_resent() -> None:

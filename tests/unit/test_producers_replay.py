@@ -1,5 +1,6 @@
 """What becomes of each line of input."""
 
+import asyncio
 import gzip
 import hashlib
 import re
@@ -232,22 +233,22 @@ def test_the_format_is_guessed(tmp_path: Path, name: str, first: str, kind: str)
     assert replay.source(str(file)).kind == kind
 
 
-def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
+async def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
     """Of every line that has a time, sent or not, over all files: one constant shift brings it to the present."""
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("\n".join([line(second=5), line(status=404, second=9), "junk"]))
     two.write_text(line(second=7))
     sources = [replay.source(str(one)), replay.source(str(two))]
-    assert replay.latest_ms(sources) == 1431857109000
+    assert await replay.latest_ms(sources, asyncio.Event()) == 1431857109000
     shifted: list[Any] = [event for source in sources for event in replay.outcomes(source, Rules("demo", BLOG), 1_000)]
     assert [event["occurred_at"] for event in shifted if isinstance(event, dict)] == [1431857106000, 1431857108000]
 
 
-def test_input_without_a_time_has_no_latest(tmp_path: Path) -> None:
+async def test_input_without_a_time_has_no_latest(tmp_path: Path) -> None:
     """There is nothing to shift."""
     file = tmp_path / "in"
     file.write_text("junk\n")
-    assert replay.latest_ms([replay.source(str(file))]) is None
+    assert await replay.latest_ms([replay.source(str(file))], asyncio.Event()) is None
 
 
 def test_the_summary_adds_up() -> None:

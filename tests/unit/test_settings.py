@@ -8,6 +8,7 @@ import pytest
 import schemas
 from ranker import settings
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.service import endpoints
 from ranker.settings import Site
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -31,7 +32,7 @@ def test_defaults_need_no_file() -> None:
     assert found.generation == Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     assert (found.kafka_bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     assert (found.environment, found.accept_create_time) == ("production", False)
-    assert (found.flush_ms, found.dead_share, found.dead_stretch) == (250, 0.5, 1000)
+    assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (250, 0.5, 1000, 64)
     assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 30, 3600)
     assert found.sites == {}
 
@@ -75,6 +76,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
         flush_ms = 100
         dead_share = 1
         dead_stretch = 10
+        unpack_mb = 2
         [serve]
         refresh_ms = 700
         stale_after_s = 5
@@ -90,7 +92,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert found.sites == {"demo": Site("Démo"), "bare": Site("bare")}
     assert found.accept_create_time
     assert (found.session_timeout_ms, found.metadata_max_age_ms) == (7000, 1500)
-    assert (found.flush_ms, found.dead_share, found.dead_stretch) == (100, 1.0, 10)
+    assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (100, 1.0, 10, 2)
     assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (700, 5, 60)
 
 
@@ -152,6 +154,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ),
         ('[rules]\nunknown_sites = "reject"', "add a [sites.NAME] table"),
         ("[serve]\nstale_after_s = 30\ngone_after_s = 30", "serve.gone_after_s"),
+        ('[serve]\nproxies = ["10.0.0.1/8"]', "serve.proxies: '10.0.0.1/8' is no address or network"),
     ],
 )
 def test_values_that_do_not_work_together_are_refused(tmp_path: Path, text: str, fault: str) -> None:
@@ -217,16 +220,16 @@ def test_broken_redis_addresses(url: str) -> None:
     ("url", "shown"),
     [
         ("redis://h:1/0", "redis://h:1/0"),
-        ("redis://user:s3cret@h:1/0", "redis://user:***@h:1/0"),
-        ("redis://:s3cret@h", "redis://:***@h"),
-        ("redis://:s3:c@ret@h", "redis://:***@h"),
-        ("rediss://h/?password=s3cret&db=1", "rediss://h/?password=***&db=1"),
-        ("rediss://h/?ssl_password=s3cret", "rediss://h/?ssl_password=***"),
+        ("redis://user:s3cret@h:1/0", "redis://***@h:1/0"),
+        ("redis://:s3cret@h", "redis://***@h"),
+        ("redis://:s3:c@ret@h", "redis://***@h"),
+        ("rediss://h/?password=s3cret&db=1", "rediss://h/?***"),
+        ("rediss://h/?ssl_password=s3cret", "rediss://h/?***"),
     ],
 )
 def test_secrets_are_masked(url: str, shown: str) -> None:
     """What is printed never holds a password, wherever in the address it stands."""
-    assert settings.masked_url(url) == shown
+    assert endpoints.shown(url) == shown
 
 
 def test_the_reference_names_every_key_as_the_schema_does() -> None:

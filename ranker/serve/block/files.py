@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from ranker.serve.block.fragment import fragment
+from ranker.service import scripts
 
 LANGUAGE = "fr"
 """Where a page or a request names no language that the block speaks."""
@@ -22,7 +23,7 @@ _FOR_FRAGMENT = ("months", "date")
 
 
 class Block:
-    """`script` is /block.js; `integrity` its SRI value; `style_source` the fragment's style as a CSP source."""
+    """`script` is /block.js, `scripts` every served version by address; `style_source` its style for a CSP."""
 
     def __init__(self) -> None:
         folder = resources.files(__package__)
@@ -31,8 +32,8 @@ class Block:
         page = orjson.loads(resources.files("ranker.serve").joinpath("page", "words.json").read_bytes())
         self.words = {lang: _words(page[lang], own[lang]) for lang in own}
         self.script = self._compose(_tight_js(folder.joinpath("block.js").read_text("utf-8")))
-        self.integrity = _source("sha384", self.script)
-        self.style_source = f"'{_source('sha256', self.style.encode())}'"
+        self.scripts = scripts.versions("block", self.script, __package__)
+        self.style_source = f"'sha256-{base64.b64encode(hashlib.sha256(self.style.encode()).digest()).decode()}'"
 
     def fragment(self, content: Mapping[str, Any], lang: str, now_ms: int) -> bytes:
         """One list as HTML; `content` is the API's JSON, `lang` fr or en (another: French)."""
@@ -65,7 +66,3 @@ def _tight_css(text: str) -> str:
 def _tight_js(text: str) -> str:
     """Without indentation and whole lines of comment, a fifth of what is sent; no string has several lines."""
     return re.sub(r"^\s*(?:(?://|/\*\*).*)?\n?", "", text, flags=re.MULTILINE)
-
-
-def _source(algorithm: str, content: bytes) -> str:
-    return f"{algorithm}-{base64.b64encode(hashlib.new(algorithm, content).digest()).decode()}"

@@ -50,6 +50,7 @@ async def test_a_broker_that_pauses_holds_the_sender_back(kafka_apache: ApacheKa
     assert sorted(pairs(await read(kafka_apache.bootstrap, topic))) == sorted(RECORDS)
 
 
+@pytest.mark.long
 async def test_a_broker_that_is_gone_is_told_with_what_was_acknowledged(
     kafka_apache: ApacheKafka,
 ) -> None:

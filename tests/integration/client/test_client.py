@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import random
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,10 @@ from deploy.local.waiting import until_async
 from producers import DeliveryError, PageView, Producer, ProducerError
 from producers.batches import Outbox
 from producers.connection import BATCH_BYTES
+from producers.popularity import invented, pieces
+from producers.simulate import Live, go_live
+from producers.steady import Steady
+from producers.traffic import Traffic
 from ranker.core.home import home
 from tests.support.topics import PARTITIONS, new_topic, read
 
@@ -323,3 +329,48 @@ async def test_the_example_runs(bootstrap: str) -> None:
     assert producer_id.startswith("example/")
     assert sorted(event["sequence"] for event in found) == [0, 1, 2, 3, 4]
     assert out.decode() == f"5 events of {producer_id} are in {topic}\n"
+
+
+async def test_a_loop_that_is_held_fails_no_delivery(bootstrap: str) -> None:
+    """Wherever its holding catches a batch: what Kafka acknowledged meanwhile is read before time is up."""
+    topic = await new_topic(bootstrap)
+    async with Producer(bootstrap, topic, delivery_s=0.2) as producer:
+        for turns in range(12):
+            delivery = await producer.send(view("/a"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            time.sleep(0.25)  # noqa: ASYNC251 - what is tested
+            await delivery
+    assert len(await read(bootstrap, topic)) == 12
+
+
+async def test_live_traffic_outlives_an_outage(kafka_apache: ApacheKafka) -> None:
+    """It says that Kafka is away and when it is back; no event is missing, and those of the outage are made up for."""
+    topic = await new_topic(kafka_apache.bootstrap)
+    articles = pieces(random.Random(1), invented(random.Random(1), 3, 0, 1))
+    said: list[str] = []
+    stop = asyncio.Event()
+    resume = contextlib.ExitStack()
+
+    async def born(_from_ms: int, _to_ms: int) -> None:
+        """Nothing comes out."""
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        resume.close()
+
+    def new() -> Producer:
+        return Producer(kafka_apache.bootstrap, topic, name="simulate", delivery_s=1.0)
+
+    async with contextlib.aclosing(Steady(new)) as line:
+        traffic = Traffic(1, "demo", articles, run="r", producer_id=(await line.producer()).producer_id)
+        live = asyncio.create_task(go_live(traffic, line, Live(200, 800), stop=stop, born=born, say=say))
+        await until_async("The first events", lambda: asyncio.sleep(0, bool(traffic.kinds)))
+        resume.enter_context(silent(kafka_apache))
+        assert await live == 800
+    found = events(await read(kafka_apache.bootstrap, topic))
+    assert {event["sequence"] for event in found} == set(range(800))
+    assert "no acknowledgement within 1 s" in said[0]
+    assert said[1:] == ["It takes events again; those of the outage follow."]
+    times = sorted(event["occurred_at"] for event in found)
+    assert max(two - one for one, two in pairwise(times)) < 1000

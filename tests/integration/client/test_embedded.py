@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 import schemas
+from deploy.local.waiting import until_async
 from producers import Producer, ProducerError
 
 PARTITIONS = 4
@@ -178,6 +179,52 @@ async def test_replay_at_a_speed_takes_its_time(kafka_embedded: str, topics: tup
     assert code == 0, err
     assert loop.time() - begun >= 0.9
     assert len(await read(kafka_embedded, topics[0], 11)) == 11
+
+
+async def test_what_comes_by_a_quiet_pipe_is_sent_at_once(kafka_embedded: str, topics: tuple[str, str]) -> None:
+    """As `tail -f access.log | producers replay -` needs; Ctrl-C ends it while nothing comes."""
+    process = await start(kafka_embedded, "replay", "-", "--format", "jsonl", "--topic", topics[0])
+    try:
+        assert process.stdin is not None
+        process.stdin.write(b'{"article_id":"a","occurred_at":5}\n')
+        await read(kafka_embedded, topics[0], 1)
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    _, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (1, "Error: Interrupted: 1 events of 1 lines were sent.\n")
+
+
+@pytest.mark.parametrize("more", [(), ("--rebase-to", "now")], ids=["sending", "looking for the latest time"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
+async def test_a_replay_that_finds_nothing_ends_when_asked_to(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, number: signal.Signals, more: tuple[str, ...]
+) -> None:
+    """Four gigabytes of lines that do not count take minutes; the end takes a moment."""
+    file = tmp_path / "access.log.gz"
+    file.write_bytes(gzip.compress(b"junk\n" * 2_000_000) * 400)
+    process = await start(kafka_embedded, "replay", str(file), "--topic", topics[0], *more)
+    try:
+
+        def reads() -> bool:
+            # After what is looked at before Kafka: the connection is made first.
+            links = Path(f"/proc/{process.pid}/fd").iterdir()
+            opened = [str(link.readlink()) for link in links if link.is_symlink()]
+            return str(file) in opened and sum(name.startswith("socket:") for name in opened) > 2
+
+        await until_async("The reading of the file", lambda: asyncio.to_thread(reads))
+        process.send_signal(number)
+        async with asyncio.timeout(10):
+            await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    _, err = await process.communicate()
+    assert process.returncode == 1, err
+    assert err.decode().startswith("Error: Interrupted: 0 events of ")
 
 
 async def test_a_damaged_file_says_how_much_was_sent(

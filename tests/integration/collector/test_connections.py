@@ -160,6 +160,19 @@ SMUGGLING = {
     "lines ended by bare LF": f"{HEAD}{CL}\r\n{VIEW}".replace("\r\n", "\n"),
     "lines ended by bare CR": f"{HEAD}{CL}\r\n{VIEW}".replace("\r\n", "\r"),
     "two hosts": f"{HEAD}Host: views.demo.example\r\n{CL}\r\n{VIEW}",
+    "two hosts in HTTP/1.0": f"{HEAD}Host: views.demo.example\r\n{CL}\r\n{VIEW}".replace("HTTP/1.1", "HTTP/1.0"),
+    "two origins": f"{HEAD}origin: https://evil.example\r\n{CL}\r\n{VIEW}",
+    **{
+        f"two of {name}": f"{HEAD}{name}: {value}\r\n{name}: {value}\r\n{CL}\r\n{VIEW}"
+        for name, value in (
+            ("Authorization", f"Bearer {KEY}"),
+            ("Referer", ORIGIN),
+            ("Sec-Fetch-Site", "same-site"),
+            ("User-Agent", "x"),
+            ("Sec-GPC", "1"),
+        )
+    },
+    "two types": f"{HEAD}content-type: application/json\r\n{CL}\r\n{VIEW}",
     "a tunnel": f"CONNECT t:80 HTTP/1.1\r\nHost: t\r\n{CL}\r\n{VIEW}",
     "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "no host": f"{HEAD}{CL}\r\n{VIEW}".replace("Host: t\r\n", ""),

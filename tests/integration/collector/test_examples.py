@@ -46,6 +46,15 @@ def test_too_many(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
         answered(running, given("spent"))
 
 
+def test_too_often(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """given: hour. Sent again where the hour has just begun anew."""
+    with collector(kafka_embedded, topic, tmp_path) as running:
+        hour = None
+        while hour != (hour := time.time() // 3600):
+            assert running.page([{"article_id": "/ecluses"}] * 30).status == 202
+        answered(running, given("hour"))
+
+
 def test_full(tmp_path: Path) -> None:
     """given: full. No Kafka anywhere, and a spool of 32 MiB; readiness says it too, and ends when there is room."""
     with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, SMALL_SPOOL) as running:

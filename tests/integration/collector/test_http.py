@@ -1,34 +1,44 @@
 """`producers collect` on a real broker: what is answered, and what stands in Kafka then."""
 
 import asyncio
+import contextlib
 import itertools
+import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
 
+from deploy.local import waiting
 from producers.batches import Homes
+from producers.collect import catalogue
 from tests.support.collector_process import (
     KEY,
     ORIGIN,
     OTHER_KEY,
     PARTITIONS,
     SITES,
+    Answer,
     Collector,
     collector,
     fields,
     new_topic,
     records,
 )
+from tests.support.published_scripts import TRACKER
 
 BEHIND_PROXY = (
     SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nclient_events_s = 1\nclient_burst = 500\nkey_events_s = 500\n'
 )
 HOUR = "[windows]\n1h = { length_s = 3600, grain_s = 60 }\n"
-FEW_ARTICLES = SITES + "[collect]\nnew_articles_per_minute = 1\nnew_articles_burst = 3\n"
+FEW_ARTICLES = SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nnew_articles_per_minute = 1\nnew_articles_burst = 3\n'
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 
@@ -147,6 +157,17 @@ def test_faults_by_index(running: Collector) -> None:
     assert running.metric("rejected_events_total", reason="invalid") == 6
 
 
+def test_so_many_faults_are_told(running: Collector) -> None:
+    """Where some events are accepted, each other one by its index; where none is, twenty, and the number of the others."""
+    some = running.server([{"article_id": "/a"}, *[{}] * 400])
+    assert (some.status, len(some.json["rejected"])) == (207, 400)
+    none = running.server([{}] * 400)
+    assert (none.status, [one["index"] for one in none.json["rejected"]]) == (400, list(range(20)))
+    assert none.json["more_rejected"] == 380
+    assert len(none.body) < 5_000
+    assert "more_rejected" not in running.server([{}] * 20).json
+
+
 def test_too_late_is_what_ranker_toml_says(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
     """A window of an hour: a minute ago counts, two hours ago is refused by index, and counted."""
     with collector(kafka_embedded, topic, tmp_path, HOUR + SITES) as running:
@@ -179,7 +200,7 @@ def test_paths_and_methods(running: Collector) -> None:
 
 
 def test_the_tracker(running: Collector) -> None:
-    """Kept for a week, asked for by its tag, packed for who wants it."""
+    """Kept for a week, asked for by its tag, packed for who wants it; under the address of its version for ever."""
     plain, packed = running.ask("GET", "/tracker.js"), running.ask("GET", "/tracker.js", Accept_Encoding="br, gzip")
     assert plain.headers["cache-control"] == "public, max-age=604800"
     assert plain.headers["access-control-allow-origin"] == "*"
@@ -190,6 +211,10 @@ def test_the_tracker(running: Collector) -> None:
     assert running.ask("GET", "/tracker.js", If_None_Match=f'"x", W/{tags[0]}').status == 304
     assert running.ask("GET", "/tracker.js", If_None_Match=tags[1]).status == 200
     assert running.ask("HEAD", "/tracker.js").body == b""
+    version = running.ask("GET", TRACKER.address)
+    assert (version.body, version.headers["cache-control"]) == (plain.body, "public, max-age=31536000, immutable")
+    assert running.ask("POST", TRACKER.address).status == 405
+    assert running.metric("requests_total", route="/tracker.{version}.js", status="200") == 1
     for accepted, encoding in (
         ("gzip;q=0", None),
         ("br, gzip; q=0.000", None),
@@ -239,35 +264,109 @@ def test_clients_are_limited_one_by_one(kafka_embedded: str, topic: str, tmp_pat
         assert running.metric("refused_requests_total", reason="key_rate") == statuses.count(429)
 
 
-def test_strangers_cannot_invent_articles_without_end(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
-    """Three at once here, then one a minute. What is known is taken, also after a restart; servers are not bounded."""
-    with collector(kafka_embedded, topic, tmp_path, FEW_ARTICLES) as running:
-        answer = running.page([{"article_id": f"/{i}"} for i in range(5)])
-        assert (answer.status, answer.json["accepted"]) == (207, 3)
-        assert [(one["index"], one["reason"]) for one in answer.json["rejected"]] == [
-            (3, "new_articles"),
-            (4, "new_articles"),
+async def test_one_client_buys_no_place(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """30 views of an article in a clock hour, by whichever door, agent and address of a /64; what is beyond is named."""
+    with collector(kafka_embedded, topic, tmp_path, BEHIND_PROXY) as running:
+        hour, answers = None, list[Answer]()
+        while hour != (hour := int(time.time() // 3_600)):  # again where the hour has ended meanwhile
+            article = f"/{hour}"
+            pixel = f"/v1/view.gif?article_id={article}"
+            me = {"X_Forwarded_For": "2001:db8::1"}
+            answers = [
+                running.page([{"article_id": article}] * 27, **me),
+                running.page({"article_id": article, "agent_class": "bot"}, **me, User_Agent=CRAWLER),
+                running.ask("GET", pixel, **me, Referer=ORIGIN),
+                running.page(
+                    [{"article_id": article}, {"article_id": "/a b"}, {"article_id": article}],
+                    X_Forwarded_For="2001:db8::2:1",
+                ),
+                running.page({"article_id": article}, **me, User_Agent="another"),
+                running.page([{"article_id": article}, {"article_id": "/a b"}], **me),
+                running.ask("GET", pixel, **me, Host="views.demo.example"),
+                running.page({"article_id": article, "event_type": "share"}, **me),
+                running.page({"article_id": article}, X_Forwarded_For="2001:db8:0:1::1"),
+                running.server([{"article_id": article}] * 40, **me),
+            ]
+        assert [answer.status for answer in answers] == [202, 202, 200, 207, 202, 207, 200, 202, 202, 202]
+        said = [answer.json.get("not_counted", []) for answer in (answers[3], answers[4], answers[5])]
+        assert [[(one["index"], one["reason"]) for one in each] for each in said] == [
+            [(2, "client_article_hour")],
+            [(0, "client_article_hour")],
+            [(0, "client_article_hour")],
         ]
-        refused = running.page([{"article_id": "/3"}, {"article_id": "/4"}])
-        assert refused.status == 429
-        assert 50 <= int(refused.headers["retry-after"]) <= 60
-        assert [one["reason"] for one in refused.json["rejected"]] == ["new_articles"] * 2
-        assert running.page([{"article_id": "/3"}, {"article_id": "/a b"}]).status == 400
-        assert running.page({"article_id": "/0"}).status == 202
-        assert running.ask("GET", "/v1/view.gif?article_id=/3", Referer=ORIGIN).status == 429
+        assert [answers[at].json["accepted"] for at in (3, 4, 5, 7, 8, 9)] == [1, 0, 0, 1, 1, 40]
+        beyond = running.metric("ignored_events_total", reason="client_article_hour")
+    found = [record.event for record in await records(kafka_embedded, topic, 30 + 1 + 1 + 40, at_least=True)]
+    mine = [event for event in found if event["article_id"] == article]
+    assert (len(mine), beyond >= 4) == (30 + 1 + 1 + 40, True)
+
+
+def test_strangers_cannot_invent_articles_without_end(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """With a budget of 4 of the longest ids for those that one address names, 1 for the others, 1 for each address.
+
+    Servers are not bounded; what was taken is taken again, also after a restart.
+    """
+
+    invented = [f"/{number:0511}" for number in range(9)]
+    with collector(kafka_embedded, topic, tmp_path, FEW_ARTICLES) as running:
+
+        def send(article: str, client: int, **fields: str) -> Answer:
+            return running.page({"article_id": article} | fields, X_Forwarded_For=f"203.0.113.{client}")
+
+        answer = running.page([{"article_id": one} for one in invented[:2]], X_Forwarded_For="203.0.113.1")
+        assert (answer.status, answer.json["accepted"]) == (207, 1)
+        assert [(one["index"], one["reason"]) for one in answer.json["rejected"]] == [(1, "new_articles")]
+        refused = send(invented[1], 1)
+        assert (refused.status, refused.json["rejected"][0]["reason"]) == (429, "new_articles")
+        assert 86_000 <= int(refused.headers["retry-after"]) <= 86_400
+        assert running.metric("new_articles_left") > 0.7
+        assert [send(invented[client], client).status for client in (2, 3, 4)] == [202] * 3
+        assert running.metric("new_articles_left") < 0.2
+        refused = send(invented[5], 5)
+        assert (refused.status, 1 <= int(refused.headers["retry-after"]) <= 30) == (429, True)
+        pixel = f"/v1/view.gif?article_id={invented[5]}"
+        assert running.ask("GET", pixel, Referer=ORIGIN, X_Forwarded_For="203.0.113.5").status == 429
+        assert send(invented[5], 6).status == 202
+        assert send(invented[5], 7).status == 202
+        assert send(invented[8], 8, event_type="share", agent_class="bot").status == 429
         assert running.server([{"article_id": f"/from-the-server/{i}"} for i in range(100)]).status == 202
-        assert running.page({"article_id": "/from-the-server/7"}).status == 202
-        assert running.page({"article_id": "/0", "event_type": "share"}, Origin="https://other.example").status == 202
-        assert running.metric("rejected_events_total", reason="new_articles") == 6
+        assert send("/from-the-server/7", 9).status == 202
+        assert (
+            running.page({"article_id": invented[8], "event_type": "share"}, Origin="https://other.example").status
+            == 202
+        )
+        assert running.metric("rejected_events_total", reason="new_articles") == 5
         running.child.stop()
         assert running.child.returncode() == 0, running.child.tail()
-        running.start(FEW_ARTICLES.replace("burst = 3", "burst = 1"))
-        known = [{"article_id": f"/{i}"} for i in range(3)] + [
-            {"article_id": f"/from-the-server/{i}"} for i in range(100)
+        running.start(FEW_ARTICLES)
+        known = [(invented[at], at) for at in (0, 2, 3, 4, 5)] + [
+            (f"/from-the-server/{i}", 100 + i) for i in range(100)
         ]
-        assert running.page(known).json == {"accepted": 103}
-        answer = running.page([{"article_id": "/3"}, {"article_id": "/4"}])
-        assert (answer.status, answer.json["accepted"]) == (207, 1)
+        assert {send(article, 10 + client).status for article, client in known} == {202}
+        assert running.metric("new_articles_left") == 1
+
+
+async def test_the_catalogues_articles_are_free(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """As soon as it names one, whatever has been used up."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_embedded)
+    await admin.start()
+    with contextlib.suppress(TopicAlreadyExistsError):
+        await admin.create_topics([NewTopic(catalogue.TOPIC, 1, 1)])
+    await admin.close()
+    article = f"/{os.urandom(4).hex()}"
+    with collector(kafka_embedded, topic, tmp_path, FEW_ARTICLES) as running:
+        for number in range(9):
+            last = running.page({"article_id": f"/{number:0511}"})
+        assert last.status == 429
+        assert running.page({"article_id": article}).status == 429
+        before = running.metric("catalogue_articles")
+        async with AIOKafkaProducer(bootstrap_servers=kafka_embedded) as producer:
+            value = orjson.dumps({"site_id": "demo", "article_id": article, "status": "published"})
+            await producer.send_and_wait(catalogue.TOPIC, value, f"demo/{article}".encode())
+        await asyncio.to_thread(
+            waiting.until, "The catalogue", lambda: running.metric("catalogue_articles") > before, 30.0
+        )
+        assert running.page({"article_id": article}).status == 202
 
 
 async def test_many_at_once(running: Collector) -> None:
@@ -276,7 +375,7 @@ async def test_many_at_once(running: Collector) -> None:
     async def client(number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         for turn in range(20):
-            body = f'{{"article_id":"/{turn % 3}","event_id":"{number}.{turn}"}}'.encode()
+            body = f'{{"article_id":"/{turn}","event_id":"{number}.{turn}"}}'.encode()
             head = f"POST /v1/events HTTP/1.1\r\nHost: t\r\nOrigin: {ORIGIN}\r\nContent-Type: text/plain\r\n"
             writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 202 ")

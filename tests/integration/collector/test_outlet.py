@@ -200,13 +200,16 @@ class Stream:
         await until(f"More events to {to}", lambda: self._out.value("events_total", to=to) > before + 1000)
 
 
-async def test_a_steady_stream_over_the_death_of_the_broker(kafka_apache: ApacheKafka, tmp_path: Path) -> None:
+@pytest.mark.parametrize("deaths", [1, pytest.param(2, marks=pytest.mark.long)])
+async def test_a_steady_stream_over_the_death_of_the_broker(
+    kafka_apache: ApacheKafka, tmp_path: Path, deaths: int
+) -> None:
     """Nobody is refused, nobody waits for longer than is promised, and nothing overtakes."""
     topic = await new_topic(kafka_apache.bootstrap)
     async with opened(kafka_apache.bootstrap, topic, tmp_path, delivery_s=1.0) as out:
         await straight(out)
         async with Stream(out) as stream:
-            for _ in range(2):
+            for _ in range(deaths):
                 await stream.more("kafka")
                 await asyncio.to_thread(kafka_apache.kill)
                 await stream.more("spool")

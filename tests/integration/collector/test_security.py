@@ -44,13 +44,14 @@ def running(kafka_embedded: str, topic: str, tmp_path_factory: pytest.TempPathFa
         yield one
 
 
+@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("right", [f"Origin: {ORIGIN}", f"Authorization: Bearer {KEY}"], ids=["page", "server"])
-def test_schemathesis(running: Collector, right: str, tmp_path: Path) -> None:
+def test_schemathesis(running: Collector, right: str, examples: int, tmp_path: Path) -> None:
     """Requests made from the OpenAPI file, valid and not: no 5xx, and nothing is answered that the file does not say."""
     file = tmp_path / "openapi.yaml"
     file.write_bytes(schemas.openapi_collector())
     st = Path(sysconfig.get_path("scripts")) / "st"
-    words = ["--checks", ",".join(CHECKS), "--max-examples", "100", "--seed", "1", "--generation-deterministic"]
+    words = ["--checks", ",".join(CHECKS), "--max-examples", str(examples), "--seed", "1", "--generation-deterministic"]
     done = subprocess.run(
         [st, "run", file, "--url", f"http://{running.host}:{running.port}", "--header", right, *words],
         cwd=tmp_path,
@@ -60,7 +61,7 @@ def test_schemathesis(running: Collector, right: str, tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout[-6_000:]
-    assert "Tested: 5" in done.stdout
+    assert "Tested: 6" in done.stdout
     assert running.child.returncode() is None
     assert '"error"' not in running.log.read_text()
 

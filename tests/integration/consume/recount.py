@@ -179,6 +179,7 @@ def parsed(value: bytes | None) -> dict[str, Any] | None:
         and re.fullmatch("[a-z][a-z0-9_]{0,31}", event["event_type"])
         and re.fullmatch("[^ ]+", event["article_id"])
         and event.get("value", 1) != 0
+        and event["occurred_at"] >= 0
     )
     return event if fine else None
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+import pytest
+
 from tests.integration.consume.engine import Consumer, Engine
 
-KILLS = 20
 
-
-async def test_one_of_two_consumers_killed_twenty_times(new_engine: Callable[..., Engine]) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
+async def test_one_of_two_consumers_killed_again_and_again(new_engine: Callable[..., Engine], kills: int) -> None:
     """SIGKILL whenever the one that was started again has applied something: equal to the recount, at its n and F."""
     engine = new_engine(session_timeout_ms=1_000)  # the group waits so long for each dead member
     await engine.create_topic(2)
     steady = engine.consume()
     await engine.until("readiness of the first", steady.ready)
     async with engine.traffic.flowing(per_s=1500):
-        for kill in range(KILLS):
+        for kill in range(kills):
             victim = engine.consume()
 
             async def has_applied(victim: Consumer = victim) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -57,6 +58,43 @@ async def test_dead_letters_keep_what_was_sent(engine: Engine) -> None:
     await engine.client.flushall()
     await engine.until_counted()
     assert {letter.key for letter in await _letters(engine)} == {letter.key for letter in letters}
+
+
+async def test_no_size_of_a_record_stops_its_partition(engine: Engine) -> None:
+    """Small on the wire and larger than any letter may be; huge keys and headers: letters are cut, all others count."""
+    mebibyte = 1 << 20
+    half = b"{half"
+    large: list[tuple[bytes | None, bytes, str]] = [
+        (b"demo/blanks", b" " * (9 * mebibyte), "too_large"),
+        (b"demo/a", half + b" " * mebibyte, "too_large"),
+        (b"demo/b", half.ljust(mebibyte), "malformed"),  # whole, it is more than this topic of dead letters takes
+        (b"k" * (3 * mebibyte), half, "malformed"),
+        (None, half, "malformed"),
+    ]
+    consumer = engine.consume()
+    async with engine.traffic.producer(compression_type="zstd", max_request_size=64 * mebibyte) as producer:
+        headers = [("h" * 70_000, b"v" * (3 * mebibyte))]
+        sent = [
+            await producer.send_and_wait(engine.topic, partition=0, key=key, value=value, headers=headers)
+            for key, value, _ in large
+        ]
+        _, view = engine.traffic.view()
+        await producer.send_and_wait(engine.topic, partition=0, key=b"k" * (3 * mebibyte), value=view, headers=headers)
+    await engine.traffic.send(200)
+    await engine.until_counted()
+    await engine.check()
+    assert await consumer.reasons() == []
+    letters = {letter.key.decode(): letter for letter in await _letters(engine)}
+    for (key, value, reason), where in zip(large, sent, strict=True):
+        letter = letters[f"{engine.topic}/0/{where.offset}"]
+        headers_ = dict(letter.headers)
+        whole = len(value) < mebibyte
+        assert headers_["reason"] == reason.encode()
+        assert letter.value == (value if whole else value[: 64 << 10])
+        assert headers_.get("size") == (None if whole else str(len(value)).encode())
+        assert headers_.get("sha256") == (None if whole else hashlib.sha256(value).hexdigest().encode())
+        assert headers_["key"] == (key or b"")[: 64 << 10]
+        assert headers_.get("key_size") == (str(len(key)).encode() if len(key or b"") > 64 << 10 else None)  # type: ignore[arg-type]
 
 
 async def test_too_many_bad_records_stop_their_partition(new_engine: Callable[..., Engine]) -> None:

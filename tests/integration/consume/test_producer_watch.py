@@ -23,13 +23,14 @@ from ranker.store.producers import heard, read_report
 from ranker.store.shard import ShardStore
 from tests.support.reader import GENERATION
 from tests.support.shard_writer import activate
+from tests.support.stores import STORES
 
 PARTITIONS = 3
 NOW = 1_800_000_000_000
 MINUTE_MS = 60_000
 
 
-@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param))
 

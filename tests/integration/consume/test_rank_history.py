@@ -26,6 +26,7 @@ from ranker.store.question import ListName
 from tests.support.reader import GENERATION as SERVED
 from tests.support.reader import T, beside, running_reader, until
 from tests.support.shard_writer import Views, activate, write
+from tests.support.stores import STORES
 
 HOUR = T // HOUR_MS
 NOW = HOUR * HOUR_MS + 20_000
@@ -37,7 +38,7 @@ READ = ListName("demo", "read", "24h")
 LISTS = [ListName("demo", board, window.name) for board in BOARDS for window in DEFAULT_WINDOWS]
 
 
-@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
     """Redis, Valkey, and a Redis Cluster: every promise below holds on each."""
     return str(request.getfixturevalue(request.param))

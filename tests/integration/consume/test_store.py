@@ -20,6 +20,7 @@ from ranker.store.question import ListName
 from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
 from tests.integration.consume import shards
+from tests.support.stores import STORES
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 1}, "engaged": {"view": 1, "share": 5}})
 FINE, COARSE = 28_000_000, 470_000
@@ -29,7 +30,7 @@ APPLIED = Version("a" * 16, 110, FLOORS)
 T0 = 1_700_000_000_000
 
 
-@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(request.param))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import hashlib
 import json
 import os
 import signal
@@ -21,7 +23,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from deploy.local import children, waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
-from ranker.core.tally import Rejected
+from ranker.core.tally import KEPT_BYTES, Rejected
 from ranker.log import resender
 from ranker.log.dead_letters import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError
@@ -137,7 +139,7 @@ class Topic:
         }
 
 
-@pytest.fixture(params=["kafka_apache", "kafka_embedded"])
+@pytest.fixture(params=["kafka_apache", pytest.param("kafka_embedded", marks=pytest.mark.long)])
 async def topic(request: pytest.FixtureRequest, tmp_path: Path) -> Topic:
     broker = request.getfixturevalue(request.param)
     apache = isinstance(broker, ApacheKafka)
@@ -370,6 +372,69 @@ async def test_letters_of_a_topic_with_any_times(topic: Topic) -> None:
     shown = await topic.ranker("show")
     assert shown.stdout.count("{half") == 2, shown.stderr
     assert shown.stdout.count("… (1,505 bytes in all)") == 2
+
+
+async def test_what_was_too_large_for_a_letter_is_cut(apache: Topic) -> None:
+    """Listed, shown with its size and its hash, and never sent, since what is here is not the record."""
+    now = int(time.time() * 1000)
+    value = event("a", now) + b" " * (9 << 20)
+    await apache.write([wrong(0, now - HOUR_MS, "too_large", value).shortened(KEPT_BYTES, KEPT_BYTES)])
+    await apache.write([wrong(1, now - HOUR_MS, "future", event("b", now), b"k" * 99_999).shortened(1, 1)])
+    listed = json.loads((await apache.ranker("list", "--json")).stdout)["reasons"]
+    assert {reason: (count["letters"], count["cut"]) for reason, count in listed.items()} == {
+        "too_large": (1, 1),
+        "future": (1, 1),
+    }
+    shown = (await apache.ranker("show")).stdout
+    assert f"the value had {len(value):,} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}\n" in shown
+    assert "the key had 99,999 bytes" in shown
+    assert "  fault " not in shown, "what is cut is no fault of who sent it"
+    raw = await apache.ranker("show", f"{apache.name}/0/0", "--raw")
+    assert (raw.stdout, "the beginning only" in raw.stderr) == (value[:KEPT_BYTES].decode(), True)
+    sent = await apache.ranker("resend", "--reason", "too_large", "--reason", "future", "--force")
+    assert sent.stdout.startswith("0 letters sent"), sent.stderr
+    assert "left: 2 too large to be kept whole" in sent.stdout
+    assert await apache.records() == []
+
+
+@pytest.mark.parametrize("most", [60_000, 1_000, 400, 100])
+async def test_letters_fit_the_topic_of_dead_letters(kafka_apache: ApacheKafka, tmp_path: Path, most: int) -> None:
+    """Whatever its max.message.bytes is: each letter is as whole as it may be, and none stops the others."""
+    topic = Topic(kafka_apache.bootstrap, tmp_path, transactional=True)
+    await topic.create(max_message_bytes=str(most))
+    await topic.write([wrong(n, n, "malformed", b"{" * size) for n, size in enumerate((10, 500, 50_000, 900_000))])
+    kept = {letter.offset: (len(letter.value), letter.cut is not None) for letter in await topic.letters()}
+    small = {0: (10, False), 1: (500, False)}
+    assert (
+        kept
+        == {
+            60_000: {**small, 2: (50_000, False), 3: (4096, True)},
+            1_000: {**small, 2: (0, True), 3: (0, True)},
+            400: {0: (10, False), 1: (0, True), 2: (0, True), 3: (0, True)},
+            100: {},
+        }[most]
+    )
+
+
+async def test_a_letter_that_fails_leaves_nothing_behind(apache: Topic, kafka_apache: ApacheKafka) -> None:
+    """No future of those beside it is left that nobody looks at: asyncio would log each with a traceback."""
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    letters = DeadLetters(apache.bootstrap, apache.name)
+    letters._producer._request_timeout_ms = 500
+    letters._producer._message_accumulator._batch_ttl = 0.5
+    await letters.start()
+    try:
+        await letters.write(0, [wrong(0, 0, "malformed", b"{")])
+        kafka_apache.suspend()
+        with pytest.raises(LogUnavailableError):
+            await letters.write(0, [wrong(n, 0, "malformed", b"{" * 20_000) for n in range(9)])
+    finally:
+        kafka_apache.resume()
+        await letters.stop()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_what_is_wrong_with_a_letter_is_shown(topic: Topic) -> None:

@@ -15,13 +15,14 @@ from ranker.store.connection import connect
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
 from tests.support.shard_writer import count_in, meta_of
+from tests.support.stores import STORES
 
 NOW = 1_700_000_000_000
 BLUE = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 GREEN = Generation("page-views", DEFAULT_WINDOWS, {"engaged": {"view": 1, "share": 5}})
 
 
-@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     opened = connect(request.getfixturevalue(request.param))
     yield opened

@@ -16,6 +16,7 @@ import pytest
 from ranker.serve import server, streams
 from ranker.store.connection import connect
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, raw, until
+from tests.support.reader_process import reader_process
 from tests.support.shard_writer import publish
 from tests.support.sse_client import listening
 
@@ -67,7 +68,7 @@ async def test_one_connection_many_requests(reader: Reader) -> None:
         await writer.wait_closed()
 
 
-async def test_a_trickling_client_is_cut_off(reader: Reader) -> None:
+async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) -> None:
     """Who does not finish a head loses the connection; who only pauses between requests keeps it."""
     stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
     patient, other = await asyncio.open_connection("127.0.0.1", reader.port)
@@ -184,6 +185,35 @@ async def test_a_head_in_one_piece_is_bounded_too(reader: Reader) -> None:
     """However it arrives."""
     head = f"GET {LIST} HTTP/1.1\r\nHost: test\r\nX-Long: {'x' * 20_000}\r\n\r\n"
     assert (await raw(reader.port, head.encode())).status == 431
+
+
+MALFORMED = (
+    b"hello\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: t\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: t\r\nConnection: upgrade, close\r\nUpgrade: h2c\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: t\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n",
+)
+
+
+async def test_no_request_is_worth_a_line(redis_url: str, tmp_path: Path) -> None:
+    """Whatever is sent to either port: a stranger cannot fill the log."""
+    with reader_process(redis_url, tmp_path) as running:
+        client = connect(redis_url)
+        await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
+        await client.aclose()
+        await asyncio.to_thread(running.until_ready)
+        before = running.log.read_text()
+        for port in (running.port, running.admin_port):
+            for sent in MALFORMED:
+                incoming, outgoing = await asyncio.open_connection("127.0.0.1", port)
+                outgoing.write(sent)
+                async with asyncio.timeout(10):
+                    assert b"HTTP/1.1 " in await incoming.read(4_096), sent
+                outgoing.close()
+        assert running.get(LIST).status == 200
+        assert running.log.read_text() == before
 
 
 async def test_a_stream_behind_an_answer_outlives_it(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,28 @@ async def test_every_fault_in_one_problem(reader: Reader, query: str, parameters
 
 
 @pytest.mark.parametrize(
+    ("query", "faults"),
+    [
+        ("&".join("a" * 3_000), 3_000),
+        ("&".join(f"limit=x{i}" for i in range(90)), 91),
+        ("x" * 8_000, 1),
+        ("limit=" + "%C3%A9" * 1_300, 1),
+        ("limit=" + "%00" * 2_500, 1),
+        ("exclude=" + "%F3%A0%80%81" * 600, 1),
+    ],
+)
+async def test_faults_are_bounded(reader: Reader, query: str, faults: int) -> None:
+    """Twenty are told and the others counted; of what was sent no more than 100 characters are repeated."""
+    answer = await reader.get(f"{LIST}?{query}")
+    assert answer.status == 400
+    told = answer.json["faults"]
+    assert (len(told), answer.json.get("more_faults", 0)) == (min(20, faults), max(0, faults - 20))
+    assert f"and {faults - 20} more" in answer.json["detail"] or faults <= 20
+    assert all(len(one["parameter"]) <= 100 and len(one["detail"]) < 250 for one in told)
+    assert len(answer.body) < 5_000
+
+
+@pytest.mark.parametrize(
     ("target", "status", "parameters"),
     [
         ("demo/popular/raed/24h?limit=0", 400, ["board", "limit"]),
@@ -122,10 +144,45 @@ async def test_what_there_is_not(reader: Reader) -> None:
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json"), target
 
 
+@pytest.mark.parametrize(
+    "target", ["{0}/popular/read/24h", "demo/popular/{0}/24h", "demo/popular/read/{0}", "{0}", "demo/article?id=/{0}"]
+)
+async def test_long_names_are_not_repeated(reader: Reader, target: str) -> None:
+    """An address of many kilobytes, or of characters that take ten to write, is answered with a sentence."""
+    for name in ("x" * 490, "%01" * 150, "%F3%A0%80%81" * 100):
+        answer = await reader.get(f"/v1/{target.format(name)}")
+        assert answer.status in {400, 404}
+        assert len(answer.body) < 1_000, answer
+    answer = await reader.get(f"/v1/{target.format('y' * 8_000).partition('?')[0]}")
+    assert answer.status in {400, 404}
+    assert len(answer.body) < 1_000, answer
+
+
 async def test_a_known_site_without_views(reader: Reader) -> None:
     """Configured, nothing counted: an empty list, not a fault."""
     answer = await reader.ranking("/v1/quiet/popular/shared/7d")
     assert (answer["items"], answer["total"], answer["complete"]) == ([], 0, True)
+
+
+@pytest.mark.parametrize("all_known", [True, False], ids=["all sites known", "more sites than are known"])
+async def test_a_site_that_has_a_catalogue_only(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, *, all_known: bool
+) -> None:
+    """Its articles make it known: what is new is listed, what is read is an empty list, and the page has it."""
+    monkeypatch.setattr(reading, "MAX_SITES", 1_000 if all_known else 0)
+    await write_articles(reader.client, [record("fresh", "/f", title="Neuf", published_at=T - 1_000)])
+
+    async def known() -> Any:
+        answer = await reader.get("/v1/fresh/popular/latest/24h")
+        return answer.json if answer.status == 200 else None
+
+    newest = await until(known, "list of the newest")
+    assert [item["article_id"] for item in newest["items"]] == ["/f"]
+    assert (await reader.ranking("/v1/fresh/popular/read/24h"))["items"] == []
+    for target in ("/v1/fresh", "/?site=fresh"):
+        assert (await reader.get(target)).status == 200
+    for target in ("/v1/nobody/popular/latest/24h", "/v1/nobody/popular/read/24h", "/v1/nobody", "/?site=nobody"):
+        assert (await reader.get(target)).status == 404
 
 
 async def test_a_site_that_holds_counts_need_not_be_configured(reader: Reader) -> None:

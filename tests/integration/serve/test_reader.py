@@ -19,6 +19,7 @@ from ranker.store.keys import ShardKeys
 from ranker.store.question import ListName
 from ranker.store.reader import ListRead, Reader, Snapshot
 from tests.support.shard_writer import count_in, write
+from tests.support.stores import STORES
 
 GENERATION = Generation(
     "page-views", DEFAULT_WINDOWS, {"read": {"view": 1}, "engaged": {"view": 1, "comment": 3, "share": 5}}
@@ -29,7 +30,7 @@ READ = ListName("demo", "read", "24h")
 ENGAGED = ListName("demo", "engaged", "7d")
 
 
-@pytest.fixture(params=["redis_url", "valkey_url", "redis_cluster_url"])
+@pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """Redis, Valkey, and a Redis Cluster: every promise below holds on each."""
     opened = connect(request.getfixturevalue(request.param))

@@ -140,10 +140,11 @@ async def test_queries_are_streams_of_their_own(reader: Reader) -> None:
         for events, items in ((page, ["/28", "/27"]), (same, ["/28", "/27"]), (filtered, ["/28"]), (latest, [])):
             data = (await events.next()).data
             assert [item["article_id"] for item in data["items"]] == items
-        assert len(reader.web.streams._channels) == 3
+        plain, filtered_ones = reader.web.streams._plain.of, reader.web.streams._filtered.of
+        assert (len(plain), len(filtered_ones)) == (2, 1)
         await open_streams(reader, 4)
     await open_streams(reader, 0)
-    assert reader.web.streams._channels == {}
+    assert plain == filtered_ones == {}
 
 
 async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> None:

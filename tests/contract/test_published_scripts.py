@@ -1,0 +1,51 @@
+"""What pages pin by `integrity` goes on being served, and the documents pin what is served now."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from ranker.service import scripts
+from tests.support.published_scripts import SCRIPTS, Published
+
+PUBLISH = "the script changed: run .venv/bin/python -m tests.support.published_scripts"
+
+every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+
+
+@every_script
+def test_the_current_script_is_kept_for_later(script: Published) -> None:
+    """It lies in published/ under its address, so that the next version does not overwrite it."""
+    kept = script.folder / script.address[1:]
+    assert kept.exists(), PUBLISH
+    assert kept.read_bytes() == script.current
+
+
+@every_script
+def test_what_was_published_is_served_as_long_as_was_promised(script: Published) -> None:
+    """Each row of the table of versions before its date; each file in published/ has a row, with the bytes it pins."""
+    served = scripts.versions(script.name, script.current, script.package)
+    today = datetime.now(UTC).date()
+    for row in script.rows:
+        if row.until is None or row.until >= today:
+            assert row.address in served, f"{row.address} is promised until {row.until}"
+            assert scripts.integrity(served[row.address]) == row.integrity
+    assert {f"/{file.name}" for file in script.folder.iterdir()} == set(served), "a file's name is not its content's"
+    assert set(served) <= {row.address for row in script.rows}, PUBLISH
+    latest, *past = script.rows
+    assert (latest.address, latest.until) == (script.address, None), PUBLISH
+    assert all(row.until for row in past)
+
+
+@every_script
+def test_documents_pin_the_latest(script: Published) -> None:
+    """Its address everywhere, its `integrity` where a page is shown, and no other version outside the table."""
+    for document in script.documents:
+        lines = [line for line in script.text(document).splitlines() if not line.startswith("| `/")]
+        named = re.findall(rf"/{script.name}\.[0-9a-f]{{16}}\.js", "\n".join(lines))
+        assert named, document
+        assert set(named) == {script.address}, f"{document}: {PUBLISH}"
+        if not document.endswith(".yaml"):
+            assert script.integrity in "\n".join(lines), f"{document}: {PUBLISH}"
+    pinned = {pin for document in script.documents for pin in re.findall(r"sha384-[\w+/=]{64}", script.text(document))}
+    assert pinned <= {row.integrity for one in SCRIPTS for row in one.rows}

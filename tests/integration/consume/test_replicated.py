@@ -1,0 +1,99 @@
+"""A replicated log: what is appended is not committed yet, and a broker may lose what was.
+
+appended   ├──────── n ────────┤· · · · · · ·│        at the leader; the follower stands still
+committed  ├──────── n ────────┤                      what any reader of the log can see, and what T is about
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.faults import MissingTool
+from tests.conftest import without
+from tests.integration.consume.engine import Engine
+from tests.support.two_brokers import FIRST, SECOND, TwoBrokers
+
+UNCOMMITTED = 40
+
+
+@pytest.fixture(scope="module")
+def brokers(services_directory: Path) -> Iterator[TwoBrokers]:
+    try:
+        pair = TwoBrokers(services_directory / "two-brokers")
+    except MissingTool as missing:
+        without(missing)
+    try:
+        pair.start()
+        asyncio.run(_internal(pair))
+        yield pair
+    finally:
+        pair.stop()
+
+
+async def _internal(pair: TwoBrokers) -> None:
+    """The group's coordinator and the catalogue are the first's, whatever the second does."""
+    await pair.create("__consumer_offsets", [FIRST], cleanup_policy="compact")
+    await pair.create("articles", [FIRST], cleanup_policy="compact")
+
+
+@pytest_asyncio.fixture
+async def engine(brokers: TwoBrokers, redis_url: str, tmp_path: Path) -> AsyncIterator[Engine]:
+    made = Engine(brokers.bootstrap, redis_url, tmp_path, session_timeout_ms=60_000, idempotent=False)
+    made.partitions = 1
+    await brokers.create(f"{made.topic}.dead", [FIRST], cleanup_policy="compact,delete")
+    yield made
+    await made.close()
+
+
+async def test_what_is_appended_and_not_committed(brokers: TwoBrokers, engine: Engine) -> None:
+    """T runs past it, and stays true: all that was committed is counted. Committed, it counts in its own windows."""
+    await brokers.create(engine.topic, [FIRST, SECOND], message_timestamp_type="LogAppendTime")
+    consumer = engine.consume()
+    await engine.traffic.send(200)
+    await engine.until_counted()
+    brokers.second.suspend()
+    async with engine.traffic.producer(acks=1) as producer:
+        key, value = engine.traffic.view()
+        sent = [await producer.send_and_wait(engine.topic, value, key, partition=0) for _ in range(UNCOMMITTED)]
+    last_ms = max(record.timestamp for record in sent)
+    moments = 0
+
+    async def passed() -> bool:
+        nonlocal moments
+        moments += 1
+        clock_ms = await _claim(engine)
+        return clock_ms > int(last_ms) + 2_000
+
+    await engine.until("a clock beyond what is not committed", passed)
+    assert moments > 3
+    before = await engine.shard(0)
+    assert before is not None
+    assert before.n == sent[0].offset
+    brokers.second.resume()
+    await engine.until("what was committed", lambda: _reached(engine, sent[-1].offset + 1))
+    assert await _claim(engine) > last_ms
+    await engine.check()
+    assert await consumer.ready()
+
+
+async def _claim(engine: Engine) -> int:
+    """Checks what a list claims, at this moment: the recount at its n and F, and T. Returns T."""
+    committed = (await engine.recount.read())[0]
+    asked_ms = time.time_ns() // 1_000_000
+    shard = await engine.shard(0)
+    assert shard is not None
+    if shard.clock_ms > asked_ms:
+        assert shard.n >= committed, "T says more than is counted"
+    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.append_ms < shard.clock_ms)
+    await engine.check()
+    return shard.clock_ms
+
+
+async def _reached(engine: Engine, n: int) -> bool:
+    return (await engine.version(0))[1] >= n
