@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from producers.errors import ProducerError
 from producers.traffic import Record, Traffic
+from ranker.service import endpoints
+from ranker.service.printable import printable
 
 PATH = "/v1/events"
 
@@ -74,13 +76,13 @@ class Collected:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise self._fault(
-                f"The collector at {self.url} does not answer ({str(error) or type(error).__name__}). "
+                f"The collector at {endpoints.shown(self.url)} does not answer ({str(error) or type(error).__name__}). "
                 "Start one there with: producers collect",
                 passes=True,
             ) from error
         if status != 202:
             raise self._fault(
-                f"The collector at {self.url} answered {status} instead of 202: {said}",
+                f"The collector at {endpoints.shown(self.url)} answered {status} instead of 202: {printable(said)}",
                 passes=status == 429 or status >= 500,
             )
 

@@ -8,12 +8,15 @@ import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from producers.errors import ProducerError
+from ranker.service import endpoints
 
 BATCH_BYTES = 256 * 1024
 """Size of a record batch: below the 1 MiB that brokers accept unasked; larger ones are no faster."""
@@ -26,6 +29,10 @@ HELD_S = 300.0
 
 STOP_S = 5.0
 """How long closing may take; everything was acknowledged before, or the failure is already known."""
+
+# The client allows brokers to create what it asks for, at each refresh of its metadata: a topic that was deleted under
+# a producer would come back with the broker's defaults.
+MetadataRequest.__init__ = partialmethod(MetadataRequest.__init__, allow_auto_topic_creation=False)
 
 _SENDER = logging.getLogger("aiokafka.producer.sender")
 
@@ -53,13 +60,20 @@ async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
 
     Idempotent (a retry inside Kafka's client writes no second record) where the broker can; the embedded one cannot.
     """
+    if "@" in bootstrap:
+        raise ProducerError(
+            f"Kafka's address {endpoints.shown(bootstrap)} holds a user or a password, which it does not take. "
+            "Write HOST:PORT."
+        )
     client, idempotent = await _start(bootstrap, delivery_s)
     try:
         async with asyncio.timeout(START_S):
             cluster = await client.client.fetch_all_metadata()
     except (KafkaError, TimeoutError) as error:
         await client.stop()
-        raise ProducerError(f"Kafka at {bootstrap} failed: {name(error)}. Check the broker, then try again.") from error
+        raise ProducerError(
+            f"Kafka at {endpoints.shown(bootstrap)} failed: {name(error)}. Check the broker, then try again."
+        ) from error
     except BaseException:
         await client.stop()
         raise
@@ -67,7 +81,9 @@ async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
     partitions = cluster.partitions_for_topic(topic)
     if not partitions:
         await client.stop()
-        raise ProducerError(f"Kafka at {bootstrap} has no topic {topic}. Create it with: ranker topics apply")
+        raise ProducerError(
+            f"Kafka at {endpoints.shown(bootstrap)} has no topic {topic}. Create it with: ranker topics apply"
+        )
     return Connection(client, len(partitions), idempotent)
 
 
@@ -94,7 +110,7 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             if idempotent and isinstance(error, KafkaError) and client.client.cluster.brokers():
                 continue
             raise ProducerError(
-                f"Kafka cannot be reached at {bootstrap}{_why(error)}. "
+                f"Kafka cannot be reached at {endpoints.shown(bootstrap)}{_why(error)}. "
                 "Start a broker there, or name another with --bootstrap or RANKER_KAFKA_BOOTSTRAP."
             ) from error
         except BaseException:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import html
-import io
+import itertools
 import re
-import time
-from calendar import timegm
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 import schemas
-from producers import combined, sitemap, times
-from producers.sitemap import UnreadableError
+from producers import combined, documents, times
+from producers.documents import Entry, UnreadableError
 
 KINDS = ("jsonl", "feed", "sitemap")
 LARGEST_DOCUMENT_BYTES = 64 << 20
 """Feeds and sitemaps are read whole; a sitemap may have 50 MB by its own standard."""
+
+LONGEST_LINE_BYTES = 1 << 20
+"""Of JSON; an article takes a few kilobytes."""
 
 _TAG = re.compile(r"<[^>]*>")
 _SPACE = re.compile(r"[ \t\r\n]+")
@@ -47,7 +48,7 @@ def guess(start: bytes) -> str:
     head = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"{"):
         return "jsonl"
-    root = sitemap.root_of(start)
+    root = documents.root_of(start)
     if root == "sitemapindex":
         raise UnreadableError("it is an index of sitemaps; import the sitemaps that it names, one by one")
     if root == "urlset":
@@ -57,9 +58,17 @@ def guess(start: bytes) -> str:
     raise UnreadableError("it is neither JSON lines nor RSS, Atom or a news sitemap; choose with --format")
 
 
-def from_json_lines(lines: Iterable[bytes], shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
+def from_json_lines(readline: Callable[[int], bytes], shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
     """Articles as the contract has them; site, id (from the URL), status and format of times may be left to us."""
-    for number, line in enumerate(lines, 1):
+    for number in itertools.count(1):
+        line = readline(LONGEST_LINE_BYTES + 1)
+        if len(line) > LONGEST_LINE_BYTES:
+            while line and not line.endswith(b"\n"):
+                line = readline(LONGEST_LINE_BYTES)
+            yield Refused(number, f"the line is longer than {LONGEST_LINE_BYTES >> 10} KiB")
+            continue
+        if not line:
+            return
         if not line.strip():
             continue
         try:
@@ -81,65 +90,36 @@ def from_json_lines(lines: Iterable[bytes], shelf: Shelf) -> Iterator[dict[str, 
 
 def from_feed(document: bytes, shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
     """Articles of an RSS or Atom feed. The first category is the section; an entry without a date came out now."""
-    import feedparser
-
-    # Bytes, not text or a name: a name that looks like an address would be fetched.
-    parsed = feedparser.parse(io.BytesIO(document))
-    if parsed.get("bozo") and not parsed.entries:
-        raise UnreadableError(f"the feed cannot be read: {parsed.get('bozo_exception', 'no entries')}")
-    for number, entry in enumerate(parsed.entries, 1):
-        tags = [tag.get("term") or tag.get("label") or "" for tag in entry.get("tags", [])]
-        published, updated = _feed_time(entry, "published_parsed"), _feed_time(entry, "updated_parsed")
-        yield _from_entry(
-            shelf,
-            number,
-            url=entry.get("link", ""),
-            title=entry.get("title", ""),
-            section=tags[0] if tags else "",
-            published_ms=published,
-            updated_ms=updated,
-        )
+    return _from_entries(documents.feed(document), shelf)
 
 
 def from_sitemap(document: bytes, shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
     """Articles of a news sitemap: entries without a news title are pages, not articles."""
-    for number, entry in enumerate(sitemap.parse(document), 1):
-        yield _from_entry(
-            shelf,
-            number,
-            url=entry.url,
-            title=entry.title,
-            section="",
-            published_ms=times.from_rfc3339(entry.published) if entry.published else None,
-            updated_ms=times.from_rfc3339(entry.updated) if entry.updated else None,
-        )
+    return _from_entries(documents.sitemap(document), shelf)
 
 
-def _from_entry(
-    shelf: Shelf,
-    number: int,
-    *,
-    url: str,
-    title: str,
-    section: str,
-    published_ms: int | None,
-    updated_ms: int | None,
-) -> dict[str, Any] | Refused:
-    article: dict[str, Any] = {
-        "site_id": shelf.site,
-        "article_id": _id_of(url, shelf),
-        "title": _plain(title),
-        "url": url,
-        "format": "",
-        "section": _plain(section)[:64],
-        "published_at": published_ms or updated_ms or shelf.now_ms,
-        "status": "published",
-    }
-    if updated_ms is not None:
-        article["updated_at"] = updated_ms
-    if not article["title"]:
-        return Refused(number, f"no title: {url}")
-    return _checked(article, number)
+def _from_entries(entries: Iterable[Entry], shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
+    for number, entry in enumerate(entries, 1):
+        if entry.fault:
+            yield Refused(number, entry.fault)
+            continue
+        updated_ms = times.from_feed(entry.updated)
+        article: dict[str, Any] = {
+            "site_id": shelf.site,
+            "article_id": _id_of(entry.url, shelf),
+            "title": _plain(entry.title),
+            "url": entry.url,
+            "format": "",
+            "section": _plain(entry.section)[:64],
+            "published_at": times.from_feed(entry.published) or updated_ms or shelf.now_ms,
+            "status": "published",
+        }
+        if updated_ms is not None:
+            article["updated_at"] = updated_ms
+        if article["title"]:
+            yield _checked(article, number)
+        else:
+            yield Refused(number, f"no title: {entry.url}")
 
 
 def _checked(article: dict[str, Any], place: int) -> dict[str, Any] | Refused:
@@ -159,10 +139,10 @@ def _id_of(url: str, shelf: Shelf) -> str | None:
 
 def _plain(text: str) -> str:
     """A title as readers see it: without tags, entities resolved. No-break spaces stay."""
-    return _SPACE.sub(" ", html.unescape(_TAG.sub("", text))).strip(" ")
+    return _SPACE.sub(" ", html.unescape(_without_tags(text))).strip(" ")
 
 
-def _feed_time(entry: Any, name: str) -> int | None:
-    # `in` first: asked for an absent "updated", feedparser answers with "published".
-    parsed: time.struct_time | None = entry[name] if name in entry else None  # noqa: SIM401 - as said
-    return None if parsed is None else timegm(parsed) * 1000
+def _without_tags(text: str) -> str:
+    # Up to the last > every < has its end ahead: without that, each one would search all that follows.
+    tagged, end, rest = text.rpartition(">")
+    return _TAG.sub("", tagged + end) + rest

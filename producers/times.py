@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import email.utils
 import functools
 import re
 
 _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * n : 3 * n + 3]: n + 1 for n in range(12)}
 _CLF = re.compile(r"(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
+_LONGEST = 64
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -40,12 +43,20 @@ def from_log(text: str) -> int | None:
 def from_rfc3339(text: str) -> int | None:
     """`2026-11-22T10:05:03Z`, or a date alone, in milliseconds; UTC where no zone is given; None where it is none."""
     try:
-        at = dt.datetime.fromisoformat(text.strip())
+        at = dt.datetime.fromisoformat(text.strip()[:_LONGEST])
         if at.tzinfo is None:
             at = at.replace(tzinfo=dt.UTC)
         return round(at.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+
+
+def from_feed(text: str) -> int | None:
+    """`Sun, 22 Nov 2026 10:05:03 +0100` as in RSS, or RFC 3339, in milliseconds; None where it is neither."""
+    with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
+        if len(text) <= _LONGEST and (parts := email.utils.parsedate_tz(text)) is not None and parts[0] >= 1000:
+            return email.utils.mktime_tz(parts) * 1000
+    return from_rfc3339(text)
 
 
 def duration_ms(text: str) -> int:

@@ -234,6 +234,11 @@ class ConsumerMetrics:
             bounded = outcome in self._labels or outcome.startswith(_RULE)
             self._events.labels(outcome if bounded else OTHER).inc(count)
 
+    def show_lag(self, partition: int, records: int, behind_ms: int) -> None:
+        """Also of a partition that stands still: it is what an alert looks at."""
+        self.lag_records.labels(partition).set(records)
+        self.lag_seconds.labels(partition).set(behind_ms / 1000)
+
     def forget(self, partition: int) -> None:
         """Remove the series of a partition that now belongs to another process."""
         for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):

@@ -6,29 +6,25 @@ servers are and holds the secrets. Classes take the values they need from here, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import UnsetType, to_builtins
 
 from ranker.core import generation as generations
+from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
 
 ENVIRONMENTS = ("production", "development")
 """The first is taken where RANKER_ENV is absent: forgetting it must not loosen anything."""
 
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 DEFAULT_KAFKA = "127.0.0.1:9092"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 BEHIND = 2
 """Times `stale_after_s`: so old, what a shard has counted makes lists incomplete, and it is named."""
-
-_BROKER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[^\s:,/\[\]]+):([0-9]{1,5})$")
 
 
 class SettingsError(ValueError):
@@ -91,8 +87,8 @@ class Settings:
         return {
             "RANKER_ENV": self.environment,
             "RANKER_CONFIG": self.config_path or "(none: defaults)",
-            "RANKER_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
-            "RANKER_REDIS_URL": masked_url(self.redis_url),
+            "RANKER_KAFKA_BOOTSTRAP": endpoints.shown(self.kafka_bootstrap),
+            "RANKER_REDIS_URL": endpoints.shown(self.redis_url),
             "generation": generation.id,
             "topic": generation.topic,
             "epoch": generation.epoch,
@@ -147,9 +143,13 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     if environment not in ENVIRONMENTS:
         faults.append(f"RANKER_ENV: {environment!r} is unknown; set it to {' or '.join(ENVIRONMENTS)}")
     kafka = environ.get("RANKER_KAFKA_BOOTSTRAP") or DEFAULT_KAFKA
-    faults += _kafka_faults(kafka)
     redis = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
-    faults += _redis_faults(redis)
+    for variable, fault in (
+        ("RANKER_KAFKA_BOOTSTRAP", endpoints.kafka_fault(kafka)),
+        ("RANKER_REDIS_URL", endpoints.redis_fault(redis)),
+    ):
+        if fault:
+            faults.append(f"{variable}: {fault}")
     table, found = configuration.table(path)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
@@ -201,12 +201,6 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def masked_url(url: str) -> str:
-    """`url` with the password, and any query value that may be one, replaced by stars."""
-    hidden = re.sub(r"(?<=://)([^/@]*?):([^/]*)@", r"\1:***@", url)
-    return re.sub(r"((?:password|secret|token)[^=&]*=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
-
-
 def _meaning_faults(settings: Settings) -> Iterator[str]:
     """What the schema cannot say: values that are each allowed but do not work together."""
     yield from generations.faults(settings.generation)
@@ -214,24 +208,3 @@ def _meaning_faults(settings: Settings) -> Iterator[str]:
         yield 'rules.unknown_sites: "reject" without any site rejects everything; add a [sites.NAME] table'
     if settings.gone_after_s <= settings.stale_after_s:
         yield "serve.gone_after_s: must be more than stale_after_s, or no list is ever served stale"
-
-
-def _kafka_faults(bootstrap: str) -> Iterator[str]:
-    for broker in bootstrap.split(","):
-        match = _BROKER.match(broker.strip())
-        if match is None or not 0 < int(match[2]) < 65536:
-            yield f"RANKER_KAFKA_BOOTSTRAP: {broker!r} is not HOST:PORT; several are separated by commas"
-
-
-def _redis_faults(url: str) -> Iterator[str]:
-    shown = masked_url(url)
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0  # `.port` raises ValueError where it is not a port
-    except ValueError as error:
-        yield f"RANKER_REDIS_URL: {shown!r} cannot be read ({error}); write redis://[user:password@]host:port/0"
-        return
-    if parts.scheme not in REDIS_SCHEMES:
-        yield f"RANKER_REDIS_URL: {shown!r} must start with one of {', '.join(s + '://' for s in REDIS_SCHEMES)}"
-    elif parts.scheme != "unix" and not named:
-        yield f"RANKER_REDIS_URL: {shown!r} names no host; write redis://[user:password@]host:port/0"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producers.event import LONGEST_WINDOW_MS
+from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
 
@@ -45,7 +46,7 @@ class Settings:
     client_burst: int = 1_000
     client_article_hour: int = 30
     key_events_s: int = 10_000
-    new_articles_per_minute: int = 120
+    new_articles_per_minute: int = 2
     new_articles_burst: int = 10_000
     spool_mb: int = 1024
     longest_window_ms: int = LONGEST_WINDOW_MS
@@ -61,6 +62,9 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     collect: dict[str, Any] = dict(table.get("collect", {}))
     sites = {name: _site(site, keys.get(name)) for name, site in table.get("sites", {}).items()}
     proxies, unfit = networks(collect.pop("proxies", ()), "collect.proxies")
+    redis_url = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
+    if _any_visitors(sites) and (fault := endpoints.redis_fault(redis_url)):
+        raise SettingsError([f"RANKER_REDIS_URL: {fault}"])
     wrong = [*unfit, *_meaning_faults(sites, keys)]
     if "source" in table:
         wrong.append(
@@ -72,7 +76,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     return Settings(
         topic=table.get("topic", "page-views"),
         sites=sites,
-        redis_url=(environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS) if _any_visitors(sites) else None,
+        redis_url=redis_url if _any_visitors(sites) else None,
         proxies=tuple(proxies),
         longest_window_ms=max(lengths_s) * 1000 if lengths_s else LONGEST_WINDOW_MS,
         **collect,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +15,12 @@ import orjson
 from producers import ahead, event, imports, interrupts, lines, progress, simulate
 from producers.client import Producer
 from producers.commands import common, editor
+from producers.documents import UnreadableError
 from producers.imports import Refused, Shelf
-from producers.sitemap import UnreadableError
+from ranker.service.printable import printable
 
 SHOWN_FAULTS = 10
+LONGEST_REASON = 600
 
 
 @click.group("articles")
@@ -67,7 +69,8 @@ def import_(
 
     JSON lines have the fields of schemas/article.schema.json: title, url and published_at are required, format, section
     and updated_at are not. Times may be milliseconds or RFC 3339, and an id not given is taken from the URL. A line
-    with "status": "removed" takes an article off the lists. What does not fit is reported, the rest is imported, and
+    with "status": "removed" takes an article off the lists. A feed or sitemap may have 64 MiB and 200,000 entries, a
+    line of JSON 1 MiB. What does not fit is reported, the rest is imported, and
     the exit code is then 1.
 
     \b
@@ -112,7 +115,7 @@ class Tally:
     def tell(self, *, as_json: bool) -> None:
         """Print the summary; exit code 1 where something was refused."""
         for fault in self.refused:
-            click.echo(f"Entry {fault.place}: {fault.reason}", err=True)
+            click.echo(f"Entry {fault.place}: {printable(fault.reason, LONGEST_REASON)}", err=True)
         if self.refused_count > len(self.refused):
             click.echo(f"… and {self.refused_count - len(self.refused):,} more", err=True)
         if as_json:
@@ -132,10 +135,14 @@ def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, A
     head = source.read(65_536)
     kind = imports.guess(head) if kind == "auto" else kind
     if kind == "jsonl":
-        # The head ends within a line: that line goes on in the file.
-        whole = head.split(b"\n")
-        whole[-1] += source.readline()
-        return imports.from_json_lines(itertools.chain(whole, source), shelf)
+        first = io.BytesIO(head)
+
+        def readline(most_bytes: int) -> bytes:
+            line = first.readline(most_bytes)
+            # The head may end within a line: that line goes on in the file.
+            return line if line.endswith(b"\n") else line + source.readline(most_bytes - len(line))
+
+        return imports.from_json_lines(readline, shelf)
     document = head + source.read(imports.LARGEST_DOCUMENT_BYTES)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:
         raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")

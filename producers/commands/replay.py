@@ -64,8 +64,8 @@ def command(
 
     A line counts when it is a GET answered with 200 or 304 and its path has an article's id. Other lines are counted
     as malformed, method, status, pattern or bot, by the first of these that applies. An id that the contract does not
-    allow (spaces, more than 512 bytes) counts as pattern. Replaying a file twice counts twice. FILE may be - for
-    standard input, but not with --rebase-to, which reads everything twice.
+    allow (spaces, more than 512 bytes) counts as pattern. Of a line longer than 1 MiB the rest is not read. Replaying a
+    file twice counts twice. FILE may be - for standard input, but not with --rebase-to, which reads everything twice.
 
     \b
     JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at (milliseconds or

@@ -19,6 +19,8 @@ from producers.collected import Collected, is_address
 from producers.commands import common
 from producers.steady import Steady, insist
 from producers.traffic import Shares, Traffic
+from ranker.service import endpoints
+from ranker.service.printable import printable
 from schemas import configuration
 
 
@@ -57,7 +59,9 @@ _share = click.FloatRange(0, 1)
 
 def _check_collector(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     if value is not None and not is_address(value):
-        raise click.BadParameter(f"{value!r} is no address of a collector; write such as http://127.0.0.1:8081")
+        raise click.BadParameter(
+            f"{endpoints.shown(value)!r} is no address of a collector; write such as http://127.0.0.1:8081"
+        )
     return value
 
 
@@ -200,7 +204,7 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         live = await simulate.go_live(present, line, plan.live, stop=stop, born=born, say=_say, collected=collected)
     kinds = past.kinds + present.kinds + (collected.traffic.kinds if collected else Counter())
     by_http = collected.accepted if collected else 0
-    way = f", {by_http:,} of them by {collected.url}" if collected else ""
+    way = f", {by_http:,} of them by {endpoints.shown(collected.url)}" if collected else ""
     if as_json:
         summary = {"sent": history + live, "history": history, "live": live, "collected": by_http, "seed": plan.seed}
         click.echo(orjson.dumps(summary | {"kinds": kinds}))
@@ -252,4 +256,4 @@ def _present(
 
 
 def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    click.echo(printable(sentence), err=True)

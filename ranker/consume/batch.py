@@ -29,8 +29,9 @@ bitmaps of 1,024; and what waits for Redis must stay bounded: at most some 80,00
 class Batch:
     """Records [start, end) and what one script has to do for them at most."""
 
-    def __init__(self, start: int, now_s: float) -> None:
+    def __init__(self, start: int, now_s: float, epoch: int | None) -> None:
         self.end = start
+        self.epoch = epoch
         self.since_s = now_s
         self.tally = Tally()
         self._articles: dict[tuple[str, str], set[str]] = {}
@@ -101,11 +102,13 @@ class Batches:
         self._most = most
         self._waiting: deque[Batch] = deque()
 
-    def put(self, start: int, end: int, tally: Tally | None, now_s: float, articles: int | None) -> None:
-        """Takes records [start, end); `articles` is how many the shard holds, None where that is not known."""
+    def put(
+        self, start: int, end: int, tally: Tally | None, now_s: float, articles: int | None, epoch: int | None = None
+    ) -> None:
+        """Takes records [start, end) of one leader's `epoch`; `articles` is how many the shard holds, if known."""
         last = self._waiting[-1] if self._waiting else None
-        if last is None or (tally is not None and not self._fits(last, tally, articles)):
-            last = Batch(start, now_s)
+        if last is None or last.epoch != epoch or (tally is not None and not self._fits(last, tally, articles)):
+            last = Batch(start, now_s, epoch)
             if tally is not None:
                 last.cost_with(tally, self._weights, self._windows)
             self._waiting.append(last)

@@ -110,11 +110,8 @@ class Worker:
             except RefusedError as refused:
                 self._metrics.rewinds.inc(refused.reply is Reply.REWOUND)
                 log.warning("refused", extra={"partition": self.partition, "reply": refused.reply.value})
-            except PartitionStoppedError as stopped:
-                self._stop(stopped)
-                return
-            except LogRefusedError as error:
-                self._stop(PartitionStoppedError(f"partition {self.partition}: {error}", Stop.REFUSED))
+            except (PartitionStoppedError, LogRefusedError) as error:
+                self._stop(error)
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
                 self.waiting = str(error)
@@ -127,11 +124,13 @@ class Worker:
     def _loaded(self, state: ShardState) -> None:
         self.known = state.version.n, state.clock_ms
 
-    def _stop(self, stopped: PartitionStoppedError) -> None:
+    def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:
         self._close()
-        self.stopped = stopped
-        self._metrics.partition_stopped.labels(self.partition, stopped.stop.value).set(1)
-        log.error(str(stopped))  # a sentence for operators, not a fault of the code
+        if isinstance(error, LogRefusedError):
+            error = PartitionStoppedError(f"partition {self.partition}: {error}", Stop.REFUSED)
+        self.stopped = error
+        self._metrics.partition_stopped.labels(self.partition, error.stop.value).set(1)
+        log.error(str(error))  # a sentence for operators, not a fault of the code
 
     def _close(self) -> None:
         self._session = None
@@ -162,7 +161,7 @@ class Worker:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles)
+            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
 
     def _check(self, chunk: Chunk) -> None:
@@ -211,11 +210,13 @@ class Worker:
     async def _apply(self, session: Session, batch: Batch) -> None:
         """One batch, until it is in: the tally stays, what is made of it follows the floors."""
         tally = batch.tally
+        if batch.epoch != session.epoch:
+            await self._gate.recognise(session.mark)
+            session.epoch = batch.epoch
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
-        renewed = (
-            secrets.token_hex(8) if tally.lost else None
-        )  # counts of one (n, F) would differ from what it was read with
+        # Other bounds of unpacking would make other counts of the same (n, F).
+        renewed = secrets.token_hex(8) if tally.lost else None
         clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)
@@ -258,13 +259,11 @@ class Worker:
         if session is not None:
             self.known = session.version.n, session.clock_ms
         if self.known is None:
-            return  # not loaded yet, so nobody knows; 0 would be a claim
+            return  # not loaded yet: 0 would be a claim
         n, clock_ms = self.known
         foreign = self.stopped is not None and self.stopped.stop is Stop.FOREIGN_LOG
-        # of a partition that stands still as well: its lag is what an alert looks at. Of another log that is shorter
-        # than what was counted, nothing is
-        self._metrics.lag_records.labels(self.partition).set(end if foreign and end < n else max(0, end - n))
-        self._metrics.lag_seconds.labels(self.partition).set(age_ms(asked_ms, clock_ms) / 1000)
+        waiting = end if foreign and end < n else max(0, end - n)  # of another log, that is shorter, nothing is counted
+        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, clock_ms))
         if session is None:
             return
         if n > end and self._level != (n, end):

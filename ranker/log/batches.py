@@ -20,7 +20,7 @@ from ranker.log.old_batches import OldBatch
 from ranker.log.records import Record, Span, one_by_one, readable
 from ranker.log.unpacking import MOST_BYTES, unpack
 
-_LENGTH, _MAGIC, _CRC, _ATTRIBUTES, _NUMBER, _RECORDS = 8, 16, 17, 21, 57, 61
+_LENGTH, _EPOCH, _MAGIC, _CRC, _ATTRIBUTES, _NUMBER, _RECORDS = 8, 12, 16, 17, 21, 57, 61
 """Where these begin in a batch of version 2: https://kafka.apache.org/documentation/#recordbatch."""
 _LEAST_OLD = 26
 """Bytes of the smallest batch of an old format."""
@@ -40,6 +40,8 @@ class Batch:
         self.base_offset, self.next_offset = batch.base_offset, batch.next_offset
         self.is_control_batch, self.is_transactional = batch.is_control_batch, batch.is_transactional
         self.timestamp_type, self.max_timestamp = batch.timestamp_type, batch.max_timestamp
+        self.leader_epoch: int | None = _number(raw, _EPOCH)
+        """In whose term as the partition's leader it was appended; None of the formats before 2."""
 
     @property
     def size(self) -> int:

@@ -27,6 +27,7 @@ class OldBatch:
 
     is_control_batch = is_transactional = False
     producer_id = None
+    leader_epoch = None
     base_offset = -1
     """Not known before it is unpacked."""
 

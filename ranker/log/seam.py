@@ -40,7 +40,8 @@ class Chunk:
     """Records [start, end) of a partition: their tally, or the exception that the fold ended with.
 
     `tally` is None where no record is left between the two (holes, aborted or control batches). `create_time` says
-    that at least one record carries its producer's time instead of the broker's.
+    that at least one record carries its producer's time instead of the broker's. All of it was appended in one leader's
+    `epoch`; None: not known.
     """
 
     start: int
@@ -48,6 +49,7 @@ class Chunk:
     tally: Tally | None
     create_time: bool = False
     error: Exception | None = None
+    epoch: int | None = None
 
 
 class UnreadableBatchError(Exception):
@@ -79,7 +81,10 @@ class Folding:
         if not records:
             return Chunk(start, end, None)
         try:
-            return Chunk(start, end, self._fold(records, stamps), create_time=stamps is None)
+            tally = self._fold(records, stamps)
+            for letter in tally.rejected:
+                letter.offset = min(max(letter.offset, start), end - 1)  # Kafka does not look at offsets inside a batch
+            return Chunk(start, end, tally, create_time=stamps is None)
         except Exception as error:  # handed to the loop, which stops this partition alone
             return Chunk(start, end, None, stamps is None, error)
 
@@ -90,6 +95,7 @@ class _Gathering:
     def __init__(self, folding: Folding, start: int) -> None:
         self._folding = folding
         self.position = start
+        self.epoch: int | None = None
         self._begin(start)
 
     def _begin(self, start: int) -> None:
@@ -126,17 +132,20 @@ class _Gathering:
         """All that has been gathered; the next gathering starts where it ends."""
         stamps = None if self._create_time else (self._low, self._high)
         chunk = self._folding.chunk(self.start, self.position, self._records, stamps)
+        chunk.epoch = self.epoch
         self._begin(self.position)
         return chunk
 
     def without(self, batch: Batch | OldBatch, rest: UnreadableError) -> Chunk:
         """From where `rest` begins up to the batch's end: one dead letter, and what is lost behind it."""
-        offset, self.position = max(rest.offset, self.position), batch.next_offset
+        offset = rest.offset if self.position <= rest.offset < batch.next_offset else self.position
+        self.position = batch.next_offset
         letter = Rejected(offset, batch.max_timestamp, rest.reason, rest.key, rest.value, Cut(None, None))
         tally = Tally(records=1, rejected=[letter], first_append_ms=batch.max_timestamp)
         if offset + 1 < self.position:
             tally.lost, tally.lost_ms = [range(offset + 1, self.position)], batch.max_timestamp
         chunk = Chunk(self.start, self.position, tally, batch.timestamp_type != _LOG_APPEND_TIME)
+        chunk.epoch = self.epoch
         self._begin(self.position)
         return chunk
 
@@ -176,12 +185,16 @@ def _unpack_records(self: Any) -> Iterator[Any]:
 
 
 def _chunks(self: Any, gathering: _Gathering) -> Iterator[Chunk]:
-    """The client's own loop over batches; yields full chunks and leaves the rest gathered."""
+    """The client's own loop over batches; yields chunks that are full or end with a leader's term, leaves the rest."""
     records = self._records
     while records.has_next():
         batch = records.next_batch()
         if self._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+        if batch.leader_epoch != gathering.epoch and gathering.start < gathering.position:
+            self.next_fetch_offset = gathering.position
+            yield gathering.chunk()
+        gathering.epoch = batch.leader_epoch
         skip = False
         if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)
@@ -216,14 +229,16 @@ def _chunks_of(batch: Batch | OldBatch, gathering: _Gathering) -> Iterator[Chunk
             if careful:
                 raise
             incoming, careful, ended = None, True, False
-        if some and some[-1].offset >= batch.next_offset:  # would have the client go on behind the log's end
+        if (
+            some and not gathering.position <= some[-1].offset < batch.next_offset
+        ):  # the client would go on at its place
             some, incoming, careful, ended = [], None, True, False
         if some:
             gathering.add(batch, some)
         # a large batch ends its chunk: what its records hold beside keys and values is not weighed
         if gathering.full or (ended and gathering.holds and (rest is not None or batch.size >= CHUNK_BYTES)):
             yield gathering.chunk()
-        if rest is not None:
+        if rest is not None and gathering.position < batch.next_offset:
             yield gathering.without(batch, rest)
         if ended:
             return

@@ -17,6 +17,7 @@ from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, split
+from ranker.service import endpoints
 from ranker.store import generations, inventory, server
 from ranker.store.errors import StoreUnavailableError
 
@@ -32,7 +33,7 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
             brokers = await log.brokers()
             wanted = topics.wanted(generation)
             there = await log.topics([generation.topic, *(topic.name for topic in wanted)])
-            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {bootstrap}")]
+            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {endpoints.shown(bootstrap)}")]
             if topics.is_foreign(generation):
                 state = there.get(generation.topic)
                 found += _foreign(generation, state, accept_create_time)
@@ -53,7 +54,13 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 found += await _times(log, there[generation.topic], now_ms, accept_create_time)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
-        return [fault("Kafka", f"{bootstrap}: {error}", "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is")]
+        return [
+            fault(
+                "Kafka",
+                f"{endpoints.shown(bootstrap)}: {error}",
+                "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is",
+            )
+        ]
 
 
 def _there(name: str, state: TopicState) -> Finding:
@@ -132,7 +139,7 @@ def _create_time(topic: str, accepted: bool) -> Finding:
     return fault(
         "Kafka",
         text,
-        f"set {topics.TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
+        "run `ranker topics apply`, or write accept_create_time = true under [kafka] in ranker.toml",
     )
 
 

@@ -13,6 +13,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from ranker.service import endpoints
+
 Client: TypeAlias = "Redis | RedisCluster"
 
 UNREACHABLE: tuple[type[Exception], ...] = (
@@ -37,8 +39,6 @@ ROLE_EVERY_S = 2.0
 CONNECTIONS = 16
 """Per client and server; who wants another waits for one, up to ANSWER_S."""
 
-_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
-
 
 def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWER_S) -> Client:
     """A client for `redis://`, `rediss://` (TLS) or `redis+cluster://` (any node; also `rediss+cluster://`).
@@ -48,18 +48,9 @@ def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWE
     address resolved anew; nothing else is retried here, least of all a command that timed out. Raises ValueError, with
     the fix and without the password, for an address it cannot read.
     """
+    if fault := endpoints.redis_fault(url):
+        raise ValueError(fault)
     parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        raise ValueError(
-            f"Redis address starts with {parts.scheme or 'nothing'!r}; write redis://host:6379/0, rediss://… for TLS "
-            "or redis+cluster://host:6379 for a cluster"
-        )
-    try:
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError("the port of the Redis address is not a number from 0 to 65535") from error
-    if not parts.hostname and parts.scheme != "unix":
-        raise ValueError("the Redis address names no host; write redis://host:6379/0")
     options = {
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": answer_s,
@@ -68,8 +59,6 @@ def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWE
         "protocol": 2,
     }
     if "cluster" in parts.scheme:
-        if parts.path not in ("", "/", "/0"):
-            raise ValueError("a Redis Cluster has no databases; leave the path of the address empty")
         address = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), path="").geturl()
         cluster = RedisCluster.from_url(address, max_connections=connections, health_check_interval=30, **options)
         for node in cluster.startup_nodes:
@@ -78,8 +67,6 @@ def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWE
             _Cancellable, cluster.connection_kwargs["connection_class"]
         )
         return cluster
-    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise ValueError("the database of the Redis address is not a number; write redis://host:6379/0")
     pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=answer_s, **options)
     pool.connection_class = _extended(_ToPrimary, pool.connection_class)
     return Redis.from_pool(pool)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -74,6 +75,19 @@ def test_chunks_are_chained_and_hold_every_record_once(limit: int, position: int
     assert found[-1].end == 25
     assert views(found) == 20 - position if position <= 15 else 5
     assert all(chunk.tally is None or chunk.tally.records <= limit for chunk in found)
+
+
+@pytest.mark.parametrize("limit", [3, 1000])
+def test_a_chunk_is_of_one_leader(limit: int) -> None:
+    """It ends where a batch of another leader's term begins, and says whose it is: the worker compares the log there."""
+    terms = [(batch(0, 5), 7), (batch(5, 5), 7), (batch(10, 5), 9), (batch(15, 5), 8)]
+    for one, term in terms:
+        one[12:16] = term.to_bytes(4, "big")
+    found = chunks(bytes(b"".join(one for one, _ in terms)), 0, limit)
+    assert all(before.end == after.start for before, after in pairwise(found))
+    assert {chunk.end for chunk in found} >= {10, 15, 20}
+    assert {(chunk.epoch, chunk.start // 5) for chunk in found} <= {(7, 0), (7, 1), (9, 2), (8, 3)}
+    assert views(found) == 20
 
 
 @pytest.mark.parametrize("codec", [1, 2, 3, 4], ids=["gzip", "snappy", "lz4", "zstd"])
@@ -218,6 +232,7 @@ def test_records_that_the_client_cannot_read_are_read() -> None:
         "an offset far behind the log": batch_of(
             [record(0, None, view(0)), record(1_000_000, None, view(1))], now_ms=NOW_MS
         ),
+        "an offset before the log": batch_of([record(0, None, view(0)), record(-64, None, view(1))], now_ms=NOW_MS),
         "no zstd": batch_of([record(0, None, view(0))] * 2, codec=4, packed=b"garbage", now_ms=NOW_MS),
         "no gzip": batch_of([record(0, None, view(0))] * 2, codec=1, packed=b"\x1f\x8b\x08", now_ms=NOW_MS),
         "no snappy": batch_of([record(0, None, view(0))] * 2, codec=2, packed=b"\xff" * 9, now_ms=NOW_MS),
@@ -236,6 +251,19 @@ def test_nothing_that_a_producer_writes_stops_a_partition(name: str, made: bytes
     assert all(chunk.error is None for chunk in found), name
     assert views(found) >= 4, name
     assert len(letters(found)) + sum(map(len, lost(found))) >= 1, name
+
+
+def test_an_ordinary_client_of_this_process_reads_as_far_as_it_can() -> None:
+    """Readers of dead letters and articles: what cannot be read is left out, and none goes on at a place that is a lie."""
+    install(2 << 20)
+    bomb = batch_of([record(n, None, b" " * (3 << 20)) for n in range(2)], codec=4, now_ms=NOW_MS)
+    liar = batch_of([record(delta, None, b"") for delta in (0, 1_000_000, -64)], base=2, now_ms=NOW_MS)
+    hostile = batch_of([record(0, None, b"", headers=[(b"\xff", b"")])], base=5, now_ms=NOW_MS)
+    data = bytes(bomb + liar + hostile + old_set(1, 1, 6) + bytes(batch(9, 1)))
+    plain: Any = fetcher.PartitionRecords(
+        TopicPartition("articles", 0), fetcher.MemoryRecords(data), [], 0, None, None, True, fetcher.READ_COMMITTED
+    )
+    assert [one.offset for one in plain] == [2, 5, 6, 7, 8, 9]
 
 
 def test_an_unknown_codec_stops_the_partition() -> None:
@@ -286,7 +314,7 @@ def test_an_old_format_that_is_damaged_or_too_large() -> None:
     good = message(0, 1, None, view(0), NOW_MS)
     for inner in (
         [message(0, 1, None, b" " * (3 << 20), NOW_MS), message(1, 1, None, view(1), NOW_MS)],
-        [good, good[:-1] + b"?"],
+        [good, message(1, 1, None, view(1), NOW_MS)[:-1] + b"?"],
         [good, message_set([good], 1, 1, 1, NOW_MS)],
         [good, b"\0" * 5],
     ):

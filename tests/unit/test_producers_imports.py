@@ -1,14 +1,17 @@
 """Articles from JSON lines, feeds and sitemaps."""
 
+import io
 import re
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
 
 import schemas
 from producers import imports
+from producers.documents import UnreadableError
 from producers.imports import Refused, Shelf
-from producers.sitemap import UnreadableError
 
 NOW_MS = 1_795_392_000_000
 SHELF = Shelf("demo", None, NOW_MS)
@@ -67,6 +70,106 @@ def test_an_atom_feed_tells_changes_too() -> None:
     assert entry["updated_at"] - entry["published_at"] == 3_600_000
 
 
+SLOPPY = """
+<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:media="http://search.yahoo.com/mrss/"
+ xmlns:atom="http://www.w3.org/2005/Atom"><channel><title>Journal</title>
+<item><media:title>Photo</media:title><title>L&eacute;gende&nbsp;: <b>gras</b> 3 < 4</title><atom:link rel="self" href="https://x/"/>
+<guid isPermaLink="false">tag:1</guid><link>https://demo.example/a</link><media:group><title>Autre</title></media:group>
+<dc:subject>Culture</dc:subject><category>Autre</category><dc:date>2026-11-22T10:00:00+01:00</dc:date></item>
+<item><title>B</title><guid>https://demo.example/b</guid><pubDate>un jour</pubDate></item></channel></rss>""".replace(
+    "3 <", "3 &lt;"
+)
+
+RDF = b"""<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/"><channel>
+<title>Journal</title></channel><item rdf:about="x"><title>C</title><link>https://demo.example/c</link></item></rdf:RDF>"""
+
+
+def test_feeds_of_every_kind_are_read() -> None:
+    """Undeclared entities, ids as addresses, dates of Dublin Core; what belongs to a picture is not the entry's own."""
+    first, second = imports.from_feed(SLOPPY.encode(), SHELF)
+    assert isinstance(first, dict)
+    assert (first["title"], first["section"]) == ("Légende\u00a0: gras 3 < 4", "Culture")
+    assert (first["article_id"], first["published_at"]) == ("/a", 1795338000000)
+    assert isinstance(second, dict)
+    assert (second["article_id"], second["published_at"]) == ("/b", NOW_MS)
+    (third,) = imports.from_feed(RDF, SHELF)
+    assert isinstance(third, dict)
+    assert (third["article_id"], third["title"]) == ("/c", "C")
+    assert imports.guess(SLOPPY.encode()) == imports.guess(RDF) == "feed"
+
+
+def rss(title: str, more: str = "") -> bytes:
+    item = f"<item><title>{title}</title><link>https://demo.example/a</link>{more}</item>"
+    return f"<rss><channel>{item}</channel></rss>".encode()
+
+
+def news(title: str) -> bytes:
+    return NEWS.replace(b"Pluie &amp; vent", title.encode())
+
+
+LONG = 4_000_000
+HOSTILE = [
+    (imports.from_feed, rss("&lt;" * 16_000), ""),
+    (imports.from_feed, rss("&lt;" * (LONG // 4)), "title is longer than 65,536 characters"),
+    (imports.from_feed, rss("x\n" * (LONG // 2)), "title is longer than 65,536 characters"),
+    (imports.from_feed, rss("x", "<author>" + "a" * LONG + "</author>"), ""),
+    (imports.from_feed, rss("x", "<category>x</category>" * 50_000), ""),
+    (imports.from_feed, rss("x", "<pubDate>" + "1 " * LONG + "</pubDate>"), "published is longer than"),
+    (imports.from_sitemap, news("x" * LONG), "title is longer than 65,536 characters"),
+    (imports.from_sitemap, news("&lt;a " * 10_000), "does not fit: The headline"),
+]
+
+
+@pytest.mark.parametrize(("parse", "document", "said"), HOSTILE)
+def test_no_document_costs_more_than_its_length(parse: Any, document: bytes, said: str) -> None:
+    """A title of 200,000 < once took 30 s. What is too long is refused, and what stands beside it is not."""
+    began = time.process_time()
+    found = list(parse(document, SHELF))
+    assert time.process_time() - began < 5
+    assert said in (found[0].reason if isinstance(found[0], Refused) else "")
+    if not said:
+        assert not isinstance(found[0], Refused) or "headline" in found[0].reason
+        assert len(str(found[0])) < 2_000
+
+
+@pytest.mark.parametrize("text", ["<" * 200_000, "<a" * 100_000, "<a>" * 70_000, "<" * 200_000 + ">"])
+def test_tags_are_found_in_linear_time(text: str) -> None:
+    """Whether they end or not; what does not end is no tag."""
+    began = time.process_time()
+    plain = imports._plain(text)
+    assert time.process_time() - began < 1
+    assert plain == ("" if text.endswith(">") else text)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (rss("<a>" * 300 + "</a>" * 300), "more than 256 elements within each other"),
+        (rss("</title></item>" + "<item/>" * 200_001 + "<item><title>"), "more than 200,000 entries"),
+        (b"<?xml version='1.0' encoding='nobodys'?><rss/>", "unknown encoding"),
+        (b"<" * LONG, "not XML"),
+        (b"<!DOCTYPE " * 100_000, "not XML"),
+    ],
+)
+def test_a_document_beyond_its_bounds_is_refused(document: bytes, said: str) -> None:
+    """With the bound."""
+    with pytest.raises(UnreadableError, match=said):
+        list(imports.from_feed(document, SHELF))
+
+
+def test_a_line_that_is_too_long_is_refused_and_never_held() -> None:
+    """Reading goes on behind it, in the memory of one line."""
+    lines = io.BytesIO(b'{"title":"' + b"x" * (32 << 20) + b'"}\n{"article_id":"a","status":"removed"}\n')
+    tracemalloc.start()
+    try:
+        refused, article = imports.from_json_lines(lines.readline, SHELF)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+    assert refused == Refused(1, "the line is longer than 1024 KiB")
+    assert isinstance(article, dict)
+
+
 def test_a_news_sitemap_becomes_articles() -> None:
     """Pages without a news title are no articles."""
     first, page = imports.from_sitemap(NEWS, SHELF)
@@ -89,7 +192,7 @@ def test_what_is_no_xml_is_refused() -> None:
     """With the parser's place."""
     with pytest.raises(UnreadableError, match=r"not XML: .* line 1"):
         list(imports.from_sitemap(b"<urlset>", SHELF))
-    with pytest.raises(UnreadableError, match="cannot be read"):
+    with pytest.raises(UnreadableError, match="not XML"):
         list(imports.from_feed(b"nothing at all <", SHELF))
 
 
@@ -124,7 +227,7 @@ def test_json_lines_are_completed() -> None:
         b"\n",
         b'{"article_id":"7","status":"removed"}',
     ]
-    first, removed = imports.from_json_lines(rows, NUMBERED)
+    first, removed = imports.from_json_lines(io.BytesIO(b"".join(rows)).readline, NUMBERED)
     assert isinstance(first, dict)
     assert (first["article_id"], first["published_at"], first["format"]) == ("7", 1795338000000, "light")
     assert removed == {"site_id": "demo", "article_id": "7", "status": "removed"}
@@ -144,7 +247,7 @@ def test_json_lines_are_completed() -> None:
 def test_a_row_that_does_not_fit_is_refused_with_its_line(row: bytes, said: str) -> None:
     """The rest of the file is not lost for it."""
     good: bytes = b'{"article_id":"a","status":"removed"}'
-    first, refused, last = imports.from_json_lines([good, row, good], NUMBERED)
+    first, refused, last = imports.from_json_lines(io.BytesIO(b"\n".join([good, row, good])).readline, NUMBERED)
     answer: Any = refused
     assert isinstance(answer, Refused)
     assert answer.place == 2

@@ -94,7 +94,7 @@ async def _claim(engine: Engine) -> int:
     assert shard is not None
     if shard.clock_ms > asked_ms:
         assert shard.n >= committed, "T says more than is counted"
-    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.append_ms < shard.clock_ms)
+    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.timestamp < shard.clock_ms)
     await engine.check()
     return shard.clock_ms
 

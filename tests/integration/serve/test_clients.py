@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from ranker.serve import server, streams
-from ranker.serve.clients import BURST_S, LISTS_S, STREAMS
+from ranker.serve.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
 from ranker.service import connections
 from ranker.service.connections import Connections
+from tests.support.example_site import record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import publish, write
 from tests.support.sse_client import listening
@@ -107,6 +108,30 @@ async def test_one_client_has_so_many_lists_of_its_own(reader: Reader, monkeypat
     for target in (LIST, f"{LIST}?limit=100", "/"):
         assert (await reader.get(target, X_Forwarded_For=SOMEBODY)).status == 200
     assert (await reader.get(f"{LIST}?exclude=/b", X_Forwarded_For=ANOTHER)).status == 200
+
+
+async def test_one_client_has_so_few_look_ups(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of filters that nobody has looked up: a list without says that it is not whole. It is served all the same."""
+    monkeypatch.setattr(reader.web._clients, "_now_s", lambda: 0.0)
+    allowed = LISTS_S * BURST_S // LOOK_UP
+    wide = [("demo", f"/{number}", "view", number + 1) for number in range(2_100)]
+    await publish(reader.client, GENERATION, PARTITIONS, wide, T)
+    await write_articles(reader.client, [record("demo", f"/{n}", section=f"s{n}", title="x") for n in range(20)])
+
+    async def known() -> bool:
+        return len((await reader.get("/v1/demo")).json["sections"]) == 20
+
+    await until(known, "catalogue")
+
+    async def complete(number: int, client: str, limit: int = 10) -> bool:
+        target = f"{LIST}?section=s{number}&limit={limit}"
+        content = (await reader.get(target, X_Forwarded_For=client)).json
+        assert [item["article_id"] for item in content["items"]] == [f"/{number}"] * content["complete"]
+        return bool(content["complete"])
+
+    assert [await complete(n, SOMEBODY) for n in range(allowed + 2)] == [True] * allowed + [False] * 2
+    assert await complete(allowed, ANOTHER, limit=11)
+    assert await complete(allowed, SOMEBODY, limit=12)
 
 
 async def test_what_stands_ready_is_free(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,63 @@
+"""Addresses of servers, Redis' and Kafka's: how they are printed, and what is wrong with one, without its secrets."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from ranker.service.printable import printable
+
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+
+_SCHEMES = (*REDIS_SCHEMES, "redis+sentinel", "rediss+sentinel", "http", "https", "kafka")
+_LONGEST = 200
+_HIDDEN = "***"
+_BROKER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/@?#\[\]]+):([0-9]{1,5})")
+_REDIS_FIX = "write redis://[user:password@]host:port/0, with / ? # @ in a user or password as %2F %3F %23 %40"
+
+
+def shown(address: str) -> str:
+    """`address`, or several of them, as they may be printed: nothing before an @, nothing of a query or fragment.
+
+    It need not be one that can be read: what a password may have made of it is not guessed, but left out.
+    """
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        scheme, rest = "", address
+    user, at, place = rest.rpartition("@")
+    if at:
+        # Behind a ? or # the last @ may be a query's.
+        place = _HIDDEN if re.search("[?#]", user) else f"{_HIDDEN}@{place}"
+        scheme = scheme if scheme in ("", *_SCHEMES) else _HIDDEN
+    place = re.sub(r"[?#].*", lambda found: f"{found[0][0]}{_HIDDEN}", place, flags=re.DOTALL)
+    return printable(f"{scheme}{mark}{place}", _LONGEST)
+
+
+def redis_fault(address: str) -> str:
+    """Why `address` is none of a Redis, with the fix; "" where it is one."""
+    try:
+        parts = urlsplit(address)
+        named = bool(parts.hostname) and parts.port != 0  # `.port` raises ValueError where it is not a port
+    except ValueError:  # its text repeats the password
+        return f"{shown(address)!r} cannot be read; {_REDIS_FIX}"
+    if parts.scheme not in REDIS_SCHEMES:
+        return f"{shown(address)!r} must start with one of {', '.join(s + '://' for s in REDIS_SCHEMES)}"
+    if "@" in parts.path + parts.fragment or (parts.scheme != "unix" and not named):
+        return f"{shown(address)!r} names no host; {_REDIS_FIX}"
+    database = parts.path.strip("/")
+    if "cluster" in parts.scheme and database not in ("", "0"):
+        return f"{shown(address)!r} names a database, which a Redis Cluster does not have; leave the path empty"
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        return f"the database of {shown(address)!r} is not a number; write redis://host:6379/0"
+    return ""
+
+
+def kafka_fault(bootstrap: str) -> str:
+    """Why `bootstrap` is no address of Kafka, with the fix; "" where it is one, or several."""
+    for broker in bootstrap.split(","):
+        found = _BROKER.fullmatch(broker.strip())
+        if found is None or not 0 < int(found[2]) < 65536:
+            # Of all of it, since a comma may be a password's.
+            named = shown(bootstrap if "@" in bootstrap else broker)
+            return f"{named!r} is not HOST:PORT, without user or password; several are separated by commas"
+    return ""
