@@ -215,8 +215,7 @@ class Worker:
             session.epoch = batch.epoch
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
-        # Other bounds of unpacking would make other counts of the same (n, F).
-        renewed = secrets.token_hex(8) if tally.lost else None
+        renewed = secrets.token_hex(8) if tally.lost else None  # what can be unpacked depends on more than the log
         clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)

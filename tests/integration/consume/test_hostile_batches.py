@@ -98,7 +98,6 @@ async def test_a_bomb_costs_the_bound_and_no_more(engine: Engine) -> None:
     await engine.until("the letters", counted, 30.0)
     assert await consumer.reasons() == []
     grown = most_mb(consumer) - before
-    print(f"before {before:.0f} MB, grown by {grown:.0f} MB")
     assert grown < 64 + 64, "the bound, and what it was approached by"
 
 
