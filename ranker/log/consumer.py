@@ -154,8 +154,22 @@ class PageViewLog:
         with contextlib.suppress(Exception):  # IllegalStateError: lost to a rebalance, whose turn comes
             self._consumer.seek(self._tp(partition), offset)
 
-    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition to its end offset (the next to be written), open transactions included: T must not pass them."""
+    async def ends(self, partitions: Collection[int]) -> dict[int, int]:
+        """Partition to its end offset (the next to be written), open transactions included: T must not pass them.
+
+        Without those that do not answer, as they have no leader, if others do: each is asked alone then, as the client
+        waits for all. LogUnavailableError if none answers.
+        """
+        try:
+            return await self._ends(partitions)
+        except LogUnavailableError:
+            alone = await asyncio.gather(*(self._ends([one]) for one in partitions), return_exceptions=True)
+            found = {partition: end for some in alone if isinstance(some, dict) for partition, end in some.items()}
+            if not found:
+                raise
+            return found
+
+    async def _ends(self, partitions: Collection[int]) -> dict[int, int]:
         with translated():
             try:
                 async with asyncio.timeout(_PROBE_S):  # the client itself would wait for 40 s
