@@ -90,6 +90,8 @@ class PageViewLog:
             metadata_max_age_ms=metadata_max_age_ms,
         )
         self._probing = asyncio.Lock()
+        self._one_by_one = False
+        """Ends are asked for so: the last question was not answered in full."""
         self._to_commit: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
         self._expected: dict[int, int] = {}
@@ -157,17 +159,17 @@ class PageViewLog:
     async def ends(self, partitions: Collection[int]) -> dict[int, int]:
         """Partition to its end offset (the next to be written), open transactions included: T must not pass them.
 
-        Without those that do not answer, as they have no leader, if others do: each is asked alone then, as the client
-        waits for all. LogUnavailableError if none answers.
+        The client waits for all of them, so after a failure each is asked alone: one without a leader must not hold up
+        the others, and is not in the answer. LogUnavailableError if none is.
         """
-        try:
-            return await self._ends(partitions)
-        except LogUnavailableError:
-            alone = await asyncio.gather(*(self._ends([one]) for one in partitions), return_exceptions=True)
-            found = {partition: end for some in alone if isinstance(some, dict) for partition, end in some.items()}
-            if not found:
-                raise
-            return found
+        asked = [[partition] for partition in partitions] if self._one_by_one else [partitions]
+        told = await asyncio.gather(*map(self._ends, asked), return_exceptions=True)
+        failed = [one for one in told if isinstance(one, BaseException)]
+        if len(partitions) > 1:
+            self._one_by_one = bool(failed)
+        if len(failed) == len(told):
+            raise failed[0]
+        return {partition: end for one in told if isinstance(one, dict) for partition, end in one.items()}
 
     async def _ends(self, partitions: Collection[int]) -> dict[int, int]:
         with translated():
