@@ -86,6 +86,22 @@ async def test_what_is_appended_and_not_committed(brokers: TwoBrokers, engine: E
     assert await consumer.ready()
 
 
+async def test_a_partition_without_a_leader_stops_no_clock_but_its_own(brokers: TwoBrokers, engine: Engine) -> None:
+    """The client waits for every partition that it is asked of; the others' lists must not stand still with it."""
+    await brokers.create(engine.topic, [FIRST], [SECOND], message_timestamp_type="LogAppendTime")
+    consumer = engine.consume()
+    await engine.until("the trouble", lambda: consumer.says("partitions [1] do not answer"), 40.0)
+    before = await engine.shard(0)
+    assert before is not None
+
+    async def goes_on() -> bool:
+        shard = await engine.shard(0)
+        return shard is not None and shard.clock_ms > before.clock_ms
+
+    await engine.until("a later clock of the other", goes_on, 40.0)
+    assert await engine.shard(1) is None
+
+
 async def _claim(engine: Engine) -> int:
     """Checks what a list claims, at this moment: the recount at its n and F, and T. Returns T."""
     committed = (await engine.recount.read())[0]
