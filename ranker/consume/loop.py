@@ -152,7 +152,6 @@ class Consumer:
             for task in late:
                 task.cancel()  # again: wait_for, which the clients use, swallows one now and then before Python 3.12
         self._leaving = []
-        self.trouble("topic", None if self._log.partitions() else self._log.missing)
         while True:
             try:
                 await self._before_opening(self._log.partitions())

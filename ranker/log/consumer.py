@@ -57,8 +57,6 @@ class PageViewLog:
         metadata_max_age_ms: int = 30_000,
     ) -> None:
         self.topic = topic
-        self.missing = f"topic {topic} does not exist; create it with `ranker topics apply`"
-        """What to say while there are no partitions."""
         batches.install(unpack_bytes)
         self.seam_active = seam.install()
         self._folding = seam.Folding(fold, chunk_records)
