@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ranker.commands.common import config_option, effective, said
+from ranker.service.printable import printable
 
 if TYPE_CHECKING:
     from ranker.operate.topics import Outcome
@@ -29,10 +30,11 @@ def command() -> None:
 @click.option("--replicas", type=click.IntRange(1), help="Copies of new topics; else 3, or as many as brokers.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
-    """Create missing topics, add missing partitions, check the rest.
+    """Create missing topics, add missing partitions, set what counts need.
 
-    May be repeated: nothing is ever removed, shrunk or set back. Exit code 1 where a topic is set otherwise than
-    counts need; what to do is printed. A topic with a [source] in ranker.toml is not ours: it is looked at only.
+    May be repeated: nothing is ever removed or shrunk, and settings that counts do not need are left as they are. Exit
+    code 1 where a topic stays otherwise than counts need; what to do is printed. A topic with a [source] in ranker.toml
+    is not ours: it is looked at only.
 
     \b
     Examples:
@@ -45,9 +47,9 @@ def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
     for outcome in outcomes:
         there = "is there" if outcome.was_there else "is missing"
         would = "would be " if dry_run and outcome.done else ""
-        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or there}")
+        click.echo(f"{outcome.topic}: {would}{printable(', '.join(outcome.done)) or there}")
         for fault in outcome.faults:
-            click.echo(f"  fault: {fault}")
+            click.echo(f"  fault: {printable(fault)}")
     if any(outcome.faults or (dry_run and outcome.done) for outcome in outcomes):
         raise click.exceptions.Exit(1)
 

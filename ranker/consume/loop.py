@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -22,7 +21,6 @@ _BUSY_POLL_MS = 10
 """While a partition waits for the store: it must be named again soon after it has room."""
 _TICK_S = 1.0
 _AGAIN_S = 0.5
-_COMMIT_S = 1.0
 
 
 class Consumer:
@@ -203,12 +201,10 @@ class Consumer:
                 worker.seek_expected()
         self.trouble("poll", str(error))
 
-    async def _commit(self) -> None:
-        """Here and not in a worker: the client asks for the group's coordinator until it answers."""
+    def _commit(self) -> None:
+        """Here and not in a worker: none of them waits for it."""
         applied = {partition: worker.applied for partition, worker in self._workers.items()}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_COMMIT_S):
-                await self._log.commit({partition: n for partition, n in applied.items() if n is not None})
+        self._log.commit({partition: n for partition, n in applied.items() if n is not None})
 
     async def _tick(self) -> None:
         """Once a second: the clocks measured, the log's ends asked for, after noting the time."""
@@ -224,7 +220,7 @@ class Consumer:
                     if partition in self._workers:
                         self._workers[partition].seen_end(asked_ms, end)
                 self.trouble("clock", None)
-                await self._commit()
+                self._commit()
             except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
                 self.trouble("clock", str(error))
             await asyncio.sleep(_TICK_S)

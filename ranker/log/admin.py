@@ -15,10 +15,13 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
 from ranker.log import batches
+from ranker.log.alter_configs import AlterTopic
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
+_TOPICS_OWN = 1
+"""Kafka's word (DYNAMIC_TOPIC_CONFIG) for the source of a setting that was given to the topic itself."""
 _SAMPLE_BYTES = 32 << 20
 """Of the newest records that are looked at, at most."""
 _GLANCE_BYTES = 65_536
@@ -30,6 +33,7 @@ class TopicState:
     """A topic as it is. `config` holds what the broker tells: all settings (Apache Kafka), or those once given.
 
     `replicas` and `in_sync` are those of the partition that has the fewest; `leaders` are brokers, by partition.
+    `chosen` are the settings that somebody gave to the topic itself; the others are the broker's.
     """
 
     name: str
@@ -38,6 +42,7 @@ class TopicState:
     config: dict[str, str]
     in_sync: int = 1
     leaders: Mapping[int, int] = field(default_factory=dict)
+    chosen: frozenset[str] = frozenset()
 
 
 class Stamp(NamedTuple):
@@ -69,11 +74,13 @@ class LogAdmin:
             described = {topic["topic"]: topic["partitions"] for topic in await self._client.describe_topics(wanted)}
             resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
             configs: dict[str, dict[str, str]] = {name: {} for name in wanted}
+            chosen: dict[str, frozenset[str]] = {}
             for answer in await self._client.describe_configs(resources):
                 for error, message, _, name, entries in answer.resources:
                     if error:
                         raise for_code(error)(f"the settings of topic {name} cannot be read: {message}")
                     configs[name] = {entry[0]: entry[1] for entry in entries}
+                    chosen[name] = frozenset(entry[0] for entry in entries if entry[3] == _TOPICS_OWN)
         return {
             name: TopicState(
                 name,
@@ -82,6 +89,7 @@ class LogAdmin:
                 configs[name],
                 min((len(partition["isr"]) for partition in described[name]), default=0),
                 {partition["partition"]: partition["leader"] for partition in described[name]},
+                chosen.get(name, frozenset()),
             )
             for name in wanted
         }
@@ -114,6 +122,21 @@ class LogAdmin:
                     raise
                 raise LogRefusedError(f"Kafka did not add partitions to {name}: {error}") from error
         await self._known(name, partitions)
+
+    async def alter(self, name: str, settings: Mapping[str, str]) -> None:
+        """Sets these settings of a topic, leaves its others, and waits until they are known.
+
+        Raises LogRefusedError, in the broker's words, where it refuses.
+        """
+        with translated():
+            answer = await self._client._send_request(AlterTopic(name, settings))  # noqa: SLF001  # no other way
+        ((code, message, _, _),) = answer.responses
+        if code:
+            raise LogRefusedError(f"Kafka did not alter topic {name}: {message or for_code(code).__name__}")
+        with translated():
+            async with asyncio.timeout(_ANSWER_MS / 1000):
+                while not settings.items() <= (await self.topics([name]))[name].config.items():  # noqa: ASYNC110  # as below
+                    await asyncio.sleep(0.02)
 
     async def _known(self, name: str, partitions: int) -> None:
         """The controller has answered; every broker knows some milliseconds later, and what starts next may ask one."""

@@ -19,6 +19,7 @@ CHUNKS_PER_POLL = 16
 """Chunks that one poll folds at most: the loop must get its turn for heartbeats (some 20 ms)."""
 _DAY_MS = 86_400_000
 _PROBE_S = 5.0
+_COMMIT_S = 5.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -185,8 +186,11 @@ class PageViewLog:
             return None
         return Mark(records[0].offset, records[0].timestamp, crc(records[0]))
 
-    async def commit(self, offsets: dict[int, int]) -> None:
-        """A courtesy to tools that show lag; never read back, so it is not waited for and a failure changes nothing."""
+    def commit(self, offsets: dict[int, int]) -> None:
+        """A courtesy to tools that show lag; never read back, so it is not waited for and a failure changes nothing.
+
+        One is under way at a time, for some seconds at most; the next one takes along what it could not say.
+        """
         self._to_commit |= {self._tp(partition): offset for partition, offset in offsets.items()}
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit(), name="commit")
@@ -195,7 +199,8 @@ class PageViewLog:
         while self._to_commit:
             offsets, self._to_commit = self._to_commit, {}
             with contextlib.suppress(Exception):
-                await self._consumer.commit(offsets)
+                async with asyncio.timeout(_COMMIT_S):  # the client looks for the group's coordinator for ever
+                    await self._consumer.commit(offsets)
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self.topic, partition)

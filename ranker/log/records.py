@@ -125,8 +125,9 @@ def readable(batch: Readable) -> Iterator[Any]:
     at = batch.base_offset
     try:
         for record in batch.opened():
-            yield record
-            at = record.offset + 1
+            if at <= record.offset < batch.next_offset:  # Kafka does not look at offsets inside a batch
+                yield record
+                at = record.offset + 1
     except UnsupportedCodecError:
         raise
     except Exception:  # whatever the client says when it gives up

@@ -81,7 +81,10 @@ class Folding:
         if not records:
             return Chunk(start, end, None)
         try:
-            return Chunk(start, end, self._fold(records, stamps), create_time=stamps is None)
+            tally = self._fold(records, stamps)
+            for letter in tally.rejected:
+                letter.offset = min(max(letter.offset, start), end - 1)  # Kafka does not look at offsets inside a batch
+            return Chunk(start, end, tally, create_time=stamps is None)
         except Exception as error:  # handed to the loop, which stops this partition alone
             return Chunk(start, end, None, stamps is None, error)
 
@@ -135,7 +138,8 @@ class _Gathering:
 
     def without(self, batch: Batch | OldBatch, rest: UnreadableError) -> Chunk:
         """From where `rest` begins up to the batch's end: one dead letter, and what is lost behind it."""
-        offset, self.position = max(rest.offset, self.position), batch.next_offset
+        offset = rest.offset if self.position <= rest.offset < batch.next_offset else self.position
+        self.position = batch.next_offset
         letter = Rejected(offset, batch.max_timestamp, rest.reason, rest.key, rest.value, Cut(None, None))
         tally = Tally(records=1, rejected=[letter], first_append_ms=batch.max_timestamp)
         if offset + 1 < self.position:
@@ -225,14 +229,16 @@ def _chunks_of(batch: Batch | OldBatch, gathering: _Gathering) -> Iterator[Chunk
             if careful:
                 raise
             incoming, careful, ended = None, True, False
-        if some and some[-1].offset >= batch.next_offset:  # would have the client go on behind the log's end
+        if (
+            some and not gathering.position <= some[-1].offset < batch.next_offset
+        ):  # the client would go on at its place
             some, incoming, careful, ended = [], None, True, False
         if some:
             gathering.add(batch, some)
         # a large batch ends its chunk: what its records hold beside keys and values is not weighed
         if gathering.full or (ended and gathering.holds and (rest is not None or batch.size >= CHUNK_BYTES)):
             yield gathering.chunk()
-        if rest is not None:
+        if rest is not None and gathering.position < batch.next_offset:
             yield gathering.without(batch, rest)
         if ended:
             return

@@ -139,7 +139,7 @@ def _create_time(topic: str, accepted: bool) -> Finding:
     return fault(
         "Kafka",
         text,
-        f"set {topics.TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
+        "run `ranker topics apply`, or write accept_create_time = true under [kafka] in ranker.toml",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from ranker.core.tally import Mark, Rejected, Tally
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.seam import Chunk
-from tests.property.oracle import Raw
+from tests.support.recount import Raw
 
 TERM = 50
 """Offsets after which another broker leads a partition."""
@@ -162,7 +162,7 @@ class LogClient:
             None if raw is None else Mark(raw.offset, raw.timestamp, zlib.crc32((raw.key or b"") + (raw.value or b"")))
         )
 
-    async def commit(self, offsets: dict[int, int]) -> None:
+    def commit(self, offsets: dict[int, int]) -> None:
         if self._broker.rng.random() < 0.5:
             self._broker.committed.update(offsets)
 

@@ -205,6 +205,7 @@ def of_collector() -> Mapping[str, Stranger]:
         "nested arrays": lambda n: post("[" * 500 + "]" * 500, kind),
         "500 numbers": lambda n: post("[" + "1," * 499 + "1]", kind),
         "500 empty events": lambda n: post("[" + "{}," * 499 + "{}]", kind),
+        "499 empty events and one": lambda n: post(f'[{{"article_id":"/{n}"}}' + ",{}" * 499 + "]", kind),
         "500 long ids": lambda n: post("[" + ",".join(['{"article_id":"%s"}' % ("x" * 100 + " ")] * 500) + "]", kind),
         "500 wrong types": lambda n: post("[" + ",".join(['{"article_id":"/a","event_type":"É"}'] * 500) + "]", kind),
         "ids of another type": lambda n: post("[" + ",".join(['{"article_id":[[[]]]}'] * 500) + "]", kind),

@@ -70,6 +70,13 @@ class TwoBrokers:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
+
+            async def led() -> bool:
+                await admin._client.force_metadata_update()
+                return admin._client.cluster.controller is not None
+
+            # Kafka names any broker as the controller, also the second, whom clients cannot reach.
+            await waiting.until_async("The first named as controller", led)
             named = {setting.replace("_", "."): value for setting, value in config.items()}
             topic = NewTopic(name, -1, -1, replica_assignments={0: list(replicas)}, topic_configs=named)
             answer = await admin.create_topics([topic])

@@ -226,30 +226,44 @@ def test_records_that_the_client_cannot_read_are_read() -> None:
         assert (views(found), letters(found), lost(found), found[-1].end) == (8, [(3, "empty")], [], 8)
 
 
-@pytest.mark.parametrize(
-    ("name", "made"),
-    {
-        "an offset far behind the log": batch_of(
-            [record(0, None, view(0)), record(1_000_000, None, view(1))], now_ms=NOW_MS
-        ),
-        "no zstd": batch_of([record(0, None, view(0))] * 2, codec=4, packed=b"garbage", now_ms=NOW_MS),
-        "no gzip": batch_of([record(0, None, view(0))] * 2, codec=1, packed=b"\x1f\x8b\x08", now_ms=NOW_MS),
-        "no snappy": batch_of([record(0, None, view(0))] * 2, codec=2, packed=b"\xff" * 9, now_ms=NOW_MS),
-        "xerial without blocks": batch_of(
-            [record(0, None, view(0))] * 2, codec=2, packed=b"\x82SNAPPY\0" + b"\0" * 16, now_ms=NOW_MS
-        ),
-        "fewer records than said": batch_of([record(0, None, view(0)), b""], now_ms=NOW_MS),
-        "a length without end": batch_of([record(0, None, view(0)), b"\xff" * 20], now_ms=NOW_MS),
-        "a negative length": batch_of([record(0, None, view(0)), b"\x01" * 20], now_ms=NOW_MS),
-    }.items(),
-)
-def test_nothing_that_a_producer_writes_stops_a_partition(name: str, made: bytes) -> None:
+HOSTILE = {
+    "an offset far behind the log": batch_of(
+        [record(0, None, view(0)), record(1_000_000, None, view(1))], now_ms=NOW_MS
+    ),
+    "an offset before the log": batch_of([record(0, None, view(0)), record(-64, None, view(1))], now_ms=NOW_MS),
+    "no zstd": batch_of([record(0, None, view(0))] * 2, codec=4, packed=b"garbage", now_ms=NOW_MS),
+    "no gzip": batch_of([record(0, None, view(0))] * 2, codec=1, packed=b"\x1f\x8b\x08", now_ms=NOW_MS),
+    "no snappy": batch_of([record(0, None, view(0))] * 2, codec=2, packed=b"\xff" * 9, now_ms=NOW_MS),
+    "xerial without blocks": batch_of(
+        [record(0, None, view(0))] * 2, codec=2, packed=b"\x82SNAPPY\0" + b"\0" * 16, now_ms=NOW_MS
+    ),
+    "fewer records than said": batch_of([record(0, None, view(0)), b""], now_ms=NOW_MS),
+    "a length without end": batch_of([record(0, None, view(0)), b"\xff" * 20], now_ms=NOW_MS),
+    "a negative length": batch_of([record(0, None, view(0)), b"\x01" * 20], now_ms=NOW_MS),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nothing_that_a_producer_writes_stops_a_partition(name: str) -> None:
     """Broken inside a batch whose checksum is right: what can be read counts, the rest is named, the next batch counts."""
-    found = chunks(bytes(made + batch(2, 3)), 0, 10)
+    found = chunks(bytes(HOSTILE[name] + batch(2, 3)), 0, 10)
     assert found[-1].end == 5, name
     assert all(chunk.error is None for chunk in found), name
     assert views(found) >= 4, name
     assert len(letters(found)) + sum(map(len, lost(found))) >= 1, name
+
+
+def test_an_ordinary_client_of_this_process_reads_as_far_as_it_can() -> None:
+    """Readers of dead letters and articles: what cannot be read is left out, and none goes on at a place that is a lie."""
+    install(2 << 20)
+    bomb = batch_of([record(n, None, b" " * (3 << 20)) for n in range(2)], codec=4, now_ms=NOW_MS)
+    liar = batch_of([record(delta, None, b"") for delta in (0, 1_000_000, -64)], base=2, now_ms=NOW_MS)
+    hostile = batch_of([record(0, None, b"", headers=[(b"\xff", b"")])], base=5, now_ms=NOW_MS)
+    data = bytes(bomb + liar + hostile + old_set(1, 1, 6) + bytes(batch(9, 1)))
+    plain: Any = fetcher.PartitionRecords(
+        TopicPartition("articles", 0), fetcher.MemoryRecords(data), [], 0, None, None, True, fetcher.READ_COMMITTED
+    )
+    assert [one.offset for one in plain] == [2, 5, 6, 7, 8, 9]
 
 
 def test_an_unknown_codec_stops_the_partition() -> None:
@@ -300,7 +314,7 @@ def test_an_old_format_that_is_damaged_or_too_large() -> None:
     good = message(0, 1, None, view(0), NOW_MS)
     for inner in (
         [message(0, 1, None, b" " * (3 << 20), NOW_MS), message(1, 1, None, view(1), NOW_MS)],
-        [good, good[:-1] + b"?"],
+        [good, message(1, 1, None, view(1), NOW_MS)[:-1] + b"?"],
         [good, message_set([good], 1, 1, 1, NOW_MS)],
         [good, b"\0" * 5],
     ):

@@ -157,6 +157,17 @@ def test_faults_by_index(running: Collector) -> None:
     assert running.metric("rejected_events_total", reason="invalid") == 6
 
 
+def test_so_many_faults_are_told(running: Collector) -> None:
+    """Where some events are accepted, each other one by its index; where none is, twenty, and the number of the others."""
+    some = running.server([{"article_id": "/a"}, *[{}] * 400])
+    assert (some.status, len(some.json["rejected"])) == (207, 400)
+    none = running.server([{}] * 400)
+    assert (none.status, [one["index"] for one in none.json["rejected"]]) == (400, list(range(20)))
+    assert none.json["more_rejected"] == 380
+    assert len(none.body) < 5_000
+    assert "more_rejected" not in running.server([{}] * 20).json
+
+
 def test_too_late_is_what_ranker_toml_says(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
     """A window of an hour: a minute ago counts, two hours ago is refused by index, and counted."""
     with collector(kafka_embedded, topic, tmp_path, HOUR + SITES) as running:

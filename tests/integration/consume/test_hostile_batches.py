@@ -18,6 +18,8 @@ from tests.support.record_batches import LOG_APPEND_TIME, append, batch, blanks,
 
 MEBIBYTE = 1 << 20
 NARROW = RANKER_TOML + "unpack_mb = 2\n"
+SENDERS = [("\0\x1b[2J/\ud83d", 2**64 - 1), ("a/b/c", 2**63), ("/", 0), ("😀" * 64, 2**53 + 1), ("a/b/c", 2**63 - 1)]
+"""(producer_id, sequence) such as only strangers write."""
 
 
 def now_ms() -> int:
@@ -29,6 +31,10 @@ def most_mb(consumer: Consumer) -> float:
     status = Path(f"/proc/{consumer.child.process.pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) / 1024
+
+
+def sent_by(value: bytes | None, producer: str, sequence: int) -> bytes:
+    return json.dumps(json.loads(value or b"") | {"producer_id": producer, "sequence": sequence}).encode()
 
 
 async def test_batches_that_unpack_to_more_than_the_bound(new_engine: Callable[..., Engine]) -> None:
@@ -97,11 +103,12 @@ async def test_a_bomb_costs_the_bound_and_no_more(engine: Engine) -> None:
 
 
 async def test_what_kafka_takes_and_the_client_does_not(engine: Engine) -> None:
-    """Names of headers that are no UTF-8, attributes that nobody has defined, offsets that lie: all are counted."""
+    """Names of headers that are no UTF-8, attributes that nobody has defined, senders beyond reason: all are counted."""
     consumer = engine.consume()
     hostile = [
         [record(n, *engine.traffic.view(), headers=[(b"\xff\xfe", b"\0")]) for n in range(3)],
         [record(n, *engine.traffic.view(), attributes=0x80 + n) for n in range(3)],
+        [record(n, b"k", sent_by(engine.traffic.view()[1], *who)) for n, who in enumerate(SENDERS)],
     ]
     async with engine.traffic.producer() as producer:
         for records in hostile:
@@ -112,7 +119,7 @@ async def test_what_kafka_takes_and_the_client_does_not(engine: Engine) -> None:
 
     async def counted() -> bool:
         ends[:] = await engine.applied()
-        return sum(ends) == 12 + engine.traffic.sent
+        return sum(ends) == 2 * sum(map(len, hostile)) + engine.traffic.sent
 
     await engine.until("counting", counted)
     await asyncio.sleep(0)
