@@ -21,6 +21,8 @@ PIECE_RECORDS = 200
 """Taken at once, 1 ms: requests are answered between."""
 RETRY_S = (1.0, 60.0)
 """From the first to the longest pause before Kafka, or a topic that is not there yet, is tried again."""
+STOP_S = 2.0
+"""How long Kafka's client may take to close."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class Catalogue:
             yield catalogue
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=STOP_S)
 
     async def _keep(self, bootstrap: str) -> None:
         pause_s, told = RETRY_S[0], False
