@@ -14,8 +14,9 @@ help:
 	@echo "                TRAFFIC=0               no demonstration traffic"
 	@echo "                LOG=file PATTERN=regex  your own access log instead (SITE=name: default demo)"
 	@echo "                RANKER_KAFKA_BOOTSTRAP, RANKER_REDIS_URL: servers of yours instead of our own"
-	@echo "make test     sets up what the tests need, checks, runs all tests"
-	@echo "make test-long the long variants, and 1,000 random histories (a quarter of an hour)"
+	@echo "make test     sets up what the tests need, checks, runs the tests of every change (TESTS=tests/unit: these alone)"
+	@echo "make test-long what need not run for every change: Valkey, Redis Cluster and the other broker for suites that"
+	@echo "                one covers, mutants found late, long waits, 1,000 random histories, the lowest versions allowed"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measures speed, on Apache Kafka"
 	@echo "make setup    .venv with what make run needs"
@@ -36,7 +37,9 @@ test:
 test-long:
 	@deploy/setup.sh dev
 	@deploy/services.sh
-	@$(python) -m pytest -m long tests
+	@deploy/lowest.sh tests/unit tests/integration/serve tests/integration/collector/test_http.py \
+		tests/integration/collector/test_connections.py
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long tests
 	@$(python) -m tests.property --seeds 1000
 
 check:

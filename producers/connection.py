@@ -8,10 +8,12 @@ import inspect
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from producers.errors import ProducerError
 from ranker.service import endpoints
@@ -27,6 +29,10 @@ HELD_S = 300.0
 
 STOP_S = 5.0
 """How long closing may take; everything was acknowledged before, or the failure is already known."""
+
+# The client allows brokers to create what it asks for, at each refresh of its metadata: a topic that was deleted under
+# a producer would come back with the broker's defaults.
+MetadataRequest.__init__ = partialmethod(MetadataRequest.__init__, allow_auto_topic_creation=False)
 
 _SENDER = logging.getLogger("aiokafka.producer.sender")
 

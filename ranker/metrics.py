@@ -81,7 +81,8 @@ class ConsumerMetrics:
         )
         self.lag_seconds = Gauge(
             "ranker_lag_seconds",
-            "Wall clock less the shard's clock T: all that Kafka had committed by T is counted.",
+            "Wall clock less the shard's clock T: all that Kafka had committed by T is counted. Below zero, T lies "
+            "ahead of the clocks, which is a fault.",
             ["partition"],
             registry=registry,
         )
@@ -124,12 +125,12 @@ class ConsumerMetrics:
         )
         self.gaps = Counter(
             "ranker_gaps_total",
-            "Times the log's retention had passed the next offset: records are lost to the counts.",
+            "Times that records were lost to the counts: retention had passed them, or they could not be read.",
             registry=registry,
         )
         self.lost_records = Counter(
             "ranker_lost_records_total",
-            "Records lost in gaps: offsets between what was next and what the log still had.",
+            "Records lost in gaps: offsets between what was next and what the log still had, or could be read from.",
             registry=registry,
         )
         self.dead_letters = Counter(
@@ -154,6 +155,12 @@ class ConsumerMetrics:
         self.clock_offset_seconds = Gauge(
             "ranker_clock_offset_seconds",
             "This process' clock less Redis' clock. Beyond 2 s either way nothing is retired.",
+            registry=registry,
+        )
+        self.clock_held = Gauge(
+            "ranker_clock_held",
+            "1 while a step of more than 2 s of this process' or Redis' wall clock lies less than ten minutes back: T "
+            "and retiring follow the clock as it was before.",
             registry=registry,
         )
         self.fold_seam_active = Gauge(
@@ -227,6 +234,11 @@ class ConsumerMetrics:
             bounded = outcome in self._labels or outcome.startswith(_RULE)
             self._events.labels(outcome if bounded else OTHER).inc(count)
 
+    def show_lag(self, partition: int, records: int, behind_ms: int) -> None:
+        """Also of a partition that stands still: it is what an alert looks at."""
+        self.lag_records.labels(partition).set(records)
+        self.lag_seconds.labels(partition).set(behind_ms / 1000)
+
     def forget(self, partition: int) -> None:
         """Remove the series of a partition that now belongs to another process."""
         for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
@@ -240,7 +252,8 @@ class ReaderMetrics:
         _build_info(registry, "serve")
         self.list_age_seconds = Gauge(
             "ranker_list_age_seconds",
-            "Age of the oldest published list: wall clock less its as_of.",
+            "Age of the oldest published list: wall clock less its as_of. Below zero, a list's as_of lies ahead, which "
+            "is a fault.",
             registry=registry,
         )
         self.lists = Gauge(

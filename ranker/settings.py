@@ -72,6 +72,7 @@ class Settings:
     flush_ms: int
     dead_share: float
     dead_stretch: int
+    unpack_mb: int
     refresh_ms: int
     stale_after_s: int
     gone_after_s: int
@@ -113,7 +114,12 @@ class Settings:
                 "session_timeout_ms": self.session_timeout_ms,
                 "metadata_max_age_ms": self.metadata_max_age_ms,
             },
-            "consume": {"flush_ms": self.flush_ms, "dead_share": self.dead_share, "dead_stretch": self.dead_stretch},
+            "consume": {
+                "flush_ms": self.flush_ms,
+                "dead_share": self.dead_share,
+                "dead_stretch": self.dead_stretch,
+                "unpack_mb": self.unpack_mb,
+            },
             "serve": {
                 "refresh_ms": self.refresh_ms,
                 "stale_after_s": self.stale_after_s,
@@ -176,6 +182,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         flush_ms=consume.get("flush_ms", 250),
         dead_share=float(consume.get("dead_share", 0.5)),
         dead_stretch=consume.get("dead_stretch", 1000),
+        unpack_mb=consume.get("unpack_mb", 64),
         refresh_ms=serve.get("refresh_ms", 500),
         stale_after_s=serve.get("stale_after_s", 30),
         gone_after_s=serve.get("gone_after_s", 3600),

@@ -58,6 +58,7 @@ class ApacheKafka(Server):
         self.port = port or free_port()
         self.controller_port = free_port()
         self.settings = dict(settings or {})
+        self.cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     @property
     def bootstrap(self) -> str:
@@ -93,9 +94,8 @@ class ApacheKafka(Server):
         return path
 
     def format_storage(self, properties: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # With =, since one id in 64 begins with a dash.
-        argv = [*self.command("kafka.tools.StorageTool"), "format", f"--cluster-id={cluster}", "-c", properties]
+        argv = [*self.command("kafka.tools.StorageTool"), "format", f"--cluster-id={self.cluster}", "-c", properties]
         done = children.run("kafka.tools.StorageTool", argv, self.directory / "format.log")
         if done.returncode() != 0:
             raise LocalFault(f"Apache Kafka could not format its storage:\n{done.tail()}")

@@ -13,7 +13,9 @@ from producers.event import LONGEST_WINDOW_MS, PageView
 from ranker.service.buckets import Buckets
 
 _NEW = FaultError(
-    "new_articles", "This article was never seen, and the site's limit of new ones is reached; send it again later."
+    "new_articles",
+    "The catalogue does not know this article, and what such ones may cost is used up, of this address or of the site; "
+    "send it again later.",
 )
 
 
@@ -46,11 +48,12 @@ def admit(items: list[Any], speaker: Speaker, receipt: Receipt, bounds: Bounds) 
         if isinstance(view, FaultError):
             found.rejected.append(view.at(index))
             continue
-        wait_s = bounds.articles.admit(speaker.site_id, view.article_id, receipt.now_ms / 1000, trusted=speaker.keyed)
+        if receipt.client is not None and not bounds.client_hour.take(receipt.client, view, receipt.now_ms):
+            found.not_counted.append(not_counted(index))
+            continue
+        wait_s = bounds.articles.admit(view, receipt.client, receipt.now_ms / 1000)
         if wait_s:
             found.rejected.append(_NEW.at(index))
-        elif receipt.client is not None and not bounds.client_hour.take(receipt.client, view, receipt.now_ms):
-            found.not_counted.append(not_counted(index))
         else:
             found.accepted.append(view)
     if all(fault["reason"] == "new_articles" for fault in found.rejected):

@@ -12,6 +12,8 @@ from producers.collect.refusal import RefusedError
 
 Headers = list[tuple[bytes, bytes]]
 
+MAX_REJECTED = 20
+"""Where no event of a request is accepted, so many are told why."""
 NO_STORE = (b"cache-control", b"no-store")
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
@@ -40,7 +42,9 @@ def problem(refused: RefusedError) -> Answer:
         "detail": refused.detail,
     }
     if refused.rejected:
-        content["rejected"] = refused.rejected
+        content["rejected"] = refused.rejected[:MAX_REJECTED]
+        if len(refused.rejected) > MAX_REJECTED:
+            content["more_rejected"] = len(refused.rejected) - MAX_REJECTED
     headers: Headers = [(b"content-type", b"application/problem+json"), NO_STORE, NOSNIFF]
     if refused.retry_s is not None:
         headers.append((b"retry-after", str(refused.retry_s).encode()))

@@ -1,8 +1,8 @@
 """How often one client has sent events of one type for one article in this hour, in fixed memory, without its address.
 
-A count-min sketch with conservative update (Estan and Varghese, 2002): an event has a cell in each row, chosen by a
-keyed hash, and was counted no more often than the smallest of its cells says. Nothing is ever evicted, so nobody can
-make the collector forget what they have sent by sending more. Counts and key are new in each clock hour (UTC).
+A count-min sketch with conservative update (Estan and Varghese, 2002): an event has a cell in each of two rows, chosen
+by a keyed hash, and was counted no more often than the smaller one says. Nothing is ever evicted, so nobody can make
+the collector forget what they have sent by sending more. Counts and key are new in each clock hour (UTC).
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from hashlib import blake2b
 from producers.event import PageView
 
 HOUR_MS = 3_600_000
-ROWS = 4
-WIDTH = 1 << 20
-"""Cells of a row; 8 MiB in all, and 4 µs an event. Events that share cells can be refused too early, never too late:
-with 7 million events an hour a cell has 7, and the chance that all four have 30 is below 1e-39 (with 10 as the limit
-1e-3). To have p⁴ of the honest events refused, strangers must fill a share p of the cells: 30 · p · WIDTH events."""
+WIDTH = 1 << 21
+"""Cells of a row; 8 MiB in both, and 2.5 µs an event. Events that share cells can be refused too early, never too late:
+with 7 million events an hour a cell has 3.4, and the chance that both have 30 is below 1e-30 (with 10 as the limit
+1e-5). To have p² of the honest events refused, strangers must fill a share p of the cells: 30 · p · WIDTH events."""
 
-_CELLS = struct.Struct(f"<{ROWS}I")
+_CELLS = struct.Struct("<2I")
 
 
 class ClientHour:
@@ -36,16 +35,17 @@ class ClientHour:
         if now_ms // HOUR_MS != self._hour:
             self._hour = now_ms // HOUR_MS
             self._key = os.urandom(32)
-            self._counts = array("H", bytes(2 * ROWS * WIDTH))
+            self._rows = array("H", bytes(2 * WIDTH)), array("H", bytes(2 * WIDTH))
         # None of the names can contain a zero byte.
         whole = f"{view.site_id}\0{view.event_type}\0{view.article_id}\0".encode() + client
-        found = _CELLS.unpack(blake2b(whole, key=self._key, digest_size=_CELLS.size).digest())
-        cells = [row * WIDTH + number % WIDTH for row, number in enumerate(found)]
-        counts = self._counts
-        least = min([counts[cell] for cell in cells])
+        i, j = _CELLS.unpack(blake2b(whole, key=self._key, digest_size=_CELLS.size).digest())
+        i, j = i % WIDTH, j % WIDTH
+        one, other = self._rows
+        least = min(one[i], other[j])
         if least >= self._limit:
             return False
-        for cell in cells:
-            if counts[cell] == least:
-                counts[cell] = least + 1
+        if one[i] == least:
+            one[i] += 1
+        if other[j] == least:
+            other[j] += 1
         return True

@@ -1,7 +1,7 @@
-"""Which articles have been seen, kept over restarts: a file for each site in the spool's directory.
+"""Which articles have been paid for, kept over restarts: a file for each site in the spool's directory.
 
-An article is 8 bytes of its id's hash. The files are written every minute and at the end. A crash loses a minute of
-them at most, which the burst that a new process begins with makes good.
+An article with an event type is 8 bytes of their hash. The files are written every minute and at the end. A crash loses
+a minute of them at most, which the burst that a new process begins with makes good.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Self
 
 SAVE_EVERY_S = 60.0
-MAX_ARTICLES = 100_000
-"""For each site, about 10 MB of memory; the one not seen for longest goes first."""
+MAX_PAIRS = 35_000
+"""Articles with a type for each site, about 4 MB of memory; the one not seen for longest goes first. Part of what a
+week may cost (limits.py), since a stranger can have all of them counted again."""
 
 _SIZE = 8
 _log = logging.getLogger(__name__)
@@ -31,19 +32,19 @@ class Known:
         self._seen = {site_id: _read(self._file(site_id)) for site_id in sites}
         self._changed: set[str] = set()
 
-    def has(self, site_id: str, article_id: str) -> bool:
+    def has(self, site_id: str, pair: bytes) -> bool:
         """Whether it was seen; then it is the one seen last."""
-        seen, name = self._seen[site_id], _name(article_id)
-        if name not in seen:
+        seen = self._seen[site_id]
+        if pair not in seen:
             return False
-        seen[name] = seen.pop(name)
+        seen[pair] = seen.pop(pair)
         return True
 
-    def add(self, site_id: str, article_id: str) -> None:
+    def add(self, site_id: str, pair: bytes) -> None:
         seen = self._seen[site_id]
-        seen[_name(article_id)] = None
+        seen[pair] = None
         self._changed.add(site_id)
-        if len(seen) > MAX_ARTICLES:
+        if len(seen) > MAX_PAIRS:
             del seen[next(iter(seen))]
 
     async def save(self) -> None:
@@ -79,13 +80,14 @@ class Known:
         return self._directory / f"{site_id}.articles"
 
 
-def _name(article_id: str) -> bytes:
-    return blake2b(article_id.encode(), digest_size=_SIZE).digest()
+def name(article_id: str, event_type: str) -> bytes:
+    """An article with a type, in 8 bytes."""
+    return blake2b(f"{article_id}\0{event_type}".encode(), digest_size=_SIZE).digest()
 
 
 def _read(file: Path) -> dict[bytes, None]:
     with contextlib.suppress(OSError):
-        whole = file.read_bytes()[-_SIZE * MAX_ARTICLES :]
+        whole = file.read_bytes()[-_SIZE * MAX_PAIRS :]
         return {whole[at : at + _SIZE]: None for at in range(0, len(whole) - _SIZE + 1, _SIZE)}
     return {}
 

@@ -46,7 +46,7 @@ class Settings:
     client_burst: int = 1_000
     client_article_hour: int = 30
     key_events_s: int = 10_000
-    new_articles_per_minute: int = 120
+    new_articles_per_minute: int = 2
     new_articles_burst: int = 10_000
     spool_mb: int = 1024
     longest_window_ms: int = LONGEST_WINDOW_MS

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,7 @@ async def _run(
 ) -> None:
     from producers import interrupts
     from producers.collect.admission import Bounds
+    from producers.collect.catalogue import Catalogue
     from producers.collect.client_hour import ClientHour
     from producers.collect.known import Known
     from producers.collect.limits import NewArticles
@@ -158,10 +160,13 @@ async def _run(
         outlet = await stack.enter_async_context(Outlet(bootstrap, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
         salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, settings.sites))
+        articles = NewArticles(catalogue, known, settings.new_articles_per_minute, settings.new_articles_burst)
+        metrics.watch_articles(catalogue, lambda: min(articles.left(site, time.time()) for site in settings.sites))
         bounds = Bounds(
             Buckets(settings.client_events_s, settings.client_burst),
             Buckets(settings.key_events_s, max(settings.key_events_s, 500)),
-            NewArticles(known, settings.new_articles_per_minute, settings.new_articles_burst),
+            articles,
             ClientHour(settings.client_article_hour),
             settings.longest_window_ms,
         )

@@ -30,10 +30,11 @@ def command() -> None:
 @click.option("--replicas", type=click.IntRange(1), help="Copies of new topics; else 3, or as many as brokers.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
-    """Create missing topics, add missing partitions, check the rest.
+    """Create missing topics, add missing partitions, set what counts need.
 
-    May be repeated: nothing is ever removed, shrunk or set back. Exit code 1 where a topic is set otherwise than
-    counts need; what to do is printed. A topic with a [source] in ranker.toml is not ours: it is looked at only.
+    May be repeated: nothing is ever removed or shrunk, and settings that counts do not need are left as they are. Exit
+    code 1 where a topic stays otherwise than counts need; what to do is printed. A topic with a [source] in ranker.toml
+    is not ours: it is looked at only.
 
     \b
     Examples:

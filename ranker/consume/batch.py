@@ -29,8 +29,9 @@ bitmaps of 1,024; and what waits for Redis must stay bounded: at most some 80,00
 class Batch:
     """Records [start, end) and what one script has to do for them at most."""
 
-    def __init__(self, start: int, now_s: float) -> None:
+    def __init__(self, start: int, now_s: float, epoch: int | None) -> None:
         self.end = start
+        self.epoch = epoch
         self.since_s = now_s
         self.tally = Tally()
         self._articles: dict[tuple[str, str], set[str]] = {}
@@ -66,7 +67,9 @@ class Batch:
     def show(self, metrics: ConsumerMetrics, wall_ms: int) -> None:
         """Counts what was applied, once it is."""
         tally = self.tally
-        if tally.first_append_ms is not None:
+        metrics.gaps.inc(len(tally.lost))
+        metrics.lost_records.inc(sum(map(len, tally.lost)))
+        if tally.first_append_ms is not None and tally.first_append_ms >= 0:
             metrics.freshness_seconds.observe(max(0.0, (wall_ms - tally.first_append_ms) / 1000))
         events: dict[str, int] = {"late": tally.late, "future": tally.future}
         for (_, _, outcome), articles in tally.counts.items():
@@ -75,6 +78,18 @@ class Batch:
             metrics.dead_letters.labels(rejected.reason).inc()
         events["dead"] = len(tally.rejected) - tally.future
         metrics.count_events(events)
+
+    def counters(self) -> dict[str, int]:
+        """What it adds to the shard's counters."""
+        tally = self.tally
+        lost = sum(map(len, tally.lost))
+        return {"late": tally.late, "future": tally.future, "dead": len(tally.rejected), "lost": lost}
+
+    def gap_ms(self, wall_ms: int) -> int | None:
+        """When what could not be read was appended, at most now; None where all could."""
+        if not self.tally.lost:
+            return None
+        return min(self.tally.lost_ms, wall_ms) if self.tally.lost_ms >= 0 else wall_ms
 
 
 class Batches:
@@ -87,11 +102,13 @@ class Batches:
         self._most = most
         self._waiting: deque[Batch] = deque()
 
-    def put(self, start: int, end: int, tally: Tally | None, now_s: float, articles: int | None) -> None:
-        """Takes records [start, end); `articles` is how many the shard holds, None where that is not known."""
+    def put(
+        self, start: int, end: int, tally: Tally | None, now_s: float, articles: int | None, epoch: int | None = None
+    ) -> None:
+        """Takes records [start, end) of one leader's `epoch`; `articles` is how many the shard holds, if known."""
         last = self._waiting[-1] if self._waiting else None
-        if last is None or (tally is not None and not self._fits(last, tally, articles)):
-            last = Batch(start, now_s)
+        if last is None or last.epoch != epoch or (tally is not None and not self._fits(last, tally, articles)):
+            last = Batch(start, now_s, epoch)
             if tally is not None:
                 last.cost_with(tally, self._weights, self._windows)
             self._waiting.append(last)

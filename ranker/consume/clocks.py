@@ -1,4 +1,4 @@
-"""The wall clock of this process and of its store, measured once a second."""
+"""The wall clock of this process and of its store, measured once a second and held against a monotonic clock."""
 
 from __future__ import annotations
 
@@ -7,31 +7,60 @@ from collections.abc import Awaitable, Callable
 
 from ranker.core import clock
 
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine is suspended: waking up is no step of the wall clock."""
+
+
+def monotonic_s() -> float:
+    """Seconds since the machine was started."""
+    return time.clock_gettime(_BOOT)
+
 
 class Clocks:
     """`store_time_ms` asks the store for its time, ms since the epoch; `process_time_s` is this process' clock."""
 
     def __init__(
-        self, store_time_ms: Callable[[], Awaitable[int]], process_time_s: Callable[[], float] = time.time
+        self,
+        store_time_ms: Callable[[], Awaitable[int]],
+        process_time_s: Callable[[], float] = time.time,
+        monotonic_time_s: Callable[[], float] = monotonic_s,
     ) -> None:
         self._ask = store_time_ms
         self._process_time_s = process_time_s
+        self._monotonic_time_s = monotonic_time_s
         self._ahead_ms = 0.0
         """How far the store's clock is ahead of ours, as well as a question and an answer can tell."""
-        self._least_ahead_ms = 0.0
-        """The same if the answer took no time to come: by no more than that may T follow the store's clock."""
+        self._store_offset_ms: float | None = None
+        """The store's clock less the monotonic one, if the answer took no time to come."""
+        self._wall = clock.WallClock()
 
     async def measure(self) -> None:
-        before = self._process_time_s()
+        before, asked_ms = self._process_time_s(), self._monotonic_time_s() * 1000
         store = await self._ask()
         after = self._process_time_s()
         self._ahead_ms = store - (before + after) * 500
-        self._least_ahead_ms = store - after * 1000
+        asked_for_ms = self._monotonic_time_s() * 1000 - asked_ms
+        if self._store_offset_ms is None or asked_for_ms < clock.TOLERANCE_MS / 2:  # a slow answer looks like a step
+            self._store_offset_ms = store - asked_for_ms - asked_ms
+        self.wall_ms()
 
     def wall_ms(self) -> int:
-        """The lesser of both clocks, never ahead of the store's."""
-        now = self._process_time_s() * 1000
-        return int(clock.wall_ms(int(now), int(now + self._least_ahead_ms)))
+        """The lesser of both clocks, never ahead of the store's; after a step, of what it would be without it."""
+        now_ms, monotonic_ms = self._process_time_s() * 1000, self._monotonic_time_s() * 1000
+        if self._store_offset_ms is None:
+            return int(now_ms)
+        store_ms = monotonic_ms + self._store_offset_ms
+        return self._wall.believed_ms(clock.wall_ms(int(now_ms), int(store_ms)), int(monotonic_ms))
+
+    def may_follow(self, wall_ms: int, known_ms: int) -> bool:
+        """Whether T, all being applied, may become `wall_ms`; `known_ms` is what state and log vouch for."""
+        steady = self._wall.steady(int(self._monotonic_time_s() * 1000))
+        return clock.may_follow(wall_ms, known_ms, steady=steady)
+
+    @property
+    def held(self) -> bool:
+        """A clock has stepped, less than ten minutes ago."""
+        return self._wall.held
 
     @property
     def offset_s(self) -> float:

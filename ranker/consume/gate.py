@@ -105,7 +105,7 @@ class Gate:
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
 
     async def _recognise(self, state: ShardState) -> None:
-        """Compares the last record below n with the one that stands there now, where it still exists."""
+        """The log reaches up to n, and is the one that was counted."""
         n, mark = state.version.n, state.mark
         until = asyncio.get_running_loop().time() + self.patience_s
         while n > (end := (await self._log.ends([self._partition]))[self._partition]):
@@ -114,6 +114,14 @@ class Gate:
             if asyncio.get_running_loop().time() >= until:
                 raise self.foreign(f"{n} records were counted, and the log ends at {end}")
             await asyncio.sleep(min(1.0, self.patience_s / 10))
+        await self.recognise(mark)
+
+    async def recognise(self, mark: Mark | None) -> None:
+        """Compares the last counted record with the one that stands there now, where it still exists.
+
+        Also before records of another leader are applied: one that was not in sync may have lost what was counted, and
+        have others in its place. In one leader's term a log only grows, so before its next record nothing has changed.
+        """
         if mark is None or mark.offset < await self._log.beginning(self._partition):
             return
         found = await self._log.mark_at(self._partition, mark.offset)

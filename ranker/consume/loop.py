@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.worker import Worker
+from ranker.core.clock import age_ms
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
@@ -21,7 +21,6 @@ _BUSY_POLL_MS = 10
 """While a partition waits for the store: it must be named again soon after it has room."""
 _TICK_S = 1.0
 _AGAIN_S = 0.5
-_COMMIT_S = 1.0
 
 
 class Consumer:
@@ -62,8 +61,20 @@ class Consumer:
         reasons = list(self._trouble.values())
         if not self._joined:
             reasons.append("no partitions are assigned yet")
+        elif not self._log.partitions():  # a member with nothing to do is ready, unless nobody has
+            reasons.append(
+                f"topic {self._log.topic} does not exist: create it with `ranker topics apply`; if it was deleted, "
+                "the new one is another log than was counted: raise epoch in ranker.toml, which begins a new generation"
+            )
         if not self._clocks.agree:
             reasons.append(f"the clocks of this process and of Redis differ by {self._clocks.offset_s:.1f} s: fix NTP")
+        if self._clocks.held:
+            reasons.append(
+                "the clock of this machine or of Redis has stepped; T follows it as it was before until it has run "
+                "evenly for ten minutes: fix NTP"
+            )
+        else:
+            reasons += map(self._ahead, self._workers.values())
         for worker in self._workers.values():
             if worker.stopped is not None:
                 reasons.append(str(worker.stopped))
@@ -72,7 +83,18 @@ class Consumer:
                 reasons.append(f"partition {worker.partition} is being opened{why}")
             elif worker.is_refused:
                 reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
-        return reasons
+        return list(filter(None, reasons))
+
+    def _ahead(self, worker: Worker) -> str:
+        """A sentence if a partition's T lies in the future, which only clocks that were wrong can bring about."""
+        age = 0 if worker.known is None else age_ms(self._clocks.wall_ms(), worker.known[1])
+        if age >= 0:
+            return ""
+        return (
+            f"partition {worker.partition}: T lies {-age // 1000} s ahead of the clocks of this machine and of Redis, "
+            "so lists are not complete until they have reached it; to count anew from the log instead, raise epoch in "
+            "ranker.toml, start the consumers, and make that generation the active one (ranker generations activate)"
+        )
 
     def trouble(self, where: str, what: str | None) -> None:
         """Remembers or clears what stands in the way, for readiness; logs each change once."""
@@ -179,12 +201,10 @@ class Consumer:
                 worker.seek_expected()
         self.trouble("poll", str(error))
 
-    async def _commit(self) -> None:
-        """Here and not in a worker: the client asks for the group's coordinator until it answers."""
+    def _commit(self) -> None:
+        """Here and not in a worker: none of them waits for it."""
         applied = {partition: worker.applied for partition, worker in self._workers.items()}
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_COMMIT_S):
-                await self._log.commit({partition: n for partition, n in applied.items() if n is not None})
+        self._log.commit({partition: n for partition, n in applied.items() if n is not None})
 
     async def _tick(self) -> None:
         """Once a second: the clocks measured, the log's ends asked for, after noting the time."""
@@ -192,14 +212,16 @@ class Consumer:
             try:
                 await self._clocks.measure()
                 self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
+                self._metrics.clock_held.set(self._clocks.held)
                 asked_ms = self._clocks.wall_ms()
                 self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
                 ends = await self._log.ends(list(self._workers)) if self._workers else {}
                 for partition, end in ends.items():
                     if partition in self._workers:
                         self._workers[partition].seen_end(asked_ms, end)
-                self.trouble("clock", None)
-                await self._commit()
+                silent = sorted(self._workers.keys() - ends.keys())
+                self.trouble("clock", f"partitions {silent} do not answer: have they a leader?" if silent else None)
+                self._commit()
             except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
                 self.trouble("clock", str(error))
             await asyncio.sleep(_TICK_S)

@@ -43,7 +43,7 @@ class ProducerWatch:
         self._now_ms = now_ms
         self._metrics = metrics
         self._settling: tuple[int, dict[str, int]] | None = None
-        """(when, each run's highest sequence then): what is judged next, once all that was appended up to
+        """(when, each run's highest sequence then): what is judged next, once all that was committed by
         `SETTLE_MS` later is counted in every shard."""
         self._missing: dict[str, int] = {}
         self._found: dict[str, int] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Iterable
 
 from ranker.consume.batch import Batch, Batches
@@ -14,7 +15,7 @@ from ranker.consume.gate import Gate
 from ranker.consume.session import Session
 from ranker.consume.signals import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.upkeep import Upkeep
-from ranker.core.clock import behind_ms
+from ranker.core.clock import age_ms, behind_ms
 from ranker.core.generation import Generation
 from ranker.core.route import Router
 from ranker.core.step import Reply, Version
@@ -69,7 +70,7 @@ class Worker:
         self._batches = Batches(generation, flush_s)
         self._session: Session | None = None
         self._expected = 0
-        self._known: tuple[int, int] | None = None
+        self.known: tuple[int, int] | None = None
         """n and T as they were stored last, whether the gate is open or not."""
         self._doubted: tuple[int, int, float] | None = None
         """(n, end, since when) where n lies beyond the log's end."""
@@ -109,11 +110,8 @@ class Worker:
             except RefusedError as refused:
                 self._metrics.rewinds.inc(refused.reply is Reply.REWOUND)
                 log.warning("refused", extra={"partition": self.partition, "reply": refused.reply.value})
-            except PartitionStoppedError as stopped:
-                self._stop(stopped)
-                return
-            except LogRefusedError as error:
-                self._stop(PartitionStoppedError(f"partition {self.partition}: {error}", Stop.REFUSED))
+            except (PartitionStoppedError, LogRefusedError) as error:
+                self._stop(error)
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
                 self.waiting = str(error)
@@ -124,13 +122,15 @@ class Worker:
                 self._close()
 
     def _loaded(self, state: ShardState) -> None:
-        self._known = state.version.n, state.clock_ms
+        self.known = state.version.n, state.clock_ms
 
-    def _stop(self, stopped: PartitionStoppedError) -> None:
+    def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:
         self._close()
-        self.stopped = stopped
-        self._metrics.partition_stopped.labels(self.partition, stopped.stop.value).set(1)
-        log.error(str(stopped))  # a sentence for operators, not a fault of the code
+        if isinstance(error, LogRefusedError):
+            error = PartitionStoppedError(f"partition {self.partition}: {error}", Stop.REFUSED)
+        self.stopped = error
+        self._metrics.partition_stopped.labels(self.partition, error.stop.value).set(1)
+        log.error(str(error))  # a sentence for operators, not a fault of the code
 
     def _close(self) -> None:
         self._session = None
@@ -161,7 +161,7 @@ class Worker:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles)
+            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
 
     def _check(self, chunk: Chunk) -> None:
@@ -210,22 +210,23 @@ class Worker:
     async def _apply(self, session: Session, batch: Batch) -> None:
         """One batch, until it is in: the tally stays, what is made of it follows the floors."""
         tally = batch.tally
+        if batch.epoch != session.epoch:
+            await self._gate.recognise(session.mark)
+            session.epoch = batch.epoch
         if tally.rejected:
             await self._dead_letters.write(self.partition, tally.rejected)
+        renewed = secrets.token_hex(8) if tally.lost else None  # what can be unpacked depends on more than the log
         clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(tally.counts, session.version.floors)
-            step = session.step(Version(session.version.lineage, batch.end, session.version.floors), changes)
+            after = Version(renewed or session.version.lineage, batch.end, session.version.floors)
+            step = session.step(after, changes)
             # The step's alone until it is applied: another step that overtakes it must not claim these records.
             step.clock_ms = max(step.clock_ms, clock_ms)
             step.mark = tally.mark
             step.producers = session.producers.seen(tally.sightings, tally.heard_ms)
-            step.counters = {
-                "late": tally.late,
-                "future": tally.future,
-                "dead": len(tally.rejected),
-                "untracked": step.producers.untracked,
-            }
+            step.counters = batch.counters() | {"untracked": step.producers.untracked}
+            step.gap_ms = batch.gap_ms(self._clocks.wall_ms())
             try:
                 await session.advance(step)
             except StoreFullError:
@@ -239,6 +240,8 @@ class Worker:
             break
         if session.refused:
             await self._memory_again(session)
+        for lost in tally.lost:
+            log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
         batch.show(self._metrics, self._clocks.wall_ms())
         log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
 
@@ -253,15 +256,13 @@ class Worker:
         """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
         session = self._session
         if session is not None:
-            self._known = session.version.n, session.clock_ms
-        if self._known is None:
-            return  # not loaded yet, so nobody knows; 0 would be a claim
-        n, clock_ms = self._known
+            self.known = session.version.n, session.clock_ms
+        if self.known is None:
+            return  # not loaded yet: 0 would be a claim
+        n, clock_ms = self.known
         foreign = self.stopped is not None and self.stopped.stop is Stop.FOREIGN_LOG
-        # of a partition that stands still as well: its lag is what an alert looks at. Of another log that is shorter
-        # than what was counted, nothing is
-        self._metrics.lag_records.labels(self.partition).set(end if foreign and end < n else max(0, end - n))
-        self._metrics.lag_seconds.labels(self.partition).set(max(0.0, (asked_ms - clock_ms) / 1000))
+        waiting = end if foreign and end < n else max(0, end - n)  # of another log, that is shorter, nothing is counted
+        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, clock_ms))
         if session is None:
             return
         if n > end and self._level != (n, end):
@@ -269,7 +270,7 @@ class Worker:
         elif n <= end and self._doubted is not None:
             self._doubted = None
             self.reopen()  # it was shorter and has grown again: the gate looks whether it is the same log
-        elif n >= max(end, self._expected):
+        elif n >= max(end, self._expected) and self._clocks.may_follow(asked_ms, session.known_ms):
             session.clock_ms = max(session.clock_ms, asked_ms)
 
     def _doubt(self, n: int, end: int) -> None:

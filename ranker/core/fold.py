@@ -16,6 +16,8 @@ from ranker.core.tally import KEPT_BYTES, Articles, Group, Mark, Rejected, Tally
 
 BOT = f"{RULE_PREFIX}bot"
 """Outcome of what a bot did, where the rules drop bots: counted in the sums, weighed by no board."""
+NO_TIME_MS = -1
+"""Kafka's word for a record that has no append time; it is neither late nor future."""
 _REMEMBERED_IDS = 500_000
 
 _Kind = tuple[int, str, str, str]
@@ -168,12 +170,13 @@ class Fold:
                     seen.append(event.sequence)
                 tally.heard_ms[event.producer_id] = record.timestamp
             reason = self._fault(event)
+            append_ms = event.occurred_at if record.timestamp == NO_TIME_MS else record.timestamp
             if reason is not None:
                 self._reject(tally, record, reason)
-            elif event.occurred_at > record.timestamp + FUTURE_MS:
+            elif event.occurred_at > append_ms + FUTURE_MS:
                 tally.future += 1
                 self._reject(tally, record, "future")
-            elif self._is_late(event.occurred_at, record.timestamp):
+            elif self._is_late(event.occurred_at, append_ms):
                 tally.late += 1
             else:
                 outcome = self._outcome(event.event_type, event.agent_class)
@@ -246,6 +249,7 @@ REASONS = (
     "schema",
     "empty",
     "too_large",
+    "unreadable",
     "site_id",
     "unknown_site",
     "event_type",
@@ -253,4 +257,4 @@ REASONS = (
     "value",
     "future",
 )
-"""Every reason that the fold gives a rejected record."""
+"""Every reason why a record is rejected; `unreadable` is given where batches are unpacked (log/seam.py)."""

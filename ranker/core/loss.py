@@ -30,7 +30,7 @@ class Producer(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """At most 100 names and `other`. `as_of_ms` is the oldest T of the shards: all appended before it is counted."""
+    """At most 100 names and `other`. `as_of_ms` is the oldest T of the shards: all committed by then is counted."""
 
     as_of_ms: int
     untracked: int

@@ -74,6 +74,7 @@ class Tally:
 
     `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
     all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time inside.
+    `lost` are stretches of offsets that cannot be read, the last of them appended at `lost_ms`.
     `sightings` has the sequences of each producer_id heard, in the order of the log and of first appearance; `heard_ms`
     the append time of its last record.
     """
@@ -84,6 +85,8 @@ class Tally:
     future: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     first_append_ms: int | None = None
+    lost: list[range] = field(default_factory=list)
+    lost_ms: int = 0
     mark: Mark | None = None
     sightings: dict[str, list[int]] = field(default_factory=dict)
     heard_ms: dict[str, int] = field(default_factory=dict)
@@ -101,6 +104,8 @@ class Tally:
         self.late += other.late
         self.future += other.future
         self.rejected += other.rejected
+        self.lost += other.lost
+        self.lost_ms = max(self.lost_ms, other.lost_ms)
         if self.first_append_ms is None:
             self.first_append_ms = other.first_append_ms
         if other.mark is not None:

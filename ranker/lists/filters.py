@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ranker.lists.articles import Article
@@ -59,4 +59,9 @@ class Filter:
 
     def matching(self, articles: Mapping[str, Article], now_ms: int) -> Iterator[str]:
         """The articles of the catalogue that it admits, now or while nothing but time passes."""
-        return (one for one, article in articles.items() if self.admits(one, article, now_ms, coming=True))
+        entries: Iterable[tuple[str, Article]] = articles.items()
+        if self.sections:  # a third of the time, as few are left to be looked at in full
+            entries = [entry for entry in entries if entry[1].section in self.sections]
+        elif self.formats:
+            entries = [entry for entry in entries if entry[1].format in self.formats]
+        return (one for one, article in entries if self.admits(one, article, now_ms, coming=True))

@@ -4,29 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
+from ranker.log import batches
+from ranker.log.alter_configs import AlterTopic
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
+_TOPICS_OWN = 1
+"""Kafka's word (DYNAMIC_TOPIC_CONFIG) for the source of a setting that was given to the topic itself."""
+_SAMPLE_BYTES = 32 << 20
+"""Of the newest records that are looked at, at most."""
+_GLANCE_BYTES = 65_536
+_LOOK_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is. `config` holds what the broker tells: all settings (Apache Kafka), or those once given."""
+    """A topic as it is. `config` holds what the broker tells: all settings (Apache Kafka), or those once given.
+
+    `replicas` and `in_sync` are those of the partition that has the fewest; `leaders` are brokers, by partition.
+    `chosen` are the settings that somebody gave to the topic itself; the others are the broker's.
+    """
 
     name: str
     partitions: int
     replicas: int
     config: dict[str, str]
+    in_sync: int = 1
+    leaders: Mapping[int, int] = field(default_factory=dict)
+    chosen: frozenset[str] = frozenset()
+
+
+class Stamp(NamedTuple):
+    """A record's append time by its broker's clock, and a time by ours before which it was not committed (ms)."""
+
+    partition: int
+    at_ms: int
+    since_ms: int
 
 
 class LogAdmin:
@@ -50,17 +74,22 @@ class LogAdmin:
             described = {topic["topic"]: topic["partitions"] for topic in await self._client.describe_topics(wanted)}
             resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
             configs: dict[str, dict[str, str]] = {name: {} for name in wanted}
+            chosen: dict[str, frozenset[str]] = {}
             for answer in await self._client.describe_configs(resources):
                 for error, message, _, name, entries in answer.resources:
                     if error:
                         raise for_code(error)(f"the settings of topic {name} cannot be read: {message}")
                     configs[name] = {entry[0]: entry[1] for entry in entries}
+                    chosen[name] = frozenset(entry[0] for entry in entries if entry[3] == _TOPICS_OWN)
         return {
             name: TopicState(
                 name,
                 len(described[name]),
                 min((len(partition["replicas"]) for partition in described[name]), default=0),
                 configs[name],
+                min((len(partition["isr"]) for partition in described[name]), default=0),
+                {partition["partition"]: partition["leader"] for partition in described[name]},
+                chosen.get(name, frozenset()),
             )
             for name in wanted
         }
@@ -94,6 +123,21 @@ class LogAdmin:
                 raise LogRefusedError(f"Kafka did not add partitions to {name}: {error}") from error
         await self._known(name, partitions)
 
+    async def alter(self, name: str, settings: Mapping[str, str]) -> None:
+        """Sets these settings of a topic, leaves its others, and waits until they are known.
+
+        Raises LogRefusedError, in the broker's words, where it refuses.
+        """
+        with translated():
+            answer = await self._client._send_request(AlterTopic(name, settings))  # noqa: SLF001  # no other way
+        ((code, message, _, _),) = answer.responses
+        if code:
+            raise LogRefusedError(f"Kafka did not alter topic {name}: {message or for_code(code).__name__}")
+        with translated():
+            async with asyncio.timeout(_ANSWER_MS / 1000):
+                while not settings.items() <= (await self.topics([name]))[name].config.items():  # noqa: ASYNC110  # as below
+                    await asyncio.sleep(0.02)
+
     async def _known(self, name: str, partitions: int) -> None:
         """The controller has answered; every broker knows some milliseconds later, and what starts next may ask one."""
         with translated():
@@ -126,7 +170,8 @@ class LogAdmin:
         )
 
     async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
-        """The last `each` records of every partition, as far as they come within some seconds."""
+        """The last `each` records of every partition, as far as they come within some seconds and are not too many."""
+        batches.install()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
@@ -135,6 +180,7 @@ class LogAdmin:
             request_timeout_ms=_ANSWER_MS,
         )
         found: list[ConsumerRecord] = []
+        left_bytes = _SAMPLE_BYTES
         with translated():
             try:
                 await consumer.start()
@@ -146,11 +192,45 @@ class LogAdmin:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_ANSWER_MS / 1000):
                         for place in consumer.assignment():
-                            while await consumer.position(place) < ends[place]:
-                                found += (await consumer.getmany(place, timeout_ms=100)).get(place, [])
+                            while left_bytes > 0 and await consumer.position(place) < ends[place]:
+                                fetched = await consumer.getmany(place, timeout_ms=100, max_records=1)
+                                found += (some := fetched.get(place, []))
+                                left_bytes -= sum(len(record.value or b"") for record in some)
             finally:
                 await stop(consumer)
         return found
+
+    async def follow(
+        self, name: str, partitions: int, seconds: float, now_ms: Callable[[], int], enough: Callable[[Stamp], bool]
+    ) -> None:
+        """Hand over the stamps of what is appended from now on, until `enough` returns True or the time is over."""
+        batches.install()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            request_timeout_ms=_ANSWER_MS,
+            max_partition_fetch_bytes=_GLANCE_BYTES,
+        )
+        known: list[tuple[int, Mapping[TopicPartition, int]]] = []
+        with translated():
+            try:
+                await consumer.start()
+                places = [TopicPartition(name, partition) for partition in range(partitions)]
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    known.append((now_ms(), await consumer.end_offsets(places)))
+                    if len(known) == 1:
+                        consumer.assign(places)
+                        for place, end in known[0][1].items():
+                            consumer.seek(place, end)
+                    for place, records in (await consumer.getmany(timeout_ms=_LOOK_MS)).items():
+                        for record in records:
+                            since_ms = max(at_ms for at_ms, ends in known if ends[place] <= record.offset)
+                            if enough(Stamp(place.partition, record.timestamp, since_ms)):
+                                return
+            finally:
+                await stop(consumer)
 
 
 @contextlib.asynccontextmanager

@@ -10,14 +10,16 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 
 from ranker.core.fold import crc
 from ranker.core.tally import Mark
-from ranker.log import seam
+from ranker.log import batches, seam
 from ranker.log.closing import stop
 from ranker.log.errors import LogUnavailableError, translated
+from ranker.log.unpacking import MOST_BYTES
 
 CHUNKS_PER_POLL = 16
 """Chunks that one poll folds at most: the loop must get its turn for heartbeats (some 20 ms)."""
 _DAY_MS = 86_400_000
 _PROBE_S = 5.0
+_COMMIT_S = 5.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -50,10 +52,12 @@ class PageViewLog:
         fold: seam.Fold,
         chunk_records: int,
         *,
+        unpack_bytes: int = MOST_BYTES,
         session_ms: int = 15_000,
         metadata_max_age_ms: int = 30_000,
     ) -> None:
-        self._topic = topic
+        self.topic = topic
+        batches.install(unpack_bytes)
         self.seam_active = seam.install()
         self._folding = seam.Folding(fold, chunk_records)
         self._limit = chunk_records
@@ -84,6 +88,8 @@ class PageViewLog:
             metadata_max_age_ms=metadata_max_age_ms,
         )
         self._probing = asyncio.Lock()
+        self._one_by_one = False
+        """Ends are asked for so: the last question was not answered in full."""
         self._to_commit: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
         self._expected: dict[int, int] = {}
@@ -94,7 +100,7 @@ class PageViewLog:
         with translated():
             await self._probe.start()
             await self._consumer.start()
-            self._consumer.subscribe([self._topic], listener=_Listener(revoked, assigned, self._look_again))
+            self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._look_again))
 
     async def _look_again(self) -> None:
         """Asks for the metadata: only the group's leader knows of partitions that were added just now."""
@@ -112,7 +118,7 @@ class PageViewLog:
 
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
-        return len(self._consumer.partitions_for_topic(self._topic) or ())
+        return len(self._consumer.partitions_for_topic(self.topic) or ())
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[seam.Chunk]]:
         """What has been fetched of these partitions, at least one; never of others, which may not be ours to read."""
@@ -148,8 +154,22 @@ class PageViewLog:
         with contextlib.suppress(Exception):  # IllegalStateError: lost to a rebalance, whose turn comes
             self._consumer.seek(self._tp(partition), offset)
 
-    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition to its end offset (the next to be written), open transactions included: T must not pass them."""
+    async def ends(self, partitions: Collection[int]) -> dict[int, int]:
+        """Partition to its end offset (the next to be written), open transactions included: T must not pass them.
+
+        The client waits for all of them, so after a failure each is asked alone: one without a leader must not hold up
+        the others, and is not in the answer. LogUnavailableError if none is.
+        """
+        asked = [[partition] for partition in partitions] if self._one_by_one else [partitions]
+        told = await asyncio.gather(*map(self._ends, asked), return_exceptions=True)
+        failed = [one for one in told if isinstance(one, BaseException)]
+        if len(partitions) > 1:
+            self._one_by_one = bool(failed)
+        if len(failed) == len(told):
+            raise failed[0]
+        return {partition: end for one in told if isinstance(one, dict) for partition, end in one.items()}
+
+    async def _ends(self, partitions: Collection[int]) -> dict[int, int]:
         with translated():
             try:
                 async with asyncio.timeout(_PROBE_S):  # the client itself would wait for 40 s
@@ -182,8 +202,11 @@ class PageViewLog:
             return None
         return Mark(records[0].offset, records[0].timestamp, crc(records[0]))
 
-    async def commit(self, offsets: dict[int, int]) -> None:
-        """A courtesy to tools that show lag; never read back, so it is not waited for and a failure changes nothing."""
+    def commit(self, offsets: dict[int, int]) -> None:
+        """A courtesy to tools that show lag; never read back, so it is not waited for and a failure changes nothing.
+
+        One is under way at a time, for some seconds at most; the next one takes along what it could not say.
+        """
         self._to_commit |= {self._tp(partition): offset for partition, offset in offsets.items()}
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit(), name="commit")
@@ -192,7 +215,8 @@ class PageViewLog:
         while self._to_commit:
             offsets, self._to_commit = self._to_commit, {}
             with contextlib.suppress(Exception):
-                await self._consumer.commit(offsets)
+                async with asyncio.timeout(_COMMIT_S):  # the client looks for the group's coordinator for ever
+                    await self._consumer.commit(offsets)
 
     def _tp(self, partition: int) -> TopicPartition:
-        return TopicPartition(self._topic, partition)
+        return TopicPartition(self.topic, partition)

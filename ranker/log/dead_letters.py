@@ -6,8 +6,9 @@ value, empty if nobody has seen its end) and `sha256` (of the whole value); `key
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
@@ -15,7 +16,7 @@ from aiokafka import AIOKafkaProducer, errors
 from ranker.core.tally import KEPT_BYTES, Rejected
 from ranker.log.closing import stop
 from ranker.log.delivery import deliver
-from ranker.log.errors import translated
+from ranker.log.errors import LogUnavailableError, translated
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class DeadLetters:
 
         A letter that is refused without any content is logged instead: no size stops a partition.
         """
-        with translated():
+        with translated(), self._existing():
             for letter in await self._refused(partition, rejected):
                 for most in _SMALLER:
                     if not await self._refused(partition, [letter.shortened(most, most)]):
@@ -58,6 +59,15 @@ class DeadLetters:
                         "dead letter refused: raise max.message.bytes of the topic",
                         extra={"topic": self._topic, "position": f"{partition}/{letter.offset}", "why": letter.reason},
                     )
+
+    @contextlib.contextmanager
+    def _existing(self) -> Iterator[None]:
+        try:
+            yield
+        except errors.UnknownTopicOrPartitionError as error:
+            raise LogUnavailableError(
+                f"topic {self._topic} does not exist; create it with `ranker topics apply`"
+            ) from error
 
     async def _refused(self, partition: int, rejected: Sequence[Rejected]) -> list[Rejected]:
         """Those that Kafka does not take because they are too large, alone or together."""

@@ -16,12 +16,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import REASONS
+from ranker.log import batches
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
 
 MARK = "#resent"
 """What a mark's key has behind the letter's; no topic's name, and so no letter's key, can hold a `#`."""
-_POLL_RECORDS = 500
+_POLL_RECORDS = 20
+"""Few, since each may be as large as a batch is unpacked."""
 _AT_ONCE_MS = 250
 _POLLS = 20
 """A topic that is written to all the time has to have an end too."""
@@ -68,6 +70,7 @@ class LetterLog:
         self._source = source
         self.topic = f"{source}.dead"
         self.strange = 0
+        batches.install()
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
+from ranker.core.clock import age_ms
 from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
 from ranker.core.source import Decoder
 from ranker.log import admin, seam
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.operate import topics
+from ranker.operate import clocks, topics
+from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, split
 from ranker.service import endpoints
 from ranker.store import generations, inventory, server
 from ranker.store.errors import StoreUnavailableError
 
-CLOCKS_APART_MS = 2000
-"""The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
 OLDEST_REDIS = (7, 0)
 _NEWEST, _PARTITIONS = 100, 8
 """How many records of how many partitions of a foreign topic are tried, at most."""
-
-Clock = Callable[[], int]
-"""Tells milliseconds since the epoch."""
 
 
 async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept_create_time: bool) -> list[Finding]:
@@ -52,9 +49,9 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                     for sentence in topics.faults(topic, there.get(topic.name))
                 ]
                 found += judged or [_there(topic.name, there[topic.name])]
+            found += [finding for name in sorted(there) for finding in _out_of_sync(there[name])]
             if generation.topic in there:
-                found += await _stamps(log, there[generation.topic], accept_create_time)
-                found += await _broker_clock(log, there[generation.topic], now_ms)
+                found += await _times(log, there[generation.topic], now_ms, accept_create_time)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         return [
@@ -67,7 +64,24 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
 
 
 def _there(name: str, state: TopicState) -> Finding:
-    return ok("Kafka", f"topic {name}: {state.partitions} partitions")
+    return ok("Kafka", f"topic {name}: {state.partitions} partitions, {_acknowledged(state)}")
+
+
+def _acknowledged(state: TopicState) -> str:
+    """What it means that Kafka has acknowledged a record, as the collector's 202 says."""
+    if state.replicas < 2:
+        return "one copy: what is acknowledged is on one broker"
+    least = state.config.get(topics.IN_SYNC, "1")
+    return f"{state.replicas} copies: what is acknowledged is on {least} brokers at least ({topics.IN_SYNC})"
+
+
+def _out_of_sync(state: TopicState) -> list[Finding]:
+    if state.in_sync >= state.replicas:
+        return []
+    text = f"a partition of {state.name} has {state.in_sync} of its {state.replicas} copies in sync"
+    if state.in_sync < int(state.config.get(topics.IN_SYNC, "1")):
+        return [fault("Kafka", f"{text}: nothing can be written to it", "start the brokers that are away")]
+    return [note("Kafka", f"{text}: what it acknowledges now is on no others", "start the brokers that are away")]
 
 
 def _foreign(generation: Generation, state: TopicState | None, accept_create_time: bool) -> list[Finding]:
@@ -125,17 +139,17 @@ def _create_time(topic: str, accepted: bool) -> Finding:
     return fault(
         "Kafka",
         text,
-        f"set {topics.TIMESTAMPS}=LogAppendTime with kafka-configs.sh, or accept_create_time = true in ranker.toml",
+        "run `ranker topics apply`, or write accept_create_time = true under [kafka] in ranker.toml",
     )
 
 
-async def _stamps(log: LogAdmin, topic: TopicState, accepted: bool) -> list[Finding]:
-    """Whether the newest records have the times that the topic's setting promises: not every broker heeds it."""
+async def _times(log: LogAdmin, topic: TopicState, now_ms: Clock, accepted: bool) -> list[Finding]:
+    """Whether the newest records have the times that the topic's setting promises, and the clocks that made them."""
     if topics.has_create_time(topic):
         return []  # said already
     records = await log.newest(topic.name, min(topic.partitions, _PARTITIONS), 1)
     if all(record.timestamp_type == 1 for record in records):
-        return []
+        return await clocks.brokers(log, topic, now_ms) if records else []
     text = f"the newest records of {topic.name} have their producers' times, in spite of {topics.TIMESTAMPS}"
     if accepted:
         return [note("Kafka", f"{text}; the settings accept them")]
@@ -147,18 +161,6 @@ async def _stamps(log: LogAdmin, topic: TopicState, accepted: bool) -> list[Find
             "where the topic was set later, accept_create_time = true in ranker.toml until the old records are counted",
         )
     ]
-
-
-async def _broker_clock(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Finding]:
-    """A broker's clock can be seen only where it stamped a record, and only when it is ahead of ours."""
-    if topics.has_create_time(topic):
-        return []
-    now = now_ms()
-    newest_ms = await log.newest_after(topic.name, topic.partitions, now + CLOCKS_APART_MS)
-    if newest_ms is None:
-        return []
-    text = f"a broker stamped a record of {topic.name} {(newest_ms - now) / 1000:.1f} s ahead of this machine's clock"
-    return [fault("clocks", text, "run the same time service (NTP) on all machines")]
 
 
 async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[Finding]:
@@ -207,7 +209,7 @@ def _server(one: server.Server) -> list[Finding]:
     if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
         way = "ahead of" if one.clock_ahead_ms > 0 else "behind"
         text = f"{named}: its clock is {abs(one.clock_ahead_ms) / 1000:.1f} s {way} this machine's; nothing is retired"
-        found.append(fault("clocks", text, "run the same time service (NTP) on all machines"))
+        found.append(fault("clocks", text, TIME_SERVICE))
     return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms), 1)} ms")]
 
 
@@ -228,6 +230,8 @@ def _active(active: generations.Active | None, generation: str) -> list[Finding]
 async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
     """Which partitions of the active generation stand still, or still catch up: further behind than `behind_ms`.
 
+    One whose T lies ahead is told first: clocks jumped, or this one is wrong.
+
     All of them is a note: maybe nobody is to count now.
     """
     try:
@@ -236,6 +240,10 @@ async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
     except StoreUnavailableError:
         return []  # `redis` has it
     now = now_ms()
+    ahead_ms = max((-age_ms(now, ms) for ms in clocks if ms is not None), default=0)
+    if ahead_ms > 0:
+        text = f"T of a partition lies {ahead_ms // 1000} s ahead of this machine's clock, so lists are not complete"
+        return [fault("counting", text, "see that this clock is right, then /readyz of the consumer")]
     behind = {partition: ms for partition, ms in enumerate(clocks) if ms is None or now - ms > behind_ms}
     if not behind:
         return [ok("counting", f"{len(clocks)} partitions are level")] if clocks else []

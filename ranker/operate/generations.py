@@ -82,8 +82,8 @@ def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> lis
     partitions = max(*(shard.partitions for shard in shards), 1)
     there = {shard.partition for shard in shards}
     reasons = [f"partition {p} has not begun" for p in range(partitions) if p not in there]
-    # Lists are as old as their oldest shard, so that is what the new ones must reach.
-    level_ms = min((shard.clock_ms for shard in old), default=now_ms) - LEVEL_MS
+    # Lists are as old as their oldest shard, so that is what the new ones must reach; nobody reaches a T of the future.
+    level_ms = min([now_ms, *(shard.clock_ms for shard in old)]) - LEVEL_MS
     reasons += [
         f"partition {shard.partition} is {(level_ms + LEVEL_MS - shard.clock_ms) / 1000:.0f} s behind"
         for shard in shards

@@ -1,4 +1,4 @@
-"""The topics as they have to be, compared with those that are; what is missing is created, nothing ever shrinks.
+"""The topics as they have to be, compared with those that are: created, grown, set as they must be, never shrunk.
 
 A topic of page views that is not ours ([source] in ranker.toml) is neither created nor changed: only what counting
 cannot do without is asked of it.
@@ -23,6 +23,8 @@ REPAIR_MS = 3 * _DAY_MS
 REPLICAS = 3
 """Copies of every record where there are as many brokers."""
 TIMESTAMPS = "message.timestamp.type"
+IN_SYNC = "min.insync.replicas"
+_RETENTION = "retention.ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def wanted(generation: Generation) -> list[Topic]:
 
 
 async def apply(admin: LogAdmin, topics: list[Topic], replicas: int | None, *, dry: bool) -> list[Outcome]:
-    """Create what is missing, add partitions where there are too few, and judge the rest; `dry` only says so.
+    """Create what is missing, add partitions where there are too few, set what is set otherwise; `dry` only says so.
 
     `replicas` None: three, or as many as there are brokers. Raises LogUnavailableError.
     """
@@ -74,14 +76,18 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
     try:
         if state is None:
             if not dry:
-                await admin.create(topic.name, topic.partitions, replicas, topic.config)
+                await admin.create(topic.name, topic.partitions, replicas, settings(topic, replicas))
             done.append(f"created with {topic.partitions} partitions, {replicas} replicas")
         else:
             if may_grow(topic) and state.partitions < topic.partitions:
                 if not dry:
                     await admin.add_partitions(topic.name, topic.partitions)
                 done.append(f"raised from {state.partitions} to {topic.partitions} partitions")
-            faults += setting_faults(topic, state)
+            altered = {name: value for name, value, _ in _differing(topic, state) if may_set(state, name)}
+            if altered and not dry:
+                await admin.alter(topic.name, altered)
+            done += [_set(name, value, told) for name, value, told in _differing(topic, state) if name in altered]
+            faults += [fault for name, fault in _faults(topic, state) if name not in altered]
     except LogRefusedError as refused:
         faults.append(str(refused))
     return Outcome(topic.name, tuple(done), tuple(faults), state is not None)
@@ -125,6 +131,12 @@ def may_grow(topic: Topic) -> bool:
     return "compact" not in topic.config["cleanup.policy"]
 
 
+def settings(topic: Topic, replicas: int) -> dict[str, str]:
+    """Kafka's settings of a topic with so many copies: one may be away without stopping what is written."""
+    in_sync = min(int(topic.config[IN_SYNC]), max(1, replicas - 1))
+    return topic.config | {IN_SYNC: str(in_sync)}
+
+
 def faults(topic: Topic, state: TopicState | None) -> list[str]:
     """Everything that is wrong with a topic, each with its fix."""
     if state is None:
@@ -139,28 +151,46 @@ def faults(topic: Topic, state: TopicState | None) -> list[str]:
 
 
 def setting_faults(topic: Topic, state: TopicState) -> list[str]:
-    """What is set otherwise than the counts need; more retention than asked for is no fault."""
-    return [
-        f"topic {topic.name}: {name} is {told}; {fix}"
-        for name, value in topic.config.items()
-        for told, fix in _differs(topic.name, name, value, state.config.get(name))
-    ]
+    """What is set otherwise than the counts need; more retention, or more copies in sync, is no fault."""
+    return [fault for _, fault in _faults(topic, state)]
 
 
-def _differs(topic: str, name: str, value: str, actual: str | None) -> Iterator[tuple[str, str]]:
-    if name == "retention.ms":
-        enough = actual is not None and (int(actual) < 0 or int(actual) >= int(value))
-    elif name == "cleanup.policy":
-        enough = _policies(actual or "") == _policies(value)
-    else:
-        enough = actual == value
-    if not enough:
-        told = "not set" if actual is None else _days(actual) if name == "retention.ms" else actual
-        setting = f"{name}=[{value}]" if "," in value else f"{name}={value}"
-        yield (
-            told,
-            f"set it with kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}",
-        )
+def may_set(state: TopicState, name: str) -> bool:
+    """Whether a setting may be altered: a retention of the topic's own is somebody's decision (docs/privacy.md)."""
+    return name != _RETENTION or name not in state.chosen
+
+
+def _set(name: str, value: str, told: str) -> str:
+    kept = "; records that are there keep their producers' times, so set accept_create_time until they are counted"
+    return f"set to {name}={value} (was {told}{kept if name == TIMESTAMPS else ''})"
+
+
+def _faults(topic: Topic, state: TopicState) -> Iterator[tuple[str, str]]:
+    """Setting to fault, with its fix."""
+    for name, value, told in _differing(topic, state):
+        fix = "run `ranker topics apply`"
+        if not may_set(state, name):
+            command = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic.name}"
+            fix = f"if that was not meant, set it with {command} --add-config {name}={value}"
+        yield name, f"topic {topic.name}: {name} is {told} instead of {value}; {fix}"
+
+
+def _differing(topic: Topic, state: TopicState) -> Iterator[tuple[str, str, str]]:
+    """(setting, as it must be, as it is) of those that are not enough."""
+    for name, value in settings(topic, state.replicas).items():
+        actual = state.config.get(name)
+        if not _enough(name, value, actual):
+            yield name, value, "not set" if actual is None else _days(actual) if name == _RETENTION else actual
+
+
+def _enough(name: str, value: str, actual: str | None) -> bool:
+    if actual is None:
+        return name == IN_SYNC  # which the embedded broker does not tell
+    if name == _RETENTION and int(actual) < 0:
+        return True
+    if name in (_RETENTION, IN_SYNC, "max.message.bytes"):
+        return int(actual) >= int(value)
+    return _policies(actual) == _policies(value) if name == "cleanup.policy" else actual == value
 
 
 def _policies(text: str) -> set[str]:

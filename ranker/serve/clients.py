@@ -17,6 +17,8 @@ STREAMS = 20
 LISTS_S = 20
 BURST_S = 5
 """So many seconds' lists may be made at once, after a pause."""
+LOOK_UP = 10
+"""A filter's look-up goes through the catalogue and reads its list anew: there is one for so many lists."""
 _PROXY = "A proxy before this reader has to be named in [serve] proxies."
 
 
@@ -34,6 +36,7 @@ class Clients:
         self._most_streams = streams
         self._streams: Counter[bytes] = Counter()
         self._lists = Buckets(lists_s, lists_s * BURST_S)
+        self._look_ups = Buckets(lists_s / LOOK_UP, max(1, lists_s * BURST_S // LOOK_UP))
         self._now_s = now_s
 
     def of(self, request: Request) -> bytes:
@@ -47,6 +50,10 @@ class Clients:
         if wait_s:
             detail = f"This address asks for too many different lists with filters, or beyond 100 places. {_PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
+
+    def may_look(self, request: Request) -> bool:
+        """Whether the client may cause a filter's first look-up; without one its list may be shorter, and says so."""
+        return not self._look_ups.take(self.of(request), 1, self._now_s())
 
     def check_stream(self, client: bytes) -> None:
         """429 for a client that may open no further stream."""

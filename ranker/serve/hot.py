@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from prometheus_client import Histogram
@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Paths = Mapping[Any, str]
+"""Endpoint to the path of its route, as the framework names the one in the scope."""
 
 MAX_ENTRIES = 10_000
 """One list can be asked for in many spellings; whoever tries them all is served, but not from here."""
@@ -163,8 +165,9 @@ _WRONG_TOKEN = _wrong_token()
 class Hot:
     """An ASGI application that answers what it knows and hands the rest to `cold`."""
 
-    def __init__(self, cold: App, metrics: ReaderMetrics) -> None:
+    def __init__(self, cold: App, metrics: ReaderMetrics, paths: Paths) -> None:
         self._cold = cold
+        self._paths = paths
         self._entries: dict[bytes, Entry] = {}
         self._metrics = metrics
 
@@ -175,7 +178,7 @@ class Hot:
         if before is not None:  # two asked at once, and the other one's answer has been counting since
             self._count(before)
         if len(self._entries) < MAX_ENTRIES:
-            entry.route = scope["route"].path
+            entry.route = self._paths[scope["endpoint"]]
             entry.duration = self._metrics.request_duration_seconds.labels(entry.route)
             self._entries[target] = entry
 

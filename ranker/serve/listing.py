@@ -16,8 +16,8 @@ from ranker.serve.query import Query
 from ranker.store.history import PLACES as PLACES_KEPT
 
 _NO_HISTORY = Movement(None, None, None, None)
-LOOKED_AT = 20_000
-"""Of the newest articles, how many one answer looks at: some 7 ms."""
+LOOKED_AT = 5_000
+"""Of the newest articles, how many one answer looks at: some 2 ms."""
 MOST_BEHIND = 20
 """Shards that an answer names of those that are behind: what it costs must not grow with them."""
 _UNKNOWN = Article()

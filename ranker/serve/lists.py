@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ranker.serve.listing import Place
 from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import Query
 from ranker.serve.refresh import Refresher
+from ranker.serve.wishes import always
 from ranker.settings import Site
 from ranker.store.question import ListName
 
@@ -35,12 +36,18 @@ class Lists:
         read = [await self.refresher.first(wanted, deadline_s) for wanted in self._chain(name, query)]
         return read[0] if read else None
 
-    async def full(self, name: ListName, query: Query, deadline_s: float, *, counts: bool) -> dict[str, Any] | None:
-        """The answer's fields, once what they lack has been looked up by name, as far as that is possible."""
+    async def full(
+        self, name: ListName, query: Query, deadline_s: float, *, counts: bool, may_look: Callable[[], bool] = always
+    ) -> dict[str, Any] | None:
+        """The answer's fields, once what they lack has been looked up by name, as far as that is possible.
+
+        `may_look` is asked before each look-up that nobody has caused yet.
+        """
         content, lacking = self._content(name, query, counts=counts)
         if lacking:
             for wanted in lacking:
-                await self.refresher.look_up(wanted, self._filter(name.site, query).in_catalogue, deadline_s)
+                lookup = self._filter(name.site, query).in_catalogue
+                await self.refresher.look_up(wanted, lookup, deadline_s, may_look)
             content, _ = self._content(name, query, counts=counts)
         return content
 
@@ -81,15 +88,15 @@ class Lists:
             found.append(listing.newest(self._newest.of(name.site), filter_, articles, now_ms, most).places)
         places = listing.filled_up(found, most)
         ranks = None if query.filtered else self.refresher.ranks(name)
-        span = published.read.span
+        span, age_ms = published.read.span, published.age_ms(now_ms)
         behind = published.behind(self.refresher.ages)
         content: dict[str, Any] = {
             "site": name.site,
             "board": name.board,
             "window": _window(published.window, span.from_ms, span.as_of_ms),
             "as_of": rfc3339(span.as_of_ms),
-            "complete": span.complete and not short and not behind,
-            "stale": published.age_ms(now_ms) > self.refresher.ages.stale_ms,
+            "complete": span.complete and not short and not behind and age_ms >= 0,
+            "stale": age_ms > self.refresher.ages.stale_ms,
             "total": published.read.total if counts else None,
         }
         if behind:
@@ -111,7 +118,7 @@ class Lists:
         newest = self._newest.of(name.site)
         places = listing.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
         found = places.places
-        if query.fallback:
+        if query.fallback and not places.short:
             older = listing.newest(newest, filter_, articles, now_ms, most)
             found = listing.filled_up([found, older.places], most)
         read_ms = self.refresher.articles_read_ms

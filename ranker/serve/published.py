@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+from ranker.core.clock import age_ms
 from ranker.core.generation import Generation
 from ranker.lists.filters import Filter
 from ranker.settings import BEHIND
@@ -79,7 +80,8 @@ class Published:
         return count
 
     def age_ms(self, now_ms: int) -> int:
-        return now_ms - self.as_of_ms
+        """Below zero only for a list of the future, which clocks that jumped have left: it is never complete."""
+        return age_ms(now_ms, self.as_of_ms)
 
     def behind(self, ages: Ages) -> list[tuple[int, int | None]]:
         """Shards whose T lay too far behind the clock when they were read, and T; None of those without an answer.
@@ -97,15 +99,16 @@ class Published:
     def yields_to(self, read: ListRead, generation: Generation, partitions: int, now_ms: int, ages: Ages) -> bool:
         """Whether a new reading takes this one's place.
 
-        Another generation does, at once. This one stays while the new one is older (a failover), lacks shards, or, for
-        5 s, lies between two floors; once it is stale, only while it may still be served and the new one, older, may
-        not: shards that are counted again from the start begin a window ago.
+        Another generation does, at once; so does any reading, if this one is of the future. Else this one stays while
+        the new one is older (a failover), lacks shards, or, for 5 s, lies between two floors; once it is stale, only
+        while it may still be served and the new one, older, may not: shards that are counted again from the start begin
+        a window ago.
         """
-        age_ms = self.age_ms(now_ms)
-        if generation.id != self.generation.id or age_ms > ages.gone_ms:
+        age = self.age_ms(now_ms)
+        if generation.id != self.generation.id or not 0 <= age <= ages.gone_ms:
             return True
         older = read.span.as_of_ms < self.as_of_ms
-        if age_ms > ages.stale_ms:
+        if age > ages.stale_ms:
             return not older or now_ms - read.span.as_of_ms <= ages.gone_ms
         if older:
             return False

@@ -37,6 +37,9 @@ def _lists(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> R
     head = Text(printable(lists.site(names[0].site).title), style="bold")
     head.append(f"  {names[0].window}", style="cyan")
     head.append(f"  {_state(contents)}", style="dim")
+    shown = filter(None, map(lists.refresher.get, names))
+    if any(published.age_ms(lists.refresher.now_ms()) < 0 for published in shown):
+        head.append("\nas of a time that lies ahead of this machine's clock: see /readyz of the consumer", style="red")
     if lists.refresher.fault:
         head.append(f"\n{printable(lists.refresher.fault)}", style="red")
     found = [_table(content) for content in contents]

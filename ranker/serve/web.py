@@ -23,7 +23,7 @@ from ranker.serve.clients import Clients
 from ranker.serve.docs import Docs
 from ranker.serve.feed import feed
 from ranker.serve.frontpage import Page
-from ranker.serve.hot import App, Entry, Form, Hot, Receive, Scope, Send, allowed_origin, asked
+from ranker.serve.hot import App, Entry, Form, Hot, Paths, Receive, Scope, Send, allowed_origin, asked
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
@@ -74,7 +74,8 @@ class Web:
             exception_handlers={ProblemError: _problem, HTTPException: _http_problem, Exception: _bug},
         )
         framework.router.redirect_slashes = False
-        self._hot = Hot(_Measured(framework, metrics), metrics)
+        paths = {route.endpoint: route.path for route in self.routes}
+        self._hot = Hot(_Measured(framework, metrics, paths), metrics, paths)
         self._refresher.on_change = self._changed
 
     @property
@@ -131,7 +132,9 @@ class Web:
             published = asking.held(published, name.site, self._lists)
             age_ms = published.age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists, published)
-        content = await self._lists.full(name, query, FIRST_DEADLINE_S, counts=counts)
+        content = await self._lists.full(
+            name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
+        )
         if content is None:
             raise asking.unread(self._lists)
         left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
@@ -193,9 +196,10 @@ def _response(form: Form) -> Response:
 class _Measured:
     """Counts and times what the framework answers, by route template."""
 
-    def __init__(self, app: App, metrics: ReaderMetrics) -> None:
+    def __init__(self, app: App, metrics: ReaderMetrics, paths: Paths) -> None:
         self._app = app
         self._metrics = metrics
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -213,7 +217,7 @@ class _Measured:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = self._paths.get(scope.get("endpoint"), "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_duration_seconds.labels(route).observe(time.perf_counter() - started)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ranker.core.merge import Wish
 from ranker.lists.articles import Articles
 from ranker.lists.filters import BUDGET, Filter
@@ -17,6 +19,11 @@ MAX_NAMED = 500
 """Single articles that are looked up at once, of all sites; the one asked for longest ago makes room."""
 NAMED_MS = 10_000
 """How long a single article is read at every refresh after it was asked for."""
+
+
+def always() -> bool:
+    """Every look-up is allowed."""
+    return True
 
 
 class _Asked:
@@ -43,11 +50,11 @@ class Wishes:
         if len(self._named) > MAX_NAMED:
             del self._named[next(iter(self._named))]
 
-    def ask(self, name: ListName, filter_: Filter, now_ms: int) -> bool:
+    def ask(self, name: ListName, filter_: Filter, now_ms: int, may: Callable[[], bool] = always) -> bool:
         """Notes that a filter needs its articles looked up; true where the next refresh may do that for the first time.
 
-        False where no more can be, and where refreshes do so already or have found it to be over the budget: whoever
-        asks again must not cause another one.
+        False where no more can be, `may` says no to a new one, or refreshes do so already or have found it to be over
+        the budget: whoever asks again must not cause another one.
         """
         asked = self._asked.get(name)
         if asked is None:
@@ -56,7 +63,7 @@ class Wishes:
             asked = self._asked[name] = {}
         about = asked.get(filter_)
         if about is None:
-            if len(asked) >= MAX_FILTERS:
+            if len(asked) >= MAX_FILTERS or not may():
                 return False
             about = asked[filter_] = _Asked(now_ms)
         about.asked_ms = now_ms

@@ -26,3 +26,8 @@ class Buckets:
         if len(self._state) > MAX_BUCKETS:
             del self._state[next(iter(self._state))]
         return 0 if enough else max(1, math.ceil((count - tokens) / self._rate_s))
+
+    def left(self, name: Hashable, now_s: float) -> float:
+        """What share of the burst, 0 to 1, could be taken."""
+        tokens, since_s = self._state.get(name, (float(self._burst), now_s))
+        return min(1.0, (tokens + max(0.0, now_s - since_s) * self._rate_s) / self._burst)

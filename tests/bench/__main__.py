@@ -28,6 +28,7 @@ from tests.bench import (
     spool,
     stack,
     start,
+    strangers,
     streams,
 )
 from tests.bench.figures import Part, print_part
@@ -47,6 +48,7 @@ PARTS = (
     "refresh",
     "collect",
     "spool",
+    "strangers",
 )
 
 
@@ -99,6 +101,7 @@ def main(
                 "refresh": lambda: refresh.run(servers, repeats, quick, progress),
                 "collect": lambda: collect.run(servers, repeats, quick, progress),
                 "spool": lambda: spool.run(servers, quick, progress),
+                "strangers": lambda: strangers.run(servers, quick, progress),
             }
             measured = []
             for name in chosen:

@@ -20,7 +20,10 @@ from tests.bench.stack import Stack
 KEY = "bench-" + "k" * 32
 CONFIG = """
 [sites.demo]
+origins = ["https://www.demo.example"]
 [collect]
+client_events_s = 1000000
+client_burst = 1000000
 key_events_s = 10000000
 new_articles_per_minute = 1000000
 new_articles_burst = 1000000

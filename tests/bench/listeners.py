@@ -65,11 +65,12 @@ async def main(port: str, path: str, count: str) -> None:
     many_connections()
     loop = asyncio.get_running_loop()
     listeners = Listeners(int(count))
-    request = f"GET {path}/stream HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
     for opened in range(0, listeners.count, AT_ONCE):
         some = min(AT_ONCE, listeners.count - opened)
         streams = []
-        for _ in range(some):
+        for number in range(opened, opened + some):
+            client = f"10.0.{number // 20 >> 8}.{number // 20 & 255}"  # twenty streams each
+            request = f"GET {path}/stream HTTP/1.1\r\nHost: bench\r\nX-Forwarded-For: {client}\r\n\r\n".encode()
             transport, stream = await loop.create_connection(lambda: Stream(listeners), "127.0.0.1", int(port))
             transport.write(request)
             streams.append(stream.begun)

@@ -69,7 +69,7 @@ def run(stack: Stack, repeats: int, quick: bool, progress: Progress) -> Part:
     rounds, seconds = (1, 1) if quick else (repeats + 2, 2)
     part = Part("reader")
     with contextlib.ExitStack() as running:
-        reader = running.enter_context(served.reader(stack, ARTICLES, named=True))
+        reader = running.enter_context(served.reader(stack, ARTICLES, more="client_lists_s = 100000\n", named=True))
         targets = dict(running.enter_context(_servers(stack, reader)))
         done = running.enter_context(progress.task("lists: reader, bare, nginx", len(CONNECTIONS) * rounds + 3))
         for target in targets.values():

@@ -20,6 +20,8 @@ from tests.bench.stack import Stack
 
 STREAMS = 5_000
 ARTICLES = 1_000
+PROXY = 'proxies = ["127.0.0.1"]\n'
+"""The listeners stand for many clients."""
 IDLE_S = 16.0
 """Longer than from one beat to the next."""
 
@@ -29,7 +31,10 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
     count, changes, idle_s = (500, 2, 2.0) if quick else (STREAMS, 8, IDLE_S)
     part = Part("streams")
     log = stack.directory / "listeners.log"
-    with served.reader(stack, ARTICLES, named=True) as reader, progress.task(f"{count:,} streams", changes + 2) as done:
+    with (
+        served.reader(stack, ARTICLES, more=PROXY, named=True) as reader,
+        progress.task(f"{count:,} streams", changes + 2) as done,
+    ):
         before = processes.resident_bytes(reader.child.pid)
         argv = processes.module("tests.bench.listeners", str(reader.port), PATH, str(count))
         began = time.time()

@@ -30,8 +30,13 @@ def test_dead_letters_are_compacted_and_end() -> None:
 def test_articles_are_kept() -> None:
     """The last word on every article stays, in one partition."""
     topic = schemas.topic("articles")
-    assert topic.config == {"cleanup.policy": "compact"}
+    assert topic.config == {"cleanup.policy": "compact", "min.insync.replicas": "2"}
     assert topic.partitions == 1
+
+
+def test_what_is_acknowledged_outlives_a_broker() -> None:
+    """Of three copies two have it before a producer is told so; the third may be away."""
+    assert {topic.config["min.insync.replicas"] for topic in schemas.topics()} == {"2"}
 
 
 def test_every_setting_is_text() -> None:

@@ -183,7 +183,7 @@ _PYTHON = (
     Mutant(
         "the floors follow the wall clock",
         "ranker.consume.upkeep:Upkeep.run",
-        "A.retire(B, B.clock_ms)",
+        "A.retire(B, C)",
         "A.retire(B, wall_ms)",
     ),
     Mutant(

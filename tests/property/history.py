@@ -10,8 +10,8 @@ from typing import Any
 
 from ranker.core.generation import Generation, Window, faults
 from ranker.core.home import home
-from tests.property.oracle import Rules
 from tests.property.sequences import Bounds
+from tests.support.recount import Rules
 
 SITES = ("p", "q.fr")
 ARTICLES = (*"abcdef", "é/1", "/x?y=1", *(f"g{number}" for number in range(60)))
@@ -134,6 +134,15 @@ PROFILES = (
         only=True,
         slow=((0.1, 0.0), (0.1, 0.2)),
         pace_s=(0.3, 0.8),
+    ),
+    Profile(
+        "clocks",
+        {"jump": 3.0, "rebalance": 1.0, "leader": 0.5, "weather": 0.5, "fail_over": 0.3},
+        only=True,
+        ahead_ms=(0, 300, -700),
+        two_owners=0.2,
+        slow=((0.0, 0.0), (0.1, 0.0)),
+        partitions=(1, 2),
     ),
 )
 

@@ -10,7 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from ranker.core.tally import Mark, Rejected, Tally
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.seam import Chunk
-from tests.property.oracle import Raw
+from tests.support.recount import Raw
+
+TERM = 50
+"""Offsets after which another broker leads a partition."""
 
 
 class Partition:
@@ -126,9 +129,11 @@ class LogClient:
             end = min(partition.end, start + rng.randint(1, rng.choice((2, 7, self._limit))))
             if start == end:
                 return
+            epoch = start // TERM
+            end = min(end, (epoch + 1) * TERM)
             records = [raw for raw in partition.entries[start:end] if raw is not None]
             self._positions[number] = end
-            yield Chunk(start, end, self._fold(records) if records else None)
+            yield Chunk(start, end, self._fold(records) if records else None, epoch=epoch)
 
     def seek(self, partition: int, offset: int) -> None:
         if partition in self._positions:
@@ -157,7 +162,7 @@ class LogClient:
             None if raw is None else Mark(raw.offset, raw.timestamp, zlib.crc32((raw.key or b"") + (raw.value or b"")))
         )
 
-    async def commit(self, offsets: dict[int, int]) -> None:
+    def commit(self, offsets: dict[int, int]) -> None:
         if self._broker.rng.random() < 0.5:
             self._broker.committed.update(offsets)
 

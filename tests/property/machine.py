@@ -29,12 +29,13 @@ from ranker.log.dead_letters import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardState, ShardStore
-from tests.property import history, lists, oracle, virtual
+from tests.property import history, lists, virtual
 from tests.property.check import DivergedError, Lineage, Shard, compare, expected, forgotten, read
 from tests.property.history import PROFILES, Drawn, Profile
 from tests.property.log import Broker, DeadLetterBox, LogClient
 from tests.property.network import Network, Weather
 from tests.property.patches import small
+from tests.support.recount import Expected
 
 START_MS = 1_700_000_003_000
 """The wall clock when a history begins; no multiple of any grain."""
@@ -85,7 +86,11 @@ class _Process:
         world, generation = self._world, self._world.drawn.generation
         self.log = LogClient(world.broker, Fold(generation), chunk_records(generation))
         self.log.slow = self.reads_slowly
-        clocks = Clocks(world.asked_store_time_ms, lambda: (world.true_ms + self.ahead_ms) / 1000)
+        clocks = Clocks(
+            world.asked_store_time_ms,
+            lambda: (world.true_ms + world.jump_ms + self.ahead_ms) / 1000,
+            asyncio.get_running_loop().time,
+        )
         self.workers = []
 
         def worker_for(partition: int) -> Worker:
@@ -142,6 +147,8 @@ class World:
         self.drawn: Drawn = history.bounded(history.draw(self.rng, profile), self.stamps.rng)
         self.length_s = length_s or self.rng.choice(profile.length_s)
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
+        self.jump_ms = 0
+        """How far the clocks of the consumers and of the store have jumped; brokers are machines of their own."""
         # an append time is never behind the store's clock, and two brokers' clocks differ by 2 s at most
         self.broker_ahead_ms = self.store_ahead_ms
         partitions = self.rng.choice(profile.partitions)
@@ -151,7 +158,7 @@ class World:
         self.active_partitions = 0
         self.lineages: dict[tuple[int, str], Lineage] = {}
         self.shards: dict[int, Shard | None] = {}
-        self.wanted: dict[tuple[int, str, int, tuple[int, ...]], oracle.Expected] = {}
+        self.wanted: dict[tuple[int, str, int, tuple[int, ...]], Expected] = {}
         self.snapshots: deque[tuple[Any, dict[int, Shard | None]]] = deque(maxlen=10)
         self._carrying = asyncio.Lock()
         self._last_append_ms = START_MS - 60_000
@@ -168,7 +175,7 @@ class World:
 
     async def asked_store_time_ms(self) -> int:
         async def answer(_: Any) -> int:
-            return self.true_ms + self.store_ahead_ms
+            return self.true_ms + self.jump_ms + self.store_ahead_ms
 
         return await self.network.ask(0, answer)
 
@@ -351,6 +358,7 @@ class World:
         self.network.weather = Weather()
         self.broker.faulty = 0.0
         self.network.calm = True
+        self.jump_ms = 0
         for process in processes:
             process.log.slow = process.reads_slowly = 0.0
             process.ahead_ms = max(-500, min(500, process.ahead_ms))
@@ -483,6 +491,7 @@ class _Trouble:
             (0.4, self.grow),
             (0.8, self.away),
             (0.6, self.leader),
+            (0.0, self.jump),
         ]
         profile = world.drawn.profile
         self._kinds = [
@@ -589,6 +598,12 @@ class _Trouble:
         process = self._rng.choice(self._processes)
         process.ahead_ms = self._rng.choice((0, 0, 500, -1_000, 1_900, -1_900, 6_000, -6_000))
 
+    async def jump(self) -> None:
+        """All clocks but the brokers' jump, mostly a day ahead, and after some seconds back."""
+        self._world.jump_ms = self._rng.choice((86_400_000, 86_400_000, 60_000, 3_000, -60_000))
+        await asyncio.sleep(self._rng.uniform(0.1, 6.0))
+        self._world.jump_ms = 0
+
     async def weather(self) -> None:
         rng, full = self._rng, self._world.network.weather.full
         strength = rng.choice((0.0, 0.3, 1.0))
@@ -630,7 +645,6 @@ def run(
 ) -> Report:
     """The history of this seed, on a server that is made inside the virtual loop."""
     chosen = profile or PROFILES[seed % len(PROFILES)]
-    oracle.forget()
 
     async def main() -> Report:
         world = World(seed, server(), chosen, length_s)

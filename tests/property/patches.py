@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ranker.consume import batch, gate, loop, session, upkeep, worker
-from ranker.core import fold, merge, retire, sightings
+from ranker.core import clock, fold, merge, retire, sightings
 from tests.property.history import Drawn
 from tests.property.sequences import SILENT_FULL_MS, SILENT_MS
 
@@ -41,6 +41,7 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
         (sightings, "SILENT_FULL_MS", SILENT_FULL_MS),
         (upkeep, "_FORGET_AT_ONCE", 2),
         (worker, "_FORGET_EVERY_TICKS", 3),
+        (clock, "STEADY_MS", 20_000),
         (worker, "_TICK_S", 0.3 if hurry else rng.choice((0.3, 1.0))),
         (loop, "_TICK_S", rng.choice((0.3, 1.0))),
     ]

@@ -39,7 +39,7 @@ async def test_a_slow_question_does_not_put_the_wall_clock_ahead_of_the_store() 
         store_ms = round((process_s - 5.0) * 1000)
         return store_ms
 
-    clocks = Clocks(ask, lambda: process_s)
+    clocks = Clocks(ask, lambda: process_s, lambda: process_s)
     await clocks.measure()
     assert clocks.wall_ms() <= store_ms
     assert not clocks.agree

@@ -33,11 +33,18 @@ http {{
 """
 
 
-def balancing(port: int, readers: Sequence[int], directory: Path, collector: int | None = None) -> str:
-    """deploy/nginx.conf with these ports and its cache in `directory`; without `collector` nobody listens there."""
+def balancing(
+    port: int, readers: Sequence[int], directory: Path, collector: int | None = None, *, limited: bool = False
+) -> str:
+    """deploy/nginx.conf with these ports and its cache in `directory`; without `collector` nobody listens there.
+
+    Only if `limited` is one client held to so many requests: all load comes from one.
+    """
     conf = CONF.read_text().replace("127.0.0.1:8082", f"{HOST}:{collector or free_port()}")
     for usual, reader in zip(re.findall(r"server 127\.0\.0\.1:(\d+) max_fails", conf), readers, strict=True):
         conf = conf.replace(f"127.0.0.1:{usual}", f"{HOST}:{reader}")
+    if not limited:
+        conf = re.sub("limit_req zone=.*;", "", conf)
     return conf.replace("listen 80;", f"listen {HOST}:{port};").replace("/var/cache/nginx", str(directory))
 
 
@@ -62,10 +69,11 @@ class Nginx(Server):
         *,
         caching: bool = True,
         collector: int | None = None,
+        limited: bool = False,
     ) -> Nginx:
         """In front of two readers and perhaps a collector; without `caching` every request reaches one of them."""
         port = free_port()
-        servers = balancing(port, readers, directory, collector)
+        servers = balancing(port, readers, directory, collector, limited=limited)
         return cls(binary, directory, servers if caching else servers.replace("proxy_cache ranker;", ""), port)
 
     def spawn(self) -> children.Child:

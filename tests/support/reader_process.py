@@ -26,9 +26,9 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(port: int, target: str, **headers: str) -> Answer:
-    """One request on a connection of its own. Raises OSError where nobody listens."""
-    with closing(http.client.HTTPConnection(HOST, port, timeout=10)) as connection:
+def ask(port: int, target: str, source: str = HOST, **headers: str) -> Answer:
+    """One request on a connection of its own, from an address of this machine. Raises OSError where nobody listens."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=10, source_address=(source, 0))) as connection:
         connection.request("GET", target, headers={name.replace("_", "-"): value for name, value in headers.items()})
         reply = connection.getresponse()
         return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
@@ -42,13 +42,16 @@ class ReaderProcess:
     log: Path
     drain_s: float
     host: str = HOST
+    config: str = ""
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
 
     def start(self) -> None:
         ports = ["--host", self.host, "--port", str(self.port), "--admin-port", str(self.admin_port)]
         argv = processes.ranker("serve", *ports, "--drain-s", str(self.drain_s))
-        env = {**processes.environment(), "RANKER_REDIS_URL": self.redis_url}
+        config = self.log.with_suffix(".toml")
+        config.write_text(self.config)
+        env = {**processes.environment(), "RANKER_REDIS_URL": self.redis_url, "RANKER_CONFIG": str(config)}
         self.child = children.start("reader", argv, self.log, env)
 
     def get(self, target: str, **headers: str) -> Answer:
@@ -76,9 +79,11 @@ class ReaderProcess:
 
 
 @contextmanager
-def reader_process(redis_url: str, directory: Path, drain_s: float = 0, host: str = HOST) -> Iterator[ReaderProcess]:
-    """A reader that was started, not necessarily ready, and is ended with the block."""
-    reader = ReaderProcess(redis_url, directory / "reader.log", drain_s, host)
+def reader_process(
+    redis_url: str, directory: Path, drain_s: float = 0, host: str = HOST, config: str = ""
+) -> Iterator[ReaderProcess]:
+    """A reader that was started, not necessarily ready, and is ended with the block; `config` is its ranker.toml."""
+    reader = ReaderProcess(redis_url, directory / "reader.log", drain_s, host, config)
     reader.log = directory / f"reader-{reader.port}.log"
     reader.start()
     try:

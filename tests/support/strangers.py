@@ -5,10 +5,20 @@ Each is made from a number, so that no two are answered from memory where that c
 
 from __future__ import annotations
 
+import asyncio
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from deploy.local.ports import HOST
+from tests.bench import processes
+
 Made = Callable[[int], bytes]
+AT_ONCE = 40
+MOST_CPU_MS = 10
+MOST_TIMES = 64
+"""Of what is refused; lists, pages and scripts have a size of their own, whatever the request's."""
 _QUERY_BYTES = 8_100
 _HEAD_BYTES = 15_000
 
@@ -17,13 +27,62 @@ _HEAD_BYTES = 15_000
 class Stranger:
     """One kind of request. `document`: it is answered with a page, list or script, whose size is its own.
 
-    `wide`: a list of 1,000 places, whose cost stands apart. `repeats`: so many of them are no fault yet.
+    `wide`: a list of 1,000 places, whose cost stands apart.
     """
 
     make: Made
     document: bool = False
     wide: bool = False
-    repeats: int = 40
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`times`: bytes of the answer to bytes of the request."""
+
+    status: int
+    size: int
+    times: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one request, in CPU of the server, what it does anyway left out."""
+
+    cpu_ms: float
+    replies: Sequence[Reply]
+
+
+async def idle(pid: int, seconds: float) -> float:
+    """The share of a core that a process takes while nobody asks."""
+    cpu, began = processes.cpu_s(pid), time.perf_counter()
+    await asyncio.sleep(seconds)
+    return (processes.cpu_s(pid) - cpu) / (time.perf_counter() - began)
+
+
+async def cost(port: int, pid: int, stranger: Stranger, idle_share: float, at_once: int = AT_ONCE) -> Cost:
+    """Of so many that are sent at once, each on a connection of its own."""
+    cpu, began = processes.cpu_s(pid), time.perf_counter()
+    replies = await asyncio.gather(*(_sent(port, stranger.make(number)) for number in range(at_once)))
+    took = time.perf_counter() - began
+    return Cost(1000 * (processes.cpu_s(pid) - cpu - idle_share * took) / at_once, replies)
+
+
+async def _sent(port: int, request: bytes) -> Reply:
+    """The whole answer; of one without an end, what comes with its first list."""
+    reader, writer = await asyncio.open_connection(HOST, port, limit=1 << 20)
+    try:
+        async with asyncio.timeout(60):
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            body = b""
+            if length := re.search(rb"\r\ncontent-length: (\d+)", head):
+                body = await reader.readexactly(int(length[1]))
+            elif b"text/event-stream" in head:
+                body = await reader.readuntil(b"event: list") + await reader.readuntil(b"\n\n")
+            size = len(head) + len(body)
+            return Reply(int(head.split()[1]), size, size / len(request))
+    finally:
+        writer.close()
 
 
 def get(target: str, *lines: str, method: str = "GET") -> bytes:
@@ -86,6 +145,8 @@ def of_reader(site: str, sections: Sequence[str], article: str) -> Mapping[str, 
         "tags in 1,000 lines": lambda n: get(path, *(["If-None-Match: x"] * 800)),
         "1,000 headers": lambda n: get(path, *[f"x{i}: y" for i in range(1_500)]),
         "origins": lambda n: get(path, f"Origin: https://{n}.example"),
+        "a stream": lambda n: get(f"{path}/stream?limit={1 + n}", f"X-Forwarded-For: 10.0.0.{n}"),
+        "a stream with a filter": lambda n: get(f"{path}/stream?{some}&min_count={n}", f"X-Forwarded-For: 10.0.0.{n}"),
         "a filter": lambda n: get(f"{path}?{some}&min_count={n}"),
         "a filter as HTML": lambda n: get(f"{path}?render=html&limit=100&{some}&min_count={n}"),
         "a filter as a feed": lambda n: get(f"{path}/feed.rss?limit=100&{some}&min_count={n}"),
@@ -118,4 +179,57 @@ def of_reader(site: str, sections: Sequence[str], article: str) -> Mapping[str, 
         **{name: Stranger(make) for name, make in ways.items()},
         **{name: Stranger(make, document=True) for name, make in documents.items()},
         **{name: Stranger(make, document=True, wide=True) for name, make in wide.items()},
+    }
+
+
+def post(body: str | bytes, *lines: str, origin: str = "https://www.demo.example") -> bytes:
+    """Events of a page of `origin`."""
+    content = body.encode() if isinstance(body, str) else body
+    head = get("/v1/events", f"Origin: {origin}", f"Content-Length: {len(content)}", *lines, method="POST")
+    return head + content
+
+
+def of_collector() -> Mapping[str, Stranger]:
+    """Requests for a collector that takes events of pages of https://www.demo.example."""
+    kind = "Content-Type: text/plain"
+    most = 65_000
+
+    chunked = get("/v1/events", "Origin: https://www.demo.example", kind, "Transfer-Encoding: chunked", method="POST")
+    ways = {
+        "no such address": lambda n: get(f"/nothing/{n}"),
+        "an address of 15 kB": lambda n: get(f"/{n}{'x' * _HEAD_BYTES}"),
+        "another origin": lambda n: post("{}", kind, origin=f"https://{n}.example"),
+        "a wrong key": lambda n: post("{}", kind, f"Authorization: Bearer {n}"),
+        "no JSON": lambda n: post("x" * most, kind),
+        "brackets without end": lambda n: post("[" * most, kind),
+        "nested arrays": lambda n: post("[" * 500 + "]" * 500, kind),
+        "500 numbers": lambda n: post("[" + "1," * 499 + "1]", kind),
+        "500 empty events": lambda n: post("[" + "{}," * 499 + "{}]", kind),
+        "499 empty events and one": lambda n: post(f'[{{"article_id":"/{n}"}}' + ",{}" * 499 + "]", kind),
+        "500 long ids": lambda n: post("[" + ",".join(['{"article_id":"%s"}' % ("x" * 100 + " ")] * 500) + "]", kind),
+        "500 wrong types": lambda n: post("[" + ",".join(['{"article_id":"/a","event_type":"É"}'] * 500) + "]", kind),
+        "ids of another type": lambda n: post("[" + ",".join(['{"article_id":[[[]]]}'] * 500) + "]", kind),
+        "names that come twice": lambda n: post('{"a":1,"a":2' + ',"a":1' * 10_000 + "}", kind),
+        "10,000 unknown fields": lambda n: post("{" + ",".join(f'"f{i}":0' for i in range(6_000)) + "}", kind),
+        "escapes": lambda n: post('{"article_id":"' + "\\u0000" * 10_000 + '"}', kind),
+        "more events than may be": lambda n: post("[" + "1," * 30_000 + "1]", kind),
+        "another kind of content": lambda n: post("x" * most, "Content-Type: " + ";a" * 4_000),
+        "chunks of a byte": lambda n: chunked + b"1\r\nx\r\n" * 24_000 + b"0\r\n\r\n",
+        "an image of 15 kB": lambda n: get("/v1/view.gif?" + "a&" * 7_000, "Origin: https://www.demo.example"),
+        "a wrong method": lambda n: get("/v1/events", method="PUT"),
+        "no HTTP": lambda n: b"hello\r\n\r\n",
+        "a head of 17 kB": lambda n: get("/", f"X-Long: {'x' * 17_000}"),
+        "1,000 headers": lambda n: get("/v1/events", *[f"x{i}: y" for i in range(1_500)]),
+    }
+    documents = {
+        "what there is": lambda n: get("/"),
+        "the tracker": lambda n: get("/tracker.js"),
+        "encodings without end": lambda n: get("/tracker.js", "Accept-Encoding: " + "," * _HEAD_BYTES),
+        "encodings of blanks": lambda n: get("/tracker.js", "Accept-Encoding: " + "gzip" + " " * _HEAD_BYTES + "x"),
+        "tags without end": lambda n: get("/tracker.js", "If-None-Match: " + "," * _HEAD_BYTES),
+        "a preflight": lambda n: get("/v1/events", "Origin: https://www.demo.example", method="OPTIONS"),
+    }
+    return {
+        **{name: Stranger(make) for name, make in ways.items()},
+        **{name: Stranger(make, document=True) for name, make in documents.items()},
     }

@@ -59,7 +59,7 @@ def test_one_or_several() -> None:
         (b'{"value": NaN}', "line 1"),
         (b'{"value": -Infinity}', "line 1"),
         (b'{"value": 01}', "line 1"),
-        (b"[" * 60_000 + b"]" * 5_000, "limit"),
+        (b"[" * 60_000 + b"]" * 5_000, "depth"),
         (b"[" * 900 + b"]" * 900, "nested too deeply"),
         (b'{"a": ' * 200 + b"1" + b"}" * 200, "needs"),
         (b'{"value": 1, "value": 1000}', "one name"),

@@ -1,12 +1,17 @@
-"""How much may come: buckets of events, and articles never seen before."""
+"""How much may come: buckets of events, and what articles that the catalogue does not know may cost."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
-from producers.collect import known
-from producers.collect.known import Known
-from producers.collect.limits import NewArticles
+from producers.collect import known, limits
+from producers.collect.catalogue import Catalogue
+from producers.collect.known import MAX_PAIRS, Known, name
+from producers.collect.limits import DEAREST_BYTES, NewArticles, cost
+from producers.collect.settings import Settings
+from producers.event import PageView
 from ranker.service.buckets import Buckets
 
 
@@ -23,8 +28,10 @@ def test_a_bucket_fills_with_time() -> None:
     assert buckets.take("b", 10, 0) == 0
     assert buckets.take("a", 5, 3) == 0
     assert buckets.take("a", 2, 3) == 1
+    assert buckets.left("a", 60) == buckets.left("c", 60) == 1
     assert buckets.take("a", 10, 60) == 0
     assert buckets.take("a", 1, 60) == 1
+    assert [buckets.left("a", now) for now in (60, 62, 99)] == [0, 0.4, 1]
 
 
 def test_the_wait_is_enough_and_not_too_long() -> None:
@@ -56,35 +63,157 @@ def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert buckets.take(0, 1, 0.1) == 0
 
 
+PER_MINUTE, BURST = Settings.new_articles_per_minute, Settings.new_articles_burst
+
+
+def view(article: str, event_type: str = "view", site_id: str = "demo") -> PageView:
+    return PageView(site_id=site_id, article_id=article, event_type=event_type)
+
+
+def invented() -> Iterator[PageView]:
+    """Articles of the longest id that nobody has written."""
+    return (view(f"/{number:0511}") for number in range(10**9))
+
+
+def addresses(count: int) -> list[bytes]:
+    return [number.to_bytes(4, "big") for number in range(count)]
+
+
+def new_articles(directory: Path, per_minute: int = PER_MINUTE, burst: int = BURST) -> NewArticles:
+    """With the usual numbers, and of the catalogue article /listed alone."""
+    catalogue = Catalogue(["demo", "other"])
+    catalogue.take(b"demo/listed", orjson.dumps({"site_id": "demo", "article_id": "/listed", "status": "published"}))
+    return NewArticles(catalogue, Known(directory, ["demo", "other"]), per_minute, burst)
+
+
+def used_up(articles: NewArticles) -> None:
+    """Strangers take all that single addresses can have, to the last short id."""
+    strangers = iter(addresses(10_000))
+    for inventions in (invented(), (view(f"/{number:04}") for number in range(10_000))):
+        stranger, refused = next(strangers), 0
+        while refused < 2:
+            if not articles.admit(next(inventions), stranger, 0):
+                refused = 0
+            else:
+                stranger, refused = next(strangers), refused + 1
+
+
 async def test_articles_known_before_a_restart_are_no_new_ones(tmp_path: Path) -> None:
-    """10,000 living articles lose no view; the next invention after the burst waits half a second (120 a minute)."""
+    """10,000 living articles of a site without a catalogue lose no view, nor after a restart with nothing to spend."""
+    readers = addresses(100)
     async with Known.open(tmp_path, ["demo", "other"]) as first:
-        articles = NewArticles(first, per_minute=120, burst=10_000)
-        assert not any(articles.admit("demo", f"/{i}", 0, trusted=False) for i in range(10_000))
-        assert articles.admit("demo", "/new", 0, trusted=False) == 1
-        assert articles.admit("other", "/new", 0, trusted=False) == 0
-        assert articles.admit("demo", "/from-the-server", 0, trusted=True) == 0
+        articles = NewArticles(Catalogue(["demo", "other"]), first, PER_MINUTE, BURST)
+        assert not any(articles.admit(view(f"/{i}"), readers[i % 100], 0) for i in range(10_000))
+        assert articles.admit(view("/from-the-server"), None, 0) == 0
     async with Known.open(tmp_path, ["demo", "other"]) as second:
-        articles = NewArticles(second, per_minute=120, burst=1)
-        assert not any(articles.admit("demo", f"/{i}", 0, trusted=False) for i in range(10_000))
-        assert articles.admit("demo", "/from-the-server", 0, trusted=False) == 0
-        assert articles.admit("demo", "/new", 0, trusted=False) == 0
-        assert articles.admit("demo", "/newer", 0, trusted=False) == 1
-        assert articles.admit("demo", "/newer", 1, trusted=False) == 0
+        articles = NewArticles(Catalogue(["demo", "other"]), second, per_minute=1, burst=1)
+        assert not any(articles.admit(view(f"/{i}"), readers[i % 100], 0) for i in range(10_000))
+        assert articles.admit(view("/from-the-server"), readers[0], 0) == 0
+        refused = [articles.admit(view(f"/new/{i}"), readers[i], 0) for i in range(20)]
+        assert (refused[0], refused[-1] > 0) == (0, True)
+        assert articles.admit(view("/new/0", site_id="other"), readers[0], 0) == 0
+
+
+def test_the_catalogues_articles_and_servers_are_free(tmp_path: Path) -> None:
+    """Whatever has been used up."""
+    articles = new_articles(tmp_path)
+    used_up(articles)
+    assert articles.admit(view("/listed"), b"late", 0) == 0
+    assert articles.admit(view("/listed", "share"), b"late", 0) == 0
+    assert articles.admit(view("/unlisted"), b"late", 0) > 0
+    assert not any(articles.admit(view(f"/of/the/server/{i}"), None, 0) for i in range(1_000))
+
+
+def test_one_stranger_cannot_lock_out_a_new_article(tmp_path: Path) -> None:
+    """
+    s    0 │ a stranger invents 20,000 articles from one address ──▶ 400 are taken, 2 % of the budget
+    s    0 │ a new article                                        ──▶ from its first view on
+    s 3600 │ the stranger again                                   ──▶ 16, and the first ones as often as 2 % of a day allow
+    """
+    articles, stranger = new_articles(tmp_path), b"me"
+    inventions = list(zip(invented(), range(20_000), strict=False))
+    assert sum(not articles.admit(one, stranger, 0) for one, _ in inventions) == 400
+    assert articles.admit(view("/true"), b"reader", 0) == 0
+    assert articles.left("demo", 0) > 0.97
+    assert sum(not articles.admit(one, stranger, 3_600) for one, _ in inventions[400:]) == 16
+
+
+def test_what_is_counted_again_costs_its_client(tmp_path: Path) -> None:
+    """A long id in each minute's slice is dear too: one address stays within its share; with the site's ids it is nothing."""
+    articles = new_articles(tmp_path)
+    long, short = next(invented()), view("/an/article/of/the/usual/length")
+    assert not articles.admit(long, b"me", 0)
+    assert not articles.admit(short, b"you", 0)
+    times = [
+        sum(not articles.admit(one, who, 0) for _ in range(30_000)) for one, who in ((long, b"me"), (short, b"you"))
+    ]
+    share = limits.CLIENT * BURST * DEAREST_BYTES
+    assert (times[0], times[1] > 26_000) == ((share - cost(512)) // 512, True)
+
+
+def test_many_strangers_cannot_lock_out_what_two_addresses_read(tmp_path: Path) -> None:
+    """
+    nothing is left for what one address names
+    first reader  │ waits, also the second time and with another article
+    second reader │ is counted, and from then on everybody is
+    next hour     │ nobody remembers who the first was
+    """
+    articles = new_articles(tmp_path)
+    used_up(articles)
+    assert [articles.admit(view("/true"), b"first", 0) > 0 for _ in range(2)] == [True, True]
+    assert articles.admit(view("/other"), b"second", 0) > 0
+    assert articles.admit(view("/true"), b"second", 0) == 0
+    assert articles.admit(view("/true"), b"first", 0) == 0
+    assert articles.admit(view("/slow"), b"first", 0) > 0
+    assert articles._waiting.named_by_another(b"x", b"first", 3_599) is False
+    assert articles._waiting.named_by_another(b"x", b"second", 3_600) is False
+
+
+def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes first."""
+    monkeypatch.setattr(limits, "MAX_WAITING", 10)
+    articles = new_articles(tmp_path)
+    used_up(articles)
+    for number in range(50):
+        assert articles.admit(view(f"/{number}"), b"first", 0) > 0
+    assert len(articles._waiting._first) == 10
+    assert articles.admit(view("/49"), b"second", 0) == 0
+    assert articles.admit(view("/0"), b"second", 0) > 0
+
+
+def test_a_week_costs_at_most_200_mb(tmp_path: Path) -> None:
+    """Whatever is known at its beginning and whatever is invented in it; shown for a day of a smaller budget, when 500
+    addresses invent all they can, and each article is named by two of them.
+    """
+    per_minute, burst = 1, 400
+    articles = new_articles(tmp_path, per_minute, burst)
+    strangers, inventions, bytes_ = addresses(500), invented(), 0
+    for hour in range(25):
+        refused = 0
+        while refused < 5:
+            one = next(inventions)
+            first = bytes_ // cost(512) + refused
+            pair = (strangers[(first + 7 * at) % 500] for at in (0, 1))
+            taken = any(not articles.admit(one, client, 3_600 * hour) for client in pair)
+            bytes_ += cost(512) * taken
+            refused = 0 if taken else refused + 1
+    day = (burst + 1_440 * per_minute) * DEAREST_BYTES
+    assert 0.9 * day < bytes_ <= day
+    assert MAX_PAIRS * cost(512) + (BURST + 10_080 * PER_MINUTE) * DEAREST_BYTES <= 200e6
 
 
 async def test_what_is_known_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The article read last stays, also over a restart, whatever strangers invent."""
-    monkeypatch.setattr(known, "MAX_ARTICLES", 10)
+    monkeypatch.setattr(known, "MAX_PAIRS", 10)
     async with Known.open(tmp_path, ["demo"]) as first:
-        first.add("demo", "/read")
+        first.add("demo", name("/read", "view"))
         for number in range(50):
-            assert first.has("demo", "/read")
-            first.add("demo", f"/{number}")
-        assert not first.has("demo", "/30")
+            assert first.has("demo", name("/read", "view"))
+            first.add("demo", name(f"/{number}", "view"))
+        assert not first.has("demo", name("/30", "view"))
     second = Known(tmp_path, ["demo"])
-    assert second.has("demo", "/read")
-    assert second.has("demo", "/49")
+    assert second.has("demo", name("/read", "view"))
+    assert second.has("demo", name("/49", "view"))
     assert (tmp_path / "demo.articles").stat().st_size == 80
     assert (tmp_path / "demo.articles").stat().st_mode & 0o077 == 0
 
@@ -93,6 +222,6 @@ async def test_a_disk_that_fails_stops_nothing(tmp_path: Path) -> None:
     """Known articles are a courtesy: they are saved later, or not."""
     (tmp_path / "demo.articles").mkdir()
     async with Known.open(tmp_path, ["demo"]) as articles:
-        articles.add("demo", "/a")
+        articles.add("demo", name("/a", "view"))
         await articles.save()
-        assert articles.has("demo", "/a")
+        assert articles.has("demo", name("/a", "view"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from producers.collect.admission import Bounds
+from producers.collect.catalogue import Catalogue
 from producers.collect.client_hour import ClientHour
 from producers.collect.known import Known
 from producers.collect.limits import NewArticles
@@ -27,7 +28,12 @@ class Broken:
 async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The client gets a 500, the log the place: the error's text, its traceback's values and the request stay out of it."""
     registry = new_registry()
-    bounds = Bounds(Buckets(1, 500), Buckets(1, 500), NewArticles(Known(tmp_path, ["demo"]), 1, 10), ClientHour(30))
+    bounds = Bounds(
+        Buckets(1, 500),
+        Buckets(1, 500),
+        NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10),
+        ClientHour(30),
+    )
     outlet: Any = Broken()
     sites = Sites({"demo": Site(("https://a.example",))})
     web = Web(sites, Addresses([]), bounds, outlet, None, CollectorMetrics(registry), now_ms=lambda: 7)

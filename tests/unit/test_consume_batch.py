@@ -21,6 +21,15 @@ def fill(batches: Batches, outcome: str, articles: int | None) -> int:
     return CHUNKS
 
 
+def test_a_batch_is_of_one_leader() -> None:
+    """What lies between two terms is looked at before the second one's records: also if there are none."""
+    batches = Batches(GENERATION, 0.25)
+    for number, epoch in enumerate((4, 4, 6, 6, None)):
+        batches.put(number, number + 1, None if number == 2 else Tally(records=1), 0.0, 10, epoch)
+    found = [batches.pop() for _ in range(3)]
+    assert [(batch.end, batch.epoch) for batch in found] == [(2, 4), (4, 6), (5, None)]
+
+
 @pytest.mark.parametrize("outcome", ["view", "!bot", "unweighed"])
 def test_new_articles_fill_a_batch_whatever_counts_them(outcome: str) -> None:
     """What no board weighs makes no increment, but it is held in memory and appended to a slice."""

@@ -170,9 +170,16 @@ def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | No
     assert tally.future == (reason == "future")
 
 
+def test_a_record_without_a_time_is_neither_late_nor_future() -> None:
+    """Message format 0, and producers that write -1: there is nothing to judge it by but its own time."""
+    tally = fold(event(), event(occurred_at=1), event(occurred_at=MAX_TIME_MS), append_ms=-1)
+    assert (counted(tally), tally.late, tally.future, tally.rejected) == (3, 0, 0, [])
+    assert fold(event(), append_ms=-2).future == 1
+
+
 def test_every_reason_is_tried_above() -> None:
     """A new reason needs its examples here."""
-    assert {reason for reason, _ in REJECTED} | {"unknown_site", "too_large"} == set(REASONS)
+    assert {reason for reason, _ in REJECTED} | {"unknown_site", "too_large", "unreadable"} == set(REASONS)
 
 
 def test_a_value_above_a_mebibyte_is_rejected_and_cut() -> None:

@@ -60,6 +60,12 @@ def test_after_a_failover_the_list_stays_until_it_is_passed_or_stale() -> None:
     assert yields(reading(T), T + 1)
 
 
+def test_a_list_of_the_future_gives_way_at_once() -> None:
+    """Counts made anew after clocks jumped have an older as_of, and nobody waits a day for it to become stale."""
+    assert yields(reading(T - 1), T - 86_400_000)
+    assert not yields(reading(T - 1), T - 1_999), "clocks may differ by so much"
+
+
 def test_a_stale_list_stays_while_the_new_one_is_too_old_to_serve() -> None:
     """Shards counted again from the start begin a week ago: rather the old list, marked, than none, while it may be."""
     again = reading(T - 604_800_000)

@@ -32,7 +32,7 @@ def test_defaults_need_no_file() -> None:
     assert found.generation == Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     assert (found.kafka_bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     assert (found.environment, found.accept_create_time) == ("production", False)
-    assert (found.flush_ms, found.dead_share, found.dead_stretch) == (250, 0.5, 1000)
+    assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (250, 0.5, 1000, 64)
     assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 30, 3600)
     assert found.sites == {}
 
@@ -76,6 +76,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
         flush_ms = 100
         dead_share = 1
         dead_stretch = 10
+        unpack_mb = 2
         [serve]
         refresh_ms = 700
         stale_after_s = 5
@@ -91,7 +92,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert found.sites == {"demo": Site("Démo"), "bare": Site("bare")}
     assert found.accept_create_time
     assert (found.session_timeout_ms, found.metadata_max_age_ms) == (7000, 1500)
-    assert (found.flush_ms, found.dead_share, found.dead_stretch) == (100, 1.0, 10)
+    assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (100, 1.0, 10, 2)
     assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (700, 5, 60)
 
 

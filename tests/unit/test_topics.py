@@ -46,6 +46,23 @@ def test_a_topic_as_wanted_has_no_fault() -> None:
         assert topics.faults(topic, state(topic, partitions=12)) == []
 
 
+@pytest.mark.parametrize(("replicas", "in_sync"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_one_copy_may_be_away_without_stopping_what_is_written(replicas: int, in_sync: str) -> None:
+    """A topic with fewer copies wants fewer in sync, and never more than it can have; more is no fault."""
+    assert topics.settings(VIEWS, replicas)["min.insync.replicas"] == in_sync
+    there = replace(state(VIEWS, config={"min.insync.replicas": in_sync}), replicas=replicas)
+    assert topics.faults(VIEWS, there) == []
+    assert topics.faults(VIEWS, replace(there, config=there.config | {"min.insync.replicas": str(replicas)})) == []
+
+
+def test_three_copies_of_which_one_suffices_are_a_fault() -> None:
+    """What a producer is told is safe would be on one broker: Kafka's own default."""
+    there = replace(state(VIEWS, config={"min.insync.replicas": "1"}), replicas=3)
+    (fault,) = topics.faults(VIEWS, there)
+    assert "min.insync.replicas is 1" in fault
+    assert fault.endswith("instead of 2; run `ranker topics apply`")
+
+
 @pytest.mark.parametrize("retention", ["-1", "864000000", "2592000000"])
 def test_more_retention_is_no_fault(retention: str) -> None:
     """Ten days or more, or for ever."""
@@ -63,10 +80,17 @@ def test_more_retention_is_no_fault(retention: str) -> None:
     ],
 )
 def test_each_wrong_setting_is_named_with_its_fix(config: dict[str, str | None], told: str) -> None:
-    """The fix is a command, and it names the topic and the setting."""
+    """The fix is a command; `topics apply` sets what nobody has chosen for this topic."""
     (fault,) = topics.faults(VIEWS, state(VIEWS, config=config))
     assert told in fault
-    assert "kafka-configs.sh --alter --entity-type topics --entity-name page-views --add-config" in fault
+    assert fault.endswith("; run `ranker topics apply`")
+
+
+def test_what_somebody_chose_is_left() -> None:
+    """A shorter retention may be meant."""
+    shorter = replace(state(VIEWS, config={"retention.ms": "86400000"}), chosen=frozenset({"retention.ms"}))
+    (fault,) = topics.faults(VIEWS, shorter)
+    assert "kafka-configs.sh --alter --entity-type topics --entity-name page-views --add-config retention.ms=" in fault
 
 
 def test_all_faults_of_a_topic_come_at_once() -> None:
@@ -77,11 +101,11 @@ def test_all_faults_of_a_topic_come_at_once() -> None:
 
 
 def test_policies_are_compared_as_sets() -> None:
-    """delete,compact is compact,delete; and the fix quotes a list as kafka-configs.sh wants it."""
+    """delete,compact is compact,delete."""
     dead = schemas.topic("page-views.dead")
     assert topics.faults(dead, state(dead, config={"cleanup.policy": "delete,compact"})) == []
     (fault,) = topics.faults(dead, state(dead, config={"cleanup.policy": "delete"}))
-    assert "cleanup.policy=[compact,delete]" in fault
+    assert "cleanup.policy is delete instead of compact,delete" in fault
 
 
 def test_a_compacted_topic_is_never_grown() -> None:

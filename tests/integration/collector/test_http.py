@@ -1,16 +1,24 @@
 """`producers collect` on a real broker: what is answered, and what stands in Kafka then."""
 
 import asyncio
+import contextlib
 import itertools
+import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
 
+from deploy.local import waiting
 from producers.batches import Homes
+from producers.collect import catalogue
 from tests.support.collector_process import (
     KEY,
     ORIGIN,
@@ -30,7 +38,7 @@ BEHIND_PROXY = (
     SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nclient_events_s = 1\nclient_burst = 500\nkey_events_s = 500\n'
 )
 HOUR = "[windows]\n1h = { length_s = 3600, grain_s = 60 }\n"
-FEW_ARTICLES = SITES + "[collect]\nnew_articles_per_minute = 1\nnew_articles_burst = 3\n"
+FEW_ARTICLES = SITES + '[collect]\nproxies = ["127.0.0.0/8"]\nnew_articles_per_minute = 1\nnew_articles_burst = 3\n'
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 
@@ -147,6 +155,17 @@ def test_faults_by_index(running: Collector) -> None:
     assert running.page(b"").status == 400
     assert running.page({"article_id": "/a"}, Content_Type="text/html").status == 415
     assert running.metric("rejected_events_total", reason="invalid") == 6
+
+
+def test_so_many_faults_are_told(running: Collector) -> None:
+    """Where some events are accepted, each other one by its index; where none is, twenty, and the number of the others."""
+    some = running.server([{"article_id": "/a"}, *[{}] * 400])
+    assert (some.status, len(some.json["rejected"])) == (207, 400)
+    none = running.server([{}] * 400)
+    assert (none.status, [one["index"] for one in none.json["rejected"]]) == (400, list(range(20)))
+    assert none.json["more_rejected"] == 380
+    assert len(none.body) < 5_000
+    assert "more_rejected" not in running.server([{}] * 20).json
 
 
 def test_too_late_is_what_ranker_toml_says(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
@@ -282,35 +301,88 @@ async def test_one_client_buys_no_place(kafka_embedded: str, topic: str, tmp_pat
     assert (len(mine), beyond >= 4) == (30 + 1 + 1 + 40, True)
 
 
+def test_a_proxy_that_is_not_named_is_told_of(running: Collector) -> None:
+    """Once, and without an address: else all its readers would be one client, and nobody see why."""
+    for forwarded in ("203.0.113.77", "203.0.113.78"):
+        assert running.page({"article_id": "/a"}, X_Forwarded_For=forwarded).status == 202
+    assert running.log.read_text().count("is not named in collect.proxies") == 1
+    assert "203.0.113" not in running.log.read_text()
+
+
+def test_a_proxy_that_is_named_is_not_told_of(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """Nor is a reader in the same network behind it."""
+    with collector(kafka_embedded, topic, tmp_path, BEHIND_PROXY) as running:
+        for forwarded in ("203.0.113.77", "10.1.2.3"):
+            assert running.page({"article_id": "/a"}, X_Forwarded_For=forwarded).status == 202
+        assert "collect.proxies" not in running.log.read_text()
+
+
 def test_strangers_cannot_invent_articles_without_end(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
-    """Three at once here, then one a minute. What is known is taken, also after a restart; servers are not bounded."""
+    """With a budget of 4 of the longest ids for those that one address names, 1 for the others, 1 for each address.
+
+    Servers are not bounded; what was taken is taken again, also after a restart.
+    """
+
+    invented = [f"/{number:0511}" for number in range(9)]
     with collector(kafka_embedded, topic, tmp_path, FEW_ARTICLES) as running:
-        answer = running.page([{"article_id": f"/{i}"} for i in range(5)])
-        assert (answer.status, answer.json["accepted"]) == (207, 3)
-        assert [(one["index"], one["reason"]) for one in answer.json["rejected"]] == [
-            (3, "new_articles"),
-            (4, "new_articles"),
-        ]
-        refused = running.page([{"article_id": "/3"}, {"article_id": "/4"}])
-        assert refused.status == 429
-        assert 50 <= int(refused.headers["retry-after"]) <= 60
-        assert [one["reason"] for one in refused.json["rejected"]] == ["new_articles"] * 2
-        assert running.page([{"article_id": "/3"}, {"article_id": "/a b"}]).status == 400
-        assert running.page({"article_id": "/0"}).status == 202
-        assert running.ask("GET", "/v1/view.gif?article_id=/3", Referer=ORIGIN).status == 429
+
+        def send(article: str, client: int, **fields: str) -> Answer:
+            return running.page({"article_id": article} | fields, X_Forwarded_For=f"203.0.113.{client}")
+
+        answer = running.page([{"article_id": one} for one in invented[:2]], X_Forwarded_For="203.0.113.1")
+        assert (answer.status, answer.json["accepted"]) == (207, 1)
+        assert [(one["index"], one["reason"]) for one in answer.json["rejected"]] == [(1, "new_articles")]
+        refused = send(invented[1], 1)
+        assert (refused.status, refused.json["rejected"][0]["reason"]) == (429, "new_articles")
+        assert 86_000 <= int(refused.headers["retry-after"]) <= 86_400
+        assert running.metric("new_articles_left") > 0.7
+        assert [send(invented[client], client).status for client in (2, 3, 4)] == [202] * 3
+        assert running.metric("new_articles_left") < 0.2
+        refused = send(invented[5], 5)
+        assert (refused.status, 1 <= int(refused.headers["retry-after"]) <= 30) == (429, True)
+        pixel = f"/v1/view.gif?article_id={invented[5]}"
+        assert running.ask("GET", pixel, Referer=ORIGIN, X_Forwarded_For="203.0.113.5").status == 429
+        assert send(invented[5], 6).status == 202
+        assert send(invented[5], 7).status == 202
+        assert send(invented[8], 8, event_type="share", agent_class="bot").status == 429
         assert running.server([{"article_id": f"/from-the-server/{i}"} for i in range(100)]).status == 202
-        assert running.page({"article_id": "/from-the-server/7"}).status == 202
-        assert running.page({"article_id": "/0", "event_type": "share"}, Origin="https://other.example").status == 202
-        assert running.metric("rejected_events_total", reason="new_articles") == 6
+        assert send("/from-the-server/7", 9).status == 202
+        assert (
+            running.page({"article_id": invented[8], "event_type": "share"}, Origin="https://other.example").status
+            == 202
+        )
+        assert running.metric("rejected_events_total", reason="new_articles") == 5
         running.child.stop()
         assert running.child.returncode() == 0, running.child.tail()
-        running.start(FEW_ARTICLES.replace("burst = 3", "burst = 1"))
-        known = [{"article_id": f"/{i}"} for i in range(3)] + [
-            {"article_id": f"/from-the-server/{i}"} for i in range(100)
+        running.start(FEW_ARTICLES)
+        known = [(invented[at], at) for at in (0, 2, 3, 4, 5)] + [
+            (f"/from-the-server/{i}", 100 + i) for i in range(100)
         ]
-        assert running.page(known).json == {"accepted": 103}
-        answer = running.page([{"article_id": "/3"}, {"article_id": "/4"}])
-        assert (answer.status, answer.json["accepted"]) == (207, 1)
+        assert {send(article, 10 + client).status for article, client in known} == {202}
+        assert running.metric("new_articles_left") == 1
+
+
+async def test_the_catalogues_articles_are_free(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """As soon as it names one, whatever has been used up."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_embedded)
+    await admin.start()
+    with contextlib.suppress(TopicAlreadyExistsError):
+        await admin.create_topics([NewTopic(catalogue.TOPIC, 1, 1)])
+    await admin.close()
+    article = f"/{os.urandom(4).hex()}"
+    with collector(kafka_embedded, topic, tmp_path, FEW_ARTICLES) as running:
+        for number in range(9):
+            last = running.page({"article_id": f"/{number:0511}"})
+        assert last.status == 429
+        assert running.page({"article_id": article}).status == 429
+        before = running.metric("catalogue_articles")
+        async with AIOKafkaProducer(bootstrap_servers=kafka_embedded) as producer:
+            value = orjson.dumps({"site_id": "demo", "article_id": article, "status": "published"})
+            await producer.send_and_wait(catalogue.TOPIC, value, f"demo/{article}".encode())
+        await asyncio.to_thread(
+            waiting.until, "The catalogue", lambda: running.metric("catalogue_articles") > before, 30.0
+        )
+        assert running.page({"article_id": article}).status == 202
 
 
 async def test_many_at_once(running: Collector) -> None:

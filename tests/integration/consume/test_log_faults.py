@@ -11,7 +11,7 @@ from aiokafka.admin import RecordsToDelete
 
 from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.consume.engine import Consumer, Engine
-from tests.integration.consume.recount import Recount
+from tests.support.recount import Recount
 
 NOT_THE_LOG = "this is not the log that was counted"
 
@@ -82,15 +82,66 @@ async def _stopped(consumer: Consumer, partition: int, waiting: int) -> bool:
     return (said, every, lag) == (1, 1, waiting) and await consumer.metric("ranker_lag_seconds", **of) > 0
 
 
+async def test_a_leader_that_lost_what_was_counted(
+    new_engine: Callable[..., Engine], kafka_apache: ApacheKafka
+) -> None:
+    """
+    counted   ├────────── 300 ──────────┤n
+    a leader  ├ other records ─────────────────── 600 ─┤    what was not on its disk is gone, and it has grown again
+
+    Its end is never seen below n, and no assignment changes; the first record of its term tells.
+    """
+    engine = new_engine(session_timeout_ms=60_000)
+    await engine.create_topic(1)
+    await engine.traffic.send(300)
+    consumer = engine.consume()
+    await engine.until_counted()
+    await engine.until("readiness", consumer.ready)
+    before = await engine.version(0)
+    consumer.child.suspend()
+    kafka_apache.stop()
+    log = kafka_apache.directory / "log"
+    for name in ("00000000000000000000.log", "leader-epoch-checkpoint"):
+        (log / f"{engine.topic}-0" / name).write_bytes(b"")
+    (log / ".kafka_cleanshutdown").unlink()
+    kafka_apache.start()
+    await engine.traffic.send(600)
+    consumer.child.resume()
+    await engine.until("the stop", lambda: consumer.says(f"partition 0: {NOT_THE_LOG} (the record at offset 299"), 40.0)
+    assert await engine.version(0) == before
+    assigned = [line for line in consumer.log() if line["event"] == "assigned"]
+    assert len(assigned) == 1, "no rebalance helped"
+
+
+async def test_a_topic_deleted_under_a_running_consumer(engine: Engine) -> None:
+    """Nobody has a partition then, and says so: not ready, with the way out; created again, it is another log."""
+    await engine.traffic.send(200)
+    consumer = engine.consume()
+    await engine.until_counted()
+    await engine.until("readiness", consumer.ready)
+    await _delete(engine)
+    await engine.until("the loss of the topic", lambda: consumer.says(f"topic {engine.topic} does not exist"))
+    assert await consumer.says("ranker topics apply")
+    await engine.create_topic(2)
+    await engine.traffic.send(2_000)
+    for partition in range(2):
+        await engine.until("the stop", lambda p=partition: consumer.says(f"partition {p}: {NOT_THE_LOG}"), 40.0)  # type: ignore[misc]
+    assert not await consumer.says("does not exist")
+
+
 async def _create_again(engine: Engine) -> None:
+    await _delete(engine)
+    await engine.create_topic(2)
+    engine.recount = Recount(engine.bootstrap, engine.topic, engine.rules)
+
+
+async def _delete(engine: Engine) -> None:
     await engine.admin(lambda admin: admin.delete_topics([engine.topic]))
 
     async def gone() -> bool:
         return engine.topic not in await engine.admin(lambda admin: admin.list_topics())
 
     await engine.until("the end of the topic", gone)
-    await engine.create_topic(2)
-    engine.recount = Recount(engine.bootstrap, engine.topic, engine.rules)
 
 
 async def test_retention_that_passed_what_comes_next(engine: Engine) -> None:
@@ -116,7 +167,7 @@ async def test_retention_that_passed_what_comes_next(engine: Engine) -> None:
     assert cut.meta["lineage"] != lineages[0]
     assert whole.meta["lineage"] == lineages[1]
     after_gap = next(record for record in engine.recount.records[0] if record.offset >= beginning)
-    assert int(cut.meta["gap_ms"]) == after_gap.append_ms
+    assert int(cut.meta["gap_ms"]) == after_gap.timestamp
     assert "gap_ms" not in whole.meta
     assert await consumer.metric("ranker_gaps_total") == 1
     assert await consumer.metric("ranker_lost_records_total") == beginning - n
@@ -229,7 +280,7 @@ async def test_aborted_transactions_are_not_counted(engine: Engine) -> None:
     for partition in range(2):
         one = now[partition]
         assert one is not None
-        waited = [r.append_ms for r in engine.recount.records[partition] if r.offset >= one.n]
+        waited = [r.timestamp for r in engine.recount.records[partition] if r.offset >= one.n]
         assert one.clock_ms <= min(waited, default=one.clock_ms), "T says more than is counted"
     await engine.until_counted()
     await engine.check()

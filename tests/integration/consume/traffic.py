@@ -32,10 +32,10 @@ class Traffic:
         self.sent = 0
 
     @contextlib.asynccontextmanager
-    async def producer(self, **options: object) -> AsyncIterator[AIOKafkaProducer]:
+    async def producer(self, acks: int | str = "all", **options: object) -> AsyncIterator[AIOKafkaProducer]:
         # metadata is fetched for every producer, so partitions that were added since are written to
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=self._idempotent, **options
+            bootstrap_servers=self._bootstrap, acks=acks, enable_idempotence=self._idempotent, **options
         )
         await producer.start()
         try:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,7 +149,78 @@ async def test_a_broker_ahead_of_us_is_seen(
     finally:
         await producer.stop()
     findings = await check.kafka(kafka_apache.bootstrap, generation, off_by(-behind_s), accept_create_time=False)
-    assert any("ahead of this machine's clock" in fault for fault in of("fault", findings)) is seen
+    assert any("ahead of this machine" in fault for fault in of("fault", findings)) is seen
+
+
+@asynccontextmanager
+async def live(bootstrap: str, topic: str) -> AsyncIterator[None]:
+    """Records come in while the block runs; the first is there before."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+
+    async def send() -> None:
+        while True:
+            await producer.send_and_wait(topic, b"{}", partition=1)
+            await asyncio.sleep(0.02)
+
+    await producer.send_and_wait(topic, b"{}", partition=1)
+    sending = asyncio.create_task(send())
+    try:
+        yield
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+        await producer.stop()
+
+
+@pytest.mark.parametrize(("our_s", "told"), [(0, None), (1, None), (-1, None), (-4, "ahead of"), (4, "behind")])
+async def test_a_broker_with_another_clock_is_seen_by_what_comes_in(
+    kafka_apache: ApacheKafka, generation: Generation, our_s: int, told: str | None
+) -> None:
+    """Either way, and how far: a stamp of which it is known when its record was appended."""
+    await apply(kafka_apache.bootstrap, generation)
+    async with live(kafka_apache.bootstrap, generation.topic):
+        findings = await check.kafka(kafka_apache.bootstrap, generation, off_by(our_s), accept_create_time=False)
+    said = [finding for finding in findings if finding.subject == "clocks"]
+    assert [finding.kind for finding in said] == (["fault"] if told else [])
+    for finding in said:
+        told_s = re.fullmatch(r"broker 1: its clock is (\d\.\d) s (ahead of|behind) this machine's", finding.text)
+        assert told_s is not None, finding.text
+        assert told_s[2] == told
+        assert 2 < float(told_s[1]) <= abs(our_s)
+
+
+async def test_where_nothing_comes_in_a_clock_behind_is_not_seen(
+    kafka_apache: ApacheKafka, generation: Generation
+) -> None:
+    """That is said: a clock is not right because nobody has looked at it."""
+    await apply(kafka_apache.bootstrap, generation)
+    async with live(kafka_apache.bootstrap, generation.topic):
+        pass
+    findings = await check.kafka(kafka_apache.bootstrap, generation, off_by(60), accept_create_time=False)
+    assert of("fault", findings) == []
+    (note,) = of("note", findings)
+    assert "whether its clock is behind cannot be seen" in note
+
+
+@pytest.mark.parametrize(
+    ("replicas", "least", "in_sync", "kind", "told"),
+    [
+        (1, "1", 1, None, "one copy: what is acknowledged is on one broker"),
+        (3, "2", 3, None, "3 copies: what is acknowledged is on 2 brokers at least"),
+        (3, "2", 2, "note", "2 of its 3 copies in sync: what it acknowledges now is on no others"),
+        (2, "1", 1, "note", "1 of its 2 copies in sync"),
+        (3, "2", 1, "fault", "1 of its 3 copies in sync: nothing can be written to it"),
+    ],
+)
+def test_what_an_acknowledged_record_stands_on(
+    replicas: int, least: str, in_sync: int, kind: str | None, told: str
+) -> None:
+    """How many brokers have it at least, and which of the copies are there now."""
+    state = admin.TopicState("page-views", 4, replicas, {topics.IN_SYNC: least}, in_sync)
+    found = check._out_of_sync(state)
+    assert [finding.kind for finding in found] == ([kind] if kind else [])
+    assert told in " ".join(finding.text for finding in [check._there("page-views", state), *found])
 
 
 async def test_no_kafka_is_one_fault(generation: Generation) -> None:

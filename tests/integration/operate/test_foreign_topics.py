@@ -87,7 +87,9 @@ async def test_a_fit_topic_is_ok(kafka_apache: ApacheKafka, generation: Generati
     findings = await checked(kafka_apache, generation)
     assert [finding.kind for finding in findings] == ["ok", "ok", "note", "ok", "ok"]
     assert "is empty" in findings[2].text
-    assert findings[1].text == f"topic {generation.topic}: 3 partitions"
+    assert (
+        findings[1].text == f"topic {generation.topic}: 3 partitions, one copy: what is acknowledged is on one broker"
+    )
 
 
 async def test_what_counting_cannot_do_without_is_said_at_once(

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from ranker.serve import server, streams
-from ranker.serve.clients import BURST_S, LISTS_S, STREAMS
+from ranker.serve.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
 from ranker.service import connections
 from ranker.service.connections import Connections
+from tests.support.example_site import record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import publish, write
 from tests.support.sse_client import listening
@@ -109,6 +110,30 @@ async def test_one_client_has_so_many_lists_of_its_own(reader: Reader, monkeypat
     assert (await reader.get(f"{LIST}?exclude=/b", X_Forwarded_For=ANOTHER)).status == 200
 
 
+async def test_one_client_has_so_few_look_ups(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of filters that nobody has looked up: a list without says that it is not whole. It is served all the same."""
+    monkeypatch.setattr(reader.web._clients, "_now_s", lambda: 0.0)
+    allowed = LISTS_S * BURST_S // LOOK_UP
+    wide = [("demo", f"/{number}", "view", number + 1) for number in range(2_100)]
+    await publish(reader.client, GENERATION, PARTITIONS, wide, T)
+    await write_articles(reader.client, [record("demo", f"/{n}", section=f"s{n}", title="x") for n in range(20)])
+
+    async def known() -> bool:
+        return len((await reader.get("/v1/demo")).json["sections"]) == 20
+
+    await until(known, "catalogue")
+
+    async def complete(number: int, client: str, limit: int = 10) -> bool:
+        target = f"{LIST}?section=s{number}&limit={limit}"
+        content = (await reader.get(target, X_Forwarded_For=client)).json
+        assert [item["article_id"] for item in content["items"]] == [f"/{number}"] * content["complete"]
+        return bool(content["complete"])
+
+    assert [await complete(n, SOMEBODY) for n in range(allowed + 2)] == [True] * allowed + [False] * 2
+    assert await complete(allowed, ANOTHER, limit=11)
+    assert await complete(allowed, SOMEBODY, limit=12)
+
+
 async def test_what_stands_ready_is_free(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same filtered list, however often: it is made once."""
     async with running_reader(redis_url, {"demo": "Démo"}, refresh_ms=600_000) as reader:
@@ -172,5 +197,22 @@ def test_a_network_of_64_bits_is_one_client(monkeypatch: pytest.MonkeyPatch) -> 
     """IPv6 gives a client more addresses than there are connections."""
     monkeypatch.setattr(connections, "MAX_PER_CLIENT", 2)
     places = Connections()
-    assert [places.opened(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
-    assert places.opened("2001:db8:0:1::1")
+    assert [places.enter(f"2001:db8::{n}") is None for n in range(3)] == [False, False, True]
+    assert places.enter("2001:db8:0:1::1") is not None
+
+
+async def test_refused_connections_take_nobodys_place(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client begins far more than there are, and keeps each open for as long as it may: another one is served."""
+    for bound, most in (("MAX_PER_CLIENT", 3), ("MAX_CONNECTIONS", 5), ("MAX_REFUSED", 4)):
+        monkeypatch.setattr(connections, bound, most)
+    monkeypatch.setattr(server, "LINGER_S", 3600)
+    places = Connections()
+    async with server.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
+        begun = [await stack.enter_async_context(connected(port, "127.0.0.9")) for _ in range(3 + 4)]
+        assert [await status(one) for one in begun] == [b"200"] * 3 + [b"503"] * 4
+        for _ in range(3):  # there is no room to be told why either
+            async with connected(port, "127.0.0.9") as one:
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await status(one)
+        async with connected(port, "127.0.0.8") as one:
+            assert await status(one) == b"200"

@@ -18,6 +18,7 @@ from deploy.local import waiting
 from deploy.local.ports import HOST
 from ranker.store.connection import connect
 from tests.support.nginx import Nginx
+from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, LIST
 from tests.support.reader_process import Answer, ReaderProcess, ask, reader_process
 from tests.support.shard_writer import publish
@@ -50,10 +51,11 @@ class Fleet:
 
 
 @contextmanager
-def fleet(redis_url: str, directory: Path, nginx: Path, *, caching: bool) -> Iterator[Fleet]:
+def fleet(redis_url: str, directory: Path, nginx: Path, *, caching: bool, limited: bool = False) -> Iterator[Fleet]:
     with ExitStack() as stack:
         readers = [stack.enter_context(reader_process(redis_url, directory, DRAIN_S)) for _ in range(2)]
-        balancer = Nginx.before(nginx, directory / "nginx", [reader.port for reader in readers], caching=caching)
+        ports = [reader.port for reader in readers]
+        balancer = Nginx.before(nginx, directory / "nginx", ports, caching=caching, limited=limited)
         stack.callback(balancer.stop)
         balancer.start()
         for reader in readers:
@@ -156,7 +158,8 @@ def test_what_nginx_keeps_and_what_it_hands_on(counted: str, tmp_path: Path, fin
         before = sum(map(served, running.readers))
         often, end = 0, time.monotonic() + 4.0
         while time.monotonic() < end:
-            assert running.get(LIST).status == 200
+            kept = running.get(LIST, Origin=f"https://{often}.example")  # which none of them is told
+            assert (kept.status, kept.headers["access-control-allow-origin"]) == (200, "*")
             often += 1
         until_refreshed(running.readers)
         asked = sum(map(served, running.readers)) - before
@@ -166,10 +169,31 @@ def test_what_nginx_keeps_and_what_it_hands_on(counted: str, tmp_path: Path, fin
         assert running.get("/v1/nobody/popular/read/24h").headers["content-type"] == "application/problem+json"
 
 
+def test_one_client_asks_so_often(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
+    """Beyond it 429 with when to come again, whatever is asked for; others are served meanwhile."""
+    nginx, wrk = find_tool("nginx", "nginx-light"), find_tool("wrk", "wrk")
+    with fleet(counted, tmp_path, nginx, caching=True, limited=True) as running:
+        port = running.nginx.port
+        with load(wrk, port, tmp_path):
+
+            def refused() -> Answer | None:
+                answer = running.get(LIST)
+                return answer if answer.status == 429 else None
+
+            refusal = waiting.until("A refusal", refused, 20.0)
+            assert refusal is not None
+            assert refusal.headers["content-type"] == "application/problem+json"
+            assert int(refusal.headers["retry-after"]) >= 1
+            assert refusal.json["status"] == 429
+            assert {ask(port, LIST, source="127.0.0.9").status for _ in range(20)} == {200}
+            assert ask(port, "/block.js", source="127.0.0.9").status == 200
+
+
 def test_lists_outlive_the_readers_for_as_long_as_they_say(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
-    """stale-if-error: with both readers gone, a list that was asked for before is served on; others are refused."""
+    """With both readers gone, what was asked for before is served on: a list by stale-if-error, a script for ever."""
     with fleet(counted, tmp_path, find_tool("nginx", "nginx-light"), caching=True) as running:
-        shown = running.get(LIST)
+        shown, script = running.get(LIST), running.get(BLOCK.address)
+        assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
         for reader in running.readers:
             reader.child.kill()
         end = time.monotonic() + 3.0  # beyond max-age
@@ -177,6 +201,7 @@ def test_lists_outlive_the_readers_for_as_long_as_they_say(counted: str, tmp_pat
             kept = running.get(LIST)
             assert (kept.status, kept.body) == (200, shown.body)
         assert running.get(f"{LIST}?limit=7").status == 502
+        assert (running.get(BLOCK.address).status, running.get("/block.unknown.js").status) == (200, 502)
 
 
 def test_a_stream_comes_through_at_once_and_goes_on_elsewhere(

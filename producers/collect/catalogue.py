@@ -1,0 +1,101 @@
+"""Which articles the catalogue has: the topic `articles`, read from its beginning and then on, beside everything else.
+
+A courtesy: without it (Kafka away, no such topic, more articles than fit) articles are paid for out of the budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Self
+
+import orjson
+from aiokafka import AIOKafkaConsumer
+
+TOPIC = "articles"
+MAX_ARTICLES = 500_000
+"""For each site, about 75 MB of memory for ids of 60 characters; what comes after is not remembered."""
+PIECE_RECORDS = 200
+"""Taken at once, 1 ms: requests are answered between."""
+RETRY_S = (1.0, 60.0)
+"""From the first to the longest pause before Kafka, or a topic that is not there yet, is tried again."""
+STOP_S = 2.0
+"""How long Kafka's client may take to close."""
+
+_log = logging.getLogger(__name__)
+
+
+class Catalogue:
+    """The ids of these sites' articles."""
+
+    def __init__(self, sites: Iterable[str]) -> None:
+        self._articles: dict[str, set[str]] = {site_id: set() for site_id in sites}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._articles.values()))
+
+    def has(self, site_id: str, article_id: str) -> bool:
+        return article_id in self._articles[site_id]
+
+    def take(self, key: bytes | None, value: bytes | None) -> None:
+        """A record of the topic: what it names is known from now on, a tombstone's article no longer."""
+        if not value:
+            site_id, _, article_id = (key or b"").decode(errors="replace").partition("/")
+            self._articles.get(site_id, set()).discard(article_id)
+            return
+        try:
+            record: Any = orjson.loads(value)
+            known, article_id = self._articles.get(record["site_id"]), record["article_id"]
+            if known is not None and len(known) < MAX_ARTICLES:
+                known.add(article_id)
+        except (ValueError, TypeError, KeyError):
+            return  # no article: the consumer says so, who runs the catalogue looks there
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, bootstrap: str, sites: Iterable[str]) -> AsyncIterator[Self]:
+        """Empty at first, and filled while the block runs."""
+        catalogue = cls(sites)
+        task = asyncio.create_task(catalogue._keep(bootstrap), name="catalogue")
+        try:
+            yield catalogue
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=STOP_S)
+
+    async def _keep(self, bootstrap: str) -> None:
+        pause_s, told = RETRY_S[0], False
+        while True:
+            before = len(self)
+            try:
+                await self._follow(bootstrap)
+            # Broad, since it is a courtesy: nothing of it may end the process.
+            except Exception as error:
+                if not told:
+                    _log.warning("the catalogue is not read", extra={"why": type(error).__name__})
+                told = True
+            if len(self) != before:
+                pause_s, told = RETRY_S[0], False
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_S[1])
+
+    async def _follow(self, bootstrap: str) -> None:
+        """Read until Kafka fails; return at once if there is no such topic."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, client_id="producers"
+        )
+        try:
+            await consumer.start()
+            # Looked for among all topics: naming a missing one would make some brokers create it.
+            if TOPIC not in await consumer.topics():
+                return
+            consumer.subscribe([TOPIC])
+            while True:
+                for records in (await consumer.getmany(timeout_ms=1_000, max_records=PIECE_RECORDS)).values():
+                    for record in records:
+                        self.take(record.key, record.value)
+                await asyncio.sleep(0)
+        finally:
+            await consumer.stop()

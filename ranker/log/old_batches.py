@@ -1,0 +1,117 @@
+"""Batches of message formats 0 and 1, which brokers still hand out from logs that were begun before Kafka 0.11.
+
+A batch is one message; a compressed one holds others. Format 0 has no time: such records count as if Kafka had
+appended them when they say that they happened (core/fold.py), where the producers' times are accepted.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.legacy_records import LegacyRecordBatch
+
+from ranker.log.records import FROM_HERE, Record, UnreadableError, readable
+from ranker.log.unpacking import unpack
+
+_OVERHEAD = 12
+"""Offset and length stand before each message."""
+_MAGIC, _ATTRIBUTES, _TIME = 16, 17, 18
+_CODEC, _LOG_APPEND_TIME = 7, 8
+
+
+class OldBatch:
+    """Stands in for the client's LegacyRecordBatch."""
+
+    is_control_batch = is_transactional = False
+    producer_id = None
+    leader_epoch = None
+    base_offset = -1
+    """Not known before it is unpacked."""
+
+    def __init__(self, raw: memoryview, most_bytes: int) -> None:
+        self._raw, self._most_bytes = raw, most_bytes
+        self._offset, self.max_timestamp, self.timestamp_type = _said(raw)
+        self.next_offset = self._offset + 1
+        self.size = len(raw)
+
+    def validate_crc(self) -> bool:
+        """By CRC-32: this format is older than the other one."""
+        return _intact(self._raw)
+
+    def opened(self) -> Iterator[Record]:
+        """Its records. Raises UnreadableError, UnsupportedCodecError."""
+        codec = self._raw[_ATTRIBUTES] & _CODEC
+        if not codec:
+            return iter([_record(self._raw, self._offset, self.max_timestamp, self.timestamp_type)])
+        data, whole = unpack(codec, self._packed(), self._most_bytes)
+        if not whole:
+            raise UnreadableError(FROM_HERE)
+        self.size = len(data)
+        return self._inner(memoryview(data))
+
+    def carefully(self, start: int) -> Iterator[Record]:
+        """What `opened` could not read cannot be read: only the last message says where the first one stands."""
+        raise UnreadableError(start)
+
+    def __iter__(self) -> Iterator[Record]:
+        """For the client's own loop."""
+        return readable(self)
+
+    def _packed(self) -> memoryview:
+        """The value of the outer message."""
+        try:
+            at = _TIME + (8 if self._raw[_MAGIC] else 0)
+            (key_bytes,) = struct.unpack_from(">i", self._raw, at)
+            at += 4 + max(key_bytes, 0)
+            (value_bytes,) = struct.unpack_from(">i", self._raw, at)
+        except struct.error:
+            raise UnreadableError(FROM_HERE) from None
+        return self._raw[at + 4 : at + 4 + max(value_bytes, 0)]
+
+    def _inner(self, data: memoryview) -> Iterator[Record]:
+        """In format 1 the outer offset is the last one's, and the inner ones begin at 0."""
+        try:
+            first = 0
+            if self._raw[_MAGIC]:
+                for message in _messages(data):
+                    first = self._offset - _said(message)[0]
+            for message in _messages(data):
+                offset, append_ms, kind = _said(message)
+                if message[_ATTRIBUTES] & _CODEC or not _intact(message):
+                    raise UnreadableError(first + offset)
+                if self.timestamp_type == 1:
+                    append_ms, kind = self.max_timestamp, 1
+                yield _record(message, first + offset, append_ms, kind)
+        except (CorruptRecordException, IndexError, struct.error):
+            raise UnreadableError(FROM_HERE) from None
+
+
+def _messages(data: memoryview) -> Iterator[memoryview]:
+    at = 0
+    while at < len(data):
+        (length,) = struct.unpack_from(">i", data, at + 8)
+        if length < _TIME - _OVERHEAD or at + _OVERHEAD + length > len(data):
+            raise IndexError
+        yield data[at : at + _OVERHEAD + length]
+        at += _OVERHEAD + length
+
+
+def _said(message: memoryview) -> tuple[int, int, int]:
+    """Offset, time in milliseconds (-1: none), and whether that is the broker's (1) or the producer's (0)."""
+    (offset,) = struct.unpack_from(">q", message)
+    if not message[_MAGIC]:
+        return offset, -1, 0
+    return offset, struct.unpack_from(">q", message, _TIME)[0], int(bool(message[_ATTRIBUTES] & _LOG_APPEND_TIME))
+
+
+def _intact(message: memoryview) -> bool:
+    return zlib.crc32(message[_MAGIC:]) == int.from_bytes(message[_OVERHEAD:_MAGIC], "big")
+
+
+def _record(message: memoryview, offset: int, append_ms: int, kind: int) -> Record:
+    """Of a message that is not compressed, by the client's own way."""
+    (record,) = LegacyRecordBatch(message, message[_MAGIC])
+    return Record(offset, append_ms, kind, record.key, record.value)

@@ -1,0 +1,119 @@
+"""Articles that the catalogue knows are free, and what the others cost in a real Redis is what the budget says."""
+
+import asyncio
+import os
+import time
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from deploy.local import waiting
+from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.ports import HOST, free_port
+from producers.collect import catalogue
+from producers.collect.catalogue import Catalogue
+from producers.collect.limits import DEAREST_BYTES, cost
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.store.connection import connect
+from tests.bench import shards
+from tests.support.topics import new_topic
+
+ARTICLES = 2_000
+
+
+async def told(bootstrap: str, topic: str, *records: tuple[str, Any]) -> None:
+    """Records by their keys; None is a tombstone, bytes are as they stand."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for key, value in records:
+            content = value if value is None or isinstance(value, bytes) else orjson.dumps(value)
+            await producer.send_and_wait(topic, content, key.encode())
+
+
+def published(article: str, site: str = "demo") -> tuple[str, Any]:
+    return f"{site}/{article}", {"site_id": site, "article_id": article, "status": "published"}
+
+
+@pytest.fixture(params=["embedded", "apache"])
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    """Of either broker."""
+    broker: str | ApacheKafka = request.getfixturevalue(f"kafka_{request.param}")
+    return broker if isinstance(broker, str) else broker.bootstrap
+
+
+async def test_the_catalogue_is_known(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the topic's beginning on, what is added later too; what is no article is passed over, a tombstone forgets."""
+    topic = await new_topic(bootstrap, 1)
+    monkeypatch.setattr(catalogue, "TOPIC", topic)
+    bad = [("demo/x", b"{"), ("demo/x", [1]), ("demo/x", {"site_id": 3}), ("demo/x", {"site_id": [], "article_id": []})]
+    await told(bootstrap, topic, *bad, published("/a"), published("/b"), published("/c", "stranger"), ("demo//b", None))
+    async with Catalogue.open(bootstrap, ["demo", "other"]) as known:
+        await waiting.until_async("Article /a", of(known, "/a"))
+        await told(bootstrap, topic, published("/d"), ("demo//d#editor", published("/e")[1]), published("/f"))
+        await waiting.until_async("Article /f", of(known, "/f"))
+        assert [known.has("demo", one) for one in ("/a", "/b", "/c", "/d", "/e", "/x")] == [
+            *(True, False, False, True, True, False)
+        ]
+        assert not known.has("other", "/a")
+        assert len(known) == 4
+
+
+def of(known: Catalogue, article: str) -> Any:
+    async def has() -> bool:
+        return known.has("demo", article)
+
+    return has
+
+
+async def test_a_catalogue_that_is_not_there(kafka_apache: ApacheKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No topic is made by asking for it; when it is there, it is read; without Kafka nothing ends."""
+    monkeypatch.setattr(catalogue, "RETRY_S", (0.1, 0.2))
+    name = f"later.{os.urandom(4).hex()}"
+    monkeypatch.setattr(catalogue, "TOPIC", name)
+    async with (
+        Catalogue.open(f"{HOST}:{free_port()}", ["demo"]) as nowhere,
+        Catalogue.open(kafka_apache.bootstrap, ["demo"]) as known,
+    ):
+        await asyncio.sleep(0)
+        later = await new_topic(kafka_apache.bootstrap, 1)
+        monkeypatch.setattr(catalogue, "TOPIC", later)
+        await told(kafka_apache.bootstrap, later, published("/a"))
+        await waiting.until_async("Article /a", of(known, "/a"))
+        assert len(nowhere) == 0
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first so many of each site."""
+    monkeypatch.setattr(catalogue, "MAX_ARTICLES", 3)
+    known = Catalogue(["demo", "other"])
+    for number in range(9):
+        for site in ("demo", "other"):
+            key, value = published(f"/{number}", site)
+            known.take(key.encode(), orjson.dumps(value))
+    assert len(known) == 6
+
+
+@pytest.mark.parametrize("size", [8, 60, 128, 256, 512])
+async def test_what_an_article_costs(redis_url: str, size: int) -> None:
+    """A view and a share of each of 2,000, counted by the real steps, 100 a minute: as `cost` says, or a little less."""
+    generation = Generation(f"cost-{size}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+    now_ms = time.time_ns() // 1_000_000
+    async with connect(redis_url) as client:
+        await client.flushall()
+        (shard,) = await shards.begin(client, generation, 1, now_ms)
+        ids = [os.urandom(256).hex()[:size] for _ in range(ARTICLES)]
+        await shard.count(now_ms // 60_000 - 99, {kind: {"/first": 1} for kind in ("view", "share")})
+        before = await used_bytes(client)
+        for minute in range(ARTICLES // 100):
+            counts = dict.fromkeys(ids[100 * minute : 100 * minute + 100], 1)
+            await shard.count(now_ms // 60_000 - minute, {"view": counts, "share": counts})
+        each = (await used_bytes(client) - before) / ARTICLES / 2
+        await client.flushall()
+    assert 0.65 * cost(size) < each <= cost(size)
+    assert 2 * cost(512) == DEAREST_BYTES
+
+
+async def used_bytes(client: Any) -> int:
+    memory = await client.info("memory")
+    return int(memory["used_memory"]) - int(memory["mem_aof_buffer"])
