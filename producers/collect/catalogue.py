@@ -21,6 +21,8 @@ PIECE_RECORDS = 200
 """Taken at once, 1 ms: requests are answered between."""
 RETRY_S = (1.0, 60.0)
 """From the first to the longest pause before Kafka, or a topic that is not there yet, is tried again."""
+STOP_S = 2.0
+"""How long Kafka's client may take to close."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,19 +63,23 @@ class Catalogue:
             yield catalogue
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=STOP_S)
 
     async def _keep(self, bootstrap: str) -> None:
-        pause_s = RETRY_S[0]
+        pause_s, told = RETRY_S[0], False
         while True:
             before = len(self)
             try:
                 await self._follow(bootstrap)
             # Broad, since it is a courtesy: nothing of it may end the process.
             except Exception as error:
-                _log.debug("the catalogue is not read", extra={"why": type(error).__name__})
-            pause_s = RETRY_S[0] if len(self) != before else min(2 * pause_s, RETRY_S[1])
+                if not told:
+                    _log.warning("the catalogue is not read", extra={"why": type(error).__name__})
+                told = True
+            if len(self) != before:
+                pause_s, told = RETRY_S[0], False
             await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RETRY_S[1])
 
     async def _follow(self, bootstrap: str) -> None:
         """Read until Kafka fails; return at once if there is no such topic."""

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from producers.collect import answers
 from producers.collect.body import MAX_BYTES
 from producers.collect.refusal import RefusedError
-from ranker.service.connections import Connections
+from ranker.service.connections import Connections, Leave
 
 MAX_HEAD_BYTES = 16_384
 MAX_ARRIVED_BYTES = MAX_HEAD_BYTES + 2 * MAX_BYTES
@@ -53,6 +53,7 @@ class Protocol(HttpToolsProtocol):
     """Uvicorn's protocol with these limits, and llhttp as strict as it is."""
 
     door: Door
+    _leave: Leave | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -70,14 +71,19 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if not self.door.connections.opened(self.client[0] if self.client else None):
-            self._refuse(RefusedError(503, "connections", "There are too many connections.", retry_s=10))
-        else:
+        self._leave = self.door.connections.enter(self.client[0] if self.client else None)
+        if self._leave is not None:
             self._deadline = self.loop.call_later(REQUEST_S, self._too_slow)
+            return
+        self._leave = self.door.connections.refuse()
+        self._refuse(RefusedError(503, "connections", "There are too many connections.", retry_s=10))
+        if self._leave is None:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._no_deadline()
-        self.door.connections.closed(self.client[0] if self.client else None)
+        if self._leave is not None:
+            self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

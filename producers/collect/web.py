@@ -87,6 +87,7 @@ class Web:
         self._salts = salts
         self._metrics = metrics
         self._now_ms = now_ms
+        self._is_proxy_told = False
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI; the first message has the whole body."""
@@ -95,15 +96,17 @@ class Web:
             return
         started = time.perf_counter()
         headers = scope["headers"]
+        peer = scope["client"][0] if scope["client"] else None
+        forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
+        address = self._addresses.of(peer, forwarded)
+        if forwarded and address.is_private and str(address) == peer:
+            self._tell_of_proxy()
         request = Request(
             scope["method"],
             scope["path"],
             scope["query_string"],
             dict(headers),
-            self._addresses.of(
-                scope["client"][0] if scope["client"] else None,
-                (value for name, value in headers if name == b"x-forwarded-for"),
-            ),
+            address,
             message["body"],
         )
         answer = await self._answered(request)
@@ -116,6 +119,14 @@ class Web:
         """Counts a request that ended before this application."""
         self._metrics.refused_requests.labels(reason=refused.reason).inc()
         self._metrics.requests.labels(route="other", status=refused.status).inc()
+
+    def _tell_of_proxy(self) -> None:
+        """Once: it could not be seen otherwise, since what one client may send is enough for a small site for long."""
+        if not self._is_proxy_told:
+            self._is_proxy_told = True
+            _log.warning(
+                "a proxy in a private network is not named in collect.proxies: all readers behind it are one client"
+            )
 
     async def _answered(self, request: Request) -> Answer:
         try:

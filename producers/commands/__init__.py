@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import click
 
-_COMMANDS = {"replay": "replay", "simulate": "simulate", "articles": "articles", "collect": "collect"}
+from ranker.service.lazy_group import LazyGroup
 
-
-class _Lazy(click.Group):
-    """Loads a command's module when it is asked for: --help and --version stay quick."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        if cmd_name not in _COMMANDS:
-            return None
-        module: Any = importlib.import_module(f"producers.commands.{_COMMANDS[cmd_name]}")
-        command: click.Command = module.command
-        return command
+_COMMANDS = {
+    "replay": "Send what access logs, JSON lines or CSV tell as page views.",
+    "simulate": "Send invented traffic.",
+    "articles": "Tell the ranker what articles there are, hide them, move them.",
+    "collect": "Take events over HTTP and put them into Kafka.",
+}
 
 
 def _version() -> str:
@@ -32,7 +23,12 @@ def _version() -> str:
         return "(not installed)"
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    package=__name__,
+    modules=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(_version(), prog_name="producers")
 def main() -> None:
     """Write page views and articles to Kafka, for the ranker to count.

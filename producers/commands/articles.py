@@ -17,8 +17,10 @@ from producers.client import Producer
 from producers.commands import common, editor
 from producers.documents import UnreadableError
 from producers.imports import Refused, Shelf
+from ranker.service.printable import printable
 
 SHOWN_FAULTS = 10
+LONGEST_REASON = 600
 
 
 @click.group("articles")
@@ -113,7 +115,7 @@ class Tally:
     def tell(self, *, as_json: bool) -> None:
         """Print the summary; exit code 1 where something was refused."""
         for fault in self.refused:
-            click.echo(f"Entry {fault.place}: {fault.reason}", err=True)
+            click.echo(f"Entry {fault.place}: {printable(fault.reason, LONGEST_REASON)}", err=True)
         if self.refused_count > len(self.refused):
             click.echo(f"… and {self.refused_count - len(self.refused):,} more", err=True)
         if as_json:

@@ -89,9 +89,9 @@ def alias(*, site: str, old: str, new: str | None, bootstrap: str, topic: str) -
 
 
 def _say(bootstrap: str, topic: str, site: str, article: str, word: str, fields: dict[str, Any]) -> None:
-    """Send a record of schema `word`; returns when Kafka has acknowledged it."""
+    """Send a record of schema `word`; returns when Kafka has acknowledged it. No id holds the space in its key."""
     value = orjson.dumps({"site_id": site, "article_id": article, **fields})
-    common.run(_send(bootstrap, topic, (event.key(site, article) + f"#{word}".encode(), value)))
+    common.run(_send(bootstrap, topic, (event.key(site, article) + f" #{word}".encode(), value)))
 
 
 async def _send(bootstrap: str, topic: str, record: tuple[bytes, bytes]) -> None:

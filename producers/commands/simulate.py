@@ -20,6 +20,7 @@ from producers.commands import common
 from producers.steady import Steady, insist
 from producers.traffic import Shares, Traffic
 from ranker.service import endpoints
+from ranker.service.printable import printable
 from schemas import configuration
 
 
@@ -255,4 +256,4 @@ def _present(
 
 
 def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    click.echo(printable(sentence), err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.service.printable import printable
 
 if TYPE_CHECKING:
     from ranker.operate.findings import Finding
@@ -36,9 +37,11 @@ def command(config: str | None) -> None:
         _print_settings(settings.masked())
         findings = asyncio.run(_look(settings))
     for finding in findings:
-        click.echo(f"{click.style(f'{finding.kind:5}', _COLOURS[finding.kind])}  {finding.subject}: {finding.text}")
+        click.echo(
+            f"{click.style(f'{finding.kind:5}', _COLOURS[finding.kind])}  {finding.subject}: {printable(finding.text)}"
+        )
         if finding.fix:
-            click.echo(f"       fix: {finding.fix}")
+            click.echo(f"       fix: {printable(finding.fix)}")
     faults = sum(finding.kind == "fault" for finding in findings)
     click.echo(f"\n{faults or 'no'} fault{'' if faults == 1 else 's'}")
     if faults:
@@ -49,7 +52,7 @@ def _print_settings(masked: dict[str, Any]) -> None:
     width = max(map(len, masked))
     for name, value in masked.items():
         shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        click.echo(f"{name:{width}}  {shown}")
+        click.echo(f"{name:{width}}  {printable(shown)}")
     click.echo()
 
 

@@ -76,6 +76,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.dead import DeadStretch
     from ranker.consume.gate import Gate
     from ranker.consume.history import Historian
+    from ranker.consume.homes import Homes
     from ranker.consume.loop import Consumer
     from ranker.consume.producers import ProducerWatch
     from ranker.consume.session import Session
@@ -108,6 +109,8 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     )
     dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
 
+    homes = Homes()
+
     def trouble(where: str, what: str | None) -> None:
         consumer.trouble(where, what)
 
@@ -123,6 +126,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
                 state,
                 metrics,
                 lambda what: trouble(f"partition {partition}", what),
+                homes,
             )
 
         return Worker(

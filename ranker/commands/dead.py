@@ -16,6 +16,7 @@ import click
 
 from ranker.commands.common import config_option, effective, now_ms, said
 from ranker.commands.progress import bar
+from ranker.service.printable import printable
 
 if TYPE_CHECKING:
     from ranker.log.letters import Letter, LetterLog
@@ -169,7 +170,7 @@ def _print(letter: Letter, fault: str) -> None:
     key = "(none)" if letter.key is None else _readable(letter.key)
     for name, text in (
         ("reason", letter.reason + (", resent" if letter.resent else "")),
-        *([("fault", _readable(fault.encode("utf-8", "backslashreplace")))] if fault else ()),
+        *([("fault", printable(fault, _SHOWN_CHARACTERS))] if fault else ()),
         *([("cut", letter.cut)] if letter.cut is not None else ()),
         ("append", _time(letter.append_ms)),
         ("key", key),
@@ -179,13 +180,12 @@ def _print(letter: Letter, fault: str) -> None:
 
 
 def _readable(value: bytes) -> str:
-    """On one line, without a character that a terminal would obey."""
+    """The value's beginning; of one that is cut, how long it is."""
     most_bytes = 4 * _SHOWN_CHARACTERS
     text = value[:most_bytes].decode("utf-8", "backslashreplace")
+    shown = printable(text, _SHOWN_CHARACTERS)
     cut = len(value) > most_bytes or len(text) > _SHOWN_CHARACTERS
-    text = text[:_SHOWN_CHARACTERS]
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return f"{shown}… ({len(value):,} bytes in all)" if cut else shown
+    return f"{shown.removesuffix('…')}… ({len(value):,} bytes in all)" if cut else shown
 
 
 @command.command("resend")

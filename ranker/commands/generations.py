@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.service.printable import printable
 
 if TYPE_CHECKING:
     from ranker.operate.generations import Row
@@ -97,7 +98,7 @@ def _with_redis(config: str | None, work: Callable[[Any], Coroutine[Any, Any, _R
 def _print(row: Row) -> None:
     known = row.configuration
     as_of = "-" if row.as_of_ms is None else datetime.fromtimestamp(row.as_of_ms / 1000, UTC).isoformat()
-    click.echo(f"{row.id}  {'active' if row.active else ''}".rstrip())
+    click.echo(f"{printable(row.id)}  {'active' if row.active else ''}".rstrip())
     windows = ", ".join(f"{w.name} in slices of {w.grain_ms // 1000} s" for w in known.windows)
     boards = ", ".join(
         f"{board} ({' + '.join(f'{weight} {outcome}' for outcome, weight in weights.items())})"
@@ -113,4 +114,4 @@ def _print(row: Row) -> None:
         ("as of", as_of.replace("+00:00", "Z")),
         ("memory", f"{row.memory_bytes / 1_000_000:.1f} MB"),
     ):
-        click.echo(f"  {name:8} {value}")
+        click.echo(f"  {name:8} {printable(value)}")

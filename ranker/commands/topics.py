@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ranker.commands.common import config_option, effective, said
+from ranker.service.printable import printable
 
 if TYPE_CHECKING:
     from ranker.operate.topics import Outcome
@@ -46,9 +47,9 @@ def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
     for outcome in outcomes:
         there = "is there" if outcome.was_there else "is missing"
         would = "would be " if dry_run and outcome.done else ""
-        click.echo(f"{outcome.topic}: {would}{', '.join(outcome.done) or there}")
+        click.echo(f"{outcome.topic}: {would}{printable(', '.join(outcome.done)) or there}")
         for fault in outcome.faults:
-            click.echo(f"  fault: {fault}")
+            click.echo(f"  fault: {printable(fault)}")
     if any(outcome.faults or (dry_run and outcome.done) for outcome in outcomes):
         raise click.exceptions.Exit(1)
 

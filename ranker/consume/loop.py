@@ -219,7 +219,8 @@ class Consumer:
                 for partition, end in ends.items():
                     if partition in self._workers:
                         self._workers[partition].seen_end(asked_ms, end)
-                self.trouble("clock", None)
+                silent = sorted(self._workers.keys() - ends.keys())
+                self.trouble("clock", f"partitions {silent} do not answer: have they a leader?" if silent else None)
                 self._commit()
             except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
                 self.trouble("clock", str(error))

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ranker.consume.homes import Homes
 from ranker.consume.signals import RefusedError
 from ranker.core.floors import start_ms
 from ranker.core.generation import Generation
-from ranker.core.home import home
 from ranker.core.step import Changes, Reply, SliceId, Step, Version
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.shard import ShardState, ShardStore
 
-_REMEMBERED_HOMES = 500_000
 _BACKOFF_S = (0.05, 5.0)
 
 
@@ -43,8 +42,12 @@ class Session:
         state: ShardState,
         metrics: ConsumerMetrics,
         trouble: Callable[[str | None], None],
+        homes: Homes | None = None,
     ) -> None:
-        """`partitions` is the topic's number now; `trouble` is told why the store cannot be written, then None."""
+        """`partitions` is the topic's number now; `trouble` is told why the store cannot be written, then None.
+
+        `homes` are those that the process remembers; None: the session's own.
+        """
         self.store = store
         self.partition = partition
         self.partitions = partitions
@@ -68,8 +71,7 @@ class Session:
         self._sealed: set[SliceId] = set(state.slices)
         """Slices that have been sealed, or may have been: what comes to them later need not be added up at once."""
         self._sites = set(state.sites)
-        self._at_home: dict[str, set[str]] = {}
-        self._remembered = 0
+        self._homes = homes or Homes()
         self._generation = generation
         self._metrics = metrics
         self._trouble = trouble
@@ -91,7 +93,7 @@ class Session:
         While the store is away the same step is sent again and again: if a reply got lost, the answer is `already`.
         """
         touched = step.changes.touched()
-        step.strays |= self._strays_among(touched)
+        step.strays |= await self.strays_among(touched)  # at every step: a cache of marks could outlive the mark
         step.new_sites = touched.keys() - self._sites
         program = self.store.assemble(step)
         began = time.perf_counter()
@@ -162,19 +164,6 @@ class Session:
             if self.marked is not None:
                 self.marked |= step.strays
 
-    def _strays_among(self, touched: dict[str, set[str]]) -> set[str]:
-        """Those whose home is another partition. Marked at every step: a cache of marks could outlive the mark."""
-        strays: set[str] = set()
-        for site, articles in touched.items():
-            here: set[str] = self._at_home.get(site, set())
-            new = articles - here
-            if not new:
-                continue
-            away = {a for a in new if home(f"{site}/{a}".encode(), self.partitions) != self.partition}
-            strays.update(f"{site}/{article}" for article in away)
-            self._remembered += len(new) - len(away)
-            if self._remembered > _REMEMBERED_HOMES:
-                self._at_home.clear()
-                self._remembered = 0
-            self._at_home.setdefault(site, set()).update(new - away)
-        return strays
+    async def strays_among(self, articles: Mapping[str, set[str]]) -> set[str]:
+        """`site/article` of those (by site) whose home is another partition."""
+        return await self._homes.strays(self.partition, self.partitions, articles)

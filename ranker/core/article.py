@@ -16,7 +16,7 @@ _Word = Annotated[str, msgspec.Meta(max_length=64)]
 class ArticleRecord(msgspec.Struct, frozen=True):
     """What feeds say. Times are milliseconds since the epoch; unknown fields are ignored, here and below."""
 
-    behind: ClassVar[bytes] = b""
+    behind: ClassVar[tuple[bytes, ...]] = (b"",)
     """What the record's key has behind `site/article`."""
 
     site_id: str
@@ -33,7 +33,8 @@ class ArticleRecord(msgspec.Struct, frozen=True):
 class EditorRecord(msgspec.Struct, frozen=True):
     """Whether the editor hides an article, whatever feeds say of it."""
 
-    behind: ClassVar[bytes] = b"#editor"
+    behind: ClassVar[tuple[bytes, ...]] = (b" #editor", b"#editor")
+    """With a space, which no id holds; without it in words of version 0.1, whose key an article's may be too."""
 
     site_id: str
     article_id: str
@@ -43,7 +44,7 @@ class EditorRecord(msgspec.Struct, frozen=True):
 class AliasRecord(msgspec.Struct, frozen=True):
     """The article that this one has moved to; None where the editor has taken that back."""
 
-    behind: ClassVar[bytes] = b"#alias"
+    behind: ClassVar[tuple[bytes, ...]] = (b" #alias", b"#alias")
 
     site_id: str
     article_id: str
@@ -56,17 +57,17 @@ class _Named(msgspec.Struct, frozen=True):
 
 Record = ArticleRecord | EditorRecord | AliasRecord
 
-_WORDS = (EditorRecord.behind, AliasRecord.behind)
 _decode_named = msgspec.json.Decoder(_Named).decode
 _DECODERS: Mapping[bytes, msgspec.json.Decoder[Record]] = {
-    kind.behind: msgspec.json.Decoder(kind) for kind in (ArticleRecord, EditorRecord, AliasRecord)
+    behind: msgspec.json.Decoder(kind) for kind in (ArticleRecord, EditorRecord, AliasRecord) for behind in kind.behind
 }
+_WORDS = EditorRecord.behind + AliasRecord.behind
 
 
 def split(key: bytes) -> tuple[bytes, bytes]:
     """A key as that of an editor's word, without and with what it ends with; b"" where it is none.
 
-    An id may itself end like that: for a key alone, without a value, nobody can tell.
+    An id may end like a word's key of version 0.1: for such a key alone, without a value, nobody can tell.
     """
     if not key.endswith(_WORDS):  # asked for every article there is
         return key, b""
@@ -75,13 +76,13 @@ def split(key: bytes) -> tuple[bytes, bytes]:
 
 
 def read(key: bytes, value: bytes) -> Record:
-    """A record of the kind that its key names, or of an article whose id ends like a word of the editor's.
+    """A record of the kind that its key names, or of an article whose id ends like an old word of the editor's.
 
     Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError where the value does not have that form.
     """
     word = split(key)[1]
     if word and key.partition(b"/")[2] == _decode_named(value).article_id.encode():
-        word = ArticleRecord.behind
+        word = b""
     return _DECODERS[word].decode(value)
 
 
@@ -95,8 +96,10 @@ def fault(key: bytes | None, value: bytes) -> str | None:
         return "site_id is not allowed"
     if not article_ok(record.article_id):
         return "article_id is not allowed"
-    if key != f"{record.site_id}/{record.article_id}".encode() + record.behind:
-        return "the key is not the article's: site_id/article_id, or the same with #editor or #alias behind it"
+    if key not in [f"{record.site_id}/{record.article_id}".encode() + behind for behind in record.behind]:
+        return (
+            "the key is not the article's: site_id/article_id, or the same with a space and #editor or #alias behind it"
+        )
     if isinstance(record, ArticleRecord):
         return _incomplete(record)
     if isinstance(record, AliasRecord) and record.alias_of is not None:

@@ -76,9 +76,10 @@ class Step:
     """One script run. `clock_ms` is T: the store keeps the larger of it and what it has.
 
     `seals` replaces the list of a slice by one delta; `deletes` are slices that left. `counters` are added to the
-    shard's counters and move with n. `mark` is None where n does not move over a record. `retained_gap_ms` is the
-    append time that a gap reaches to. `partitions` is set where the strays have been made for that number. `producers`
-    is what becomes of the sightings.
+    shard's counters and move with n. `mark` is None where n does not move over a record. `gap_ms` is the append time
+    that a gap reaches to. `partitions` is set where the strays have been made for that number. `refused` says whether
+    the store refuses batches for memory, and is None where that stays as it is. `producers` is what becomes of the
+    sightings.
     """
 
     before: Version

@@ -14,9 +14,6 @@ log = logging.getLogger(__name__)
 MAX_ALIASES = 10_000
 """Per site. Every refresh of a list asks for the counts of all of them by name."""
 
-_HIDING = EditorRecord.behind.decode()
-_MOVING = AliasRecord.behind.decode()
-
 
 class Article(msgspec.Struct, frozen=True):
     """What a list shows of an article; None where nobody has said it. `published_at` is ms since the epoch.
@@ -42,6 +39,8 @@ class Articles:
 
     def __init__(self) -> None:
         self._fed: dict[str, dict[str, Article]] = {}
+        self._words: dict[str, dict[tuple[type, str], dict[bytes, EditorRecord | AliasRecord]]] = {}
+        """Of each site's (kind, article): the words by what their key ends with, in the order in which they came."""
         self._hidden: dict[str, set[str]] = {}
         self._aliases: dict[str, dict[str, str]] = {}
         self._shown: dict[str, dict[str, Article]] = {}
@@ -79,34 +78,41 @@ class Articles:
         return sites
 
     def _take(self, key: bytes, record: Record | None) -> str:
-        site, _, article_id = key.decode().partition("/")
-        word = split(key)[1].decode()
+        of, behind = split(key)
+        site, _, named = of.decode().partition("/")
+        article_id = named + behind.decode()
         self._shown.setdefault(site, {})
-        if record is None or word:
-            self._forget(site, article_id, word)
-        match record:
-            case ArticleRecord():
-                self._fed.setdefault(site, {})[article_id] = Article(
-                    record.title, record.url, record.format, record.section, record.published_at, record.status
-                )
-                self._show(site, article_id)
-            case EditorRecord(hidden=True):
-                self._hidden.setdefault(site, set()).add(record.article_id)
-                self._show(site, record.article_id)
-            case AliasRecord(alias_of=str(target)):
-                self._alias(site, record.article_id, target)
+        if (record is None or behind) and self._fed.get(site, {}).pop(article_id, None) is not None:
+            self._show(site, article_id)
+        if isinstance(record, ArticleRecord):
+            self._fed.setdefault(site, {})[article_id] = Article(
+                record.title, record.url, record.format, record.section, record.published_at, record.status
+            )
+            self._show(site, article_id)
+            record = None
+        if behind:
+            self._hear(site, named, behind, record)
         return site
 
-    def _forget(self, site: str, article_id: str, word: str) -> None:
-        """What a key said before: of an article of that very id, or, where it ends with a word, the editor's."""
-        if self._fed.get(site, {}).pop(article_id, None) is not None:
-            self._show(site, article_id)
-        named = article_id.removesuffix(word)
-        if word == _HIDING:
-            self._hidden.get(site, set()).discard(named)
+    def _hear(self, site: str, named: str, behind: bytes, word: EditorRecord | AliasRecord | None) -> None:
+        """A word on article `named` under one of its two keys, or none any more. The one that came last holds."""
+        kind = EditorRecord if behind in EditorRecord.behind else AliasRecord
+        words = self._words.setdefault(site, {}).setdefault((kind, named), {})
+        words.pop(behind, None)
+        if word is not None:
+            words[behind] = word
+        elif not words:
+            del self._words[site][kind, named]
+        last = next(reversed(words.values()), None)
+        if kind is EditorRecord:
+            self._hidden.setdefault(site, set()).discard(named)
+            if isinstance(last, EditorRecord) and last.hidden:
+                self._hidden[site].add(named)
             self._show(site, named)
-        elif word == _MOVING:
-            self._aliases.get(site, {}).pop(named, None)
+            return
+        self._aliases.get(site, {}).pop(named, None)
+        if isinstance(last, AliasRecord) and last.alias_of is not None:
+            self._alias(site, named, last.alias_of)
 
     def _alias(self, site: str, article_id: str, target: str) -> None:
         aliases = self._aliases.setdefault(site, {})

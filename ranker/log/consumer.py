@@ -88,6 +88,8 @@ class PageViewLog:
             metadata_max_age_ms=metadata_max_age_ms,
         )
         self._probing = asyncio.Lock()
+        self._one_by_one = False
+        """Ends are asked for so: the last question was not answered in full."""
         self._to_commit: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
         self._expected: dict[int, int] = {}
@@ -152,8 +154,22 @@ class PageViewLog:
         with contextlib.suppress(Exception):  # IllegalStateError: lost to a rebalance, whose turn comes
             self._consumer.seek(self._tp(partition), offset)
 
-    async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition to its end offset (the next to be written), open transactions included: T must not pass them."""
+    async def ends(self, partitions: Collection[int]) -> dict[int, int]:
+        """Partition to its end offset (the next to be written), open transactions included: T must not pass them.
+
+        The client waits for all of them, so after a failure each is asked alone: one without a leader must not hold up
+        the others, and is not in the answer. LogUnavailableError if none is.
+        """
+        asked = [[partition] for partition in partitions] if self._one_by_one else [partitions]
+        told = await asyncio.gather(*map(self._ends, asked), return_exceptions=True)
+        failed = [one for one in told if isinstance(one, BaseException)]
+        if len(partitions) > 1:
+            self._one_by_one = bool(failed)
+        if len(failed) == len(told):
+            raise failed[0]
+        return {partition: end for one in told if isinstance(one, dict) for partition, end in one.items()}
+
+    async def _ends(self, partitions: Collection[int]) -> dict[int, int]:
         with translated():
             try:
                 async with asyncio.timeout(_PROBE_S):  # the client itself would wait for 40 s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
@@ -31,7 +31,7 @@ class Histories:
         """The list's history as it was last read."""
         return self._ranks.get(name, _UNKNOWN)
 
-    async def follow(self, generation: Generation, names: Iterable[ListName], now_ms: int) -> None:
+    async def follow(self, generation: Generation, names: Collection[ListName], now_ms: int) -> None:
         """Reads what is due. Raises StoreUnavailableError."""
         if generation.id != self._generation:
             self._generation = generation.id
@@ -39,7 +39,10 @@ class Histories:
             self._due.clear()
         due = (name for name in list(names) if name.board in generation.boards and self._due.get(name, 0) <= now_ms)
         for name in islice(due, AT_ONCE):
-            ranks = self._ranks[name] = Ranks(await read_ranks(self._client, generation.id, name, now_ms))
+            ranks = Ranks(await read_ranks(self._client, generation.id, name, now_ms))
+            if name not in names or generation.id != self._generation:
+                continue  # not in use any more: it would be kept for good
+            self._ranks[name] = ranks
             hour_ms = now_ms - now_ms % (GRAIN_S * 1000)
             written = ranks.newest_ms is not None and ranks.newest_ms >= hour_ms
             self._due[name] = hour_ms + GRAIN_S * 1000 if written else now_ms + AGAIN_MS

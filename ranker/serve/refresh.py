@@ -16,6 +16,7 @@ from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks
 from ranker.metrics import ReaderMetrics
+from ranker.serve.aside import Aside
 from ranker.serve.following import Following
 from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
@@ -75,6 +76,9 @@ class Refresher:
         self._catalogue = Catalogue(client, now_ms)
         self._wishes = Wishes()
         self._histories = Histories(client)
+        self._active = Aside("which generation is active", self._following.follow)
+        self._articles = Aside("the catalogue", self._catalogue.follow)
+        self._past = Aside("the rank history", self._follow_histories)
         self._changes: dict[str, int] = {}
         self.articles_read_ms = 0
         """When the catalogue was last found level with Redis."""
@@ -205,6 +209,13 @@ class Refresher:
 
     async def run(self) -> None:
         """Refreshes until cancelled; whatever fails is logged once and tried again at the next interval."""
+        try:
+            await self._run()
+        finally:
+            for aside in (self._active, self._articles, self._past):
+                await aside.end()
+
+    async def _run(self) -> None:
         while True:
             due = asyncio.get_running_loop().time() + self._refresh_ms / 1000
             await self._guarded(self.refresh)
@@ -226,19 +237,21 @@ class Refresher:
             self._failed(str(error))
         except Exception as error:  # a reader goes on serving whatever it has, and says what is wrong
             self._failed(f"refresh failed: {error!r}", exc_info=True)
-        else:
-            if self.fault:
-                log.info("lists are refreshed again")
-            self.fault = ""
         self._attempted.set()
 
     def _failed(self, fault: str, *, exc_info: bool = False) -> None:
         self._metrics.refresh_failures.inc()
-        if fault != self.fault:
-            log.warning("serving what there is: %s", fault, exc_info=exc_info)
-        self.fault = fault
+        self._say(fault, exc_info=exc_info)
         self._release(self._waiting)
         self._tell()
+
+    def _say(self, fault: str, *, exc_info: bool = False) -> None:
+        """Remembers what cannot be read ("": all can), and logs each change once."""
+        if fault and fault != self.fault:
+            log.warning("serving what there is: %s", fault, exc_info=exc_info)
+        elif self.fault and not fault:
+            log.info("all is refreshed again")
+        self.fault = fault
 
     def _tell(self) -> None:
         """Says that lists are other ones now; a fault of whoever is told ends no refresh."""
@@ -248,28 +261,38 @@ class Refresher:
             log.exception("what was made of the lists may be out of date")
 
     async def refresh(self) -> None:
-        """One refresh of everything in use. Raises StoreUnavailableError where Redis cannot be read."""
+        """One refresh of everything in use. Raises StoreUnavailableError where no list can be read.
+
+        Where only what stands beside the lists cannot be (its node of a cluster is away), they go on without it.
+        """
         started = time.perf_counter()
         now_ms = self.now_ms()
-        if await self._following.follow():
-            self._hints.clear()
-            self._whole_until.clear()
-        lacking = None
+        lacking = []
         try:
-            for site in await self._catalogue.follow():
+            if await self._active.result(patient=self.generation is None):
+                self._hints.clear()
+                self._whole_until.clear()
+        except StoreUnavailableError as error:
+            if self.generation is None:
+                raise
+            lacking.append(str(error))
+        try:
+            for site in await self._articles.result(patient=not self.articles_read_ms and not self.fault):
                 self._changes[site] = self._changes.get(site, 0) + 1
             self.articles_read_ms = now_ms
         except StoreUnavailableError as error:
-            lacking = error  # the lists go on all the same
-        if self.generation is not None:
-            with contextlib.suppress(StoreUnavailableError):  # what is not known is told as unknown
-                await self._histories.follow(self.generation, self._asked, now_ms)
+            lacking.append(str(error))
+        with contextlib.suppress(StoreUnavailableError):  # what is not known is told as unknown
+            await self._past.result()
         due = (name for name in self._asked if self._whole_until.get(name, 0) <= now_ms)
         await self._read(list(dict.fromkeys([*due, *self._waiting])))
         self._drop_unused(now_ms)
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
-        if lacking is not None:
-            raise lacking
+        self._say("; ".join(lacking))
+
+    async def _follow_histories(self) -> None:
+        if self.generation is not None:
+            await self._histories.follow(self.generation, self._asked, self.now_ms())
 
     async def refresh_new(self) -> None:
         """Reads only the lists that somebody waits for."""

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ranker.serve.hot import App, Headers, lines
 from ranker.serve.problems import ProblemError, answer
-from ranker.service.connections import Connections
+from ranker.service.connections import Connections, Leave
 from ranker.service.listener import bind
 
 MAX_HEAD_BYTES = 16_384
@@ -65,6 +65,7 @@ class _Protocol(HttpToolsProtocol):
     draining: asyncio.Event
     places: Connections
     refused: Callable[[], None]
+    _leave: Leave | None
     _deaf = False  # nothing more is read
     _head_bytes = 0
     _answered = False
@@ -79,12 +80,18 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        if not self.places.opened(self.client[0] if self.client else None):
-            self._deaf = True
-            self.refused()
-            transport.write(_TOO_MANY)
-            transport.write_eof()
-            self.loop.call_later(LINGER_S, transport.abort)
+        self._leave = self.places.enter(self.client[0] if self.client else None)
+        if self._leave is not None:
+            return
+        self._deaf = True
+        self.refused()
+        self._leave = self.places.refuse()
+        if self._leave is None:
+            transport.abort()
+            return
+        transport.write(_TOO_MANY)
+        transport.write_eof()
+        self.loop.call_later(LINGER_S, transport.abort)
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -143,7 +150,8 @@ class _Protocol(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
-        self.places.closed(self.client[0] if self.client else None)
+        if self._leave is not None:
+            self._leave()
         super().connection_lost(exc)
 
     def on_body(self, body: bytes) -> None:

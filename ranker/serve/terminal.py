@@ -12,10 +12,13 @@ from rich.text import Text
 from ranker.core.loss import Report
 from ranker.serve.lists import Lists
 from ranker.serve.query import Query
+from ranker.service.printable import printable
 from ranker.store.question import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""
+LONGEST_TITLE = 400
+"""Characters; no terminal shows more of a title on a line."""
 SILENT_S = 60
 """From when on a producer is called silent."""
 
@@ -31,14 +34,14 @@ def tables(lists: Lists, names: Sequence[ListName], limit: int, width: int, repo
 def _lists(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> RenderableType:
     query = Query(limit=limit)
     contents = [content for name in names if (content := lists.content(name, query, counts=True)) is not None]
-    head = Text(lists.site(names[0].site).title, style="bold")
+    head = Text(printable(lists.site(names[0].site).title), style="bold")
     head.append(f"  {names[0].window}", style="cyan")
     head.append(f"  {_state(contents)}", style="dim")
     shown = filter(None, map(lists.refresher.get, names))
     if any(published.age_ms(lists.refresher.now_ms()) < 0 for published in shown):
         head.append("\nas of a time that lies ahead of this machine's clock: see /readyz of the consumer", style="red")
     if lists.refresher.fault:
-        head.append(f"\n{lists.refresher.fault}", style="red")
+        head.append(f"\n{printable(lists.refresher.fault)}", style="red")
     found = [_table(content) for content in contents]
     if not found:
         return Group(head, Text("No list has been read yet."))
@@ -61,7 +64,7 @@ def _producers(report: Report) -> Table:
     for producer in report.producers:
         silent_s = report.silent_ms(producer) // 1000
         table.add_row(
-            Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in producer.name)[:40]),
+            Text(printable(producer.name, 40)),
             Text(f"silent for {_duration(silent_s)}", style="yellow") if silent_s > SILENT_S else Text("now"),
             Text("…" if producer.missing is None else f"{producer.missing:,}", style="red" if producer.missing else ""),
             Text(f"{producer.repeats:,}"),
@@ -97,14 +100,18 @@ def _since(as_of: str | None) -> str:
 
 def _table(content: Mapping[str, Any]) -> Table:
     table = Table(
-        title=content["board"], title_justify="left", title_style="bold", box=None, show_header=False, expand=True
+        title=Text(content["board"]), title_justify="left", title_style="bold", box=None, show_header=False, expand=True
     )
     table.add_column(justify="right", style="red", no_wrap=True)
     table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column(justify="right", no_wrap=True)
     for item in content["items"]:
         # Text, not markup: a title may hold brackets.
-        table.add_row(f"{item['rank']:02d}.", Text(item["title"] or item["article_id"]), f"{item['count']:,}")
+        table.add_row(
+            f"{item['rank']:02d}.",
+            Text(printable(item["title"] or item["article_id"], LONGEST_TITLE)),
+            f"{item['count']:,}",
+        )
     if not content["items"]:
         table.add_row("", Text("nothing yet", style="dim"), "")
     return table

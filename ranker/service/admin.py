@@ -49,7 +49,9 @@ async def serving(host: str, port: int, registry: CollectorRegistry, not_ready: 
         task: Any = asyncio.current_task()
         connections[task] = None
         if len(connections) > MAX_CONNECTIONS:
-            next(iter(connections)).cancel()
+            oldest = next(iter(connections))
+            del connections[oldest]
+            oldest.cancel()
         try:
             async with asyncio.timeout(CONNECTION_S):
                 writer.write(await _answer(reader, registry, not_ready))
@@ -58,7 +60,7 @@ async def serving(host: str, port: int, registry: CollectorRegistry, not_ready: 
         except (TimeoutError, EOFError, OSError):
             pass  # too slow, or gone
         finally:
-            del connections[task]
+            connections.pop(task, None)
             writer.transport.abort()
 
     server = await asyncio.start_server(connected, sock=listener, limit=MAX_HEAD_BYTES)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from ranker.service.address import NOBODY, Address, household, parsed
 
 MAX_CONNECTIONS = 8_000
 MAX_PER_CLIENT = 1_000
 """Connections of one address (of one /64 in IPv6) that is no proxy."""
+MAX_REFUSED = 500
+"""So many at once are told that there is no room; others are just closed."""
+
+Leave = Callable[[], None]
+"""Gives a place back; to be called once."""
 
 
 def _nobody(_: Address) -> bool:
@@ -17,26 +23,40 @@ def _nobody(_: Address) -> bool:
 
 
 class Connections:
-    """Those of one port. A proxy brings the connections of many clients, so that only the limit in all is its own."""
+    """Those of one port. A proxy brings the connections of many clients, so that only the limit in all is its own.
+
+    Refused ones take none of these places while they are told why: else one client could take everybody's.
+    """
 
     def __init__(self, is_proxy: Callable[[Address], bool] = _nobody) -> None:
         self._is_proxy = is_proxy
         self._of_household: Counter[bytes] = Counter()
+        self._refused = 0
         self.open = 0
 
-    def opened(self, peer: str | None) -> bool:
-        """Note a connection of this address; whether there is room for it. It is noted until `closed` either way."""
+    def enter(self, peer: str | None) -> Leave | None:
+        """A place for a connection of this address; None if there is no room."""
         address = parsed(peer or "") or NOBODY
         client = household(address)
+        is_proxy = address is not NOBODY and self._is_proxy(address)
+        if self.open >= MAX_CONNECTIONS or (self._of_household[client] >= MAX_PER_CLIENT and not is_proxy):
+            return None
         self._of_household[client] += 1
         self.open += 1
-        few = self._of_household[client] <= MAX_PER_CLIENT or (address is not NOBODY and self._is_proxy(address))
-        return few and self.open <= MAX_CONNECTIONS
+        return partial(self._leave, client)
 
-    def closed(self, peer: str | None) -> None:
-        """Forget a connection that was noted with this address."""
-        client = household(parsed(peer or "") or NOBODY)
+    def refuse(self) -> Leave | None:
+        """A place to be told why there is no room; None if there is none of these either."""
+        if self._refused >= MAX_REFUSED:
+            return None
+        self._refused += 1
+        return self._end_refusal
+
+    def _leave(self, client: bytes) -> None:
         self.open -= 1
         self._of_household[client] -= 1
         if not self._of_household[client]:
             del self._of_household[client]
+
+    def _end_refusal(self) -> None:
+        self._refused -= 1

@@ -18,7 +18,7 @@ def bind(host: str, port: int, option: str) -> socket.socket:
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)  # from here on a connection waits for the server instead of being refused
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, UnicodeError) as error:  # the last two: a name that none can have
         listener.close()
         raise PortTakenError(
             f"port {host}:{port} cannot be bound ({error}); choose another with {option}, 0 for any"

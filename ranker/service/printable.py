@@ -15,6 +15,11 @@ def printable(text: str, longest: int | None = None) -> str:
     return f"{safe}…" if cut else safe
 
 
+def printable_lines(text: str) -> str:
+    """As `printable`, but for text with line ends of our own."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def _shown(char: str) -> str:
     if char.isprintable() or char in "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}":
         return char

@@ -70,6 +70,6 @@ class CatalogueKeys:
         self.meta = f"{tag}:meta"
         """Hash: n (next offset), lineage, mark of the last record."""
         self.articles = f"{tag}:articles"
-        """Hash: record key (`site/article`, or that with #editor or #alias behind it) to its JSON record."""
+        """Hash: record key (`site/article`, or that with ` #editor` or ` #alias` behind it) to its JSON record."""
         self.changes = f"{tag}:changes"
         """Sorted set: record key to the offset of its last change."""

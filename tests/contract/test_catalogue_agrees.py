@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import schemas
 from ranker.core.article import fault
 
-BEHIND = {"article": b"", "editor": b"#editor", "alias": b"#alias"}
+BEHIND = {"article": b"", "editor": b" #editor", "alias": b" #alias"}
 VALID = [(name, case) for name in BEHIND for case in schemas.examples(name, valid=True)]
 INVALID = [(name, case) for name in BEHIND for case in schemas.examples(name, valid=False)]
 
@@ -32,6 +32,16 @@ def test_what_the_contract_allows_is_taken(name: str, case: str) -> None:
     assert fault(b"other" + key, raw)
     assert fault(key + b"#other", raw)
     assert fault(None, raw)
+
+
+@pytest.mark.parametrize(("name", "case"), VALID)
+def test_words_of_version_0_1_are_taken_too(name: str, case: str) -> None:
+    """Under a key without the space, which no id holds; with another one behind it, a key names nothing."""
+    raw = schemas.examples(name, valid=True)[case]
+    key = own_key(name, orjson.loads(raw))
+    assert fault(key.replace(b" #", b"#"), raw) is None
+    assert fault(key + b" ", raw)
+    assert fault(key.replace(b" #", b"  #"), raw) if b" #" in key else True
 
 
 @pytest.mark.parametrize(("name", "case"), INVALID)

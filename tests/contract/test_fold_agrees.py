@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import schemas
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
-from tests.property import oracle
+from tests.support.recount import Raw, Rules, verdict
 
 VALID, INVALID = schemas.examples("page-view", valid=True), schemas.examples("page-view", valid=False)
 FOLD = Fold(Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS, bots="count"))
@@ -49,8 +49,8 @@ def test_what_the_contract_forbids_is_rejected(name: str) -> None:
 def test_the_oracle_of_the_property_tests_agrees(name: str) -> None:
     """Else the histories would compare the engine with another contract."""
     value = VALID.get(name) or INVALID[name]
-    rules = oracle.Rules((("24h", 86_400_000, 60_000),), {}, 1, "count", None, 300_000)
-    assert (oracle.verdict(oracle.Raw(0, 0, None, value), rules).what == "dead") == (name in INVALID)
+    rules = Rules((("24h", 86_400_000, 60_000),), {}, 1, "count", None, 300_000)
+    assert (verdict(Raw(0, 0, None, value), rules).what == "dead") == (name in INVALID)
 
 
 odd = st.one_of(

@@ -25,8 +25,9 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from tests.conftest import without
-from tests.e2e import recount
-from tests.e2e.recount import Recount
+from tests.support import access_log
+from tests.support.access_log import AccessLog
+from tests.support.recount import ranked
 
 CHECKOUT = Path(__file__).parents[2]
 LOG = CHECKOUT.parent / "shared" / "data" / "access-2015-05-17.log"
@@ -58,7 +59,7 @@ class Engine:
     house: Household
     page: str
     metrics: str
-    log: Recount
+    log: AccessLog
     summaries: dict[str, Any]
     sent_from_ms: int
     sent_by_ms: int
@@ -77,7 +78,8 @@ class Engine:
     def recounted(self, site: str, answer: Any) -> list[tuple[int, str, int]]:
         """Return what the answer's items should be."""
         from_ms = milliseconds(answer["window"]["from"])
-        return recount.ranking(self.log.people(), from_ms, self.summaries[site]["shift_ms"])
+        counts = self.log.counts(from_ms - self.summaries[site]["shift_ms"])
+        return [(rank, article, count) for rank, (article, count) in enumerate(ranked(counts), 1)]
 
 
 def milliseconds(moment: str) -> int:
@@ -89,16 +91,16 @@ def places(answer: Any) -> list[tuple[int, str, int]]:
 
 
 @pytest.fixture(scope="module")
-def log() -> Recount:
+def log() -> AccessLog:
     """The recount of the log that lies beside the checkout."""
     if not LOG.is_file():
         without(MissingTool(f"the log {LOG.name} is not in shared/data beside the checkout"))
-    return recount.read(LOG)
+    return access_log.read(LOG)
 
 
 @pytest.fixture(scope="module", params=[pytest.param("embedded", marks=pytest.mark.long), "apache"])
 def engine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, log: Recount
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, log: AccessLog
 ) -> Iterator[Engine]:
     """The commands that README gives; on Apache Kafka as in production. The log comes while the consumer starts."""
     broker = request.getfixturevalue(f"kafka_{request.param}")

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from ranker.core import home as homes
-from tests.property import oracle
-from tests.property.oracle import Count, Expected, Raw, Rules
-from tests.property.sequences import SILENT_FULL_MS, SILENT_MS, Bounds, recount, stamp
+from tests.property.sequences import SILENT_FULL_MS, SILENT_MS, Bounds, stamp
+from tests.property.sequences import recount as recount_of_producers
+from tests.support.recount import Count, Expected, Raw, Rules, recount
 
 
 class DivergedError(AssertionError):
@@ -139,9 +139,9 @@ def _triple(text: str) -> tuple[str, str, str]:
 def expected(shard: Shard, log: list[Raw | None], begun: Lineage, rules: Rules) -> Expected:
     """The oracle's word on a shard's version; the same version has to hold the same, whenever it is met again."""
     below = [raw for raw in log[: shard.n] if raw is not None and begun.keeps(raw.offset)]
-    want = oracle.recount(below, begun.n0, shard.floors, rules)
+    want = recount(below, begun.n0, shard.floors, rules)
     stamps = (stamp(raw.offset, raw.timestamp, raw.value) for raw in below if raw.offset >= begun.n0)
-    want.heard = recount(filter(None, stamps), begun.drops, rules.bounds)
+    want.heard = recount_of_producers(filter(None, stamps), begun.drops, rules.bounds)
     return want
 
 

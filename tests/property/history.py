@@ -10,8 +10,8 @@ from typing import Any
 
 from ranker.core.generation import Generation, Window, faults
 from ranker.core.home import home
-from tests.property.oracle import Rules
 from tests.property.sequences import Bounds
+from tests.support.recount import Rules
 
 SITES = ("p", "q.fr")
 ARTICLES = (*"abcdef", "é/1", "/x?y=1", *(f"g{number}" for number in range(60)))

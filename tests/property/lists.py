@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, Wish, merge, span
-from tests.property import oracle
 from tests.property.check import DivergedError, Lineage, Shard, home
 from tests.property.history import ARTICLES, SITES, Drawn
 from tests.property.log import Partition
-from tests.property.oracle import Expected
+from tests.support.recount import Expected, recount
 
 
 def compare(
@@ -32,7 +31,7 @@ def compare(
         lineage = lineages[number, shard.lineage]
         if lineage.lost:
             gone = [raw for raw in log[number].entries[: shard.n] if raw is not None and not lineage.keeps(raw.offset)]
-            lost[number] = oracle.recount(gone, lineage.n0, shard.floors, drawn.rules)
+            lost[number] = recount(gone, lineage.n0, shard.floors, drawn.rules)
     for tier, window in enumerate(drawn.generation.windows):
         clocks = [_clock(shard) for shard in begun.values()]
         said = span(clocks, partitions, tier, window, drawn.generation.lanes)

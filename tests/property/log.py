@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from ranker.core.tally import Mark, Rejected, Tally
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.seam import Chunk
-from tests.property.oracle import Raw
+from tests.support.recount import Raw
 
 TERM = 50
 """Offsets after which another broker leads a partition."""

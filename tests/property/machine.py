@@ -29,12 +29,13 @@ from ranker.log.dead_letters import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardState, ShardStore
-from tests.property import history, lists, oracle, virtual
+from tests.property import history, lists, virtual
 from tests.property.check import DivergedError, Lineage, Shard, compare, expected, forgotten, read
 from tests.property.history import PROFILES, Drawn, Profile
 from tests.property.log import Broker, DeadLetterBox, LogClient
 from tests.property.network import Network, Weather
 from tests.property.patches import small
+from tests.support.recount import Expected
 
 START_MS = 1_700_000_003_000
 """The wall clock when a history begins; no multiple of any grain."""
@@ -157,7 +158,7 @@ class World:
         self.active_partitions = 0
         self.lineages: dict[tuple[int, str], Lineage] = {}
         self.shards: dict[int, Shard | None] = {}
-        self.wanted: dict[tuple[int, str, int, tuple[int, ...]], oracle.Expected] = {}
+        self.wanted: dict[tuple[int, str, int, tuple[int, ...]], Expected] = {}
         self.snapshots: deque[tuple[Any, dict[int, Shard | None]]] = deque(maxlen=10)
         self._carrying = asyncio.Lock()
         self._last_append_ms = START_MS - 60_000
@@ -644,7 +645,6 @@ def run(
 ) -> Report:
     """The history of this seed, on a server that is made inside the virtual loop."""
     chosen = profile or PROFILES[seed % len(PROFILES)]
-    oracle.forget()
 
     async def main() -> Report:
         world = World(seed, server(), chosen, length_s)

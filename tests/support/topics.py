@@ -12,9 +12,9 @@ from deploy.local.waiting import until_async
 PARTITIONS = 3
 
 
-async def new_topic(bootstrap: str, partitions: int = PARTITIONS) -> str:
-    """Create a topic with a name that no other test has."""
-    name = f"records.{os.urandom(4).hex()}"
+async def new_topic(bootstrap: str, partitions: int = PARTITIONS, name: str = "") -> str:
+    """Create a topic, with a name that no other test has where none is given."""
+    name = name or f"records.{os.urandom(4).hex()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -65,13 +65,24 @@ class TwoBrokers:
                 broker.resume()
             broker.stop()
 
-    async def create(self, name: str, replicas: Iterable[int], **config: str) -> None:
-        """A topic of one partition, led by the first of `replicas`; `config` with _ for dots."""
+    async def create(self, name: str, *replicas: Iterable[int], **config: str) -> None:
+        """A topic with a partition for each of `replicas`, led by the first of these; `config` with _ for dots."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
         try:
+
+            async def led() -> bool:
+                await admin._client.force_metadata_update()
+                return admin._client.cluster.controller is not None
+
+            # Kafka names any broker as the controller, also the second, whom clients cannot reach.
+            await waiting.until_async("The first named as controller", led)
             named = {setting.replace("_", "."): value for setting, value in config.items()}
-            topic = NewTopic(name, -1, -1, replica_assignments={0: list(replicas)}, topic_configs=named)
+            topic = NewTopic(
+                name, -1, -1, replica_assignments=dict(enumerate(map(list, replicas))), topic_configs=named
+            )
+            while admin._client.cluster.controller is None:  # any live broker is named, so maybe the second
+                await admin._client.force_metadata_update()
             answer = await admin.create_topics([topic])
             assert [error for _, error, *_ in answer.topic_errors] == [0], answer
         finally:

@@ -11,13 +11,13 @@ from producers.collect.catalogue import Catalogue
 from producers.collect.client_hour import ClientHour
 from producers.collect.known import Known
 from producers.collect.limits import NewArticles
-from producers.collect.logs import _Json
 from producers.collect.metrics import CollectorMetrics, new_registry
 from producers.collect.settings import Site
 from producers.collect.sites import Sites
 from producers.collect.web import Web
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
+from ranker.service.json_log import JsonFormatter
 
 
 class Broken:
@@ -50,7 +50,7 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
     await web.app(scope, receive, send)
     assert (sent[0]["status"], b"needle" in sent[1]["body"]) == (500, False)
     (record,) = caplog.records
-    line = _Json().format(record)
+    line = JsonFormatter().format(record)
     assert record.levelno == logging.ERROR
     assert '"why":"RuntimeError"' in line
     assert "accept:" in line

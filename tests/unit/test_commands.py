@@ -86,6 +86,11 @@ def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 2
 
 
+def test_the_admin_port_s_address_has_its_former_name_too() -> None:
+    """`ranker consume --host` was scripted before --admin-host was one option of every command."""
+    assert CliRunner().invoke(main, ["consume", "--host", "127.0.0.1", "--help"]).exit_code == 0
+
+
 def test_an_unknown_reason_names_the_known_ones() -> None:
     """The nine that the fold gives."""
     result = CliRunner().invoke(main, ["dead", "list", "--reason", "tuesday"])

@@ -30,11 +30,16 @@ def fed(article_id: str, title: str = "Feed", status: str = "published") -> Chan
 
 
 def hidden(article_id: str, hidden: bool = True) -> Change:
-    return said(article_id, "#editor", hidden=hidden)
+    return said(article_id, " #editor", hidden=hidden)
 
 
 def moved(article_id: str, alias_of: str | None) -> Change:
-    return said(article_id, "#alias", alias_of=alias_of)
+    return said(article_id, " #alias", alias_of=alias_of)
+
+
+def old(change: Change) -> Change:
+    """The same word under the key that version 0.1 gave it."""
+    return change[0].replace(b" #", b"#"), change[1]
 
 
 def told(*changes: Change) -> Articles:
@@ -123,20 +128,49 @@ def test_the_command_names_the_limit_of_aliases() -> None:
 
 
 def test_an_id_may_end_like_an_editors_key() -> None:
-    """The record, not the key, says which it is; what took its key's place before is gone, as it is from the topic."""
-    odd = fed("/a#editor", "An odd id")
-    assert odd[0] == hidden("/a")[0]
-    articles = told(fed("/a"), odd)
-    assert (articles.of("demo")["/a#editor"].title, articles.of("demo")["/a"].hidden) == ("An odd id", False)
+    """In whatever order they come, the article `/a#editor` and the hiding of `/a` leave each other alone."""
+    odd, moving = fed("/a#editor", "An odd id"), fed("/a#alias")
+    for order in itertools.permutations([fed("/a"), odd, hidden("/a"), moving, moved("/a", "/b")]):
+        articles = told(*order)
+        assert (articles.of("demo")["/a#editor"].title, articles.of("demo")["/a"].hidden) == ("An odd id", True)
+        assert articles.aliases("demo") == {"/a": "/b"}
+        articles.take([(odd[0], None), (moving[0], None)])
+        assert set(articles.of("demo")) == {"/a"}
+        assert articles.of("demo")["/a"].hidden
+        assert articles.aliases("demo") == {"/a": "/b"}
     articles.take([hidden("/a#editor"), moved("/a#editor", "/a")])
     assert articles.of("demo")["/a#editor"].hidden
-    assert articles.aliases("demo") == {"/a#editor": "/a"}
-    for first, second, ids in ((odd, hidden("/a"), {"/a"}), (hidden("/a"), odd, {"/a#editor"})):
-        articles = told(first, second)
+    assert articles.aliases("demo")["/a#editor"] == "/a"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_words_the_last_holds_whatever_their_keys(first: bool) -> None:
+    """A word of version 0.1 stays in force until there is another one; one that is forgotten leaves the other."""
+    for one, other in ((old, lambda word: word), (lambda word: word, old)):
+        articles = told(fed("/a"), one(hidden("/a", first)), other(hidden("/a", not first)))
+        assert articles.of("demo")["/a"].hidden is not first
+        articles.take([(other(hidden("/a"))[0], None)])
+        assert articles.of("demo")["/a"].hidden is first
+        articles.take([(one(hidden("/a"))[0], None)])
+        assert not articles.of("demo")["/a"].hidden
+        articles = told(one(moved("/a", "/b")), other(moved("/a", "/c")))
+        assert articles.aliases("demo") == {"/a": "/c"}
+        articles.take([one(moved("/a", None))])
+        assert articles.aliases("demo") == {}
+
+
+def test_an_article_takes_an_old_words_key_as_in_the_topic() -> None:
+    """The record, not the key, says which it is; what took its key's place before is gone, and a word of today is not."""
+    odd, word = fed("/a#editor", "An odd id"), old(hidden("/a"))
+    assert odd[0] == word[0]
+    for one, other, ids in ((odd, word, {"/a"}), (word, odd, {"/a#editor"})):
+        articles = told(one, other)
         assert set(articles.of("demo")) == ids
         articles.take([(odd[0], None)])
         assert articles.of("demo") == {}
-    articles = told(moved("/a", "/b"), fed("/a#alias"))
+    articles = told(word, hidden("/a"), odd)
+    assert articles.of("demo")["/a"].hidden
+    articles = told(old(moved("/a", "/b")), fed("/a#alias"))
     assert (set(articles.of("demo")), articles.aliases("demo")) == ({"/a#alias"}, {})
 
 

@@ -301,6 +301,22 @@ async def test_one_client_buys_no_place(kafka_embedded: str, topic: str, tmp_pat
     assert (len(mine), beyond >= 4) == (30 + 1 + 1 + 40, True)
 
 
+def test_a_proxy_that_is_not_named_is_told_of(running: Collector) -> None:
+    """Once, and without an address: else all its readers would be one client, and nobody see why."""
+    for forwarded in ("203.0.113.77", "203.0.113.78"):
+        assert running.page({"article_id": "/a"}, X_Forwarded_For=forwarded).status == 202
+    assert running.log.read_text().count("is not named in collect.proxies") == 1
+    assert "203.0.113" not in running.log.read_text()
+
+
+def test_a_proxy_that_is_named_is_not_told_of(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """Nor is a reader in the same network behind it."""
+    with collector(kafka_embedded, topic, tmp_path, BEHIND_PROXY) as running:
+        for forwarded in ("203.0.113.77", "10.1.2.3"):
+            assert running.page({"article_id": "/a"}, X_Forwarded_For=forwarded).status == 202
+        assert "collect.proxies" not in running.log.read_text()
+
+
 def test_strangers_cannot_invent_articles_without_end(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
     """With a budget of 4 of the longest ids for those that one address names, 1 for the others, 1 for each address.
 

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.integration.consume import recount, shards
+from tests.integration.consume import shards
+from tests.support.recount import Recount, home
 
 
-def compare(
-    shard: shards.Shard, again: recount.Recount, partition: int, partitions: int, lost: Iterable[int] = ()
-) -> None:
+def compare(shard: shards.Shard, again: Recount, partition: int, partitions: int, lost: Iterable[int] = ()) -> None:
     """Asserts that `shard` is S(n, F) at its own n and F: totals, sums, slices, counters, strays, clock.
 
     `lost` are offsets that a gap took before they were counted.
@@ -29,13 +28,13 @@ def compare(
     counters = Counter({name.removeprefix("count:"): int(v) for name, v in shard.meta.items() if ":" in name})
     assert counters["lost"] == len(gone), where
     del counters["lost"]
-    assert counters == expected.counters, where
+    assert counters == Counter(late=expected.late, future=expected.future, dead=expected.dead), where
     assert int(shard.meta["P"]) == partitions, where
     held = {(site, article) for counts in live.values() for site, _, article in counts}
-    away = {f"{site}/{article}" for site, article in held if recount.home(site, article, partitions) != partition}
+    away = {f"{site}/{article}" for site, article in held if home(site, article, partitions) != partition}
     assert away <= shard.strays, f"not marked in {where}: {away - shard.strays}"
     assert {site for site, _ in held} <= shard.sites
-    not_counted = [record.append_ms for record in again.records[partition] if record.offset >= shard.n]
+    not_counted = [record.timestamp for record in again.records[partition] if record.offset >= shard.n]
     assert shard.clock_ms <= min(not_counted, default=shard.clock_ms), f"T of {where} says too much"
 
 
@@ -55,11 +54,11 @@ def _live(shard: shards.Shard, lanes: int) -> dict[tuple[int, int], Counter[tupl
     return live
 
 
-def _difference(found: Mapping[Any, Counter[Any]], expected: Mapping[Any, Counter[Any]]) -> str:
+def _difference(found: Mapping[Any, Mapping[Any, int]], expected: Mapping[Any, Mapping[Any, int]]) -> str:
     """The first few places where the two are not the same."""
     rows = []
     for name in sorted({*found, *expected}, key=str):
-        one, other = found.get(name, Counter()), expected.get(name, Counter())
+        one, other = Counter(found.get(name)), Counter(expected.get(name))
         rows += [
             f"{name} {key}: {one[key]} in Redis, {other[key]} recounted"
             for key in sorted({*one, *other}, key=str)

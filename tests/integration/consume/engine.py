@@ -24,8 +24,8 @@ from deploy.local.ports import free_port
 from ranker.core.generation import from_table
 from tests.integration.consume import shards
 from tests.integration.consume.comparing import compare
-from tests.integration.consume.recount import Parse, Recount, Rules
 from tests.integration.consume.traffic import Traffic
+from tests.support.recount import Recount, Rules
 
 CHECKOUT = Path(__file__).parents[3]
 RANKER = [sys.executable, "-c", "from ranker.commands import main; main()"]
@@ -135,7 +135,7 @@ class Engine:
         session_timeout_ms: int = 1_500,
         topic: str | None = None,
         idempotent: bool = True,
-        parse: Parse | None = None,
+        translated: Callable[[bytes | None], bytes | None] | None = None,
     ) -> None:
         """With a `topic` this is a second engine on the topic of another one."""
         self.bootstrap = bootstrap
@@ -145,7 +145,7 @@ class Engine:
         self.topic = topic or f"views-{os.getpid()}-{number}"
         self.config = directory / f"ranker-{number}.toml"
         self.reconfigure(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
-        self.recount = Recount(bootstrap, self.topic, self.rules, parse)
+        self.recount = Recount(bootstrap, self.topic, self.rules, translated)
         self.traffic = Traffic(bootstrap, self.topic, idempotent=idempotent)
         self.client: Any = (
             redis.asyncio.RedisCluster.from_url(redis_url.replace("+cluster", "").removesuffix("/0"))

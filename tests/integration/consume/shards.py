@@ -26,7 +26,7 @@ return found
 
 @dataclass
 class Shard:
-    """One shard as it stood at one moment; the parts as in recount.Counted, with the zeros that may stand there."""
+    """One shard as it stood at one moment; the parts as in recount.Expected, with the zeros that may stand there."""
 
     meta: dict[str, str]
     totals: dict[tuple[str, str, str], Counter[str]]

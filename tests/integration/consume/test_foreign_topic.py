@@ -18,7 +18,6 @@ from ranker.store.connection import connect
 from ranker.store.question import ListName
 from ranker.store.reader import Reader
 from tests.integration.consume.engine import RANKER_TOML, Engine
-from tests.integration.consume.recount import parsed
 
 PARTITIONS = 4
 SITE_OF = {1: "1", "le-courrier": "le-courrier"}
@@ -43,7 +42,7 @@ Kommentar = "comment"
 )
 
 
-def in_our_names(value: bytes | None) -> dict[str, Any] | None:
+def in_our_names(value: bytes | None) -> bytes | None:
     """The recount's own reading of the topic: plain json, nothing of ranker."""
     try:
         hit = json.loads(value or b"")
@@ -59,7 +58,7 @@ def in_our_names(value: bytes | None) -> dict[str, Any] | None:
         "occurred_at": round(dt.datetime.fromisoformat(hit["ts"]).timestamp() * 1_000_000) // 1000,
         "agent_class": hit.get("client", "unknown"),
     }
-    return parsed(json.dumps(event).encode())
+    return json.dumps(event).encode()
 
 
 class Hits:
@@ -111,7 +110,7 @@ async def test_a_foreign_topic_has_exact_counts_and_lists(
     new_engine: Callable[..., Engine], redis_url: str, articles: int, whole: bool
 ) -> None:
     """Every shard equals the recount, tolerance 0, and so do the lists that the reader merges out of strays alone."""
-    engine = new_engine(config=FOREIGN_TOML, parse=in_our_names)
+    engine = new_engine(config=FOREIGN_TOML, translated=in_our_names)
     await engine.create_topic(PARTITIONS, message_timestamp_type="CreateTime")
     hits = Hits(articles)
     await send(engine, hits, 12_000)

@@ -11,7 +11,7 @@ from aiokafka.admin import RecordsToDelete
 
 from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.consume.engine import Consumer, Engine
-from tests.integration.consume.recount import Recount
+from tests.support.recount import Recount
 
 NOT_THE_LOG = "this is not the log that was counted"
 
@@ -167,7 +167,7 @@ async def test_retention_that_passed_what_comes_next(engine: Engine) -> None:
     assert cut.meta["lineage"] != lineages[0]
     assert whole.meta["lineage"] == lineages[1]
     after_gap = next(record for record in engine.recount.records[0] if record.offset >= beginning)
-    assert int(cut.meta["gap_ms"]) == after_gap.append_ms
+    assert int(cut.meta["gap_ms"]) == after_gap.timestamp
     assert "gap_ms" not in whole.meta
     assert await consumer.metric("ranker_gaps_total") == 1
     assert await consumer.metric("ranker_lost_records_total") == beginning - n
@@ -280,7 +280,7 @@ async def test_aborted_transactions_are_not_counted(engine: Engine) -> None:
     for partition in range(2):
         one = now[partition]
         assert one is not None
-        waited = [r.append_ms for r in engine.recount.records[partition] if r.offset >= one.n]
+        waited = [r.timestamp for r in engine.recount.records[partition] if r.offset >= one.n]
         assert one.clock_ms <= min(waited, default=one.clock_ms), "T says more than is counted"
     await engine.until_counted()
     await engine.check()

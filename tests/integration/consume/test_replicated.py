@@ -14,9 +14,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from deploy.local import waiting
 from deploy.local.faults import MissingTool
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.operate import check
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
+from tests.support.outlet_process import opened, views
 from tests.support.two_brokers import FIRST, SECOND, TwoBrokers
 
 UNCOMMITTED = 40
@@ -82,6 +86,22 @@ async def test_what_is_appended_and_not_committed(brokers: TwoBrokers, engine: E
     assert await consumer.ready()
 
 
+async def test_a_partition_without_a_leader_stops_no_clock_but_its_own(brokers: TwoBrokers, engine: Engine) -> None:
+    """The client waits for every partition that it is asked of; the others' lists must not stand still with it."""
+    await brokers.create(engine.topic, [FIRST], [SECOND], message_timestamp_type="LogAppendTime")
+    consumer = engine.consume()
+    await engine.until("the trouble", lambda: consumer.says("partitions [1] do not answer"), 40.0)
+    before = await engine.shard(0)
+    assert before is not None
+
+    async def goes_on() -> bool:
+        shard = await engine.shard(0)
+        return shard is not None and shard.clock_ms > before.clock_ms
+
+    await engine.until("a later clock of the other", goes_on, 40.0)
+    assert await engine.shard(1) is None
+
+
 async def _claim(engine: Engine) -> int:
     """Checks what a list claims, at this moment: the recount at its n and F, and T. Returns T."""
     committed = (await engine.recount.read())[0]
@@ -90,10 +110,33 @@ async def _claim(engine: Engine) -> int:
     assert shard is not None
     if shard.clock_ms > asked_ms:
         assert shard.n >= committed, "T says more than is counted"
-    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.append_ms < shard.clock_ms)
+    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.timestamp < shard.clock_ms)
     await engine.check()
     return shard.clock_ms
 
 
 async def _reached(engine: Engine, n: int) -> bool:
     return (await engine.version(0))[1] >= n
+
+
+async def test_what_is_acknowledged_while_a_copy_is_away(brokers: TwoBrokers, tmp_path: Path) -> None:
+    """With min.insync.replicas=2 it is on two brokers or in the spool; with 1 it is on one. `ranker check` says which.
+
+    The second broker stays away: this is the module's last test.
+    """
+    for least in ("1", "2"):
+        more = {"min_insync_replicas": least, "message_timestamp_type": "LogAppendTime"}
+        await brokers.create(f"acknowledged.{least}", [FIRST, SECOND], **more)
+    await asyncio.to_thread(brokers.second.stop)
+    for least, kind, spooled in (("1", "note", 0), ("2", "fault", 10)):
+        topic = f"acknowledged.{least}"
+        generation = Generation(topic, DEFAULT_WINDOWS, DEFAULT_BOARDS)
+
+        async def said(generation: Generation = generation, kind: str = kind) -> bool:
+            found = await check.kafka(brokers.bootstrap, generation, lambda: 0, accept_create_time=False)
+            return any(one.kind == kind and f"a partition of {generation.topic} has 1 of" in one.text for one in found)
+
+        await waiting.until_async(f"The {kind} of ranker check", said)
+        async with opened(brokers.bootstrap, topic, tmp_path / least) as out:
+            await out.outlet.accept(views(0, 10))
+            assert out.spool.events == spooled

@@ -197,5 +197,22 @@ def test_a_network_of_64_bits_is_one_client(monkeypatch: pytest.MonkeyPatch) -> 
     """IPv6 gives a client more addresses than there are connections."""
     monkeypatch.setattr(connections, "MAX_PER_CLIENT", 2)
     places = Connections()
-    assert [places.opened(f"2001:db8::{n}") for n in range(3)] == [True, True, False]
-    assert places.opened("2001:db8:0:1::1")
+    assert [places.enter(f"2001:db8::{n}") is None for n in range(3)] == [False, False, True]
+    assert places.enter("2001:db8:0:1::1") is not None
+
+
+async def test_refused_connections_take_nobodys_place(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client begins far more than there are, and keeps each open for as long as it may: another one is served."""
+    for bound, most in (("MAX_PER_CLIENT", 3), ("MAX_CONNECTIONS", 5), ("MAX_REFUSED", 4)):
+        monkeypatch.setattr(connections, bound, most)
+    monkeypatch.setattr(server, "LINGER_S", 3600)
+    places = Connections()
+    async with server.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
+        begun = [await stack.enter_async_context(connected(port, "127.0.0.9")) for _ in range(3 + 4)]
+        assert [await status(one) for one in begun] == [b"200"] * 3 + [b"503"] * 4
+        for _ in range(3):  # there is no room to be told why either
+            async with connected(port, "127.0.0.9") as one:
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await status(one)
+        async with connected(port, "127.0.0.8") as one:
+            assert await status(one) == b"200"

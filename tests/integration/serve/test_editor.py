@@ -12,6 +12,7 @@ import orjson
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from producers import Producer
 from ranker.consume import catalogue
 from ranker.consume.catalogue import run_catalogue
 from ranker.log.articles import ArticleLog
@@ -215,8 +216,8 @@ async def test_compaction_keeps_the_editors_word(
 
         records = await until(compacted, "compacted log")
         assert [(record.offset, record.key) for record in records[:3]] == [
-            (1, b"demo//4#editor"),
-            (2, b"demo//0#alias"),
+            (1, b"demo//4 #editor"),
+            (2, b"demo//0 #alias"),
             (3, b"demo//4"),
         ]
         await desk.emptied()
@@ -224,3 +225,40 @@ async def test_compaction_keeps_the_editors_word(
             await knows(reader, "Second")
             assert await ids(reader) == ALL[1:4], "/0 stands under /1"
             assert reader.refresher.articles.aliases("demo") == {"/0": "/1"}
+
+
+async def test_words_of_version_0_1_stay_in_force_until_there_is_another(
+    kafka_apache: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after compaction, which keeps both keys; and no article with an odd id undoes a word of today."""
+    monkeypatch.setattr(catalogue, "CHECK_S", 0.1)
+    async with desk_at(kafka_apache.bootstrap, redis_url, **COMPACTED) as desk:
+        await desk.feed("First", "/1")
+        async with Producer(desk.bootstrap, desk.topic) as producer:
+            for article_id in ("/4", "/3"):
+                value = orjson.dumps({"site_id": "demo", "article_id": article_id, "hidden": True})
+                await producer.send_records([(f"demo/{article_id}#editor".encode(), value)])
+        await desk.says("hide", "demo", "/2")
+        await desk.feed("Odd", "/2#editor")
+        async with desk.reader() as reader:
+            await lists(reader, ["/1", "/0"])
+            await desk.says("show", "demo", "/4")
+            await lists(reader, ["/4", "/1", "/0"])
+        numbers = iter(range(40))
+
+        async def compacted() -> list[Any]:
+            await desk.feed(f"Other {next(numbers)}", "/1")
+            records = await read(desk.bootstrap, desk.topic, 6, partitions=1)
+            return records if records[0].offset > 0 else []
+
+        records = await until(compacted, "compacted log")
+        assert [(record.offset, record.key) for record in records[:5]] == [
+            (1, b"demo//4#editor"),
+            (2, b"demo//3#editor"),
+            (3, b"demo//2 #editor"),
+            (4, b"demo//2#editor"),
+            (5, b"demo//4 #editor"),
+        ]
+        await desk.emptied()
+        async with desk.reader() as reader:
+            await lists(reader, ["/4", "/1", "/0"])

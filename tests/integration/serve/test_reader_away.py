@@ -15,16 +15,18 @@ from ranker.core.home import home
 from ranker.core.merge import Hints, Wish
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.keys import ShardKeys
+from ranker.store.keys import ACTIVE, CatalogueKeys, ShardKeys
 from ranker.store.question import ListName
 from ranker.store.reader import Reader, Snapshot
-from tests.support.shard_writer import count_in, write
+from tests.support.reader import ready, running_reader
+from tests.support.shard_writer import count_in, publish, write
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 1}})
 NOW_MS = 1_795_396_624_735
 PARTITIONS = 24
 READ = ListName("demo", "read", "24h")
 WEEK = ListName("demo", "read", "7d")
+MANY_BOARDS = {"read": {"view": 1}} | {f"b{number}": {"view": 1} for number in range(60)}
 VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(200)]
 
 
@@ -140,3 +142,43 @@ async def test_a_node_that_goes_between_two_rounds(
     for one in snapshot.lists.values():
         assert (one.answered, one.span.complete) == (PARTITIONS - 1, False)
         assert one.merged.rows == reached({full})
+
+
+@pytest.mark.parametrize("goes", [RedisServer.kill, RedisServer.suspend])
+@pytest.mark.parametrize("key", [ACTIVE, CatalogueKeys(0).meta])
+async def test_lists_do_not_wait_for_what_stands_beside_them(
+    client: Any, redis_cluster: RedisCluster, redis_cluster_url: str, goes: Any, key: str
+) -> None:
+    """The node of the catalogue, or of the active generation, is away: every list that comes into use is read at once."""
+    node = next(one for one in redis_cluster.nodes if one.port == client.get_node_from_key(key).port)
+    generation = next(
+        one
+        for one in (Generation("page-views", DEFAULT_WINDOWS, MANY_BOARDS, epoch=epoch) for epoch in range(100))
+        if client.get_node_from_key(ShardKeys(one.id, 0).meta).port != node.port
+    )
+    await publish(client, generation, 1, VIEWS, NOW_MS)
+    async with running_reader(redis_cluster_url, {}, NOW_MS) as reader:
+        await waiting.until_async("Readiness", lambda: ready(reader))
+        await reader.ranking()
+        goes(node)
+
+        async def noticed() -> bool:
+            return reader.refresher.fault != ""
+
+        await waiting.until_async("A fault that is said", noticed)
+
+        async def first(number: int) -> tuple[int, bytes]:
+            await asyncio.sleep(number / 50)  # at every moment of a refresh
+            answer = await reader.get(f"/v1/demo/popular/b{number}/7d")
+            return answer.status, answer.body
+
+        answers = await asyncio.gather(*map(first, range(len(MANY_BOARDS) - 1)))
+        assert [body for status, body in answers if status != 200] == []
+        if node.running:
+            node.resume()
+        node.start()
+
+        async def all_again() -> bool:
+            return reader.refresher.fault == ""
+
+        await waiting.until_async("The end of the fault", all_again)

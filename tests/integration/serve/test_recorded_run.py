@@ -15,9 +15,9 @@ from ranker.settings import load
 from tests.conftest import standing
 from tests.integration.consume import shards
 from tests.integration.consume.comparing import compare
-from tests.integration.consume.recount import Record, Recount, Rules, parsed
 from tests.support.reader import ready, running_reader, until
 from tests.support.recorded_run import PARTITIONS, Recording, restored
+from tests.support.recount import Raw, Recount, Rules
 
 RUN = Recording(Path(__file__).parents[2] / "data" / "run-0.1.0")
 
@@ -43,8 +43,8 @@ async def test_the_state_is_what_the_log_says(recorded: RedisServer) -> None:
     """The naive recount of the recorded log, at the version that each shard says it has."""
     again = Recount("", "page-views", Rules.read(RUN.config))
     for record in RUN.log("page-views"):
-        event = parsed(record["value"])
-        again.records.setdefault(record["partition"], []).append(Record(record["offset"], record["timestamp"], event))
+        raw = Raw(record["offset"], record["timestamp"], record["key"], record["value"])
+        again.records.setdefault(record["partition"], []).append(raw)
     generation = from_table(tomllib.loads(RUN.config.read_text("utf-8")))
     client = redis.asyncio.Redis.from_url(recorded.url)
     try:

@@ -18,6 +18,7 @@ from deploy.local import waiting
 from deploy.local.ports import HOST
 from ranker.store.connection import connect
 from tests.support.nginx import Nginx
+from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, LIST
 from tests.support.reader_process import Answer, ReaderProcess, ask, reader_process
 from tests.support.shard_writer import publish
@@ -189,9 +190,10 @@ def test_one_client_asks_so_often(counted: str, tmp_path: Path, find_tool: FindT
 
 
 def test_lists_outlive_the_readers_for_as_long_as_they_say(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
-    """stale-if-error: with both readers gone, a list that was asked for before is served on; others are refused."""
+    """With both readers gone, what was asked for before is served on: a list by stale-if-error, a script for ever."""
     with fleet(counted, tmp_path, find_tool("nginx", "nginx-light"), caching=True) as running:
-        shown = running.get(LIST)
+        shown, script = running.get(LIST), running.get(BLOCK.address)
+        assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
         for reader in running.readers:
             reader.child.kill()
         end = time.monotonic() + 3.0  # beyond max-age
@@ -199,6 +201,7 @@ def test_lists_outlive_the_readers_for_as_long_as_they_say(counted: str, tmp_pat
             kept = running.get(LIST)
             assert (kept.status, kept.body) == (200, shown.body)
         assert running.get(f"{LIST}?limit=7").status == 502
+        assert (running.get(BLOCK.address).status, running.get("/block.unknown.js").status) == (200, 502)
 
 
 def test_a_stream_comes_through_at_once_and_goes_on_elsewhere(

@@ -24,7 +24,7 @@ class View:
 
 
 @dataclass
-class Recount:
+class AccessLog:
     """What became of each line. `latest_ms` is the latest time in the log, of lines that do not count too."""
 
     lines: int = 0
@@ -35,9 +35,13 @@ class Recount:
     def people(self) -> list[View]:
         return [view for view in self.views if not view.bot]
 
+    def counts(self, from_ms: int) -> Counter[str]:
+        """How often people have seen each article since then, by the log's own times."""
+        return Counter(view.article for view in self.people() if view.at_ms >= from_ms)
 
-def read(log: Path) -> Recount:
-    found = Recount()
+
+def read(log: Path) -> AccessLog:
+    found = AccessLog()
     for line in log.read_text("utf-8").splitlines():
         found.lines += 1
         pieces = line.split('"')
@@ -72,15 +76,6 @@ def article_of(path: str) -> str | None:
         case ["", "articles" | "projects" | "presentations", name] if name:
             return path[1:]
     return None
-
-
-def ranking(views: list[View], from_ms: int, shift_ms: int) -> list[tuple[int, str, int]]:
-    """(rank, article, count) of what was seen since `from_ms`: most seen first, of equals the last in order of bytes."""
-    counts = Counter(view.article for view in views if view.at_ms + shift_ms >= from_ms)
-    articles = sorted(counts, key=str.encode)
-    articles.reverse()
-    articles.sort(key=lambda article: -counts[article])
-    return [(rank, article, counts[article]) for rank, article in enumerate(articles, 1)]
 
 
 @functools.cache

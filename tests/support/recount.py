@@ -1,20 +1,25 @@
-"""The naive oracle: recounts the raw log, record by record, with plain json. It imports nothing of the engine.
+"""The naive recount: the raw log counted again, record by record, with plain json. It imports nothing of the engine.
 
 What was seen of producers is in sequences.py.
 
 What a shard has to hold is a function of the records below n (less the lost ones) and of the floors; `recount` is
-that function written down once more, as slowly and plainly as it can be.
+that function written down once more, as slowly and plainly as it can be. The rules are read from the same ranker.toml.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.partitioner import murmur2
 
 from tests.property.sequences import BOUNDS, Bounds, Heard
 
@@ -40,8 +45,21 @@ class Rules:
     lanes: int
     bots: str
     sites: tuple[str, ...] | None
-    future_ms: int
+    future_ms: int = 5 * 60 * 1000
     bounds: Bounds = BOUNDS
+
+    @classmethod
+    def read(cls, config: Path) -> Rules:
+        table = tomllib.loads(config.read_text())
+        rules = table.get("rules", {})
+        windows = [(name, w["length_s"] * 1000, w["grain_s"] * 1000) for name, w in table["windows"].items()]
+        return cls(
+            tuple(sorted(windows, key=lambda window: window[1])),
+            table["boards"],
+            table["lanes"],
+            rules.get("bots", "drop"),
+            tuple(table["sites"]) if rules.get("unknown_sites") == "reject" else None,
+        )
 
 
 @dataclass
@@ -173,20 +191,79 @@ def _without_zeros(counts: Mapping[Any, int]) -> dict[Any, int]:
     return {key: count for key, count in counts.items() if count}
 
 
-_said: dict[tuple[int, Raw], Verdict] = {}
+def ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What is above zero, most counted first, of equals the last in order of bytes."""
+    listed = [(article, count) for article, count in counts.items() if count > 0]
+    return sorted(listed, key=lambda row: (row[1], row[0].encode()), reverse=True)
+
+
+def home(site: str, article: str, partitions: int) -> int:
+    """Where Kafka's own partitioner puts an article."""
+    return int(murmur2(f"{site}/{article}".encode()) & 0x7FFFFFFF) % partitions
+
+
+class Recount:
+    """Reads a topic whenever asked, and keeps what it read: retention may take it from the log."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, rules: Rules, translated: Callable[[bytes | None], bytes | None] | None = None
+    ) -> None:
+        """`translated` makes a value of ours of one of theirs."""
+        self._translated = translated or (lambda value: value)
+        self._bootstrap = bootstrap
+        self._topic = topic
+        self.rules = rules
+        self.records: dict[int, list[Raw]] = {}
+        self._next: dict[int, int] = {}
+
+    async def read(self) -> dict[int, int]:
+        """Reads what is new, up to the end as it stands now; returns partition to end offset."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+        )
+        await consumer.start()
+        try:
+            partitions = await _partitions_of(consumer, self._topic)
+            ends = {tp.partition: end for tp, end in (await consumer.end_offsets(partitions)).items()}
+            consumer.assign(partitions)
+            for tp in partitions:
+                self.records.setdefault(tp.partition, [])
+                consumer.seek(tp, self._next.get(tp.partition, 0))
+            for tp in partitions:
+                while await consumer.position(tp) < ends[tp.partition]:
+                    for one in (await consumer.getmany(tp, timeout_ms=100)).get(tp, []):
+                        value = self._translated(one.value)
+                        self.records[tp.partition].append(Raw(one.offset, one.timestamp, one.key, value))
+                self._next[tp.partition] = await consumer.position(tp)
+        finally:
+            await consumer.stop()
+        return ends
+
+    def count(self, partition: int, start: int, end: int, floors: Sequence[int]) -> Expected:
+        """What records [start, end) come to above these floors."""
+        records = (record for record in self.records[partition] if start <= record.offset < end)
+        return recount(records, start, floors, self.rules)
+
+
+async def _partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """All partitions of a topic that the consumer does not read yet."""
+    await consumer._client.add_topic(topic)
+    await consumer._client.force_metadata_update()
+    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+
+
+_said: dict[tuple[int, Raw], tuple[Rules, Verdict]] = {}
 
 
 def _cached(raw: Raw, rules: Rules) -> Verdict:
-    """A verdict never changes: it is kept, or the machine would spend its time on json."""
+    """A verdict never changes: it is kept, or the random histories would spend their time on json."""
     key = (id(rules), raw)
     found = _said.get(key)
     if found is None:
         if len(_said) > 100_000:
             _said.clear()
-        found = _said[key] = verdict(raw, rules)
-    return found
-
-
-def forget() -> None:
-    """Before other rules: the cache knows rules by their identity."""
-    _said.clear()
+        found = _said[key] = rules, verdict(raw, rules)  # with the rules, so that no others get their identity
+    return found[1]
