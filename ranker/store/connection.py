@@ -119,7 +119,7 @@ class _ToPrimary(_Cancellable):
     async def check_health(self) -> None:
         """In place of the client's own PING, which a busy connection never sends."""
         if asyncio.get_running_loop().time() >= self._role_due_s:
-            await self.retry.call_with_retry(self._check_role, self._ping_failed, with_failure_count=True)
+            await self.retry.call_with_retry(self._check_role, lambda _: self.disconnect())
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
         try:

@@ -5,7 +5,6 @@ import gzip
 from collections.abc import AsyncIterator
 
 import pytest
-from starlette.routing import Route
 
 from ranker.serve.answers import Body
 from ranker.serve.hot import Entry
@@ -129,7 +128,8 @@ async def test_requests_that_met_are_counted_all(reader: Reader) -> None:
     for tags in ({}, {}, {"If_None_Match": "*"}):
         await reader.get(LIST, **tags)
     second = Entry(Body(b"{}"), b"", ("*",))
-    reader.web.app.put({"route": Route(LIST_ROUTE, print), "raw_path": LIST.encode(), "query_string": b""}, second)
+    endpoint = next(route.endpoint for route in reader.web.routes if route.path == LIST_ROUTE)
+    reader.web.app.put({"endpoint": endpoint, "raw_path": LIST.encode(), "query_string": b""}, second)
     assert list(reader.web.app._entries.values()) == [second] != [first]
     await reader.get(LIST)
     reader.web.app.clear()
