@@ -229,9 +229,8 @@ def _chunks_of(batch: Batch | OldBatch, gathering: _Gathering) -> Iterator[Chunk
             if careful:
                 raise
             incoming, careful, ended = None, True, False
-        if (
-            some and not gathering.position <= some[-1].offset < batch.next_offset
-        ):  # the client would go on at its place
+        if some and not gathering.position <= some[-1].offset < batch.next_offset:
+            # the client would go on at its place
             some, incoming, careful, ended = [], None, True, False
         if some:
             gathering.add(batch, some)
