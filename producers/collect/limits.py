@@ -1,7 +1,7 @@
 """What articles that the catalogue does not know may cost in Redis: a budget of bytes for each site, and its shares.
 
 A week costs a site at most (MAX_PAIRS · cost(512)) for what is known when it begins, and (burst + 10,080 · per_minute)
-· DEAREST_BYTES for what is new: 73 MB and 126 MB with the defaults, whatever is sent. Each collector has its own.
+· DEAREST_BYTES for what is new: 73 MB and 126 MB with the defaults, whatever is invented. Each collector has its own.
 """
 
 from __future__ import annotations

@@ -69,9 +69,8 @@ def import_(
 
     JSON lines have the fields of schemas/article.schema.json: title, url and published_at are required, format, section
     and updated_at are not. Times may be milliseconds or RFC 3339, and an id not given is taken from the URL. A line
-    with "status": "removed" takes an article off the lists. A feed or sitemap may have 64 MiB and 200,000 entries, a
-    line of JSON 1 MiB. What does not fit is reported, the rest is imported, and
-    the exit code is then 1.
+    with "status": "removed" takes an article off the lists. What does not fit is reported, the rest is imported, and
+    the exit code is then 1. A feed or sitemap may have 64 MiB and 200,000 entries, a line of JSON 1 MiB.
 
     \b
     Examples:

@@ -135,8 +135,8 @@ def command(
     """Send invented traffic: few articles are read much and many little, they are born and fade, and one goes viral.
 
     A history is spread by the time of day; live traffic keeps the chosen rate, and its events are numbered, so that a
-    loss is seen: a duplicate repeats its number, a broken one may leave a gap. Ctrl-C ends it after what was sent is
-    delivered.
+    loss is seen: a duplicate repeats its number, a broken one may leave a gap. Where Kafka or the collector goes away,
+    live traffic waits, says so, and makes up for the time. Ctrl-C ends it after what was sent is delivered.
 
     \b
     Examples:

@@ -17,7 +17,11 @@ async def deliver(producer: Any, records: Iterable[dict[str, Any]]) -> list[Base
     deliveries: list[asyncio.Future[Any]] = []
     try:
         for record in records:
-            deliveries.append(await producer.send(**record))  # noqa: PERF401  # they are waited for below
+            try:
+                deliveries.append(await producer.send(**record))
+            except errors.MessageSizeTooLargeError as error:  # by the client itself: this record's affair alone
+                deliveries.append(asyncio.get_running_loop().create_future())
+                deliveries[-1].set_exception(error)
     except errors.KafkaError:
         await asyncio.gather(*deliveries, return_exceptions=True)
         raise

@@ -33,7 +33,7 @@ class OldBatch:
 
     def __init__(self, raw: memoryview, most_bytes: int) -> None:
         self._raw, self._most_bytes = raw, most_bytes
-        self._offset, self.max_timestamp, self.timestamp_type = _said(raw)
+        self._offset, self.max_timestamp, self.timestamp_type = _header(raw)
         self.next_offset = self._offset + 1
         self.size = len(raw)
 
@@ -77,9 +77,9 @@ class OldBatch:
             first = 0
             if self._raw[_MAGIC]:
                 for message in _messages(data):
-                    first = self._offset - _said(message)[0]
+                    first = self._offset - _header(message)[0]
             for message in _messages(data):
-                offset, append_ms, kind = _said(message)
+                offset, append_ms, kind = _header(message)
                 if message[_ATTRIBUTES] & _CODEC or not _intact(message):
                     raise UnreadableError(first + offset)
                 if self.timestamp_type == 1:
@@ -99,7 +99,7 @@ def _messages(data: memoryview) -> Iterator[memoryview]:
         at += _OVERHEAD + length
 
 
-def _said(message: memoryview) -> tuple[int, int, int]:
+def _header(message: memoryview) -> tuple[int, int, int]:
     """Offset, time in milliseconds (-1: none), and whether that is the broker's (1) or the producer's (0)."""
     (offset,) = struct.unpack_from(">q", message)
     if not message[_MAGIC]:

@@ -56,11 +56,8 @@ def unpack(codec: int, packed: memoryview, most_bytes: int, head: int = 0) -> tu
         with memoryview(room) as view, view[head:] as free:
             try:
                 unpacked = unpack_into(packed, free)
-            except (
-                cramjam.DecompressionError,
-                struct.error,
-            ):  # too little room, or broken: the codecs do not say which
-                unpacked = -1
+            except (cramjam.DecompressionError, struct.error):
+                unpacked = -1  # too little room, or broken: the codecs do not say which
         if unpacked >= 0:
             del room[head + unpacked :]
             return room, True

@@ -14,11 +14,12 @@ _PATIENCE_S = 0.3
 
 
 class Aside(Generic[_T]):
-    """One reading, begun again when it has ended. `name` stands in what is said of it."""
+    """One reading, begun again when it has ended. `name` says what of, in a sentence about it."""
 
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> None:
         self._name = name
         self._work = work
+        self._fault = f"Redis is not available: {name} cannot be read yet"
         self._task: asyncio.Task[_T] | None = None
 
     async def result(self, *, patient: bool = False) -> _T:
@@ -27,12 +28,16 @@ class Aside(Generic[_T]):
             self._task = asyncio.create_task(self._work(), name=self._name)
             await asyncio.wait([self._task], timeout=None if patient else _PATIENCE_S)
         if not self._task.done():
-            raise StoreUnavailableError(f"Redis is not available: {self._name} cannot be read yet")
+            raise StoreUnavailableError(self._fault)  # as it was last said: it is the same trouble
         task, self._task = self._task, None
-        return task.result()
+        try:
+            return task.result()
+        except StoreUnavailableError as error:
+            self._fault = str(error)
+            raise
 
     async def end(self) -> None:
         """Ends a reading that is under way."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.gather(self._task, return_exceptions=True)

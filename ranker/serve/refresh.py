@@ -77,7 +77,7 @@ class Refresher:
         self._wishes = Wishes()
         self._histories = Histories(client)
         self._active = Aside("which generation is active", self._following.follow)
-        self._articles = Aside("the catalogue", self._catalogue.follow)
+        self._articles = Aside("the catalogue", self._follow_catalogue)
         self._past = Aside("the rank history", self._follow_histories)
         self._changes: dict[str, int] = {}
         self.articles_read_ms = 0
@@ -277,9 +277,7 @@ class Refresher:
                 raise
             lacking.append(str(error))
         try:
-            for site in await self._articles.result(patient=not self.articles_read_ms and not self.fault):
-                self._changes[site] = self._changes.get(site, 0) + 1
-            self.articles_read_ms = now_ms
+            await self._articles.result(patient=not self.articles_read_ms and not self.fault)
         except StoreUnavailableError as error:
             lacking.append(str(error))
         with contextlib.suppress(StoreUnavailableError):  # what is not known is told as unknown
@@ -289,6 +287,12 @@ class Refresher:
         self._drop_unused(now_ms)
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
         self._say("; ".join(lacking))
+
+    async def _follow_catalogue(self) -> None:
+        now_ms = self.now_ms()
+        for site in await self._catalogue.follow():
+            self._changes[site] = self._changes.get(site, 0) + 1
+        self.articles_read_ms = now_ms
 
     async def _follow_histories(self) -> None:
         if self.generation is not None:

@@ -42,7 +42,9 @@ def redis_fault(address: str) -> str:
         return f"{shown(address)!r} cannot be read; {_REDIS_FIX}"
     if parts.scheme not in REDIS_SCHEMES:
         return f"{shown(address)!r} must start with one of {', '.join(s + '://' for s in REDIS_SCHEMES)}"
-    if "@" in parts.path + parts.fragment or (parts.scheme != "unix" and not named):
+    # With an @ in one of these a password has cut the address short, and what stands for the host is its user.
+    unnamed = [piece for piece in parts.query.split("&") if "=" not in piece]
+    if "@" in "".join((parts.path, parts.fragment, *unnamed)) or (parts.scheme != "unix" and not named):
         return f"{shown(address)!r} names no host; {_REDIS_FIX}"
     database = parts.path.strip("/")
     if "cluster" in parts.scheme and database not in ("", "0"):

@@ -14,6 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ranker.service import endpoints
+from ranker.settings import SettingsError
 
 Client: TypeAlias = "Redis | RedisCluster"
 
@@ -45,11 +46,19 @@ def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWE
 
     It connects at its first command. Replies are bytes, scores are text as Redis sent it where a raw command is used.
     A connection that the server closed while idle, or whose server has become a replica, is opened again, once, and its
-    address resolved anew; nothing else is retried here, least of all a command that timed out. Raises ValueError, with
-    the fix and without the password, for an address it cannot read.
+    address resolved anew; nothing else is retried here, least of all a command that timed out. Raises SettingsError, a
+    ValueError, with the fix and without the password, for an address it cannot read.
     """
-    if fault := endpoints.redis_fault(url):
-        raise ValueError(fault)
+    fault = endpoints.redis_fault(url)
+    try:
+        if not fault:
+            return _client(url, connections, answer_s)
+    except (TypeError, ValueError):  # their texts repeat what they do not know
+        fault = f"{endpoints.shown(url)!r} has options behind its ? that Redis' client does not know; leave them out"
+    raise SettingsError([f"RANKER_REDIS_URL: {fault}"])
+
+
+def _client(url: str, connections: int, answer_s: float) -> Client:
     parts = urlsplit(url)
     options = {
         "socket_connect_timeout": CONNECT_S,
@@ -69,6 +78,7 @@ def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWE
         return cluster
     pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=answer_s, **options)
     pool.connection_class = _extended(_ToPrimary, pool.connection_class)
+    pool.connection_class(**pool.connection_kwargs)  # connects nothing, but knows all options
     return Redis.from_pool(pool)
 
 

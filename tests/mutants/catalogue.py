@@ -237,7 +237,7 @@ _PYTHON = (
         long=True,
     ),
     Mutant("gap: lost records are not counted", "ranker.consume.gate:Gate._step_over_gap", "{'lost': A}", "{}", "gaps"),
-    Mutant("strays are not marked", "ranker.consume.session:Session.advance", "A.strays_among(B)", "set()"),
+    Mutant("strays are not marked", "ranker.consume.session:Session.advance", "await A.strays_among(B)", "set()"),
     Mutant("strays: retiring does not look", "ranker.core.step:Changes.touched", "A.appends.values()", "()"),
     Mutant(
         "strays: no claim for another P",

@@ -25,7 +25,7 @@ LETTERS = {"λ", *GREEK}
 SECRETS = st.text(GREEK + "/?#@:[]%&=,+\n ℀", min_size=1, max_size=12).map(lambda text: f"λ{text}λ")
 REDIS = (
     "redis://:{}@h:1/0", "redis://{}@h", "redis://u:{}@h:1", "redis://{}:6379/x@h", "rediss+cluster://{}:u@h:1", "{}@h:1",
-    "redis://h:1/0?password={}", "redis://h:1/0?{}", "redis://u:{}@h:port", "unix://{}@/tmp/redis.sock", "postgres://{}@h", "{}://{}@h",
+    "redis://h:1/0?password={}", "redis://h:1/0?{}", "redis://u:{}@h:port", "redis://{}:6379?x@h", "unix://{}@/tmp/redis.sock", "postgres://{}@h", "{}://{}@h",
 )  # fmt: skip
 KAFKA = (
     "{}@h:9092",

@@ -210,7 +210,13 @@ def test_redis_addresses(url: str) -> None:
     assert settings.load(None, {"RANKER_REDIS_URL": url}).redis_url == url
 
 
-@pytest.mark.parametrize("url", ["h:6379", "redis://", "redis://h:port", "redis://h:99999", "http://h", "redis://[h"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "h:6379", "redis://", "redis://h:port", "redis://h:99999", "http://h", "redis://[h", "redis://:a/b@h", "redis://u:1/b@h",
+        "redis://u:1?b@h", "redis://u:1#b=@h", "redis://h/zero", "redis+cluster://h/1",
+    ],
+)  # fmt: skip
 def test_broken_redis_addresses(url: str) -> None:
     """As for the brokers."""
     assert len(refused(None, {"RANKER_REDIS_URL": url})) == 1

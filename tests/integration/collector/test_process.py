@@ -44,7 +44,7 @@ def ended(tmp_path: Path, *words: str, config: str = SITES, **environ: str) -> t
             {"RANKER_REDIS_URL": "rdeis://x"},
             SITES + "[sites.v]\nvisitors = true",
             2,
-            "RANKER_REDIS_URL: cannot be read",
+            "RANKER_REDIS_URL: 'rdeis://x' must start with",
         ),
         ([], {}, SITES + "[collect]\nspool_mb = 1", 2, "spool"),
         (["--name", "Müller"], {}, SITES, 2, "'Müller' is no name; it has 1 to 64 of a-z 0-9 . -"),
