@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import http.client
 import json
 import re
 import shutil
@@ -29,6 +28,7 @@ from deploy.local.launcher import program
 from deploy.local.ports import HOST
 from deploy.local.redis import RedisServer
 from tests.conftest import without
+from tests.support.http import ask
 from tests.support.published_scripts import TRACKER
 from tests.support.tracked_site import CollectorServer, reading
 
@@ -47,12 +47,9 @@ class Stack:
 
     def read(self, article: str, **headers: str) -> None:
         """A page sends a view, as the proxy hands it on; it is accepted."""
-        connection = http.client.HTTPConnection(HOST, self.collector.port, timeout=10)
-        known = {"Origin": ORIGIN, "Content-Type": "text/plain", "User-Agent": AGENT, "X-Forwarded-For": ADDRESS}
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request("POST", "/v1/events", json.dumps({"article_id": article}), known | named)
-        assert connection.getresponse().status == 202
-        connection.close()
+        known = {"Origin": ORIGIN, "Content_Type": "text/plain", "User_Agent": AGENT, "X_Forwarded_For": ADDRESS}
+        body = json.dumps({"article_id": article})
+        assert ask(self.collector.port, "/v1/events", "POST", body, **(known | headers)).status == 202
 
     def written(self) -> dict[str, bytes]:
         """All that is in Redis, on the collector's disk (packed and unpacked) and in logs, by where it is."""

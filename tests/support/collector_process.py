@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local import children, waiting
 from deploy.local.ports import HOST, free_port
 from tests.bench import processes
+from tests.support.http import Answer, ask
 
 PARTITIONS = 4
 ORIGIN = "https://www.demo.example"
@@ -34,17 +34,6 @@ origins = ["https://other.example"]
 public_types = ["share"]
 [sites.server]
 """
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass
@@ -92,17 +81,7 @@ class Collector:
 
     def ask(self, method: str, target: str, body: bytes | str | None = None, **headers: str) -> Answer:
         """One request on a connection of its own, with exactly these headers (underscores are hyphens) and a Host."""
-        with closing(http.client.HTTPConnection(self.host, self.port, timeout=30)) as connection:
-            connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
-            for name, value in headers.items():
-                connection.putheader(name.replace("_", "-"), value)
-            raw = body.encode() if isinstance(body, str) else body
-            if raw is not None:
-                connection.putheader("Content-Length", str(len(raw)))
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
-                connection.endheaders(raw)
-            reply = connection.getresponse()
-            return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+        return ask(self.port, target, method, body, host=self.host, **headers)
 
     def page(self, events: Any, **headers: str) -> Answer:
         """What a page of site demo sends."""
@@ -117,10 +96,7 @@ class Collector:
         return self.ask("POST", "/v1/events", body, **({"Content_Type": "application/json"} | headers))
 
     def admin(self, path: str) -> Answer:
-        with closing(http.client.HTTPConnection(HOST, self.admin_port, timeout=10)) as connection:
-            connection.request("GET", path)
-            reply = connection.getresponse()
-            return Answer(reply.status, {}, reply.read())
+        return ask(self.admin_port, path)
 
     def metric(self, name: str, **labels: str) -> float:
         """A sample of /metrics; 0 where it is not there yet."""

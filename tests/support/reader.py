@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import pytest
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
@@ -22,23 +21,13 @@ from ranker.serve.web import Web
 from ranker.service.address import Addresses, Network
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
+from tests.support.http import Answer, head, raw
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 T = 1_795_396_624_735
 LIST = "/v1/demo/popular/read/24h"
 PARTITIONS = 2
 VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(30)]
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
 
 
 @dataclass
@@ -53,9 +42,7 @@ class Reader:
     now_ms: int | None = T
 
     async def get(self, target: str, method: str = "GET", **headers: str) -> Answer:
-        lines = [f"{method} {target} HTTP/1.1", "Host: test", "Connection: close"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        return await raw(self.port, "\r\n".join([*lines, "", ""]).encode())
+        return await raw(self.port, head(target, method, connection="close", **headers))
 
     async def ranking(self, target: str = LIST) -> Any:
         answer = await self.get(target)
@@ -68,19 +55,6 @@ class Reader:
 
 async def ready(reader: Reader) -> bool:
     return reader.refresher.not_ready() == []
-
-
-async def raw(port: int, request: bytes) -> Answer:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    async with asyncio.timeout(20):
-        reply = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    head, _, body = reply.partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    return Answer(int(status.split()[1]), headers, body)
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from deploy.local import children, waiting
 from deploy.local.ports import HOST, free_port
 from tests.bench import processes
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def ask(port: int, target: str, source: str = HOST, **headers: str) -> Answer:
-    """One request on a connection of its own, from an address of this machine. Raises OSError where nobody listens."""
-    with closing(http.client.HTTPConnection(HOST, port, timeout=10, source_address=(source, 0))) as connection:
-        connection.request("GET", target, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        reply = connection.getresponse()
-        return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+from tests.support.http import Answer, ask
 
 
 @dataclass

@@ -12,7 +12,6 @@ import json
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,11 @@ from deploy.local import children, launcher
 from deploy.local.household import Household
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_jars import CHECKOUT
-from deploy.local.ports import HOST, free_port
+from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer, redis_binary
 from producers.client import Producer
 from tests.support import topics
+from tests.support.http import ask
 
 PARTITIONS = {"page-views": 4, "page-views.dead": 4, "articles": 1}
 SITES = ("demo", "local")
@@ -217,14 +217,9 @@ def _serve(house: Household, store: RedisServer, records: int) -> dict[str, Any]
     targets = [f"/v1/{site}" for site in SITES]
     for site in SITES:
         targets += [f"/v1/{site}/popular/{board}/{window}?limit=1000" for board in BOARDS for window in ("24h", "7d")]
-    lists = {target: _get(port, target) for target in targets}
+    lists = {target: ask(port, target).json for target in targets}
     reader.stop(10.0)
     return {"now_ms": now_ms, "lists": lists}
-
-
-def _get(port: int, target: str) -> Any:
-    with urllib.request.urlopen(f"http://{HOST}:{port}{target}", timeout=10.0) as reply:
-        return json.load(reply)
 
 
 def _without_expiry(client: redis.Redis) -> dict[str, int]:

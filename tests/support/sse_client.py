@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from tests.support import http
 from tests.support.reader import LIST, Reader
 
 
@@ -63,8 +64,6 @@ async def listening(
     reader: Reader, target: str = f"{LIST}/stream", *, receive_bytes: int | None = None, **headers: str
 ) -> AsyncIterator[Events]:
     """Opens a stream and waits for its head; `receive_bytes` is how much the system takes in before it is read."""
-    lines = [f"GET {target} HTTP/1.1", "Host: test"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     connection = socket.socket()
     connection.setblocking(False)
     if receive_bytes is not None:
@@ -72,7 +71,7 @@ async def listening(
     await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", reader.port))
     stream, writer = await asyncio.open_connection(sock=connection)
     try:
-        writer.write("\r\n".join([*lines, "", ""]).encode())
+        writer.write(http.head(target, **headers))
         async with asyncio.timeout(10):
             head = await stream.readuntil(b"\r\n\r\n")
         yield Events(head.decode(), stream)

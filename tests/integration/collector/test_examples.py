@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from deploy.local.ports import HOST, free_port
-from tests.support.collector_process import KEY, ORIGIN, SITES, Answer, Collector, collector, new_topic
+from tests.support.collector_process import KEY, ORIGIN, SITES, Collector, collector, new_topic
+from tests.support.http import Answer
 from tests.support.openapi import COLLECTOR, Example, at, examples, faults
 
 OF_HTTP = {"date", "content-type", "content-length", "connection", "x-content-type-options"}

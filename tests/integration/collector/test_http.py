@@ -25,13 +25,13 @@ from tests.support.collector_process import (
     OTHER_KEY,
     PARTITIONS,
     SITES,
-    Answer,
     Collector,
     collector,
     fields,
     new_topic,
     records,
 )
+from tests.support.http import Answer
 from tests.support.published_scripts import TRACKER
 
 BEHIND_PROXY = (

@@ -7,8 +7,9 @@ import yaml
 
 from ranker.store.keys import ShardKeys
 from tests.support.example_site import SITES, newsroom
+from tests.support.http import Answer
 from tests.support.openapi import Example, at, examples, faults
-from tests.support.reader import GENERATION, LIST, Answer, Reader, T, running_reader, until
+from tests.support.reader import GENERATION, LIST, Reader, T, running_reader, until
 from tests.support.sse_client import listening
 
 EXAMPLES = examples()

@@ -14,7 +14,8 @@ from ranker.serve.published import rfc3339
 from ranker.serve.terminal import tables
 from ranker.store.keys import ShardKeys
 from ranker.store.question import ListName
-from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, ready, running_reader, until
+from tests.support.http import Answer
+from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import activate, meta_of, publish, write
 
 NAME = ListName("demo", "read", "24h")

@@ -10,7 +10,8 @@ from ranker.serve.answers import Body
 from ranker.serve.hot import Entry
 from ranker.serve.web import LIST_ROUTE
 from ranker.settings import Caching, Site
-from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, ready, running_reader, until
+from tests.support.http import Answer
+from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import publish
 
 SITES = {

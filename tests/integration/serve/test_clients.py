@@ -12,7 +12,8 @@ from ranker.serve.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
 from ranker.service import connections
 from ranker.service.connections import Connections
 from tests.support.example_site import record, write_articles
-from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, ready, running_reader, until
+from tests.support.http import Answer
+from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import publish, write
 from tests.support.sse_client import listening
 

@@ -15,7 +15,8 @@ import pytest
 
 from ranker.serve import server, streams
 from ranker.store.connection import connect
-from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, raw, until
+from tests.support.http import raw
+from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.reader_process import reader_process
 from tests.support.shard_writer import publish
 from tests.support.sse_client import listening

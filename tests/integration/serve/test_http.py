@@ -10,7 +10,8 @@ from ranker.serve import refresh
 from ranker.serve.web import FIRST_DEADLINE_S, LIST_ROUTE
 from ranker.store import question as reading
 from tests.support.example_site import record, write_articles
-from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Answer, Reader, T, until
+from tests.support.http import Answer
+from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.shard_writer import write
 
 TOTAL = sum(count for *_, count in VIEWS)

@@ -17,10 +17,11 @@ import pytest
 from deploy.local import waiting
 from deploy.local.ports import HOST
 from ranker.store.connection import connect
+from tests.support.http import Answer, ask
 from tests.support.nginx import Nginx
 from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, LIST
-from tests.support.reader_process import Answer, ReaderProcess, ask, reader_process
+from tests.support.reader_process import ReaderProcess, reader_process
 from tests.support.shard_writer import publish
 
 FindTool = Callable[[str, str], Path]

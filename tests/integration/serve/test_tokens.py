@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from tests.support.example_site import TOKEN, newsroom
-from tests.support.reader import LIST, Answer, Reader
+from tests.support.http import Answer
+from tests.support.reader import LIST, Reader
 from tests.support.sse_client import listening
 
 SECRET = "/v1/discret/popular/read/24h"
