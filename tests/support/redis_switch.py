@@ -21,14 +21,20 @@ class RedisPair:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def follow(self) -> None:
-        """Makes the replica a copy of the primary; returns when it is level."""
-        with self.replica.client() as replica:
+        """Makes the replica a copy of the primary; returns when it holds all that was written until now."""
+        with self.replica.client() as replica, self.primary.client() as primary:
             replica.replicaof(HOST, str(self.primary.port))
 
             async def linked() -> bool:
                 return bool(replica.info("replication")["master_link_status"] == "up")
 
             await waiting.until_async("The link to the primary", linked)
+
+            async def level() -> bool:
+                at = primary.info("replication")["master_repl_offset"]
+                return bool(replica.info("replication")["slave_repl_offset"] >= at)
+
+            await waiting.until_async("The replica's copy", level)
 
     def switch(self, *, serve_stale: bool = True) -> None:
         """The replica becomes the primary. The old one stays up as a replica of nobody: what it holds stands still."""
