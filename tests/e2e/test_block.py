@@ -208,7 +208,9 @@ h2, li { color: rgb(255, 0, 255) !important }
     await seen.shot("theme")
 
 
-@pytest.mark.parametrize("width", [1280, pytest.param(700, marks=pytest.mark.long), 360])
+@pytest.mark.parametrize(
+    "width", [pytest.param(1280, marks=pytest.mark.long), pytest.param(700, marks=pytest.mark.long), 360]
+)
 async def test_nothing_moves(browser: Browser, site: Site, width: int) -> None:
     """Space is there before the lists are: no layout shift on arrival, on a new order, another period, a lost server."""
     late: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -60,8 +60,8 @@ class RedisPair:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
-        self.primary.stop()
-        self.replica.stop()
+        self.primary.kill()
+        self.replica.kill()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,7 +76,8 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @contextlib.asynccontextmanager
 async def redis_pair(directory: Path) -> AsyncIterator[RedisPair]:
     """A pair whose address is served by the test's own loop while the block runs."""
-    servers = [RedisServer(directory / name) for name in ("one", "two")]
+    quick = ("--repl-diskless-sync-delay", "0")  # else it waits 5 s for further replicas
+    servers = [RedisServer(directory / name, extra=quick) for name in ("one", "two")]
     for server in servers:
         server.start()
     pair = RedisPair(servers[0], servers[1], free_port())
