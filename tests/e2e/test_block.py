@@ -320,6 +320,7 @@ async def test_the_server_away_and_back(browser: Browser, site: Site) -> None:
     assert stored == 1
 
 
+@pytest.mark.long
 async def test_retries_back_off_and_hidden_pages_rest(browser: Browser, site: Site) -> None:
     """Each failure waits longer than the one before; a page in the background asks nothing."""
     site.away = True
@@ -428,21 +429,20 @@ async def test_the_fragment_is_what_the_element_draws(browser: Browser, site: Si
     assert (drawn.complaints, given.complaints) == ([], [])
 
 
-async def test_axe_finds_nothing(browser: Browser, site: Site) -> None:
-    """Every rule of axe-core: light and dark, waiting, known, away, and the fragment."""
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+async def test_axe_finds_nothing(browser: Browser, site: Site, scheme: str) -> None:
+    """Every rule of axe-core: waiting, known, away, and the fragment."""
     fragment = site.block.fragment(answer(), "fr", now_ms()).decode()
-    for scheme in ("light", "dark"):
-        for body in (site.element(), site.element('boards="read" lang="en"'), fragment):
-            site.away = False
-            look: Any = {"color_scheme": scheme}
-            seen = await visit(browser, site.page(body), **look)
-            await expect(seen.part("link")).to_have_count(7)
-            await without_faults(seen)
-        site.away = True
-        seen = await visit(browser, site.page(site.element("refresh=5")), **look)
+    look: Any = {"color_scheme": scheme}
+    for body in (site.element(), site.element('boards="read" lang="en"'), fragment):
+        seen = await visit(browser, site.page(body), **look)
+        await expect(seen.part("link")).to_have_count(7)
         await without_faults(seen)
-        await expect(seen.page.locator("[part=status]")).not_to_be_empty(timeout=10_000)
-        await without_faults(seen)
+    site.away = True
+    seen = await visit(browser, site.page(site.element("refresh=5")), **look)
+    await without_faults(seen)
+    await expect(seen.page.locator("[part=status]")).not_to_be_empty(timeout=10_000)
+    await without_faults(seen)
 
 
 async def without_faults(seen: Visit) -> None:
