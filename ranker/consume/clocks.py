@@ -57,6 +57,11 @@ class Clocks:
         steady = self._wall.steady(int(self._monotonic_time_s() * 1000))
         return clock.may_follow(wall_ms, known_ms, steady=steady)
 
+    def proven_ms(self, known_ms: int) -> int:
+        """The wall clock, as far as it may move floors that nothing but it asks for: they never go back."""
+        wall_ms = self.wall_ms()
+        return wall_ms if self.may_follow(wall_ms, known_ms) else known_ms
+
     @property
     def held(self) -> bool:
         """A clock has stepped, less than ten minutes ago."""

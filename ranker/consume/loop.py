@@ -81,6 +81,11 @@ class Consumer:
             elif not worker.is_open:
                 why = f": {worker.waiting}" if worker.waiting else ""
                 reasons.append(f"partition {worker.partition} is being opened{why}")
+            elif worker.waits_for_clock:
+                reasons.append(
+                    f"partition {worker.partition}: no record has come for longer than ten minutes, and this process "
+                    "has watched its clock for less: T stands until a record comes or ten minutes are over"
+                )
             elif worker.is_refused:
                 reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
         return list(filter(None, reasons))
@@ -212,7 +217,8 @@ class Consumer:
             try:
                 await self._clocks.measure()
                 self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
-                self._metrics.clock_held.set(self._clocks.held)
+                waiting = any(worker.waits_for_clock for worker in self._workers.values())
+                self._metrics.clock_held.set(self._clocks.held or waiting)
                 asked_ms = self._clocks.wall_ms()
                 self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
                 ends = await self._log.ends(list(self._workers)) if self._workers else {}

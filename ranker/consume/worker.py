@@ -57,6 +57,8 @@ class Worker:
         """Why the partition stands still, until its process is started again."""
         self.waiting = ""
         """Why its gate does not open yet."""
+        self.waits_for_clock = False
+        """All is applied, and T stands: the clock has not been watched for long enough (core/clock.py, LEAP_MS)."""
         self._generation = generation
         self._log = page_views
         self._gate = gate
@@ -133,6 +135,8 @@ class Worker:
         log.error(str(error))  # a sentence for operators, not a fault of the code
 
     def _close(self) -> None:
+        if self._session is not None:
+            self.known = self._session.version.n, self._session.clock_ms
         self._session = None
         self._batches.clear()
         self._dead_stretch.forget()
@@ -143,7 +147,7 @@ class Worker:
             self._log.seek(self.partition, self._expected)
 
     def reopen(self) -> None:
-        """Asks for the gate to be closed and opened: the log says that our place is not in it."""
+        """Asks for the gate to be opened anew: the log says that our place is not in it."""
         self._expected = -1
         self._wake.set()
 
@@ -230,7 +234,7 @@ class Worker:
             try:
                 await session.advance(step)
             except StoreFullError:
-                await self._upkeep.run_when_full(session, self._clocks.wall_ms())
+                await self._upkeep.run_when_full(session, self._clocks.proven_ms(session.known_ms))
                 await asyncio.sleep(_AGAIN_S)
                 continue
             except RefusedError as refused:
@@ -255,6 +259,7 @@ class Worker:
     def seen_end(self, asked_ms: int, end: int) -> None:
         """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
         session = self._session
+        self.waits_for_clock = False
         if session is not None:
             self.known = session.version.n, session.clock_ms
         if self.known is None:
@@ -270,8 +275,10 @@ class Worker:
         elif n <= end and self._doubted is not None:
             self._doubted = None
             self.reopen()  # it was shorter and has grown again: the gate looks whether it is the same log
-        elif n >= max(end, self._expected) and self._clocks.may_follow(asked_ms, session.known_ms):
-            session.clock_ms = max(session.clock_ms, asked_ms)
+        elif n >= max(end, self._expected):
+            self.waits_for_clock = not self._clocks.may_follow(asked_ms, session.known_ms)
+            if not self.waits_for_clock:
+                session.clock_ms = max(session.clock_ms, asked_ms)
 
     def _doubt(self, n: int, end: int) -> None:
         """The log ends before what was counted: no clock, until the last counted record is found or patience ends."""
@@ -293,7 +300,7 @@ class Worker:
             if session.refused:
                 await self._memory_again(session)
         except StoreFullError:
-            await self._upkeep.run_when_full(session, wall)
+            await self._upkeep.run_when_full(session, self._clocks.proven_ms(session.known_ms))
         doubted = self._doubted  # may be settled by `seen_end` while the log is asked
         if doubted is not None and await self._gate.holds(session.mark):
             self._level, self._doubted = doubted[:2], None

@@ -135,8 +135,12 @@ class LogAdmin:
             raise LogRefusedError(f"Kafka did not alter topic {name}: {message or for_code(code).__name__}")
         with translated():
             async with asyncio.timeout(_ANSWER_MS / 1000):
-                while not settings.items() <= (await self.topics([name]))[name].config.items():  # noqa: ASYNC110  # as below
+                while not await self._has(name, settings):  # noqa: ASYNC110  # as below
                     await asyncio.sleep(0.02)
+
+    async def _has(self, name: str, settings: Mapping[str, str]) -> bool:
+        state = (await self.topics([name])).get(name)
+        return state is not None and settings.items() <= state.config.items()
 
     async def _known(self, name: str, partitions: int) -> None:
         """The controller has answered; every broker knows some milliseconds later, and what starts next may ask one."""

@@ -44,7 +44,7 @@ _CODECS: dict[int, Callable[[Any, Any], int]] = {
 def unpack(codec: int, packed: memoryview, most_bytes: int, head: int = 0) -> tuple[bytearray, bool]:
     """`head` bytes to be filled by the caller, then what was packed, and whether that is all of it.
 
-    What is not all ends with zeros. Raises UnsupportedCodecError.
+    What is not all ends with the last byte that is not zero. Raises UnsupportedCodecError.
     """
     unpack_into = _CODECS.get(codec)
     if unpack_into is None:
@@ -62,6 +62,15 @@ def unpack(codec: int, packed: memoryview, most_bytes: int, head: int = 0) -> tu
             del room[head + unpacked :]
             return room, True
         if size == most_bytes:
+            _cut(room, head)
             return room, False
         room.clear()  # before the next one is there
         size *= _TIMES
+
+
+def _cut(room: bytearray, head: int) -> None:
+    """Take off the zeros that no codec wrote, or a record that is broken off would seem to be whole."""
+    end = len(room)
+    while (start := max(head, end - _FIRST_BYTES)) < end and room.count(0, start, end) == end - start:
+        end = start
+    del room[start + len(bytes(room[start:end]).rstrip(b"\0")) :]

@@ -71,15 +71,23 @@ def _acknowledged(state: TopicState) -> str:
     """What it means that Kafka has acknowledged a record, as the collector's 202 says."""
     if state.replicas < 2:
         return "one copy: what is acknowledged is on one broker"
-    least = state.config.get(topics.IN_SYNC, "1")
+    least = _least_in_sync(state)
     return f"{state.replicas} copies: what is acknowledged is on {least} brokers at least ({topics.IN_SYNC})"
 
 
+def _least_in_sync(state: TopicState) -> int:
+    return int(state.config.get(topics.IN_SYNC, "1"))
+
+
 def _out_of_sync(state: TopicState) -> list[Finding]:
+    if state.replicas < _least_in_sync(state):
+        text = f"topic {state.name} has fewer copies ({state.replicas}) than {topics.IN_SYNC} ({_least_in_sync(state)})"
+        fix = f"add replicas with kafka-reassign-partitions.sh, or set {topics.IN_SYNC}={max(1, state.replicas - 1)}"
+        return [fault("Kafka", f"{text}: nothing can be written to it", fix)]
     if state.in_sync >= state.replicas:
         return []
     text = f"a partition of {state.name} has {state.in_sync} of its {state.replicas} copies in sync"
-    if state.in_sync < int(state.config.get(topics.IN_SYNC, "1")):
+    if state.in_sync < _least_in_sync(state):
         return [fault("Kafka", f"{text}: nothing can be written to it", "start the brokers that are away")]
     return [note("Kafka", f"{text}: what it acknowledges now is on no others", "start the brokers that are away")]
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from ranker.consume.clocks import Clocks
+from ranker.consume.dead import DeadStretch
 from ranker.consume.loop import Consumer
+from ranker.consume.signals import PartitionStoppedError, Stop
+from ranker.consume.worker import Worker
 from ranker.core.clock import LEAP_MS, STEADY_MS, TOLERANCE_MS, WallClock, age_ms, may_follow
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.step import Version
 from ranker.metrics import ConsumerMetrics, new_registry
 
 NOW_S = 1_795_396_624.0
@@ -155,3 +161,48 @@ async def test_readiness_says_that_a_clock_has_stepped() -> None:
     machine.jump(DAY_S)
     await machine.live(1)
     assert any("stepped" in reason for reason in consumer.not_ready())
+
+
+def worker_of(machine: Machine, metrics: ConsumerMetrics) -> Worker:
+    """Partition 3, with neither a log nor a gate."""
+    generation, nobody = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS), cast("Any", None)
+    rest = (machine.clocks, metrics, DeadStretch(3, 1.0, 100), 0.25)
+    return Worker(generation, 3, nobody, nobody, nobody, *rest, accept_create_time=False)
+
+
+async def test_a_process_that_was_away_says_that_t_waits() -> None:
+    """A quiet topic, and T older than the clock was watched: readiness has a sentence until a record comes."""
+    machine = Machine()
+    await machine.live(3)
+    nobody = cast("Any", None)
+    metrics = ConsumerMetrics(new_registry(), [])
+    worker = worker_of(machine, metrics)
+    consumer = Consumer(nobody, machine.clocks, metrics, nobody, nobody)
+    consumer._workers[3] = worker
+    now_ms = machine.clocks.wall_ms()
+    long_ago = now_ms - LEAP_MS - 1
+    session = SimpleNamespace(version=Version("l", 100, (0, 0)), clock_ms=long_ago, known_ms=long_ago, refused=False)
+    worker._session = cast("Any", session)
+    worker.seen_end(now_ms, 100)
+    assert session.clock_ms == long_ago
+    assert any("partition 3: no record has come" in reason for reason in consumer.not_ready())
+    assert machine.clocks.proven_ms(long_ago) == long_ago, "nor may floors be moved by it for lack of memory"
+    session.known_ms = now_ms - LEAP_MS
+    worker.seen_end(now_ms, 100)
+    assert session.clock_ms == now_ms
+    assert not any("no record has come" in reason for reason in consumer.not_ready())
+
+
+async def test_what_was_applied_last_is_the_lag_of_a_partition_that_stops() -> None:
+    """The log's end is seen once a second; a partition that stops between two looks keeps what it knows by itself."""
+    machine = Machine()
+    registry = new_registry()
+    metrics = ConsumerMetrics(registry, [])
+    worker = worker_of(machine, metrics)
+    session = SimpleNamespace(version=Version("l", 100, (0, 0)), clock_ms=0, known_ms=0)
+    worker._session = cast("Any", session)
+    worker.seen_end(machine.clocks.wall_ms(), 50_000)
+    session.version = Version("l", 49_900, (0, 0))
+    worker._stop(PartitionStoppedError("partition 3: enough", Stop.FOLD))
+    worker.seen_end(machine.clocks.wall_ms(), 50_000)
+    assert registry.get_sample_value("ranker_lag_records", {"partition": "3"}) == 100

@@ -1,10 +1,13 @@
 """Batches inside the client: what cannot be read stops its own partition, and what came before it is counted."""
 
+import gzip
+import os
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, cast
 
+import orjson
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
@@ -251,6 +254,20 @@ def test_nothing_that_a_producer_writes_stops_a_partition(name: str) -> None:
     assert all(chunk.error is None for chunk in found), name
     assert views(found) >= 4, name
     assert len(letters(found)) + sum(map(len, lost(found))) >= 1, name
+
+
+def test_a_record_that_its_packing_breaks_off_is_no_record() -> None:
+    """What the codec wrote counts; the memory behind it, which is zeros, is not taken for the rest of a value."""
+    values = [orjson.dumps({"n": n, "noise": os.urandom(2_500).hex()}) for n in range(100)]
+    made = [record(n, None, value) for n, value in enumerate(values)]
+    packed = gzip.compress(b"".join(made))
+    broken = batch_of(made, codec=1, packed=packed[: len(packed) // 2], now_ms=NOW_MS)
+    found = chunks(bytes(broken + batch(100, 1)), 0, 1_000)
+    rejected = [rejected for chunk in found if chunk.tally for rejected in chunk.tally.rejected]
+    assert rejected[-1].reason == "unreadable"
+    assert all(one.value == values[one.offset] for one in rejected[:-1])
+    assert rejected[-1].value is None or values[rejected[-1].offset].startswith(rejected[-1].value)
+    assert found[-1].end == 101
 
 
 def test_an_ordinary_client_of_this_process_reads_as_far_as_it_can() -> None:

@@ -211,6 +211,7 @@ async def test_where_nothing_comes_in_a_clock_behind_is_not_seen(
         (3, "2", 2, "note", "2 of its 3 copies in sync: what it acknowledges now is on no others"),
         (2, "1", 1, "note", "1 of its 2 copies in sync"),
         (3, "2", 1, "fault", "1 of its 3 copies in sync: nothing can be written to it"),
+        (1, "2", 1, "fault", "fewer copies (1) than min.insync.replicas (2): nothing can be written to it"),
     ],
 )
 def test_what_an_acknowledged_record_stands_on(
