@@ -160,7 +160,7 @@ class ConsumerMetrics:
         self.clock_held = Gauge(
             "ranker_clock_held",
             "1 while a step of more than 2 s of this process' or Redis' wall clock lies less than ten minutes back: T "
-            "follows the clock as it was before; or while T, older than that, waits after the start (/readyz says which).",
+            "follows the clock as it was before; or an older T waits after the start; /readyz says which.",
             registry=registry,
         )
         self.fold_seam_active = Gauge(
