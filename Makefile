@@ -2,9 +2,9 @@
 .PHONY: help setup run test test-long check bench requirements clean
 
 # What the tests look at; make test TESTS=tests/unit runs less. A module's tests stay together; most of them wait more
-# than they compute, so four processes share two cores well.
+# than they compute, so three processes share two cores well.
 TESTS ?= tests
-WORKERS ?= 4
+WORKERS ?= 3
 python := .venv/bin/python
 
 help:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ranker.core.generation import Generation, Window
-from ranker.serve import query, streams
+from ranker.serve import query, server, streams
 from tests.support.example_site import record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.shard_writer import activate, publish, write
@@ -160,6 +160,7 @@ async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> 
 async def test_a_client_that_does_not_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds up nobody, and when it reads again goes on with the latest list, not with all that it missed."""
     monkeypatch.setattr(query, "MAX_STREAMED", 1_000)  # more than the system's buffers hold of so many changes
+    monkeypatch.setattr(server, "HEAD_S", 600)  # or it is cut off, should the changes take longer on a busy machine
     await publish(reader.client, GENERATION, PARTITIONS, WIDE, T)
     target = f"{STREAM}?limit=1000"
     changes = 60
