@@ -23,6 +23,7 @@ LONGEST_LINE_BYTES = 1 << 20
 """Of JSON; an article takes a few kilobytes."""
 
 _TAG = re.compile(r"<[^>]*>")
+_NO_CHARACTER = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
 _SPACE = re.compile(r"[ \t\r\n]+")
 
 
@@ -139,7 +140,8 @@ def _id_of(url: str, shelf: Shelf) -> str | None:
 
 def _plain(text: str) -> str:
     """A title as readers see it: without tags, entities resolved. No-break spaces stay."""
-    return _SPACE.sub(" ", html.unescape(_without_tags(text))).strip(" ")
+    # Python refuses to read numbers of more than 4,300 digits; no character has one of more than seven.
+    return _SPACE.sub(" ", html.unescape(_NO_CHARACTER.sub("", _without_tags(text)))).strip(" ")
 
 
 def _without_tags(text: str) -> str:

@@ -94,7 +94,10 @@ async def _answer(reader: asyncio.StreamReader, registry: CollectorRegistry, not
 
 def _report(path: bytes, accept: str, registry: CollectorRegistry, not_ready: Reasons) -> tuple[HTTPStatus, bytes, str]:
     if path == b"/metrics":
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except Exception:  # a header that the library cannot read
+            encode, content_type = choose_encoder("")
         return HTTPStatus.OK, encode(registry), content_type
     if path == b"/healthz":
         return HTTPStatus.OK, orjson.dumps({"status": "ok"}), "application/json"
