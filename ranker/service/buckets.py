@@ -12,7 +12,7 @@ MAX_BUCKETS = 100_000
 class Buckets:
     """A bucket for each name: `burst` tokens at first and at most, `rate_s` more each second.
 
-    A name, which may be an address, is forgotten once its bucket is certainly full again: keeping it would limit nothing.
+    A name, which may be an address, is forgotten once its bucket must be full again: keeping it would limit nothing.
     """
 
     def __init__(self, rate_s: float, burst: int) -> None:
