@@ -51,9 +51,10 @@ class Clients:
             detail = f"This address asks for too many different lists with filters, or beyond 100 places. {_PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
-    def may_look(self, request: Request) -> bool:
-        """Whether the client may cause a filter's first look-up; without one its list may be shorter, and says so."""
-        return not self._look_ups.take(self.of(request), 1, self._now_s())
+    def pays_look_up(self, request: Request) -> bytes | None:
+        """The client, if it may cause a filter's first look-up; without one its list may be shorter, and says so."""
+        client = self.of(request)
+        return None if self._look_ups.take(client, 1, self._now_s()) else client
 
     def check_stream(self, client: bytes) -> None:
         """429 for a client that may open no further stream."""

@@ -20,7 +20,7 @@ from ranker.serve.aside import Aside
 from ranker.serve.following import Following
 from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
-from ranker.serve.wishes import Wishes, always
+from ranker.serve.wishes import Wishes, anybody
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.question import ListName
 from ranker.store.reader import Reader, Snapshot
@@ -123,13 +123,13 @@ class Refresher:
         return answer.result() if done else None
 
     async def look_up(
-        self, name: ListName, filter_: Filter, deadline_s: float, may: Callable[[], bool] = always
+        self, name: ListName, filter_: Filter, deadline_s: float, payer: Callable[[], bytes | None] = anybody
     ) -> None:
         """Has the articles of the catalogue that a filter admits read by name, where they may be; at every refresh too.
 
         Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
         """
-        if not self._wishes.ask(name, filter_, self.now_ms(), may):
+        if not self._wishes.ask(name, filter_, self.now_ms(), payer):
             return
         for _ in range(2):  # the reading that is under way does not know of the filter yet
             self._demanded.set()
@@ -165,7 +165,7 @@ class Refresher:
 
     def keep(self, name: ListName, filter_: Filter) -> None:
         """Notes that a filter which was looked up is still in use."""
-        self._wishes.ask(name, filter_, self.now_ms())
+        self._wishes.keep(name, filter_, self.now_ms())
 
     def ranks(self, name: ListName) -> Ranks:
         """The history of a list, as far as it has been read."""

@@ -133,7 +133,7 @@ class Web:
             age_ms = published.age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists, published)
         content = await self._lists.full(
-            name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
+            name, query, FIRST_DEADLINE_S, counts=counts, payer=lambda: self._clients.pays_look_up(request)
         )
         if content is None:
             raise asking.unread(self._lists)
