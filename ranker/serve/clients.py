@@ -19,7 +19,7 @@ BURST_S = 5
 """So many seconds' lists may be made at once, after a pause."""
 LOOK_UP = 10
 """A filter's look-up goes through the catalogue and reads its list anew: there is one for so many lists."""
-_PROXY = "A proxy before this reader has to be named in [serve] proxies."
+PROXY = "A proxy before this reader has to be named in [serve] proxies."
 
 
 class Clients:
@@ -48,7 +48,7 @@ class Clients:
         """For lists that are made for this client; 429 for more than it may have."""
         wait_s = self._lists.take(self.of(request), lists, self._now_s())
         if wait_s:
-            detail = f"This address asks for too many different lists with filters, or beyond 100 places. {_PROXY}"
+            detail = f"This address asks for too many different lists with filters, or beyond 100 places. {PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
     def pays_look_up(self, request: Request) -> bytes | None:
@@ -59,7 +59,7 @@ class Clients:
     def check_stream(self, client: bytes) -> None:
         """429 for a client that may open no further stream."""
         if self._streams[client] >= self._most_streams:
-            detail = f"This address has {self._most_streams} streams open. {_PROXY}"
+            detail = f"This address has {self._most_streams} streams open. {PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": "10"})
 
     @contextmanager

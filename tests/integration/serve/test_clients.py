@@ -84,6 +84,20 @@ async def test_filtered_streams_take_no_place_of_plain_ones(reader: Reader, monk
             assert (await plain.next()).kind == "list"
 
 
+async def test_no_client_takes_the_streamed_lists(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many cuts of a list it streams: a share is everybody's, and what others stream already costs none."""
+    monkeypatch.setattr(streams, "MAX_CHANNELS", 30)
+    cut = f"{STREAM}?limit=1&offset="
+    async with AsyncExitStack() as stack:
+        for number in range(3):
+            await stack.enter_async_context(listening(reader, f"{cut}{number}", X_Forwarded_For=SOMEBODY))
+        assert is_refused(await reader.get(f"{cut}9", X_Forwarded_For=SOMEBODY))
+        for number in (0, 1, 2, 3, 4):
+            await stack.enter_async_context(listening(reader, f"{cut}{number}", X_Forwarded_For=ANOTHER))
+        assert is_refused(await reader.get(f"{cut}9", X_Forwarded_For=ANOTHER))
+        assert reader.registry.get_sample_value("ranker_streams") == 8
+
+
 async def test_plain_streams_do_not_wait_for_filtered_ones(reader: Reader) -> None:
     """While filtered lists have used up their share of the time, for very long here, a plain one goes on."""
     reader.web.streams._filtered._pause = 1e9
