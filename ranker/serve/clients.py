@@ -48,7 +48,7 @@ class Clients:
         """For lists that are made for this client; 429 for more than it may have."""
         wait_s = self._lists.take(self.of(request), lists, self._now_s())
         if wait_s:
-            detail = f"This address asks for too many different lists with filters, or beyond 100 places. {PROXY}"
+            detail = f"This address asks for too many articles, or lists with filters or beyond 100 places. {PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
     def pays_look_up(self, request: Request) -> bytes | None:

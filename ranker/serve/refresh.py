@@ -137,7 +137,7 @@ class Refresher:
             if shown is None or filter_ in shown.covered:
                 return
 
-    async def about(self, name: ListName, article: bytes, deadline_s: float) -> Published | None:
+    async def about(self, name: ListName, article: bytes, deadline_s: float, client: bytes) -> Published | None:
         """The list on show with this article's count, unless that takes too long; None where there is no list.
 
         An article below the first places is read by name at the next refresh and no sooner: what Redis is asked must
@@ -146,7 +146,7 @@ class Refresher:
         for _ in range(2):  # the reading that is under way does not know of the article yet
             published = self._lists.get(name)
             if published is None or published.read.merged.more:
-                self._wishes.name(name.site, article, self.now_ms())
+                self._wishes.name(name.site, article, self.now_ms(), client)
             if published is None:
                 published = await self.first(name, deadline_s)
             elif published.count_of(article) is None and self._whole_until.get(name, 0) <= self.now_ms():

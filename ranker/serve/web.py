@@ -52,7 +52,7 @@ class Web:
         for address, script in self._block.scripts.items():
             self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
         self.streams = Streams(lists, clients, metrics)
-        about = About(lists, self._answer)
+        about = About(lists, clients, self._answer)
         docs = Docs()
         self.routes = [
             Route("/v1/{site}", about.site),

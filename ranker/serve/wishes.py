@@ -22,7 +22,7 @@ MAX_LISTS = 8
 """Lists that have such filters at once: together they bound what web traffic can ask of Redis."""
 IN_USE_MS = 60_000
 MAX_NAMED = 500
-"""Single articles that are looked up at once, of all sites; the one asked for longest ago makes room."""
+"""Single articles that are looked up at once, of all sites; of the client with most of them the oldest makes room."""
 NAMED_MS = 10_000
 """How long a single article is read at every refresh after it was asked for."""
 
@@ -50,15 +50,15 @@ class Wishes:
     def __init__(self) -> None:
         self._asked: dict[ListName, dict[Filter, _Asked]] = {}
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
-        self._named: dict[tuple[str, bytes], int] = {}
+        self._named: dict[tuple[str, bytes], tuple[int, bytes]] = {}
         self._matching = Matching()
 
-    def name(self, site: str, article: bytes, now_ms: int) -> None:
+    def name(self, site: str, article: bytes, now_ms: int, client: bytes = b"") -> None:
         """Notes that one article's counts are asked for, wherever it stands."""
-        self._named.pop((site, article), None)
-        self._named[site, article] = now_ms  # the last one asked for stands last
+        _, first = self._named.pop((site, article), (0, client))
+        self._named[site, article] = now_ms, first  # the last one asked for stands last
         if len(self._named) > MAX_NAMED:
-            del self._named[next(iter(self._named))]
+            del self._named[_oldest_of_most({named: of for named, (_, of) in self._named.items()})]
 
     def ask(self, name: ListName, filter_: Filter, now_ms: int, payer: Callable[[], bytes | None] = anybody) -> bool:
         """Notes that a filter needs its articles looked up; true where the next refresh may do that for the first time.
@@ -132,7 +132,7 @@ class Wishes:
         self._asked.pop(name, None)
 
     def _named_of(self, site: str, now_ms: int) -> frozenset[bytes]:
-        while self._named and now_ms - next(iter(self._named.values())) > NAMED_MS:
+        while self._named and now_ms - next(iter(self._named.values()))[0] > NAMED_MS:
             del self._named[next(iter(self._named))]
         return frozenset(article for named, article in self._named if named == site)
 
@@ -150,8 +150,11 @@ class Wishes:
 
 def _yields(clients: Mapping[_T, bytes], client: bytes) -> _T | None:
     """Whose place `client` gets of all that are taken: the oldest one of who has most, unless it has as many then."""
+    oldest = _oldest_of_most(clients)
     taken = Counter(clients.values())
-    most = max(taken, key=lambda each: taken[each])
-    if taken[most] <= taken[client] + 1:
-        return None
-    return next(place for place, of in clients.items() if of == most)
+    return oldest if taken[clients[oldest]] > taken[client] + 1 else None
+
+
+def _oldest_of_most(clients: Mapping[_T, bytes]) -> _T:
+    (most, _) = Counter(clients.values()).most_common(1)[0]
+    return next(place for place, client in clients.items() if client == most)

@@ -54,6 +54,17 @@ async def test_too_many_articles() -> None:
     assert await wanted(wishes, OTHER, T) == {b"/x"}
 
 
+async def test_one_client_names_no_others_away() -> None:
+    """Who names the most makes room first, however lately."""
+    wishes = Wishes()
+    wishes.name("demo", b"/a", T, b"somebody")
+    for number in range(MAX_NAMED + 10):
+        wishes.name("demo", b"/%d" % number, T, b"greedy")
+    found = await wanted(wishes, DEMO, T)
+    assert len(found) == MAX_NAMED
+    assert b"/a" in found
+
+
 def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
     fields: dict[str, str | int] = {
         "site_id": site,

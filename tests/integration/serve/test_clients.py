@@ -122,6 +122,7 @@ async def test_one_client_has_so_many_lists_of_its_own(reader: Reader, monkeypat
     for route in routes:
         assert is_refused(await reader.get(f"{LIST}{route}?exclude=/b", X_Forwarded_For=SOMEBODY))
     assert is_refused(await reader.get("/?section=Sport", X_Forwarded_For=SOMEBODY))
+    assert is_refused(await reader.get("/v1/demo/article?id=/1", X_Forwarded_For=SOMEBODY))
     for target in (LIST, f"{LIST}?limit=100", "/"):
         assert (await reader.get(target, X_Forwarded_For=SOMEBODY)).status == 200
     assert (await reader.get(f"{LIST}?exclude=/b", X_Forwarded_For=ANOTHER)).status == 200
