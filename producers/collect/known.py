@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Self
 
 SAVE_EVERY_S = 60.0
+NEVER = -1
+"""The minute in which an article was last counted, where nobody knows."""
 MAX_PAIRS = 35_000
-"""Articles with a type for each site, about 4 MB of memory; the one not seen for longest goes first. Part of what a
+"""Articles with a type for each site, about 5 MB of memory; the one not seen for longest goes first. Part of what a
 week may cost (limits.py), since a stranger can have all of them counted again."""
 
 _SIZE = 8
@@ -32,18 +34,16 @@ class Known:
         self._seen = {site_id: _read(self._file(site_id)) for site_id in sites}
         self._changed: set[str] = set()
 
-    def has(self, site_id: str, pair: bytes) -> bool:
-        """Whether it was seen; then it is the one seen last."""
-        seen = self._seen[site_id]
-        if pair not in seen:
-            return False
-        seen[pair] = seen.pop(pair)
-        return True
+    def last(self, site_id: str, pair: bytes) -> int | None:
+        """In which minute it was last counted, NEVER included; None if it is not known."""
+        return self._seen[site_id].get(pair)
 
-    def add(self, site_id: str, pair: bytes) -> None:
+    def count(self, site_id: str, pair: bytes, minute: int) -> None:
+        """It is the one seen last."""
         seen = self._seen[site_id]
-        seen[pair] = None
-        self._changed.add(site_id)
+        if seen.pop(pair, None) is None:
+            self._changed.add(site_id)
+        seen[pair] = minute
         if len(seen) > MAX_PAIRS:
             del seen[next(iter(seen))]
 
@@ -85,10 +85,10 @@ def name(article_id: str, event_type: str) -> bytes:
     return blake2b(f"{article_id}\0{event_type}".encode(), digest_size=_SIZE).digest()
 
 
-def _read(file: Path) -> dict[bytes, None]:
+def _read(file: Path) -> dict[bytes, int]:
     with contextlib.suppress(OSError):
         whole = file.read_bytes()[-_SIZE * MAX_PAIRS :]
-        return {whole[at : at + _SIZE]: None for at in range(0, len(whole) - _SIZE + 1, _SIZE)}
+        return {whole[at : at + _SIZE]: NEVER for at in range(0, len(whole) - _SIZE + 1, _SIZE)}
     return {}
 
 
