@@ -8,10 +8,14 @@ import orjson
 import pytest
 
 from producers.collect import known, limits
+from producers.collect.admission import Bounds, admit
 from producers.collect.catalogue import Catalogue
+from producers.collect.client_hour import ClientHour
+from producers.collect.events import Receipt
 from producers.collect.known import MAX_PAIRS, NEVER, Known, name
 from producers.collect.limits import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
-from producers.collect.settings import Settings
+from producers.collect.settings import Settings, Site
+from producers.collect.sites import Speaker
 from producers.event import PageView
 from ranker.service.buckets import Buckets
 
@@ -207,6 +211,19 @@ def test_a_week_costs_at_most_200_mb(tmp_path: Path) -> None:
     assert 0.9 * day < bytes_ <= day
     assert MAX_PAIRS * cost(512) + (BURST + 10_080 * PER_MINUTE) * DEAREST_BYTES <= 200e6
     assert ALIVE_MINUTES * REPEATS_KB * 1_000 <= 325e6
+
+
+def test_what_is_refused_is_none_of_the_articles_hour(tmp_path: Path) -> None:
+    """A reader whose views of a new article had to wait counts as often as anybody, once it is taken."""
+    articles = new_articles(tmp_path)
+    used_up(articles)
+    bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3))
+    speaker, receipt = Speaker("demo", Site(), keyed=False), Receipt(0, False, None, b"reader")
+    refused = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
+    assert (len(refused.rejected), refused.wait_s > 0) == (10, True)
+    assert articles.admit(view("/true"), b"second", 0) == 0
+    taken = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
+    assert (len(taken.accepted), len(taken.not_counted)) == (3, 7)
 
 
 def test_many_strangers_cannot_have_paid_articles_counted_again_without_end(tmp_path: Path) -> None:
