@@ -49,8 +49,8 @@ class Known:
 
     async def save(self) -> None:
         """Write what has changed, in a thread. A disk that fails is logged: there is nothing to be lost but a burst."""
-        changed, self._changed = self._changed, set()
-        for site_id in changed:
+        for site_id in tuple(self._changed):
+            self._changed.discard(site_id)  # before it is read: what changes meanwhile is written the next time
             try:
                 await asyncio.to_thread(_write, self._file(site_id), b"".join(self._seen[site_id]))
             except OSError as error:
@@ -61,19 +61,21 @@ class Known:
     @contextlib.asynccontextmanager
     async def open(cls, directory: Path, sites: Iterable[str]) -> AsyncIterator[Self]:
         """What is known, saved now and then while the block runs, and at its end."""
-        known = cls(directory, sites)
+        known, ending = cls(directory, sites), asyncio.Event()
 
         async def save_now_and_then() -> None:
-            while True:
-                await asyncio.sleep(SAVE_EVERY_S)
+            while not ending.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SAVE_EVERY_S):
+                        await ending.wait()
                 await known.save()
 
         task = asyncio.create_task(save_now_and_then(), name="known articles")
         try:
             yield known
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            ending.set()  # a cancellation would leave a thread that writes, beside the last save
+            await task
             await known.save()
 
     def _file(self, site_id: str) -> Path:

@@ -1,6 +1,8 @@
 """How much may come: buckets of events, and what articles that the catalogue does not know may cost."""
 
+import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -284,3 +286,26 @@ async def test_a_disk_that_fails_stops_nothing(tmp_path: Path) -> None:
         articles.count("demo", name("/a", "view"), 1)
         await articles.save()
         assert articles.last("demo", name("/a", "view")) == 1
+
+
+async def test_an_end_during_a_save_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known is all in the files, of every site, though the first one was being written when the end came."""
+    began, may_end, write = threading.Event(), threading.Event(), known._write
+
+    def slowly(file: Path, content: bytes) -> None:
+        began.set()
+        assert may_end.wait(10)
+        write(file, content)
+
+    monkeypatch.setattr(known, "_write", slowly)
+    monkeypatch.setattr(known, "SAVE_EVERY_S", 0.01)
+    sites = ["one", "two", "three"]
+    async with Known.open(tmp_path, sites) as articles:
+        for site in sites:
+            articles.count(site, name("/a", "view"), 1)
+        assert await asyncio.to_thread(began.wait, 10)
+        articles.count("one", name("/b", "view"), 1)
+        asyncio.get_running_loop().call_later(0.05, may_end.set)
+    again = Known(tmp_path, sites)
+    assert [again.last(site, name("/a", "view")) for site in sites] == [NEVER] * 3
+    assert again.last("one", name("/b", "view")) == NEVER
