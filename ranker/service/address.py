@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -27,7 +26,6 @@ class Addresses:
 
     def __init__(self, proxies: Iterable[Network]) -> None:
         self._proxies = tuple(proxies)
-        self.is_proxy = functools.lru_cache(maxsize=4_096)(self._is_proxy)
 
     def of(self, peer: str | None, forwarded: Iterable[bytes]) -> Address:
         """The client's address: the last one in X-Forwarded-For that is no proxy's, if the peer is a proxy.
@@ -47,7 +45,7 @@ class Addresses:
                 return client
         return address
 
-    def _is_proxy(self, address: Address) -> bool:
+    def is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._proxies)
 
 
