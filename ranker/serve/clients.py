@@ -22,6 +22,11 @@ LOOK_UP = 10
 PROXY = "A proxy before this reader has to be named in [serve] proxies."
 
 
+def is_beyond_share(own: int, others: int, places: int, share: float) -> bool:
+    """Whether a client that has `own` of so many places may have no more: it gets `share` of what others leave."""
+    return own >= max(1, int((places - others) * share))
+
+
 class Clients:
     """By address (by /64 in IPv6); behind proxies that are known, by the address that these forward."""
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ranker.core import hours
 from ranker.core.generation import Generation
 from ranker.core.hours import Hours
+from ranker.serve.clients import is_beyond_share
 from ranker.serve.refresh import Refresher
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.hours import HoursReader
@@ -57,9 +58,8 @@ class Hourly:
     ) -> Told | None:
         """The counts of the articles that `shards` names, together; None where they cannot be had in time.
 
-        `client` has asked for them, and has caused too many readings where None comes at once.
-
-        What is under way then goes on, for whoever asks next.
+        What is under way then goes on, for whoever asks next. None too where there were too many readings in a minute,
+        in all or for `client`.
         """
         key = generation.id, site, frozenset[str]().union(*shards.values())
         loop = asyncio.get_running_loop()
@@ -86,8 +86,8 @@ class Hourly:
     def _is_too_often(self, now_s: float, client: bytes) -> bool:
         begun = [by for at_s, by in self._begun if now_s - at_s < 60]
         own = begun.count(client)
-        left = READ_A_MINUTE - (len(begun) - own)
-        return len(begun) >= READ_A_MINUTE or own >= max(1, int(left * CLIENT_SHARE))
+        others = len(begun) - own
+        return len(begun) >= READ_A_MINUTE or is_beyond_share(own, others, READ_A_MINUTE, CLIENT_SHARE)
 
     async def _read(
         self, key: _Key, generation: Generation, shards: Mapping[int, frozenset[str]], as_of_ms: int

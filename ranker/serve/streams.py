@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ranker.metrics import ReaderMetrics
-from ranker.serve.clients import PROXY, Clients
+from ranker.serve.clients import PROXY, Clients, is_beyond_share
 from ranker.serve.hot import Receive, Scope, Send, allowed_origin
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
@@ -95,8 +95,7 @@ class _Channels:
             if len(self.of) >= MAX_CHANNELS:
                 raise ProblemError(503, _TOO_MANY, headers=_RETRY)
             own = sum(each.client == client for each in self.of.values())
-            left = MAX_CHANNELS - (len(self.of) - own)
-            if own >= max(1, int(left * CLIENT_SHARE)):
+            if is_beyond_share(own, len(self.of) - own, MAX_CHANNELS, CLIENT_SHARE):
                 raise ProblemError(429, _TOO_DIFFERENT, headers=_RETRY)
             channel = self.of[key] = _Channel(client)
             channel.take(content)

@@ -169,6 +169,17 @@ async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.M
     assert (await wishes.of(DEMO, articles, 1, T))[1] == {section(2), section(1)}
 
 
+async def test_filters_that_find_the_same_are_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few articles they find together: twice the budget is looked at, and no more."""
+    monkeypatch.setattr(wishes_module, "BUDGET", 4)
+    wishes, same = Wishes(), [Filter(sections=frozenset({"Culture", f"s{number}"})) for number in range(3)]
+    for filter_ in same:
+        wishes.ask(DEMO, filter_, T)
+    wish, covered = await wishes.of(DEMO, catalogue("demo", 3), 1, T)
+    assert wish.wanted == {b"/0", b"/1", b"/2"}
+    assert covered == set(same[:2])
+
+
 async def test_what_makes_room_does_not_come_back_unpaid() -> None:
     """A list on show covers it until the next refresh, which is no look-up."""
     wishes = Wishes()
