@@ -110,7 +110,6 @@ class Worker:
                 log.info("open", extra={"partition": self.partition, "n": self._expected})
                 await self._work(self._session)
             except RefusedError as refused:
-                self._metrics.rewinds.inc(refused.reply is Reply.REWOUND)
                 log.warning("refused", extra={"partition": self.partition, "reply": refused.reply.value})
             except (PartitionStoppedError, LogRefusedError) as error:
                 self._stop(error)
@@ -124,6 +123,8 @@ class Worker:
                 self._close()
 
     def _loaded(self, state: ShardState) -> None:
+        if self.known is not None and state.version.n < self.known[0]:
+            self._metrics.rewinds.inc()  # not by the reply: a shard is also found so after a lost connection
         self.known = state.version.n, state.clock_ms
 
     def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:

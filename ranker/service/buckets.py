@@ -6,11 +6,14 @@ import math
 from collections.abc import Hashable
 
 MAX_BUCKETS = 100_000
-"""Who has been silent longest is forgotten first, and starts again with a full bucket."""
+"""Beyond this the name used longest ago is forgotten, and starts again with a full bucket."""
 
 
 class Buckets:
-    """A bucket for each name: `burst` tokens at first and at most, `rate_s` more each second."""
+    """A bucket for each name: `burst` tokens at first and at most, `rate_s` more each second.
+
+    A name, which may be an address, is forgotten once its bucket must be full again: keeping it would limit nothing.
+    """
 
     def __init__(self, rate_s: float, burst: int) -> None:
         self._rate_s = rate_s
@@ -19,6 +22,7 @@ class Buckets:
 
     def take(self, name: Hashable, count: int, now_s: float) -> int:
         """0 where `count` (at most the burst) tokens were taken; else none was: whole seconds to wait for them."""
+        self._forget_full(now_s)
         tokens, since_s = self._state.pop(name, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + max(0.0, now_s - since_s) * self._rate_s)
         enough = tokens >= count
@@ -26,6 +30,14 @@ class Buckets:
         if len(self._state) > MAX_BUCKETS:
             del self._state[next(iter(self._state))]
         return 0 if enough else max(1, math.ceil((count - tokens) / self._rate_s))
+
+    def _forget_full(self, now_s: float) -> None:
+        """Those not used for as long as an empty bucket takes to fill; the one used longest ago stands first."""
+        while self._state:
+            name, (_, used_s) = next(iter(self._state.items()))
+            if now_s - used_s < self._burst / self._rate_s:
+                return
+            del self._state[name]
 
     def left(self, name: Hashable, now_s: float) -> float:
         """What share of the burst, 0 to 1, could be taken."""

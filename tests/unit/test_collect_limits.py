@@ -70,6 +70,15 @@ def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert buckets.take(0, 1, 0.1) == 0
 
 
+def test_a_name_is_forgotten_once_its_bucket_is_full() -> None:
+    buckets = Buckets(rate_s=2, burst=20)
+    buckets.take("192.0.2.1", 20, 100.0)
+    buckets.take("192.0.2.2", 1, 109.9)
+    assert "192.0.2.1" in buckets._state
+    buckets.take("192.0.2.2", 1, 110.0)
+    assert list(buckets._state) == ["192.0.2.2"]
+
+
 PER_MINUTE, BURST, REPEATS_KB = (
     Settings.new_articles_per_minute,
     Settings.new_articles_burst,

@@ -15,6 +15,7 @@ from ranker.consume.session import Session
 from ranker.consume.signals import PartitionStoppedError
 from ranker.core.fold import Fold
 from ranker.core.step import Version
+from ranker.core.tally import Mark
 from ranker.log.consumer import PageViewLog
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
@@ -72,3 +73,15 @@ async def test_a_log_that_comes_back_is_waited_for(gate: Gate, engine: Engine) -
 
     await waiting.until_async("the opening", opened)
     assert (await opening).version.n == COUNTED
+
+
+async def test_a_hole_in_the_place_of_what_was_counted(gate: Gate, engine: Engine) -> None:
+    """Another log may have a transaction's marker there: what was counted is in no log then."""
+    _, value = engine.traffic.view()
+    async with engine.traffic.producer(transactional_id=f"{engine.topic}-hole") as producer:
+        for _ in range(2):
+            await producer.begin_transaction()
+            await producer.send_and_wait(engine.topic, partition=0, value=value)
+            await producer.commit_transaction()
+    with pytest.raises(PartitionStoppedError, match="the record at offset 1 is not the one that was counted"):
+        await gate.recognise(Mark(1, 0, 0))
