@@ -21,7 +21,7 @@ MINUTE_S = 60
 SEVERAL = 0.25
 """Of the budget, for articles that two addresses have named: what strangers with few addresses cannot take."""
 CLIENT = 0.02
-"""Of the budget at once, and as much again in a day, for one address."""
+"""Of the budget at once, and as much again in a day, for one address; of what repeats may add, at any time."""
 MAX_WAITING = 100_000
 """Articles that wait for a second address; the oldest goes first. One address can fill 3 % of it in a day."""
 
@@ -60,8 +60,8 @@ class NewArticles:
         self._several = Buckets(SEVERAL * rate_s, max(cost(512), int(SEVERAL * most)))
         self._clients = Buckets(share / DAY_S, share)
         minute = 1_000 * repeats_kb
-        self._minutes = Buckets(minute / MINUTE_S, 2 * minute)
-        self._hours = Buckets(HOURLY * minute / HOUR_S, HOURLY * minute)
+        self._minutes = _Slices(minute / MINUTE_S, 2 * minute)
+        self._hours = _Slices(HOURLY * minute / HOUR_S, HOURLY * minute)
         self._waiting = _Waiting()
 
     def admit(self, view: PageView, client: bytes | None, now_s: float) -> int:
@@ -82,7 +82,7 @@ class NewArticles:
         if last is None:
             wait_s = self._pay(site_id, pair, client, share, now_s)
         else:
-            wait_s = self._repeat(site_id, size, last, minute, now_s)
+            wait_s = self._repeat((site_id, client), size, last, minute, now_s)
         if wait_s:
             self._clients.take((site_id, client), -share, now_s)  # given back: nothing was counted for it
         else:
@@ -91,21 +91,37 @@ class NewArticles:
 
     def left(self, site_id: str, now_s: float) -> float:
         """What is left, 0 to 1, of what one address is enough for, or of the repeats if there is less."""
-        return min(one.left(site_id, now_s) for one in (self._alone, self._minutes, self._hours))
+        return min(one.left(site_id, now_s) for one in (self._alone, self._minutes.site, self._hours.site))
 
-    def _repeat(self, site_id: str, size: int, last: int, minute: int, now_s: float) -> int:
+    def _repeat(self, whose: tuple[str, bytes], size: int, last: int, minute: int, now_s: float) -> int:
         """Pays for what the slices do not hold yet of an article that was counted `last` in that minute."""
         if last == minute:
             return 0
-        wait_s = self._minutes.take(site_id, size, now_s)
-        if not wait_s and last // 60 != minute // 60 and (wait_s := self._hours.take(site_id, size, now_s)):
-            self._minutes.take(site_id, -size, now_s)
+        wait_s = self._minutes.take(whose, size, now_s)
+        if not wait_s and last // 60 != minute // 60 and (wait_s := self._hours.take(whose, size, now_s)):
+            self._minutes.take(whose, -size, now_s)
         return wait_s
 
     def _pay(self, site_id: str, pair: bytes, client: bytes, bytes_: int, now_s: float) -> int:
         wait_s = self._alone.take(site_id, bytes_, now_s)
         if wait_s and self._waiting.named_by_another(site_id.encode() + pair, client, now_s):
             wait_s = self._several.take(site_id, bytes_, now_s)
+        return wait_s
+
+
+class _Slices:
+    """What repeats may add to a site's slices of one length: a bucket of bytes, of which each address has its share."""
+
+    def __init__(self, rate_s: float, burst: int) -> None:
+        self.site = Buckets(rate_s, burst)
+        self._clients = Buckets(CLIENT * rate_s, max(512, int(CLIENT * burst)))
+
+    def take(self, whose: tuple[str, bytes], size: int, now_s: float) -> int:
+        """0 if the site and its client had so much, else seconds to wait; below zero it is given back."""
+        if wait_s := self._clients.take(whose, size, now_s):
+            return wait_s
+        if wait_s := self.site.take(whose[0], size, now_s):
+            self._clients.take(whose, -size, now_s)
         return wait_s
 
 

@@ -261,6 +261,19 @@ def test_many_strangers_cannot_have_paid_articles_counted_again_without_end(tmp_
     assert articles.left("other", 60 * 119) == 1
 
 
+def test_one_stranger_cannot_use_up_what_repeats_may_add(tmp_path: Path) -> None:
+    """Of 2,000 long ids, each paid and in no slice of this hour, one address adds a fiftieth of a budget and no more."""
+    articles = new_articles(tmp_path)
+    paid = [view(f"/{number:0511}") for number in range(2_000)]
+    for one in paid:
+        articles.admit(one, None, 0)
+    for minute in (0, 60):
+        added = sum(not articles.admit(one, b"me", 60 * minute) for one in paid)
+        assert 1 <= added <= limits.CLIENT * 2 * REPEATS_KB * 1_000 / 512
+        assert articles.left("demo", 60 * minute) > 0.97
+        assert not articles.admit(paid[-1], b"reader", 60 * minute)
+
+
 def test_a_busy_site_without_a_catalogue_loses_nothing(tmp_path: Path) -> None:
     """2,000 living articles with ids of 80 bytes, all known before a restart; 1,000 views a second over an hour's edge."""
     articles, readers = new_articles(tmp_path), addresses(50_000)
