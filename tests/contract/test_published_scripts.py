@@ -1,9 +1,10 @@
 """What pages pin by `integrity` goes on being served, and the documents pin what is served now."""
 
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -72,11 +73,9 @@ PINNED = ("/block.0123456789abcdef.js", "sha384-pinned")
 
 
 @pytest.mark.parametrize("own", [{}, {"SCRIPT"}, {"INTEGRITY"}, {"SCRIPT", "INTEGRITY"}], ids=sorted)
-def test_the_plugin_takes_both_of_a_version_or_neither(own: set[str]) -> None:
+def test_the_plugin_takes_both_of_a_version_or_neither(own: set[str], find_tool: Callable[[str, str], Path]) -> None:
     """Address or integrity that wp-config.php names alone would stand beside the plugin's other one: browsers refuse that."""
-    php = shutil.which("php")
-    if php is None:
-        pytest.skip("php is not installed (Debian: apt-get install php-cli)")
+    php = find_tool("php", "php-cli")
     given = dict(zip(("SCRIPT", "INTEGRITY"), PINNED, strict=True))
     defines = "".join(f"define( 'ARTICLES_POPULAIRES_{name}', '{given[name]}' );" for name in sorted(own))
     plugin = CHECKOUT / "docs" / "block" / "articles-populaires.php"
