@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from deploy.local import children, waiting
 from deploy.local.directories import remove_left_behind, run_directory
-from deploy.local.faults import LocalFault
+from deploy.local.faults import LocalFault, MissingTool
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port, is_free
 from deploy.local.redis import RedisServer
@@ -189,11 +189,28 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     waiting.until("The end of the children", lambda: not any(map(children.is_running, pids)), 5.0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_a_child_whose_parent_died_before_it_could_be_bound_does_not_run() -> None:
+    """Nobody would ever signal it: it ends instead, and runs if the parent is the one it was started by."""
+    bound = children.bound_to(os.getpid() + 1)
+    assert subprocess.run([*bound, "echo", "runs"], capture_output=True).stdout == b""
+    bound = children.bound_to(os.getpid())
+    assert subprocess.run([*bound, "echo", "runs"], capture_output=True).stdout == b"runs\n"
+
+
+def test_without_setpriv_no_child_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could outlive a parent that is killed; the sentence names the package."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingTool, match="apt-get install util-linux"):
+        children.start("sleeper", ["sleep", "600"], tmp_path / "log")
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """The error names the server and holds its last words."""
     server = RedisServer(tmp_path, extra=("--no-such-setting", "1"))
     with pytest.raises(
-        LocalFault, match=r"(?s)The (Redis|Valkey) server ended with code 1 while starting.*no-such-setting"
+        LocalFault, match=r"(?s)The (Redis|Valkey) server ended with code 1; its last words.*no-such-setting"
     ):
         server.start()
     assert not server.running
