@@ -215,17 +215,16 @@ def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, co
         say(f"Traffic    {wishes.log}, its times shifted so that the latest is now")
         argv: list[str | Path] = [program("producers"), "replay", wishes.log, "--article-pattern", wishes.pattern]
         argv += ["--rebase-to", "now", "--site", wishes.site]
-        replay = supervisor.start("replay", argv, may_end=True, errors_shown=shown)
-        supervisor.until("The end of the replay", lambda: replay.returncode() is not None, float("inf"))
+        replay = supervisor.run("replay", argv, float("inf"), errors_shown=shown)
         for line in replay.tail().splitlines():
             say(f"           {line}")
     elif wishes.traffic:
         say(f"Traffic    a week of made-up history, {int(HISTORY_EVENTS):,} events, then {RATE} events a second")
-        argv = [program("producers"), "simulate", "--demo", "--site", wishes.site, "--rate", RATE]
-        argv += ["--history", HISTORY, "--history-events", HISTORY_EVENTS]
-        argv += ["--collector", collector, "--collector-share", COLLECTOR_SHARE]
-        traffic = supervisor.start("traffic", argv, errors_shown=shown)
-        supervisor.until("The writing of the history", lambda: "events of the past" in traffic.tail(), HISTORY_WITHIN_S)
+        argv = [program("producers"), "simulate", "--demo", "--site", wishes.site]
+        history: list[str | Path] = [*argv, "--history", HISTORY, "--history-events", HISTORY_EVENTS, "--events", "0"]
+        supervisor.run("history", history, HISTORY_WITHIN_S, errors_shown=shown)
+        live: list[str | Path] = [*argv, "--rate", RATE, "--collector", collector, "--collector-share", COLLECTOR_SHARE]
+        supervisor.start("traffic", live, errors_shown=shown)
         supervisor.until("The first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
     else:
         say("Traffic    none (TRAFFIC=0)")
