@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port, is_free
 from deploy.local.redis import RedisServer
 from deploy.local.redis_cluster import RedisCluster
+from deploy.local.supervisor import Supervisor
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -214,6 +216,29 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     ):
         server.start()
     assert not server.running
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    """Without servers; its programs end with the test."""
+    supervisor = Supervisor(tmp_path, {})
+    yield supervisor
+    supervisor.stop(5.0)
+
+
+def test_a_program_that_fails_is_an_error_with_its_last_words(supervisor: Supervisor) -> None:
+    """One that is run to its end, such as the history; one that succeeds is missed by nobody afterwards."""
+    supervisor.run("history", ["true"])
+    supervisor.check()
+    with pytest.raises(LocalFault, match=r"The history ended with code 3; its last words:\nno room"):
+        supervisor.run("history", ["sh", "-c", "echo no room; exit 3"])
+
+
+def test_a_death_is_noticed_while_a_program_is_run_to_its_end(supervisor: Supervisor) -> None:
+    """It is named at once, and is not the failure of the program that was waited for."""
+    supervisor.start("consumer", ["sh", "-c", "exit 4"])
+    with pytest.raises(LocalFault, match="The consumer ended with code 4"):
+        supervisor.run("history", ["sleep", "600"])
 
 
 def test_a_run_directory_goes_with_its_run(tmp_path: Path) -> None:
