@@ -167,7 +167,7 @@ def adopt_orphans() -> None:
 def is_running(pid: int) -> bool:
     """Say whether `pid` is a process that has not ended (a zombie has)."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD))
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     return False
 
 
