@@ -18,15 +18,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, LATEST, Generation, Window
-from ranker.serve.clients import Clients
+from ranker.serve.api.clients import Clients
+from ranker.serve.api.lists import Lists
+from ranker.serve.api.query import Query, parse, shown
 from ranker.serve.firstpaint import NBSP, rows
-from ranker.serve.hot import asked, matches
-from ranker.serve.lists import Lists
-from ranker.serve.problems import ProblemError
-from ranker.serve.query import Query, parse, shown
+from ranker.serve.http.problems import ProblemError
+from ranker.serve.http.response_cache import asked, matches
 from ranker.service.scripts import FOREVER
 from ranker.settings import Site
-from ranker.store.question import ListName
+from ranker.store.shard_query import ListName
 
 LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser asks for."""

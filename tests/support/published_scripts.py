@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
-from producers.collect.script import LATEST, trackers
+from producers.collector.http.tracker import LATEST, trackers
 from ranker.serve.block import Block
 from ranker.service import scripts
 
@@ -84,7 +84,7 @@ class Published:
 
 TRACKER = Published(
     "tracker",
-    "producers.collect",
+    "producers.collector.http",
     trackers()[LATEST].body,
     ("docs/tracker/README.md", "docs/tracker/index.html", "README.md", "schemas/openapi-collector.yaml"),
 )
