@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.839fad8690db5f7b.js', 'sha384-xbDFjxVqfCmAp/KD9JkxytkriJm1gZdY4jFA+w2wgAsKdSZcjsp3h4Av/3jJdDXc' );
+	return array( '/block.4bab32fad1d3575a.js', 'sha384-N7/qgKw4qoG+s+/QTbYC9w9VyUiKeXQY0irAPQmnQMdOHMJRknAjsBw+7LrwSv8+' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

@@ -62,10 +62,10 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     from ranker.serve.api.clients import Clients
     from ranker.serve.api.lists import Lists
     from ranker.serve.app import Web
-    from ranker.serve.frontpage import Page
     from ranker.serve.http import protocol
     from ranker.serve.live.published import Ages
     from ranker.serve.live.refresh import Refresher
+    from ranker.serve.pages.front import Page
     from ranker.service import admin
     from ranker.service.address import Addresses
     from ranker.service.connections import Connections

@@ -22,13 +22,13 @@ from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
 from ranker.serve.api.rss import feed
 from ranker.serve.api.streams import Streams
-from ranker.serve.block import Block
-from ranker.serve.docs import Docs
-from ranker.serve.frontpage import Page
 from ranker.serve.http import tokens
 from ranker.serve.http.body import HTML, RSS, SCRIPT, Body, cache_control
 from ranker.serve.http.problems import ProblemError, answer
 from ranker.serve.http.response_cache import App, Entry, Form, Hot, Paths, Receive, Scope, Send, allowed_origin, asked
+from ranker.serve.pages.block import Block
+from ranker.serve.pages.docs import Docs
+from ranker.serve.pages.front import Page
 from ranker.service.scripts import FOREVER, MISSING
 from ranker.settings import Caching
 from ranker.store.shard_query import ListName

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ranker.serve.block.files import Block
 from ranker.serve.http import protocol
+from ranker.serve.pages.block.files import Block
 from tests.support.published_scripts import BLOCK
 
 MINUTE_MS = 60_000

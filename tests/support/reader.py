@@ -14,10 +14,10 @@ from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.app import Web
-from ranker.serve.frontpage import Page
 from ranker.serve.http import protocol
 from ranker.serve.live.published import Ages
 from ranker.serve.live.refresh import Refresher
+from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses, Network
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
