@@ -61,7 +61,7 @@ _decode_named = msgspec.json.Decoder(_Named).decode
 _DECODERS: Mapping[bytes, msgspec.json.Decoder[Record]] = {
     suffix: msgspec.json.Decoder(kind)
     for kind in (ArticleRecord, EditorRecord, AliasRecord)
-    for key_suffixes in kind.key_suffixes
+    for suffix in kind.key_suffixes
 }
 _KEY_SUFFIXES = EditorRecord.key_suffixes + AliasRecord.key_suffixes
 
