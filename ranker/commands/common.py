@@ -22,7 +22,7 @@ config_option = click.option(
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """Whatever an operator can mend ends the command with one message and exit code 1."""
-    from ranker.consume.signals import UnfitStoreError
+    from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.service.listener import PortTakenError
     from ranker.settings import SettingsError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ranker.consume.signals import PartitionStoppedError, Stop
+from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.core.partial_counts import PartialCounts
 
 

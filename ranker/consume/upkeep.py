@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar, TypeVarTuple
 
@@ -54,16 +55,13 @@ class Upkeep:
         await self._look_over_strays(session, due=strays_due)
         if session.watermark_ms > session.stored_clock_ms:
             session.watermark_ms = min(session.watermark_ms, wall_ms)
-            step = session.step()
-            step.refused = session.refused  # a failover may have lost the step that said so, and no version tells
-            await session.advance(step, when_full=True)
+            # `refused` too: a failover may have lost the step that said so, and no version tells
+            await session.advance(replace(session.step(), refused=session.refused), when_full=True)
 
     async def run_when_full(self, session: Session, wall_ms: int) -> None:
         """While batches are refused for memory T stays, and the floors follow the wall clock: else nothing got free."""
         if not session.refused:
-            step = session.step()
-            step.refused = True
-            await session.advance(step, when_full=True)
+            await session.advance(replace(session.step(), refused=True), when_full=True)
         await self.retire(session, wall_ms, when_full=True)
         await self.seal(session, when_full=True)
 
@@ -77,8 +75,7 @@ class Upkeep:
             return
         elsewhere = await session.store.last_seen_elsewhere(inactive, session.partitions)
         if gone := session.producers.inactive(session.watermark_ms, elsewhere)[:_FORGET_AT_ONCE]:
-            step = _renewing(session)
-            step.producers = session.producers.forgotten(gone)
+            step = replace(_renewing(session), producers=session.producers.forgotten(gone))
             await session.advance(step, when_full=True)
 
     async def retire(self, session: Session, watermark_ms: int, *, when_full: bool = False) -> None:
@@ -92,9 +89,10 @@ class Upkeep:
             if version != session.version:
                 await session.advance(session.step())  # somebody else writes this shard: the refusal says who is ahead
                 continue  # not refused: it is as it was again, but what was read is not
-            for step in await _apart(lists.values(), self._plan, version, session.watermark_ms, tier, goal, lists):
-                if session.refused:
-                    step.refused = True  # these floors may be ahead of T: whatever state the step meets says so with it
+            for planned in await _apart(lists.values(), self._plan, version, session.watermark_ms, tier, goal, lists):
+                step = await session.with_marks(planned)
+                if session.refused:  # these floors may be ahead of T: whatever state the step meets says so with it
+                    step = replace(step, refused=True)
                 await session.advance(step, when_full=when_full)
 
     def _plan(
@@ -121,10 +119,8 @@ class Upkeep:
         if version != session.version:
             await session.advance(session.step())
             return
-        step = session.step()
-        for slice_id, deltas in lists.items():
-            step.seals[slice_id] = await _apart([deltas], _sealed, deltas)
-        await session.advance(step, when_full=when_full)
+        seals = {slice_id: await _apart([deltas], _sealed, deltas) for slice_id, deltas in lists.items()}
+        await session.advance(replace(session.step(), seals=seals), when_full=when_full)
 
     def _seal_due(self, session: Session, slice_id: SliceId) -> bool:
         waiting = session.unsealed[slice_id]
@@ -168,17 +164,11 @@ class Upkeep:
         kept = found | (session.marked or set())
         new, gone = iter(sorted(kept - stored)), iter(sorted(stored - kept))
         while some := set(islice(new, MAX_COST)):
-            step = _renewing(session)
-            step.strays = some
-            await session.advance(step)
+            await session.advance(replace(_renewing(session), strays=some))
         while some := set(islice(gone, MAX_COST)):
-            step = _renewing(session)
-            step.strays_gone = some
-            await session.advance(step)
+            await session.advance(replace(_renewing(session), strays_gone=some))
         if session.made_for != session.partitions:
-            step = _renewing(session)
-            step.partitions = session.partitions
-            await session.advance(step)
+            await session.advance(replace(_renewing(session), partitions=session.partitions))
         session.strays = len(kept)
         session.marked, self._scan = None, None
 

@@ -7,19 +7,22 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ranker.consume.batch import Batch, Batches
+from ranker.consume.build_step import build_step
+from ranker.consume.check_chunk import check_chunk
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead import DeadStretch
+from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.gate import Gate
 from ranker.consume.session import Session
-from ranker.consume.signals import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.upkeep import Upkeep
 from ranker.core.generation import Generation
 from ranker.core.route import Router
-from ranker.core.step import Reply, Version
+from ranker.core.step import Reply
 from ranker.core.watermark import age_ms, behind_ms
-from ranker.log.aiokafka_patch import Chunk, UnreadableBatchError
+from ranker.log.aiokafka_patch import Chunk
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letters import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
@@ -161,34 +164,15 @@ class Worker:
                 self.seek_expected()
                 return
             try:
-                self._check(chunk)
+                check_chunk(self.partition, chunk, accept_create_time=self._accept_create_time)
+                if chunk.partial is not None:
+                    self._dead_stretch.look(chunk.start, chunk.end, chunk.partial)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
             self._batches.put(chunk.start, chunk.end, chunk.partial, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
-
-    def _check(self, chunk: Chunk) -> None:
-        if chunk.error is not None:
-            where = f"partition {self.partition}: offsets {chunk.start} and on"
-            if isinstance(chunk.error, UnreadableBatchError):
-                raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}", Stop.UNREADABLE) from chunk.error
-            raise PartitionStoppedError(
-                f"{where} cannot be folded ({type(chunk.error).__name__}: {chunk.error}); this is a fault of the "
-                "software: please report it",
-                Stop.FOLD,
-            ) from chunk.error
-        if chunk.create_time and not self._accept_create_time:
-            raise PartitionStoppedError(
-                f"partition {self.partition}: records carry their producer's time (CreateTime); set "
-                "message.timestamp.type=LogAppendTime (ranker topics apply does), or accept_create_time = true in "
-                "ranker.toml if late and future may be as wrong as the producers' clocks; the embedded broker ignores "
-                "the former, so set RANKER_ENV=development with it, which accepts these times",
-                Stop.CREATE_TIME,
-            )
-        if chunk.partial is not None:
-            self._dead_stretch.look(chunk.start, chunk.end, chunk.partial)
 
     async def _work(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
@@ -220,18 +204,12 @@ class Worker:
             session.epoch = batch.epoch
         if partial.rejected:
             await self._dead_letters.write(self.partition, partial.rejected)
-        renewed = secrets.token_hex(8) if partial.lost else None  # what can be unpacked depends on more than the log
+        lineage = secrets.token_hex(8) if partial.lost else None  # what can be unpacked depends on more than the log
         watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(partial.counts, session.version.floors)
-            after = Version(renewed or session.version.lineage, batch.end, session.version.floors)
-            step = session.step(after, changes)
-            # The step's alone until it is applied: another step that overtakes it must not claim these records.
-            step.watermark_ms = max(step.watermark_ms, watermark_ms)
-            step.mark = partial.mark
-            step.producers = session.producers.plan_update(partial.sequences, partial.last_seen_ms)
-            step.counters = batch.counters() | {"untracked": step.producers.untracked}
-            step.gap_ms = batch.gap_ms(self._clocks.wall_ms())
+            gap_ms = batch.gap_ms(self._clocks.wall_ms())
+            step = await build_step(session, batch, changes, lineage=lineage, watermark_ms=watermark_ms, gap_ms=gap_ms)
             try:
                 await session.advance(step)
             except StoreFullError:
@@ -253,9 +231,7 @@ class Worker:
     async def _memory_again(self, session: Session) -> None:
         """Batches are taken again; lists are whole once the clock has caught up with the floors."""
         if self._upkeep.caught_up_with_floors(session):
-            step = session.step()
-            step.refused = False
-            await session.advance(step)
+            await session.advance(replace(session.step(), refused=False))
 
     def seen_end(self, asked_ms: int, end: int) -> None:
         """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""

@@ -1,7 +1,7 @@
 """What all shards together say of the producers: events that are missing, that came again, when each was last heard.
 
-A sequence is missing where no shard has seen it although a higher one had come long enough before (consume/producers.py
-says when). It may still come: then it is missing no more.
+A sequence is missing where no shard has seen it although a higher one had come long enough before
+(consume/jobs/watch_producers.py says when). It may still come: then it is missing no more.
 """
 
 from __future__ import annotations

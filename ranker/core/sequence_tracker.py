@@ -18,7 +18,7 @@ import msgspec
 BLOCK = 1_024
 """Sequences of a block: 128 bytes, the least that a step rewrites of a run."""
 KEPT = 128
-"""Blocks kept: 131,072 sequences. Whoever tells what is missing looks back some 15 s (consume/producers.py)."""
+"""Blocks kept: 131,072 sequences. What is missing is looked for some 15 s back (consume/jobs/watch_producers.py)."""
 HEAD = 8
 """First blocks whose counts are kept: of a run that was under way when counting began, they are not judged."""
 MAX_RUNS = 256

@@ -71,9 +71,9 @@ class Changes:
         return touched
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One script run. `clock_ms` is T: the store keeps the larger of it and what it has.
+    """One script run, whole when it is made. `clock_ms` is T: the store keeps the larger of it and what it has.
 
     `seals` replaces the list of a slice by one delta; `deletes` are slices that left. `counters` are added to the
     shard's counters and move with n. `mark` is None where n does not move over a record. `gap_ms` is the append time

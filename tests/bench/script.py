@@ -7,6 +7,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 import redis
 
@@ -139,6 +140,4 @@ def _batch(shard: Shard, articles: list[str], minute: int, rng: random.Random, *
     if not limit - windows < changes.cost <= limit:
         raise RuntimeError(f"a step of {changes.cost} is not the largest one: limit {limit}")
     step = shard.step(changes, most * SLICES_PER_ARTICLE)
-    if stray:
-        step.strays = {f"{SITE}/{article}" for article in chosen}
-    return step
+    return replace(step, strays={f"{SITE}/{article}" for article in chosen}) if stray else step

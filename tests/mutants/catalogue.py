@@ -78,7 +78,7 @@ _LUA = (
 _PYTHON = (
     Mutant(
         "sequences are taken over before they are applied",
-        "ranker.consume.worker:Worker._apply",
+        "ranker.consume.build_step:build_step",
         "A.producers.plan_update(...)",
         "(lambda change: A.producers.take(change) or change)(A.producers.plan_update(...))",
         hunt="floors",
@@ -239,7 +239,14 @@ _PYTHON = (
         long=True,
     ),
     Mutant("gap: lost records are not counted", "ranker.consume.gate:Gate._step_over_gap", "{'lost': A}", "{}", "gaps"),
-    Mutant("strays are not marked", "ranker.consume.session:Session.advance", "await A.strays_among(B)", "set()"),
+    Mutant("strays are not marked", "ranker.consume.session:Session.with_marks", "await A.strays_among(B)", "set()"),
+    Mutant(
+        "strays: what retires is not marked",
+        "ranker.consume.upkeep:Upkeep.retire",
+        "await A.with_marks(B)",
+        "B",
+        hunt="partitions",
+    ),
     Mutant("strays: retiring does not look", "ranker.core.step:Changes.touched", "A.appends.values()", "()"),
     Mutant(
         "strays: no claim for another P",

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from ranker.consume.batch import chunk_records
+from ranker.consume.build_worker import build_worker
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead import DeadStretch
-from ranker.consume.gate import Gate
+from ranker.consume.homes import Homes
 from ranker.consume.loop import Consumer
-from ranker.consume.session import Session
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
@@ -28,7 +28,7 @@ from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letters import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
-from ranker.store.shard import ShardState, ShardStore
+from ranker.store.shard import ShardStore
 from tests.property import history, lists, virtual
 from tests.property.check import DivergedError, Lineage, Shard, compare, expected, forgotten, read
 from tests.property.history import PROFILES, Drawn, Profile
@@ -93,35 +93,31 @@ class _Process:
         )
         self.workers = []
 
-        def worker_for(partition: int) -> Worker:
-            link = cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
-            page_views = cast("PageViewLog", self.log)
+        def store_of(partition: int) -> ShardStore:
+            return cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
 
-            def session_of(state: ShardState) -> Session:
-                return Session(
-                    link, generation, partition, page_views.partitions(), state, self.metrics, lambda _: None
-                )
+        page_views, homes = cast("PageViewLog", self.log), Homes()
 
-            gate = Gate(page_views, link, generation, partition, clocks, self.metrics, session_of)
-            worker = Worker(
-                generation,
+        def worker_for(partition: int, trouble: Callable[[str | None], None]) -> Worker:
+            worker = build_worker(
                 partition,
-                page_views,
-                gate,
-                cast("DeadLetters", DeadLetterBox(world.broker)),
-                clocks,
-                self.metrics,
-                DeadStretch(partition, 1.0, 1_000),
-                world.drawn.flush_s,
+                trouble,
+                generation=generation,
+                page_views=page_views,
+                store_of=store_of,
+                dead_letters=cast("DeadLetters", DeadLetterBox(world.broker)),
+                dead_stretch_of=lambda partition: DeadStretch(partition, 1.0, 1_000),
+                clocks=clocks,
+                metrics=self.metrics,
+                homes=homes,
+                flush_s=world.drawn.flush_s,
                 accept_create_time=False,
             )
             self.workers.append(worker)
             return worker
 
         async def run() -> None:
-            consumer = Consumer(
-                cast("PageViewLog", self.log), clocks, self.metrics, worker_for, world.raise_active_partitions
-            )
+            consumer = Consumer(page_views, clocks, self.metrics, worker_for, world.raise_active_partitions)
             await consumer.run()
 
         self.task = asyncio.create_task(run())

@@ -10,8 +10,8 @@ import pytest
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead import DeadStretch
+from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.consume.loop import Consumer
-from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.consume.worker import Worker
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.step import Version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ranker.consume.history import HistoryWriter
+from ranker.consume.jobs.write_history import HistoryWriter
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
 from ranker.store.history import HOUR_MS, PLACES, read_ranks

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from ranker import settings
 from ranker.commands import main
-from ranker.consume.producers import SETTLE_MS, ProducerWatch
+from ranker.consume.jobs.watch_producers import SETTLE_MS, ProducerWatch
 from ranker.core.generation import Generation
 from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, SequenceTracker
 from ranker.core.step import Step, Version
@@ -71,9 +71,10 @@ class Topic:
         state = await store.load()
         assert state is not None
         after = Version(state.version.lineage, state.version.n + 1, state.version.floors)
-        step = Step(state.version, after, self.now_ms)
-        step.producers = state.producers.plan_update(sequences, dict.fromkeys(sequences, self.now_ms))
-        step.counters = {"untracked": step.producers.untracked}
+        plan_update = state.producers.plan_update(sequences, dict.fromkeys(sequences, self.now_ms))
+        step = Step(
+            state.version, after, self.now_ms, producers=plan_update, counters={"untracked": plan_update.untracked}
+        )
         await store.advance(store.assemble(step))
 
     async def tick(self, by_ms: int = SETTLE_MS, *, but: int | None = None) -> None:

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import RedisCluster
 from redis.exceptions import ResponseError
 
-from ranker.consume import history as writing
-from ranker.consume.history import PATIENCE_MS, HistoryWriter
+from ranker.consume.jobs import write_history as writing
+from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
 from ranker.lists.history import Movement, Ranks
 from ranker.metrics import ConsumerMetrics, new_registry

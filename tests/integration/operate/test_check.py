@@ -19,8 +19,8 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer
 from ranker.commands import main
-from ranker.consume.active import ActiveKeeper
-from ranker.consume.signals import UnfitStoreError
+from ranker.consume.errors import UnfitStoreError
+from ranker.consume.jobs.keep_active import ActiveKeeper
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.log import admin
 from ranker.operate import check, topics
@@ -264,7 +264,7 @@ async def test_a_policy_that_evicts_is_a_fault(single: Any) -> None:
 
 async def test_the_consumer_does_not_begin_on_a_redis_that_evicts(single: Any, generation: Generation) -> None:
     """No version tells of an evicted count: nothing is written before the policy is known to be safe."""
-    keeper = ActiveKeeper(single, generation, lambda: check.unfit(single, now_ms), lambda *_: None)
+    keeper = ActiveKeeper(single, generation, lambda: check.unfit(single, now_ms))
     await single.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(UnfitStoreError, match="noeviction"):
         await keeper.before_opening(4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -48,8 +49,7 @@ async def count(shards: list[Shard], events: Iterable[Event], at: Mapping[str, i
         minute = (shard.watermark_ms - ago_ms) // shard.generation.windows[0].grain_ms
         group = {(minute, "demo", outcome): {article: number}}
         step = shard.step(Router(shard.generation).route(group, shard.version.floors), 1)
-        step.strays = {f"demo/{article}"} if where != at_home else set()
-        await shard.advance(step)
+        await shard.advance(replace(step, strays={f"demo/{article}"} if where != at_home else set()))
 
 
 async def seal(shards: list[Shard]) -> None:
@@ -57,9 +57,8 @@ async def seal(shards: list[Shard]) -> None:
         state = await shard.store.load()
         assert state is not None
         _, slices = await shard.store.read_slices(state.slices)
-        step = shard.step(Changes())
-        step.seals = {slice_id: delta.seal(delta.total(deltas)) for slice_id, deltas in slices.items()}
-        await shard.advance(step)
+        seals = {slice_id: delta.seal(delta.total(deltas)) for slice_id, deltas in slices.items()}
+        await shard.advance(replace(shard.step(Changes()), seals=seals))
 
 
 async def describe(client: Any, *records: dict[str, Any]) -> None:

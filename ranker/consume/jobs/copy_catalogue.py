@@ -19,6 +19,7 @@ from ranker.core.event import article_ok, site_ok
 from ranker.core.fold import Record, crc
 from ranker.log.articles import ArticleLog
 from ranker.log.errors import LogRefusedError, LogUnavailableError
+from ranker.service.periodic import periodic
 from ranker.store.catalogue import CatalogueShard, CatalogueState, Change
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 
@@ -41,8 +42,8 @@ async def run_catalogue(
 
     `trouble` is told, under the name "catalogue", what stands in the way, and None when nothing does any more.
     """
-    pause_s = AGAIN_S[0]
-    while True:
+
+    async def follow() -> bool:
         began = time.monotonic()
         articles = open_log()
         try:
@@ -55,8 +56,9 @@ async def run_catalogue(
             trouble("catalogue", f"articles are not taken in: {errors.exceptions[0]}")
         finally:
             await articles.stop()
-        pause_s = AGAIN_S[0] if time.monotonic() - began > CALM_S else min(AGAIN_S[1], pause_s * 2)
-        await asyncio.sleep(pause_s)
+        return time.monotonic() - began > CALM_S
+
+    await periodic(AGAIN_S[0], follow, at_most_s=AGAIN_S[1])
 
 
 class _Follower:

@@ -5,18 +5,15 @@ The process that has partition 0 tells it for the whole topic. Nothing waits for
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.core.loss import Report, highs, missing, report
 from ranker.metrics import ConsumerMetrics
+from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.producers import last_seen, write_report
-
-log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
 SETTLE_MS = 10_000
@@ -53,20 +50,15 @@ class ProducerWatch:
 
     async def run(self) -> None:
         """Looks every five seconds, until cancelled; whatever fails is logged once and tried again."""
-        fault = ""
-        while True:
-            try:
-                found = await self.look() if self._has_first() else None
-                if found is None:
-                    self._forget()
-                self._metrics.show_producers(found)
-                fault = ""
-            except Exception as error:  # watching must not be able to stop the counting
-                if str(error) != fault:
-                    expected = isinstance(error, (StoreUnavailableError, StoreFullError))
-                    log.warning("producers are not watched: %s", error, exc_info=not expected)
-                fault = str(error)
-            await asyncio.sleep(LOOK_S)
+        expected = (StoreUnavailableError, StoreFullError)
+        # watching must not be able to stop the counting
+        await periodic(LOOK_S, self._show, "producers are not watched", expected, never_ends=True)
+
+    async def _show(self) -> None:
+        found = await self.look() if self._has_first() else None
+        if found is None:
+            self._forget()
+        self._metrics.show_producers(found)
 
     def _forget(self) -> None:
         self._settling = None

@@ -6,7 +6,6 @@ nothing is counted by it: where no complete list can be read in time, the hour s
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable, Collection, Mapping
@@ -19,6 +18,7 @@ from ranker.lists.articles import Article, Articles
 from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
 from ranker.metrics import ConsumerMetrics
+from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
 from ranker.store.reader import ListRead, Reader
@@ -70,20 +70,16 @@ class HistoryWriter:
 
     async def run(self) -> None:
         """Looks every ten seconds or so, until cancelled; whatever fails is logged once and tried again."""
-        pause_s, fault = _TRY_S[0], ""
-        while True:
-            try:
-                settled = await self.write_due(self._now_ms())
-                fault = ""
-            except Exception as error:  # the history must not be able to stop the counting
-                settled = False
-                if str(error) != fault:
-                    expected = isinstance(error, (StoreUnavailableError, StoreFullError))
-                    log.warning("rank history is not written: %s", error, exc_info=not expected)
-                fault = str(error)
-            pause_s = _TRY_S[0] if settled else min(_TRY_S[1], pause_s * 2)
-            # Consumers that were started together should not do the same work together.
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311  # nothing to guess
+        # Consumers that were started together should not do the same work together.
+        every_s, at_most_s = (pause_s * random.uniform(0.5, 1.5) for pause_s in _TRY_S)  # noqa: S311  # nothing to guess
+        await periodic(
+            every_s,
+            lambda: self.write_due(self._now_ms()),
+            "rank history is not written",
+            (StoreUnavailableError, StoreFullError),
+            at_most_s=at_most_s,
+            never_ends=True,  # the history must not be able to stop the counting
+        )
 
     async def write_due(self, now_ms: int) -> bool:
         """Writes the lists of this hour that nobody has written yet; whether none is left to try again.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from ranker.consume.signals import UnfitStoreError
+from ranker.consume.errors import UnfitStoreError
 from ranker.core.generation import Generation
+from ranker.service.periodic import periodic
 from ranker.store import generations
 from ranker.store.errors import StoreFullError, StoreUnavailableError
-
-log = logging.getLogger(__name__)
 
 _EVERY_S = 2.0
 _FIT_EVERY = 30
@@ -22,17 +19,10 @@ _FIT_EVERY = 30
 class ActiveKeeper:
     """Puts `active` back where Redis has lost it; sets it only where no other generation is known."""
 
-    def __init__(
-        self,
-        client: Any,
-        generation: Generation,
-        unfit: Callable[[], Awaitable[Sequence[str]]],
-        trouble: Callable[[str, str | None], None],
-    ) -> None:
-        """`unfit` says why the store would lose counts; `trouble` is told it while it lasts."""
+    def __init__(self, client: Any, generation: Generation, unfit: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        """`unfit` returns why the store would lose counts."""
         self._client = client
         self._unfit = unfit
-        self._trouble = trouble
         self._generation = generation
         self._remembered: generations.Active | None = None
         self._partitions = 0
@@ -44,17 +34,17 @@ class ActiveKeeper:
         self._partitions = partitions
         await self._keep()
 
-    async def run(self) -> None:
-        """Every two seconds, for ever; whether the store is still fit, every thirtieth time."""
-        for round_ in itertools.count(1):
-            await asyncio.sleep(_EVERY_S)
+    async def run(self, trouble: Callable[[str, str | None], None]) -> None:
+        """Every two seconds, for ever; whether the store is still fit, every thirtieth time, to `trouble`."""
+        rounds = itertools.count(1)
+
+        async def look() -> None:
             if self._partitions:
-                try:
-                    await self._keep()
-                    if not round_ % _FIT_EVERY:
-                        self._trouble("settings of Redis", "; ".join(await self._unfit()) or None)
-                except (StoreUnavailableError, StoreFullError) as error:
-                    log.debug("active not looked after: %s", error)
+                await self._keep()
+                if not next(rounds) % _FIT_EVERY:
+                    trouble("settings of Redis", "; ".join(await self._unfit()) or None)
+
+        await periodic(_EVERY_S, look, "the generation is not kept registered", (StoreUnavailableError, StoreFullError))
 
     async def _keep(self) -> None:
         active = await generations.ensure_first(self._client, self._generation, self._partitions, self._remembered)
