@@ -1,13 +1,21 @@
-"""An OpenAPI description as one HTML page, in the order of the file."""
+"""The API's description as one HTML page, in the order of schemas/openapi.yaml.
+
+`python -m tests.support.docs_page` writes the page that is served at /docs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import orjson
 from markdown_it import MarkdownIt
+
+from tests.support.openapi import SPEC
+
+PAGE = Path(__file__).parents[2] / "ranker/serve/pages/docs/index.html"
 
 Node = Mapping[str, Any]
 
@@ -202,3 +210,7 @@ def _value(example: Node) -> str:
 
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(SPEC), "utf-8")
