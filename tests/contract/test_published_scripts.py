@@ -5,12 +5,18 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ranker.serve.block import Block
 from ranker.service import scripts
-from tests.support.published_scripts import SCRIPTS, Published
+from tests.support.published_scripts import BLOCK, SCRIPTS, Published
 
 PUBLISH = "the script changed: run .venv/bin/python -m tests.support.published_scripts"
 
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+
+
+def test_the_block_is_made_from_its_sources() -> None:
+    """What the reader serves is block.js with the style and the words of now."""
+    assert Block().script == BLOCK.current, PUBLISH
 
 
 @every_script

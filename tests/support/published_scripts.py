@@ -1,7 +1,7 @@
 """The scripts of other people's pages as they are published: which, where, and which documents pin them.
 
-`python -m tests.support.published_scripts` publishes those that have changed: keeps the new one in published/, pins it in
-the documents, and states until when the one before is served.
+`python -m tests.support.published_scripts` publishes those that have changed: writes block.min.js from its sources, keeps
+the new one in published/, pins it in the documents, and states until when the one before is served.
 """
 
 from __future__ import annotations
@@ -12,15 +12,22 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
+import orjson
+import rjsmin
+
 from producers.collect.script import LATEST, trackers
 from ranker.serve.block import Block
 from ranker.service import scripts
 
 CHECKOUT = Path(__file__).parents[2]
+FOLDER = CHECKOUT / "ranker/serve/block"
 SERVED_ON = timedelta(days=366)
 _ROW = re.compile(
     r"^\| `(/\w+\.[0-9a-f]{16}\.js)` \| `(sha384-[\w+/=]{64})` \| (?:latest|until (\S+)) \|$", re.MULTILINE
 )
+
+_FOR_FRAGMENT = ("months", "date")
+"""Browsers know them of themselves."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,22 @@ class Published:
         (CHECKOUT / self.documents[0]).write_text(table.replace(row, row + old), "utf-8")
 
 
+def block_script(block: Block) -> bytes:
+    """block.js with its style and its words where comments name their files, without comments and indentation."""
+    source = (FOLDER / "block.js").read_text("utf-8")
+    spoken = {
+        lang: {name: said for name, said in words.items() if name not in _FOR_FRAGMENT}
+        for lang, words in block.words.items()
+    }
+    for marker, value in {'/* block.css */ ""': block.style, "/* words.json */ {}": spoken}.items():
+        before, found, after = source.partition(marker)
+        if not found:
+            raise ValueError(f"block.js has no place {marker!r}")
+        source = before + orjson.dumps(value).decode() + after
+    made: str = rjsmin.jsmin(source)
+    return made.encode()
+
+
 TRACKER = Published(
     "tracker",
     "producers.collect",
@@ -91,7 +114,7 @@ TRACKER = Published(
 BLOCK = Published(
     "block",
     "ranker.serve.block",
-    Block().script,
+    block_script(Block()),
     (
         *("docs/block/README.md", "docs/block/index.html", "docs/block/articles-populaires.php", "README.md"),
         "schemas/openapi.yaml",
@@ -100,5 +123,6 @@ BLOCK = Published(
 SCRIPTS = (TRACKER, BLOCK)
 
 if __name__ == "__main__":
+    (FOLDER / "block.min.js").write_bytes(BLOCK.current)
     for script in SCRIPTS:
         script.publish()

@@ -1,5 +1,5 @@
 // <articles-populaires src site boards windows limit fallback refresh lang heading theme>: lists of popular articles.
-// The server puts the style and the words in where the comments name their files.
+// Publication puts the style and the words in where the comments name their files (tests/support/published_scripts.py).
 (() => {
   const TAG = "articles-populaires";
   if (customElements.get(TAG)) return;
