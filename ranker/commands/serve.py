@@ -61,8 +61,8 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve import server
     from ranker.serve.clients import Clients
-    from ranker.serve.frontpage import Page
     from ranker.serve.lists import Lists
+    from ranker.serve.pages.front import Page
     from ranker.serve.published import Ages
     from ranker.serve.refresh import Refresher
     from ranker.serve.web import Web

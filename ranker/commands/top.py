@@ -114,7 +114,7 @@ def _inactive(ours: str, active: str) -> str:
 
 def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
     """The lists that are meant; a usage error that names what there is for anything unknown."""
-    from ranker.serve.frontpage import columns
+    from ranker.lists.boards import first_boards
     from ranker.store.question import ListName
 
     generation = refresher.generation
@@ -130,4 +130,4 @@ def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], win
             raise click.UsageError(f"--board {board}: unknown; there are {', '.join(sorted(generation.boards))}")
     if window is not None and window not in windows:
         raise click.UsageError(f"--window {window}: unknown; there are {', '.join(windows)}")
-    return [ListName(site or sites[0], board, window or windows[0]) for board in boards or columns(generation)]
+    return [ListName(site or sites[0], board, window or windows[0]) for board in boards or first_boards(generation)]

@@ -18,13 +18,13 @@ from ranker.metrics import ReaderMetrics
 from ranker.serve import asking, tokens
 from ranker.serve.about import About
 from ranker.serve.answers import HTML, RSS, SCRIPT, Body, cache_control
-from ranker.serve.block import Block
 from ranker.serve.clients import Clients
 from ranker.serve.feed import feed
-from ranker.serve.frontpage import Page
 from ranker.serve.hot import App, Entry, Form, Hot, Paths, Receive, Scope, Send, allowed_origin, asked
 from ranker.serve.lists import Lists
+from ranker.serve.pages.block import Block
 from ranker.serve.pages.docs import Docs
+from ranker.serve.pages.front import Page
 from ranker.serve.problems import ProblemError, answer
 from ranker.serve.query import Query
 from ranker.serve.streams import Streams

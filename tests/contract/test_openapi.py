@@ -9,8 +9,8 @@ import yaml
 import schemas
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.clients import Clients
-from ranker.serve.frontpage import Page
 from ranker.serve.lists import Lists
+from ranker.serve.pages.front import Page
 from ranker.serve.published import Ages
 from ranker.serve.refresh import Refresher
 from ranker.serve.web import Web

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ranker.serve.block import Block
+from ranker.serve.pages.block import Block
 from ranker.service import scripts
 from tests.support.published_scripts import BLOCK, SCRIPTS, Published
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ranker.serve import server
-from ranker.serve.block.files import Block
+from ranker.serve.pages.block.files import Block
 from tests.support.published_scripts import BLOCK
 
 MINUTE_MS = 60_000

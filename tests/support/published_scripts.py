@@ -16,11 +16,11 @@ import orjson
 import rjsmin
 
 from producers.collect.script import LATEST, trackers
-from ranker.serve.block import Block
+from ranker.serve.pages.block import Block
 from ranker.service import scripts
 
 CHECKOUT = Path(__file__).parents[2]
-FOLDER = CHECKOUT / "ranker/serve/block"
+FOLDER = CHECKOUT / "ranker/serve/pages/block"
 SERVED_ON = timedelta(days=366)
 _ROW = re.compile(
     r"^\| `(/\w+\.[0-9a-f]{16}\.js)` \| `(sha384-[\w+/=]{64})` \| (?:latest|until (\S+)) \|$", re.MULTILINE
@@ -113,7 +113,7 @@ TRACKER = Published(
 )
 BLOCK = Published(
     "block",
-    "ranker.serve.block",
+    "ranker.serve.pages.block",
     block_script(Block()),
     (
         *("docs/block/README.md", "docs/block/index.html", "docs/block/articles-populaires.php", "README.md"),

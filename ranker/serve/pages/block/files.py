@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from ranker.serve.block.fragment import fragment
+from ranker.serve.pages.block.fragment import fragment
 from ranker.service import scripts
 
 LANGUAGE = "fr"
@@ -32,7 +32,7 @@ class Block:
         self.style = folder.joinpath("block.css").read_text("utf-8")
         self.style_source = f"'sha256-{base64.b64encode(hashlib.sha256(self.style.encode()).digest()).decode()}'"
         own = orjson.loads(folder.joinpath("words.json").read_bytes())
-        page = orjson.loads(resources.files("ranker.serve").joinpath("page", "words.json").read_bytes())
+        page = orjson.loads(resources.files("ranker.serve.pages.front").joinpath("words.json").read_bytes())
         self.words = {lang: _words(page[lang], own[lang]) for lang in own}
 
     def fragment(self, content: Mapping[str, Any], lang: str, now_ms: int) -> bytes:

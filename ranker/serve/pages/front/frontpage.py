@@ -17,11 +17,12 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, LATEST, Generation, Window
+from ranker.core.generation import DEFAULT_WINDOWS, LATEST, Generation, Window
+from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
 from ranker.serve.clients import Clients
-from ranker.serve.firstpaint import NBSP, rows
 from ranker.serve.hot import asked, matches
 from ranker.serve.lists import Lists
+from ranker.serve.pages.front.firstpaint import NBSP, rows
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query, parse, shown
 from ranker.service.scripts import FOREVER
@@ -30,9 +31,6 @@ from ranker.store.question import ListName
 
 LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser asks for."""
-COLUMNS = tuple(DEFAULT_BOARDS)
-"""Boards shown first, in this order; a generation's others follow while there is room for three."""
-MOST_COLUMNS = 3
 PLACES = 10
 NEWEST = 6
 MAX_NAMED = 20
@@ -72,7 +70,7 @@ class Page:
 
     def __init__(self, sites: Mapping[str, Site]) -> None:
         self._titles = {name: site.title for name, site in sites.items()}
-        folder = resources.files(__package__).joinpath("page")
+        folder = resources.files(__package__)
         self._files = {
             file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES
         }
@@ -122,12 +120,12 @@ class Page:
         given = request.query_params
         names = [window.name for window in _windows(generation)]
         window, lang = given.get("window", ""), given.get("lang", "")
-        boards = [name for name in ordered(generation) if name in given.getlist("boards")]
+        chosen = [name for name in ordered_boards(generation) if name in given.getlist("boards")]
         return _Choice(
             site,
             lang if lang in self._words else LANGUAGE,
             window if window in names else names[0],
-            boards[:MOST_COLUMNS] or columns(generation),
+            chosen[:SIDE_BY_SIDE] or first_boards(generation),
             _offered(given.get("section", "")),
             _offered(given.get("format", "")),
         )
@@ -141,11 +139,11 @@ class Page:
     ) -> str:
         words, lang = self._words[choice.lang], choice.lang
         windows = _windows(generation)
-        headings = {name: _heading(name, words) for name in ordered(generation)}
+        headings = {name: _heading(name, words) for name in ordered_boards(generation)}
 
         def link(to_site: str, to_lang: str, text: str, *, current: bool) -> str:
             query = [("site", to_site), ("lang", to_lang), ("window", choice.window)]
-            if len(headings) > MOST_COLUMNS:
+            if len(headings) > SIDE_BY_SIDE:
                 query += [("boards", name) for name in choice.boards]
             if to_site == choice.site:  # sections and formats are a site's own
                 query += choice.filters.items()
@@ -216,17 +214,6 @@ def _gone(lists: Lists, content: Mapping[str, Any]) -> bool:
     return age_ms > lists.refresher.ages.gone_ms
 
 
-def ordered(generation: Generation | None) -> list[str]:
-    """Every board, those that stand first first."""
-    boards = sorted(generation.boards) if generation else list(COLUMNS)
-    return [name for name in COLUMNS if name in boards] + [name for name in boards if name not in COLUMNS]
-
-
-def columns(generation: Generation | None) -> list[str]:
-    """The three boards that are shown side by side where none are chosen."""
-    return ordered(generation)[:MOST_COLUMNS]
-
-
 def period(window: Window, words: Mapping[str, Any]) -> str:
     """A window's length in words: 24 heures, 7 jours."""
     minutes = window.length_ms // 60_000
@@ -258,7 +245,7 @@ def _period_choice(window: Window, words: Mapping[str, Any], *, checked: bool) -
 
 def _chips(headings: Mapping[str, str], shown: Sequence[str], words: Mapping[str, Any]) -> str:
     """A choice of boards, where there are more than fit beside each other."""
-    if len(headings) <= MOST_COLUMNS:
+    if len(headings) <= SIDE_BY_SIDE:
         return ""
     chips = "".join(
         f'<label><input type="checkbox" name="boards" value="{escape(name)}"{" checked" * (name in shown)}>'
