@@ -12,8 +12,8 @@ defined( 'ABSPATH' ) || exit;
 
 defined( 'ARTICLES_POPULAIRES_SRC' ) || define( 'ARTICLES_POPULAIRES_SRC', 'http://127.0.0.1:8080' );
 defined( 'ARTICLES_POPULAIRES_SITE' ) || define( 'ARTICLES_POPULAIRES_SITE', 'demo' );
-defined( 'ARTICLES_POPULAIRES_SCRIPT' ) || define( 'ARTICLES_POPULAIRES_SCRIPT', '/block.7dd0542dfb2e7ab1.js' );
-defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) || define( 'ARTICLES_POPULAIRES_INTEGRITY', 'sha384-jgMJKvUlcPk3fdfDgr/BrR8/0nFEbpM4kLPVeC9BOAtjfeqGjKrvcfINDdItaYNV' );
+defined( 'ARTICLES_POPULAIRES_SCRIPT' ) || define( 'ARTICLES_POPULAIRES_SCRIPT', '/block.4bab32fad1d3575a.js' );
+defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) || define( 'ARTICLES_POPULAIRES_INTEGRITY', 'sha384-N7/qgKw4qoG+s+/QTbYC9w9VyUiKeXQY0irAPQmnQMdOHMJRknAjsBw+7LrwSv8+' );
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */
 add_action( 'wp_enqueue_scripts', function () {

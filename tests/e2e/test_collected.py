@@ -130,8 +130,8 @@ async def tabs(engine: Engine) -> AsyncIterator[Unwatched]:
 
 async def shown(page: Visit, board: str) -> list[tuple[str, str]]:
     """Article and count in digits, as people see them on the page; of one moment, since it goes on changing."""
-    cells = "rows => rows.map(row => ['.title', '.count'].map(cell => row.querySelector(cell).innerText.trim()))"
-    rows: list[list[str]] = await page.board(board).locator("li:has(.title)").evaluate_all(cells)
+    cells = "rows => rows.map(row => ['[part=title]', '[part=count]'].map(cell => row.querySelector(cell).innerText.trim()))"
+    rows: list[list[str]] = await page.board(board).locator("li:has([part=title])").evaluate_all(cells)
     return [(title, "".join(filter(str.isdigit, count))) for title, count in rows]
 
 

@@ -210,7 +210,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def shown_on(page: Page) -> list[tuple[int, str, int]]:
     """(rank, title, count) of the places that people see under "Les plus lus"."""
     rows = page.locator('.board[data-board="read"] li')
-    cells = [await rows.locator(cell).all_inner_texts() for cell in (".rank", ".title", ".count")]
+    cells = [await rows.locator(cell).all_inner_texts() for cell in ("[part=rank]", "[part=title]", "[part=count]")]
     return [
         (int(rank.rstrip(".")), title.strip(), int(re.sub(r"\D", "", count)))
         for rank, title, count in zip(*cells, strict=True)

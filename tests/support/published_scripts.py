@@ -90,17 +90,23 @@ class Published:
 
 
 def block_script(block: Block) -> bytes:
-    """block.js with its style and its words where comments name their files, without comments and indentation."""
+    """block.js with row.js, its style and its words where comments name them, without comments and indentation."""
     source = (FOLDER / "block.js").read_text("utf-8")
+    row = (FOLDER.parent / "row.js").read_text("utf-8").replace("export ", "")
     spoken = {
         lang: {name: said for name, said in words.items() if name not in _FOR_FRAGMENT}
         for lang, words in block.words.items()
     }
-    for marker, value in {'/* block.css */ ""': block.style, "/* words.json */ {}": spoken}.items():
+    parts = {
+        '/* block.css */ ""': orjson.dumps(block.style).decode(),
+        "/* words.json */ {}": orjson.dumps(spoken).decode(),
+        "/* row.js */": row,
+    }
+    for marker, part in parts.items():
         before, found, after = source.partition(marker)
         if not found:
             raise ValueError(f"block.js has no place {marker!r}")
-        source = before + orjson.dumps(value).decode() + after
+        source = before + part + after
     made: str = rjsmin.jsmin(source)
     return made.encode()
 

@@ -6,6 +6,7 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, 
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.boards import first_boards
 from ranker.serve.pages.front.frontpage import period
+from ranker.serve.pages.speech import Speech
 from ranker.serve.published import Ages, Published, rfc3339
 from ranker.store.question import ListName
 from ranker.store.reader import ListRead
@@ -108,7 +109,7 @@ def test_periods_in_words(seconds: int, text: str) -> None:
         "hour": {"one": "heure", "other": "heures"},
         "minute": {"one": "min", "other": "min"},
     }
-    assert period(Window("w", seconds * 1000, 60_000), {"units": units}) == text.replace(" ", "\u00a0")
+    assert period(Window("w", seconds * 1000, 60_000), Speech({"units": units}, "fr")) == text.replace(" ", "\u00a0")
 
 
 def test_three_boards_side_by_side() -> None:

@@ -1,5 +1,5 @@
 // <articles-populaires src site boards windows limit fallback refresh lang heading theme>: lists of popular articles.
-// Publication puts the style and the words in where the comments name their files (tests/support/published_scripts.py).
+// Publication puts the style, the words and the row in where comments name their files (tests/support/published_scripts.py).
 (() => {
   const TAG = "articles-populaires";
   if (customElements.get(TAG)) return;
@@ -59,36 +59,7 @@
     };
   }
 
-  /** A node; children are nodes or text, never HTML. */
-  function make(tag, attributes, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  }
-
-  function say(node, text) {
-    if (node.textContent !== text) node.textContent = text;
-  }
-
-  function attribute(node, name, value) {
-    if (value === null) node.removeAttribute(name);
-    else node.setAttribute(name, value);
-  }
-
-  function makeRow() {
-    const cell = (tag, part, ...children) => (row[part] = make(tag, { part }, ...children));
-    const row = {};
-    row.item = make(
-      "li",
-      { part: "item" },
-      cell("span", "rank"),
-      cell("p", "kicker", cell("span", "format"), cell("span", "section")),
-      cell("p", "title", cell("a", "link")),
-      cell("p", "meta", cell("time", "age"), cell("span", "count")),
-    );
-    return row;
-  }
+  /* row.js */
 
   class Block extends HTMLElement {
     static observedAttributes = ["src", "site", "boards", "windows", "limit", "fallback", "refresh", "lang", "heading"];
@@ -227,14 +198,14 @@
       for (const board of this.boards) {
         const { section, list, rows, blanks } = board;
         board.data = recall(this.#address(board));
-        attribute(section, "aria-busy", board.data ? null : "true");
+        setAttribute(section, "aria-busy", board.data ? null : "true");
         const items = board.data?.items.slice(0, this.limit) ?? [];
         const gone = new Set(rows.keys());
         const wanted = items.map((item) => {
           gone.delete(item.article_id);
           const row = rows.get(item.article_id) ?? makeRow();
           rows.set(item.article_id, row);
-          this.#describe(row, item, board.name);
+          describe(row, item, this.#count(item, board.name));
           return row.item;
         });
         for (const id of gone) rows.delete(id);
@@ -250,20 +221,13 @@
       this.#tell();
     }
 
-    #describe(row, item, board) {
+    /** The count if it is shown, and where the article comes from if it is not from this period. */
+    #count({ count, origin }, board) {
       const { words, counted, period } = this.speech;
-      const { origin } = item;
-      row.published = Date.parse(item.published_at);
-      attribute(row.age, "datetime", item.published_at ?? null);
-      say(row.rank, `${item.rank}.`.padStart(3, "0"));
-      say(row.format, item.format ?? "");
-      say(row.section, item.section ?? "");
-      say(row.link, String(item.title ?? item.article_id));
-      attribute(row.link, "href", /^https?:\/\//i.test(item.url ?? "") ? item.url : null);
-      const about = Number.isFinite(item.count) ? [counted(item.count, words.counts[board] ?? words.counts[""])] : [];
+      const about = Number.isFinite(count) ? [counted(count, words.counts[board] ?? words.counts[""])] : [];
       if (origin === "latest") about.push(words.latest);
       else if (origin && origin !== this.period) about.push(fill(words.over, { period: period(origin) }));
-      say(row.count, about.join(" "));
+      return about.join(" ");
     }
 
     /** What time changes: ages, and whether the lists can be relied on. */
@@ -272,15 +236,15 @@
       const lists = this.boards.map((board) => board.data).filter(Boolean);
       const oldest = Math.min(...lists.map((list) => Date.parse(list.as_of)));
       for (const { rows } of this.boards) {
-        for (const row of rows.values()) say(row.age, row.published ? age(row.published) : "");
+        for (const row of rows.values()) setText(row.age, row.published ? age(row.published) : "");
       }
       let state = "";
       if (this.#failures > 1) state = lists.length ? words.away : words.gone;
       else if (lists.some((list) => list.stale)) state = words.stale;
       else if (lists.some((list) => list.complete === false)) state = words.incomplete;
-      say(this.status, state);
+      setText(this.status, state);
       // Apart from the status, which would be read out again every minute.
-      say(this.updated, Number.isFinite(oldest) ? fill(words.updated, { age: age(oldest) }) : "");
+      setText(this.updated, Number.isFinite(oldest) ? fill(words.updated, { age: age(oldest) }) : "");
     }
   }
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from importlib import resources
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +20,9 @@ from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
 from ranker.serve.clients import Clients
 from ranker.serve.hot import asked, matches
 from ranker.serve.lists import Lists
-from ranker.serve.pages.front.firstpaint import NBSP, rows
+from ranker.serve.pages.rows import Row, rows
+from ranker.serve.pages.speech import Speech
+from ranker.serve.pages.templates import environment
 from ranker.serve.problems import ProblemError
 from ranker.serve.query import Query, parse, shown
 from ranker.service.scripts import FOREVER
@@ -33,6 +33,8 @@ LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser asks for."""
 PLACES = 10
 NEWEST = 6
+MOST_SITES = 12
+"""Of more the page offers no choice: the address bar serves better."""
 MAX_NAMED = 20
 """So many sites are named to who asks for one that is not there."""
 FIRST_S = 1.0
@@ -74,9 +76,12 @@ class Page:
         self._files = {
             file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES
         }
+        self._files["row.js"] = resources.files("ranker.serve.pages").joinpath("row.js").read_bytes()
         together = b"".join(name.encode() + content for name, content in sorted(self._files.items()))
         self._version = hashlib.sha256(together).hexdigest()[:12]
-        self._template = folder.joinpath("index.html").read_text("utf-8")
+        self._address = f"/page/{self._version}"
+        self._modules = [f"{self._address}/{name}" for name in sorted(self._files) if name.endswith(".js")]
+        self._template = environment.get_template("front/index.html")
         self._words: dict[str, dict[str, Any]] = orjson.loads(folder.joinpath("words.json").read_bytes())
 
     def file(self, request: Request) -> Response:
@@ -137,55 +142,48 @@ class Page:
         generation: Generation | None,
         found: Mapping[str, Sequence[Mapping[str, Any]]],
     ) -> str:
-        words, lang = self._words[choice.lang], choice.lang
-        windows = _windows(generation)
-        headings = {name: _heading(name, words) for name in ordered_boards(generation)}
+        speech = Speech(self._words[choice.lang], choice.lang)
+        headings = {name: speech.board(name) for name in ordered_boards(generation)}
+        several = len(headings) > SIDE_BY_SIDE
 
-        def link(to_site: str, to_lang: str, text: str, *, current: bool) -> str:
-            query = [("site", to_site), ("lang", to_lang), ("window", choice.window)]
-            if len(headings) > SIDE_BY_SIDE:
+        def link(site: str, lang: str) -> str:
+            query = [("site", site), ("lang", lang), ("window", choice.window)]
+            if several:
                 query += [("boards", name) for name in choice.boards]
-            if to_site == choice.site:  # sections and formats are a site's own
+            if site == choice.site:  # sections and formats are a site's own
                 query += choice.filters.items()
-            address = escape("/?" + urlencode([(name, value) for name, value in query if value]))
-            return f'<a href="{address}" lang="{to_lang}"{" aria-current=true" * current}>{escape(text)}</a>'
+            return "/?" + urlencode([(name, value) for name, value in query if value])
+
+        def listed(board: str) -> list[Row]:
+            return rows(found.get(board, ()), speech, lambda item: speech.count(item["count"], board))
 
         settings = {
-            "lang": lang,
+            "lang": choice.lang,
             "site": choice.site,
-            "words": words,
+            "words": speech.words,
             "boards": [{"name": name, "heading": heading} for name, heading in headings.items()],
             "shown": choice.boards,
-            "windows": [{"name": window.name, "period": period(window, words)} for window in windows],
+            "windows": [{"name": one.name, "period": period(one, speech)} for one in _windows(generation)],
         }
-        links = [link(site, lang, self._titles.get(site, site), current=site == choice.site) for site in sites]
-        fragments = {
-            "settings": _data_block(settings),
-            "modules": "".join(
-                f'<link rel="modulepreload" href="/page/{self._version}/{name}">'
-                for name in sorted(self._files)
-                if name.endswith(".js")
-            ),
-            "sites": _sites_nav(links, words),
-            "languages": "".join(
-                link(choice.site, other, about["language"], current=other == lang)
-                for other, about in self._words.items()
-            ),
-            "periods": "".join(_period_choice(one, words, checked=one.name == choice.window) for one in windows),
-            "sections": _options(words["all_sections"], choice.section),
-            "formats": _options(words["all_formats"], choice.format),
-            "chips": _chips(headings, choice.boards, words),
-            "boards": "".join(
-                _board(name, headings[name], rows(found.get(name, ()), name, words, lang)) for name in choice.boards
-            ),
-            "newest": rows(found.get(LATEST, ()), LATEST, words, lang),
-        }
-        texts = {name: escape(text) for name, text in words.items() if isinstance(text, str)}
-        values = texts | {"title": escape(self._titles.get(choice.site, choice.site)), "site_id": escape(choice.site)}
-        values |= {"files": f"/page/{self._version}", "lang": lang}
-        parts = re.split(r"\{\{(\w+)\}\}", self._template)
-        known = values | fragments
-        return "".join(known[part] if at % 2 else part for at, part in enumerate(parts))
+        offered = sites if 1 < len(sites) <= MOST_SITES else ()
+        return self._template.render(
+            settings=settings,
+            choice=choice,
+            words=speech.words,
+            files=self._address,
+            modules=self._modules,
+            title=self._titles.get(choice.site, choice.site),
+            sites=[
+                (link(one, choice.lang), choice.lang, one == choice.site, self._titles.get(one, one)) for one in offered
+            ],
+            languages=[
+                (link(choice.site, lang), lang, lang == choice.lang, words["language"])
+                for lang, words in self._words.items()
+            ],
+            several=several,
+            boards=[(name, headings[name], listed(name)) for name in choice.boards],
+            newest=listed(LATEST),
+        )
 
 
 def _offered(name: str) -> str:
@@ -214,7 +212,7 @@ def _gone(lists: Lists, content: Mapping[str, Any]) -> bool:
     return age_ms > lists.refresher.ages.gone_ms
 
 
-def period(window: Window, words: Mapping[str, Any]) -> str:
+def period(window: Window, speech: Speech) -> str:
     """A window's length in words: 24 heures, 7 jours."""
     minutes = window.length_ms // 60_000
     if minutes % 1440 == 0 and minutes > 1440:
@@ -223,59 +221,8 @@ def period(window: Window, words: Mapping[str, Any]) -> str:
         number, unit = minutes // 60, "hour"
     else:
         number, unit = minutes, "minute"
-    return f"{number}{NBSP}{words['units'][unit]['one' if number == 1 else 'other']}"
+    return speech.counted(number, speech.words["units"][unit])
 
 
 def _windows(generation: Generation | None) -> Sequence[Window]:
     return generation.windows if generation else DEFAULT_WINDOWS
-
-
-def _heading(board: str, words: Mapping[str, Any]) -> str:
-    heading: str = words["boards"].get(board, board.replace("_", " ").capitalize())
-    return heading
-
-
-def _period_choice(window: Window, words: Mapping[str, Any], *, checked: bool) -> str:
-    name = escape(window.name)
-    return (
-        f'<label><input type="radio" name="window" value="{name}"{" checked" * checked}>'
-        f"<span>{escape(period(window, words))}</span></label>"
-    )
-
-
-def _chips(headings: Mapping[str, str], shown: Sequence[str], words: Mapping[str, Any]) -> str:
-    """A choice of boards, where there are more than fit beside each other."""
-    if len(headings) <= SIDE_BY_SIDE:
-        return ""
-    chips = "".join(
-        f'<label><input type="checkbox" name="boards" value="{escape(name)}"{" checked" * (name in shown)}>'
-        f"<span>{escape(heading)}</span></label>"
-        for name, heading in headings.items()
-    )
-    return f'<fieldset class="chips"><legend class="aside">{escape(words["lists"])}</legend>{chips}</fieldset>'
-
-
-def _options(all_of_them: str, chosen: str) -> str:
-    """The choices of a filter that are known before the site has been asked for its own."""
-    options = f'<option value="">{escape(all_of_them)}</option>'
-    return options + (f'<option value="{escape(chosen)}" selected>{escape(chosen)}</option>' if chosen else "")
-
-
-def _board(name: str, heading: str, items: str) -> str:
-    shown = escape(name)
-    return (
-        f'<section class="board" data-board="{shown}" aria-labelledby="board-{shown}">'
-        f'<h2 id="board-{shown}" tabindex="-1">{escape(heading)}</h2><ol>{items}</ol></section>'
-    )
-
-
-def _sites_nav(links: Sequence[str], words: Mapping[str, Any]) -> str:
-    """A choice only where there is one; beyond 12 sites the address bar serves better."""
-    if not 1 < len(links) <= 12:
-        return ""
-    return f'<span class="sites" aria-label="{escape(words["site"])}" role="group">{"".join(links)}</span>'
-
-
-def _data_block(value: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return orjson.dumps(value).decode().replace("<", "\\u003c")

@@ -3,7 +3,8 @@
 import { chosen, filters, offer, watch } from "./choices.js";
 import { explain } from "./explanation.js";
 import { Live, ask } from "./live.js";
-import { List, element, setText } from "./rows.js";
+import { setText } from "./row.js";
+import { List, element } from "./rows.js";
 import { age, date, fill, fullHour, moment, settings, site, words } from "./speech.js";
 
 const PLACES = 10;

@@ -1,5 +1,6 @@
-// A list on the page: its rows, moved to where they stand now. Titles and addresses are text that nobody has checked.
+// A list on the page: its rows, moved to where they stand now.
 
+import { describe, makeRow, setText, webAddress } from "./row.js";
 import { age, count, fill, movement, words } from "./speech.js";
 
 const ARROWS = { up: "▲", down: "▼" };
@@ -12,16 +13,10 @@ export function element(tag, className, ...children) {
   return made;
 }
 
-export function setText(node, text) {
-  if (node.textContent === text) return false;
-  node.textContent = text;
-  return true;
-}
-
 /** An article's title, linked where it has an address of the web. */
 export function titled(item) {
   const title = item.title ?? item.article_id;
-  const address = /^https?:\/\//i.test(item.url ?? "") ? item.url : null;
+  const address = webAddress(item);
   return address ? Object.assign(element("a", "", title), { href: address }) : title;
 }
 
@@ -60,22 +55,13 @@ export class List {
   }
 
   tellAges() {
-    for (const row of this.#rows.values()) setText(row.age, row.published === null ? "" : age(row.published));
+    for (const row of this.#rows.values()) setText(row.age, row.published ? age(row.published) : "");
   }
 
   #row() {
-    const row = {
-      rank: element("span", "rank"),
-      move: element("span", "move"),
-      title: element("p", "title"),
-      kind: element("span", "kind"),
-      section: element("span", "section"),
-      age: element("span", "age"),
-      count: element("span", "count"),
-    };
-    const about = element("p", "about", row.kind, " ", row.section);
-    const figures = element("p", "about figures", row.age, " ", row.count);
-    row.item = element("li", "", element("span", "place", row.rank, row.move), element("div", "", row.title, about, figures));
+    const row = makeRow();
+    row.move = element("span", "move");
+    row.rank.after(row.move);
     if (this.#explain) {
       row.why = Object.assign(element("button", "why", "?"), { type: "button" });
       row.why.setAttribute("aria-haspopup", "dialog");
@@ -86,23 +72,12 @@ export class List {
   }
 
   #describe(row, item) {
+    const before = row.known?.count;
     row.known = item;
-    row.published = item.published_at ? Date.parse(item.published_at) : null;
-    setText(row.rank, String(item.rank).padStart(2, "0") + ".");
-    const key = JSON.stringify([item.title, item.url]);
-    if (row.key !== key) {
-      row.key = key;
-      row.title.replaceChildren(titled(item));
-      row.title.classList.toggle("bare", item.title === null);
-      row.why?.setAttribute("aria-label", fill(words.why, { title: item.title ?? item.article_id }));
-    }
-    setText(row.kind, item.format ?? "");
-    setText(row.section, item.section ?? "");
+    const changed = describe(row, item, item.count === null ? "" : count(this.#board, item.count));
+    row.why?.setAttribute("aria-label", fill(words.why, { title: item.title ?? item.article_id }));
     tellMove(row.move, item);
-    const counted = item.count === null ? "" : count(this.#board, item.count);
-    const before = row.value;
-    row.value = item.count;
-    if (setText(row.count, counted) && Number.isInteger(before) && !calm.matches) {
+    if (changed && Number.isInteger(before) && !calm.matches) {
       const flash = getComputedStyle(document.documentElement).getPropertyValue("--flash");
       row.count.animate({ backgroundColor: [flash, "transparent"] }, { duration: 900, easing: "ease-out" });
     }
