@@ -140,8 +140,9 @@ def _id_of(url: str, shelf: Shelf) -> str | None:
 
 def _plain(text: str) -> str:
     """A title as readers see it: without tags, entities resolved. No-break spaces stay."""
-    # Python refuses to read numbers of more than 4,300 digits; no character has one of more than seven.
-    return _SPACE.sub(" ", html.unescape(_NO_CHARACTER.sub("", _without_tags(text)))).strip(" ")
+    # Python refuses to read numbers of more than 4,300 digits; no character has one of more than seven. In its place
+    # stands what HTML has for it: without anything, what stood before and behind it would become another such number.
+    return _SPACE.sub(" ", html.unescape(_NO_CHARACTER.sub("\ufffd", _without_tags(text)))).strip(" ")
 
 
 def _without_tags(text: str) -> str:

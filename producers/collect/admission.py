@@ -48,14 +48,19 @@ def admit(items: list[Any], speaker: Speaker, receipt: Receipt, bounds: Bounds) 
         if isinstance(view, FaultError):
             found.rejected.append(view.at(index))
             continue
-        if receipt.client is not None and not bounds.client_hour.take(receipt.client, view, receipt.now_ms):
-            found.not_counted.append(not_counted(index))
-            continue
+        cells = None
+        if receipt.client is not None:
+            cells = bounds.client_hour.room(receipt.client, view, receipt.now_ms)
+            if cells is None:
+                found.not_counted.append(not_counted(index))
+                continue
         wait_s = bounds.articles.admit(view, receipt.client, receipt.now_ms / 1000)
         if wait_s:
             found.rejected.append(_NEW.at(index))
         else:
             found.accepted.append(view)
+            if cells:
+                bounds.client_hour.count(cells)
     if all(fault["reason"] == "new_articles" for fault in found.rejected):
         found.wait_s = wait_s
     return found

@@ -30,8 +30,8 @@ class ClientHour:
         self._limit = limit
         self._hour: int | None = None
 
-    def take(self, client: bytes, view: PageView, now_ms: int) -> bool:
-        """Whether this one is within the limit; then it is counted."""
+    def room(self, client: bytes, view: PageView, now_ms: int) -> tuple[int, int] | None:
+        """Its cells, to be counted if it is taken; None if the limit is reached."""
         if now_ms // HOUR_MS != self._hour:
             self._hour = now_ms // HOUR_MS
             self._key = os.urandom(32)
@@ -40,12 +40,13 @@ class ClientHour:
         whole = f"{view.site_id}\0{view.event_type}\0{view.article_id}\0".encode() + client
         i, j = _CELLS.unpack(blake2b(whole, key=self._key, digest_size=_CELLS.size).digest())
         i, j = i % WIDTH, j % WIDTH
-        one, other = self._rows
+        return (i, j) if min(self._rows[0][i], self._rows[1][j]) < self._limit else None
+
+    def count(self, cells: tuple[int, int]) -> None:
+        """One more in what `room` found just now."""
+        (one, other), (i, j) = self._rows, cells
         least = min(one[i], other[j])
-        if least >= self._limit:
-            return False
         if one[i] == least:
             one[i] += 1
         if other[j] == least:
             other[j] += 1
-        return True

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Self
 
 SAVE_EVERY_S = 60.0
+NEVER = -1
+"""The minute in which an article was last counted, where nobody knows."""
 MAX_PAIRS = 35_000
-"""Articles with a type for each site, about 4 MB of memory; the one not seen for longest goes first. Part of what a
+"""Articles with a type for each site, about 5 MB of memory; the one not seen for longest goes first. Part of what a
 week may cost (limits.py), since a stranger can have all of them counted again."""
 
 _SIZE = 8
@@ -32,25 +34,23 @@ class Known:
         self._seen = {site_id: _read(self._file(site_id)) for site_id in sites}
         self._changed: set[str] = set()
 
-    def has(self, site_id: str, pair: bytes) -> bool:
-        """Whether it was seen; then it is the one seen last."""
-        seen = self._seen[site_id]
-        if pair not in seen:
-            return False
-        seen[pair] = seen.pop(pair)
-        return True
+    def last(self, site_id: str, pair: bytes) -> int | None:
+        """In which minute it was last counted, NEVER included; None if it is not known."""
+        return self._seen[site_id].get(pair)
 
-    def add(self, site_id: str, pair: bytes) -> None:
+    def count(self, site_id: str, pair: bytes, minute: int) -> None:
+        """It is the one seen last."""
         seen = self._seen[site_id]
-        seen[pair] = None
-        self._changed.add(site_id)
+        if seen.pop(pair, None) is None:
+            self._changed.add(site_id)
+        seen[pair] = minute
         if len(seen) > MAX_PAIRS:
             del seen[next(iter(seen))]
 
     async def save(self) -> None:
         """Write what has changed, in a thread. A disk that fails is logged: there is nothing to be lost but a burst."""
-        changed, self._changed = self._changed, set()
-        for site_id in changed:
+        for site_id in tuple(self._changed):
+            self._changed.discard(site_id)  # before it is read: what changes meanwhile is written the next time
             try:
                 await asyncio.to_thread(_write, self._file(site_id), b"".join(self._seen[site_id]))
             except OSError as error:
@@ -61,19 +61,21 @@ class Known:
     @contextlib.asynccontextmanager
     async def open(cls, directory: Path, sites: Iterable[str]) -> AsyncIterator[Self]:
         """What is known, saved now and then while the block runs, and at its end."""
-        known = cls(directory, sites)
+        known, ending = cls(directory, sites), asyncio.Event()
 
         async def save_now_and_then() -> None:
-            while True:
-                await asyncio.sleep(SAVE_EVERY_S)
+            while not ending.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SAVE_EVERY_S):
+                        await ending.wait()
                 await known.save()
 
         task = asyncio.create_task(save_now_and_then(), name="known articles")
         try:
             yield known
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            ending.set()  # a cancellation would leave a thread that writes, beside the last save
+            await task
             await known.save()
 
     def _file(self, site_id: str) -> Path:
@@ -85,10 +87,10 @@ def name(article_id: str, event_type: str) -> bytes:
     return blake2b(f"{article_id}\0{event_type}".encode(), digest_size=_SIZE).digest()
 
 
-def _read(file: Path) -> dict[bytes, None]:
+def _read(file: Path) -> dict[bytes, int]:
     with contextlib.suppress(OSError):
         whole = file.read_bytes()[-_SIZE * MAX_PAIRS :]
-        return {whole[at : at + _SIZE]: None for at in range(0, len(whole) - _SIZE + 1, _SIZE)}
+        return {whole[at : at + _SIZE]: NEVER for at in range(0, len(whole) - _SIZE + 1, _SIZE)}
     return {}
 
 

@@ -90,8 +90,9 @@ class CollectorMetrics:
         )
         self.new_articles_left = gauge(
             "new_articles_left",
-            "What is left, from 1 to 0, of what articles that the catalogue does not know may cost, on the site that "
-            "has least; at 0 such an article is taken once two addresses have named it. Below 0.2 look who names them.",
+            "What is left, from 1 to 0, of what articles that the catalogue does not know may cost, new or counted "
+            "again (the lesser), on the site that has least; at 0 a new one is taken once two addresses have named it, "
+            "and a known one if it has been counted in this minute. Below 0.2 look who names them.",
         )
         self.kafka_up = gauge("kafka_up", "1 while Kafka acknowledges, 0 while events go to the disk.")
         self.connections = gauge("connections", "Connections open on the public port.")

@@ -48,6 +48,7 @@ class Settings:
     key_events_s: int = 10_000
     new_articles_per_minute: int = 2
     new_articles_burst: int = 10_000
+    repeats_kb_per_minute: int = 160
     spool_mb: int = 1024
     longest_window_ms: int = LONGEST_WINDOW_MS
 

@@ -161,7 +161,13 @@ async def _run(
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
         salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
         catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, settings.sites))
-        articles = NewArticles(catalogue, known, settings.new_articles_per_minute, settings.new_articles_burst)
+        articles = NewArticles(
+            catalogue,
+            known,
+            settings.new_articles_per_minute,
+            settings.new_articles_burst,
+            settings.repeats_kb_per_minute,
+        )
         metrics.watch_articles(catalogue, lambda: min(articles.left(site, time.time()) for site in settings.sites))
         bounds = Bounds(
             Buckets(settings.client_events_s, settings.client_burst),

@@ -127,6 +127,10 @@ def _number(data: memoryview, at: int) -> int:
     return int.from_bytes(data[at : at + 4], "big", signed=True)
 
 
-def install(most_bytes: int = MOST_BYTES) -> None:
-    """Has every consumer of this process unpack no more than `most_bytes` of a batch, from its next fetch on."""
-    fetcher.MemoryRecords = partial(Batches, most_bytes=most_bytes)
+def install(most_bytes: int | None = None) -> None:
+    """Has every consumer of this process unpack no more than `most_bytes` of a batch, from its next fetch on.
+
+    None leaves what was installed before, or MOST_BYTES.
+    """
+    if most_bytes is not None or not isinstance(fetcher.MemoryRecords, partial):
+        fetcher.MemoryRecords = partial(Batches, most_bytes=most_bytes or MOST_BYTES)

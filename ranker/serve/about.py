@@ -19,6 +19,7 @@ from ranker.core.home import home
 from ranker.lists.articles import Article
 from ranker.serve import asking
 from ranker.serve.answers import Body
+from ranker.serve.clients import Clients
 from ranker.serve.hourly import Hourly, Told
 from ranker.serve.listing import described
 from ranker.serve.lists import Lists
@@ -49,8 +50,9 @@ _UNKNOWN = Article()
 class About:
     """Two routes: `site` and `article`."""
 
-    def __init__(self, lists: Lists, answer: Answer) -> None:
+    def __init__(self, lists: Lists, clients: Clients, answer: Answer) -> None:
         self._lists = lists
+        self._clients = clients
         self._refresher = lists.refresher
         self._answer = answer
         self._hourly = Hourly(lists.refresher)
@@ -94,12 +96,14 @@ class About:
         """
         await self._refresher.attempted(LISTS_DEADLINE_S)
         site, asked, edge, counts = asking.asked_article(request, self._lists)
+        self._clients.charge(request)
+        client = self._clients.of(request)
         began = time.perf_counter()
         generation = self._generation()
         names = [ListName(site, board, window.name) for window in generation.windows for board in generation.boards]
         aliases = self._refresher.articles.aliases(site)
         article_id = aliases.get(asked, asked)
-        lists = await self._read(names, article_id)
+        lists = await self._read(names, article_id, client)
         now_ms = self._refresher.now_ms()
         as_of_ms = min(published.as_of_ms for published in lists)
         asking.check_age(now_ms - as_of_ms, self._lists)
@@ -110,7 +114,7 @@ class About:
             raise asking.refusal([fault("id", f"{shown(asked)} is neither counted nor in the catalogue")], [], {})
         moved = sorted(old for old, to in aliases.items() if to == article_id)
         counted = any(one.count for one in standings.values())
-        told = await self._hours(lists[0], [article_id, *moved]) if counts and counted else None
+        told = await self._hours(lists[0], [article_id, *moved], client) if counts and counted else None
         content = {
             "site": site,
             "article_id": asked,
@@ -133,10 +137,10 @@ class About:
             raise asking.unread(self._lists)
         return generation
 
-    async def _read(self, names: Iterable[ListName], article_id: str) -> list[Published]:
+    async def _read(self, names: Iterable[ListName], article_id: str, client: bytes) -> list[Published]:
         """Every list with the article's count, as far as it can be had in time."""
         raw = article_id.encode()
-        read = await asyncio.gather(*(self._refresher.about(name, raw, LISTS_DEADLINE_S) for name in names))
+        read = await asyncio.gather(*(self._refresher.about(name, raw, LISTS_DEADLINE_S, client) for name in names))
         return [asking.held(one, name.site, self._lists) for name, one in zip(names, read, strict=True)]
 
     def _used(self, names: Iterable[ListName], article_id: str) -> None:
@@ -172,7 +176,7 @@ class About:
             "to_edge": standing.to_edge if counts else None,
         }
 
-    async def _hours(self, shown: Published, ids: Collection[str]) -> Told | None:
+    async def _hours(self, shown: Published, ids: Collection[str], client: bytes) -> Told | None:
         """Read at the home of every id, and where it is marked as a stray; None for too many ids."""
         if len(ids) > MAX_IDS:
             return None
@@ -184,7 +188,8 @@ class About:
             for shard in range(shown.partitions) if hints.whole else held:
                 shards.setdefault(shard, set()).add(article_id)
         frozen = {shard: frozenset(articles) for shard, articles in sorted(shards.items())}
-        return await self._hourly.of(shown.generation, shown.name.site, frozen, shown.as_of_ms, HOURS_DEADLINE_S)
+        generation, site = shown.generation, shown.name.site
+        return await self._hourly.of(generation, site, frozen, shown.as_of_ms, HOURS_DEADLINE_S, client)
 
     def _occurring(self, site: str) -> tuple[dict[str, Counter[str]], int]:
         """Sections and formats with the number of articles shown in each, and of all that are shown."""

@@ -19,7 +19,7 @@ class Aside(Generic[_T]):
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> None:
         self._name = name
         self._work = work
-        self._fault = f"Redis is not available: {name} cannot be read yet"
+        self._slow = self._fault = f"{name} is still being read"
         self._task: asyncio.Task[_T] | None = None
 
     async def result(self, *, patient: bool = False) -> _T:
@@ -28,8 +28,9 @@ class Aside(Generic[_T]):
             self._task = asyncio.create_task(self._work(), name=self._name)
             await asyncio.wait([self._task], timeout=None if patient else _PATIENCE_S)
         if not self._task.done():
-            raise StoreUnavailableError(self._fault)  # as it was last said: it is the same trouble
+            raise StoreUnavailableError(self._fault)  # what the one before failed with, if it did: the same trouble
         task, self._task = self._task, None
+        self._fault = self._slow
         try:
             return task.result()
         except StoreUnavailableError as error:

@@ -19,7 +19,12 @@ BURST_S = 5
 """So many seconds' lists may be made at once, after a pause."""
 LOOK_UP = 10
 """A filter's look-up goes through the catalogue and reads its list anew: there is one for so many lists."""
-_PROXY = "A proxy before this reader has to be named in [serve] proxies."
+PROXY = "A proxy before this reader has to be named in [serve] proxies."
+
+
+def is_beyond_share(own: int, others: int, places: int, share: float) -> bool:
+    """Whether a client that has `own` of so many places may have no more: it gets `share` of what others leave."""
+    return own >= max(1, int((places - others) * share))
 
 
 class Clients:
@@ -48,17 +53,18 @@ class Clients:
         """For lists that are made for this client; 429 for more than it may have."""
         wait_s = self._lists.take(self.of(request), lists, self._now_s())
         if wait_s:
-            detail = f"This address asks for too many different lists with filters, or beyond 100 places. {_PROXY}"
+            detail = f"This address asks for too many articles, or lists with filters or beyond 100 places. {PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
-    def may_look(self, request: Request) -> bool:
-        """Whether the client may cause a filter's first look-up; without one its list may be shorter, and says so."""
-        return not self._look_ups.take(self.of(request), 1, self._now_s())
+    def pays_look_up(self, request: Request) -> bytes | None:
+        """The client, if it may cause a filter's first look-up; without one its list may be shorter, and says so."""
+        client = self.of(request)
+        return None if self._look_ups.take(client, 1, self._now_s()) else client
 
     def check_stream(self, client: bytes) -> None:
         """429 for a client that may open no further stream."""
         if self._streams[client] >= self._most_streams:
-            detail = f"This address has {self._most_streams} streams open. {_PROXY}"
+            detail = f"This address has {self._most_streams} streams open. {PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": "10"})
 
     @contextmanager

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ranker.core import hours
 from ranker.core.generation import Generation
 from ranker.core.hours import Hours
+from ranker.serve.clients import is_beyond_share
 from ranker.serve.refresh import Refresher
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.hours import HoursReader
@@ -24,6 +25,8 @@ READ_AT_ONCE = 2
 """Articles: each is up to 1,440 slices out of Redis, and a thread's work for a second."""
 READ_A_MINUTE = 30
 """Articles: what Redis is asked must not grow with what the web asks."""
+CLIENT_SHARE = 1 / 3
+"""One client may cause this part of the readings that others leave."""
 
 _Key = tuple[str, str, frozenset[str]]
 
@@ -42,7 +45,7 @@ class Hourly:
         self._reader = HoursReader(refresher.client)
         self._kept: dict[_Key, Told] = {}
         self._reading: dict[_Key, asyncio.Task[Told | None]] = {}
-        self._begun_s: deque[float] = deque(maxlen=READ_A_MINUTE)
+        self._begun: deque[tuple[float, bytes]] = deque(maxlen=READ_A_MINUTE)
 
     async def of(
         self,
@@ -51,10 +54,12 @@ class Hourly:
         shards: Mapping[int, frozenset[str]],
         as_of_ms: int,
         deadline_s: float,
+        client: bytes,
     ) -> Told | None:
         """The counts of the articles that `shards` names, together; None where they cannot be had in time.
 
-        What is under way then goes on, for whoever asks next.
+        What is under way then goes on, for whoever asks next. None too where there were too many readings in a minute,
+        in all or for `client`.
         """
         key = generation.id, site, frozenset[str]().union(*shards.values())
         loop = asyncio.get_running_loop()
@@ -64,10 +69,10 @@ class Hourly:
             if kept is not None and self._refresher.now_ms() - kept.read_ms <= KEPT_MS:
                 return kept
             own = self._reading.get(key)
-            if own is None and self._is_too_often(loop.time()):
+            if own is None and self._is_too_often(loop.time(), client):
                 return None
             if own is None and len(self._reading) < READ_AT_ONCE:
-                self._begun_s.append(loop.time())
+                self._begun.append((loop.time(), client))
                 own = asyncio.create_task(self._read(key, generation, shards, as_of_ms), name=f"hours of {site}")
                 self._reading[key] = own
             left_s = until - loop.time()
@@ -78,8 +83,11 @@ class Hourly:
                 return own.result() if done else None
             await asyncio.wait(self._reading.values(), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
 
-    def _is_too_often(self, now_s: float) -> bool:
-        return len(self._begun_s) == READ_A_MINUTE and now_s - self._begun_s[0] < 60
+    def _is_too_often(self, now_s: float, client: bytes) -> bool:
+        begun = [by for at_s, by in self._begun if now_s - at_s < 60]
+        own = begun.count(client)
+        others = len(begun) - own
+        return len(begun) >= READ_A_MINUTE or is_beyond_share(own, others, READ_A_MINUTE, CLIENT_SHARE)
 
     async def _read(
         self, key: _Key, generation: Generation, shards: Mapping[int, frozenset[str]], as_of_ms: int

@@ -14,7 +14,7 @@ from ranker.serve.listing import Place
 from ranker.serve.published import Published, rfc3339
 from ranker.serve.query import Query
 from ranker.serve.refresh import Refresher
-from ranker.serve.wishes import always
+from ranker.serve.wishes import anybody
 from ranker.settings import Site
 from ranker.store.question import ListName
 
@@ -37,17 +37,23 @@ class Lists:
         return read[0] if read else None
 
     async def full(
-        self, name: ListName, query: Query, deadline_s: float, *, counts: bool, may_look: Callable[[], bool] = always
+        self,
+        name: ListName,
+        query: Query,
+        deadline_s: float,
+        *,
+        counts: bool,
+        payer: Callable[[], bytes | None] = anybody,
     ) -> dict[str, Any] | None:
         """The answer's fields, once what they lack has been looked up by name, as far as that is possible.
 
-        `may_look` is asked before each look-up that nobody has caused yet.
+        `payer` names the client of each look-up that nobody has caused yet, None if it may cause no more.
         """
         content, lacking = self._content(name, query, counts=counts)
         if lacking:
             for wanted in lacking:
                 lookup = self._filter(name.site, query).in_catalogue
-                await self.refresher.look_up(wanted, lookup, deadline_s, may_look)
+                await self.refresher.look_up(wanted, lookup, deadline_s, payer)
             content, _ = self._content(name, query, counts=counts)
         return content
 

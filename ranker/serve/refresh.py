@@ -20,7 +20,7 @@ from ranker.serve.aside import Aside
 from ranker.serve.following import Following
 from ranker.serve.histories import Histories
 from ranker.serve.published import Ages, Published
-from ranker.serve.wishes import Wishes, always
+from ranker.serve.wishes import Wishes, anybody
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.question import ListName
 from ranker.store.reader import Reader, Snapshot
@@ -123,13 +123,13 @@ class Refresher:
         return answer.result() if done else None
 
     async def look_up(
-        self, name: ListName, filter_: Filter, deadline_s: float, may: Callable[[], bool] = always
+        self, name: ListName, filter_: Filter, deadline_s: float, payer: Callable[[], bytes | None] = anybody
     ) -> None:
         """Has the articles of the catalogue that a filter admits read by name, where they may be; at every refresh too.
 
         Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
         """
-        if not self._wishes.ask(name, filter_, self.now_ms(), may):
+        if not self._wishes.ask(name, filter_, self.now_ms(), payer):
             return
         for _ in range(2):  # the reading that is under way does not know of the filter yet
             self._demanded.set()
@@ -137,7 +137,7 @@ class Refresher:
             if shown is None or filter_ in shown.covered:
                 return
 
-    async def about(self, name: ListName, article: bytes, deadline_s: float) -> Published | None:
+    async def about(self, name: ListName, article: bytes, deadline_s: float, client: bytes) -> Published | None:
         """The list on show with this article's count, unless that takes too long; None where there is no list.
 
         An article below the first places is read by name at the next refresh and no sooner: what Redis is asked must
@@ -146,7 +146,7 @@ class Refresher:
         for _ in range(2):  # the reading that is under way does not know of the article yet
             published = self._lists.get(name)
             if published is None or published.read.merged.more:
-                self._wishes.name(name.site, article, self.now_ms())
+                self._wishes.name(name.site, article, self.now_ms(), client)
             if published is None:
                 published = await self.first(name, deadline_s)
             elif published.count_of(article) is None and self._whole_until.get(name, 0) <= self.now_ms():
@@ -165,7 +165,7 @@ class Refresher:
 
     def keep(self, name: ListName, filter_: Filter) -> None:
         """Notes that a filter which was looked up is still in use."""
-        self._wishes.ask(name, filter_, self.now_ms())
+        self._wishes.keep(name, filter_, self.now_ms())
 
     def ranks(self, name: ListName) -> Ranks:
         """The history of a list, as far as it has been read."""

@@ -112,14 +112,30 @@ class _Protocol(HttpToolsProtocol):
         waiting = self.transport.get_write_buffer_size()
         return (waiting, "not taken") if waiting and (self.flow.write_paused or self.transport.is_closing()) else None
 
+    def on_message_begin(self) -> None:
+        if not self._deaf:
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._deaf:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._deaf:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._deaf:
+            return
         self._answered = self._is_refused() or (self._stands_alone() and self._answer_at_once())
         if not self._answered:
             self._unset_keepalive_if_required()  # of an answer in the same segment: a stream must outlive it
             super().on_headers_complete()
             if self.draining.is_set() or self._has_body():
-                # the answer says `Connection: close`, and then it is: nobody reads on for a body that nobody wants
-                self.cycle.keep_alive = False
+                self.cycle.keep_alive = False  # the answer says `Connection: close`
+            # Nothing behind the connection's last request is wanted: no body, trailer or further request, which have
+            # no end while a stream is open.
+            self._deaf = not self.cycle.keep_alive
 
     def _is_refused(self) -> bool:
         """Cuts off who sends too much; the rest of what has arrived of a connection that ends is passed over."""
@@ -155,8 +171,7 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def on_body(self, body: bytes) -> None:
-        if not self._answered:
-            super().on_body(body)
+        """No request has one that is wanted."""
 
     def on_message_complete(self) -> None:
         if not self._answered:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ranker.metrics import ReaderMetrics
-from ranker.serve.clients import Clients
+from ranker.serve.clients import PROXY, Clients, is_beyond_share
 from ranker.serve.hot import Receive, Scope, Send, allowed_origin
 from ranker.serve.lists import Lists
 from ranker.serve.problems import ProblemError
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MAX_STREAMS = 6_000
 MAX_CHANNELS = 200
 """Different plain lists that are streamed at once, and as many with filters: each is made anew at every refresh."""
+CLIENT_SHARE = 0.1
+"""One client may cause this part of those that others leave."""
 FILTERED_SHARE = 0.2
 """Of the time, what making streamed lists with filters may take."""
 BEAT_S = 15.0
@@ -41,13 +43,15 @@ RETRY_MS = 2_000
 Key = tuple[ListName, Query, bool]
 """A streamed list: its name, the query, and whether counts are shown."""
 _TOO_MANY = "Too many streams are open here."
+_TOO_DIFFERENT = f"This address asks for too many different streams, while others stream many. {PROXY}"
 _RETRY = {"Retry-After": "10"}
 
 
 class _Channel:
     """One list as it is streamed. `id` names what it holds; `event` and `beat` are ready to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: bytes) -> None:
+        self.client = client  # which has caused it
         self.id = ""
         self.content: dict[str, Any] | None = None
         self.event = b""
@@ -81,13 +85,19 @@ class _Channels:
         self._telling: asyncio.Task[None] | None = None
 
     @contextmanager
-    def reading(self, key: Key, content: dict[str, Any]) -> Iterator[_Channel]:
-        """The channel of a list, there while somebody reads it; a new one begins with `content`. 503 for too many."""
+    def reading(self, key: Key, content: dict[str, Any], client: bytes) -> Iterator[_Channel]:
+        """The channel of a list, there while somebody reads it; a new one begins with `content`.
+
+        503 for too many, 429 for too many that one client has caused.
+        """
         channel = self.of.get(key)
         if channel is None:
             if len(self.of) >= MAX_CHANNELS:
                 raise ProblemError(503, _TOO_MANY, headers=_RETRY)
-            channel = self.of[key] = _Channel()
+            own = sum(each.client == client for each in self.of.values())
+            if is_beyond_share(own, len(self.of) - own, MAX_CHANNELS, CLIENT_SHARE):
+                raise ProblemError(429, _TOO_DIFFERENT, headers=_RETRY)
+            channel = self.of[key] = _Channel(client)
             channel.take(content)
         channel.readers += 1
         try:
@@ -178,7 +188,7 @@ class Streams:
         with self._clients.streaming(client):
             if self._open >= MAX_STREAMS:
                 raise ProblemError(503, _TOO_MANY, headers=_RETRY)
-            with self._of_kind(key).reading(key, content) as channel:
+            with self._of_kind(key).reading(key, content, client) as channel:
                 self._open += 1
                 try:
                     yield channel

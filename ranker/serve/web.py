@@ -52,7 +52,7 @@ class Web:
         for address, script in self._block.scripts.items():
             self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
         self.streams = Streams(lists, clients, metrics)
-        about = About(lists, self._answer)
+        about = About(lists, clients, self._answer)
         docs = Docs()
         self.routes = [
             Route("/v1/{site}", about.site),
@@ -133,7 +133,7 @@ class Web:
             age_ms = published.age_ms(refresher.now_ms())
         asking.check_age(age_ms, self._lists, published)
         content = await self._lists.full(
-            name, query, FIRST_DEADLINE_S, counts=counts, may_look=lambda: self._clients.may_look(request)
+            name, query, FIRST_DEADLINE_S, counts=counts, payer=lambda: self._clients.pays_look_up(request)
         )
         if content is None:
             raise asking.unread(self._lists)

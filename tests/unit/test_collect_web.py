@@ -31,7 +31,7 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
     bounds = Bounds(
         Buckets(1, 500),
         Buckets(1, 500),
-        NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10),
+        NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10, 1),
         ClientHour(30),
     )
     outlet: Any = Broken()

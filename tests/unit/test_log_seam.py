@@ -21,7 +21,7 @@ from ranker.core.tally import KEPT_BYTES, Cut
 from ranker.log import seam
 from ranker.log.batches import FAST, Batches, install
 from ranker.log.unpacking import MOST_BYTES
-from tests.support.record_batches import CODECS, LOG_APPEND_TIME, message, message_set, record
+from tests.support.record_batches import CODECS, LOG_APPEND_TIME, PACK, message, message_set, record
 from tests.support.record_batches import batch as batch_of
 
 NOW_MS = int(time.time() * 1000)
@@ -312,6 +312,31 @@ def test_batches_of_old_formats_are_read(magic: int, codec: int, position: int) 
     assert stamped is not None
     assert found[0].create_time == (magic == 0)
     assert stamped.first_append_ms == (NOW_MS if magic else -1)
+
+
+@pytest.mark.parametrize("says_size", [False, True])
+def test_lz4_of_the_oldest_format_is_read_whatever_its_header_sums_up_to(says_size: bool) -> None:
+    """Producers before Kafka 0.10 summed up too much of it; in format 1 a wrong checksum is damage."""
+    for magic in (0, 1):
+        inner = b"".join(message(n, magic, b"demo/a", view(n), NOW_MS) for n in range(3))
+        frame = bytearray(PACK[3](inner))
+        if says_size:
+            frame[4] |= 8
+            frame[6:6] = len(inner).to_bytes(8, "little")
+        frame[14 if says_size else 6] ^= 0x55
+        found = chunks(message(2, magic, None, bytes(frame), NOW_MS, 3) + bytes(batch(3, 2)), 0, 10)
+        assert (views(found), letters(found)) == ((5, []) if magic == 0 else (3, [(0, "unreadable")]))
+
+
+def test_another_consumer_of_the_process_leaves_the_bound() -> None:
+    """What reads letters or a topic's newest records has none of its own: the process keeps what is configured."""
+    install(2 << 20)
+    install()
+    packed: Any = fetcher.MemoryRecords(
+        batch_of([record(0, None, b"x" * (3 << 20))], codec=4, now_ms=NOW_MS)
+    ).next_batch()
+    packed.opened()
+    assert packed.size <= (2 << 20) + 100
 
 
 def test_an_old_format_with_the_producers_times() -> None:

@@ -68,8 +68,10 @@ def told(reader: Reader, clock: Clock) -> Hourly:
     return made
 
 
-async def of(told: Hourly, article: str, deadline_s: float = 5.0) -> hourly.Told | None:
-    return await told.of(GENERATION, "demo", {0: frozenset({article})}, T, deadline_s)
+async def of(told: Hourly, article: str, deadline_s: float = 5.0, client: str = "") -> hourly.Told | None:
+    """`client` is one for each article where none is given."""
+    shards = {0: frozenset({article})}
+    return await told.of(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
 
 
 async def test_two_at_once(told: Hourly, reader: Reader) -> None:
@@ -108,10 +110,10 @@ async def test_bounded(told: Hourly, reader: Reader) -> None:
     """The one read longest ago goes first."""
     reader.go.set()
     for number in range(MAX_KEPT + 1):
-        told._begun_s.clear()  # a minute later, each time
+        told._begun.clear()  # a minute later, each time
         await of(told, f"/{number}")
     assert len(told._kept) == MAX_KEPT
-    told._begun_s.clear()
+    told._begun.clear()
     await of(told, "/1")
     assert len(reader.begun) == MAX_KEPT + 1
     await of(told, "/0")
@@ -125,6 +127,16 @@ async def test_so_many_are_read_in_a_minute(told: Hourly, reader: Reader) -> Non
     assert [answer is None for answer in answers] == [False] * hourly.READ_A_MINUTE + [True] * 2
     assert await of(told, "/0") is answers[0]
     assert len(reader.begun) == hourly.READ_A_MINUTE
+
+
+async def test_one_client_leaves_others_most_of_them(told: Hourly, reader: Reader) -> None:
+    """A third, and of what is left then the next one a third; who has read the most has kept ones all the same."""
+    reader.go.set()
+    answers = [await of(told, f"/{number}", client="greedy") for number in range(hourly.READ_A_MINUTE)]
+    assert [answer is not None for answer in answers] == [number < 10 for number in range(hourly.READ_A_MINUTE)]
+    answers = [await of(told, f"/other/{number}", client="other") for number in range(hourly.READ_A_MINUTE)]
+    assert len([answer for answer in answers if answer is not None]) == 6
+    assert await of(told, "/0", client="greedy") is not None
 
 
 @pytest.mark.parametrize("fault", [StoreUnavailableError("away"), ValueError("strange bytes")])

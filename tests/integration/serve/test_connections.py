@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,51 @@ async def test_a_body_ends_its_connection(reader: Reader) -> None:
     """Nothing here takes one: the request is answered, and nobody waits for the rest."""
     answer = await raw(reader.port, f"GET {LIST} HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nx".encode())
     assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def send_all(connection: socket.socket, sent: bytes, reader: Reader) -> None:
+    """Until the server has taken it, has ended the connection, or takes nothing while it answers five others."""
+    left, others = memoryview(sent), 0
+    while left and others < 5:
+        try:
+            left, others = left[connection.send(left) :], 0
+        except BlockingIOError:
+            assert (await reader.get(LIST)).status == 200
+            others += 1
+        except ConnectionError:
+            return
+
+
+CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
+BEHIND = {
+    "trailers": (CHUNKED + "1\r\nx\r\n0\r\n", "x: y\r\n"),
+    "a trailer": (CHUNKED + "0\r\nx: ", "y"),
+    "a chunk's extension": (CHUNKED + "1;", "y"),
+    "a chunk": (CHUNKED + "fffffff\r\n", "y"),
+    "a body": ("Content-Length: 1000000000\r\n\r\n", "y"),
+    "an upgraded connection": ("Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", "y"),
+    "a closed connection": ("Connection: close\r\n\r\nGET / HTTP/1.1\r\nx: ", "y"),
+    "requests": ("\r\n", f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n"),
+    "empty lines": ("\r\n", "\r\n"),
+    "a head": ("\r\nGET / HTTP/1.1\r\nx: ", "y"),
+}
+
+
+@pytest.mark.parametrize("route", ["/stream", ""])
+async def test_what_comes_behind_a_request_is_bounded(reader: Reader, route: str) -> None:
+    """Endless trailers, or anything else, while the answer goes on: nothing of it is kept, and others are served."""
+    await reader.ranking()
+    for what, (first, endless) in BEHIND.items():
+        sent = (endless * (20_000_000 // len(endless))).encode()
+        with socket.create_connection(("127.0.0.1", reader.port)) as connection:
+            connection.setblocking(False)
+            connection.send(f"GET {LIST}{route} HTTP/1.1\r\nHost: t\r\n{first}".encode())
+            assert (await reader.get(LIST)).status == 200  # the request is read
+            tracemalloc.start()
+            await send_all(connection, sent, reader)
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert most < 4_000_000, what
 
 
 async def test_a_head_in_one_piece_is_bounded_too(reader: Reader) -> None:

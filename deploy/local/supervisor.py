@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +15,7 @@ T = TypeVar("T")
 PAUSE_S = 0.1
 
 
-class Household:
+class Supervisor:
     """Servers, and the programs that use them. `directory` takes the programs' logs."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
@@ -41,11 +40,14 @@ class Household:
             self._may_end.add(name)
         return child
 
-    def run(self, name: str, argv: list[str | Path]) -> None:
-        """Run a program to its end. Raises LocalFault with its last words if it fails."""
-        child = children.run(name, argv, self.log_of(name), self.environment)
-        if child.returncode() != 0:
-            raise died(child)
+    def run(
+        self, name: str, argv: list[str | Path], within_s: float = 60.0, *, errors_shown: bool = False
+    ) -> children.Child:
+        """Run a program to its end while all others live. Raises LocalFault with its last words if it fails."""
+        child = self.start(name, argv, may_end=True, errors_shown=errors_shown)
+        self.until(f"The end of the {name}", lambda: child.returncode() is not None, within_s)
+        self.check()
+        return child
 
     def log_of(self, name: str) -> Path:
         return self.directory / f"{name.replace(' ', '-')}.log"
@@ -55,7 +57,7 @@ class Household:
         for child in [*(server.child for server in self._servers), *self._programs]:
             code = child.returncode()
             if code is not None and not (code == 0 and child.name in self._may_end):
-                raise died(child)
+                raise child.death()
 
     def until(self, what: str, ask: Callable[[], T], deadline_s: float) -> T:
         """Wait like `waiting.until`, and no longer than all live."""
@@ -80,16 +82,6 @@ class Household:
         for server in self._servers:
             if server.running:
                 server.kill()
-
-
-def died(child: children.Child) -> LocalFault:
-    code = child.returncode()
-    if code is not None and code < 0:
-        how = "was killed (signal 9)" if code == -signal.SIGKILL else f"ended by signal {-code}"
-    else:
-        how = f"ended with code {code}"
-    words = child.tail()
-    return LocalFault(f"The {child.name} {how}; {'its last words:' if words else 'it left no word.'}\n{words}")
 
 
 def lacks(admin_port: int) -> list[str]:
