@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import click
 
-from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.commands.common import config_option, load_settings, now_ms, user_errors
 from ranker.settings import Settings
 
 _AGAIN_S = 5.0
@@ -57,11 +57,11 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
     """
     import uvloop
 
-    from ranker import logs
-    from ranker.tuning import collect_seldom, keep_buffers
+    from ranker.service import logs
+    from ranker.service.tuning import collect_seldom, keep_buffers
 
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         logs.configure(log_level)
         collect_seldom()
         keep_buffers()
@@ -75,7 +75,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.clocks import Clocks
     from ranker.consume.dead import DeadStretch
     from ranker.consume.gate import Gate
-    from ranker.consume.history import Historian
+    from ranker.consume.history import HistoryWriter
     from ranker.consume.homes import Homes
     from ranker.consume.loop import Consumer
     from ranker.consume.producers import ProducerWatch
@@ -144,7 +144,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
 
     keeper = ActiveKeeper(client, generation, lambda: check.unfit(client, now_ms), trouble)
     consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
-    historian = Historian(
+    historian = HistoryWriter(
         client,
         generation,
         settings.sites,
@@ -168,10 +168,10 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
                 run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, trouble), name="catalogue"
             ),
         ]
-        await _together(tasks)
+        await _run_until_signal(tasks)
 
 
-async def _together(tasks: list[asyncio.Task[None]]) -> None:
+async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
     """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.commands.common import config_option, load_settings, now_ms, user_errors
 from ranker.commands.progress import bar
 from ranker.service.printable import printable
 
@@ -80,8 +80,8 @@ def list_(reasons: frozenset[str], as_json: bool, config: str | None) -> None:
       ranker dead list
       ranker dead list --json --reason future --reason schema
     """
-    with said():
-        asyncio.run(_list(effective(config), reasons, as_json=as_json))
+    with user_errors():
+        asyncio.run(_list(load_settings(config), reasons, as_json=as_json))
 
 
 async def _list(settings: Settings, reasons: frozenset[str], *, as_json: bool) -> None:
@@ -139,8 +139,8 @@ def show(positions: tuple[str, ...], reasons: frozenset[str], limit: int, raw: b
 
     if raw and len(positions) != 1:
         raise click.UsageError("--raw writes one letter; give its POSITION, as `ranker dead list` shows it")
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         choice = _choice(settings, reasons, positions)
         letters = asyncio.run(_show(settings, choice, max(limit, len(choice.positions))))
     decoder = Decoder(settings.generation.source)
@@ -226,8 +226,8 @@ def resend(
         raise click.UsageError("--all is every letter: leave --reason and --position away, or --all")
     if not (every or reasons or positions):
         raise click.UsageError("say which letters: --reason, --position, or --all")
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         choice = _choice(settings, reasons, positions)
         if is_foreign(settings.generation) and not (dry_run or foreign):
             source = settings.generation.topic

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ranker.core.article import fault, split
+from ranker.core.article import fault, split_key
 from ranker.core.event import article_ok, site_ok
 from ranker.core.fold import Record, crc
 from ranker.log.articles import ArticleLog
@@ -155,7 +155,7 @@ def _key_fault(key: bytes | None) -> str | None:
     if key is None:
         return "a record without key and value"
     try:
-        site, _, article = split(key)[0].decode().partition("/")
+        site, _, article = split_key(key)[0].decode().partition("/")
     except UnicodeDecodeError:
         return "the key is not UTF-8"
     return None if site_ok(site) and article_ok(article) else "the key names no article of a site"

@@ -12,8 +12,8 @@ from ranker.consume.session import Session, Unsealed
 from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
+from ranker.core.partial_counts import Mark
 from ranker.core.step import Version
-from ranker.core.tally import Mark
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError
 from ranker.metrics import ConsumerMetrics
@@ -77,7 +77,7 @@ class Gate:
         await self._claim_strays(session)
         lengths = await self._store.slice_lengths(session.live)
         session.unsealed |= {
-            slice_id: Unsealed(session.clock_ms, fresh=False, deltas=length)
+            slice_id: Unsealed(session.watermark_ms, fresh=False, deltas=length)
             for slice_id, length in lengths.items()
             if length > 1
         }

@@ -14,15 +14,15 @@ from itertools import islice
 from typing import Any
 
 from ranker.core.generation import Generation
-from ranker.core.merge import Wish
+from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Article, Articles
 from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
-from ranker.store.question import ListName
 from ranker.store.reader import ListRead, Reader
+from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _CATALOGUE_ROUNDS = 10
 """Of 100,000 changes each."""
 
 
-class Historian:
+class HistoryWriter:
     """`sites` are the configured ones, `partitions` says how many shards make a list (0: not known yet).
 
     Sites in `hide_unknown` list no article that the catalogue does not know.
@@ -135,7 +135,7 @@ class Historian:
         """
         names = [ListName(site, board, w.name) for w in self._generation.windows for board in self._generation.boards]
         moved = {old.encode(): new.encode() for old, new in articles.aliases(site).items()}
-        wishes = dict.fromkeys(names, Wish(aliases=moved))
+        wishes = dict.fromkeys(names, ExtraKeys(aliases=moved))
         read = (await self._reader.refresh(self._generation, partitions, names, {}, wishes)).lists
         ready = {name: one for name, one in read.items() if one.span.complete and one.span.as_of_ms // HOUR_MS == hour}
         written = 0

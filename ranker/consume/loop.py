@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.worker import Worker
-from ranker.core.clock import age_ms
+from ranker.core.watermark import age_ms
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
@@ -225,8 +225,8 @@ class Consumer:
                 for partition, end in ends.items():
                     if partition in self._workers:
                         self._workers[partition].seen_end(asked_ms, end)
-                silent = sorted(self._workers.keys() - ends.keys())
-                self.trouble("clock", f"partitions {silent} do not answer: have they a leader?" if silent else None)
+                inactive = sorted(self._workers.keys() - ends.keys())
+                self.trouble("clock", f"partitions {inactive} do not answer: have they a leader?" if inactive else None)
                 self._commit()
             except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
                 self.trouble("clock", str(error))

@@ -14,7 +14,7 @@ from ranker.core.generation import Generation
 from ranker.core.loss import Report, highs, missing, report
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
-from ranker.store.producers import heard, write_report
+from ranker.store.producers import last_seen, write_report
 
 log = logging.getLogger(__name__)
 
@@ -79,28 +79,28 @@ class ProducerWatch:
         Raises StoreUnavailableError and StoreFullError.
         """
         partitions = self._partitions()
-        shards = await heard(self._client, self._generation, partitions, bitmaps=False)
+        shards = await last_seen(self._client, self._generation, partitions, bitmaps=False)
         if not shards:
             return None
-        clock_ms = min(shard.clock_ms for shard in shards)
+        watermark_ms = min(shard.watermark_ms for shard in shards)
         began = [shard.began for shard in shards]
         if began != self._began:  # Redis was emptied: what was seen before may be more than the log gives back
             self._forget()
             self._began = began
         runs = [shard.producers for shard in shards]
-        if self._settling is not None and clock_ms >= self._settling[0] + SETTLE_MS:
+        if self._settling is not None and watermark_ms >= self._settling[0] + SETTLE_MS:
             await self._judge(*self._settling, partitions)
             self._settling = None
         if self._settling is None:
             self._settling = self._now_ms(), highs(runs)
-        found = report(runs, self._missing, clock_ms, sum(shard.untracked for shard in shards))
+        found = report(runs, self._missing, watermark_ms, sum(shard.untracked for shard in shards))
         await write_report(self._client, self._generation, found)
         return found
 
     async def _judge(self, since_ms: int, cuts: dict[str, int], partitions: int) -> None:
         """Counts what is missing up to these sequences. A run that cannot be judged now keeps what was said of it."""
-        shards = await heard(self._client, self._generation, partitions, bitmaps=True)
-        if not shards or min(shard.clock_ms for shard in shards) < since_ms + SETTLE_MS:
+        shards = await last_seen(self._client, self._generation, partitions, bitmaps=True)
+        if not shards or min(shard.watermark_ms for shard in shards) < since_ms + SETTLE_MS:
             return  # a failover since: what a shard has to count again is not missing
         missing_before, self._missing = self._missing, {}
         found_before, self._found = self._found, {}

@@ -53,8 +53,8 @@ class Session:
         self.partitions = partitions
         self.made_for = state.partitions
         self.version = state.version
-        self.clock_ms = state.clock_ms
-        self.stored_clock_ms = state.clock_ms
+        self.watermark_ms = state.watermark_ms
+        self.stored_clock_ms = state.watermark_ms
         self.mark = state.mark
         self.epoch: int | None = None
         """The leader's of the last applied records, None before the first."""
@@ -81,11 +81,11 @@ class Session:
         """The latest time that state and log vouch for: of T, of the finest floor, of the last counted record."""
         window = self._generation.windows[0]
         floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
-        return max(self.clock_ms, floor_ms, self.mark.append_ms if self.mark else 0)
+        return max(self.watermark_ms, floor_ms, self.mark.append_ms if self.mark else 0)
 
     def step(self, after: Version | None = None, changes: Changes | None = None) -> Step:
         """A step from where we are, carrying our clock; without arguments it moves nothing but the clock."""
-        return Step(self.version, after or self.version, self.clock_ms, changes or Changes())
+        return Step(self.version, after or self.version, self.watermark_ms, changes or Changes())
 
     async def advance(self, step: Step, *, when_full: bool = False) -> None:
         """Carries a step out. Raises RefusedError; StoreFullError where `when_full` is not set.
@@ -128,7 +128,7 @@ class Session:
         if state is None or state.foreign or (state.version.lineage, state.version.n) != (mine.lineage, mine.n):
             return False
         self.version = state.version
-        self.stored_clock_ms = state.clock_ms
+        self.stored_clock_ms = state.watermark_ms
         self.refused = state.refused
         self.producers = state.producers
         self.live = set(state.slices)
@@ -139,11 +139,13 @@ class Session:
     def _took(self, step: Step) -> None:
         self.version = step.after
         self.mark = step.mark or self.mark
-        self.clock_ms = max(self.clock_ms, step.clock_ms)
-        self.stored_clock_ms = max(self.stored_clock_ms, step.clock_ms)
+        self.watermark_ms = max(self.watermark_ms, step.watermark_ms)
+        self.stored_clock_ms = max(self.stored_clock_ms, step.watermark_ms)
         for slice_id in step.changes.appends:
             self.live.add(slice_id)
-            waiting = self.unsealed.setdefault(slice_id, Unsealed(self.clock_ms, fresh=slice_id not in self._sealed))
+            waiting = self.unsealed.setdefault(
+                slice_id, Unsealed(self.watermark_ms, fresh=slice_id not in self._sealed)
+            )
             waiting.deltas += 1
         for slice_id in step.seals:
             self.unsealed.pop(slice_id, None)

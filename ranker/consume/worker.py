@@ -15,14 +15,14 @@ from ranker.consume.gate import Gate
 from ranker.consume.session import Session
 from ranker.consume.signals import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.upkeep import Upkeep
-from ranker.core.clock import age_ms, behind_ms
 from ranker.core.generation import Generation
 from ranker.core.route import Router
 from ranker.core.step import Reply, Version
+from ranker.core.watermark import age_ms, behind_ms
+from ranker.log.aiokafka_patch import Chunk, UnreadableBatchError
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letters import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
-from ranker.log.seam import Chunk, UnreadableBatchError
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.shard import ShardState
@@ -58,7 +58,7 @@ class Worker:
         self.waiting = ""
         """Why its gate does not open yet."""
         self.waits_for_clock = False
-        """All is applied, and T stands: the clock has not been watched for long enough (core/clock.py, LEAP_MS)."""
+        """All is applied, and T stands: the clock has not been watched for long enough (core/watermark.py, LEAP_MS)."""
         self._generation = generation
         self._log = page_views
         self._gate = gate
@@ -125,7 +125,7 @@ class Worker:
     def _loaded(self, state: ShardState) -> None:
         if self.known is not None and state.version.n < self.known[0]:
             self._metrics.rewinds.inc()  # not by the reply: a shard is also found so after a lost connection
-        self.known = state.version.n, state.clock_ms
+        self.known = state.version.n, state.watermark_ms
 
     def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:
         self._close()
@@ -137,7 +137,7 @@ class Worker:
 
     def _close(self) -> None:
         if self._session is not None:
-            self.known = self._session.version.n, self._session.clock_ms
+            self.known = self._session.version.n, self._session.watermark_ms
         self._session = None
         self._batches.clear()
         self._dead_stretch.forget()
@@ -166,7 +166,7 @@ class Worker:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles, chunk.epoch)
+            self._batches.put(chunk.start, chunk.end, chunk.partial, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
 
     def _check(self, chunk: Chunk) -> None:
@@ -187,8 +187,8 @@ class Worker:
                 "the former, so set RANKER_ENV=development with it, which accepts these times",
                 Stop.CREATE_TIME,
             )
-        if chunk.tally is not None:
-            self._dead_stretch.look(chunk.start, chunk.end, chunk.tally)
+        if chunk.partial is not None:
+            self._dead_stretch.look(chunk.start, chunk.end, chunk.partial)
 
     async def _work(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
@@ -214,22 +214,22 @@ class Worker:
 
     async def _apply(self, session: Session, batch: Batch) -> None:
         """One batch, until it is in: the tally stays, what is made of it follows the floors."""
-        tally = batch.tally
+        partial = batch.partial
         if batch.epoch != session.epoch:
             await self._gate.recognise(session.mark)
             session.epoch = batch.epoch
-        if tally.rejected:
-            await self._dead_letters.write(self.partition, tally.rejected)
-        renewed = secrets.token_hex(8) if tally.lost else None  # what can be unpacked depends on more than the log
-        clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
+        if partial.rejected:
+            await self._dead_letters.write(self.partition, partial.rejected)
+        renewed = secrets.token_hex(8) if partial.lost else None  # what can be unpacked depends on more than the log
+        watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.append_ms, self._clocks.wall_ms())
         while True:
-            changes = self._router.route(tally.counts, session.version.floors)
+            changes = self._router.route(partial.counts, session.version.floors)
             after = Version(renewed or session.version.lineage, batch.end, session.version.floors)
             step = session.step(after, changes)
             # The step's alone until it is applied: another step that overtakes it must not claim these records.
-            step.clock_ms = max(step.clock_ms, clock_ms)
-            step.mark = tally.mark
-            step.producers = session.producers.seen(tally.sightings, tally.heard_ms)
+            step.watermark_ms = max(step.watermark_ms, watermark_ms)
+            step.mark = partial.mark
+            step.producers = session.producers.plan_update(partial.sequences, partial.last_seen_ms)
             step.counters = batch.counters() | {"untracked": step.producers.untracked}
             step.gap_ms = batch.gap_ms(self._clocks.wall_ms())
             try:
@@ -245,10 +245,10 @@ class Worker:
             break
         if session.refused:
             await self._memory_again(session)
-        for lost in tally.lost:
+        for lost in partial.lost:
             log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
         batch.show(self._metrics, self._clocks.wall_ms())
-        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
+        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": partial.records})
 
     async def _memory_again(self, session: Session) -> None:
         """Batches are taken again; lists are whole once the clock has caught up with the floors."""
@@ -262,13 +262,13 @@ class Worker:
         session = self._session
         self.waits_for_clock = False
         if session is not None:
-            self.known = session.version.n, session.clock_ms
+            self.known = session.version.n, session.watermark_ms
         if self.known is None:
             return  # not loaded yet: 0 would be a claim
-        n, clock_ms = self.known
+        n, watermark_ms = self.known
         foreign = self.stopped is not None and self.stopped.stop is Stop.FOREIGN_LOG
         waiting = end if foreign and end < n else max(0, end - n)  # of another log, that is shorter, nothing is counted
-        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, clock_ms))
+        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, watermark_ms))
         if session is None:
             return
         if n > end and self._level != (n, end):
@@ -279,7 +279,7 @@ class Worker:
         elif n >= max(end, self._expected):
             self.waits_for_clock = not self._clocks.may_follow(asked_ms, session.known_ms)
             if not self.waits_for_clock:
-                session.clock_ms = max(session.clock_ms, asked_ms)
+                session.watermark_ms = max(session.watermark_ms, asked_ms)
 
     def _doubt(self, n: int, end: int) -> None:
         """The log ends before what was counted: no clock, until the last counted record is found or patience ends."""
@@ -297,7 +297,7 @@ class Worker:
         try:
             await self._upkeep.run(session, wall, clocks_agree=self._clocks.agree, strays_due=strays_due)
             if self._ticks % _FORGET_EVERY_TICKS == 0:
-                await self._upkeep.forget_silent(session)
+                await self._upkeep.forget_inactive(session)
             if session.refused:
                 await self._memory_again(session)
         except StoreFullError:

@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import REASONS
-from ranker.log import batches
+from ranker.log import record_batches
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
 
@@ -70,7 +70,7 @@ class LetterLog:
         self._source = source
         self.topic = f"{source}.dead"
         self.strange = 0
-        batches.install()
+        record_batches.install()
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,

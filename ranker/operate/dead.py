@@ -129,10 +129,10 @@ class Judge:
         return self._outcome(letter, self._now_ms)
 
     def _outcome(self, letter: Letter, append_ms: int) -> str:
-        tally = self._fold([_Record(letter.offset, append_ms, letter.key, letter.value)])
-        if tally.rejected:
-            return tally.rejected[0].reason
-        return "late" if tally.late else "sent"
+        partial = self._fold([_Record(letter.offset, append_ms, letter.key, letter.value)])
+        if partial.rejected:
+            return partial.rejected[0].reason
+        return "late" if partial.late else "sent"
 
 
 async def judging(admin: LogAdmin, log: LetterLog, generation: Generation, now_ms: int) -> Judge:

@@ -76,7 +76,7 @@ def _written(text: str) -> Address | None:
     return parsed(found[1] or found[2] if found else text)
 
 
-def household(address: Address) -> bytes:
+def rate_limit_key(address: Address) -> bytes:
     """What limits are kept by: an IPv4 address, and the first 64 bits of an IPv6 one, which one client has whole.
 
     Of a translated IPv4 address it is that one: all of IPv4 has the same first 64 bits there.

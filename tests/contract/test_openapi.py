@@ -8,12 +8,12 @@ import yaml
 
 import schemas
 from ranker.metrics import ReaderMetrics, new_registry
-from ranker.serve.clients import Clients
-from ranker.serve.lists import Lists
+from ranker.serve.api.clients import Clients
+from ranker.serve.api.lists import Lists
+from ranker.serve.app import Web
+from ranker.serve.live.published import Ages
+from ranker.serve.live.refresh import Refresher
 from ranker.serve.pages.front import Page
-from ranker.serve.published import Ages
-from ranker.serve.refresh import Refresher
-from ranker.serve.web import Web
 from ranker.service.address import Addresses
 from ranker.settings import Caching
 from tests.support.docs_page import PAGE, page

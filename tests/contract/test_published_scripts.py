@@ -18,7 +18,7 @@ every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: scr
 
 
 def test_the_block_is_made_from_its_sources() -> None:
-    """What the reader serves is block.js with the row, the style and the words of now."""
+    """What the reader serves is block.js with the style and the words of now."""
     assert Block().script == BLOCK.current, PUBLISH
 
 

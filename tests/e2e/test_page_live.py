@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.async_api import Browser, expect
 
-from ranker.serve import streams
+from ranker.serve.api import streams
 from tests.support.page_site import LIST, SHARDS, TITLES, Visit, counts, now_ms, shot, visit
 from tests.support.reader import GENERATION, Reader, until
 from tests.support.shard_writer import write

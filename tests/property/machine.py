@@ -207,8 +207,8 @@ class World:
             after = self.shards[partition] = read(dump, self.drawn.rules)
             if after is None or after == before:
                 return
-            if before is not None and after.clock_ms < before.clock_ms:
-                self.fail(f"partition {partition}: T went back from {before.clock_ms} to {after.clock_ms}")
+            if before is not None and after.watermark_ms < before.watermark_ms:
+                self.fail(f"partition {partition}: T went back from {before.watermark_ms} to {after.watermark_ms}")
             log = self.broker.partitions[partition]
             begun = self._lineage(partition, before, after)
             key = (partition, after.lineage, after.n, after.floors)
@@ -227,7 +227,7 @@ class World:
                 self.happened("applied_half_way")
             if self.half_way is not None and any(floor % self.drawn.rules.lanes for floor in after.floors):
                 self.half_way(partition)
-            self.report.trace.append((partition, after.n, after.floors, after.clock_ms, len(after.lists)))
+            self.report.trace.append((partition, after.n, after.floors, after.watermark_ms, len(after.lists)))
             if self.report.states % 4 == 0:
                 self.compare_lists()
         except DivergedError as diverged:
@@ -295,8 +295,8 @@ class World:
             partition.append(append_ms, key, value)
             self.report.records += 1
         shard = self.shards.get(number)
-        if shard is not None and append_ms < shard.clock_ms:
-            self.fail(f"partition {number}: T={shard.clock_ms} overclaims: a record comes at {append_ms}")
+        if shard is not None and append_ms < shard.watermark_ms:
+            self.fail(f"partition {number}: T={shard.watermark_ms} overclaims: a record comes at {append_ms}")
 
     def _preload(self) -> None:
         """What was there before anybody counted."""
@@ -412,9 +412,9 @@ class World:
         targets = zip(shard.floors, self.drawn.rules.windows, strict=True)
         lanes = self.drawn.rules.lanes
         return (
-            shard.clock_ms >= self.true_ms - 5_000
+            shard.watermark_ms >= self.true_ms - 5_000
             and all(
-                floor >= (shard.clock_ms - 3_000 - length) // grain * lanes for floor, (_, length, grain) in targets
+                floor >= (shard.watermark_ms - 3_000 - length) // grain * lanes for floor, (_, length, grain) in targets
             )
             and shard.meta["P"] == str(len(self.broker.partitions))
         )
@@ -428,7 +428,7 @@ class World:
                 shard.n,
                 partition.end,
                 shard.floors,
-                shard.clock_ms - self.true_ms,
+                shard.watermark_ms - self.true_ms,
                 shard.meta["refused"],
                 shard.meta["P"],
             )

@@ -82,7 +82,7 @@ async def test_a_session_that_goes_on_knows_that_batches_are_refused() -> None:
     )
     await Upkeep(GENERATION).run_when_full(other, 60_000)
     assert await ours.reload()
-    ours.clock_ms = 2_000
+    ours.watermark_ms = 2_000
     await Upkeep(GENERATION).run(ours, 2_000, clocks_agree=True, strays_due=False)
     assert (await _state(port)).refused
 

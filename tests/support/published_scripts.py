@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 import rjsmin
 
-from producers.collect.script import LATEST, trackers
+from producers.collector.http.tracker import LATEST, trackers
 from ranker.serve.pages.block import Block
 from ranker.service import scripts
 
@@ -27,7 +27,7 @@ _ROW = re.compile(
 )
 
 _FOR_FRAGMENT = ("months", "date")
-"""Browsers know the names of months, and how dates are written."""
+"""Browsers know them of themselves."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def block_script(block: Block) -> bytes:
 
 TRACKER = Published(
     "tracker",
-    "producers.collect",
+    "producers.collector.http",
     trackers()[LATEST].body,
     ("docs/tracker/README.md", "docs/tracker/index.html", "README.md", "schemas/openapi-collector.yaml"),
 )

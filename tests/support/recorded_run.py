@@ -25,7 +25,7 @@ from deploy.local.kafka_jars import CHECKOUT
 from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer, redis_binary
 from deploy.local.supervisor import Supervisor
-from producers.client import Producer
+from producers.client.producer import Producer
 from tests.support import topics
 from tests.support.http import ask
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from producers.collect import client_hour
-from producers.collect.client_hour import HOUR_MS, ClientHour
+from producers.collector import client_hour
+from producers.collector.client_hour import HOUR_MS, ClientHour
 from producers.event import PageView
 
 HOUR = 500_000 * HOUR_MS

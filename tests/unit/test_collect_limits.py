@@ -9,15 +9,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from producers.collect import known, limits
-from producers.collect.admission import Bounds, admit
-from producers.collect.catalogue import Catalogue
-from producers.collect.client_hour import ClientHour
-from producers.collect.events import Receipt
-from producers.collect.known import MAX_PAIRS, NEVER, Known, name
-from producers.collect.limits import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
-from producers.collect.settings import Settings, Site
-from producers.collect.sites import Speaker
+from producers.collector import known_articles, limits
+from producers.collector.admission import Bounds, admit
+from producers.collector.authorize import Speaker
+from producers.collector.catalogue import Catalogue
+from producers.collector.client_hour import ClientHour
+from producers.collector.known_articles import MAX_PAIRS, NEVER, Known, name
+from producers.collector.limits import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
+from producers.collector.settings import Settings, Site
+from producers.collector.validate import Receipt
 from producers.event import PageView
 from ranker.service.buckets import Buckets
 
@@ -289,7 +289,7 @@ def test_a_busy_site_without_a_catalogue_loses_nothing(tmp_path: Path) -> None:
 
 async def test_what_is_known_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The article read last stays, also over a restart, whatever strangers invent."""
-    monkeypatch.setattr(known, "MAX_PAIRS", 10)
+    monkeypatch.setattr(known_articles, "MAX_PAIRS", 10)
     async with Known.open(tmp_path, ["demo"]) as first:
         for number in range(50):
             first.count("demo", name("/read", "view"), 1)
@@ -312,15 +312,15 @@ async def test_a_disk_that_fails_stops_nothing(tmp_path: Path) -> None:
 
 async def test_an_end_during_a_save_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known is all in the files, of every site, though the first one was being written when the end came."""
-    began, may_end, write = threading.Event(), threading.Event(), known._write
+    began, may_end, write = threading.Event(), threading.Event(), known_articles._write
 
     def slowly(file: Path, content: bytes) -> None:
         began.set()
         assert may_end.wait(10)
         write(file, content)
 
-    monkeypatch.setattr(known, "_write", slowly)
-    monkeypatch.setattr(known, "SAVE_EVERY_S", 0.01)
+    monkeypatch.setattr(known_articles, "_write", slowly)
+    monkeypatch.setattr(known_articles, "SAVE_EVERY_S", 0.01)
     sites = ["one", "two", "three"]
     async with Known.open(tmp_path, sites) as articles:
         for site in sites:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.collect.settings import Settings, SettingsError, load
+from producers.collector.settings import Settings, SettingsError, load
 
 KEY = "a-write-key-of-demo"
 

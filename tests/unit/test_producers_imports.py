@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import schemas
-from producers import imports
-from producers.documents import UnreadableError
-from producers.imports import Refused, Shelf
+from producers.articles import imports
+from producers.articles.documents import UnreadableError
+from producers.articles.imports import ImportDefaults, Refused
 
 NOW_MS = 1_795_392_000_000
-SHELF = Shelf("demo", None, NOW_MS)
-NUMBERED = Shelf("demo", re.compile(r"/articles/(\d+)"), NOW_MS)
+SHELF = ImportDefaults("demo", None, NOW_MS)
+NUMBERED = ImportDefaults("demo", re.compile(r"/articles/(\d+)"), NOW_MS)
 
 RSS = b"""<?xml version="1.0" encoding="UTF-8"?>
 <rss version="2.0"><channel><title>Journal</title>

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from ranker.serve import aside
-from ranker.serve.aside import Aside
+from ranker.serve.live import aside
+from ranker.serve.live.aside import Aside
 from ranker.store.errors import StoreUnavailableError
 
 

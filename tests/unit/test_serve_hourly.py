@@ -11,8 +11,8 @@ import pytest
 from ranker.core import hours
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.hours import Hours
-from ranker.serve import hourly
-from ranker.serve.hourly import KEPT_MS, MAX_KEPT, Hourly
+from ranker.serve.api import hourly
+from ranker.serve.api.hourly import KEPT_MS, MAX_KEPT, Hourly
 from ranker.store.errors import StoreUnavailableError
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -41,7 +41,7 @@ class Reader:
         return hours.nothing()
 
 
-class Clock:
+class ShardMeta:
     client = None
     now = T
 
@@ -55,12 +55,12 @@ async def reader() -> Reader:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ShardMeta:
+    return ShardMeta()
 
 
 @pytest.fixture
-def told(reader: Reader, clock: Clock) -> Hourly:
+def told(reader: Reader, clock: ShardMeta) -> Hourly:
     refresher: Any = clock
     made = Hourly(refresher)
     slow: Any = reader
@@ -68,7 +68,7 @@ def told(reader: Reader, clock: Clock) -> Hourly:
     return made
 
 
-async def of(told: Hourly, article: str, deadline_s: float = 5.0, client: str = "") -> hourly.Told | None:
+async def of(told: Hourly, article: str, deadline_s: float = 5.0, client: str = "") -> hourly.HourlyCounts | None:
     """`client` is one for each article where none is given."""
     shards = {0: frozenset({article})}
     return await told.of(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
@@ -96,7 +96,7 @@ async def test_the_deadline(told: Hourly, reader: Reader) -> None:
     assert reader.begun == ["/a", "/b"]
 
 
-async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: Clock) -> None:
+async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: ShardMeta) -> None:
     reader.go.set()
     first = await of(told, "/a")
     clock.now += KEPT_MS

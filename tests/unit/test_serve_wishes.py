@@ -10,21 +10,21 @@ import pytest
 
 from ranker.lists.articles import Articles
 from ranker.lists.filters import Filter
-from ranker.serve import wishes as wishes_module
-from ranker.serve.matching import AT_ONCE, Matching
-from ranker.serve.wishes import MAX_FILTERS, MAX_LISTS, MAX_NAMED, NAMED_MS, Wishes
-from ranker.store.question import ListName
+from ranker.serve.live import lookups as wishes_module
+from ranker.serve.live.lookups import MAX_FILTERS, MAX_LISTS, MAX_NAMED, NAMED_MS, Lookups
+from ranker.serve.live.matching import AT_ONCE, Matching
+from ranker.store.shard_query import ListName
 
 T = 1_795_396_624_735
 DEMO, OTHER = ListName("demo", "read", "24h"), ListName("other", "read", "24h")
 
 
-async def wanted(wishes: Wishes, name: ListName, now_ms: int) -> frozenset[bytes]:
+async def wanted(wishes: Lookups, name: ListName, now_ms: int) -> frozenset[bytes]:
     return (await wishes.of(name, Articles(), 0, now_ms))[0].wanted
 
 
 async def test_an_article_is_wanted_of_its_site_for_a_while() -> None:
-    wishes = Wishes()
+    wishes = Lookups()
     wishes.name("demo", b"/a", T)
     wishes.name("demo", b"/b", T + 1)
     assert await wanted(wishes, DEMO, T + NAMED_MS) == {b"/a", b"/b"}
@@ -33,7 +33,7 @@ async def test_an_article_is_wanted_of_its_site_for_a_while() -> None:
 
 
 async def test_asked_for_again_it_stays() -> None:
-    wishes = Wishes()
+    wishes = Lookups()
     wishes.name("demo", b"/a", T)
     wishes.name("demo", b"/b", T)
     wishes.name("demo", b"/a", T + 5)
@@ -42,7 +42,7 @@ async def test_asked_for_again_it_stays() -> None:
 
 async def test_too_many_articles() -> None:
     """The one asked for longest ago makes room, of whatever site."""
-    wishes = Wishes()
+    wishes = Lookups()
     for number in range(MAX_NAMED):
         wishes.name("demo", b"/%d" % number, T)
     wishes.name("demo", b"/0", T)
@@ -56,7 +56,7 @@ async def test_too_many_articles() -> None:
 
 async def test_one_client_names_no_others_away() -> None:
     """Who names the most makes room first, however lately."""
-    wishes = Wishes()
+    wishes = Lookups()
     wishes.name("demo", b"/a", T, b"somebody")
     for number in range(MAX_NAMED + 10):
         wishes.name("demo", b"/%d" % number, T, b"greedy")
@@ -127,7 +127,7 @@ def by(client: str) -> Callable[[], bytes]:
 
 def test_a_client_cannot_keep_all_lists() -> None:
     """However often it asks for them: each other one gets a place, until there are as many clients as places."""
-    wishes, names = Wishes(), lists(MAX_LISTS + 2)
+    wishes, names = Lookups(), lists(MAX_LISTS + 2)
     for name in names[:MAX_LISTS]:
         assert wishes.ask(name, CULTURE, T, by("greedy"))
     assert not wishes.ask(names[-1], CULTURE, T, by("greedy"))
@@ -142,7 +142,7 @@ def test_a_client_cannot_keep_all_lists() -> None:
 
 def test_a_client_cannot_keep_all_filters() -> None:
     """Of one list, or the same ones of several lists; one that makes room does so in each list of its site."""
-    wishes, (first, second, third) = Wishes(), lists(3)
+    wishes, (first, second, third) = Lookups(), lists(3)
     for number in range(MAX_FILTERS):
         assert wishes.ask(first, section(number), T, by("greedy"))
         assert wishes.ask(second, section(number), T, by("greedy"))
@@ -163,7 +163,7 @@ async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.M
     for number, size in enumerate((3, 1, 2)):
         for article in range(size):
             articles.take([entry("demo", f"/{number}/{article}", f"s{number}")])
-    wishes = Wishes()
+    wishes = Lookups()
     for number, client in enumerate(("greedy", "greedy", "a")):
         wishes.ask(DEMO, section(number), T, by(client))
     assert (await wishes.of(DEMO, articles, 1, T))[1] == {section(2), section(1)}
@@ -172,7 +172,7 @@ async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.M
 async def test_filters_that_find_the_same_are_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """However few articles they find together: twice the budget is looked at, and no more."""
     monkeypatch.setattr(wishes_module, "BUDGET", 4)
-    wishes, same = Wishes(), [Filter(sections=frozenset({"Culture", f"s{number}"})) for number in range(3)]
+    wishes, same = Lookups(), [Filter(sections=frozenset({"Culture", f"s{number}"})) for number in range(3)]
     for filter_ in same:
         wishes.ask(DEMO, filter_, T)
     wish, covered = await wishes.of(DEMO, catalogue("demo", 3), 1, T)
@@ -182,7 +182,7 @@ async def test_filters_that_find_the_same_are_work_too(monkeypatch: pytest.Monke
 
 async def test_what_makes_room_does_not_come_back_unpaid() -> None:
     """A list on show covers it until the next refresh, which is no look-up."""
-    wishes = Wishes()
+    wishes = Lookups()
     assert not wishes.keep(DEMO, CULTURE, T)
     assert not wishes.ask(DEMO, CULTURE, T, lambda: None)
     assert (await wishes.of(DEMO, Articles(), 0, T))[1] == frozenset()
@@ -190,7 +190,7 @@ async def test_what_makes_room_does_not_come_back_unpaid() -> None:
 
 async def test_nothing_is_kept_of_invented_sites() -> None:
     """Any number of names can be asked for."""
-    wishes = Wishes()
+    wishes = Lookups()
     for number in range(50):
         await wishes.of(ListName(f"invented-{number}", "read", "24h"), Articles(), 0, T)
     assert wishes._aliases == {}

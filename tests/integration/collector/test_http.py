@@ -17,8 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
 from deploy.local import waiting
-from producers.batches import Homes
-from producers.collect import catalogue
+from producers.client.batches import Homes
+from producers.collector import catalogue
 from tests.support.collector_process import (
     KEY,
     ORIGIN,

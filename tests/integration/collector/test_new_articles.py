@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaProducer
 from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
-from producers.collect import catalogue
-from producers.collect.catalogue import Catalogue
-from producers.collect.limits import DEAREST_BYTES, cost
+from producers.collector import catalogue
+from producers.collector.catalogue import Catalogue
+from producers.collector.limits import DEAREST_BYTES, cost
 from ranker.core import delta
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.step import Changes

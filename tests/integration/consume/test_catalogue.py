@@ -20,11 +20,11 @@ from ranker.lists.articles import Articles
 from ranker.lists.catalogue import SETTLED_MS, Catalogue
 from ranker.log.articles import ArticleLog
 from ranker.store import catalogue as stored_catalogue
+from ranker.store.atomic_reads import read_atomically
 from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import CatalogueKeys
-from ranker.store.together import together
 
 
 def word(article_id: str, **fields: Any) -> bytes:
@@ -412,7 +412,7 @@ async def test_a_redis_emptied_between_two_looks_forgets_nothing(client: Any, mo
         looks += 1
         if looks == 2:
             await step(client, 0, begin="bb" * 8)
-        return await together(*arguments)
+        return await read_atomically(*arguments)
 
     monkeypatch.setattr(stored_catalogue, "together", emptied)
     changes = await read_changes(client, 0, Seen("aa" * 8, 0))

@@ -14,8 +14,8 @@ from ranker.consume.gate import Gate
 from ranker.consume.session import Session
 from ranker.consume.signals import PartitionStoppedError
 from ranker.core.fold import Fold
+from ranker.core.partial_counts import Mark
 from ranker.core.step import Version
-from ranker.core.tally import Mark
 from ranker.log.consumer import PageViewLog
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect

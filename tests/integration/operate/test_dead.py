@@ -23,7 +23,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from deploy.local import children, waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
-from ranker.core.tally import KEPT_BYTES, Rejected
+from ranker.core.partial_counts import KEPT_BYTES, Rejected
 from ranker.log import resender
 from ranker.log.dead_letters import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError

@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from ranker.serve import server, streams, wishes
-from ranker.serve.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
-from ranker.serve.wishes import MAX_FILTERS
+from ranker.serve.api import streams
+from ranker.serve.api.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
+from ranker.serve.http import protocol
+from ranker.serve.live import lookups
+from ranker.serve.live.lookups import MAX_FILTERS
 from ranker.service import connections
 from ranker.service.buckets import Buckets
 from ranker.service.connections import Connections
@@ -155,7 +157,7 @@ async def test_one_client_has_so_few_look_ups(reader: Reader, monkeypatch: pytes
 async def test_one_client_leaves_others_their_look_ups(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slowly it takes them, and however often it asks again: another one's filter is looked up, and its list too."""
     monkeypatch.setattr(reader.web._clients, "_look_ups", Buckets(1, 1_000))
-    monkeypatch.setattr(wishes, "MAX_LISTS", 2)
+    monkeypatch.setattr(lookups, "MAX_LISTS", 2)
     sites = ("demo", "other")
     wide = [(site, f"/{number}", "view", number + 1) for site in sites for number in range(2_100)]
     await publish(reader.client, GENERATION, PARTITIONS, wide, T)
@@ -219,7 +221,7 @@ async def test_connections(
     """So many of one client that is no proxy, and in all: the next is told when to come again, and who leaves makes room."""
     monkeypatch.setattr(connections, bound, 3)
     places, refused = Connections(lambda address: str(address) == PROXY), []
-    async with server.serving(reader.web.app, PROXY, 0, places=places, refused=lambda: refused.append(1)) as port:
+    async with protocol.serving(reader.web.app, PROXY, 0, places=places, refused=lambda: refused.append(1)) as port:
         async with AsyncExitStack() as stack:
             for _ in range(3):
                 opened = await stack.enter_async_context(connected(port, "127.0.0.9"))
@@ -250,9 +252,9 @@ async def test_refused_connections_take_nobodys_place(reader: Reader, monkeypatc
     """One client begins far more than there are, and keeps each open for as long as it may: another one is served."""
     for bound, most in (("MAX_PER_CLIENT", 3), ("MAX_CONNECTIONS", 5), ("MAX_REFUSED", 4)):
         monkeypatch.setattr(connections, bound, most)
-    monkeypatch.setattr(server, "LINGER_S", 3600)
+    monkeypatch.setattr(protocol, "LINGER_S", 3600)
     places = Connections()
-    async with server.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
+    async with protocol.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
         begun = [await stack.enter_async_context(connected(port, "127.0.0.9")) for _ in range(3 + 4)]
         assert [await status(one) for one in begun] == [b"200"] * 3 + [b"503"] * 4
         for _ in range(3):  # there is no room to be told why either

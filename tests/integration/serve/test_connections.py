@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ranker.serve import server, streams
+from ranker.serve.api import streams
+from ranker.serve.http import protocol
 from ranker.store.connection import connect
 from tests.support.http import raw
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
@@ -77,7 +78,7 @@ async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) 
     other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     await patient.readuntil(b"}")
     writer.write(b"GET / HTTP/1.1\r\nHost: t\r\n")
-    async with asyncio.timeout(2 * server.HEAD_S + 5):
+    async with asyncio.timeout(2 * protocol.HEAD_S + 5):
         assert await stream.read() == b""
     other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     async with asyncio.timeout(5):
@@ -107,7 +108,7 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
         async with listening(process) as events:
             await events.next()
             serve.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(server.STOP_S - 1):
+            async with asyncio.timeout(protocol.STOP_S - 1):
                 assert await serve.wait() == 0
     finally:
         if serve.returncode is None:
@@ -118,7 +119,7 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set before the server begins to look."""
-    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
 
 
 async def test_more_requests_than_a_connection_may_hold_end_it(reader: Reader) -> None:

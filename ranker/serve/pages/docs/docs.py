@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import schemas
-from ranker.serve.hot import asked, matches
-from ranker.serve.problems import ProblemError
+from ranker.serve.http.problems import ProblemError
+from ranker.serve.http.response_cache import asked, matches
 
 _TYPES = {"yaml": "application/yaml", "css": "text/css; charset=utf-8", "html": "text/html; charset=utf-8"}
 _COMMON = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}

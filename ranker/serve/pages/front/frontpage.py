@@ -17,24 +17,24 @@ from starlette.responses import Response
 
 from ranker.core.generation import DEFAULT_WINDOWS, LATEST, Generation, Window
 from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
-from ranker.serve.clients import Clients
-from ranker.serve.hot import asked, matches
-from ranker.serve.lists import Lists
+from ranker.serve.api.clients import Clients
+from ranker.serve.api.lists import Lists
+from ranker.serve.api.query import Query, parse, shown
+from ranker.serve.http.problems import ProblemError
+from ranker.serve.http.response_cache import asked, matches
 from ranker.serve.pages.rows import Row, rows
 from ranker.serve.pages.speech import Speech
 from ranker.serve.pages.templates import environment
-from ranker.serve.problems import ProblemError
-from ranker.serve.query import Query, parse, shown
 from ranker.service.scripts import FOREVER
 from ranker.settings import Site
-from ranker.store.question import ListName
+from ranker.store.shard_query import ListName
 
 LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser asks for."""
 PLACES = 10
 NEWEST = 6
 MOST_SITES = 12
-"""If there are more, the page offers no choice: the address bar serves better."""
+"""Of more the page offers no choice: the address bar serves better."""
 MAX_NAMED = 20
 """So many sites are named to who asks for one that is not there."""
 FIRST_S = 1.0
