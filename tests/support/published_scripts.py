@@ -27,7 +27,7 @@ _ROW = re.compile(
 )
 
 _FOR_FRAGMENT = ("months", "date")
-"""Browsers know them of themselves."""
+"""Browsers know the names of months, and how dates are written."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ export function makeRow() {
   return row;
 }
 
-/** Everything but the age, which is told from `row.published`; `count` is a text. Whether the count was another before. */
+/** Fills a row but its age, which changes with time from `row.published`; `count` is a text. Whether that changed. */
 export function describe(row, item, count) {
   row.published = Date.parse(item.published_at);
   setAttribute(row.age, "datetime", item.published_at ?? null);

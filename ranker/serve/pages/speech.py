@@ -16,7 +16,7 @@ _LENGTH = re.compile(r"(\d{1,9})([mhd])", re.ASCII)
 
 
 class Speech:
-    """One language and its words; ages are as of `now_ms`, and empty without it: the reader's clock tells them."""
+    """One language and its words; ages are as of `now_ms`, and empty without it (the browser knows them)."""
 
     def __init__(self, words: Mapping[str, Any], lang: str, now_ms: int | None = None) -> None:
         self.words = words

@@ -34,7 +34,7 @@ LANGUAGE = "fr"
 PLACES = 10
 NEWEST = 6
 MOST_SITES = 12
-"""Of more the page offers no choice: the address bar serves better."""
+"""If there are more, the page offers no choice: the address bar serves better."""
 MAX_NAMED = 20
 """So many sites are named to who asks for one that is not there."""
 FIRST_S = 1.0
