@@ -73,7 +73,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.batch import chunk_records
     from ranker.consume.catalogue import run_catalogue
     from ranker.consume.clocks import Clocks
-    from ranker.consume.dead import DeadStretch
+    from ranker.consume.dead_letter_limit import DeadLetterLimit
     from ranker.consume.gate import Gate
     from ranker.consume.history import Historian
     from ranker.consume.homes import Homes
@@ -84,7 +84,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.core.fold import Fold
     from ranker.log.articles import ArticleLog
     from ranker.log.consumer import PageViewLog
-    from ranker.log.dead_letters import DeadLetters
+    from ranker.log.dead_letter_writer import DeadLetters
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check
     from ranker.service import admin
@@ -137,7 +137,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
             dead_letters,
             clocks,
             metrics,
-            DeadStretch(partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)),
+            DeadLetterLimit(partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)),
             settings.flush_ms / 1000,
             accept_create_time=settings.accept_create_time,
         )

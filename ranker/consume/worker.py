@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ranker.consume.batch import Batch, Batches
 from ranker.consume.clocks import Clocks
-from ranker.consume.dead import DeadStretch
+from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.gate import Gate
 from ranker.consume.session import Session
 from ranker.consume.signals import PartitionStoppedError, RefusedError, Stop
@@ -20,7 +20,7 @@ from ranker.core.generation import Generation
 from ranker.core.route import Router
 from ranker.core.step import Reply, Version
 from ranker.log.consumer import PageViewLog
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
 from ranker.log.seam import Chunk, UnreadableBatchError
 from ranker.metrics import ConsumerMetrics
@@ -47,7 +47,7 @@ class Worker:
         dead_letters: DeadLetters,
         clocks: Clocks,
         metrics: ConsumerMetrics,
-        dead_stretch: DeadStretch,
+        dead_stretch: DeadLetterLimit,
         flush_s: float,
         *,
         accept_create_time: bool,

@@ -210,7 +210,7 @@ class LetterLog:
 
 
 def _cut(headers: dict[str, bytes | None]) -> str | None:
-    """What is written beside a letter that is not whole (log/dead_letters.py)."""
+    """What is written beside a letter that is not whole (log/dead_letter_writer.py)."""
     words = []
     if "size" in headers:
         words.append(f"the value had {_number(headers['size'])} bytes")

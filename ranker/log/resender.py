@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, errors
 
 from ranker.log.closing import stop
-from ranker.log.dead_letters import MAX_BYTES
+from ranker.log.dead_letter_writer import MAX_BYTES
 from ranker.log.delivery import deliver
 from ranker.log.errors import LogRefusedError, translated
 from ranker.log.letters import MARK, Letter

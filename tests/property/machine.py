@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 from ranker.consume.batch import chunk_records
 from ranker.consume.clocks import Clocks
-from ranker.consume.dead import DeadStretch
+from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.gate import Gate
 from ranker.consume.loop import Consumer
 from ranker.consume.session import Session
@@ -25,7 +25,7 @@ from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log.consumer import PageViewLog
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardState, ShardStore
@@ -111,7 +111,7 @@ class _Process:
                 cast("DeadLetters", DeadLetterBox(world.broker)),
                 clocks,
                 self.metrics,
-                DeadStretch(partition, 1.0, 1_000),
+                DeadLetterLimit(partition, 1.0, 1_000),
                 world.drawn.flush_s,
                 accept_create_time=False,
             )

@@ -25,7 +25,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from ranker.core.tally import KEPT_BYTES, Rejected
 from ranker.log import resender
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.letters import Letter, LetterLog
 from tests.integration.consume.engine import CHECKOUT, RANKER
