@@ -14,6 +14,7 @@ need mvn maven
 need promtool prometheus
 need nginx nginx-light
 need wrk wrk
+need php php-cli
 [ -n "$missing" ] || exit 0
 
 command="apt-get install -y --no-install-recommends$missing"

@@ -9,19 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from producers.batches import Delivery
-    from producers.client import Producer
+    from producers.client.batches import Delivery
+    from producers.client.producer import Producer
     from producers.errors import DeliveryError, ProducerError
     from producers.event import InvalidEventError, PageView
 
 __all__ = ["Delivery", "DeliveryError", "InvalidEventError", "PageView", "Producer", "ProducerError"]
 
 _PLACES = {
-    "Delivery": "batches",
+    "Delivery": "client.batches",
     "DeliveryError": "errors",
     "InvalidEventError": "event",
     "PageView": "event",
-    "Producer": "client",
+    "Producer": "client.producer",
     "ProducerError": "errors",
 }
 

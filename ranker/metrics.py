@@ -10,18 +10,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Info
 
 from ranker import __version__
 from ranker.core.loss import Report
+from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry
+
+__all__ = ["ConsumerMetrics", "ReaderMetrics", "new_registry"]
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 """From "one flush" to "a day behind": a backlog must not all end in the last bucket."""
@@ -39,180 +34,123 @@ OTHER = "other"
 _RULE = "!"
 
 
-def new_registry() -> CollectorRegistry:
-    """A registry of a process' own, with its CPU, memory and file descriptors (process_…, where the system tells)."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of birth dates beside every counter helps nobody
-    registry = CollectorRegistry(auto_describe=True)
-    ProcessCollector(registry=registry)
-    return registry
-
-
 def _build_info(registry: CollectorRegistry, role: str) -> None:
     info = Info("ranker_build", "What runs here: role, version of the engine and of Python.", registry=registry)
     info.info({"role": role, "version": __version__, "python": platform.python_version()})
 
 
-class ConsumerMetrics:
+class ConsumerMetrics(Metrics):
     """What `ranker consume` tells. `weighed` are the outcomes that boards weigh: they are labels of their own."""
 
-    def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
-        self._labels = {*weighed, "late", "future", "dead"}
-        _build_info(registry, "consume")
-        self._events = Counter(
-            "ranker_events_total",
-            "Events applied, by what became of them: an event type that a board weighs, !RULE for what a rule dropped "
-            "(!bot), other (a valid type that no board weighs), late, future, dead. An event counts as its value.",
-            ["outcome"],
-            registry=registry,
-        )
-        self.lag_records = Gauge(
-            "ranker_lag_records",
-            "Records of the partition that are not applied yet, also while it is stopped or being opened; absent until "
-            "its shard has been read.",
-            ["partition"],
-            registry=registry,
-        )
-        self.partition_stopped = Gauge(
-            "ranker_partition_stopped",
-            "1 while the partition stands still until somebody decides; /readyz says what: foreign_log, state, "
-            "unreadable, fold, create_time, bad_records, refused.",
-            ["partition", "reason"],
-            registry=registry,
-        )
-        self.lag_seconds = Gauge(
-            "ranker_lag_seconds",
-            "Wall clock less the shard's clock T: all that Kafka had committed by T is counted. Below zero, T lies "
-            "ahead of the clocks, which is a fault.",
-            ["partition"],
-            registry=registry,
-        )
-        self.freshness_seconds = Histogram(
-            "ranker_freshness_seconds",
-            "From append time to applied, for the oldest record of each step.",
-            registry=registry,
-            buckets=FRESHNESS_S,
-        )
-        self.step_duration_seconds = Histogram(
-            "ranker_step_duration_seconds",
-            "One advance as the consumer sees it: sent to replied.",
-            registry=registry,
-            buckets=STEP_S,
-        )
-        self.step_increments = Histogram(
-            "ranker_step_increments",
-            "Increments of totals in one step; 5,000 at most, 10,000 where the shard is small.",
-            registry=registry,
-            buckets=STEP_INCREMENTS,
-        )
-        self.step_bytes = Histogram(
-            "ranker_step_bytes",
-            "Bytes of one step's arguments: increments, slice deltas, replacements.",
-            registry=registry,
-            buckets=STEP_BYTES,
-        )
-        self.advance_replies = Counter(
-            "ranker_advance_replies_total",
-            "Replies of the script: applied, already, floors, behind, rewound, missing, foreign. "
-            "Only applied is common; floors and behind come with rebalances.",
-            ["reply"],
-            registry=registry,
-        )
-        self.rewinds = Counter(
-            "ranker_rewinds_total",
-            "Times a shard was found before what it had acknowledged (failover, restore); "
-            "the log was read again from there.",
-            registry=registry,
-        )
-        self.gaps = Counter(
-            "ranker_gaps_total",
-            "Times that records were lost to the counts: retention had passed them, or they could not be read.",
-            registry=registry,
-        )
-        self.lost_records = Counter(
-            "ranker_lost_records_total",
-            "Records lost in gaps: offsets between what was next and what the log still had, or could be read from.",
-            registry=registry,
-        )
-        self.dead_letters = Counter(
-            "ranker_dead_letters_total",
-            "Records written to the dead letter topic, by the reason in their header.",
-            ["reason"],
-            registry=registry,
-        )
-        self.strays = Gauge(
-            "ranker_strays",
-            "Articles counted in this partition although their key belongs in another one (0, unless partitions were "
-            "added, a producer keys wrongly, or the topic is not ours and has other keys).",
-            ["partition"],
-            registry=registry,
-        )
-        self.live_slices = Gauge(
-            "ranker_live_slices",
-            "Slices of the partition that hold counts, all tiers.",
-            ["partition"],
-            registry=registry,
-        )
-        self.clock_offset_seconds = Gauge(
-            "ranker_clock_offset_seconds",
-            "This process' clock less Redis' clock. Beyond 2 s either way nothing is retired.",
-            registry=registry,
-        )
-        self.clock_held = Gauge(
-            "ranker_clock_held",
-            "1 while a step of more than 2 s of this process' or Redis' wall clock lies less than ten minutes back: T "
-            "follows the clock as it was before; or an older T waits after the start; /readyz says which.",
-            registry=registry,
-        )
-        self.fold_seam_active = Gauge(
-            "ranker_fold_seam_active",
-            "1 when record batches are folded inside the client, 0 when this version of aiokafka has to be read "
-            "record by record (same counts, less speed).",
-            registry=registry,
-        )
-        self.gates_open = Gauge(
-            "ranker_gates_open",
-            "Partitions that this process reads and applies now.",
-            registry=registry,
-        )
-        self.history_written = Counter(
-            "ranker_history_written_total",
-            "Entries that this process wrote to the rank history: one per list and hour, by whoever comes first.",
-            registry=registry,
-        )
-        self.history_age_seconds = Gauge(
-            "ranker_history_age_seconds",
-            "Time since the rank history of the hour was last found written, by whichever consumer; since the start, "
-            "before. Beyond 1,800 s an hour stays unknown.",
-            registry=registry,
-        )
+    _events = counter(
+        "ranker_events_total{outcome}",
+        "Events applied, by what became of them: an event type that a board weighs, !RULE for what a rule dropped "
+        "(!bot), other (a valid type that no board weighs), late, future, dead. An event counts as its value.",
+    )
+    lag_records = gauge(
+        "ranker_lag_records{partition}",
+        "Records of the partition that are not applied yet, also while it is stopped or being opened; absent until its "
+        "shard has been read.",
+    )
+    partition_stopped = gauge(
+        "ranker_partition_stopped{partition,reason}",
+        "1 while the partition stands still until somebody decides; /readyz says what: foreign_log, state, unreadable, "
+        "fold, create_time, bad_records, refused.",
+    )
+    lag_seconds = gauge(
+        "ranker_lag_seconds{partition}",
+        "Wall clock less the shard's clock T: all that Kafka had committed by T is counted. Below zero, T lies ahead "
+        "of the clocks, which is a fault.",
+    )
+    freshness_seconds = histogram(
+        "ranker_freshness_seconds", "From append time to applied, for the oldest record of each step.", FRESHNESS_S
+    )
+    step_duration_seconds = histogram(
+        "ranker_step_duration_seconds", "One advance as the consumer sees it: sent to replied.", STEP_S
+    )
+    step_increments = histogram(
+        "ranker_step_increments",
+        "Increments of totals in one step; 5,000 at most, 10,000 where the shard is small.",
+        STEP_INCREMENTS,
+    )
+    step_bytes = histogram(
+        "ranker_step_bytes", "Bytes of one step's arguments: increments, slice deltas, replacements.", STEP_BYTES
+    )
+    advance_replies = counter(
+        "ranker_advance_replies_total{reply}",
+        "Replies of the script: applied, already, floors, behind, rewound, missing, foreign. Only applied is common; "
+        "floors and behind come with rebalances.",
+    )
+    rewinds = counter(
+        "ranker_rewinds_total",
+        "Times a shard was found before what it had acknowledged (failover, restore); the log was read again from "
+        "there.",
+    )
+    gaps = counter(
+        "ranker_gaps_total",
+        "Times that records were lost to the counts: retention had passed them, or they could not be read.",
+    )
+    lost_records = counter(
+        "ranker_lost_records_total",
+        "Records lost in gaps: offsets between what was next and what the log still had, or could be read from.",
+    )
+    dead_letters = counter(
+        "ranker_dead_letters_total{reason}", "Records written to the dead letter topic, by the reason in their header."
+    )
+    strays = gauge(
+        "ranker_strays{partition}",
+        "Articles counted in this partition although their key belongs in another one (0, unless partitions were "
+        "added, a producer keys wrongly, or the topic is not ours and has other keys).",
+    )
+    live_slices = gauge("ranker_live_slices{partition}", "Slices of the partition that hold counts, all tiers.")
+    clock_offset_seconds = gauge(
+        "ranker_clock_offset_seconds",
+        "This process' clock less Redis' clock. Beyond 2 s either way nothing is retired.",
+    )
+    clock_held = gauge(
+        "ranker_clock_held",
+        "1 while a step of more than 2 s of this process' or Redis' wall clock lies less than ten minutes back: T "
+        "follows the clock as it was before; or an older T waits after the start; /readyz says which.",
+    )
+    fold_seam_active = gauge(
+        "ranker_fold_seam_active",
+        "1 when record batches are folded inside the client, 0 when this version of aiokafka has to be read record by "
+        "record (same counts, less speed).",
+    )
+    gates_open = gauge("ranker_gates_open", "Partitions that this process reads and applies now.")
+    history_written = counter(
+        "ranker_history_written_total",
+        "Entries that this process wrote to the rank history: one per list and hour, by whoever comes first.",
+    )
+    history_age_seconds = gauge(
+        "ranker_history_age_seconds",
+        "Time since the rank history of the hour was last found written, by whichever consumer; since the start, "
+        "before. Beyond 1,800 s an hour stays unknown.",
+    )
+    producer_missing = gauge(
+        "ranker_producer_missing{producer}",
+        "Events of a producer (NAME of producer_id) that no shard has seen, although later ones came at least 10 s "
+        "before. It sinks again when they arrive late. By the consumer of partition 0, for the whole topic, of the "
+        "producers heard in 24 h; beyond 100 names as other.",
+    )
+    producer_repeats = gauge(
+        "ranker_producer_repeats{producer}",
+        "Events of a producer that came again with a sequence already seen: they count twice.",
+    )
+    producer_silent_seconds = gauge(
+        "ranker_producer_silent_seconds{producer}",
+        "Time since a producer's last event was appended, as of the oldest clock T of the shards. Runs that have ended "
+        "are silent too, until 24 h have passed; other is the longest of those beyond 100 names.",
+    )
+    producers_untracked = gauge(
+        "ranker_producers_untracked",
+        "Events with a sequence that no gap is looked for in: their shard follows 256 runs of producers already.",
+    )
 
-        producer = ("producer",)
-        self.producer_missing = Gauge(
-            "ranker_producer_missing",
-            "Events of a producer (NAME of producer_id) that no shard has seen, although later ones came at least 10 s "
-            "before. It sinks again when they arrive late. By the consumer of partition 0, for the whole topic, of the "
-            "producers heard in 24 h; beyond 100 names as other.",
-            producer,
-            registry=registry,
-        )
-        self.producer_repeats = Gauge(
-            "ranker_producer_repeats",
-            "Events of a producer that came again with a sequence already seen: they count twice.",
-            producer,
-            registry=registry,
-        )
-        self.producer_silent_seconds = Gauge(
-            "ranker_producer_silent_seconds",
-            "Time since a producer's last event was appended, as of the oldest clock T of the shards. Runs that have "
-            "ended are silent too, until 24 h have passed; other is the longest of those beyond 100 names.",
-            producer,
-            registry=registry,
-        )
-        self.producers_untracked = Gauge(
-            "ranker_producers_untracked",
-            "Events with a sequence that no gap is looked for in: their shard follows 256 runs of producers already.",
-            registry=registry,
-        )
+    def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
+        _build_info(registry, "consume")
+        super().__init__(registry)
+        self._labels = {*weighed, "late", "future", "dead"}
 
     def show_producers(self, report: Report | None) -> None:
         """Show what was found of the producers, and nothing of any other; None where another process tells it."""
@@ -245,58 +183,40 @@ class ConsumerMetrics:
             family.remove_by_labels({"partition": str(partition)})
 
 
-class ReaderMetrics:
+class ReaderMetrics(Metrics):
     """What `ranker serve` tells."""
+
+    list_age_seconds = gauge(
+        "ranker_list_age_seconds",
+        "Age of the oldest published list: wall clock less its as_of. Below zero, a list's as_of lies ahead, which is "
+        "a fault.",
+    )
+    lists = gauge("ranker_lists", "Lists published: (site, board, window) in use.")
+    streams = gauge("ranker_streams", "Lists streamed as server-sent events now, by number of open connections.")
+    connections = gauge("ranker_connections", "Connections open on the public port.")
+    refused_connections = counter(
+        "ranker_refused_connections_total",
+        "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
+    )
+    requests = counter(
+        "ranker_requests_total{route,status}",
+        "Answered requests by route (its template, never its parameters) and HTTP status.",
+    )
+    request_duration_seconds = histogram(
+        "ranker_request_duration_seconds{route}",
+        "From the request read to the answer handed to the server, by route.",
+        REQUEST_S,
+    )
+    refresh_duration_seconds = histogram(
+        "ranker_refresh_duration_seconds",
+        "One refresh: every shard read, lists merged, rendered and published.",
+        REFRESH_S,
+    )
+    refresh_failures = counter(
+        "ranker_refresh_failures_total",
+        "Refreshes that published nothing because Redis could not be read; the last lists stay.",
+    )
 
     def __init__(self, registry: CollectorRegistry) -> None:
         _build_info(registry, "serve")
-        self.list_age_seconds = Gauge(
-            "ranker_list_age_seconds",
-            "Age of the oldest published list: wall clock less its as_of. Below zero, a list's as_of lies ahead, which "
-            "is a fault.",
-            registry=registry,
-        )
-        self.lists = Gauge(
-            "ranker_lists",
-            "Lists published: (site, board, window) in use.",
-            registry=registry,
-        )
-        self.streams = Gauge(
-            "ranker_streams",
-            "Lists streamed as server-sent events now, by number of open connections.",
-            registry=registry,
-        )
-        self.connections = Gauge(
-            "ranker_connections",
-            "Connections open on the public port.",
-            registry=registry,
-        )
-        self.refused_connections = Counter(
-            "ranker_refused_connections_total",
-            "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
-            registry=registry,
-        )
-        self.requests = Counter(
-            "ranker_requests_total",
-            "Answered requests by route (its template, never its parameters) and HTTP status.",
-            ["route", "status"],
-            registry=registry,
-        )
-        self.request_duration_seconds = Histogram(
-            "ranker_request_duration_seconds",
-            "From the request read to the answer handed to the server, by route.",
-            ["route"],
-            registry=registry,
-            buckets=REQUEST_S,
-        )
-        self.refresh_duration_seconds = Histogram(
-            "ranker_refresh_duration_seconds",
-            "One refresh: every shard read, lists merged, rendered and published.",
-            registry=registry,
-            buckets=REFRESH_S,
-        )
-        self.refresh_failures = Counter(
-            "ranker_refresh_failures_total",
-            "Refreshes that published nothing because Redis could not be read; the last lists stay.",
-            registry=registry,
-        )
+        super().__init__(registry)

@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 import os
-import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import shim, waiting
+import click
+import psutil
 
-SHIM = Path(shim.__file__)
+from deploy.local import waiting
+from deploy.local.faults import LocalFault, MissingTool
+
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 TAIL_BYTES = 4_000
-COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 # The parent-death signal is sent when the *thread* that started the child ends. Started by this one, which lives as
 # long as the process, a child does not die with a worker thread that happened to call `start`.
@@ -43,14 +46,7 @@ class Child:
 
     def stop(self, patience_s: float = 5.0) -> None:
         """Ask it to end, and kill it and what it started if it has not within `patience_s`. Harmless when ended."""
-        if self.returncode() is None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGTERM)
-                # A suspended process does not see SIGTERM before it is continued.
-                self.process.send_signal(signal.SIGCONT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(patience_s)
-        self.kill()
+        stop_all([self], patience_s)
 
     def kill(self) -> None:
         """End it and its process group at once, as a crash would."""
@@ -71,9 +67,33 @@ class Child:
         """Return the last lines of its output, without colours."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
-            text = COLOURS.sub("", file.read().decode(errors="replace"))
+            text = click.unstyle(file.read().decode(errors="replace"))
             return "\n".join(text.splitlines()[-lines:])
         return ""
+
+    def death(self) -> LocalFault:
+        """Return the error that says how it ended, with its last words."""
+        code = self.returncode()
+        if code is not None and code < 0:
+            how = "was killed (signal 9)" if code == -signal.SIGKILL else f"ended by signal {-code}"
+        else:
+            how = f"ended with code {code}"
+        words = self.tail()
+        return LocalFault(f"The {self.name} {how}; {'its last words:' if words else 'it left no word.'}\n{words}")
+
+
+def bound_to(parent: int) -> list[str]:
+    """Return the words before a command that have it killed when `parent`, which starts it, dies.
+
+    The kernel's parent-death signal outlives exec (of a program that is not setuid) and needs nobody's help, so it also
+    works when the parent is killed with -9. The shell ends if the parent died before the signal was asked for. Systems
+    other than Linux have no such signal: there a child outlives a parent that is killed with -9.
+    """
+    if sys.platform != "linux":
+        return []
+    if shutil.which("setpriv") is None:
+        raise MissingTool("setpriv is not on this machine: install util-linux (Debian: apt-get install util-linux)")
+    return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(parent)]
 
 
 def start(
@@ -90,7 +110,7 @@ def start(
     It is in a session of its own, so Ctrl-C at the terminal reaches only us, and we say when it ends. With
     `errors_shown` its standard error goes where ours goes: a progress bar needs the terminal.
     """
-    words = [sys.executable, "-I", "-S", str(SHIM), str(os.getpid()), *map(str, argv)]
+    words = [*bound_to(os.getpid()), *map(str, argv)]
 
     def spawn() -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
@@ -123,18 +143,19 @@ def stop_all(children: Sequence[Child], patience_s: float = 5.0) -> None:
     """Stop them in the order given, with one patience for all."""
     end = time.monotonic() + patience_s
     for child in children:
-        if child.returncode() is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.process.send_signal(signal.SIGTERM)
-                child.process.send_signal(signal.SIGCONT)
+        child.process.terminate()
+        # A suspended process does not see SIGTERM before it is continued.
+        child.resume()
     for child in children:
-        child.stop(max(0.0, end - time.monotonic()))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(max(0.0, end - time.monotonic()))
+        child.kill()
 
 
 def end_with_parent() -> None:
     """Have SIGTERM sent to this process when its parent dies. Linux only."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(shim.PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def adopt_orphans() -> None:
@@ -145,29 +166,18 @@ def adopt_orphans() -> None:
 
 def is_running(pid: int) -> bool:
     """Say whether `pid` is a process that has not ended (a zombie has)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return False
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Return the running processes below `pid` with their command lines, deepest last. Linux only; elsewhere none."""
-    below: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            below.setdefault(int(fields[1]), []).append(int(stat.parent.name))
-    found: dict[int, str] = {}
-    todo = [pid]
-    while todo:
-        for child in below.get(todo.pop(), []):
-            todo.append(child)
-            with contextlib.suppress(OSError):
-                if is_running(child):
-                    command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ")
-                    found[child] = command.decode(errors="replace").strip()
+    """Return the running processes below `pid` with their command lines, deepest last."""
+    found = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if is_running(process.pid):
+                found[process.pid] = " ".join(process.cmdline())
     return found
 
 

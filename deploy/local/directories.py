@@ -2,17 +2,13 @@
 
 import contextlib
 import fcntl
-import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "popularity-ranker-"
-NEW_PREFIX = "popularity-ranker.new-"
 LOCK = "lock"
-FORGOTTEN_S = 3600.0
 
 
 @contextlib.contextmanager
@@ -24,11 +20,12 @@ def run_directory(base: Path | None = None) -> Iterator[Path]:
     """
     base = base or Path(tempfile.gettempdir())
     remove_left_behind(base)
-    new = Path(tempfile.mkdtemp(prefix=NEW_PREFIX, dir=base))
-    with (new / LOCK).open("w") as lock:
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    new = directory / f"{LOCK}.new"
+    with new.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # It gets the name that others look for only once it is locked.
-        directory = new.rename(base / new.name.replace(NEW_PREFIX, PREFIX, 1))
+        # The file gets the name that others look for only once it is locked.
+        new.rename(directory / LOCK)
         try:
             yield directory
         finally:
@@ -43,10 +40,4 @@ def remove_left_behind(base: Path) -> list[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(directory, ignore_errors=True)
             removed.append(directory)
-    for directory in base.glob(f"{NEW_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            stat = directory.stat()
-            if stat.st_uid == os.getuid() and time.time() - stat.st_mtime > FORGOTTEN_S:
-                shutil.rmtree(directory, ignore_errors=True)
-                removed.append(directory)
     return removed

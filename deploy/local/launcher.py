@@ -17,14 +17,14 @@ from deploy.local import children, options
 from deploy.local.commands import commands_file
 from deploy.local.directories import run_directory
 from deploy.local.faults import LocalFault
-from deploy.local.household import Household
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.kafka_jars import fetched
 from deploy.local.ports import HOST, claim, free_port
 from deploy.local.redis import RedisServer
-from producers.collect.settings import SettingsError
-from producers.collect.settings import load as collector_settings
+from deploy.local.supervisor import Supervisor
+from producers.collector.settings import SettingsError
+from producers.collector.settings import load as collector_settings
 from schemas import configuration
 
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
@@ -76,11 +76,11 @@ def launch(wishes: options.Options) -> NoReturn:
     """Start everything, say where the page is, and look after all until something ends."""
     port = page_port(wishes)
     collector_port = default_port(options.COLLECTOR_PORT, page=port)
-    with run_directory() as directory, household(directory) as house:
+    with run_directory() as directory, supervision(directory) as supervisor:
         say(f"Logs       {directory}")
-        config = site_config(house, wishes, port)
-        start_servers(house, wishes)
-        house.run("topics command", [program("ranker"), "topics", "apply"])
+        config = site_config(supervisor, wishes, port)
+        start_servers(supervisor, wishes)
+        supervisor.run("topics command", [program("ranker"), "topics", "apply"])
         say("Topics     applied")
         admin = {"consumer": free_port(), "reader": free_port(), "collector": free_port()}
         consume: list[str | Path] = [program("ranker"), "consume", "--admin-port", str(admin["consumer"])]
@@ -89,30 +89,34 @@ def launch(wishes: options.Options) -> NoReturn:
         collect: list[str | Path] = [program("producers"), "collect", "--host", HOST, "--port", str(collector_port)]
         collect += ["--admin-port", str(admin["collector"]), "--spool", directory / "spool"]
         collect += ["--config", config]
-        engine = [house.start("consumer", consume), house.start("reader", serve), house.start("collector", collect)]
+        engine = [
+            supervisor.start("consumer", consume),
+            supervisor.start("reader", serve),
+            supervisor.start("collector", collect),
+        ]
         for child in engine:
-            house.until_ready(child, admin[child.name], READY_WITHIN_S)
+            supervisor.until_ready(child, admin[child.name], READY_WITHIN_S)
             say(f"{child.name.capitalize():10} ready; metrics: http://{HOST}:{admin[child.name]}/metrics")
         page, collector = f"http://{HOST}:{port}/", f"http://{HOST}:{collector_port}"
         say(f"Collector  takes events of site {wishes.site}: {collector}/v1/events, {collector}/tracker.js")
-        with commands_file(house.environment, directory) as commands:
+        with commands_file(supervisor.environment, directory) as commands:
             say(f"Commands   in another terminal: . {shlex.quote(str(commands))}")
-            start_traffic(house, wishes, page, collector)
+            start_traffic(supervisor, wishes, page, collector)
             say(f"Page: {page}")
             while True:
-                house.until("The death of a process", lambda: False, float("inf"))
+                supervisor.until("The death of a process", lambda: False, float("inf"))
 
 
 @contextlib.contextmanager
-def household(directory: Path) -> Iterator[Household]:
+def supervision(directory: Path) -> Iterator[Supervisor]:
     """Look after the processes of a run, and end them all, undisturbed, when it is over."""
-    house = Household(directory, {"RANKER_ENV": os.environ.get("RANKER_ENV") or "development"})
+    supervisor = Supervisor(directory, {"RANKER_ENV": os.environ.get("RANKER_ENV") or "development"})
     try:
-        yield house
+        yield supervisor
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        house.stop(PATIENCE_S)
+        supervisor.stop(PATIENCE_S)
         children.end_descendants()
 
 
@@ -142,7 +146,7 @@ def usual_port(usual: int) -> int:
     return usual if claim(usual) else free_port()
 
 
-def site_config(house: Household, wishes: options.Options, port: int) -> Path:
+def site_config(supervisor: Supervisor, wishes: options.Options, port: int) -> Path:
     """Return the ranker.toml that says who may send what: yours if it has the site, else one of this run alone.
 
     Servers that send need a write key: yours, or where the site has none, one of this run, which is said. Raises
@@ -151,19 +155,19 @@ def site_config(house: Household, wishes: options.Options, port: int) -> Path:
     table = {} if wishes.config is None else configuration.table(str(wishes.config))[0]
     config = wishes.config if wishes.site in table.get("sites", {}) else None
     if config is None:
-        config = written_config(house.directory, wishes, port)
+        config = written_config(supervisor.directory, wishes, port)
     # Without a file of yours the run's is everybody's: it has the site's title, and nothing that makes a generation.
-    house.environment["RANKER_CONFIG"] = str((wishes.config or config).absolute())
+    supervisor.environment["RANKER_CONFIG"] = str((wishes.config or config).absolute())
     keys, _ = configuration.secrets("RANKER_WRITE_KEYS", wishes.write_keys or "")
     if wishes.site in keys:
         say("Write key  yours, by RANKER_WRITE_KEYS")
-        house.environment["RANKER_WRITE_KEYS"] = wishes.write_keys or ""
+        supervisor.environment["RANKER_WRITE_KEYS"] = wishes.write_keys or ""
     else:
         keys[wishes.site] = secrets.token_urlsafe(24)
         say(f"Write key  {keys[wishes.site]}")
-        house.environment["RANKER_WRITE_KEYS"] = ",".join(f"{site}={key}" for site, key in keys.items())
+        supervisor.environment["RANKER_WRITE_KEYS"] = ",".join(f"{site}={key}" for site, key in keys.items())
     try:
-        collector_settings(str(config), house.environment)
+        collector_settings(str(config), supervisor.environment)
     except SettingsError as error:
         raise LocalFault(str(error)) from error
     return config
@@ -181,48 +185,47 @@ def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
     return config
 
 
-def start_servers(house: Household, wishes: options.Options) -> None:
+def start_servers(supervisor: Supervisor, wishes: options.Options) -> None:
     """Start Redis and Kafka, where none are named, and tell the programs where they are."""
     if wishes.redis_url is None:
-        store = RedisServer(house.directory / "redis", port=usual_port(REDIS_PORT))
-        house.add(store)
-        house.environment["RANKER_REDIS_URL"] = store.url
+        store = RedisServer(supervisor.directory / "redis", port=usual_port(REDIS_PORT))
+        supervisor.add(store)
+        supervisor.environment["RANKER_REDIS_URL"] = store.url
         say(f"Redis      {store.url} ({store.name})")
     else:
-        house.environment["RANKER_REDIS_URL"] = wishes.redis_url
+        supervisor.environment["RANKER_REDIS_URL"] = wishes.redis_url
         say("Redis      yours, by RANKER_REDIS_URL")
     if wishes.bootstrap is None:
         if wishes.kafka == "apache" and not fetched():
             say("Kafka      fetching Apache Kafka with Maven: 43 MB, this once")
         kind = EmbeddedKafka if wishes.kafka == "embedded" else ApacheKafka
-        broker = kind(house.directory / "kafka", port=usual_port(KAFKA_PORT))
-        house.add(broker)
-        house.environment["RANKER_KAFKA_BOOTSTRAP"] = broker.bootstrap
+        broker = kind(supervisor.directory / "kafka", port=usual_port(KAFKA_PORT))
+        supervisor.add(broker)
+        supervisor.environment["RANKER_KAFKA_BOOTSTRAP"] = broker.bootstrap
         say(f"Kafka      {broker.bootstrap} ({broker.name})")
     else:
-        house.environment["RANKER_KAFKA_BOOTSTRAP"] = wishes.bootstrap
+        supervisor.environment["RANKER_KAFKA_BOOTSTRAP"] = wishes.bootstrap
         say("Kafka      yours, by RANKER_KAFKA_BOOTSTRAP")
 
 
-def start_traffic(house: Household, wishes: options.Options, page: str, collector: str) -> None:
+def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, collector: str) -> None:
     """Send the log that was named, or a week of made-up history and then live views, or nothing."""
     shown = sys.stderr.isatty()
     if wishes.log is not None:
         say(f"Traffic    {wishes.log}, its times shifted so that the latest is now")
         argv: list[str | Path] = [program("producers"), "replay", wishes.log, "--article-pattern", wishes.pattern]
         argv += ["--rebase-to", "now", "--site", wishes.site]
-        replay = house.start("replay", argv, may_end=True, errors_shown=shown)
-        house.until("The end of the replay", lambda: replay.returncode() is not None, float("inf"))
+        replay = supervisor.run("replay", argv, float("inf"), errors_shown=shown)
         for line in replay.tail().splitlines():
             say(f"           {line}")
     elif wishes.traffic:
         say(f"Traffic    a week of made-up history, {int(HISTORY_EVENTS):,} events, then {RATE} events a second")
-        argv = [program("producers"), "simulate", "--demo", "--site", wishes.site, "--rate", RATE]
-        argv += ["--history", HISTORY, "--history-events", HISTORY_EVENTS]
-        argv += ["--collector", collector, "--collector-share", COLLECTOR_SHARE]
-        traffic = house.start("traffic", argv, errors_shown=shown)
-        house.until("The writing of the history", lambda: "events of the past" in traffic.tail(), HISTORY_WITHIN_S)
-        house.until("The first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
+        argv = [program("producers"), "simulate", "--demo", "--site", wishes.site]
+        history: list[str | Path] = [*argv, "--history", HISTORY, "--history-events", HISTORY_EVENTS, "--events", "0"]
+        supervisor.run("history", history, HISTORY_WITHIN_S, errors_shown=shown)
+        live: list[str | Path] = [*argv, "--rate", RATE, "--collector", collector, "--collector-share", COLLECTOR_SHARE]
+        supervisor.start("traffic", live, errors_shown=shown)
+        supervisor.until("The first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
     else:
         say("Traffic    none (TRAFFIC=0)")
 

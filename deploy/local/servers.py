@@ -49,9 +49,8 @@ class Server(ABC):
         self._child = self.spawn()
 
         def up() -> bool:
-            code = self.child.returncode()
-            if code is not None:
-                raise LocalFault(f"The {self.name} ended with code {code} while starting:\n{self.child.tail()}")
+            if not self.running:
+                raise self.child.death()
             return self.answers()
 
         try:

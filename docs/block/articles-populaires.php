@@ -4,21 +4,28 @@
  * Description: The shortcode [articles_populaires boards="read,commented,shared" windows="24h,7d" limit="7"].
  * License: Apache-2.0
  *
- * Put this file into wp-content/plugins/ and set the first two constants, here or in wp-config.php. The other two name one version of
- * the script, which the reader serves for at least a year after the next one: docs/block/README.md, Versions.
+ * Put this file into wp-content/plugins/ and set the two constants, here or in wp-config.php. To stay with one version of the script,
+ * which the reader serves for at least a year after the next one (docs/block/README.md, Versions), define its address as
+ * ARTICLES_POPULAIRES_SCRIPT and its integrity as ARTICLES_POPULAIRES_INTEGRITY there, both.
  */
 
 defined( 'ABSPATH' ) || exit;
 
 defined( 'ARTICLES_POPULAIRES_SRC' ) || define( 'ARTICLES_POPULAIRES_SRC', 'http://127.0.0.1:8080' );
 defined( 'ARTICLES_POPULAIRES_SITE' ) || define( 'ARTICLES_POPULAIRES_SITE', 'demo' );
-defined( 'ARTICLES_POPULAIRES_SCRIPT' ) || define( 'ARTICLES_POPULAIRES_SCRIPT', '/block.839fad8690db5f7b.js' );
-defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) || define( 'ARTICLES_POPULAIRES_INTEGRITY', 'sha384-xbDFjxVqfCmAp/KD9JkxytkriJm1gZdY4jFA+w2wgAsKdSZcjsp3h4Av/3jJdDXc' );
+
+/** Address and integrity of one version of the script. Both are taken from wp-config.php, or neither: they fit each other only. */
+function articles_populaires_script() {
+	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
+		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
+	}
+	return array( '/block.4bab32fad1d3575a.js', 'sha384-N7/qgKw4qoG+s+/QTbYC9w9VyUiKeXQY0irAPQmnQMdOHMJRknAjsBw+7LrwSv8+' );
+}
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */
 add_action( 'wp_enqueue_scripts', function () {
 	// No version argument: it would be added to an address that is pinned by its content already.
-	wp_register_script( 'articles-populaires', ARTICLES_POPULAIRES_SRC . ARTICLES_POPULAIRES_SCRIPT, array(), null, false );
+	wp_register_script( 'articles-populaires', ARTICLES_POPULAIRES_SRC . articles_populaires_script()[0], array(), null, false );
 	if ( is_singular() && has_shortcode( get_post()->post_content, 'articles_populaires' ) ) {
 		wp_enqueue_script( 'articles-populaires' );
 	}
@@ -28,7 +35,7 @@ add_filter( 'script_loader_tag', function ( $tag, $handle ) {
 	if ( 'articles-populaires' !== $handle ) {
 		return $tag;
 	}
-	$more = sprintf( ' integrity="%s" crossorigin="anonymous" src=', esc_attr( ARTICLES_POPULAIRES_INTEGRITY ) );
+	$more = sprintf( ' integrity="%s" crossorigin="anonymous" src=', esc_attr( articles_populaires_script()[1] ) );
 	return str_replace( ' src=', $more, $tag );
 }, 10, 2 );
 

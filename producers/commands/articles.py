@@ -12,11 +12,14 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from producers import ahead, event, imports, interrupts, lines, progress, simulate
-from producers.client import Producer
+from producers import ahead, event, lines, progress
+from producers.articles import imports
+from producers.articles.documents import UnreadableError
+from producers.articles.imports import ImportDefaults, Refused
+from producers.client.producer import Producer
 from producers.commands import common, editor
-from producers.documents import UnreadableError
-from producers.imports import Refused, Shelf
+from producers.simulate import emit
+from ranker.service import signals
 from ranker.service.printable import printable
 
 SHOWN_FAULTS = 10
@@ -80,8 +83,8 @@ def import_(
     """
     try:
         with lines.stdin() if file == lines.STDIN else Path(file).open("rb") as source:
-            found = _articles(source, kind, Shelf(site, pattern, simulate.now_ms()))
-            tally = Tally(topic)
+            found = _articles(source, kind, ImportDefaults(site, pattern, emit.now_ms()))
+            tally = ImportSummary(topic)
             common.run(_import(found, tally, bootstrap))
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror or error}") from error
@@ -90,7 +93,7 @@ def import_(
     tally.tell(as_json=as_json)
 
 
-class Tally:
+class ImportSummary:
     """What became of the entries."""
 
     def __init__(self, topic: str) -> None:
@@ -130,7 +133,7 @@ class Tally:
             raise click.exceptions.Exit(1)
 
 
-def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, Any] | Refused]:
+def _articles(source: BinaryIO, kind: str, shelf: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
     head = source.read(65_536)
     kind = imports.guess(head) if kind == "auto" else kind
     if kind == "jsonl":
@@ -150,9 +153,9 @@ def _articles(source: BinaryIO, kind: str, shelf: Shelf) -> Iterator[dict[str, A
     return iter(list(parse(document, shelf)))
 
 
-async def _import(found: Iterator[dict[str, Any] | Refused], tally: Tally, bootstrap: str) -> None:
+async def _import(found: Iterator[dict[str, Any] | Refused], tally: ImportSummary, bootstrap: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        stop = stack.enter_context(interrupts.stop_event())
+        stop = stack.enter_context(signals.stop_event())
         producer = await stack.enter_async_context(Producer(bootstrap, tally.topic))
         portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(tally.keep(found), stop)))
         with progress.bar("Importing", None, unit="events") as advance:

@@ -16,7 +16,7 @@ import click
 from producers.commands import common
 
 if TYPE_CHECKING:
-    from producers.collect.settings import Settings
+    from producers.collector.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +94,9 @@ def command(
     """
     import uvloop
 
-    from producers.collect import logs
-    from producers.collect.settings import SettingsError, load
-    from producers.collect.spoolfile import SpoolError
+    from producers.collector import logs
+    from producers.collector.delivery.spool_file import SpoolError
+    from producers.collector.settings import SettingsError, load
     from ranker.service.listener import PortTakenError
 
     logs.configure(log_level)
@@ -130,21 +130,20 @@ async def _run(
     directory: Path,
     name: str,
 ) -> None:
-    from producers import interrupts
-    from producers.collect.admission import Bounds
-    from producers.collect.catalogue import Catalogue
-    from producers.collect.client_hour import ClientHour
-    from producers.collect.known import Known
-    from producers.collect.limits import NewArticles
-    from producers.collect.metrics import CollectorMetrics, new_registry
-    from producers.collect.outlet import Outlet
-    from producers.collect.protocol import Door
-    from producers.collect.salt import open_salts
-    from producers.collect.server import many_connections, serving
-    from producers.collect.sites import Sites
-    from producers.collect.spool import Spool
-    from producers.collect.web import Web
-    from ranker.service import admin
+    from producers.collector.admission import Bounds
+    from producers.collector.app import Web
+    from producers.collector.authorize import Sites
+    from producers.collector.catalogue import Catalogue
+    from producers.collector.client_hour import ClientHour
+    from producers.collector.delivery.outbox import Outbox
+    from producers.collector.delivery.spool import Spool
+    from producers.collector.http.protocol import PortLimits
+    from producers.collector.http.server import many_connections, serving
+    from producers.collector.known_articles import Known
+    from producers.collector.limits import NewArticles
+    from producers.collector.metrics import CollectorMetrics, new_registry
+    from producers.collector.salt import open_salts
+    from ranker.service import admin, signals
     from ranker.service.address import Addresses
     from ranker.service.buckets import Buckets
     from ranker.service.connections import Connections
@@ -154,14 +153,20 @@ async def _run(
     metrics = CollectorMetrics(registry)
     addresses = Addresses(settings.proxies)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(interrupts.stop_event())
+        stop = stack.enter_context(signals.stop_event())
         spool = await stack.enter_async_context(Spool.open(directory, settings.spool_mb << 20))
         metrics.watch(spool)
-        outlet = await stack.enter_async_context(Outlet(bootstrap, topic, spool, metrics, name=name))
+        outlet = await stack.enter_async_context(Outbox(bootstrap, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
         salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
         catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, settings.sites))
-        articles = NewArticles(catalogue, known, settings.new_articles_per_minute, settings.new_articles_burst)
+        articles = NewArticles(
+            catalogue,
+            known,
+            settings.new_articles_per_minute,
+            settings.new_articles_burst,
+            settings.repeats_kb_per_minute,
+        )
         metrics.watch_articles(catalogue, lambda: min(articles.left(site, time.time()) for site in settings.sites))
         bounds = Bounds(
             Buckets(settings.client_events_s, settings.client_burst),
@@ -171,15 +176,15 @@ async def _run(
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
-        door = Door(Connections(addresses.is_proxy), web.refused)
-        metrics.connections.set_function(lambda: door.connections.open)
+        limits = PortLimits(Connections(addresses.is_proxy), web.refused)
+        metrics.connections.set_function(lambda: limits.connections.open)
 
         def not_ready() -> list[str]:
             full = spool.full and not outlet.kafka_up
             return ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
 
         await stack.enter_async_context(admin.serving(*admin_at, registry, not_ready))
-        bound = await stack.enter_async_context(serving(web.app, host, port, door))
+        bound = await stack.enter_async_context(serving(web.app, host, port, limits))
         log.info(
             "collecting", extra={"address": f"http://{host}:{bound}/", "sites": len(settings.sites), "producer": name}
         )

@@ -8,7 +8,7 @@ import click
 import orjson
 
 from producers import event
-from producers.client import Producer
+from producers.client.producer import Producer
 from producers.commands import common
 
 

@@ -11,10 +11,12 @@ import time
 import click
 import orjson
 
-from producers import event, interrupts, lines, progress, replay, times
-from producers.candidates import FORMATS, UnfitHeaderError
-from producers.client import Producer
+from producers import event, lines, progress, times
+from producers.client.producer import Producer
 from producers.commands import common
+from producers.replay import replaying
+from producers.replay.rows import FORMATS, UnfitHeaderError
+from ranker.service import signals
 
 
 @click.command("replay")
@@ -82,15 +84,15 @@ def command(
         raise click.UsageError(
             "--rebase-to reads the input twice, which standard input cannot; save it to a file first."
         )
-    rules = replay.Rules(site, pattern, bots)
+    rules = replaying.Rules(site, pattern, bots)
     sources = []
     for name in files:
         try:
-            sources.append(replay.source(name, kind))
+            sources.append(replaying.source(name, kind))
         except (OSError, lines.DamagedInputError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
-    summary = replay.Summary()
+    summary = replaying.Summary()
     try:
         common.run(
             _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
@@ -103,9 +105,9 @@ def command(
 
 
 async def _replay(
-    sources: list[replay.Source],
-    rules: replay.Rules,
-    summary: replay.Summary,
+    sources: list[replaying.Source],
+    rules: replaying.Rules,
+    summary: replaying.Summary,
     *,
     rebase: bool,
     speed: float | None,
@@ -113,25 +115,25 @@ async def _replay(
     topic: str,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        stop = stack.enter_context(interrupts.stop_event())
+        stop = stack.enter_context(signals.stop_event())
         producer = await stack.enter_async_context(Producer(bootstrap, topic, name="replay"))
         reached = dict.fromkeys((one.name for one in sources), 0)
         if rebase:
             with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
-                latest = await replay.latest_ms(sources, stop, _summing(reached, advance))
+                latest = await replaying.latest_ms(sources, stop, _summing(reached, advance))
             summary.shift_ms = 0 if latest is None else time.time_ns() // 1_000_000 - latest
         reached = dict.fromkeys((one.name for one in sources), 0)
         with progress.bar(f"Sending to {topic}", sum(one.size_bytes for one in sources) or None) as advance:
             watch = _summing(reached, advance)
             outcomes = itertools.chain.from_iterable(
-                replay.outcomes(one, rules, summary.shift_ms, watch) for one in sources
+                replaying.outcomes(one, rules, summary.shift_ms, watch) for one in sources
             )
-            await replay.send(outcomes, producer, summary, stop=stop, speed=speed)
+            await replaying.send(outcomes, producer, summary, stop=stop, speed=speed)
         if stop.is_set():
             raise click.ClickException(f"Interrupted: {summary.sent} events of {summary.lines} lines were sent.")
 
 
-def _summing(reached: dict[str, int], advance: progress.Advance) -> replay.OnBytes:
+def _summing(reached: dict[str, int], advance: progress.Advance) -> replaying.OnBytes:
     def on_bytes(name: str, position: int) -> None:
         reached[name] = position
         advance(sum(reached.values()))
@@ -139,7 +141,7 @@ def _summing(reached: dict[str, int], advance: progress.Advance) -> replay.OnByt
     return on_bytes
 
 
-def _tell(summary: replay.Summary, topic: str, *, as_json: bool) -> None:
+def _tell(summary: replaying.Summary, topic: str, *, as_json: bool) -> None:
     old = summary.last_occurred_at is not None and (
         summary.last_occurred_at < time.time_ns() // 1_000_000 - event.LONGEST_WINDOW_MS
     )

@@ -13,13 +13,14 @@ from typing import Any
 import click
 import orjson
 
-from producers import demo, event, interrupts, popularity, progress, simulate, times
-from producers.client import Producer
-from producers.collected import Collected, is_address
+from producers import event, progress, times
+from producers.client.producer import Producer
 from producers.commands import common
-from producers.steady import Steady, insist
-from producers.traffic import Shares, Traffic
-from ranker.service import endpoints
+from producers.simulate import demo, emit, popularity
+from producers.simulate.collector_sender import CollectorSender, is_address
+from producers.simulate.steady import Steady, insist
+from producers.simulate.traffic import Shares, Traffic
+from ranker.service import endpoints, signals
 from ranker.service.printable import printable
 from schemas import configuration
 
@@ -48,7 +49,7 @@ class Plan:
     article_count: int
     history_ms: int
     history_events: int
-    live: simulate.Live
+    live: emit.Live
     shares: Shares
     collector: tuple[str, str, float] | None
     """Its address, the site's write key, and the share of live events that goes there."""
@@ -153,7 +154,7 @@ def command(
         article_count=article_count,
         history_ms=history,
         history_events=history_events if history else 0,
-        live=simulate.Live(rate, events, None if duration is None else duration / 1000),
+        live=emit.Live(rate, events, None if duration is None else duration / 1000),
         shares=Shares(late, future, duplicate, broken, bot),
         collector=None if collector is None else (collector, _write_key(site), collector_share),
     )
@@ -161,12 +162,12 @@ def command(
 
 
 async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str, *, as_json: bool) -> None:
-    start_ms = simulate.now_ms()
+    start_ms = emit.now_ms()
     rng = random.Random(plan.seed)  # noqa: S311 - traffic, not secrets
     catalogue = demo.articles(plan.site, start_ms) if plan.demo else []
     pieces = _pieces(plan, rng, catalogue, start_ms)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(interrupts.stop_event())
+        stop = stack.enter_context(signals.stop_event())
         line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, topic, name="simulate"))))
         shelf = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, articles_topic))))
         producer = await line.producer()
@@ -182,26 +183,26 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         past = _past(plan, rng, pieces, start_ms)
         if plan.history_events:
             with progress.bar("Writing the past", plan.history_events, unit="events") as advance:
-                await simulate.write_history(
+                await emit.write_history(
                     past, producer, from_ms=start_ms - plan.history_ms, to_ms=start_ms, count=plan.history_events,
                     stop=stop, advance=advance,
                 )  # fmt: skip
         history = producer.sent
         if not as_json and plan.history_events:
             click.echo(f"{history:,} events of the past sent to {topic}")
-        live_ms = simulate.now_ms()
-        craze, run = _craze(rng, pieces, live_ms), f"s{plan.seed}-{live_ms:x}"
-        present = _present(plan, pieces, craze, run, producer.producer_id)
+        live_ms = emit.now_ms()
+        spike, run = _spike(rng, pieces, live_ms), f"s{plan.seed}-{live_ms:x}"
+        present = _present(plan, pieces, spike, run, producer.producer_id)
 
         collected = None
         if plan.collector is not None:
             url, key, share = plan.collector
             # The collector is their producer and numbers them.
-            plain = _present(dataclasses.replace(plan, shares=Shares()), pieces, craze, f"{run}-http", None)
-            collected = await stack.enter_async_context(Collected(url, key, share, plain))
+            plain = _present(dataclasses.replace(plan, shares=Shares()), pieces, spike, f"{run}-http", None)
+            collected = await stack.enter_async_context(CollectorSender(url, key, share, plain))
         # Articles that came out while the history was written are due as well.
-        await born(start_ms, simulate.now_ms())
-        live = await simulate.go_live(present, line, plan.live, stop=stop, born=born, say=_say, collected=collected)
+        await born(start_ms, emit.now_ms())
+        live = await emit.go_live(present, line, plan.live, stop=stop, born=born, say=_say, collected=collected)
     kinds = past.kinds + present.kinds + (collected.traffic.kinds if collected else Counter())
     by_http = collected.accepted if collected else 0
     way = f", {by_http:,} of them by {endpoints.shown(collected.url)}" if collected else ""
@@ -213,7 +214,9 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         click.echo(", ".join(f"{kind} {count:,}" for kind, count in kinds.items()) or "nothing sent")
 
 
-def _pieces(plan: Plan, rng: random.Random, catalogue: list[dict[str, Any]], start_ms: int) -> list[popularity.Piece]:
+def _pieces(
+    plan: Plan, rng: random.Random, catalogue: list[dict[str, Any]], start_ms: int
+) -> list[popularity.ArticleModel]:
     if plan.demo:
         named = [(entry["article_id"], entry["published_at"]) for entry in catalogue]
         return popularity.pieces(rng, named, [entry["section"] for entry in catalogue])
@@ -221,12 +224,12 @@ def _pieces(plan: Plan, rng: random.Random, catalogue: list[dict[str, Any]], sta
     return popularity.pieces(rng, named)
 
 
-def _past(plan: Plan, rng: random.Random, pieces: list[popularity.Piece], start_ms: int) -> Traffic:
+def _past(plan: Plan, rng: random.Random, pieces: list[popularity.ArticleModel], start_ms: int) -> Traffic:
     onset_ms = start_ms - plan.history_ms * 2 // 5
-    craze = popularity.craze(rng, pieces, onset_ms, plan.history_ms // 250 + 1, plan.history_ms // 30 + 1)
+    spike = popularity.spike(rng, pieces, onset_ms, plan.history_ms // 250 + 1, plan.history_ms // 30 + 1)
     return Traffic(
         plan.seed, plan.site, pieces, run=f"s{plan.seed}-{start_ms:x}-past", shares=plan.shares,
-        crazes=[craze] if craze else [],
+        crazes=[spike] if spike else [],
     )  # fmt: skip
 
 
@@ -239,18 +242,18 @@ def _write_key(site: str) -> str:
     return keys[site]
 
 
-def _craze(rng: random.Random, pieces: list[popularity.Piece], now_ms: int) -> popularity.Craze | None:
+def _spike(rng: random.Random, pieces: list[popularity.ArticleModel], now_ms: int) -> popularity.Spike | None:
     # Seen to happen: it begins within a minute and overtakes the first ten within a few.
-    return popularity.craze(
+    return popularity.spike(
         rng, pieces, now_ms + popularity.MINUTE_MS // 2, 3 * popularity.MINUTE_MS, 3 * popularity.HOUR_MS
     )
 
 
 def _present(
-    plan: Plan, pieces: list[popularity.Piece], craze: popularity.Craze | None, run: str, producer_id: str | None
+    plan: Plan, pieces: list[popularity.ArticleModel], spike: popularity.Spike | None, run: str, producer_id: str | None
 ) -> Traffic:
     return Traffic(
-        plan.seed, plan.site, pieces, run=run, shares=plan.shares, crazes=[craze] if craze else [],
+        plan.seed, plan.site, pieces, run=run, shares=plan.shares, crazes=[spike] if spike else [],
         weigh_every_ms=2_000, producer_id=producer_id,
     )  # fmt: skip
 

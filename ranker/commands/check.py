@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.commands.common import config_option, load_settings, now_ms, user_errors
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def command(config: str | None) -> None:
       ranker check --config ranker.toml
       RANKER_REDIS_URL=redis+cluster://10.0.0.5:6379 ranker check
     """
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         _print_settings(settings.masked())
         findings = asyncio.run(_look(settings))
     for finding in findings:

@@ -20,9 +20,9 @@ config_option = click.option(
 
 
 @contextlib.contextmanager
-def said() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """Whatever an operator can mend ends the command with one message and exit code 1."""
-    from ranker.consume.signals import UnfitStoreError
+    from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.service.listener import PortTakenError
     from ranker.settings import SettingsError
@@ -39,7 +39,7 @@ def said() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def effective(config: str | None) -> Settings:
+def load_settings(config: str | None) -> Settings:
     """The settings in effect; raises SettingsError."""
     from ranker import settings
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 
 import click
 
-from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.commands.common import config_option, load_settings, now_ms, user_errors
 from ranker.settings import Settings
 
 _AGAIN_S = 5.0
@@ -57,11 +58,11 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
     """
     import uvloop
 
-    from ranker import logs
-    from ranker.tuning import collect_seldom, keep_buffers
+    from ranker.service import logs
+    from ranker.service.tuning import collect_seldom, keep_buffers
 
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         logs.configure(log_level)
         collect_seldom()
         keep_buffers()
@@ -69,18 +70,16 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
 
 async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: dict[int, int]) -> None:
-    from ranker.consume.active import ActiveKeeper
     from ranker.consume.batch import chunk_records
-    from ranker.consume.catalogue import run_catalogue
+    from ranker.consume.build_worker import build_worker
     from ranker.consume.clocks import Clocks
     from ranker.consume.dead_letter_limit import DeadLetterLimit
-    from ranker.consume.gate import Gate
-    from ranker.consume.history import Historian
     from ranker.consume.homes import Homes
+    from ranker.consume.jobs.copy_catalogue import run_catalogue
+    from ranker.consume.jobs.keep_active import ActiveKeeper
+    from ranker.consume.jobs.watch_producers import ProducerWatch
+    from ranker.consume.jobs.write_history import HistoryWriter
     from ranker.consume.loop import Consumer
-    from ranker.consume.producers import ProducerWatch
-    from ranker.consume.session import Session
-    from ranker.consume.worker import Worker
     from ranker.core.fold import Fold
     from ranker.log.articles import ArticleLog
     from ranker.log.consumer import PageViewLog
@@ -89,7 +88,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.operate import check
     from ranker.service import admin
     from ranker.store.connection import connect
-    from ranker.store.shard import ShardState, ShardStore
+    from ranker.store.shard import ShardStore
     from ranker.store.time import store_time_ms
 
     generation = settings.generation
@@ -109,42 +108,24 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     )
     dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
 
-    homes = Homes()
-
-    def trouble(where: str, what: str | None) -> None:
-        consumer.trouble(where, what)
-
-    def worker_for(partition: int) -> Worker:
-        store = ShardStore(client, generation, partition)
-
-        def session_of(state: ShardState) -> Session:
-            return Session(
-                store,
-                generation,
-                partition,
-                page_views.partitions(),
-                state,
-                metrics,
-                lambda what: trouble(f"partition {partition}", what),
-                homes,
-            )
-
-        return Worker(
-            generation,
-            partition,
-            page_views,
-            Gate(page_views, store, generation, partition, clocks, metrics, session_of),
-            dead_letters,
-            clocks,
-            metrics,
-            DeadLetterLimit(partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)),
-            settings.flush_ms / 1000,
-            accept_create_time=settings.accept_create_time,
-        )
-
-    keeper = ActiveKeeper(client, generation, lambda: check.unfit(client, now_ms), trouble)
+    worker_for = partial(
+        build_worker,
+        generation=generation,
+        page_views=page_views,
+        store_of=partial(ShardStore, client, generation),
+        dead_letters=dead_letters,
+        dead_stretch_of=lambda partition: DeadLetterLimit(
+            partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)
+        ),
+        clocks=clocks,
+        metrics=metrics,
+        homes=Homes(),
+        flush_s=settings.flush_ms / 1000,
+        accept_create_time=settings.accept_create_time,
+    )
+    keeper = ActiveKeeper(client, generation, lambda: check.unfit(client, now_ms))
     consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
-    historian = Historian(
+    historian = HistoryWriter(
         client,
         generation,
         settings.sites,
@@ -161,17 +142,17 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         stack.push_async_callback(dead_letters.stop)
         tasks = [
             asyncio.create_task(consumer.run(), name="consumer"),
-            asyncio.create_task(keeper.run(), name="active"),
+            asyncio.create_task(keeper.run(consumer.trouble), name="active"),
             asyncio.create_task(historian.run(), name="history"),
             asyncio.create_task(watch.run(), name="producers"),
             asyncio.create_task(
-                run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, trouble), name="catalogue"
+                run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, consumer.trouble), name="catalogue"
             ),
         ]
-        await _together(tasks)
+        await _run_until_signal(tasks)
 
 
-async def _together(tasks: list[asyncio.Task[None]]) -> None:
+async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
     """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.commands.common import config_option, load_settings, now_ms, user_errors
 from ranker.commands.progress import bar
 from ranker.service.printable import printable
 
@@ -59,8 +59,8 @@ def list_(reasons: tuple[str, ...], as_json: bool, config: str | None) -> None:
     """
     from ranker.operate.dead_letters import overview
 
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         choice = _choice(settings, reasons)
         counts, strange = asyncio.run(_read(settings, lambda log: overview(log, choice)))
     topic = f"{settings.generation.topic}.dead"
@@ -104,8 +104,8 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
 
     if raw and len(positions) != 1:
         raise click.UsageError("--raw writes one letter; give its POSITION, as `ranker dead list` shows it")
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         choice = _choice(settings, reasons, positions)
         most = max(limit, len(choice.positions))
         letters = asyncio.run(_read(settings, lambda log: newest(log, choice, most)))
@@ -182,8 +182,8 @@ def resend(
     if every == bool(reasons or positions):
         raise click.UsageError("say which letters: --reason, --position, or --all for every letter")
     outcome = Outcome()
-    with said():
-        settings = effective(config)
+    with user_errors():
+        settings = load_settings(config)
         choice = _choice(settings, reasons, positions)
         source = settings.generation.topic
         if is_foreign(settings.generation) and not (dry or foreign):

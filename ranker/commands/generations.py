@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ranker.commands.common import config_option, effective, now_ms, said
+from ranker.commands.common import config_option, load_settings, now_ms, user_errors
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def _with_redis(config: str | None, work: Callable[[Any], Coroutine[Any, Any, _R
         finally:
             await client.aclose()
 
-    with said():
-        return asyncio.run(run(effective(config).redis_url))
+    with user_errors():
+        return asyncio.run(run(load_settings(config).redis_url))
 
 
 def _print(row: Row) -> None:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import click
 
-from ranker.commands.common import config_option, effective, said
+from ranker.commands.common import config_option, load_settings, user_errors
 from ranker.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,25 +47,25 @@ def command(
     """
     import uvloop
 
-    from ranker import logs
-    from ranker.tuning import collect_seldom, many_connections
+    from ranker.service import logs
+    from ranker.service.tuning import collect_seldom, many_connections
 
     logs.configure(log_level)
     collect_seldom()
     many_connections()
-    with said():
-        uvloop.run(_run(effective(config), host, port, admin_host, admin_port, drain_s))
+    with user_errors():
+        uvloop.run(_run(load_settings(config), host, port, admin_host, admin_port, drain_s))
 
 
 async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_port: int, drain_s: float) -> None:
     from ranker.metrics import ReaderMetrics, new_registry
-    from ranker.serve import server
-    from ranker.serve.clients import Clients
-    from ranker.serve.frontpage import Page
-    from ranker.serve.lists import Lists
-    from ranker.serve.published import Ages
-    from ranker.serve.refresh import Refresher
-    from ranker.serve.web import Web
+    from ranker.serve.api.clients import Clients
+    from ranker.serve.api.lists import Lists
+    from ranker.serve.app import Web
+    from ranker.serve.http import protocol
+    from ranker.serve.live.published import Ages
+    from ranker.serve.live.refresh import Refresher
+    from ranker.serve.pages.front import Page
     from ranker.service import admin
     from ranker.service.address import Addresses
     from ranker.service.connections import Connections
@@ -98,7 +98,7 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
         bound = await stack.enter_async_context(
-            server.serving(
+            protocol.serving(
                 web.app,
                 host,
                 port,

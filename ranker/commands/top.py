@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ranker.commands.common import config_option, effective, said
+from ranker.commands.common import config_option, load_settings, user_errors
 from ranker.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ranker.serve.refresh import Refresher
-    from ranker.store.question import ListName
+    from ranker.serve.live.refresh import Refresher
+    from ranker.store.shard_query import ListName
 
 
 @click.command("top")
@@ -40,8 +40,8 @@ def command(
       ranker top --site demo --window 7d --limit 20
       ranker top --board read --once > list.txt
     """
-    with said(), contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_run(effective(config), site, boards, window, limit, once=once))
+    with user_errors(), contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_run(load_settings(config), site, boards, window, limit, once=once))
 
 
 async def _run(
@@ -52,9 +52,9 @@ async def _run(
     from rich.text import Text
 
     from ranker.metrics import ReaderMetrics, new_registry
-    from ranker.serve.lists import Lists
-    from ranker.serve.published import Ages
-    from ranker.serve.refresh import Refresher
+    from ranker.serve.api.lists import Lists
+    from ranker.serve.live.published import Ages
+    from ranker.serve.live.refresh import Refresher
     from ranker.serve.terminal import tables
     from ranker.store.connection import connect
     from ranker.store.errors import StoreUnavailableError
@@ -114,8 +114,8 @@ def _inactive(ours: str, active: str) -> str:
 
 def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
     """The lists that are meant; a usage error that names what there is for anything unknown."""
-    from ranker.serve.frontpage import columns
-    from ranker.store.question import ListName
+    from ranker.lists.boards import first_boards
+    from ranker.store.shard_query import ListName
 
     generation = refresher.generation
     assert generation is not None  # a refresh that succeeded has followed one
@@ -130,4 +130,4 @@ def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], win
             raise click.UsageError(f"--board {board}: unknown; there are {', '.join(sorted(generation.boards))}")
     if window is not None and window not in windows:
         raise click.UsageError(f"--window {window}: unknown; there are {', '.join(windows)}")
-    return [ListName(site or sites[0], board, window or windows[0]) for board in boards or columns(generation)]
+    return [ListName(site or sites[0], board, window or windows[0]) for board in boards or first_boards(generation)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ranker.commands.common import config_option, effective, said
+from ranker.commands.common import config_option, load_settings, user_errors
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
       ranker topics apply --dry-run
       ranker topics apply --replicas 3 --config ranker.toml
     """
-    with said():
-        outcomes = asyncio.run(_apply(effective(config), replicas, dry=dry_run))
+    with user_errors():
+        outcomes = asyncio.run(_apply(load_settings(config), replicas, dry=dry_run))
     for outcome in outcomes:
         there = "is there" if outcome.was_there else "is missing"
         would = "would be " if dry_run and outcome.done else ""

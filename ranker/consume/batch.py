@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from ranker.core.generation import Generation
+from ranker.core.partial_counts import PartialCounts
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
-from ranker.core.tally import Tally
 from ranker.metrics import ConsumerMetrics
 
 
@@ -33,16 +33,16 @@ class Batch:
         self.end = start
         self.epoch = epoch
         self.since_s = now_s
-        self.tally = Tally()
+        self.partial = PartialCounts()
         self._articles: dict[tuple[str, str], set[str]] = {}
         self._cost = 0
 
-    def cost_with(self, tally: Tally, weights: dict[str, int], windows: int) -> int:
+    def cost_with(self, partial: PartialCounts, weights: dict[str, int], windows: int) -> int:
         """What the batch costs together with these counts; to be asked once for each stretch, before `add`.
 
         Increments for each article once, however many slices it stands in; too much only where outcomes share a board.
         """
-        for group, articles in tally.counts.items():
+        for group, articles in partial.counts.items():
             _, site, outcome = group
             seen = self._articles.get((site, outcome))
             if seen is None:
@@ -52,44 +52,44 @@ class Batch:
             seen.update(articles)
             # what no board weighs costs no increment, but memory here and in its slice
             self._cost += (len(seen) - before) * max(1, weights.get(outcome, 0) * windows)
-            self._cost += group not in self.tally.counts  # a slice to append to
-        self._cost += len(tally.sightings.keys() - self.tally.sightings.keys())
-        self._cost += sum(map(len, tally.sightings.values())) // _SEQUENCES
-        self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in tally.rejected)
+            self._cost += group not in self.partial.counts  # a slice to append to
+        self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
+        self._cost += sum(map(len, partial.sequences.values())) // _SEQUENCES
+        self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in partial.rejected)
         return self._cost
 
-    def add(self, end: int, tally: Tally | None) -> None:
+    def add(self, end: int, partial: PartialCounts | None) -> None:
         """Takes the next stretch, up to offset `end`."""
         self.end = end
-        if tally is not None:
-            self.tally.add(tally)
+        if partial is not None:
+            self.partial.add(partial)
 
     def show(self, metrics: ConsumerMetrics, wall_ms: int) -> None:
         """Counts what was applied, once it is."""
-        tally = self.tally
-        metrics.gaps.inc(len(tally.lost))
-        metrics.lost_records.inc(sum(map(len, tally.lost)))
-        if tally.first_append_ms is not None and tally.first_append_ms >= 0:
-            metrics.freshness_seconds.observe(max(0.0, (wall_ms - tally.first_append_ms) / 1000))
-        events: dict[str, int] = {"late": tally.late, "future": tally.future}
-        for (_, _, outcome), articles in tally.counts.items():
+        partial = self.partial
+        metrics.gaps.inc(len(partial.lost))
+        metrics.lost_records.inc(sum(map(len, partial.lost)))
+        if partial.first_append_ms is not None and partial.first_append_ms >= 0:
+            metrics.freshness_seconds.observe(max(0.0, (wall_ms - partial.first_append_ms) / 1000))
+        events: dict[str, int] = {"late": partial.late, "future": partial.future}
+        for (_, _, outcome), articles in partial.counts.items():
             events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
-        for rejected in tally.rejected:
+        for rejected in partial.rejected:
             metrics.dead_letters.labels(rejected.reason).inc()
-        events["dead"] = len(tally.rejected) - tally.future
+        events["dead"] = len(partial.rejected) - partial.future
         metrics.count_events(events)
 
     def counters(self) -> dict[str, int]:
         """What it adds to the shard's counters."""
-        tally = self.tally
-        lost = sum(map(len, tally.lost))
-        return {"late": tally.late, "future": tally.future, "dead": len(tally.rejected), "lost": lost}
+        partial = self.partial
+        lost = sum(map(len, partial.lost))
+        return {"late": partial.late, "future": partial.future, "dead": len(partial.rejected), "lost": lost}
 
     def gap_ms(self, wall_ms: int) -> int | None:
         """When what could not be read was appended, at most now; None where all could."""
-        if not self.tally.lost:
+        if not self.partial.lost:
             return None
-        return min(self.tally.lost_ms, wall_ms) if self.tally.lost_ms >= 0 else wall_ms
+        return min(self.partial.lost_ms, wall_ms) if self.partial.lost_ms >= 0 else wall_ms
 
 
 class Batches:
@@ -103,20 +103,26 @@ class Batches:
         self._waiting: deque[Batch] = deque()
 
     def put(
-        self, start: int, end: int, tally: Tally | None, now_s: float, articles: int | None, epoch: int | None = None
+        self,
+        start: int,
+        end: int,
+        partial: PartialCounts | None,
+        now_s: float,
+        articles: int | None,
+        epoch: int | None = None,
     ) -> None:
         """Takes records [start, end) of one leader's `epoch`; `articles` is how many the shard holds, if known."""
         last = self._waiting[-1] if self._waiting else None
-        if last is None or last.epoch != epoch or (tally is not None and not self._fits(last, tally, articles)):
+        if last is None or last.epoch != epoch or (partial is not None and not self._fits(last, partial, articles)):
             last = Batch(start, now_s, epoch)
-            if tally is not None:
-                last.cost_with(tally, self._weights, self._windows)
+            if partial is not None:
+                last.cost_with(partial, self._weights, self._windows)
             self._waiting.append(last)
-        last.add(end, tally)
+        last.add(end, partial)
 
-    def _fits(self, batch: Batch, tally: Tally, articles: int | None) -> bool:
+    def _fits(self, batch: Batch, partial: PartialCounts, articles: int | None) -> bool:
         limit = MAX_COST * SMALL_TIMES if articles is not None and articles <= SMALL_SHARD else MAX_COST
-        return batch.cost_with(tally, self._weights, self._windows) <= limit
+        return batch.cost_with(partial, self._weights, self._windows) <= limit
 
     @property
     def full(self) -> bool:

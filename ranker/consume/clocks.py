@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
-from ranker.core import clock
+from ranker.core import watermark
 
 _BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while the machine is suspended: waking up is no step of the wall clock."""
@@ -32,7 +32,7 @@ class Clocks:
         """How far the store's clock is ahead of ours, as well as a question and an answer can tell."""
         self._store_offset_ms: float | None = None
         """The store's clock less the monotonic one, if the answer took no time to come."""
-        self._wall = clock.WallClock()
+        self._wall = watermark.WallClock()
 
     async def measure(self) -> None:
         before, asked_ms = self._process_time_s(), self._monotonic_time_s() * 1000
@@ -40,7 +40,9 @@ class Clocks:
         after = self._process_time_s()
         self._ahead_ms = store - (before + after) * 500
         asked_for_ms = self._monotonic_time_s() * 1000 - asked_ms
-        if self._store_offset_ms is None or asked_for_ms < clock.TOLERANCE_MS / 2:  # a slow answer looks like a step
+        if (
+            self._store_offset_ms is None or asked_for_ms < watermark.TOLERANCE_MS / 2
+        ):  # a slow answer looks like a step
             self._store_offset_ms = store - asked_for_ms - asked_ms
         self.wall_ms()
 
@@ -50,12 +52,12 @@ class Clocks:
         if self._store_offset_ms is None:
             return int(now_ms)
         store_ms = monotonic_ms + self._store_offset_ms
-        return self._wall.believed_ms(clock.wall_ms(int(now_ms), int(store_ms)), int(monotonic_ms))
+        return self._wall.believed_ms(watermark.wall_ms(int(now_ms), int(store_ms)), int(monotonic_ms))
 
     def may_follow(self, wall_ms: int, known_ms: int) -> bool:
         """Whether T, all being applied, may become `wall_ms`; `known_ms` is what state and log vouch for."""
         steady = self._wall.steady(int(self._monotonic_time_s() * 1000))
-        return clock.may_follow(wall_ms, known_ms, steady=steady)
+        return watermark.may_follow(wall_ms, known_ms, steady=steady)
 
     def proven_ms(self, known_ms: int) -> int:
         """The wall clock, as far as it may move floors that nothing but it asks for: they never go back."""
@@ -74,4 +76,4 @@ class Clocks:
 
     @property
     def agree(self) -> bool:
-        return clock.clocks_agree(0, int(self._ahead_ms))
+        return watermark.clocks_agree(0, int(self._ahead_ms))

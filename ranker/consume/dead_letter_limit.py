@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ranker.consume.signals import PartitionStoppedError, Stop
-from ranker.core.tally import Tally
+from ranker.consume.errors import PartitionStoppedError, Stop
+from ranker.core.partial_counts import PartialCounts
 
 
 class DeadLetterLimit:
@@ -26,15 +26,15 @@ class DeadLetterLimit:
         self._start = -1
         self._reasons: Counter[str] = Counter()
 
-    def look(self, start: int, end: int, tally: Tally) -> None:
+    def look(self, start: int, end: int, partial: PartialCounts) -> None:
         """Raises PartitionStoppedError where the stretch that these records complete is too bad."""
         if end <= self._accepted:
             return
         if not self._records:
             self._start = max(start, self._accepted)
         # a stretch may begin among accepted records: neither they nor their faults count
-        self._records += min(tally.records, end - max(start, self._accepted))
-        self._reasons.update(rejected.reason for rejected in tally.rejected if rejected.offset >= self._accepted)
+        self._records += min(partial.records, end - max(start, self._accepted))
+        self._reasons.update(rejected.reason for rejected in partial.rejected if rejected.offset >= self._accepted)
         if self._records < self._stretch:
             return
         bad = self._reasons.total()

@@ -6,14 +6,16 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from ranker.consume.clocks import Clocks
+from ranker.consume.errors import PartitionStoppedError, Stop
+from ranker.consume.homes import Homes
 from ranker.consume.session import Session, Unsealed
-from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
+from ranker.core.partial_counts import Mark
 from ranker.core.step import Version
-from ranker.core.tally import Mark
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError
 from ranker.metrics import ConsumerMetrics
@@ -26,7 +28,7 @@ _PATIENCE_S = 30
 
 
 class Gate:
-    """For one partition of one generation. `session_of` makes a session from a loaded state."""
+    """For one partition of one generation. `trouble` and `homes` are what its sessions get."""
 
     def __init__(
         self,
@@ -36,7 +38,8 @@ class Gate:
         partition: int,
         clocks: Clocks,
         metrics: ConsumerMetrics,
-        session_of: Callable[[ShardState], Session],
+        trouble: Callable[[str | None], None],
+        homes: Homes,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._log = page_views
@@ -45,7 +48,8 @@ class Gate:
         self._partition = partition
         self._clocks = clocks
         self._metrics = metrics
-        self._session_of = session_of
+        self._trouble = trouble
+        self._homes = homes
         self.patience_s = patience_s
 
     async def open(self, loaded: Callable[[ShardState], None] = lambda _: None) -> Session:
@@ -72,12 +76,21 @@ class Gate:
                 Stop.STATE,
             )
         await self._recognise(state)
-        session = self._session_of(state)
+        session = Session(
+            self._store,
+            self._generation,
+            self._partition,
+            self._log.partitions(),
+            state,
+            self._metrics,
+            self._trouble,
+            self._homes,
+        )
         await self._step_over_gap(session)
         await self._claim_strays(session)
         lengths = await self._store.slice_lengths(session.live)
         session.unsealed |= {
-            slice_id: Unsealed(session.clock_ms, fresh=False, deltas=length)
+            slice_id: Unsealed(session.watermark_ms, fresh=False, deltas=length)
             for slice_id, length in lengths.items()
             if length > 1
         }
@@ -151,9 +164,9 @@ class Gate:
         n = session.version.n
         if n >= beginning:
             return
-        step = session.step(Version(secrets.token_hex(8), beginning, session.version.floors))
-        step.gap_ms = await self._append_ms(beginning, self._clocks.wall_ms())
-        step.counters = {"lost": beginning - n}
+        after = Version(secrets.token_hex(8), beginning, session.version.floors)
+        gap_ms = await self._append_ms(beginning, self._clocks.wall_ms())
+        step = replace(session.step(after), gap_ms=gap_ms, counters={"lost": beginning - n})
         await session.advance(step, when_full=True)  # adds no count, and only an open gate lets old ones leave
         self._metrics.gaps.inc()
         self._metrics.lost_records.inc(beginning - n)
@@ -166,9 +179,8 @@ class Gate:
         """
         if session.made_for == session.partitions:
             return
-        step = session.step(Version(secrets.token_hex(8), session.version.n, session.version.floors))
-        step.partitions = 0
-        await session.advance(step, when_full=True)
+        after = Version(secrets.token_hex(8), session.version.n, session.version.floors)
+        await session.advance(replace(session.step(after), partitions=0), when_full=True)
 
     async def _append_ms(self, offset: int, otherwise: int) -> int:
         mark = await self._log.mark_at(self._partition, offset)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.worker import Worker
-from ranker.core.clock import age_ms
+from ranker.core.watermark import age_ms
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
+from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 
 log = logging.getLogger(__name__)
@@ -26,8 +28,8 @@ _AGAIN_S = 0.5
 class Consumer:
     """One process' share of the partitions.
 
-    `worker_for` makes a worker; `before_opening` is told the number of partitions before any gate opens
-    (`active.partitions` is raised there).
+    `worker_for` makes the worker of a partition, which reports there what stands in its way, then None.
+    `before_opening` gets the number of partitions before any gate opens (`active.partitions` is raised there).
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Consumer:
         page_views: PageViewLog,
         clocks: Clocks,
         metrics: ConsumerMetrics,
-        worker_for: Callable[[int], Worker],
+        worker_for: Callable[[int, Callable[[str | None], None]], Worker],
         before_opening: Callable[[int], Awaitable[None]],
     ) -> None:
         self._log = page_views
@@ -114,7 +116,7 @@ class Consumer:
         """Until cancelled; an error that nobody expected ends it, since hiding one would hide lost counts."""
         await self._log.start(self._close_gates, self._assigned)
         self._metrics.fold_seam_active.set(self._log.seam_active)
-        ticking = asyncio.create_task(self._tick(), name="clock")
+        ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
         polling = asyncio.create_task(self._poll(), name="poll")
         try:
             await asyncio.wait({ticking, polling, self._failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -168,7 +170,8 @@ class Consumer:
         if self._opening is not asyncio.current_task():
             return  # cancelled, and not told
         for partition in sorted(partitions):
-            worker = self._workers[partition] = self._worker_for(partition)
+            trouble = partial(self.trouble, f"partition {partition}")
+            worker = self._workers[partition] = self._worker_for(partition, trouble)
             task = self._tasks[partition] = asyncio.create_task(worker.run(), name=f"partition {partition}")
             task.add_done_callback(self._ended)
         self._joined = True
@@ -212,22 +215,20 @@ class Consumer:
         self._log.commit({partition: n for partition, n in applied.items() if n is not None})
 
     async def _tick(self) -> None:
-        """Once a second: the clocks measured, the log's ends asked for, after noting the time."""
-        while True:
-            try:
-                await self._clocks.measure()
-                self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
-                waiting = any(worker.waits_for_clock for worker in self._workers.values())
-                self._metrics.clock_held.set(self._clocks.held or waiting)
-                asked_ms = self._clocks.wall_ms()
-                self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
-                ends = await self._log.ends(list(self._workers)) if self._workers else {}
-                for partition, end in ends.items():
-                    if partition in self._workers:
-                        self._workers[partition].seen_end(asked_ms, end)
-                silent = sorted(self._workers.keys() - ends.keys())
-                self.trouble("clock", f"partitions {silent} do not answer: have they a leader?" if silent else None)
-                self._commit()
-            except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
-                self.trouble("clock", str(error))
-            await asyncio.sleep(_TICK_S)
+        """The clocks measured, the log's ends asked for, after noting the time."""
+        try:
+            await self._clocks.measure()
+            self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
+            waiting = any(worker.waits_for_clock for worker in self._workers.values())
+            self._metrics.clock_held.set(self._clocks.held or waiting)
+            asked_ms = self._clocks.wall_ms()
+            self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
+            ends = await self._log.ends(list(self._workers)) if self._workers else {}
+            for partition, end in ends.items():
+                if partition in self._workers:
+                    self._workers[partition].seen_end(asked_ms, end)
+            inactive = sorted(self._workers.keys() - ends.keys())
+            self.trouble("clock", f"partitions {inactive} do not answer: have they a leader?" if inactive else None)
+            self._commit()
+        except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
+            self.trouble("clock", str(error))

@@ -6,13 +6,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ranker.consume.errors import RefusedError
 from ranker.consume.homes import Homes
-from ranker.consume.signals import RefusedError
 from ranker.core.floors import start_ms
 from ranker.core.generation import Generation
-from ranker.core.step import Changes, Reply, SliceId, Step, Version
+from ranker.core.step import Reply, SliceId, Step, Version
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.shard import ShardState, ShardStore
@@ -42,19 +42,16 @@ class Session:
         state: ShardState,
         metrics: ConsumerMetrics,
         trouble: Callable[[str | None], None],
-        homes: Homes | None = None,
+        homes: Homes,
     ) -> None:
-        """`partitions` is the topic's number now; `trouble` is told why the store cannot be written, then None.
-
-        `homes` are those that the process remembers; None: the session's own.
-        """
+        """`partitions` is the topic's number now; `trouble` gets why the store cannot be written, then None."""
         self.store = store
         self.partition = partition
         self.partitions = partitions
         self.made_for = state.partitions
         self.version = state.version
-        self.clock_ms = state.clock_ms
-        self.stored_clock_ms = state.clock_ms
+        self.watermark_ms = state.watermark_ms
+        self.stored_clock_ms = state.watermark_ms
         self.mark = state.mark
         self.epoch: int | None = None
         """The leader's of the last applied records, None before the first."""
@@ -71,7 +68,7 @@ class Session:
         self._sealed: set[SliceId] = set(state.slices)
         """Slices that have been sealed, or may have been: what comes to them later need not be added up at once."""
         self._sites = set(state.sites)
-        self._homes = homes or Homes()
+        self._homes = homes
         self._generation = generation
         self._metrics = metrics
         self._trouble = trouble
@@ -81,20 +78,26 @@ class Session:
         """The latest time that state and log vouch for: of T, of the finest floor, of the last counted record."""
         window = self._generation.windows[0]
         floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
-        return max(self.clock_ms, floor_ms, self.mark.append_ms if self.mark else 0)
+        return max(self.watermark_ms, floor_ms, self.mark.append_ms if self.mark else 0)
 
-    def step(self, after: Version | None = None, changes: Changes | None = None) -> Step:
-        """A step from where we are, carrying our clock; without arguments it moves nothing but the clock."""
-        return Step(self.version, after or self.version, self.clock_ms, changes or Changes())
+    def step(self, after: Version | None = None) -> Step:
+        """A step from where we are that changes no count and carries our clock; without `after` it moves that alone."""
+        return Step(self.version, after or self.version, self.watermark_ms)
+
+    async def with_marks(self, step: Step) -> Step:
+        """The step with what its counts require beside them: marks of stray articles, and the sites that are new.
+
+        At every step that changes counts: a cache of marks could outlive the mark.
+        """
+        touched = step.changes.touched()
+        strays = await self.strays_among(touched)
+        return replace(step, strays=strays, new_sites=touched.keys() - self._sites)
 
     async def advance(self, step: Step, *, when_full: bool = False) -> None:
         """Carries a step out. Raises RefusedError; StoreFullError where `when_full` is not set.
 
         While the store is away the same step is sent again and again: if a reply got lost, the answer is `already`.
         """
-        touched = step.changes.touched()
-        step.strays |= await self.strays_among(touched)  # at every step: a cache of marks could outlive the mark
-        step.new_sites = touched.keys() - self._sites
         program = self.store.assemble(step)
         began = time.perf_counter()
         reply = await self._send_until_answered(program, when_full=when_full)
@@ -128,7 +131,7 @@ class Session:
         if state is None or state.foreign or (state.version.lineage, state.version.n) != (mine.lineage, mine.n):
             return False
         self.version = state.version
-        self.stored_clock_ms = state.clock_ms
+        self.stored_clock_ms = state.watermark_ms
         self.refused = state.refused
         self.producers = state.producers
         self.live = set(state.slices)
@@ -139,11 +142,13 @@ class Session:
     def _took(self, step: Step) -> None:
         self.version = step.after
         self.mark = step.mark or self.mark
-        self.clock_ms = max(self.clock_ms, step.clock_ms)
-        self.stored_clock_ms = max(self.stored_clock_ms, step.clock_ms)
+        self.watermark_ms = max(self.watermark_ms, step.watermark_ms)
+        self.stored_clock_ms = max(self.stored_clock_ms, step.watermark_ms)
         for slice_id in step.changes.appends:
             self.live.add(slice_id)
-            waiting = self.unsealed.setdefault(slice_id, Unsealed(self.clock_ms, fresh=slice_id not in self._sealed))
+            waiting = self.unsealed.setdefault(
+                slice_id, Unsealed(self.watermark_ms, fresh=slice_id not in self._sealed)
+            )
             waiting.deltas += 1
         for slice_id in step.seals:
             self.unsealed.pop(slice_id, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar, TypeVarTuple
 
@@ -49,41 +50,37 @@ class Upkeep:
         """One round: everything that is due now, the clock in any case."""
         if clocks_agree:
             # where T lies ahead, as clocks that jumped have left it, what leaves is not lost for good
-            await self.retire(session, min(session.clock_ms, wall_ms))
+            await self.retire(session, min(session.watermark_ms, wall_ms))
         await self.seal(session)
         await self._look_over_strays(session, due=strays_due)
-        if session.clock_ms > session.stored_clock_ms:
-            session.clock_ms = min(session.clock_ms, wall_ms)
-            step = session.step()
-            step.refused = session.refused  # a failover may have lost the step that said so, and no version tells
-            await session.advance(step, when_full=True)
+        if session.watermark_ms > session.stored_clock_ms:
+            session.watermark_ms = min(session.watermark_ms, wall_ms)
+            # `refused` too: a failover may have lost the step that said so, and no version tells
+            await session.advance(replace(session.step(), refused=session.refused), when_full=True)
 
     async def run_when_full(self, session: Session, wall_ms: int) -> None:
         """While batches are refused for memory T stays, and the floors follow the wall clock: else nothing got free."""
         if not session.refused:
-            step = session.step()
-            step.refused = True
-            await session.advance(step, when_full=True)
+            await session.advance(replace(session.step(), refused=True), when_full=True)
         await self.retire(session, wall_ms, when_full=True)
         await self.seal(session, when_full=True)
 
-    async def forget_silent(self, session: Session) -> None:
+    async def forget_inactive(self, session: Session) -> None:
         """Makes room where producers' runs have ended: those that no shard has heard for a day, or an hour if need be.
 
         A run that one shard had forgotten would seem to lack what that shard has seen of it. Which runs are there is no
         function of the log from here on: a new lineage.
         """
-        if not (silent := session.producers.silent(session.clock_ms)):
+        if not (inactive := session.producers.inactive(session.watermark_ms)):
             return
-        elsewhere = await session.store.heard_elsewhere(silent, session.partitions)
-        if gone := session.producers.silent(session.clock_ms, elsewhere)[:_FORGET_AT_ONCE]:
-            step = _renewing(session)
-            step.producers = session.producers.forgotten(gone)
+        elsewhere = await session.store.last_seen_elsewhere(inactive, session.partitions)
+        if gone := session.producers.inactive(session.watermark_ms, elsewhere)[:_FORGET_AT_ONCE]:
+            step = replace(_renewing(session), producers=session.producers.forgotten(gone))
             await session.advance(step, when_full=True)
 
-    async def retire(self, session: Session, clock_ms: int, *, when_full: bool = False) -> None:
+    async def retire(self, session: Session, watermark_ms: int, *, when_full: bool = False) -> None:
         """Brings the floors to where this clock puts them, finest tier first."""
-        target = floors_at(self._generation, clock_ms)
+        target = floors_at(self._generation, watermark_ms)
         while (tier := tier_due(session.version.floors, target)) is not None:
             due = self._retirement.slices(session.live, tier, target[tier])
             # one slice at a time: it may hold very many articles
@@ -92,22 +89,25 @@ class Upkeep:
             if version != session.version:
                 await session.advance(session.step())  # somebody else writes this shard: the refusal says who is ahead
                 continue  # not refused: it is as it was again, but what was read is not
-            for step in await _apart(lists.values(), self._plan, version, session.clock_ms, tier, goal, lists):
-                if session.refused:
-                    step.refused = True  # these floors may be ahead of T: whatever state the step meets says so with it
+            for planned in await _apart(lists.values(), self._plan, version, session.watermark_ms, tier, goal, lists):
+                step = await session.with_marks(planned)
+                if session.refused:  # these floors may be ahead of T: whatever state the step meets says so with it
+                    step = replace(step, refused=True)
                 await session.advance(step, when_full=when_full)
 
     def _plan(
-        self, version: Version, clock_ms: int, tier: int, goal: int, lists: Mapping[SliceId, list[bytes]]
+        self, version: Version, watermark_ms: int, tier: int, goal: int, lists: Mapping[SliceId, list[bytes]]
     ) -> list[Step]:
         contents = {slice_id: delta.total(deltas) for slice_id, deltas in lists.items()}
-        return self._retirement.plan(version, clock_ms, tier, goal, contents)
+        return self._retirement.plan(version, watermark_ms, tier, goal, contents)
 
     def caught_up_with_floors(self, session: Session) -> bool:
         """Whether the clock itself asks for these floors: nothing was retired early for lack of memory."""
         return all(
             floor <= asked
-            for floor, asked in zip(session.version.floors, floors_at(self._generation, session.clock_ms), strict=True)
+            for floor, asked in zip(
+                session.version.floors, floors_at(self._generation, session.watermark_ms), strict=True
+            )
         )
 
     async def seal(self, session: Session, *, when_full: bool = False) -> None:
@@ -119,20 +119,18 @@ class Upkeep:
         if version != session.version:
             await session.advance(session.step())
             return
-        step = session.step()
-        for slice_id, deltas in lists.items():
-            step.seals[slice_id] = await _apart([deltas], _sealed, deltas)
-        await session.advance(step, when_full=when_full)
+        seals = {slice_id: await _apart([deltas], _sealed, deltas) for slice_id, deltas in lists.items()}
+        await session.advance(replace(session.step(), seals=seals), when_full=when_full)
 
     def _seal_due(self, session: Session, slice_id: SliceId) -> bool:
         waiting = session.unsealed[slice_id]
         if not waiting.fresh:
             return (
-                waiting.deltas >= _SEAL_AGAIN_DELTAS and waiting.since_ms + _SEAL_AFTER_MS <= session.clock_ms
-            ) or waiting.since_ms + _SEAL_AGAIN_MS <= session.clock_ms
+                waiting.deltas >= _SEAL_AGAIN_DELTAS and waiting.since_ms + _SEAL_AFTER_MS <= session.watermark_ms
+            ) or waiting.since_ms + _SEAL_AGAIN_MS <= session.watermark_ms
         tier, slice_ = slice_id
         end_ms = (slice_ + 1) * self._generation.windows[tier].grain_ms
-        return waiting.deltas >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.clock_ms
+        return waiting.deltas >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.watermark_ms
 
     async def _look_over_strays(self, session: Session, *, due: bool) -> None:
         """Marks what is a stray for the present number of partitions, takes marks from what no live slice holds.
@@ -166,17 +164,11 @@ class Upkeep:
         kept = found | (session.marked or set())
         new, gone = iter(sorted(kept - stored)), iter(sorted(stored - kept))
         while some := set(islice(new, MAX_COST)):
-            step = _renewing(session)
-            step.strays = some
-            await session.advance(step)
+            await session.advance(replace(_renewing(session), strays=some))
         while some := set(islice(gone, MAX_COST)):
-            step = _renewing(session)
-            step.strays_gone = some
-            await session.advance(step)
+            await session.advance(replace(_renewing(session), strays_gone=some))
         if session.made_for != session.partitions:
-            step = _renewing(session)
-            step.partitions = session.partitions
-            await session.advance(step)
+            await session.advance(replace(_renewing(session), partitions=session.partitions))
         session.strays = len(kept)
         session.marked, self._scan = None, None
 

@@ -7,22 +7,25 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ranker.consume.batch import Batch, Batches
+from ranker.consume.build_step import build_step
+from ranker.consume.check_chunk import check_chunk
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
+from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.gate import Gate
 from ranker.consume.session import Session
-from ranker.consume.signals import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.upkeep import Upkeep
-from ranker.core.clock import age_ms, behind_ms
 from ranker.core.generation import Generation
 from ranker.core.route import Router
-from ranker.core.step import Reply, Version
+from ranker.core.step import Reply
+from ranker.core.watermark import age_ms, behind_ms
+from ranker.log.aiokafka_patch import Chunk
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
-from ranker.log.seam import Chunk, UnreadableBatchError
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.shard import ShardState
@@ -58,7 +61,7 @@ class Worker:
         self.waiting = ""
         """Why its gate does not open yet."""
         self.waits_for_clock = False
-        """All is applied, and T stands: the clock has not been watched for long enough (core/clock.py, LEAP_MS)."""
+        """All is applied, and T stands: the clock has not been watched for long enough (core/watermark.py, LEAP_MS)."""
         self._generation = generation
         self._log = page_views
         self._gate = gate
@@ -125,7 +128,7 @@ class Worker:
     def _loaded(self, state: ShardState) -> None:
         if self.known is not None and state.version.n < self.known[0]:
             self._metrics.rewinds.inc()  # not by the reply: a shard is also found so after a lost connection
-        self.known = state.version.n, state.clock_ms
+        self.known = state.version.n, state.watermark_ms
 
     def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:
         self._close()
@@ -137,7 +140,7 @@ class Worker:
 
     def _close(self) -> None:
         if self._session is not None:
-            self.known = self._session.version.n, self._session.clock_ms
+            self.known = self._session.version.n, self._session.watermark_ms
         self._session = None
         self._batches.clear()
         self._dead_stretch.forget()
@@ -161,34 +164,15 @@ class Worker:
                 self.seek_expected()
                 return
             try:
-                self._check(chunk)
+                check_chunk(self.partition, chunk, accept_create_time=self._accept_create_time)
+                if chunk.partial is not None:
+                    self._dead_stretch.look(chunk.start, chunk.end, chunk.partial)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.tally, now_s, self._session.articles, chunk.epoch)
+            self._batches.put(chunk.start, chunk.end, chunk.partial, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
-
-    def _check(self, chunk: Chunk) -> None:
-        if chunk.error is not None:
-            where = f"partition {self.partition}: offsets {chunk.start} and on"
-            if isinstance(chunk.error, UnreadableBatchError):
-                raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}", Stop.UNREADABLE) from chunk.error
-            raise PartitionStoppedError(
-                f"{where} cannot be folded ({type(chunk.error).__name__}: {chunk.error}); this is a fault of the "
-                "software: please report it",
-                Stop.FOLD,
-            ) from chunk.error
-        if chunk.create_time and not self._accept_create_time:
-            raise PartitionStoppedError(
-                f"partition {self.partition}: records carry their producer's time (CreateTime); set "
-                "message.timestamp.type=LogAppendTime (ranker topics apply does), or accept_create_time = true in "
-                "ranker.toml if late and future may be as wrong as the producers' clocks; the embedded broker ignores "
-                "the former, so set RANKER_ENV=development with it, which accepts these times",
-                Stop.CREATE_TIME,
-            )
-        if chunk.tally is not None:
-            self._dead_stretch.look(chunk.start, chunk.end, chunk.tally)
 
     async def _work(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
@@ -214,24 +198,18 @@ class Worker:
 
     async def _apply(self, session: Session, batch: Batch) -> None:
         """One batch, until it is in: the tally stays, what is made of it follows the floors."""
-        tally = batch.tally
+        partial = batch.partial
         if batch.epoch != session.epoch:
             await self._gate.recognise(session.mark)
             session.epoch = batch.epoch
-        if tally.rejected:
-            await self._dead_letters.write(self.partition, tally.rejected)
-        renewed = secrets.token_hex(8) if tally.lost else None  # what can be unpacked depends on more than the log
-        clock_ms = 0 if tally.mark is None else behind_ms(tally.mark.append_ms, self._clocks.wall_ms())
+        if partial.rejected:
+            await self._dead_letters.write(self.partition, partial.rejected)
+        lineage = secrets.token_hex(8) if partial.lost else None  # what can be unpacked depends on more than the log
+        watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.append_ms, self._clocks.wall_ms())
         while True:
-            changes = self._router.route(tally.counts, session.version.floors)
-            after = Version(renewed or session.version.lineage, batch.end, session.version.floors)
-            step = session.step(after, changes)
-            # The step's alone until it is applied: another step that overtakes it must not claim these records.
-            step.clock_ms = max(step.clock_ms, clock_ms)
-            step.mark = tally.mark
-            step.producers = session.producers.seen(tally.sightings, tally.heard_ms)
-            step.counters = batch.counters() | {"untracked": step.producers.untracked}
-            step.gap_ms = batch.gap_ms(self._clocks.wall_ms())
+            changes = self._router.route(partial.counts, session.version.floors)
+            gap_ms = batch.gap_ms(self._clocks.wall_ms())
+            step = await build_step(session, batch, changes, lineage=lineage, watermark_ms=watermark_ms, gap_ms=gap_ms)
             try:
                 await session.advance(step)
             except StoreFullError:
@@ -245,30 +223,28 @@ class Worker:
             break
         if session.refused:
             await self._memory_again(session)
-        for lost in tally.lost:
+        for lost in partial.lost:
             log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
         batch.show(self._metrics, self._clocks.wall_ms())
-        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": tally.records})
+        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": partial.records})
 
     async def _memory_again(self, session: Session) -> None:
         """Batches are taken again; lists are whole once the clock has caught up with the floors."""
         if self._upkeep.caught_up_with_floors(session):
-            step = session.step()
-            step.refused = False
-            await session.advance(step)
+            await session.advance(replace(session.step(), refused=False))
 
     def seen_end(self, asked_ms: int, end: int) -> None:
         """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
         session = self._session
         self.waits_for_clock = False
         if session is not None:
-            self.known = session.version.n, session.clock_ms
+            self.known = session.version.n, session.watermark_ms
         if self.known is None:
             return  # not loaded yet: 0 would be a claim
-        n, clock_ms = self.known
+        n, watermark_ms = self.known
         foreign = self.stopped is not None and self.stopped.stop is Stop.FOREIGN_LOG
         waiting = end if foreign and end < n else max(0, end - n)  # of another log, that is shorter, nothing is counted
-        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, clock_ms))
+        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, watermark_ms))
         if session is None:
             return
         if n > end and self._level != (n, end):
@@ -279,7 +255,7 @@ class Worker:
         elif n >= max(end, self._expected):
             self.waits_for_clock = not self._clocks.may_follow(asked_ms, session.known_ms)
             if not self.waits_for_clock:
-                session.clock_ms = max(session.clock_ms, asked_ms)
+                session.watermark_ms = max(session.watermark_ms, asked_ms)
 
     def _doubt(self, n: int, end: int) -> None:
         """The log ends before what was counted: no clock, until the last counted record is found or patience ends."""
@@ -297,7 +273,7 @@ class Worker:
         try:
             await self._upkeep.run(session, wall, clocks_agree=self._clocks.agree, strays_due=strays_due)
             if self._ticks % _FORGET_EVERY_TICKS == 0:
-                await self._upkeep.forget_silent(session)
+                await self._upkeep.forget_inactive(session)
             if session.refused:
                 await self._memory_again(session)
         except StoreFullError:

@@ -10,13 +10,13 @@ import msgspec
 from ranker.core.event import MAX_TIME_MS, article_ok, site_ok
 
 _Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
-_Word = Annotated[str, msgspec.Meta(max_length=64)]
+_ShortText = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class ArticleRecord(msgspec.Struct, frozen=True):
     """What feeds say. Times are milliseconds since the epoch; unknown fields are ignored, here and below."""
 
-    behind: ClassVar[tuple[bytes, ...]] = (b"",)
+    key_suffixes: ClassVar[tuple[bytes, ...]] = (b"",)
     """What the record's key has behind `site/article`."""
 
     site_id: str
@@ -24,8 +24,8 @@ class ArticleRecord(msgspec.Struct, frozen=True):
     status: Literal["published", "removed"]
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] | None = None
     url: Annotated[str, msgspec.Meta(max_length=2048, pattern=r"^https?://\S+\Z")] | None = None
-    format: _Word | None = None
-    section: _Word | None = None
+    format: _ShortText | None = None
+    section: _ShortText | None = None
     published_at: _Time | None = None
     updated_at: _Time | None = None
 
@@ -33,7 +33,7 @@ class ArticleRecord(msgspec.Struct, frozen=True):
 class EditorRecord(msgspec.Struct, frozen=True):
     """Whether the editor hides an article, whatever feeds say of it."""
 
-    behind: ClassVar[tuple[bytes, ...]] = (b" #editor", b"#editor")
+    key_suffixes: ClassVar[tuple[bytes, ...]] = (b" #editor", b"#editor")
     """With a space, which no id holds; without it in words of version 0.1, whose key an article's may be too."""
 
     site_id: str
@@ -44,7 +44,7 @@ class EditorRecord(msgspec.Struct, frozen=True):
 class AliasRecord(msgspec.Struct, frozen=True):
     """The article that this one has moved to; None where the editor has taken that back."""
 
-    behind: ClassVar[tuple[bytes, ...]] = (b" #alias", b"#alias")
+    key_suffixes: ClassVar[tuple[bytes, ...]] = (b" #alias", b"#alias")
 
     site_id: str
     article_id: str
@@ -59,19 +59,21 @@ Record = ArticleRecord | EditorRecord | AliasRecord
 
 _decode_named = msgspec.json.Decoder(_Named).decode
 _DECODERS: Mapping[bytes, msgspec.json.Decoder[Record]] = {
-    behind: msgspec.json.Decoder(kind) for kind in (ArticleRecord, EditorRecord, AliasRecord) for behind in kind.behind
+    suffix: msgspec.json.Decoder(kind)
+    for kind in (ArticleRecord, EditorRecord, AliasRecord)
+    for suffix in kind.key_suffixes
 }
-_WORDS = EditorRecord.behind + AliasRecord.behind
+_KEY_SUFFIXES = EditorRecord.key_suffixes + AliasRecord.key_suffixes
 
 
-def split(key: bytes) -> tuple[bytes, bytes]:
+def split_key(key: bytes) -> tuple[bytes, bytes]:
     """A key as that of an editor's word, without and with what it ends with; b"" where it is none.
 
     An id may end like a word's key of version 0.1: for such a key alone, without a value, nobody can tell.
     """
-    if not key.endswith(_WORDS):  # asked for every article there is
+    if not key.endswith(_KEY_SUFFIXES):  # asked for every article there is
         return key, b""
-    word = next(word for word in _WORDS if key.endswith(word))
+    word = next(word for word in _KEY_SUFFIXES if key.endswith(word))
     return key.removesuffix(word), word
 
 
@@ -80,7 +82,7 @@ def read(key: bytes, value: bytes) -> Record:
 
     Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError where the value does not have that form.
     """
-    word = split(key)[1]
+    word = split_key(key)[1]
     if word and key.partition(b"/")[2] == _decode_named(value).article_id.encode():
         word = b""
     return _DECODERS[word].decode(value)
@@ -96,7 +98,7 @@ def fault(key: bytes | None, value: bytes) -> str | None:
         return "site_id is not allowed"
     if not article_ok(record.article_id):
         return "article_id is not allowed"
-    if key not in [f"{record.site_id}/{record.article_id}".encode() + behind for behind in record.behind]:
+    if key not in [f"{record.site_id}/{record.article_id}".encode() + suffix for suffix in record.key_suffixes]:
         return (
             "the key is not the article's: site_id/article_id, or the same with a space and #editor or #alias behind it"
         )

@@ -15,8 +15,8 @@ from itertools import repeat
 
 import msgspec
 
-from ranker.core import tally
-from ranker.core.tally import Articles
+from ranker.core import partial_counts
+from ranker.core.partial_counts import Articles
 
 Counts = dict[str, dict[str, Articles]]
 """site, outcome, article to count."""
@@ -119,7 +119,7 @@ def total(deltas: Iterable[bytes]) -> Counts:
 
 def add(counts: Counts, site: str, outcome: str, articles: Articles) -> None:
     """Adds article counts in place; `articles` is not kept."""
-    tally.add(counts.setdefault(site, {}).setdefault(outcome, {}), articles)
+    partial_counts.add(counts.setdefault(site, {}).setdefault(outcome, {}), articles)
 
 
 def without_zeros(counts: Counts) -> Counts:

@@ -21,13 +21,13 @@ def lane(article: str, lanes: int) -> int:
     return zlib.crc32(article.encode()) % lanes
 
 
-def floor_at(window: Window, lanes: int, clock_ms: int) -> int:
+def floor_at(window: Window, lanes: int, watermark_ms: int) -> int:
     """Where the clock puts the floor: a slice leaves when its end is no later than clock minus length."""
-    return (clock_ms - window.length_ms) // window.grain_ms * lanes
+    return (watermark_ms - window.length_ms) // window.grain_ms * lanes
 
 
-def floors_at(generation: Generation, clock_ms: int) -> Floors:
-    return tuple(floor_at(window, generation.lanes, clock_ms) for window in generation.windows)
+def floors_at(generation: Generation, watermark_ms: int) -> Floors:
+    return tuple(floor_at(window, generation.lanes, watermark_ms) for window in generation.windows)
 
 
 def start_ms(floor: int, window: Window, lanes: int) -> int:

@@ -11,8 +11,8 @@ import msgspec
 
 from ranker.core.event import MAX_VALUE_BYTES, PageView, article_ok, site_ok, type_ok
 from ranker.core.generation import FUTURE_MS, RULE_PREFIX, Generation
+from ranker.core.partial_counts import KEPT_BYTES, Articles, Group, Mark, PartialCounts, Rejected, add
 from ranker.core.source import Decoder
-from ranker.core.tally import KEPT_BYTES, Articles, Group, Mark, Rejected, Tally, add
 
 BOT = f"{RULE_PREFIX}bot"
 """Outcome of what a bot did, where the rules drop bots: counted in the sums, weighed by no board."""
@@ -53,7 +53,7 @@ class Fold:
         self._decoder = Decoder(generation.source)
         self._valid_ids: set[str] = set()
 
-    def __call__(self, records: Sequence[Record], stamps: tuple[int, int] | None = None) -> Tally:
+    def __call__(self, records: Sequence[Record], stamps: tuple[int, int] | None = None) -> PartialCounts:
         """The tally of these records, at least one, in the order of the log.
 
         `stamps` are the lowest and the highest append time in milliseconds, where the caller knows them.
@@ -62,16 +62,18 @@ class Fold:
             every = [record.timestamp for record in records]
             stamps = min(every), max(every)
         last = records[-1]
-        tally = Tally(
+        partial = PartialCounts(
             records=len(records), first_append_ms=stamps[0], mark=Mark(last.offset, last.timestamp, crc(last))
         )
         try:
-            tally.counts = self._together(records, stamps, tally)
+            partial.counts = self._fold_fast(records, stamps, partial)
         except (_OneByOneError, msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
-            self._one_by_one(records, tally)
-        return tally
+            self._one_by_one(records, partial)
+        return partial
 
-    def _together(self, records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> dict[Group, Articles]:
+    def _fold_fast(
+        self, records: Sequence[Record], stamps: tuple[int, int], partial: PartialCounts
+    ) -> dict[Group, Articles]:
         """The fast path: nothing is looked at that a stretch without faults does not need.
 
         One decode per record is as fast as one for all: joined with newlines, the values would have to be searched for
@@ -114,7 +116,7 @@ class Fold:
                 raise _OneByOneError
         self._check_times(events, {kind[0] for kind in ones}, stamps)
         counts = self._checked(ones, others)
-        _sighted(events, records, stamps, tally)
+        _sighted(events, records, stamps, partial)
         return counts
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
@@ -150,37 +152,37 @@ class Fold:
                 counts[group] = articles
         return counts
 
-    def _one_by_one(self, records: Sequence[Record], tally: Tally) -> None:
+    def _one_by_one(self, records: Sequence[Record], partial: PartialCounts) -> None:
         """The path of a stretch with a fault in it: one outcome or one reason for each record."""
         for record in records:
             if record.value is not None and len(record.value) > MAX_VALUE_BYTES:
-                self._reject(tally, record, "too_large")
+                self._reject(partial, record, "too_large")
                 continue
             try:
                 event = self._decoder.one(record.value or b"")
             except (msgspec.ValidationError, UnicodeDecodeError):
-                self._reject(tally, record, "schema")
+                self._reject(partial, record, "schema")
                 continue
             except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
-                self._reject(tally, record, "malformed" if record.value else "empty")
+                self._reject(partial, record, "malformed" if record.value else "empty")
                 continue
             if event.producer_id:
-                seen = tally.sightings.setdefault(event.producer_id, [])
+                seen = partial.sequences.setdefault(event.producer_id, [])
                 if event.sequence is not None:
                     seen.append(event.sequence)
-                tally.heard_ms[event.producer_id] = record.timestamp
+                partial.last_seen_ms[event.producer_id] = record.timestamp
             reason = self._fault(event)
             append_ms = event.occurred_at if record.timestamp == NO_TIME_MS else record.timestamp
             if reason is not None:
-                self._reject(tally, record, reason)
+                self._reject(partial, record, reason)
             elif event.occurred_at > append_ms + FUTURE_MS:
-                tally.future += 1
-                self._reject(tally, record, "future")
+                partial.future += 1
+                self._reject(partial, record, "future")
             elif self._is_late(event.occurred_at, append_ms):
-                tally.late += 1
+                partial.late += 1
             else:
                 outcome = self._outcome(event.event_type, event.agent_class)
-                articles = tally.counts.setdefault((event.occurred_at // self._grain_ms, event.site_id, outcome), {})
+                articles = partial.counts.setdefault((event.occurred_at // self._grain_ms, event.site_id, outcome), {})
                 articles[event.article_id] = articles.get(event.article_id, 0) + event.value
 
     def _is_late(self, occurred_ms: int, append_ms: int) -> bool:
@@ -205,32 +207,34 @@ class Fold:
         return None if event.value else "value"
 
     @staticmethod
-    def _reject(tally: Tally, record: Record, reason: str) -> None:
+    def _reject(partial: PartialCounts, record: Record, reason: str) -> None:
         rejected = Rejected(record.offset, record.timestamp, reason, record.key, record.value)
         value_bytes = KEPT_BYTES if reason == "too_large" else MAX_VALUE_BYTES
-        tally.rejected.append(rejected.shortened(value_bytes, KEPT_BYTES))
+        partial.rejected.append(rejected.shortened(value_bytes, KEPT_BYTES))
 
 
-def _sighted(events: Sequence[PageView], records: Sequence[Record], stamps: tuple[int, int], tally: Tally) -> None:
+def _sighted(
+    events: Sequence[PageView], records: Sequence[Record], stamps: tuple[int, int], partial: PartialCounts
+) -> None:
     """Notes who was heard. A pass of its own: events without a producer_id pay for one look at it."""
     producers = [event.producer_id for event in events]
     first = producers[0]
     if producers.count(first) == len(producers):
         if first:
             sequences = [event.sequence for event in events]
-            tally.sightings = {first: _known(sequences)}
-            tally.heard_ms = {first: records[-1].timestamp}
+            partial.sequences = {first: _known(sequences)}
+            partial.last_seen_ms = {first: records[-1].timestamp}
         return
     found: dict[str | None, list[int | None]] = {producer: [] for producer in dict.fromkeys(producers)}
     noting = {producer: sequences.append for producer, sequences in found.items()}
     for producer, event in zip(producers, events, strict=True):
         noting[producer](event.sequence)
-    tally.sightings = {producer: _known(sequences) for producer, sequences in found.items() if producer}
+    partial.sequences = {producer: _known(sequences) for producer, sequences in found.items() if producer}
     if stamps[0] == stamps[1]:  # as in every batch that the broker stamps
-        tally.heard_ms = dict.fromkeys(tally.sightings, stamps[0])
+        partial.last_seen_ms = dict.fromkeys(partial.sequences, stamps[0])
     else:
         last = zip(producers, records, strict=True)
-        tally.heard_ms = {producer: record.timestamp for producer, record in dict(last).items() if producer}
+        partial.last_seen_ms = {producer: record.timestamp for producer, record in dict(last).items() if producer}
 
 
 def _known(sequences: list[int | None]) -> list[int]:
@@ -257,4 +261,4 @@ REASONS = (
     "value",
     "future",
 )
-"""Every reason why a record is rejected; `unreadable` is given where batches are unpacked (log/seam.py)."""
+"""Every reason why a record is rejected; `unreadable` is given where batches are unpacked (log/aiokafka_patch.py)."""

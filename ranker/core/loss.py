@@ -1,7 +1,7 @@
 """What all shards together say of the producers: events that are missing, that came again, when each was last heard.
 
-A sequence is missing where no shard has seen it although a higher one had come long enough before (consume/producers.py
-says when). It may still come: then it is missing no more.
+A sequence is missing where no shard has seen it although a higher one had come long enough before
+(consume/jobs/watch_producers.py says when). It may still come: then it is missing no more.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from ranker.core import sightings
-from ranker.core.sightings import Run, Sightings
+from ranker.core import sequence_tracker
+from ranker.core.sequence_tracker import Run, SequenceTracker
 
 OTHER = "other"
 """Stands for all names beyond the most that are told apart."""
@@ -46,7 +46,7 @@ def name_of(run: str) -> str:
     return run.rpartition("/")[0] or run
 
 
-def highs(shards: Iterable[Sightings]) -> dict[str, int]:
+def highs(shards: Iterable[SequenceTracker]) -> dict[str, int]:
     """Each run's highest sequence in any shard; runs without sequences are left out."""
     highest: dict[str, int] = {}
     for shard in shards:
@@ -66,7 +66,7 @@ def missing(shards: Sequence[Run], cut: int) -> int | None:
     if not heard:
         return None
     first = min(run.first for run in heard)
-    low = (first + sightings.HEAD) * sightings.BLOCK if first else 0
+    low = (first + sequence_tracker.HEAD) * sequence_tracker.BLOCK if first else 0
     if cut < low:
         return 0
     found = 0
@@ -78,7 +78,7 @@ def missing(shards: Sequence[Run], cut: int) -> int | None:
     return max(0, cut + 1 - low - found)
 
 
-def report(shards: Sequence[Sightings], missing_of: Mapping[str, int], as_of_ms: int, untracked: int) -> Report:
+def report(shards: Sequence[SequenceTracker], missing_of: Mapping[str, int], as_of_ms: int, untracked: int) -> Report:
     """The runs heard within 24 h, by name; `missing_of` says what is missing of a run, where that is known."""
     names: dict[str, Producer] = {}
     for run in dict.fromkeys(name for shard in shards for name in shard.runs):
@@ -88,19 +88,19 @@ def report(shards: Sequence[Sightings], missing_of: Mapping[str, int], as_of_ms:
             continue
         name = name_of(run)
         one = Producer(name, last_ms, missing_of.get(run), sum(part.repeats for part in seen))
-        names[name] = _together(name, names[name], one) if name in names else one
+        names[name] = _merge_runs(name, names[name], one) if name in names else one
     # one that is called `other` is among the others
     heard = sorted(names.values(), key=lambda one: (one.name == OTHER, one.name))
     told, rest = heard[:MAX_NAMES], heard[MAX_NAMES:]
     if rest:
         others = rest[0]
         for one in rest[1:]:
-            others = _together(OTHER, others, one)
+            others = _merge_runs(OTHER, others, one)
         # the one that is silent for longest: an alert looks at it
         told.append(Producer(OTHER, min(one.last_ms for one in rest), others.missing, others.repeats))
     return Report(as_of_ms, untracked, told)
 
 
-def _together(name: str, one: Producer, other: Producer) -> Producer:
+def _merge_runs(name: str, one: Producer, other: Producer) -> Producer:
     known = [part.missing for part in (one, other) if part.missing is not None]
     return Producer(name, max(one.last_ms, other.last_ms), sum(known) if known else None, one.repeats + other.repeats)

@@ -37,7 +37,7 @@ Row = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ListQuery:
     """What to read of one list in one shard: its first `places` rows above zero (None: every row) and some counts."""
 
     places: int | None
@@ -45,7 +45,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ListReply:
     """What one shard said at one moment. `strays` are the site's articles it marks; None when they are too many."""
 
     partitions: int
@@ -64,14 +64,14 @@ class Hints:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ExtraKeys:
     """What is asked of a list beside its first places: `aliases` lead from article to article, one hop."""
 
     aliases: Mapping[bytes, bytes] = field(default_factory=dict)
     wanted: frozenset[bytes] = frozenset()
 
 
-NOTHING_MORE = Wish()
+NO_EXTRA_KEYS = ExtraKeys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Merged:
     further: list[Row] = field(default_factory=list)
 
 
-Merge = Generator[dict[int, Ask], Mapping[int, Answer], Merged]
+Merge = Generator[dict[int, ListQuery], Mapping[int, ListReply], Merged]
 """Yields what to ask each shard (always from rank 0, replacing what it said before); returns the list."""
 
 
@@ -98,23 +98,23 @@ def share(partitions: int, places: int = PLACES) -> int:
 
 
 def merge(
-    shards: Sequence[int], partitions: int, home: Callable[[bytes], int], hints: Hints, wish: Wish = NOTHING_MORE
+    shards: Sequence[int], partitions: int, home: Callable[[bytes], int], hints: Hints, extra: ExtraKeys = NO_EXTRA_KEYS
 ) -> Merge:
     """The first PLACES of a list held by `shards` (those of the `partitions` that can be reached).
 
     `home` gives an article's partition. Every shard asked has to answer, with a count for each article asked for (an
     empty shard: 0), or it is asked again. Ends after nine rounds at most.
     """
-    named = {*wish.aliases, *wish.aliases.values(), *wish.wanted}
+    named = {*extra.aliases, *extra.aliases.values(), *extra.wanted}
     followed: dict[bytes, frozenset[int]] = dict.fromkeys(named, frozenset())
     shares = {shard: max(share(partitions), hints.places.get(shard, 0)) for shard in shards}
     marked = {**followed, **hints.strays}
     if not hints.whole:
-        answers: dict[int, Answer] = {}
+        answers: dict[int, ListReply] = {}
         due: Iterable[int] = shards
         owned = _owned(marked, home)
         for _ in range(_ROUNDS):
-            asks = {shard: Ask(shares[shard], owned.get(shard, ())) for shard in due}
+            asks = {shard: ListQuery(shares[shard], owned.get(shard, ())) for shard in due}
             if asks:
                 answers.update((yield asks))
             if not _known(answers.values(), partitions):
@@ -125,7 +125,7 @@ def merge(
             if marked != followed | strays:
                 marked = followed | strays
                 owned = _owned(marked, home)
-            rows = _sum_up(answers, marked, wish.aliases)
+            rows = _sum_up(answers, marked, extra.aliases)
             bar = rows[PLACES - 1] if len(rows) >= PLACES else None
             due = []
             for shard, answer in answers.items():
@@ -135,20 +135,20 @@ def merge(
                 elif any(article not in answer.counts for article in owned.get(shard, ())):
                     due.append(shard)
             if not due:
-                return _cut(rows, answers, shares, strays, partitions, wish)
-    answers = dict((yield {shard: Ask(None) for shard in shards}))
-    rows = _sum_whole(answers.values(), wish.aliases)
+                return _cut(rows, answers, shares, strays, partitions, extra)
+    answers = dict((yield {shard: ListQuery(None) for shard in shards}))
+    rows = _sum_whole(answers.values(), extra.aliases)
     strays = _marks(answers) if _known(answers.values(), partitions) else {}
     few = _known(answers.values(), partitions) and len(strays) <= MAX_STRAYS
     hints = Hints({}, strays if few else {}, not few)
-    return Merged(rows[:PLACES], len(rows) > PLACES, True, hints, _further(rows, wish))
+    return Merged(rows[:PLACES], len(rows) > PLACES, True, hints, _further(rows, extra))
 
 
-def _known(answers: Iterable[Answer], partitions: int) -> bool:
+def _known(answers: Iterable[ListReply], partitions: int) -> bool:
     return all(answer.partitions == partitions and answer.strays is not None for answer in answers)
 
 
-def _marks(answers: Mapping[int, Answer]) -> dict[bytes, frozenset[int]]:
+def _marks(answers: Mapping[int, ListReply]) -> dict[bytes, frozenset[int]]:
     """Each stray and the shards that mark it."""
     marked: dict[bytes, frozenset[int]] = {}
     for shard, answer in answers.items():
@@ -167,7 +167,7 @@ def _owned(marked: Mapping[bytes, frozenset[int]], home: Callable[[bytes], int])
 
 
 def _sum_up(
-    answers: Mapping[int, Answer], marked: Mapping[bytes, frozenset[int]], aliases: Mapping[bytes, bytes]
+    answers: Mapping[int, ListReply], marked: Mapping[bytes, frozenset[int]], aliases: Mapping[bytes, bytes]
 ) -> list[Row]:
     """Every row read, in order; what was asked for by name is summed over the shards, under the name it goes by."""
     rows = [row for answer in answers.values() for row in answer.rows]
@@ -184,7 +184,7 @@ def _sum_up(
     return rows
 
 
-def _sum_whole(answers: Iterable[Answer], aliases: Mapping[bytes, bytes]) -> list[Row]:
+def _sum_whole(answers: Iterable[ListReply], aliases: Mapping[bytes, bytes]) -> list[Row]:
     totals: dict[bytes, int] = {}
     for answer in answers:
         for count, article in answer.rows:
@@ -197,11 +197,11 @@ def _listed(totals: Mapping[bytes, int]) -> list[Row]:
     return [(count, article) for article, count in totals.items() if count > 0]
 
 
-def _further(rows: Sequence[Row], wish: Wish) -> list[Row]:
+def _further(rows: Sequence[Row], extra: ExtraKeys) -> list[Row]:
     """Rows below the last place that were asked for by name: their counts are whole, whatever else was not read."""
-    if len(rows) <= PLACES or not wish.wanted:
+    if len(rows) <= PLACES or not extra.wanted:
         return []
-    return [row for row in rows[PLACES:] if row[1] in wish.wanted]
+    return [row for row in rows[PLACES:] if row[1] in extra.wanted]
 
 
 def _could_reach(rows: Sequence[Row], asked: int, bar: Row | None) -> bool:
@@ -211,11 +211,11 @@ def _could_reach(rows: Sequence[Row], asked: int, bar: Row | None) -> bool:
 
 def _cut(
     rows: list[Row],
-    answers: Mapping[int, Answer],
+    answers: Mapping[int, ListReply],
     shares: Mapping[int, int],
     strays: Mapping[bytes, frozenset[int]],
     partitions: int,
-    wish: Wish,
+    extra: ExtraKeys,
 ) -> Merged:
     more = len(rows) > PLACES or any(len(answer.rows) >= shares[shard] for shard, answer in answers.items())
     first = rows[:PLACES]
@@ -227,15 +227,15 @@ def _cut(
         for shard, answer in large.items():
             held = sum(article in listed for _, article in answer.rows)
             places[shard] = min(PLACES + len(strays), held + held // 4 + 50)
-    return Merged(first, more, False, Hints(places, strays), _further(rows, wish))
+    return Merged(first, more, False, Hints(places, strays), _further(rows, extra))
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ShardMeta:
     """What a shard's meta says of the moment it was read. Times in ms since the epoch; `gap_ms` None: no gap."""
 
     floors: tuple[int, ...]
-    clock_ms: int
+    watermark_ms: int
     gap_ms: int | None = None
     refused: bool = False
 
@@ -250,7 +250,7 @@ class Span:
     complete: bool
 
 
-def span(clocks: Sequence[Clock], partitions: int, tier: int, window: Window, lanes: int) -> Span:
+def span(clocks: Sequence[ShardMeta], partitions: int, tier: int, window: Window, lanes: int) -> Span:
     """What the answers of at least one shard cover together, for the window at index `tier`.
 
     Shards whose floors differ hold counts from different moments on; `from_ms` is then the latest of them, from which
@@ -265,4 +265,4 @@ def span(clocks: Sequence[Clock], partitions: int, tier: int, window: Window, la
         and not any(clock.refused for clock in clocks)
         and not any(clock.gap_ms is not None and clock.gap_ms + FUTURE_MS >= from_ms for clock in clocks)
     )
-    return Span(from_ms, min(clock.clock_ms for clock in clocks), level, complete)
+    return Span(from_ms, min(clock.watermark_ms for clock in clocks), level, complete)

@@ -13,9 +13,9 @@ from ranker.core import delta
 from ranker.core.delta import Counts
 from ranker.core.floors import Floors, lane
 from ranker.core.generation import Generation
+from ranker.core.partial_counts import Articles
 from ranker.core.route import Router
 from ranker.core.step import MAX_COST, Changes, SliceId, Step, Version
-from ranker.core.tally import Articles
 
 
 def tier_due(floors: Floors, target: Floors) -> int | None:
@@ -39,7 +39,7 @@ class Retirement:
         return sorted((t, s) for t, s in live if t == tier and s * self._lanes < target)
 
     def plan(
-        self, version: Version, clock_ms: int, tier: int, target: int, contents: Mapping[SliceId, Counts]
+        self, version: Version, watermark_ms: int, tier: int, target: int, contents: Mapping[SliceId, Counts]
     ) -> list[Step]:
         """Steps that bring the floor of one tier to `target`, in order, each from the version the last one leaves.
 
@@ -54,7 +54,7 @@ class Retirement:
             nonlocal version, changes, deletes
             floors = (*version.floors[:tier], reached, *version.floors[tier + 1 :])
             after = Version(version.lineage, version.n, floors)
-            steps.append(Step(version, after, clock_ms, changes, deletes=deletes))
+            steps.append(Step(version, after, watermark_ms, changes, deletes=deletes))
             version, changes, deletes = after, Changes(), []
 
         for slice_id in sorted(contents):

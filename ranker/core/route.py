@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from ranker.core import delta
 from ranker.core.floors import Floors, lane
 from ranker.core.generation import Generation
+from ranker.core.partial_counts import Articles, Group, add
 from ranker.core.step import Changes, ListId
-from ranker.core.tally import Articles, Group, add
 
 
 class Router:

@@ -7,8 +7,8 @@ from enum import Enum
 
 from ranker.core.delta import Counts
 from ranker.core.floors import Floors
-from ranker.core.sightings import Seen
-from ranker.core.tally import Articles, Mark
+from ranker.core.partial_counts import Articles, Mark
+from ranker.core.sequence_tracker import TrackerUpdate
 
 MAX_COST = 2_500
 """Increments and appends of one script on a shard of any size: 17 ms on 100,000 articles with ids of 7 characters, 23
@@ -71,9 +71,9 @@ class Changes:
         return touched
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One script run. `clock_ms` is T: the store keeps the larger of it and what it has.
+    """One script run, whole when it is made. `clock_ms` is T: the store keeps the larger of it and what it has.
 
     `seals` replaces the list of a slice by one delta; `deletes` are slices that left. `counters` are added to the
     shard's counters and move with n. `mark` is None where n does not move over a record. `gap_ms` is the append time
@@ -84,7 +84,7 @@ class Step:
 
     before: Version
     after: Version
-    clock_ms: int
+    watermark_ms: int
     changes: Changes = field(default_factory=Changes)
     seals: dict[SliceId, bytes] = field(default_factory=dict)
     deletes: list[SliceId] = field(default_factory=list)
@@ -96,4 +96,4 @@ class Step:
     partitions: int | None = None
     gap_ms: int | None = None
     refused: bool | None = None
-    producers: Seen | None = None
+    producers: TrackerUpdate | None = None

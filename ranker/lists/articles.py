@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split
+from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split_key
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +78,11 @@ class Articles:
         return sites
 
     def _take(self, key: bytes, record: Record | None) -> str:
-        of, behind = split(key)
+        of, suffix = split_key(key)
         site, _, named = of.decode().partition("/")
-        article_id = named + behind.decode()
+        article_id = named + suffix.decode()
         self._shown.setdefault(site, {})
-        if (record is None or behind) and self._fed.get(site, {}).pop(article_id, None) is not None:
+        if (record is None or suffix) and self._fed.get(site, {}).pop(article_id, None) is not None:
             self._show(site, article_id)
         if isinstance(record, ArticleRecord):
             self._fed.setdefault(site, {})[article_id] = Article(
@@ -90,17 +90,17 @@ class Articles:
             )
             self._show(site, article_id)
             record = None
-        if behind:
-            self._hear(site, named, behind, record)
+        if suffix:
+            self._hear(site, named, suffix, record)
         return site
 
-    def _hear(self, site: str, named: str, behind: bytes, word: EditorRecord | AliasRecord | None) -> None:
+    def _hear(self, site: str, named: str, suffix: bytes, word: EditorRecord | AliasRecord | None) -> None:
         """A word on article `named` under one of its two keys, or none any more. The one that came last holds."""
-        kind = EditorRecord if behind in EditorRecord.behind else AliasRecord
+        kind = EditorRecord if suffix in EditorRecord.key_suffixes else AliasRecord
         words = self._words.setdefault(site, {}).setdefault((kind, named), {})
-        words.pop(behind, None)
+        words.pop(suffix, None)
         if word is not None:
-            words[behind] = word
+            words[suffix] = word
         elif not words:
             del self._words[site][kind, named]
         last = next(reversed(words.values()), None)

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
-from ranker.log import batches
+from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
@@ -175,7 +175,7 @@ class LogAdmin:
 
     async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
         """The last `each` records of every partition, as far as they come within some seconds and are not too many."""
-        batches.install()
+        record_batches.install()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
@@ -208,7 +208,7 @@ class LogAdmin:
         self, name: str, partitions: int, seconds: float, now_ms: Callable[[], int], enough: Callable[[Stamp], bool]
     ) -> None:
         """Hand over the stamps of what is appended from now on, until `enough` returns True or the time is over."""
-        batches.install()
+        record_batches.install()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,

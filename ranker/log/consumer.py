@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import crc
-from ranker.core.tally import Mark
-from ranker.log import batches, seam
+from ranker.core.partial_counts import Mark
+from ranker.log import aiokafka_patch, record_batches
 from ranker.log.closing import stop
 from ranker.log.errors import LogUnavailableError, translated
 from ranker.log.unpacking import MOST_BYTES
@@ -49,7 +49,7 @@ class PageViewLog:
         bootstrap: str,
         topic: str,
         group: str,
-        fold: seam.Fold,
+        fold: aiokafka_patch.Fold,
         chunk_records: int,
         *,
         unpack_bytes: int = MOST_BYTES,
@@ -57,9 +57,9 @@ class PageViewLog:
         metadata_max_age_ms: int = 30_000,
     ) -> None:
         self.topic = topic
-        batches.install(unpack_bytes)
-        self.seam_active = seam.install()
-        self._folding = seam.Folding(fold, chunk_records)
+        record_batches.install(unpack_bytes)
+        self.seam_active = aiokafka_patch.install()
+        self._folding = aiokafka_patch.FoldingDeserializer(fold, chunk_records)
         self._limit = chunk_records
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -120,7 +120,7 @@ class PageViewLog:
         """How many partitions the topic has, as far as the client knows."""
         return len(self._consumer.partitions_for_topic(self.topic) or ())
 
-    async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[seam.Chunk]]:
+    async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[aiokafka_patch.Chunk]]:
         """What has been fetched of these partitions, at least one; never of others, which may not be ours to read."""
         wanted = [self._tp(partition) for partition in partitions]
         with translated():
@@ -131,7 +131,7 @@ class PageViewLog:
             # empty polls move positions too, over holes and control batches
             return {tp.partition: await self._fold_plain(tp, fetched.get(tp, [])) for tp in wanted}
 
-    async def _fold_plain(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[seam.Chunk]:
+    async def _fold_plain(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[aiokafka_patch.Chunk]:
         chunks = []
         start = self._expected.get(tp.partition, -1)
         for first in range(0, len(records), self._limit):
@@ -143,7 +143,7 @@ class PageViewLog:
             start = end
         position = await self._consumer.position(tp)
         if position > start >= 0:
-            chunks.append(seam.Chunk(start, position, None))
+            chunks.append(aiokafka_patch.Chunk(start, position, None))
             start = position
         self._expected[tp.partition] = start
         return chunks

@@ -17,7 +17,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import REASONS
-from ranker.log import batches
+from ranker.log import record_batches
 from ranker.log.closing import stop
 from ranker.log.errors import LogRefusedError, translated
 
@@ -155,7 +155,7 @@ def _letter(record: ConsumerRecord, mark: bytes | None) -> DeadLetter | None:
 @contextlib.asynccontextmanager
 async def reading(bootstrap: str, source: str, advance: Callable[[int, int], None]) -> AsyncIterator[DeadLetterReader]:
     """A reader for the length of the block."""
-    batches.install()
+    record_batches.install()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         group_id=None,

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
-from ranker.core.tally import KEPT_BYTES, Rejected
+from ranker.core.partial_counts import KEPT_BYTES, Rejected
 from ranker.log.closing import stop
 from ranker.log.delivery import deliver
 from ranker.log.errors import LogUnavailableError, translated

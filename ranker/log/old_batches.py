@@ -19,7 +19,11 @@ from ranker.log.unpacking import unpack
 _OVERHEAD = 12
 """Offset and length stand before each message."""
 _MAGIC, _ATTRIBUTES, _TIME = 16, 17, 18
-_CODEC, _LOG_APPEND_TIME = 7, 8
+_CODEC, _LZ4, _LOG_APPEND_TIME = 7, 3, 8
+_LZ4_FLAGS, _LZ4_HAS_SIZE = 4, 8
+_WORD = 0xFFFFFFFF
+_PRIMES = (2654435761, 2246822519, 3266489917, 668265263, 374761393)
+"""Of XXH32, which no package here has; a header is shorter than what it takes four at a time."""
 
 
 class OldBatch:
@@ -46,7 +50,10 @@ class OldBatch:
         codec = self._raw[_ATTRIBUTES] & _CODEC
         if not codec:
             return iter([_record(self._raw, self._offset, self.max_timestamp, self.timestamp_type)])
-        data, whole = unpack(codec, self._packed(), self._most_bytes)
+        packed = self._packed()
+        if codec == _LZ4 and not self._raw[_MAGIC]:
+            packed = _with_its_checksum(packed)
+        data, whole = unpack(codec, packed, self._most_bytes)
         if not whole:
             raise UnreadableError(FROM_HERE)
         self.size = len(data)
@@ -109,6 +116,30 @@ def _header(message: memoryview) -> tuple[int, int, int]:
 
 def _intact(message: memoryview) -> bool:
     return zlib.crc32(message[_MAGIC:]) == int.from_bytes(message[_OVERHEAD:_MAGIC], "big")
+
+
+def _with_its_checksum(frame: memoryview) -> memoryview:
+    """An LZ4 frame with the header's checksum that is right: until Kafka 0.10 the frame's magic was summed up with it.
+
+    It is the second byte of the XXH32 of flags, block size and, where the flags say so, 8 bytes of the content's size.
+    """
+    end = _LZ4_FLAGS + (10 if frame[_LZ4_FLAGS : _LZ4_FLAGS + 1] and frame[_LZ4_FLAGS] & _LZ4_HAS_SIZE else 2)
+    header = bytes(frame[_LZ4_FLAGS:end])
+    whole = len(header) // 4 * 4
+    total = _PRIMES[4] + len(header)
+    for (word,) in struct.iter_unpack("<I", header[:whole]):
+        total = _rotated(total + word * _PRIMES[2], 17) * _PRIMES[3]
+    for byte in header[whole:]:
+        total = _rotated(total + byte * _PRIMES[4], 11) * _PRIMES[0]
+    for bits, prime in ((15, _PRIMES[1]), (13, _PRIMES[2])):
+        total = (total & _WORD ^ (total & _WORD) >> bits) * prime
+    total &= _WORD
+    return memoryview(bytes(frame[:end]) + bytes([(total ^ total >> 16) >> 8 & 0xFF]) + bytes(frame[end + 1 :]))
+
+
+def _rotated(number: int, bits: int) -> int:
+    number &= _WORD
+    return (number << bits | number >> 32 - bits) & _WORD
 
 
 def _record(message: memoryview, offset: int, append_ms: int, kind: int) -> Record:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from aiokafka.errors import UnsupportedCodecError
 
 from ranker.core.event import MAX_VALUE_BYTES
-from ranker.core.tally import KEPT_BYTES
+from ranker.core.partial_counts import KEPT_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 class Readable(Protocol):
-    """A batch that can be read in two ways (log/batches.py)."""
+    """A batch that can be read in two ways (log/record_batches.py)."""
 
     base_offset: int
     next_offset: int

@@ -7,18 +7,18 @@ from importlib import metadata
 from itertools import islice
 from typing import Any
 
-from ranker.core.clock import age_ms
 from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
 from ranker.core.source import Decoder
-from ranker.log import admin, seam
+from ranker.core.watermark import age_ms
+from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, split
 from ranker.service import endpoints
-from ranker.store import generations, inventory, server
+from ranker.store import generations, inventory, redis_info
 from ranker.store.errors import StoreUnavailableError
 
 OLDEST_REDIS = (7, 0)
@@ -117,10 +117,10 @@ def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
     """Whether [source] says how the topic's newest records are to be read."""
     if not records:
         return note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")
-    tally = Fold(generation)(records)
-    bad = [letter for letter in tally.rejected if letter.reason != "future"]
+    partial = Fold(generation)(records)
+    bad = [letter for letter in partial.rejected if letter.reason != "future"]
     text = f"of the newest {len(records)} records of {generation.topic} "
-    kind = fault if 2 * (len(bad) + tally.late) > len(records) else note
+    kind = fault if 2 * (len(bad) + partial.late) > len(records) else note
     if bad:
         why = Decoder(generation.source).fault(bad[0].value or b"")
         return kind(
@@ -129,10 +129,10 @@ def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
             + (f" ({why})" if why else ""),
             "compare [source] in ranker.toml with the record",
         )
-    if tally.late:
+    if partial.late:
         return kind(
             "Kafka",
-            f"{text}{tally.late} are too old to be counted",
+            f"{text}{partial.late} are too old to be counted",
             "if they are not, time in [source] is not the unit of their times",
         )
     return ok("Kafka", f"{text}all can be read as page views")
@@ -175,10 +175,10 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
     """Findings on Redis: version, eviction policy, role, clock, and what is active. `url` is shown: mask it before."""
     found: list[Finding] = []
     try:
-        for one in await server.servers(client, now_ms):
+        for one in await redis_info.servers(client, now_ms):
             found += _server(one)
         found += _active(await generations.read_active(client), generation)
-    except server.NotAllowedError as error:
+    except redis_info.NotAllowedError as error:
         found.append(fault("Redis", f"{url}: {error}", "allow this user INFO and TIME (ACL SETUSER … +info +time)"))
     except StoreUnavailableError as error:
         found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
@@ -191,15 +191,15 @@ async def unfit(client: Any, now_ms: Clock) -> list[str]:
     Raises StoreUnavailableError where it does not answer: that is waited for. Clocks are measured all the time anyway.
     """
     try:
-        found = [finding for one in await server.servers(client, now_ms) for finding in _server(one)]
-    except server.NotAllowedError as error:
+        found = [finding for one in await redis_info.servers(client, now_ms) for finding in _server(one)]
+    except redis_info.NotAllowedError as error:
         return [
             f"Redis does not say how it is set ({error}); allow this user INFO and TIME (ACL SETUSER … +info +time)"
         ]
     return [f"{one.text}; {one.fix}" for one in found if one.kind == "fault" and one.subject == "Redis"]
 
 
-def _server(one: server.Server) -> list[Finding]:
+def _server(one: redis_info.Server) -> list[Finding]:
     named = f"{one.product} {'.'.join(map(str, one.version))}" + (f" at {one.name}" if one.name else "")
     found: list[Finding] = []
     if one.product == "Redis" and one.version < OLDEST_REDIS:
@@ -269,7 +269,7 @@ async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
 def versions() -> list[Finding]:
     """Findings on what this process is made of: whether the client is one whose batches can be folded directly."""
     named = f"aiokafka {metadata.version('aiokafka')}"
-    if seam.install():
+    if aiokafka_patch.install():
         return [ok("versions", f"{named}, batches are folded inside the client")]
     text = f"{named} is not the version that the fold was written for: counts are the same, speed is not"
     return [note("versions", text, "install the aiokafka of requirements.txt")]

@@ -102,11 +102,11 @@ def judge(letter: DeadLetter, fold: Fold, held: Mapping[int, range], now_ms: int
 
 def _appended(letter: DeadLetter, fold: Fold, append_ms: int) -> Verdict:
     """What comes of the letter's record if it is appended then."""
-    tally = fold([Record(0, append_ms, 0, letter.key, letter.value)])
-    if tally.future or tally.late:
-        return FUTURE if tally.future else LATE
-    if tally.rejected:
-        why = f"still rejected ({tally.rejected[0].reason}): sent again, they come back as new dead letters"
+    partial = fold([Record(0, append_ms, 0, letter.key, letter.value)])
+    if partial.future or partial.late:
+        return FUTURE if partial.future else LATE
+    if partial.rejected:
+        why = f"still rejected ({partial.rejected[0].reason}): sent again, they come back as new dead letters"
         return Verdict(BY_NAME, why)
     return COUNTED
 

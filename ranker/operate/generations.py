@@ -43,7 +43,7 @@ async def overview(client: Any) -> list[Row]:
                 configuration=known,
                 active=active is not None and active.generation == generation,
                 shards=len(shards),
-                as_of_ms=min((shard.clock_ms for shard in shards), default=None),
+                as_of_ms=min((shard.watermark_ms for shard in shards), default=None),
                 memory_bytes=sum([await inventory.memory_bytes(client, known, shard.partition) for shard in shards])
                 + await inventory.history_bytes(client, generation),
             )
@@ -83,11 +83,11 @@ def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> lis
     there = {shard.partition for shard in shards}
     reasons = [f"partition {p} has not begun" for p in range(partitions) if p not in there]
     # Lists are as old as their oldest shard, so that is what the new ones must reach; nobody reaches a T of the future.
-    level_ms = min([now_ms, *(shard.clock_ms for shard in old)]) - LEVEL_MS
+    level_ms = min([now_ms, *(shard.watermark_ms for shard in old)]) - LEVEL_MS
     reasons += [
-        f"partition {shard.partition} is {(level_ms + LEVEL_MS - shard.clock_ms) / 1000:.0f} s behind"
+        f"partition {shard.partition} is {(level_ms + LEVEL_MS - shard.watermark_ms) / 1000:.0f} s behind"
         for shard in shards
-        if shard.clock_ms < level_ms
+        if shard.watermark_ms < level_ms
     ]
     return reasons
 

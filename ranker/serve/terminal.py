@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ranker.core.loss import Report
-from ranker.serve.lists import Lists
-from ranker.serve.query import Query
+from ranker.serve.api.lists import Lists
+from ranker.serve.api.query import Query
 from ranker.service.printable import printable
-from ranker.store.question import ListName
+from ranker.store.shard_query import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""

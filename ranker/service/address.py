@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -14,6 +13,11 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 NOBODY = ipaddress.IPv6Address(0)
 """Stands for a peer that has no address, as on a Unix socket."""
 
+MAX_FORWARDED = 20
+"""Addresses in X-Forwarded-For that are looked at, from the right; no request comes through so many proxies."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""What a translator makes of IPv4 addresses (RFC 6052)."""
+
 _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^]]*)](?::[0-9]{1,5})?")
 
 
@@ -22,17 +26,18 @@ class Addresses:
 
     def __init__(self, proxies: Iterable[Network]) -> None:
         self._proxies = tuple(proxies)
-        self.is_proxy = functools.lru_cache(maxsize=4_096)(self._is_proxy)
 
     def of(self, peer: str | None, forwarded: Iterable[bytes]) -> Address:
         """The client's address: the last one in X-Forwarded-For that is no proxy's, if the peer is a proxy.
+        Where even the last MAX_FORWARDED are proxies': the peer.
 
         What is no address there was not written by a proxy, so that everything before it is worth nothing: the peer.
         """
         address = parsed(peer or "") or NOBODY
         if not self._proxies or not self.is_proxy(address):
             return address
-        for text in reversed(b",".join(forwarded).decode("latin-1").split(",")):
+        texts = b",".join(forwarded).decode("latin-1").rsplit(",", MAX_FORWARDED)
+        for text in reversed(texts[-MAX_FORWARDED:]):
             client = _written(text.strip())
             if client is None:
                 break
@@ -40,7 +45,7 @@ class Addresses:
                 return client
         return address
 
-    def _is_proxy(self, address: Address) -> bool:
+    def is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._proxies)
 
 
@@ -71,6 +76,11 @@ def _written(text: str) -> Address | None:
     return parsed(found[1] or found[2] if found else text)
 
 
-def household(address: Address) -> bytes:
-    """What limits are kept by: an IPv4 address, and the first 64 bits of an IPv6 one, which one client has whole."""
+def rate_limit_key(address: Address) -> bytes:
+    """What limits are kept by: an IPv4 address, and the first 64 bits of an IPv6 one, which one client has whole.
+
+    Of a translated IPv4 address it is that one: all of IPv4 has the same first 64 bits there.
+    """
+    if address in _NAT64:
+        return address.packed[12:]
     return address.packed[:8] if address.version == 6 else address.packed

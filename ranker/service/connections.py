@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from ranker.service.address import NOBODY, Address, household, parsed
+from ranker.service.address import NOBODY, Address, parsed, rate_limit_key
 
 MAX_CONNECTIONS = 8_000
 MAX_PER_CLIENT = 1_000
@@ -37,7 +37,7 @@ class Connections:
     def enter(self, peer: str | None) -> Leave | None:
         """A place for a connection of this address; None if there is no room."""
         address = parsed(peer or "") or NOBODY
-        client = household(address)
+        client = rate_limit_key(address)
         is_proxy = address is not NOBODY and self._is_proxy(address)
         if self.open >= MAX_CONNECTIONS or (self._of_household[client] >= MAX_PER_CLIENT and not is_proxy):
             return None

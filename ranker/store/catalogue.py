@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from ranker.store.atomic_reads import read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import CatalogueKeys
-from ranker.store.together import together
 
 CHANGES = 1_000
 """Records that one look at the changes returns at most."""
@@ -92,7 +92,7 @@ async def read_changes(client: Any, partition: int, seen: Seen) -> Changes:
     """What changed in one partition since `seen`, at most CHANGES records; from the start under a new lineage."""
     keys = CatalogueKeys(partition)
     with translated():
-        (lineage, n, partitions), flat = await together(
+        (lineage, n, partitions), flat = await read_atomically(
             client,
             [
                 ("HMGET", keys.meta, "lineage", "n", "partitions"),
@@ -106,7 +106,7 @@ async def read_changes(client: Any, partition: int, seen: Seen) -> Changes:
         changed = flat[::2]
         values: list[bytes | None] = []
         if changed:
-            (still,), values = await together(
+            (still,), values = await read_atomically(
                 client, [("HMGET", keys.meta, "lineage"), ("HMGET", keys.articles, *changed)]
             )
             if still != lineage:  # emptied in between: nothing was forgotten, so nothing is said

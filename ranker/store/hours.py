@@ -9,10 +9,10 @@ from typing import Any
 from ranker.core import hours
 from ranker.core.generation import Generation
 from ranker.core.hours import Hours
+from ranker.store.atomic_reads import Word, read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import FORMAT, parsed_slice
-from ranker.store.together import Word, together
 
 MAX_BYTES = 256_000_000
 """Of slices as they are stored, read for one article: a day of 1,000 views/s on 4 shards is 10 MB in each with ids of 7
@@ -91,7 +91,7 @@ class _Reading:
 
     async def _together(self, keys: ShardKeys, reads: list[tuple[Word, ...]]) -> list[Any]:
         with translated():
-            return await together(
+            return await read_atomically(
                 self._client, [("HMGET", keys.meta, "format", "lineage", "floors", "dropped"), *reads]
             )
 

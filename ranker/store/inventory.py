@@ -32,7 +32,7 @@ class Shard:
 
     partition: int
     n: int
-    clock_ms: int
+    watermark_ms: int
     partitions: int
     dropped: bool
 

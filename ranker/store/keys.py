@@ -33,7 +33,7 @@ class ShardKeys:
         self.strays = f"{self._tag}:strays"
         """Set of `site/article` counted here although their home is another partition."""
         self.producers = f"{self._tag}:producers"
-        """Hash: producer_id to what was seen of that run, packed (core/sightings.py)."""
+        """Hash: producer_id to what was seen of that run, packed (core/sequence_tracker.py)."""
         self.sequences = f"{self._tag}:sequences"
         """Hash `block:producer_id` to the bitmap of sequences seen."""
 

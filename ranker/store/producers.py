@@ -8,44 +8,44 @@ from typing import Any
 import msgspec
 
 from ranker.core.loss import Report
-from ranker.core.sightings import Sightings, unpacked
+from ranker.core.sequence_tracker import SequenceTracker, unpacked
 from ranker.store import keys
+from ranker.store.atomic_reads import read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import fields_of
-from ranker.store.together import together
 
 KEPT_S = 60
 """How long a report stays: it is written every few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ShardProducers:
     """One shard at one moment: where it began (n0), its clock T, sequences that it could not follow, its runs."""
 
     began: int
-    clock_ms: int
+    watermark_ms: int
     untracked: int
-    producers: Sightings
+    producers: SequenceTracker
 
 
-async def heard(client: Any, generation: str, partitions: int, *, bitmaps: bool) -> list[Heard] | None:
+async def last_seen(client: Any, generation: str, partitions: int, *, bitmaps: bool) -> list[ShardProducers] | None:
     """Every shard, each at a moment of its own; None where one has not begun. Raises StoreUnavailableError.
 
     Without `bitmaps`, which are the larger part by far, the runs have no blocks.
     """
-    shards: list[Heard] = []
+    shards: list[ShardProducers] = []
     for partition in range(partitions):
         names = ShardKeys(generation, partition)
         reads = [("HMGET", names.meta, "n0", "T", "count:untracked"), ("HGETALL", names.producers)]
         if bitmaps:
             reads.append(("HGETALL", names.sequences))
         with translated():
-            (began, clock, untracked), runs, *blocks = await together(client, reads)
+            (began, clock, untracked), runs, *blocks = await read_atomically(client, reads)
         if clock is None:
             return None
         producers = unpacked(fields_of(runs), fields_of(blocks[0]) if blocks else {})
-        shards.append(Heard(int(began), int(clock), int(untracked or 0), producers))
+        shards.append(ShardProducers(int(began), int(clock), int(untracked or 0), producers))
     return shards
 
 

@@ -79,7 +79,7 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
         {
             "from": _triple(step.before),
             "to": _triple(step.after),
-            "clock": str(step.clock_ms),
+            "clock": str(step.watermark_ms),
             "set": _meta_fields(step),
             "add": [text for name, by in step.counters.items() if by for text in (f"count:{name}", str(by))],
             "del": [key(keys.slice(*slice_id)) for slice_id in step.deletes],

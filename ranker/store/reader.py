@@ -12,20 +12,20 @@ from typing import Any
 from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.merge import (
-    NOTHING_MORE,
-    Answer,
-    Ask,
+    NO_EXTRA_KEYS,
+    ExtraKeys,
     Hints,
+    ListQuery,
+    ListReply,
     Merge,
     Merged,
     Span,
-    Wish,
     merge,
     span,
 )
+from ranker.store.atomic_reads import read_each_atomically
 from ranker.store.errors import StoreUnavailableError, translated
-from ranker.store.question import ListName, Question, Said
-from ranker.store.together import each_together
+from ranker.store.shard_query import ListName, ShardQuery, ShardReply
 
 AT_ONCE = 8
 """Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""
@@ -59,7 +59,7 @@ class Snapshot:
     answered: int
 
 
-_Result = Said | StoreUnavailableError | None
+_Result = ShardReply | StoreUnavailableError | None
 """Of one shard: None where it has not begun, or is not to be read any more; the error where it cannot be reached."""
 
 
@@ -71,7 +71,7 @@ class _Gathering:
         lists: Iterable[ListName],
         partitions: int,
         hints: Mapping[ListName, Hints],
-        wishes: Mapping[ListName, Wish],
+        extras: Mapping[ListName, ExtraKeys],
     ) -> None:
         self._partitions = partitions
         shards = range(partitions)
@@ -87,12 +87,12 @@ class _Gathering:
                 partitions,
                 home_on(name.site),
                 hints.get(name, Hints()),
-                wishes.get(name, NOTHING_MORE),
+                extras.get(name, NO_EXTRA_KEYS),
             )
             for name in lists
         }
-        self._asks: dict[ListName, dict[int, Ask]] = {}
-        self.latest: dict[ListName, dict[int, Said]] = {name: {} for name in self._merges}
+        self._asks: dict[ListName, dict[int, ListQuery]] = {}
+        self.latest: dict[ListName, dict[int, ShardReply]] = {name: {} for name in self._merges}
         self.merged: dict[ListName, Merged] = {}
 
     async def begin(self) -> None:
@@ -101,22 +101,22 @@ class _Gathering:
             self._asks[name] = next(steps)
             await asyncio.sleep(0)  # one merge is short; all of them are not, and others wait
 
-    def asks_of(self, shard: int) -> dict[ListName, Ask]:
+    def asks_of(self, shard: int) -> dict[ListName, ListQuery]:
         return {name: asks[shard] for name, asks in self._asks.items() if shard in asks}
 
-    async def hear(self, said: Mapping[int, Said]) -> list[int]:
+    async def hear(self, reply: Mapping[int, ShardReply]) -> list[int]:
         """Hands the answers to the merges; returns the shards to ask next. Who said nothing counts as empty."""
         again = {}
         for name, asks in self._asks.items():
             latest = self.latest[name]
             for shard in asks:
                 latest.pop(shard, None)
-                if shard in said:
-                    latest[shard] = said[shard]
+                if shard in reply:
+                    latest[shard] = reply[shard]
             try:
                 again[name] = self._merges[name].send(
                     {
-                        shard: said[shard].answers[name] if shard in said else self._silent(ask)
+                        shard: reply[shard].answers[name] if shard in reply else self._silent(ask)
                         for shard, ask in asks.items()
                     }
                 )
@@ -126,8 +126,8 @@ class _Gathering:
         self._asks = again
         return sorted({shard for asks in again.values() for shard in asks})
 
-    def _silent(self, ask: Ask) -> Answer:
-        return Answer(self._partitions, (), counts=dict.fromkeys(ask.counts_of, 0))
+    def _silent(self, ask: ListQuery) -> ListReply:
+        return ListReply(self._partitions, (), counts=dict.fromkeys(ask.counts_of, 0))
 
 
 class Reader:
@@ -143,28 +143,28 @@ class Reader:
         partitions: int,
         lists: Iterable[ListName],
         hints: Mapping[ListName, Hints],
-        wishes: Mapping[ListName, Wish],
+        extras: Mapping[ListName, ExtraKeys],
     ) -> Snapshot:
         """The lists as of now. `hints` are those of the last refresh, and only make it cheaper.
 
         A shard that cannot be reached is not waited for again: the lists are without it, and incomplete. Raises
         StoreUnavailableError where some are so and no other has begun.
         """
-        gathering = _Gathering(lists, partitions, hints, wishes)
+        gathering = _Gathering(lists, partitions, hints, extras)
         await gathering.begin()
-        heard: dict[int, Said] = {}
+        heard: dict[int, ShardReply] = {}
         away: dict[int, StoreUnavailableError] = {}
         due: Iterable[int] = range(partitions)
         while due:
             results = await self._ask(
                 generation, {shard: gathering.asks_of(shard) for shard in due if shard not in away}
             )
-            said = {shard: result for shard, result in results.items() if isinstance(result, Said)}
+            reply = {shard: result for shard, result in results.items() if isinstance(result, ShardReply)}
             away |= {shard: result for shard, result in results.items() if isinstance(result, StoreUnavailableError)}
-            heard = said | heard
+            heard = reply | heard
             if away and not heard:
                 raise next(iter(away.values()))
-            due = await gathering.hear(said)
+            due = await gathering.hear(reply)
         return Snapshot(
             {
                 name: _read(generation, partitions, name, gathering.latest[name], merged)
@@ -176,7 +176,9 @@ class Reader:
             len(heard),
         )
 
-    async def _ask(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
+    async def _ask(
+        self, generation: Generation, by_shard: Mapping[int, dict[ListName, ListQuery]]
+    ) -> dict[int, _Result]:
         asked = iter(by_shard.items())
         some = [dict(each) for each in iter(lambda: list(islice(asked, AT_ONCE)), [])]
         # An error that is not foreseen waits until nobody reads any more.
@@ -188,12 +190,14 @@ class Reader:
             found |= result
         return found
 
-    async def _some(self, generation: Generation, by_shard: Mapping[int, dict[ListName, Ask]]) -> dict[int, _Result]:
-        questions = [Question(generation, shard, asks) for shard, asks in by_shard.items()]
+    async def _some(
+        self, generation: Generation, by_shard: Mapping[int, dict[ListName, ListQuery]]
+    ) -> dict[int, _Result]:
+        questions = [ShardQuery(generation, shard, asks) for shard, asks in by_shard.items()]
         try:
             async with self._places:
                 with translated():
-                    replies = await each_together(self._client, [question.reads for question in questions])
+                    replies = await read_each_atomically(self._client, [question.reads for question in questions])
         except StoreUnavailableError as error:
             return dict.fromkeys(by_shard, error)
         return {
@@ -201,9 +205,9 @@ class Reader:
         }
 
 
-def _result(question: Question, reply: list[Any] | BaseException) -> _Result:
+def _result(question: ShardQuery, reply: list[Any] | BaseException) -> _Result:
     if not isinstance(reply, BaseException):
-        return question.said(reply)
+        return question.reply(reply)
     try:
         with translated():
             raise reply
@@ -212,20 +216,20 @@ def _result(question: Question, reply: list[Any] | BaseException) -> _Result:
 
 
 def _read(
-    generation: Generation, partitions: int, name: ListName, said: Mapping[int, Said], merged: Merged
+    generation: Generation, partitions: int, name: ListName, reply: Mapping[int, ShardReply], merged: Merged
 ) -> ListRead:
     tier = next(tier for tier, window in enumerate(generation.windows) if window.name == name.window)
-    clocks = [answer.clock for answer in said.values()]
+    clocks = [answer.clock for answer in reply.values()]
     weights = generation.boards[name.board]
     total = sum(
         weight * answer.sums.get((name.site, name.window, outcome), 0)
-        for answer in said.values()
+        for answer in reply.values()
         for outcome, weight in weights.items()
     )
     return ListRead(
         merged,
         span(clocks, partitions, tier, generation.windows[tier], generation.lanes),
         total,
-        {shard: answer.clock.clock_ms for shard, answer in said.items()},
-        any(name.site in answer.known for answer in said.values()),
+        {shard: answer.clock.watermark_ms for shard, answer in reply.items()},
+        any(name.site in answer.known for answer in reply.values()),
     )

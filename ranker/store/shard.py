@@ -9,13 +9,13 @@ from typing import Any
 
 from ranker.core.floors import Floors
 from ranker.core.generation import Generation
-from ranker.core.sightings import Sightings, heard, unpacked
+from ranker.core.partial_counts import Mark
+from ranker.core.sequence_tracker import SequenceTracker, last_seen, unpacked
 from ranker.core.step import Reply, SliceId, Step, Version
-from ranker.core.tally import Mark
+from ranker.store.atomic_reads import read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
-from ranker.store.together import together
 
 FORMAT = "1"
 """Version of the state's layout; another one answers `foreign`."""
@@ -26,7 +26,7 @@ class ShardState:
     """A shard's meta and indices, read at one moment."""
 
     version: Version
-    clock_ms: int
+    watermark_ms: int
     partitions: int
     mark: Mark | None
     slices: frozenset[SliceId]
@@ -34,7 +34,7 @@ class ShardState:
     strays: int
     foreign: bool
     refused: bool
-    producers: Sightings
+    producers: SequenceTracker
 
 
 def script(name: str, *, allow_oom: bool = False) -> str:
@@ -57,7 +57,7 @@ class ShardStore:
     async def load(self) -> ShardState | None:
         """The shard's state, or None where it has not begun."""
         with translated():
-            flat, slices, sites, strays, runs, blocks = await together(
+            flat, slices, sites, strays, runs, blocks = await read_atomically(
                 self._client,
                 [
                     ("HGETALL", self.keys.meta),
@@ -74,16 +74,16 @@ class ShardStore:
         producers = unpacked(fields_of(runs), fields_of(blocks))
         return _state({name: value.decode() for name, value in meta.items()}, slices, sites, strays, producers)
 
-    async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
+    async def init(self, version: Version, watermark_ms: int, partitions: int, gap_ms: int | None) -> None:
         """Begins the shard; without effect where it has begun."""
         fields = {
             "format": FORMAT,
             "lineage": version.lineage,
             "n": version.n,
             "floors": floors_text(version),
-            "T": clock_ms,
+            "T": watermark_ms,
             "n0": version.n,
-            "t0": clock_ms,
+            "t0": watermark_ms,
             "P": partitions,
             "last": "",
             "refused": 0,
@@ -98,7 +98,7 @@ class ShardStore:
         """The deltas of these slices and the version they belong to, read at one moment."""
         wanted = list(slice_ids)
         with translated():
-            triple, *lists = await together(
+            triple, *lists = await read_atomically(
                 self._client,
                 [
                     ("HMGET", self.keys.meta, "lineage", "n", "floors"),
@@ -123,13 +123,13 @@ class ShardStore:
         with translated():
             return {member.decode() for member in await self._client.smembers(self.keys.strays)}
 
-    async def heard_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
+    async def last_seen_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
         """Append time of the last record of each of these producers' runs, in whichever shard heard it last."""
         last: dict[str, int] = {}
         for partition in range(partitions):
             with translated():
                 packed = await self._client.hmget(ShardKeys(self._generation.id, partition).producers, list(runs))
-            here = heard({run: value for run, value in zip(runs, packed, strict=True) if value is not None}, runs)
+            here = last_seen({run: value for run, value in zip(runs, packed, strict=True) if value is not None}, runs)
             last |= {run: ms for run, ms in here.items() if ms > last.get(run, -1)}
         return last
 
@@ -170,12 +170,12 @@ def parsed_slice(member: bytes) -> SliceId:
 
 
 def _state(
-    meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[bytes], strays: int, producers: Sightings
+    meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[bytes], strays: int, producers: SequenceTracker
 ) -> ShardState:
     last = meta.get("last")
     return ShardState(
         version=Version(meta["lineage"], int(meta["n"]), _floors(meta["floors"])),
-        clock_ms=int(meta["T"]),
+        watermark_ms=int(meta["T"]),
         partitions=int(meta["P"]),
         mark=Mark(*map(int, last.split(":"))) if last else None,
         slices=frozenset(map(parsed_slice, slices)),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import uvloop
 
-from ranker.serve import server
-from ranker.serve.hot import Message, Receive, Scope, Send
+from ranker.serve.http import protocol
+from ranker.serve.http.response_cache import Message, Receive, Scope, Send
 
 
 async def main(port: str, content: bytes) -> None:
@@ -22,7 +22,7 @@ async def main(port: str, content: bytes) -> None:
         await send(start)
         await send(body)
 
-    async with server.serving(constant, "127.0.0.1", int(port)):
+    async with protocol.serving(constant, "127.0.0.1", int(port)):
         await asyncio.Event().wait()
 
 

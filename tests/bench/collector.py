@@ -27,6 +27,7 @@ client_burst = 1000000
 key_events_s = 10000000
 new_articles_per_minute = 1000000
 new_articles_burst = 1000000
+repeats_kb_per_minute = 1000000
 spool_mb = 1024
 """
 

@@ -60,7 +60,7 @@ def _path(rng: random.Random, words: list[str], number: int) -> str:
 
 def _words() -> list[str]:
     """Every word of the demonstration's titles as it would stand in a path."""
-    text = resources.files("producers.demo").joinpath("catalogue.json").read_text("utf-8")
+    text = resources.files("producers.simulate.demo").joinpath("catalogue.json").read_text("utf-8")
     titles = " ".join(article["title"] for article in json.loads(text))
     plain = unicodedata.normalize("NFKD", titles).encode("ascii", "ignore").decode()
     return sorted(set(re.findall("[a-z0-9]+", plain.lower())))

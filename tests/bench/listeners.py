@@ -13,7 +13,7 @@ from collections import Counter
 
 import uvloop
 
-from ranker.tuning import many_connections
+from ranker.service.tuning import many_connections
 
 AT_ONCE = 200
 """Connections opened at a time."""

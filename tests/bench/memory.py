@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 
@@ -128,8 +128,8 @@ async def _fill(
                 first, end = _live(shard, tier, about.live)
                 for slices in pieces(range(first, end), SEALS_AT_ONCE):
                     step = shard.step(Changes(appends={(tier, slice_): {} for slice_ in slices}))
-                    step.seals = {(tier, slice_): sealed[slice_ % len(sealed)] for slice_ in slices}
-                    await shard.advance(step)
+                    seals = {(tier, slice_): sealed[slice_ % len(sealed)] for slice_ in slices}
+                    await shard.advance(replace(step, seals=seals))
                     pairs[tier] += sum(sizes[slice_ % len(sizes)] for slice_ in slices)
             await _total(shard, articles, here)
     return filled, pairs

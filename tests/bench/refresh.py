@@ -15,12 +15,12 @@ import uvloop
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
-from ranker.serve.published import Ages
-from ranker.serve.refresh import Refresher
+from ranker.serve.live.published import Ages
+from ranker.serve.live.refresh import Refresher
+from ranker.service.tuning import collect_seldom
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
-from ranker.store.question import ListName
-from ranker.tuning import collect_seldom
+from ranker.store.shard_query import ListName
 from tests.bench import ids, processes
 from tests.bench.figures import Part, percentile
 from tests.bench.progress import Progress

@@ -7,14 +7,15 @@ import random
 import statistics
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 import redis
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.partial_counts import Articles, Group
 from ranker.core.retire import Retirement
 from ranker.core.route import Router
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES, Step
-from ranker.core.tally import Articles, Group
 from ranker.store.connection import connect
 from tests.bench import ids, processes
 from tests.bench.figures import Part
@@ -116,7 +117,7 @@ async def _measure(url: str, steps: Steps, size: int, kind: str, number: int) ->
         for what, slice_, counts in (("totals stay", oldest, once), ("totals go", oldest + 1, many)):
             plan = Retirement(generation, Router(generation)).plan(
                 retires.version,
-                retires.clock_ms,
+                retires.watermark_ms,
                 0,
                 (slice_ + 1) * generation.lanes,
                 {(0, slice_): {SITE: {"view": counts}}},
@@ -130,15 +131,13 @@ def _batch(shard: Shard, articles: list[str], minute: int, rng: random.Random, *
     limit = MAX_COST * SMALL_TIMES if len(articles) <= SMALL_SHARD else MAX_COST
     most = (limit - MINUTES - windows) // windows
     chosen = rng.sample(articles, most)
-    tally: dict[Group, Articles] = {(minute - back, SITE, "view"): {} for back in range(MINUTES)}
-    groups = list(tally.values())
+    partial: dict[Group, Articles] = {(minute - back, SITE, "view"): {} for back in range(MINUTES)}
+    groups = list(partial.values())
     for article in chosen:
         for group in rng.sample(groups, SLICES_PER_ARTICLE):
             group[article] = 1
-    changes = Router(shard.generation).route(tally, shard.version.floors)
+    changes = Router(shard.generation).route(partial, shard.version.floors)
     if not limit - windows < changes.cost <= limit:
         raise RuntimeError(f"a step of {changes.cost} is not the largest one: limit {limit}")
     step = shard.step(changes, most * SLICES_PER_ARTICLE)
-    if stray:
-        step.strays = {f"{SITE}/{article}" for article in chosen}
-    return step
+    return replace(step, strays={f"{SITE}/{article}" for article in chosen}) if stray else step

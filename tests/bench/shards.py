@@ -10,9 +10,9 @@ from typing import Any
 from ranker.core.floors import floors_at
 from ranker.core.generation import Generation
 from ranker.core.home import home
+from ranker.core.partial_counts import Articles
 from ranker.core.route import Router
 from ranker.core.step import MAX_COST, Changes, Reply, Step, Version
-from ranker.core.tally import Articles
 from ranker.store import generations
 from ranker.store.shard import ShardStore
 from tests.bench.traffic import SITE
@@ -25,12 +25,12 @@ class Shard:
     store: ShardStore
     generation: Generation
     version: Version
-    clock_ms: int
+    watermark_ms: int
 
     def step(self, changes: Changes, records: int = 0) -> Step:
         """A step from here, as a batch of so many records makes it."""
         after = Version(self.version.lineage, self.version.n + records, self.version.floors)
-        return Step(self.version, after, self.clock_ms, changes, new_sites={SITE})
+        return Step(self.version, after, self.watermark_ms, changes, new_sites={SITE})
 
     async def advance(self, step: Step) -> None:
         """Carry a step out. Raises RuntimeError where it is refused."""
@@ -49,7 +49,7 @@ class Shard:
                 await self.advance(self.step(changes, len(some)))
 
 
-async def begin(client: Any, generation: Generation, partitions: int, clock_ms: int) -> list[Shard]:
+async def begin(client: Any, generation: Generation, partitions: int, watermark_ms: int) -> list[Shard]:
     """Begin every shard of a generation at this clock, and make it the active one."""
     await generations.ensure_first(client, generation, partitions, None)
     shards = []
@@ -57,10 +57,10 @@ async def begin(client: Any, generation: Generation, partitions: int, clock_ms: 
         shard = Shard(
             ShardStore(client, generation, partition),
             generation,
-            Version("00000000000000aa", 0, floors_at(generation, clock_ms)),
-            clock_ms,
+            Version("00000000000000aa", 0, floors_at(generation, watermark_ms)),
+            watermark_ms,
         )
-        await shard.store.init(shard.version, clock_ms, partitions, None)
+        await shard.store.init(shard.version, watermark_ms, partitions, None)
         shards.append(shard)
     return shards
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from producers.collect import outlet
+from producers.collector.delivery import outbox
 from producers.commands.collect import command
 from producers.event import PageView
 
 
-class Nowhere(outlet.Outlet):
+class Nowhere(outbox.Outbox):
     async def accept(self, events: Iterable[PageView]) -> None:
         """Every event is accepted and forgotten."""
 
 
 if __name__ == "__main__":
-    outlet.Outlet = Nowhere  # type: ignore[misc]  # the command takes it from there
+    outbox.Outbox = Nowhere  # type: ignore[misc]  # the command takes it from there
     command()

@@ -36,8 +36,8 @@ def reasons(value: bytes, append_ms: int = 0) -> list[str]:
 def test_what_the_contract_allows_is_folded(name: str) -> None:
     assert reasons(VALID[name]) == []
     occurred = json.loads(VALID[name])["occurred_at"]
-    tally = FOLD([Given(0, occurred, None, VALID[name])])
-    assert sum(map(len, tally.counts.values())) == 1, "counted when it comes on time"
+    partial = FOLD([Given(0, occurred, None, VALID[name])])
+    assert sum(map(len, partial.counts.values())) == 1, "counted when it comes on time"
 
 
 @pytest.mark.parametrize("name", INVALID)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers import event
-from producers.batches import Homes
+from producers.client.batches import Homes
 from ranker.core.home import home
 
 

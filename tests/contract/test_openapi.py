@@ -8,15 +8,15 @@ import yaml
 
 import schemas
 from ranker.metrics import ReaderMetrics, new_registry
-from ranker.serve.clients import Clients
-from ranker.serve.docspage import page
-from ranker.serve.frontpage import Page
-from ranker.serve.lists import Lists
-from ranker.serve.published import Ages
-from ranker.serve.refresh import Refresher
-from ranker.serve.web import Web
+from ranker.serve.api.clients import Clients
+from ranker.serve.api.lists import Lists
+from ranker.serve.app import Web
+from ranker.serve.live.published import Ages
+from ranker.serve.live.refresh import Refresher
+from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses
 from ranker.settings import Caching
+from tests.support.docs_page import PAGE, page
 from tests.support.openapi import SCHEMAS, SPEC, Example, at, examples, faults, operations
 
 VALUES = [example for example in examples() if example.value is not None]
@@ -103,9 +103,16 @@ def test_parameters_are_bounded_and_their_examples_fit() -> None:
                 assert faults(schema, parameter["example"]) == [], parameter
 
 
+def test_the_page_is_current() -> None:
+    """The page that is served is the one that this description gives."""
+    assert PAGE.read_text("utf-8") == page(SPEC), (
+        "openapi.yaml or how it is shown changed: run .venv/bin/python -m tests.support.docs_page"
+    )
+
+
 def test_the_page_shows_everything() -> None:
     """Each path, parameter, field and example of the file is on the page; what looks like markup is text."""
-    text = page(SPEC)
+    text = PAGE.read_text("utf-8")
     for path, _, operation in operations():
         assert f"</b> {path}</code>" in text
         for parameter in map(at, operation.get("parameters", ())):

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 import schemas
-from producers.collect import body, events, web
+from producers.collector import app, validate
+from producers.collector.http import body
 from tests.support.openapi import COLLECTOR, Example, at, examples, faults, operations
 
 SCHEMAS = COLLECTOR["components"]["schemas"]
@@ -30,8 +31,8 @@ def test_it_means_the_same_in_yaml_1_1_and_1_2() -> None:
 def test_every_route_is_described_and_every_description_is_served() -> None:
     """Path by path, method by method; HEAD is GET without the body."""
     described = {(path, method.upper()) for path, method, _ in operations(COLLECTOR)}
-    assert described == {(path, method) for path, methods in web._METHODS.items() for method in methods} - {
-        (path, "HEAD") for path in web._METHODS
+    assert described == {(path, method) for path, methods in app._METHODS.items() for method in methods} - {
+        (path, "HEAD") for path in app._METHODS
     }
 
 
@@ -62,16 +63,16 @@ def test_a_field_is_as_the_page_view_has_it() -> None:
             assert here.get(bound) == there.get(bound), name
         if "pattern" in there:
             assert here["pattern"] == there["pattern"].removesuffix("(?!\\n)")
-    assert set(SCHEMAS["Event"]["properties"]) == {*events._FIELDS, "site_id"}
+    assert set(SCHEMAS["Event"]["properties"]) == {*validate._FIELDS, "site_id"}
 
 
 def test_limits_and_reasons_are_the_collectors() -> None:
     """The file says no other number and no other word than the code."""
     rejected = SCHEMAS["Rejected"]["properties"]
-    assert set(rejected["reason"]["enum"]) == set(get_args(events.Reason))
-    assert rejected["detail"]["maxLength"] == events.MAX_DETAIL
-    assert SCHEMAS["IgnoredFields"]["maxItems"] == events.MAX_IGNORED
-    assert SCHEMAS["IgnoredFields"]["items"]["pattern"] == f"^{events._NAME.pattern}$"
+    assert set(rejected["reason"]["enum"]) == set(get_args(validate.Reason))
+    assert rejected["detail"]["maxLength"] == validate.MAX_DETAIL
+    assert SCHEMAS["IgnoredFields"]["maxItems"] == validate.MAX_IGNORED
+    assert SCHEMAS["IgnoredFields"]["items"]["pattern"] == f"^{validate._NAME.pattern}$"
     assert SCHEMAS["Events"]["oneOf"][1]["maxItems"] == body.MAX_EVENTS
 
 

@@ -112,9 +112,9 @@ def counted(raw: bytes) -> bool:
         timestamp = msgspec.json.decode(raw, type=PageView).occurred_at
     except (msgspec.DecodeError, UnicodeDecodeError):
         timestamp = 0
-    tally = fold([Stored(raw, timestamp=timestamp)])
-    assert len(tally.rejected) + len(tally.counts) == 1
-    return not tally.rejected
+    partial = fold([Stored(raw, timestamp=timestamp)])
+    assert len(partial.rejected) + len(partial.counts) == 1
+    return not partial.rejected
 
 
 ANYTHING = st.one_of(

@@ -13,7 +13,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
-from ranker.serve.block.files import Block
+from ranker.serve.pages.block.files import Block
 from ranker.service import scripts
 from tests.support.block_site import ARTICLES, Site, answer, moment, now_ms, running_site
 from tests.support.page_site import SHOTS, close_pages

@@ -16,12 +16,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext
 
 from deploy.local.faults import LocalFault, MissingTool
-from deploy.local.household import Household
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.launcher import program
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
+from deploy.local.supervisor import Supervisor
 from tests.conftest import without
 from tests.support.page_site import Visit, chromium
 from tests.support.tracked_site import AGENT, CollectorServer, Newsstand, newsstand, read, reading
@@ -37,7 +37,7 @@ class Engine:
     """Everything runs; nothing has been read yet."""
 
     broker: EmbeddedKafka | ApacheKafka
-    house: Household
+    supervisor: Supervisor
     collector: CollectorServer
     site: Newsstand
     page: str
@@ -52,7 +52,7 @@ class Engine:
 
     async def until(self, what: str, ask: Callable[[], bool]) -> None:
         """Wait for a named condition, the test's own loop going on."""
-        await asyncio.to_thread(self.house.until, what, ask, COUNTED_S)
+        await asyncio.to_thread(self.supervisor.until, what, ask, COUNTED_S)
 
     async def counted(self, article: str, count: int, board: str = "read") -> None:
         await self.until(f"{board} {article} at {count}", lambda: self.places(board).get(article) == count)
@@ -83,24 +83,24 @@ def engine(
             "RANKER_CONFIG": str(config),
             "RANKER_WRITE_KEYS": "demo=a-key-for-servers-of-the-tests",
         }
-        house = Household(directory, environment)
+        supervisor = Supervisor(directory, environment)
         collector = CollectorServer(directory / "collector", config, environment)
         port, consumer_port, reader_port = free_port(), free_port(), free_port()
         try:
             broker.start()
-            house.run("topics command", [ranker, "topics", "apply"])
-            consumer = house.start("consumer", [ranker, "consume", "--admin-port", str(consumer_port)])
+            supervisor.run("topics command", [ranker, "topics", "apply"])
+            consumer = supervisor.start("consumer", [ranker, "consume", "--admin-port", str(consumer_port)])
             ports = ["--port", str(port), "--admin-port", str(reader_port)]
-            reader = house.start("reader", [ranker, "serve", *ports, "--drain-s", "0"])
+            reader = supervisor.start("reader", [ranker, "serve", *ports, "--drain-s", "0"])
             collector.start()
             site.collector = collector.url
-            house.until_ready(consumer, consumer_port, 30.0)
-            house.until_ready(reader, reader_port, 30.0)
-            yield Engine(broker, house, collector, site, f"http://{HOST}:{port}/")
-            house.check()
+            supervisor.until_ready(consumer, consumer_port, 30.0)
+            supervisor.until_ready(reader, reader_port, 30.0)
+            yield Engine(broker, supervisor, collector, site, f"http://{HOST}:{port}/")
+            supervisor.check()
         finally:
             collector.stop()
-            house.stop(5.0)
+            supervisor.stop(5.0)
             broker.kill()
 
 
@@ -130,8 +130,8 @@ async def tabs(engine: Engine) -> AsyncIterator[Unwatched]:
 
 async def shown(page: Visit, board: str) -> list[tuple[str, str]]:
     """Article and count in digits, as people see them on the page; of one moment, since it goes on changing."""
-    cells = "rows => rows.map(row => ['.title', '.count'].map(cell => row.querySelector(cell).innerText.trim()))"
-    rows: list[list[str]] = await page.board(board).locator("li:has(.title)").evaluate_all(cells)
+    cells = "rows => rows.map(row => ['[part=title]', '[part=count]'].map(cell => row.querySelector(cell).innerText.trim()))"
+    rows: list[list[str]] = await page.board(board).locator("li:has([part=title])").evaluate_all(cells)
     return [(title, "".join(filter(str.isdigit, count))) for title, count in rows]
 
 
@@ -208,8 +208,8 @@ async def test_simulated_traffic_goes_this_way_in_part(engine: Engine) -> None:
         "1000",
     ]
     argv += ["--collector", engine.collector.url, "--collector-share", "0.25", "--json"]
-    await asyncio.to_thread(engine.house.run, "simulate", argv)
-    summary = json.loads(engine.house.log_of("simulate").read_text().splitlines()[-1])
+    await asyncio.to_thread(engine.supervisor.run, "simulate", argv)
+    summary = json.loads(engine.supervisor.log_of("simulate").read_text().splitlines()[-1])
     assert (summary["live"], summary["collected"]) == (1000, 250)
     assert summary["kinds"] == {"plain": 1000}
     assert engine.collector.metric("collector_events_total") == before + 250

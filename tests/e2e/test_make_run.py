@@ -294,15 +294,17 @@ def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path
         all_gone(pids)
 
 
-def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path) -> None:
-    """kill -9 of the launcher, and every process it started ends."""
+@pytest.mark.parametrize("killed", ["the launcher", "make"])
+def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path, killed: str) -> None:
+    """kill -9 of the launcher, or of the make that runs it, and every process it started ends."""
     with make_run(tmp_path, TRAFFIC="0") as run:
         run.page()
         pids = list(run.below())
         # Redis, the broker, the consumer, the reader and the collector, at least.
         assert len(pids) >= 5
-        launcher = run.pid_of("-m deploy.local") if Path(sys.prefix) == CHECKOUT / ".venv" else run.process.pid
-        os.kill(launcher, signal.SIGKILL)
+        by_make = Path(sys.prefix) == CHECKOUT / ".venv"
+        pid = run.pid_of("-m deploy.local") if by_make and killed == "the launcher" else run.process.pid
+        os.kill(pid, signal.SIGKILL)
         all_gone(pids)
 
 
@@ -372,7 +374,7 @@ def test_a_missing_tool_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
     """Without Java, KAFKA=apache says what to install."""
     bare = tmp_path / "bin"
     bare.mkdir()
-    for tool in ("make", "sh", "cat", "cksum", "dirname", "pwd", "grep", "python3"):
+    for tool in ("make", "sh", "cat", "cksum", "dirname", "pwd", "grep", "python3", "setpriv"):
         with contextlib.suppress(FileExistsError, StopIteration):
             found = next(path for path in map(Path, (f"/usr/bin/{tool}", f"/bin/{tool}")) if path.exists())
             (bare / tool).symlink_to(found)

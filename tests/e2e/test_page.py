@@ -31,13 +31,13 @@ async def test_three_lists(browser: Browser, reader: Reader, beating: None) -> N
         "Les plus commentés",
         "Les plus partagés",
     ]
-    await expect(seen.board("shared").locator(".age")).to_have_count(10)
-    await expect(seen.board("shared").locator(".age").last).not_to_be_empty()
-    assert await seen.column("read", ".rank") == [f"{rank:02d}." for rank in range(1, 11)]
-    assert await seen.column("read", ".title") == list(TITLES[:10])
-    assert (await seen.column("read", ".count"))[0] == "1\u202f234\u00a0lectures"
-    assert await seen.column("commented", ".count") == [f"{n}\u00a0commentaires" for n in range(12, 2, -1)]
-    ages = await seen.column("read", ".age")
+    await expect(seen.board("shared").locator("[part=age]")).to_have_count(10)
+    await expect(seen.board("shared").locator("[part=age]").last).not_to_be_empty()
+    assert await seen.column("read", "[part=rank]") == [f"{rank:02d}." for rank in range(1, 11)]
+    assert await seen.column("read", "[part=title]") == list(TITLES[:10])
+    assert (await seen.column("read", "[part=count]"))[0] == "1\u202f234\u00a0lectures"
+    assert await seen.column("commented", "[part=count]") == [f"{n}\u00a0commentaires" for n in range(12, 2, -1)]
+    ages = await seen.column("read", "[part=age]")
     assert ages[:8] == [
         text.replace("_", "\u00a0")
         for text in (
@@ -52,7 +52,7 @@ async def test_three_lists(browser: Browser, reader: Reader, beating: None) -> N
         )
     ]
     assert re.fullmatch(r"\d+ \w+ \d{4}", ages[8])
-    link = seen.board("read").locator(".title a").first
+    link = seen.board("read").locator("[part=link]").first
     assert await link.get_attribute("href") == "https://demo.example/0"
     newest = seen.page.locator("#latest li")
     await expect(newest).to_have_count(6)
@@ -68,7 +68,7 @@ async def test_french_until_english_is_chosen(browser: Browser, reader: Reader, 
     heading, language = seen.page.locator("h1"), seen.page.locator("html")
     await expect(heading).to_have_text("Articles populaires")
     await expect(language).to_have_attribute("lang", "fr")
-    await expect(seen.board("read").locator(".count").first).to_have_text("1\u202f234\u00a0lectures")
+    await expect(seen.board("read").locator("[part=count]").first).to_have_text("1\u202f234\u00a0lectures")
     await seen.page.get_by_role("link", name="English").click()
     await expect(heading).to_have_text("Popular articles")
     await expect(language).to_have_attribute("lang", "en")
@@ -81,7 +81,7 @@ async def test_french_until_english_is_chosen(browser: Browser, reader: Reader, 
 
 async def test_every_word_in_both_languages() -> None:
     """The same texts with the same places to fill, and no straight apostrophe or unbound punctuation in French."""
-    words = orjson.loads(resources.files("ranker.serve").joinpath("page/words.json").read_bytes())
+    words = orjson.loads(resources.files("ranker.serve.pages").joinpath("front/words.json").read_bytes())
 
     def texts(said: Any, path: str = "") -> dict[str, str]:
         if isinstance(said, str):
@@ -102,8 +102,8 @@ async def test_narrow_and_dark_in_english(browser: Browser, reader: Reader, beat
     narrow: dict[str, Any] = {"color_scheme": "dark", "viewport": {"width": width, "height": 900}}
     seen = await visit(browser, reader, "?lang=en", **narrow)
     await expect(seen.page.locator("h1")).to_have_text("Popular articles")
-    await expect(seen.board("read").locator(".age").first).to_have_text("5\u00a0hours\u00a010\u00a0min ago")
-    assert (await seen.column("read", ".count"))[0] == "1,234\u00a0reads"
+    await expect(seen.board("read").locator("[part=age]").first).to_have_text("5\u00a0hours\u00a010\u00a0min ago")
+    assert (await seen.column("read", "[part=count]"))[0] == "1,234\u00a0reads"
     background = await seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", background)[:3])) < 150
     await shot(seen, f"page-dark-{width}")
@@ -120,7 +120,7 @@ async def test_axe_finds_nothing(browser: Browser, reader: Reader, beating: None
     """On the page, and with an explanation open; contrast included, by day and by night."""
     # axe has to be put into the page, which the page's own policy forbids
     seen = await visit(browser, reader, color_scheme=scheme, bypass_csp=True)
-    await expect(seen.page.locator("#latest .age").first).not_to_be_empty()
+    await expect(seen.page.locator("#latest [part=age]").first).not_to_be_empty()
     assert await faults_of(seen) == []
     await seen.board("read").locator(".why").nth(1).click()
     await expect(seen.page.locator("dialog dl")).to_be_visible()
@@ -138,7 +138,7 @@ async def test_on_paper(browser: Browser, reader: Reader, beating: None) -> None
     await expect(seen.page.locator("#as-of")).to_have_text(
         re.compile(r"^État du \d+ \w+ \d{4} à \d+\u202fh\u202f\d\d\u202fmin\u202f\d\d\u202fs$")
     )
-    assert await seen.column("shared", ".rank") == [f"{rank:02d}." for rank in range(1, 11)]
+    assert await seen.column("shared", "[part=rank]") == [f"{rank:02d}." for rank in range(1, 11)]
     await shot(seen, "page-paper", full_page=True)
     assert (await seen.page.pdf(format="A4")).startswith(b"%PDF")
 
@@ -147,7 +147,7 @@ async def test_without_javascript(browser: Browser, reader: Reader, beating: Non
     """The lists come with the page; the period is chosen by a form."""
     page = await browser.new_page(java_script_enabled=False)
     await page.goto(f"http://127.0.0.1:{reader.port}/?section=Culture")
-    shown = page.locator('.board[data-board="read"] .title')
+    shown = page.locator('.board[data-board="read"] [part=title]')
     assert await shown.all_inner_texts() == [TITLES[1], TITLES[6], TITLES[11]]
     await expect(page.locator("#latest li")).to_have_count(3)
     await expect(page.locator("noscript .notice")).to_be_visible()
@@ -161,7 +161,7 @@ async def test_without_javascript(browser: Browser, reader: Reader, beating: Non
 async def test_the_first_paint_stays(browser: Browser, reader: Reader, beating: None, width: int) -> None:
     """What JavaScript takes over stands where it stood: the browser counts next to no layout shift."""
     seen = await visit(browser, reader, viewport={"width": width, "height": 1010})
-    await expect(seen.page.locator("#latest .age").first).not_to_be_empty()
+    await expect(seen.page.locator("#latest [part=age]").first).not_to_be_empty()
     shifted = await seen.page.evaluate(
         """new Promise((tell) => new PerformanceObserver((seen) =>
             tell(seen.getEntries().reduce((sum, entry) => sum + entry.value, 0))
@@ -179,8 +179,8 @@ async def test_a_site_that_shows_no_counts(redis_url: str) -> None:
         chromium() as browser,
     ):
         seen = await visit(browser, reader)
-        await expect(seen.board("read").locator(".age").first).not_to_be_empty()
-        assert set(await seen.column("read", ".count")) == {""}
+        await expect(seen.board("read").locator("[part=age]").first).not_to_be_empty()
+        assert set(await seen.column("read", "[part=count]")) == {""}
         assert "lecture" not in await seen.page.locator("main").inner_text()
         await expect(seen.board("read").locator(".move.up").first).to_be_visible()
         await seen.page.get_by_role("combobox", name="Rubrique").select_option("Culture")

@@ -55,20 +55,20 @@ async def test_filters_and_the_address(browser: Browser, reader: Reader, beating
         ["Toutes les rubriques", "Culture (3)", "Économie (2)", "Environnement (3)", "Société (2)", "Sport (2)"]
     )
     await sections.select_option("Culture")
-    await expect(seen.board("read").locator(".title")).to_have_text(CULTURE)
-    await expect(seen.board("shared").locator(".section")).to_have_text(["Culture"] * 3)
-    await expect(seen.page.locator("#latest .title")).to_have_text(CULTURE)
+    await expect(seen.board("read").locator("[part=title]")).to_have_text(CULTURE)
+    await expect(seen.board("shared").locator("[part=section]")).to_have_text(["Culture"] * 3)
+    await expect(seen.page.locator("#latest [part=title]")).to_have_text(CULTURE)
     await expect(seen.board("read").locator(".move")).to_have_text([""] * 3)
     assert address(seen)["section"] == ["Culture"]
     await shot(seen, "page-filtered")
     await seen.page.reload()
     await expect(sections).to_have_value("Culture")
-    await expect(seen.board("read").locator(".title")).to_have_text(CULTURE)
+    await expect(seen.board("read").locator("[part=title]")).to_have_text(CULTURE)
     await seen.page.get_by_role("combobox", name="Format").select_option("light")
     await expect(seen.board("read").locator("li")).to_have_text(["Aucun article ne correspond à ces filtres."])
     await expect(seen.page.locator("#latest")).to_be_hidden()
     await seen.page.get_by_role("button", name="Tout afficher").click()
-    await expect(seen.board("read").locator(".title")).to_have_count(10)
+    await expect(seen.board("read").locator("[part=title]")).to_have_count(10)
     assert not {"section", "format"} & address(seen).keys()
     await expect(sections).to_be_focused()
     assert seen.complaints == []
@@ -103,7 +103,7 @@ async def test_three_of_many_boards(redis_url: str) -> None:
         await expect(chips).to_have_count(5)
         await seen.page.get_by_role("checkbox", name="Most loved").check()
         await expect(headings).to_have_text(["Les plus commentés", "Les plus partagés", "Most loved"])
-        await expect(seen.board("most_loved").locator(".rank")).to_have_count(10)
+        await expect(seen.board("most_loved").locator("[part=rank]")).to_have_count(10)
         await expect(seen.page.get_by_role("checkbox", name="Les plus lus")).not_to_be_checked()
         assert address(seen)["boards"] == ["commented", "shared", "most_loved"]
         for name in ("Les plus commentés", "Les plus partagés"):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_an_explanation_by_keyboard(browser: Browser, reader: Reader, beating: None) -> None:
     """Tab to the button beside an article, Enter; what it says; Escape, and the focus is where it was."""
     seen = await visit(browser, reader)
-    await seen.board("read").locator(".title a").nth(1).focus()
+    await seen.board("read").locator("[part=link]").nth(1).focus()
     await seen.page.keyboard.press("Tab")
     button = seen.board("read").get_by_role("button", name=f"Pourquoi cette place\u202f? {TITLES[1]}")
     await expect(button).to_be_focused()

@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.async_api import Browser, expect
 
-from ranker.serve import streams
+from ranker.serve.api import streams
 from tests.support.page_site import LIST, SHARDS, TITLES, Visit, counts, now_ms, shot, visit
 from tests.support.reader import GENERATION, Reader, until
 from tests.support.shard_writer import write
@@ -35,9 +35,9 @@ async def test_lists_move_by_their_streams(browser: Browser, reader: Reader, bea
     """One stream for each list, and not one list asked for; an article that overtakes the others climbs."""
     seen = await visit(browser, reader)
     await overtake(reader, 4, 5000)
-    await expect(seen.board("read").locator(".title").first).to_have_text(TITLES[4])
-    assert await seen.column("read", ".rank") == [f"{rank:02d}." for rank in range(1, 11)]
-    await expect(seen.board("read").locator(".count").first).to_have_text("5\u202f000\u00a0lectures")
+    await expect(seen.board("read").locator("[part=title]").first).to_have_text(TITLES[4])
+    assert await seen.column("read", "[part=rank]") == [f"{rank:02d}." for rank in range(1, 11)]
+    await expect(seen.board("read").locator("[part=count]").first).to_have_text("5\u202f000\u00a0lectures")
     move = seen.board("read").locator(".move").first
     await expect(move).to_have_text("▲\u202f4monté de 4\u00a0places")
     assert len([url for url in seen.asked if STREAM.fullmatch(url)]) == 3
@@ -79,7 +79,7 @@ async def test_a_hidden_tab_keeps_no_stream(browser: Browser, reader: Reader, be
     await until(are_closed, "end of the streams")
     await overtake(reader, 7, 9000)
     await seen.page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
-    await expect(seen.board("read").locator(".title").first).to_have_text(TITLES[7])
+    await expect(seen.board("read").locator("[part=title]").first).to_have_text(TITLES[7])
     await until(are_open, "stream for each list")
     assert polls(seen) == []
 
@@ -93,7 +93,7 @@ async def test_where_streams_are_refused_it_asks(
     seen = await visit(browser, reader)
     assert len(polls(seen)) >= 1
     await overtake(reader, 3, 7000)
-    await expect(seen.board("read").locator(".title").first).to_have_text(TITLES[3], timeout=15_000)
+    await expect(seen.board("read").locator("[part=title]").first).to_have_text(TITLES[3], timeout=15_000)
     await expect(seen.page.locator("#notice")).to_be_hidden()
     if and_back:  # once there is room again, the streams are found within half a minute
         async with seen.page.expect_request(lambda request: bool(STREAM.search(request.url)), timeout=40_000):
@@ -115,7 +115,7 @@ async def test_it_says_when_it_is_behind_or_incomplete(browser: Browser, reader:
     await shot(seen, "page-stale")
     await seen.page.context.set_offline(True)
     await expect(notice).to_contain_text("Connexion perdue", timeout=20_000)
-    await expect(seen.board("read").locator(".rank")).to_have_count(10)
+    await expect(seen.board("read").locator("[part=rank]")).to_have_count(10)
     await seen.page.context.set_offline(False)
     await expect(notice).to_contain_text("Liste en retard\u00a0:", timeout=20_000)
 

@@ -20,10 +20,10 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 
 from deploy.local import launcher
 from deploy.local.faults import LocalFault, MissingTool
-from deploy.local.household import Household
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
+from deploy.local.supervisor import Supervisor
 from tests.conftest import without
 from tests.support import access_log
 from tests.support.access_log import AccessLog
@@ -56,7 +56,7 @@ class Engine:
     """Everything runs and the log was sent, before `sent_by_ms`. `summaries` is what replay said, by site."""
 
     kafka: str
-    house: Household
+    supervisor: Supervisor
     page: str
     metrics: str
     log: AccessLog
@@ -73,7 +73,7 @@ class Engine:
                 answer = json.load(reply)
                 return answer if milliseconds(answer["as_of"]) >= self.sent_by_ms + SETTLED_MS else None
 
-        return self.house.until(f"An as_of of {site} after the replay", all_counted, 30.0)
+        return self.supervisor.until(f"An as_of of {site} after the replay", all_counted, 30.0)
 
     def recounted(self, site: str, answer: Any) -> list[tuple[int, str, int]]:
         """Return what the answer's items should be."""
@@ -112,7 +112,7 @@ def engine(
     directory = tmp_path_factory.mktemp(request.param)
     topic, config = f"real-log.{os.urandom(4).hex()}", directory / "ranker.toml"
     config.write_text(f'topic = "{topic}"\n')
-    house = Household(
+    supervisor = Supervisor(
         directory,
         {
             "RANKER_KAFKA_BOOTSTRAP": broker.bootstrap if isinstance(broker, ApacheKafka) else broker,
@@ -123,24 +123,24 @@ def engine(
     )
     port, consumer_port, reader_port = free_port(), free_port(), free_port()
     try:
-        house.run("topics command", [ranker, "topics", "apply"])
-        consumer = house.start("consumer", [ranker, "consume", "--admin-port", str(consumer_port)])
+        supervisor.run("topics command", [ranker, "topics", "apply"])
+        consumer = supervisor.start("consumer", [ranker, "consume", "--admin-port", str(consumer_port)])
         ports = ["--port", str(port), "--admin-port", str(reader_port)]
-        reader = house.start("reader", [ranker, "serve", *ports, "--drain-s", "0"])
+        reader = supervisor.start("reader", [ranker, "serve", *ports, "--drain-s", "0"])
         sent_from_ms = time.time_ns() // 1_000_000
         summaries = {}
         for site, bots in SITES.items():
             options = ["--article-pattern", PATTERN, "--rebase-to", "now", "--json", "--topic", topic]
-            house.run(f"replay {site}", [producers, "replay", LOG, "--site", site, "--bots", bots, *options])
-            summaries[site] = json.loads(house.log_of(f"replay {site}").read_text().splitlines()[-1])
+            supervisor.run(f"replay {site}", [producers, "replay", LOG, "--site", site, "--bots", bots, *options])
+            summaries[site] = json.loads(supervisor.log_of(f"replay {site}").read_text().splitlines()[-1])
         sent_by_ms = time.time_ns() // 1_000_000
-        house.until_ready(consumer, consumer_port, 30.0)
-        house.until_ready(reader, reader_port, 30.0)
+        supervisor.until_ready(consumer, consumer_port, 30.0)
+        supervisor.until_ready(reader, reader_port, 30.0)
         page, metrics = f"http://{HOST}:{port}/", f"http://{HOST}:{consumer_port}/metrics"
-        yield Engine(request.param, house, page, metrics, log, summaries, sent_from_ms, sent_by_ms)
-        house.check()
+        yield Engine(request.param, supervisor, page, metrics, log, summaries, sent_from_ms, sent_by_ms)
+        supervisor.check()
     finally:
-        house.stop(5.0)
+        supervisor.stop(5.0)
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -210,7 +210,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def shown_on(page: Page) -> list[tuple[int, str, int]]:
     """(rank, title, count) of the places that people see under "Les plus lus"."""
     rows = page.locator('.board[data-board="read"] li')
-    cells = [await rows.locator(cell).all_inner_texts() for cell in (".rank", ".title", ".count")]
+    cells = [await rows.locator(cell).all_inner_texts() for cell in ("[part=rank]", "[part=title]", "[part=count]")]
     return [
         (int(rank.rstrip(".")), title.strip(), int(re.sub(r"\D", "", count)))
         for rank, title, count in zip(*cells, strict=True)

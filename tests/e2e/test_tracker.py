@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
-from producers.collect import script as served
+from producers.collector.http import tracker as served
 from tests.support.page_site import chromium
 from tests.support.published_scripts import TRACKER
 from tests.support.reader import until

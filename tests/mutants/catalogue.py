@@ -77,29 +77,29 @@ _LUA = (
 
 _PYTHON = (
     Mutant(
-        "sightings are taken over before they are applied",
-        "ranker.consume.worker:Worker._apply",
-        "A.producers.seen(...)",
-        "(lambda change: A.producers.take(change) or change)(A.producers.seen(...))",
+        "sequences are taken over before they are applied",
+        "ranker.consume.build_step:build_step",
+        "A.producers.plan_update(...)",
+        "(lambda change: A.producers.take(change) or change)(A.producers.plan_update(...))",
         hunt="floors",
         long=True,
     ),
-    Mutant("sightings are not taken over", "ranker.consume.session:Session._took", "A.take(...)", "None"),
+    Mutant("sequences are not taken over", "ranker.consume.session:Session._took", "A.take(...)", "None"),
     Mutant(
         "a run is forgotten within its lineage",
-        "ranker.consume.upkeep:Upkeep.forget_silent",
+        "ranker.consume.upkeep:Upkeep.forget_inactive",
         "_renewing(A)",
         "A.step()",
     ),
     Mutant(
         "a run is forgotten while it is heard",
-        "ranker.core.sightings:Sightings.silent",
+        "ranker.core.sequence_tracker:SequenceTracker.inactive",
         "max(A.last_ms, ...) < B",
-        "A.last_ms <= clock_ms",
+        "A.last_ms <= watermark_ms",
     ),
     Mutant(
         "what is too old came again",
-        "ranker.core.sightings:Run._late",
+        "ranker.core.sequence_tracker:Run._late",
         "A.distinct += 1; A._add_to_head(...)",
         "A.repeats += 1",
     ),
@@ -178,8 +178,10 @@ _PYTHON = (
         long=True,
     ),
     Mutant("T does not wait for what is read", "ranker.consume.worker:Worker.seen_end", "A >= max(...)", "True"),
-    Mutant("T is the append time, without tolerance", "ranker.core.clock:behind_ms", "A - TOLERANCE_MS", "A", "floors"),
-    Mutant("T is the faster of two clocks", "ranker.core.clock:wall_ms", "min(...)", "max(...)", long=True),
+    Mutant(
+        "T is the append time, without tolerance", "ranker.core.watermark:behind_ms", "A - TOLERANCE_MS", "A", "floors"
+    ),
+    Mutant("T is the faster of two clocks", "ranker.core.watermark:wall_ms", "min(...)", "max(...)", long=True),
     Mutant(
         "the floors follow the wall clock",
         "ranker.consume.upkeep:Upkeep.run",
@@ -190,7 +192,7 @@ _PYTHON = (
         "the clock moves before its batch",
         "ranker.consume.worker:Worker._apply",
         "A.route(B, C.version.floors)",
-        "[setattr(C, 'clock_ms', max(C.clock_ms, clock_ms)), A.route(B, C.version.floors)][1]",
+        "[setattr(C, 'watermark_ms', max(C.watermark_ms, watermark_ms)), A.route(B, C.version.floors)][1]",
         hunt="memory",
     ),
     Mutant("the floor of the fine window is not looked at", "ranker.core.route:Router._split", "A * B >= C", "True"),
@@ -237,7 +239,14 @@ _PYTHON = (
         long=True,
     ),
     Mutant("gap: lost records are not counted", "ranker.consume.gate:Gate._step_over_gap", "{'lost': A}", "{}", "gaps"),
-    Mutant("strays are not marked", "ranker.consume.session:Session.advance", "await A.strays_among(B)", "set()"),
+    Mutant("strays are not marked", "ranker.consume.session:Session.with_marks", "await A.strays_among(B)", "set()"),
+    Mutant(
+        "strays: what retires is not marked",
+        "ranker.consume.upkeep:Upkeep.retire",
+        "await A.with_marks(B)",
+        "B",
+        hunt="partitions",
+    ),
     Mutant("strays: retiring does not look", "ranker.core.step:Changes.touched", "A.appends.values()", "()"),
     Mutant(
         "strays: no claim for another P",
@@ -254,7 +263,7 @@ _PYTHON = (
         "A >= B + FUTURE_MS",
     ),
     Mutant("dead letters are not written", "ranker.consume.worker:Worker._apply", "await A.write(...)", "None"),
-    Mutant("a batch forgets its counters", "ranker.core.tally:Tally.add", "A.late += B", "pass"),
+    Mutant("a batch forgets its counters", "ranker.core.partial_counts:PartialCounts.add", "A.late += B", "pass"),
     Mutant(
         "refused for good",
         "ranker.consume.worker:Worker._tick",

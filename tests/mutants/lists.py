@@ -52,22 +52,22 @@ LISTS = (
     ),
     Mutant(
         "the filter is applied after the cut",
-        "ranker.serve.listing:listed",
+        "ranker.serve.api.items:listed",
         "ends_in(A.rows)",
         "ends_in(A.rows[:most]) or len(A.rows) >= most",
         "lists",
         long=True,
     ),
-    Mutant("what is looked up has no holes", "ranker.serve.listing:listed", _SHORT, "not A", "lists"),
-    Mutant("what was read is all there is", "ranker.serve.listing:listed", _SHORT, "False", "lists"),
-    Mutant("nothing is looked up", "ranker.serve.lists:Lists.full", "await A.look_up(...)", "None", "lists"),
+    Mutant("what is looked up has no holes", "ranker.serve.api.items:listed", _SHORT, "not A", "lists"),
+    Mutant("what was read is all there is", "ranker.serve.api.items:listed", _SHORT, "False", "lists"),
+    Mutant("nothing is looked up", "ranker.serve.api.lists:Lists.full", "await A.look_up(...)", "None", "lists"),
     Mutant(
-        "counts below the least stay", "ranker.serve.listing:listed", "A < B.min_count", "False", "lists", long=True
+        "counts below the least stay", "ranker.serve.api.items:listed", "A < B.min_count", "False", "lists", long=True
     ),
     Mutant("hidden articles stay", "ranker.lists.filters:Filter.admits", "not A.hidden", "True", "lists", long=True),
     Mutant(
         "more than the budget is half looked up",
-        "ranker.serve.matching:_look",
+        "ranker.serve.live.matching:_look",
         "if len(A) > BUDGET: ...",
         "if len(A) > BUDGET: return frozenset(sorted(A)[:BUDGET])",
         "lists",
@@ -75,17 +75,17 @@ LISTS = (
     ),
     Mutant(
         "pages overlap",
-        "ranker.serve.listing:items",
+        "ranker.serve.api.items:items",
         "A[B.offset : C]",
         "A[max(0, B.offset - 1) : C]",
         "pages",
     ),
     Mutant(
         "what fills a list up may be in it",
-        "ranker.serve.listing:filled_up",
+        "ranker.serve.api.items:filled_up",
         "A.setdefault(B.article_id, B)",
         "A.setdefault(B.article_id + B.origin, B)",
         "fallback",
     ),
-    Mutant("what moved is new again", "ranker.serve.latest:Newest.of", "A.aliases(B)", "{}", "fallback"),
+    Mutant("what moved is new again", "ranker.serve.api.latest:Newest.of", "A.aliases(B)", "{}", "fallback"),
 )

@@ -21,7 +21,7 @@ def least(numbers, limit):
     found.sort()
     return min(found, default=limit)
 
-class Shelf:
+class ImportDefaults:
     def __init__(self):
         self.books = 0
 
@@ -58,11 +58,11 @@ def test_a_mutant_lives_through_other_names_and_another_layout(module: Callable[
     with mutate.python("mutated:least", "min(...)", "max(...)"):
         assert made.least([3, 2, 1], 2) == 3
     assert made.least([3, 2, 1], 2) == 2
-    shelf = made.Shelf()
-    with mutate.python("mutated:Shelf.put", "A.books += 1; print(...)", "A.books -= 1"):
+    shelf = made.ImportDefaults()
+    with mutate.python("mutated:ImportDefaults.put", "A.books += 1; print(...)", "A.books -= 1"):
         shelf.put()
     assert shelf.books == -1
-    with mutate.python("mutated:Shelf.full", "A >= 2", "A < 2"):
+    with mutate.python("mutated:ImportDefaults.full", "A >= 2", "A < 2"):
         assert shelf.full
     assert not shelf.full
 

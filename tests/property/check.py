@@ -43,7 +43,7 @@ class Shard:
 
     n: int
     floors: tuple[int, ...]
-    clock_ms: int
+    watermark_ms: int
     lineage: str
     meta: dict[str, str]
     slices: dict[tuple[int, int], dict[Count, int]]
@@ -68,7 +68,7 @@ def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
     shard = Shard(
         n=int(meta["n"]),
         floors=tuple(map(int, meta["floors"].split(","))),
-        clock_ms=int(meta["T"]),
+        watermark_ms=int(meta["T"]),
         lineage=meta["lineage"],
         meta=meta,
         slices={},
@@ -174,7 +174,7 @@ def heard(shard: Shard, bounds: Bounds) -> dict[str, dict[str, Any]]:
 def forgotten(before: Shard, after: Shard, bounds: Bounds) -> frozenset[str]:
     """The runs that a step has forgotten; raises DivergedError where one of them was still heard."""
     gone = frozenset(before.runs.keys() - after.runs.keys())
-    limit = after.clock_ms - (SILENT_FULL_MS if len(before.runs) >= bounds.runs else SILENT_MS)
+    limit = after.watermark_ms - (SILENT_FULL_MS if len(before.runs) >= bounds.runs else SILENT_MS)
     for run in gone:
         if msgspec.msgpack.decode(before.runs[run])[0] >= limit:
             raise DivergedError(f"run {run} is forgotten, and was heard after {limit}")
@@ -228,14 +228,14 @@ def compare(
 
 def _compare_clock(shard: Shard, log: list[Raw | None], begun: Lineage, rules: Rules) -> None:
     waiting = [raw.timestamp for raw in log[shard.n :] if raw is not None]
-    if waiting and min(waiting) < shard.clock_ms:
-        raise DivergedError(f"T={shard.clock_ms} overclaims: a record not below n={shard.n} came at {min(waiting)}")
+    if waiting and min(waiting) < shard.watermark_ms:
+        raise DivergedError(f"T={shard.watermark_ms} overclaims: a record not below n={shard.n} came at {min(waiting)}")
     if shard.meta["refused"] == "1":
         return  # for want of memory the floors follow the wall clock, and lists say so
     for floor, first, (name, length, grain) in zip(shard.floors, begun.floors0, rules.windows, strict=True):
-        most = max(first, (shard.clock_ms - length) // grain * rules.lanes)
+        most = max(first, (shard.watermark_ms - length) // grain * rules.lanes)
         if floor > most:
-            raise DivergedError(f"floor {floor} of {name} is beyond what T={shard.clock_ms} allows: {most}")
+            raise DivergedError(f"floor {floor} of {name} is beyond what T={shard.watermark_ms} allows: {most}")
 
 
 def _crc(raw: Raw) -> int:

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ranker.core.merge import Answer, Ask, Clock, Hints, Merged, Wish, merge, span
+from ranker.core.merge import ExtraKeys, Hints, ListQuery, ListReply, Merged, ShardMeta, merge, span
 from tests.property.check import DivergedError, Lineage, Shard, home
 from tests.property.history import ARTICLES, SITES, Drawn
 from tests.property.log import Partition
@@ -36,7 +36,7 @@ def compare(
         clocks = [_clock(shard) for shard in begun.values()]
         said = span(clocks, partitions, tier, window, drawn.generation.lanes)
         from_ms = max(shard.floors[tier] // drawn.rules.lanes * window.grain_ms for shard in begun.values())
-        if (said.from_ms, said.as_of_ms) != (from_ms, min(shard.clock_ms for shard in begun.values())):
+        if (said.from_ms, said.as_of_ms) != (from_ms, min(shard.watermark_ms for shard in begun.values())):
             raise DivergedError(f"span of {window.name} differs: {said}")
         lacking = [number for number, counts in lost.items() if any(w == window.name for _, w, _ in counts.sums)]
         if said.complete and (lacking or len(begun) < partitions):
@@ -75,8 +75,8 @@ def merged(
     def home_of(article: bytes) -> int:
         return home(f"{site}/".encode() + article, partitions)
 
-    wish = Wish({moved.encode(): to.encode() for moved, to in aliases.items()})
-    steps = merge(range(partitions), partitions, home_of, Hints(), wish)
+    extra = ExtraKeys({moved.encode(): to.encode() for moved, to in aliases.items()})
+    steps = merge(range(partitions), partitions, home_of, Hints(), extra)
     asks = next(steps)
     while True:
         answers = {number: _answer(shards.get(number), ask, name, partitions) for number, ask in asks.items()}
@@ -87,16 +87,16 @@ def merged(
             return found
 
 
-def _answer(shard: Shard | None, ask: Ask, name: tuple[str, str, str], partitions: int) -> Answer:
+def _answer(shard: Shard | None, ask: ListQuery, name: tuple[str, str, str], partitions: int) -> ListReply:
     if shard is None:
-        return Answer(partitions, ())
+        return ListReply(partitions, ())
     totals = {article.encode(): count for article, count in shard.totals.get(name, {}).items()}
     rows = sorted(
         ((count, article) for article, count in totals.items() if ask.places is None or count > 0), reverse=True
     )
     prefix = f"{name[1]}/"
     strays = frozenset(stray.removeprefix(prefix).encode() for stray in shard.strays if stray.startswith(prefix))
-    return Answer(
+    return ListReply(
         int(shard.meta["P"]),
         rows[: ask.places],
         strays,
@@ -104,6 +104,6 @@ def _answer(shard: Shard | None, ask: Ask, name: tuple[str, str, str], partition
     )
 
 
-def _clock(shard: Shard) -> Clock:
+def _clock(shard: Shard) -> ShardMeta:
     gap = shard.meta.get("gap_ms")
-    return Clock(shard.floors, shard.clock_ms, None if gap is None else int(gap), shard.meta["refused"] == "1")
+    return ShardMeta(shard.floors, shard.watermark_ms, None if gap is None else int(gap), shard.meta["refused"] == "1")

@@ -7,9 +7,9 @@ import random
 import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from ranker.core.tally import Mark, Rejected, Tally
+from ranker.core.partial_counts import Mark, PartialCounts, Rejected
+from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
-from ranker.log.seam import Chunk
 from tests.support.recount import Raw
 
 TERM = 50
@@ -58,7 +58,7 @@ class LogClient:
 
     seam_active = True
 
-    def __init__(self, broker: Broker, fold: Callable[[Sequence[Raw]], Tally], chunk_records: int) -> None:
+    def __init__(self, broker: Broker, fold: Callable[[Sequence[Raw]], PartialCounts], chunk_records: int) -> None:
         self._broker = broker
         self._fold = fold
         self._limit = chunk_records

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from ranker.consume.batch import chunk_records
+from ranker.consume.build_worker import build_worker
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
-from ranker.consume.gate import Gate
+from ranker.consume.homes import Homes
 from ranker.consume.loop import Consumer
-from ranker.consume.session import Session
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
@@ -28,7 +28,7 @@ from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
-from ranker.store.shard import ShardState, ShardStore
+from ranker.store.shard import ShardStore
 from tests.property import history, lists, virtual
 from tests.property.check import DivergedError, Lineage, Shard, compare, expected, forgotten, read
 from tests.property.history import PROFILES, Drawn, Profile
@@ -93,35 +93,31 @@ class _Process:
         )
         self.workers = []
 
-        def worker_for(partition: int) -> Worker:
-            link = cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
-            page_views = cast("PageViewLog", self.log)
+        def store_of(partition: int) -> ShardStore:
+            return cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
 
-            def session_of(state: ShardState) -> Session:
-                return Session(
-                    link, generation, partition, page_views.partitions(), state, self.metrics, lambda _: None
-                )
+        page_views, homes = cast("PageViewLog", self.log), Homes()
 
-            gate = Gate(page_views, link, generation, partition, clocks, self.metrics, session_of)
-            worker = Worker(
-                generation,
+        def worker_for(partition: int, trouble: Callable[[str | None], None]) -> Worker:
+            worker = build_worker(
                 partition,
-                page_views,
-                gate,
-                cast("DeadLetters", DeadLetterBox(world.broker)),
-                clocks,
-                self.metrics,
-                DeadLetterLimit(partition, 1.0, 1_000),
-                world.drawn.flush_s,
+                trouble,
+                generation=generation,
+                page_views=page_views,
+                store_of=store_of,
+                dead_letters=cast("DeadLetters", DeadLetterBox(world.broker)),
+                dead_stretch_of=lambda partition: DeadLetterLimit(partition, 1.0, 1_000),
+                clocks=clocks,
+                metrics=self.metrics,
+                homes=homes,
+                flush_s=world.drawn.flush_s,
                 accept_create_time=False,
             )
             self.workers.append(worker)
             return worker
 
         async def run() -> None:
-            consumer = Consumer(
-                cast("PageViewLog", self.log), clocks, self.metrics, worker_for, world.raise_active_partitions
-            )
+            consumer = Consumer(page_views, clocks, self.metrics, worker_for, world.raise_active_partitions)
             await consumer.run()
 
         self.task = asyncio.create_task(run())
@@ -207,8 +203,8 @@ class World:
             after = self.shards[partition] = read(dump, self.drawn.rules)
             if after is None or after == before:
                 return
-            if before is not None and after.clock_ms < before.clock_ms:
-                self.fail(f"partition {partition}: T went back from {before.clock_ms} to {after.clock_ms}")
+            if before is not None and after.watermark_ms < before.watermark_ms:
+                self.fail(f"partition {partition}: T went back from {before.watermark_ms} to {after.watermark_ms}")
             log = self.broker.partitions[partition]
             begun = self._lineage(partition, before, after)
             key = (partition, after.lineage, after.n, after.floors)
@@ -227,7 +223,7 @@ class World:
                 self.happened("applied_half_way")
             if self.half_way is not None and any(floor % self.drawn.rules.lanes for floor in after.floors):
                 self.half_way(partition)
-            self.report.trace.append((partition, after.n, after.floors, after.clock_ms, len(after.lists)))
+            self.report.trace.append((partition, after.n, after.floors, after.watermark_ms, len(after.lists)))
             if self.report.states % 4 == 0:
                 self.compare_lists()
         except DivergedError as diverged:
@@ -295,8 +291,8 @@ class World:
             partition.append(append_ms, key, value)
             self.report.records += 1
         shard = self.shards.get(number)
-        if shard is not None and append_ms < shard.clock_ms:
-            self.fail(f"partition {number}: T={shard.clock_ms} overclaims: a record comes at {append_ms}")
+        if shard is not None and append_ms < shard.watermark_ms:
+            self.fail(f"partition {number}: T={shard.watermark_ms} overclaims: a record comes at {append_ms}")
 
     def _preload(self) -> None:
         """What was there before anybody counted."""
@@ -412,9 +408,9 @@ class World:
         targets = zip(shard.floors, self.drawn.rules.windows, strict=True)
         lanes = self.drawn.rules.lanes
         return (
-            shard.clock_ms >= self.true_ms - 5_000
+            shard.watermark_ms >= self.true_ms - 5_000
             and all(
-                floor >= (shard.clock_ms - 3_000 - length) // grain * lanes for floor, (_, length, grain) in targets
+                floor >= (shard.watermark_ms - 3_000 - length) // grain * lanes for floor, (_, length, grain) in targets
             )
             and shard.meta["P"] == str(len(self.broker.partitions))
         )
@@ -428,7 +424,7 @@ class World:
                 shard.n,
                 partition.end,
                 shard.floors,
-                shard.clock_ms - self.true_ms,
+                shard.watermark_ms - self.true_ms,
                 shard.meta["refused"],
                 shard.meta["P"],
             )

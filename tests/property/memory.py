@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from ranker.core.generation import Generation
-from ranker.core.sightings import heard, unpacked
+from ranker.core.partial_counts import Mark
+from ranker.core.sequence_tracker import last_seen, unpacked
 from ranker.core.step import Reply, SliceId, Step, Version
-from ranker.core.tally import Mark
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
 from ranker.store.shard import FORMAT, ShardState
@@ -61,7 +61,7 @@ class MemoryShard:
         pairs = [member.split(":") for member in data.get(self.keys.slices, ())]
         return ShardState(
             version=_version(meta),
-            clock_ms=int(meta["T"]),
+            watermark_ms=int(meta["T"]),
             partitions=int(meta["P"]),
             mark=Mark(*map(int, meta["last"].split(":"))) if meta["last"] else None,
             slices=frozenset((int(tier), int(slice_)) for tier, slice_ in pairs),
@@ -72,15 +72,15 @@ class MemoryShard:
             producers=unpacked(data.get(self.keys.producers, {}), data.get(self.keys.sequences, {})),
         )
 
-    async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
+    async def init(self, version: Version, watermark_ms: int, partitions: int, gap_ms: int | None) -> None:
         fields = {
             "format": FORMAT,
             "lineage": version.lineage,
             "n": version.n,
             "floors": floors_text(version),
-            "T": clock_ms,
+            "T": watermark_ms,
             "n0": version.n,
-            "t0": clock_ms,
+            "t0": watermark_ms,
             "P": partitions,
             "last": "",
             "refused": 0,
@@ -101,11 +101,11 @@ class MemoryShard:
     async def strays(self) -> set[str]:
         return set(self._server.data.get(self.keys.strays, ()))
 
-    async def heard_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
+    async def last_seen_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
         last: dict[str, int] = {}
         for partition in range(partitions):
             packed = self._server.data.get(ShardKeys(self._generation.id, partition).producers, {})
-            for run, append_ms in heard(packed, runs).items():
+            for run, append_ms in last_seen(packed, runs).items():
                 last[run] = max(append_ms, last.get(run, 0))
         return last
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from ranker.core import merge as merging
 from ranker.core.home import home
-from ranker.core.merge import NOTHING_MORE, Answer, Ask, Hints, Merged, Row, Wish, merge
+from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, ListQuery, ListReply, Merged, Row, merge
 from ranker.lists import filters
-from ranker.serve import listing, matching, wishes
+from ranker.serve.api import items
+from ranker.serve.live import lookups, matching
 
 MAX_ROUNDS = 9
 
@@ -26,7 +27,7 @@ class Shards:
     totals: list[dict[bytes, int]]
     states: list[int] = field(default_factory=list)
     beside: list[set[bytes]] = field(default_factory=list)
-    asked: list[tuple[int, Ask]] = field(default_factory=list)
+    asked: list[tuple[int, ListQuery]] = field(default_factory=list)
     rounds: int = 0
 
     @property
@@ -41,14 +42,14 @@ class Shards:
         away = {article for article in self.totals[shard] if self.home(article) != shard}
         return away | (self.beside[shard] if self.beside else set())
 
-    def answer(self, shard: int, ask: Ask) -> Answer:
+    def answer(self, shard: int, ask: ListQuery) -> ListReply:
         self.asked.append((shard, ask))
         totals = self.totals[shard]
         rows = sorted(((count, article) for article, count in totals.items()), reverse=True)
         if ask.places is not None:
             rows = [row for row in rows if row[0] > 0][: ask.places]
         strays = self.strays(shard)
-        return Answer(
+        return ListReply(
             self.states[shard] if self.states else self.partitions,
             rows,
             frozenset(strays) if len(strays) <= merging.MAX_STRAYS else None,
@@ -58,11 +59,11 @@ class Shards:
     def run(
         self,
         hints: Hints | None = None,
-        wish: Wish = NOTHING_MORE,
+        extra: ExtraKeys = NO_EXTRA_KEYS,
         between: list[tuple[int, bytes, int]] | None = None,
     ) -> Merged:
         """Drives the merge; `between` are counts (shard, article, total) that change after each round."""
-        steps = merge(range(self.partitions), self.partitions, self.home, hints or Hints(), wish)
+        steps = merge(range(self.partitions), self.partitions, self.home, hints or Hints(), extra)
         asks = next(steps)
         while True:
             self.rounds += 1
@@ -76,16 +77,16 @@ class Shards:
                 result: Merged = end.value
                 return result
 
-    def everything(self, wish: Wish = NOTHING_MORE) -> list[Row]:
+    def everything(self, extra: ExtraKeys = NO_EXTRA_KEYS) -> list[Row]:
         """The whole list, naively: every count of every shard under the name that it goes by."""
         total: Counter[bytes] = Counter()
         for shard in self.totals:
             for article, count in shard.items():
-                total[wish.aliases.get(article, article)] += count
+                total[extra.aliases.get(article, article)] += count
         return sorted(((count, article) for article, count in total.items() if count > 0), reverse=True)
 
-    def union(self, wish: Wish = NOTHING_MORE) -> list[Row]:
-        return self.everything(wish)[: merging.PLACES]
+    def union(self, extra: ExtraKeys = NO_EXTRA_KEYS) -> list[Row]:
+        return self.everything(extra)[: merging.PLACES]
 
     def whole(self) -> bool:
         """Whether the strays are unknown, or too many to be asked for by name."""
@@ -100,8 +101,8 @@ class Case:
     shards: Shards
     places: int
     max_strays: int
-    wish: Wish = NOTHING_MORE
-    before: tuple[Shards, Wish] | None = None
+    extra: ExtraKeys = NO_EXTRA_KEYS
+    before: tuple[Shards, ExtraKeys] | None = None
 
 
 @contextmanager
@@ -116,8 +117,8 @@ def small(places: int, max_strays: int, budget: int = filters.BUDGET) -> Iterato
             (merging, "PLACES", places),
             (merging, "MAX_STRAYS", max_strays),
             (merging, "share", share),
-            (listing, "PLACES", places),
-            (wishes, "BUDGET", budget),
+            (items, "PLACES", places),
+            (lookups, "BUDGET", budget),
             (matching, "BUDGET", budget),
         ):
             stack.enter_context(patch.object(module, name, value))
@@ -156,8 +157,8 @@ def aliases() -> st.SearchStrategy[dict[bytes, bytes]]:
     return moves.map(lambda drawn: {moved: to for moved, to in drawn.items() if moved != to})
 
 
-def any_wish() -> st.SearchStrategy[Wish]:
-    return st.builds(Wish, aliases(), st.frozensets(ARTICLES, max_size=20))
+def any_wish() -> st.SearchStrategy[ExtraKeys]:
+    return st.builds(ExtraKeys, aliases(), st.frozensets(ARTICLES, max_size=20))
 
 
 @st.composite
@@ -172,12 +173,12 @@ def equals_the_union(case: Case) -> None:
     with small(case.places, case.max_strays):
         hints = None
         if case.before is not None:
-            shards, wish = case.before
-            hints = shards.run(wish=wish).hints
-        merged = case.shards.run(hints, case.wish)
-        everything = case.shards.everything(case.wish)
+            shards, extra = case.before
+            hints = shards.run(extra=extra).hints
+        merged = case.shards.run(hints, case.extra)
+        everything = case.shards.everything(case.extra)
         assert merged.rows == everything[: case.places]
-        assert merged.further == [row for row in everything[case.places :] if row[1] in case.wish.wanted]
+        assert merged.further == [row for row in everything[case.places :] if row[1] in case.extra.wanted]
         assert merged.more or len(everything) <= case.places
         assert case.shards.rounds <= MAX_ROUNDS
         if hints is None:

@@ -135,17 +135,17 @@ class Link:
         wanted = list(slice_ids)
         return await self._network.ask(self._partition, lambda shard: shard.slice_lengths(wanted))
 
-    async def heard_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
+    async def last_seen_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
         wanted = list(runs)
-        return await self._network.ask(self._partition, lambda shard: shard.heard_elsewhere(wanted, partitions))
+        return await self._network.ask(self._partition, lambda shard: shard.last_seen_elsewhere(wanted, partitions))
 
     async def strays(self) -> set[str]:
         return await self._network.ask(self._partition, lambda shard: shard.strays())
 
-    async def init(self, version: Version, clock_ms: int, partitions: int, gap_ms: int | None) -> None:
+    async def init(self, version: Version, watermark_ms: int, partitions: int, gap_ms: int | None) -> None:
         if self._network.weather.full:
             raise StoreFullError("full on purpose")
-        await self._network.tell(self._partition, lambda shard: shard.init(version, clock_ms, partitions, gap_ms))
+        await self._network.tell(self._partition, lambda shard: shard.init(version, watermark_ms, partitions, gap_ms))
 
     async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, int]:
         network = self._network

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ranker.consume import batch, gate, loop, session, upkeep, worker
-from ranker.core import clock, fold, merge, retire, sightings
+from ranker.core import fold, merge, retire, sequence_tracker, watermark
 from tests.property.history import Drawn
 from tests.property.sequences import SILENT_FULL_MS, SILENT_MS
 
@@ -33,15 +33,15 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
         (upkeep, "_SEAL_AGAIN_MS", rng.choice((1_000, 8_000))),
         (upkeep, "_SLICES_AT_ONCE", rng.choice((4, 8)) if hurry else rng.choice((1, 2, 32))),
         (worker, "_STRAYS_EVERY_TICKS", 1 if hurry else rng.choice((3, 7))),
-        (sightings, "BLOCK", drawn.rules.bounds.block),
-        (sightings, "KEPT", drawn.rules.bounds.kept),
-        (sightings, "HEAD", drawn.rules.bounds.head),
-        (sightings, "MAX_RUNS", drawn.rules.bounds.runs),
-        (sightings, "SILENT_MS", SILENT_MS),
-        (sightings, "SILENT_FULL_MS", SILENT_FULL_MS),
+        (sequence_tracker, "BLOCK", drawn.rules.bounds.block),
+        (sequence_tracker, "KEPT", drawn.rules.bounds.kept),
+        (sequence_tracker, "HEAD", drawn.rules.bounds.head),
+        (sequence_tracker, "MAX_RUNS", drawn.rules.bounds.runs),
+        (sequence_tracker, "INACTIVE_MS", SILENT_MS),
+        (sequence_tracker, "INACTIVE_FULL_MS", SILENT_FULL_MS),
         (upkeep, "_FORGET_AT_ONCE", 2),
         (worker, "_FORGET_EVERY_TICKS", 3),
-        (clock, "STEADY_MS", 20_000),
+        (watermark, "STEADY_MS", 20_000),
         (worker, "_TICK_S", 0.3 if hurry else rng.choice((0.3, 1.0))),
         (loop, "_TICK_S", rng.choice((0.3, 1.0))),
     ]

@@ -12,17 +12,17 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
-from ranker.core.merge import NOTHING_MORE, Hints, Span, Wish
+from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, Span
 from ranker.lists.filters import Filter
 from ranker.metrics import ReaderMetrics, new_registry
-from ranker.serve.lists import Lists
-from ranker.serve.published import Ages
-from ranker.serve.query import Query
-from ranker.serve.refresh import Refresher
+from ranker.serve.api.lists import Lists
+from ranker.serve.api.query import Query
+from ranker.serve.live.published import Ages
+from ranker.serve.live.refresh import Refresher
 from ranker.settings import Site
 from ranker.store.generations import Active
-from ranker.store.question import ListName
 from ranker.store.reader import ListRead, Snapshot
+from ranker.store.shard_query import ListName
 from tests.property import merges
 from tests.property.merges import ARTICLES, FEW_OR_MANY, MAX_STRAYS, Shards, distributions
 
@@ -79,7 +79,9 @@ class Reading:
 
     def naive(self, name: ListName, filter_: Filter) -> list[tuple[str, int]]:
         """The whole list, whatever its length, filtered."""
-        everything = [(article.decode(), count) for count, article in self.lists[name].everything(Wish(self.aliases))]
+        everything = [
+            (article.decode(), count) for count, article in self.lists[name].everything(ExtraKeys(self.aliases))
+        ]
         return [row for row in everything if row[1] >= filter_.min_count and self.admitted(row[0], filter_)]
 
     def latest(self, filter_: Filter) -> list[str]:
@@ -97,7 +99,7 @@ class Reading:
 
         As many articles as there are places: whether there is one more, a reader cannot always tell.
         """
-        first = self.lists[name].everything(Wish(self.aliases))
+        first = self.lists[name].everything(ExtraKeys(self.aliases))
         admitted = set(self.naive(name, query.filter))
         held = sum((article.decode(), count) in admitted for count, article in first[: self.places])
         if len(first) < self.places or held >= query.offset + query.limit:
@@ -172,12 +174,12 @@ class _InMemory:
         partitions: int,
         lists: Iterable[ListName],
         hints: Mapping[ListName, Hints],
-        wishes: Mapping[ListName, Wish],
+        extras: Mapping[ListName, ExtraKeys],
     ) -> Snapshot:
         span = Span(NOW_MS - 24 * HOUR_MS, NOW_MS, level=True, complete=True)
         read = {
             name: ListRead(
-                self._lists[name].run(hints.get(name), wishes.get(name, NOTHING_MORE)),
+                self._lists[name].run(hints.get(name), extras.get(name, NO_EXTRA_KEYS)),
                 span,
                 100,
                 dict.fromkeys(range(partitions), NOW_MS),

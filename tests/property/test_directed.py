@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import replace
 
 from ranker.consume.clocks import Clocks
-from ranker.consume.session import Session
 from ranker.consume.upkeep import Upkeep
 from ranker.core.generation import Generation, Window
 from ranker.core.route import Router
 from ranker.core.step import Reply, Version
-from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program
-from ranker.store.shard import ShardState, ShardStore
-from tests.property.memory import MemoryServer, MemoryShard
+from tests.property.memory import MemoryServer
+from tests.support.sessions import open_session
 
 GENERATION = Generation(
     "page-views",
@@ -23,7 +21,6 @@ GENERATION = Generation(
     lanes=1,
 )
 BEGIN = Version("00aa", 0, (0, 0))
-METRICS = ConsumerMetrics(new_registry(), ["view"])
 
 
 async def test_a_slow_question_does_not_put_the_wall_clock_ahead_of_the_store() -> None:
@@ -52,9 +49,10 @@ async def test_what_is_retired_for_want_of_memory_says_so_wherever_it_is_applied
     server = MemoryServer()
     port = server.port(GENERATION, 0)
     await port.init(BEGIN, 1_000, 1, None)
-    session = Session(cast("ShardStore", port), GENERATION, 0, 1, await _state(port), METRICS, lambda _: None)
+    session = await open_session(port, GENERATION, 1)
     changes = Router(GENERATION).route({(3, "s", "view"): {"a": 1}}, BEGIN.floors)
-    await session.advance(session.step(Version("00aa", 1, BEGIN.floors), changes))
+    step = replace(session.step(Version("00aa", 1, BEGIN.floors)), changes=changes)
+    await session.advance(await session.with_marks(step))
     before = await server.snapshot()
     sent: list[Program] = []
     advance = port.advance
@@ -76,18 +74,11 @@ async def test_a_session_that_goes_on_knows_that_batches_are_refused() -> None:
     """Else its next step of the clock would call a list complete whose floors are ahead of T."""
     port = MemoryServer().port(GENERATION, 0)
     await port.init(BEGIN, 1_000, 1, None)
-    state = await _state(port)
-    ours, other = (
-        Session(cast("ShardStore", port), GENERATION, 0, 1, state, METRICS, lambda _: None) for _ in range(2)
-    )
+    ours, other = [await open_session(port, GENERATION, 1) for _ in range(2)]
     await Upkeep(GENERATION).run_when_full(other, 60_000)
     assert await ours.reload()
-    ours.clock_ms = 2_000
+    ours.watermark_ms = 2_000
     await Upkeep(GENERATION).run(ours, 2_000, clocks_agree=True, strays_due=False)
-    assert (await _state(port)).refused
-
-
-async def _state(port: MemoryShard) -> ShardState:
     state = await port.load()
     assert state is not None
-    return state
+    assert state.refused

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.serve.query import Query
+from ranker.serve.api.query import Query
 from tests.property.merges import Shards, cases, equals_the_union
 from tests.property.readings import ALL, DAY, NOW_MS, WEEK, Known, Reading, reading_of, readings
 

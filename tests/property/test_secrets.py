@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from deploy.local.ports import HOST, free_port
 from producers import Producer, ProducerError
-from producers.collect.settings import SettingsError
-from producers.collect.settings import load as collector_settings
+from producers.collector.settings import SettingsError
+from producers.collector.settings import load as collector_settings
 from producers.commands import main as producers
 from ranker import settings as ranker_settings
 from ranker.commands import main as ranker
@@ -36,7 +36,7 @@ KAFKA = (
 )
 
 
-Door = tuple[Callable[[str, str], str], str]
+PortLimits = tuple[Callable[[str, str], str], str]
 
 
 def environment(redis: str = "", kafka: str = "") -> dict[str, str]:
@@ -75,7 +75,7 @@ def of_shown(address: str, _: str) -> str:
     return endpoints.shown(address)
 
 
-DOORS: list[Door] = [
+DOORS: list[PortLimits] = [
     (of_shown, "redis"),
     (of_ranker, "redis"),
     (of_connect, "redis"),
@@ -86,10 +86,10 @@ DOORS.append((of_ranker, "kafka"))
 
 
 @settings(max_examples=500, deadline=None)
-@given(secret=SECRETS, door=st.sampled_from(DOORS), which=st.integers(0, 100))
-def test_no_message_holds_a_part_of_a_secret(secret: str, door: Door, which: int) -> None:
+@given(secret=SECRETS, limits=st.sampled_from(DOORS), which=st.integers(0, 100))
+def test_no_message_holds_a_part_of_a_secret(secret: str, limits: PortLimits, which: int) -> None:
     """Nor does the error that it was made of."""
-    said, place = door
+    said, place = limits
     forms = REDIS if place == "redis" else KAFKA
     printed = said(forms[which % len(forms)].replace("{}", secret), place)
     assert not LETTERS & set(printed), printed

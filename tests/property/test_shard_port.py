@@ -9,9 +9,9 @@ import pytest
 
 from ranker.core import delta
 from ranker.core.generation import Generation, Window
-from ranker.core.sightings import BLOCK, KEPT, Run, Sightings
+from ranker.core.partial_counts import Mark
+from ranker.core.sequence_tracker import BLOCK, KEPT, Run, SequenceTracker
 from ranker.core.step import Changes, Reply, Step, Version
-from ranker.core.tally import Mark
 from ranker.store.keys import ShardKeys
 from tests.property.machine import Server
 from tests.property.memory import MemoryServer
@@ -47,13 +47,13 @@ async def dump(server: Server) -> dict[str, Any]:
     return await server.dump(ShardKeys(GENERATION.id, 0).meta.removesuffix("meta"))
 
 
-def step(before: Version, after: Version, clock_ms: int = 2_000, **more: Any) -> Step:
+def step(before: Version, after: Version, watermark_ms: int = 2_000, **more: Any) -> Step:
     changes = Changes(
         appends={(0, 4): {"s": {"view": {"a": 2, "b": 1}}}},
         increments={(0, "s", "read"): {"a": 2, "b": 1}, (1, "s", "read"): {"a": 2, "b": 1}},
         sums={("s", 0, "view"): 3, ("s", 1, "view"): 3},
     )
-    return Step(before, after, clock_ms, more.pop("changes", changes), **more)
+    return Step(before, after, watermark_ms, more.pop("changes", changes), **more)
 
 
 async def run(port: Any, given: Step) -> Reply:
@@ -74,7 +74,7 @@ async def test_init_has_no_effect_where_a_shard_has_begun(port: Any) -> None:
     """Two consumers that begin at once begin one shard."""
     await port.init(Version("00bb", 9, (0, 0)), 9_000, 3, 77)
     state = await port.load()
-    assert (state.version, state.clock_ms, state.partitions, state.mark) == (V0, 1_000, 2, None)
+    assert (state.version, state.watermark_ms, state.partitions, state.mark) == (V0, 1_000, 2, None)
 
 
 async def test_a_step_is_applied_whole(port: Any, server: Server) -> None:
@@ -82,7 +82,7 @@ async def test_a_step_is_applied_whole(port: Any, server: Server) -> None:
     given = step(V0, V1, mark=Mark(7, 1_900, 12), counters={"late": 2, "dead": 0}, strays={"s/a"}, new_sites={"s"})
     assert await run(port, given) is Reply.APPLIED
     state = await port.load()
-    assert (state.version, state.clock_ms, state.mark) == (V1, 2_000, Mark(7, 1_900, 12))
+    assert (state.version, state.watermark_ms, state.mark) == (V1, 2_000, Mark(7, 1_900, 12))
     assert (state.slices, state.sites, state.strays) == ({(0, 4)}, {"s"}, 1)
     held = await dump(server)
     assert held["total:short:s:read"] == held["total:long:s:read"] == {"a": 2, "b": 1}
@@ -135,10 +135,10 @@ async def test_a_seal_leaves_one_delta(port: Any) -> None:
 
 async def test_the_clock_never_goes_back(port: Any) -> None:
     await run(port, step(V0, V1, 500))
-    assert (await port.load()).clock_ms == 1_000
+    assert (await port.load()).watermark_ms == 1_000
     await run(port, Step(V1, V1, 3_000))
     await run(port, Step(V1, V1, 2_999))
-    assert (await port.load()).clock_ms == 3_000
+    assert (await port.load()).watermark_ms == 3_000
 
 
 async def test_zero_is_removed_and_below_zero_stays(port: Any, server: Server) -> None:
@@ -179,10 +179,10 @@ async def test_sightings_are_written_field_by_field(port: Any, server: Server) -
     later, last = Version("00aa", 9, (16, 4)), Version("00bb", 9, (16, 4))
     jump = KEPT * BLOCK
 
-    async def take(before: Version, after: Version, sequences: dict[str, list[int]]) -> Sightings:
-        seen = (await port.load()).producers.seen(sequences, dict.fromkeys(sequences, 7))
-        assert await run(port, Step(before, after, 0, producers=seen)) is Reply.APPLIED
-        state: Sightings = (await port.load()).producers
+    async def take(before: Version, after: Version, sequences: dict[str, list[int]]) -> SequenceTracker:
+        plan_update = (await port.load()).producers.plan_update(sequences, dict.fromkeys(sequences, 7))
+        assert await run(port, Step(before, after, 0, producers=plan_update)) is Reply.APPLIED
+        state: SequenceTracker = (await port.load()).producers
         return state
 
     await take(V0, V1, {"a:/1": [0, 3, 3, BLOCK], "é\0": [9]})
@@ -190,10 +190,10 @@ async def test_sightings_are_written_field_by_field(port: Any, server: Server) -
     held = await take(V1, later, {"a:/1": [jump]})
     assert set((await dump(server))["sequences"]) == {"1:a:/1", f"{KEPT}:a:/1", "0:é\0"}
     assert held.runs == {"a:/1": Run(7, 0, jump, 4, 1, [], {1: 1, KEPT: 1}), "é\0": Run(7, 0, 9, 1, 0, [], {0: 1 << 9})}
-    refused = held.seen({"a:/1": [5]}, {"a:/1": 8})
+    refused = held.plan_update({"a:/1": [5]}, {"a:/1": 8})
     assert await run(port, Step(V1, last, 0, producers=refused)) is Reply.BEHIND
     assert (await port.load()).producers == held
-    assert await port.heard_elsewhere(["a:/1", "b"], 2) == {"a:/1": 7}
+    assert await port.last_seen_elsewhere(["a:/1", "b"], 2) == {"a:/1": 7}
     assert await run(port, Step(later, last, 0, producers=held.forgotten(["a:/1", "b"]))) is Reply.APPLIED
     assert set((await port.load()).producers.runs) == {"é\0"}
     assert set((await dump(server))["sequences"]) == {"0:é\0"}

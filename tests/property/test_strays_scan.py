@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import replace
 
 import pytest
 
 from ranker.consume import upkeep
-from ranker.consume.session import Session
 from ranker.consume.upkeep import Upkeep
 from ranker.core import delta
 from ranker.core.generation import Generation, Window
@@ -15,10 +14,9 @@ from ranker.core.home import home
 from ranker.core.retire import Retirement
 from ranker.core.route import Router
 from ranker.core.step import Version
-from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.shard import ShardStore
 from tests.mutants import mutate
 from tests.property.memory import MemoryServer
+from tests.support.sessions import open_session
 
 GENERATION = Generation(
     "page-views",
@@ -32,12 +30,6 @@ HERE, STRAY = (
     for partition in (0, 1)
 )
 BEGIN = Version("00aa", 0, (0, 0))
-METRICS = ConsumerMetrics(new_registry(), ["view"])
-
-
-async def session(port: Any) -> Session:
-    state = await port.load()
-    return Session(cast("ShardStore", port), GENERATION, 0, PARTITIONS, state, METRICS, lambda _: None)
 
 
 async def _keeps_the_mark() -> bool:
@@ -47,17 +39,17 @@ async def _keeps_the_mark() -> bool:
     """
     port = MemoryServer().port(GENERATION, 0)
     await port.init(BEGIN, 40_000, PARTITIONS, None)
-    ours = await session(port)
+    ours = await open_session(port, GENERATION, PARTITIONS)
     router = Router(GENERATION)
     changes = router.route({(3, "s", "view"): {HERE: 1}, (9, "s", "view"): {STRAY: 1}}, BEGIN.floors)
-    await ours.advance(ours.step(Version("00aa", 2, BEGIN.floors), changes))
+    await ours.advance(await ours.with_marks(replace(ours.step(Version("00aa", 2, BEGIN.floors)), changes=changes)))
     keeper = Upkeep(GENERATION)
     await keeper._look_over_strays(ours, due=True)
-    other = await session(port)
+    other = await open_session(port, GENERATION, PARTITIONS)
     deltas = (await port.read_slices([(0, 3), (0, 9)]))[1]
     contents = {slice_id: delta.total(parts) for slice_id, parts in deltas.items()}
     for step in Retirement(GENERATION, router).plan(other.version, 40_000, 0, 10, contents):
-        await other.advance(step)
+        await other.advance(await other.with_marks(step))
     assert await ours.reload(), "only the floors have moved: our batch is routed again and we go on"
     for _ in range(5):
         await keeper._look_over_strays(ours, due=True)

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ranker.serve import server
-from ranker.serve.block.files import Block
+from ranker.serve.http import protocol
+from ranker.serve.pages.block.files import Block
 from tests.support.published_scripts import BLOCK
 
 MINUTE_MS = 60_000
@@ -140,6 +140,6 @@ async def running_site() -> AsyncIterator[Site]:
         Route("/{number:int}", page),
     ]
     app = Starlette(routes=routes)
-    async with server.serving(app, "127.0.0.1", 0) as near, server.serving(app, "127.0.0.1", 0) as far:
+    async with protocol.serving(app, "127.0.0.1", 0) as near, protocol.serving(app, "127.0.0.1", 0) as far:
         site.origin, site.api = f"http://127.0.0.1:{near}", f"http://127.0.0.1:{far}"
         yield site

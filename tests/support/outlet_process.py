@@ -11,9 +11,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from producers.collect.metrics import CollectorMetrics
-from producers.collect.outlet import Outlet
-from producers.collect.spool import Spool
+from producers.collector.delivery.outbox import Outbox
+from producers.collector.delivery.spool import Spool
+from producers.collector.metrics import CollectorMetrics
 from producers.event import PageView
 
 LIMIT = 64 << 20
@@ -23,7 +23,7 @@ LIMIT = 64 << 20
 class Out:
     """An outlet that is open, with what it stands on."""
 
-    outlet: Outlet
+    outlet: Outbox
     spool: Spool
     registry: CollectorRegistry
 
@@ -42,7 +42,7 @@ async def opened(bootstrap: str, topic: str, directory: Path, delivery_s: float 
     metrics = CollectorMetrics(registry)
     async with (
         Spool.open(directory, LIMIT) as spool,
-        Outlet(bootstrap, topic, spool, metrics, name="test", delivery_s=delivery_s) as outlet,
+        Outbox(bootstrap, topic, spool, metrics, name="test", delivery_s=delivery_s) as outlet,
     ):
         yield Out(outlet, spool, registry)
 

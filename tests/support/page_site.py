@@ -19,7 +19,7 @@ from ranker.settings import Site
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
-from ranker.store.question import ListName
+from ranker.store.shard_query import ListName
 from tests.conftest import without
 from tests.support.reader import GENERATION, Reader, beside, running_reader, until
 from tests.support.shard_writer import meta_of, publish

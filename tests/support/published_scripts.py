@@ -1,7 +1,7 @@
 """The scripts of other people's pages as they are published: which, where, and which documents pin them.
 
-`python -m tests.support.published_scripts` publishes those that have changed: keeps the new one in published/, pins it in
-the documents, and states until when the one before is served.
+`python -m tests.support.published_scripts` publishes those that have changed: writes block.min.js from its sources, keeps
+the new one in published/, pins it in the documents, and states until when the one before is served.
 """
 
 from __future__ import annotations
@@ -12,15 +12,22 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
-from producers.collect.script import LATEST, trackers
-from ranker.serve.block import Block
+import orjson
+import rjsmin
+
+from producers.collector.http.tracker import LATEST, trackers
+from ranker.serve.pages.block import Block
 from ranker.service import scripts
 
 CHECKOUT = Path(__file__).parents[2]
+FOLDER = CHECKOUT / "ranker/serve/pages/block"
 SERVED_ON = timedelta(days=366)
 _ROW = re.compile(
     r"^\| `(/\w+\.[0-9a-f]{16}\.js)` \| `(sha384-[\w+/=]{64})` \| (?:latest|until (\S+)) \|$", re.MULTILINE
 )
+
+_FOR_FRAGMENT = ("months", "date")
+"""Browsers know the names of months, and how dates are written."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +89,38 @@ class Published:
         (CHECKOUT / self.documents[0]).write_text(table.replace(row, row + old), "utf-8")
 
 
+def block_script(block: Block) -> bytes:
+    """block.js with row.js, its style and its words where comments name them, without comments and indentation."""
+    source = (FOLDER / "block.js").read_text("utf-8")
+    row = (FOLDER.parent / "row.js").read_text("utf-8").replace("export ", "")
+    spoken = {
+        lang: {name: said for name, said in words.items() if name not in _FOR_FRAGMENT}
+        for lang, words in block.words.items()
+    }
+    parts = {
+        '/* block.css */ ""': orjson.dumps(block.style).decode(),
+        "/* words.json */ {}": orjson.dumps(spoken).decode(),
+        "/* row.js */": row,
+    }
+    for marker, part in parts.items():
+        before, found, after = source.partition(marker)
+        if not found:
+            raise ValueError(f"block.js has no place {marker!r}")
+        source = before + part + after
+    made: str = rjsmin.jsmin(source)
+    return made.encode()
+
+
 TRACKER = Published(
     "tracker",
-    "producers.collect",
+    "producers.collector.http",
     trackers()[LATEST].body,
     ("docs/tracker/README.md", "docs/tracker/index.html", "README.md", "schemas/openapi-collector.yaml"),
 )
 BLOCK = Published(
     "block",
-    "ranker.serve.block",
-    Block().script,
+    "ranker.serve.pages.block",
+    block_script(Block()),
     (
         *("docs/block/README.md", "docs/block/index.html", "docs/block/articles-populaires.php", "README.md"),
         "schemas/openapi.yaml",
@@ -100,5 +129,6 @@ BLOCK = Published(
 SCRIPTS = (TRACKER, BLOCK)
 
 if __name__ == "__main__":
+    (FOLDER / "block.min.js").write_bytes(BLOCK.current)
     for script in SCRIPTS:
         script.publish()

@@ -11,13 +11,13 @@ import pytest
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.metrics import ReaderMetrics, new_registry
-from ranker.serve import server
-from ranker.serve.clients import Clients
-from ranker.serve.frontpage import Page
-from ranker.serve.lists import Lists
-from ranker.serve.published import Ages
-from ranker.serve.refresh import Refresher
-from ranker.serve.web import Web
+from ranker.serve.api.clients import Clients
+from ranker.serve.api.lists import Lists
+from ranker.serve.app import Web
+from ranker.serve.http import protocol
+from ranker.serve.live.published import Ages
+from ranker.serve.live.refresh import Refresher
+from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses, Network
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
@@ -108,7 +108,7 @@ async def running_reader(
         )
         clients = Clients(Addresses(proxies))
         web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), clients, metrics)
-        port = await stack.enter_async_context(server.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
+        port = await stack.enter_async_context(protocol.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
         running = Reader(port, refresher, web, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))
         yield running

@@ -20,12 +20,12 @@ from typing import Any
 import redis
 
 from deploy.local import children, launcher
-from deploy.local.household import Household
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_jars import CHECKOUT
 from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer, redis_binary
-from producers.client import Producer
+from deploy.local.supervisor import Supervisor
+from producers.client.producer import Producer
 from tests.support import topics
 from tests.support.http import ask
 
@@ -110,7 +110,7 @@ def record(into: Path) -> None:
         directory = Path(name)
         kafka = ApacheKafka(directory / "kafka")
         store = RedisServer(directory / "redis", redis_binary())
-        house = Household(
+        supervisor = Supervisor(
             directory,
             {
                 "RANKER_KAFKA_BOOTSTRAP": kafka.bootstrap,
@@ -120,11 +120,11 @@ def record(into: Path) -> None:
             },
         )
         try:
-            house.add(kafka)
-            house.add(store)
-            _send(house, kafka.bootstrap, directory)
+            supervisor.add(kafka)
+            supervisor.add(store)
+            _send(supervisor, kafka.bootstrap, directory)
             logs = {topic: asyncio.run(topics.read(kafka.bootstrap, topic, n)) for topic, n in PARTITIONS.items()}
-            served = _serve(house, store, len(logs["page-views"]))
+            served = _serve(supervisor, store, len(logs["page-views"]))
             with store.client() as client:
                 served["expires_ms"] = _without_expiry(client)
                 client.save()
@@ -138,15 +138,15 @@ def record(into: Path) -> None:
                 found.sort(key=lambda record: (record.partition, record.offset))
                 (into / f"{topic}.jsonl").write_text("".join(_line(record) for record in found), "utf-8")
         finally:
-            house.stop(5.0)
+            supervisor.stop(5.0)
 
 
-def _send(house: Household, bootstrap: str, directory: Path) -> None:
+def _send(supervisor: Supervisor, bootstrap: str, directory: Path) -> None:
     ranker, producers = launcher.program("ranker"), launcher.program("producers")
-    house.run("topics command", [ranker, "topics", "apply"])
+    supervisor.run("topics command", [ranker, "topics", "apply"])
     made_up: list[str | Path] = [producers, "simulate", "--demo", "--history", "7d", "--history-events", "900"]
     faults = ["--late", "0.02", "--future", "0.02", "--broken", "0.02", "--duplicate", "0.05", "--bot", "0.05"]
-    house.run("simulate", [*made_up, "--rate", "200", "--events", "300", *faults])
+    supervisor.run("simulate", [*made_up, "--rate", "200", "--events", "300", *faults])
     now_ms = time.time_ns() // 1_000_000
     rows = [
         {"occurred_at": now_ms - 60_000 * minute, "article_id": f"/rue/{minute % 7}", "event_type": kind}
@@ -155,13 +155,13 @@ def _send(house: Household, bootstrap: str, directory: Path) -> None:
     ]
     local = directory / "local.jsonl"
     local.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    house.run("replay", [producers, "replay", local, "--site", "local"])
+    supervisor.run("replay", [producers, "replay", local, "--site", "local"])
     ids = [row["article_id"] for row in json.loads((CHECKOUT / "producers/demo/catalogue.json").read_text())]
     for words in (["hide", "demo", ids[0]], ["alias", "demo", ids[1], ids[2]]):
-        house.run("editor", [producers, "articles", *words])
+        supervisor.run("editor", [producers, "articles", *words])
     removed = directory / "removed.jsonl"
     removed.write_text(json.dumps({"article_id": ids[3], "status": "removed"}) + "\n", "utf-8")
-    house.run("import", [producers, "articles", "import", removed, "--site", "demo"])
+    supervisor.run("import", [producers, "articles", "import", removed, "--site", "demo"])
     asyncio.run(_astray(bootstrap, now_ms))
 
 
@@ -186,12 +186,12 @@ async def _astray(bootstrap: str, now_ms: int) -> None:
         await (await producer.send_records(records))
 
 
-def _serve(house: Household, store: RedisServer, records: int) -> dict[str, Any]:
+def _serve(supervisor: Supervisor, store: RedisServer, records: int) -> dict[str, Any]:
     """Count everything, end the consumer, so that the state stands still, and return what a reader serves of it."""
     ports = {"consumer": free_port(), "reader": free_port()}
     consume: list[str | Path] = [launcher.program("ranker"), "consume", "--admin-port", str(ports["consumer"])]
-    consumer = house.start("consumer", consume, may_end=True)
-    house.until_ready(consumer, ports["consumer"], 60.0)
+    consumer = supervisor.start("consumer", consume, may_end=True)
+    supervisor.until_ready(consumer, ports["consumer"], 60.0)
     with store.client() as client:
         shards = [f"ranker:{{*.{partition}}}:meta" for partition in range(PARTITIONS["page-views"])]
 
@@ -199,8 +199,8 @@ def _serve(house: Household, store: RedisServer, records: int) -> dict[str, Any]
             metas = [key for pattern in shards for key in client.keys(pattern) if b"catalogue" not in key]
             return sum(int(client.hget(key, "n")) for key in metas) == records
 
-        house.until("Counting", counted, 60.0)
-        house.until("The rank history of this hour", lambda: client.keys("ranker:*history}:settled"), 60.0)
+        supervisor.until("Counting", counted, 60.0)
+        supervisor.until("The rank history of this hour", lambda: client.keys("ranker:*history}:settled"), 60.0)
     consumer.stop(10.0)
     port = free_port()
     serve: list[str | Path] = [
@@ -211,8 +211,8 @@ def _serve(house: Household, store: RedisServer, records: int) -> dict[str, Any]
         "--admin-port",
         str(ports["reader"]),
     ]
-    reader = house.start("reader", [*serve, "--drain-s", "0"], may_end=True)
-    house.until_ready(reader, ports["reader"], 60.0)
+    reader = supervisor.start("reader", [*serve, "--drain-s", "0"], may_end=True)
+    supervisor.until_ready(reader, ports["reader"], 60.0)
     now_ms = time.time_ns() // 1_000_000
     targets = [f"/v1/{site}" for site in SITES]
     for site in SITES:

@@ -13,15 +13,15 @@ Views = Iterable[tuple[str, str, str, int]]
 """(site, article, outcome, count), as if all were inside every window."""
 
 
-def meta_of(generation: Generation, clock_ms: int, partitions: int, **more: Any) -> dict[str, Any]:
+def meta_of(generation: Generation, watermark_ms: int, partitions: int, **more: Any) -> dict[str, Any]:
     """Meta of a shard whose clock is `clock_ms` and whose floors are level with it."""
-    floors = [(clock_ms - w.length_ms) // w.grain_ms * generation.lanes for w in generation.windows]
+    floors = [(watermark_ms - w.length_ms) // w.grain_ms * generation.lanes for w in generation.windows]
     return {
         "format": 1,
         "lineage": "00000000000000aa",
         "n": 1,
         "floors": ",".join(map(str, floors)),
-        "T": clock_ms,
+        "T": watermark_ms,
         "n0": 0,
         "t0": 0,
         "P": partitions,
@@ -44,7 +44,7 @@ async def write(
     generation: Generation,
     partitions: int,
     views: Views,
-    clock_ms: int,
+    watermark_ms: int,
     metas: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> None:
     """Replaces the shards by these counts, each article at home; `metas` overrides the meta of single shards."""
@@ -56,7 +56,9 @@ async def write(
                 keys.total(w.name, site, b) for w in generation.windows for site in held for b in generation.boards
             ]
             pipe.delete(keys.meta, keys.sites, keys.sums, keys.strays, *totals)
-            pipe.hset(keys.meta, mapping=meta_of(generation, clock_ms, partitions, **((metas or {}).get(shard) or {})))
+            pipe.hset(
+                keys.meta, mapping=meta_of(generation, watermark_ms, partitions, **((metas or {}).get(shard) or {}))
+            )
         for site, article, outcome, count in views:
             count_in(pipe, generation, home(f"{site}/{article}".encode(), partitions), site, article, outcome, count)
         await pipe.execute()
@@ -72,7 +74,7 @@ def count_in(pipe: Any, generation: Generation, shard: int, site: str, article: 
             pipe.zincrby(keys.total(window.name, site, board), weight * count, article)
 
 
-async def publish(client: Any, generation: Generation, partitions: int, views: Views, clock_ms: int) -> None:
+async def publish(client: Any, generation: Generation, partitions: int, views: Views, watermark_ms: int) -> None:
     """Counts and the active generation: all that a reader needs."""
-    await write(client, generation, partitions, views, clock_ms)
+    await write(client, generation, partitions, views, watermark_ms)
     await activate(client, generation, partitions)

@@ -11,7 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
-from producers.collect.spool import Chunk, Record, Spool, SpoolFullError
+from producers.collector.delivery.spool import Chunk, Record, Spool, SpoolFullError
 
 LIMIT = 32 << 20
 

@@ -14,10 +14,10 @@ from playwright.async_api import BrowserContext, async_playwright
 
 from deploy.local import children
 from deploy.local.faults import MissingTool
-from deploy.local.household import lacks
 from deploy.local.launcher import program
 from deploy.local.ports import HOST, free_port
 from deploy.local.servers import Server
+from deploy.local.supervisor import lacks
 from tests.conftest import without
 from tests.support.page_site import FLAGS
 

@@ -21,8 +21,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from deploy.local.faults import MissingTool
-from producers.collect import script as served
-from ranker.serve import server
+from producers.collector.http import tracker as served
+from ranker.serve.http import protocol
 from tests.conftest import without
 from tests.support.page_site import FLAGS
 from tests.support.published_scripts import TRACKER
@@ -179,8 +179,8 @@ async def running_site() -> AsyncIterator[Site]:
         Route("/{path:path}", events, methods=["GET", "POST", "OPTIONS"]),
     ]
     async with (
-        server.serving(Starlette(routes=near_routes), "127.0.0.1", 0) as near,
-        server.serving(Starlette(routes=far_routes), "127.0.0.1", 0) as far,
+        protocol.serving(Starlette(routes=near_routes), "127.0.0.1", 0) as near,
+        protocol.serving(Starlette(routes=far_routes), "127.0.0.1", 0) as far,
     ):
         site.origin, site.collector = f"http://127.0.0.1:{near}", f"http://127.0.0.1:{far}"
         yield site

@@ -2,8 +2,8 @@
 
 import pytest
 
-from producers.collect import body
-from producers.collect.refusal import RefusedError
+from producers.collector.http import body
+from producers.collector.http.refusal import RefusedError
 
 
 @pytest.mark.parametrize(

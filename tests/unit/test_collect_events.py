@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from producers.collect.events import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
-from producers.collect.settings import Site
-from producers.collect.sites import Speaker
+from producers.collector.authorize import Speaker
+from producers.collector.settings import Site
+from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
 from producers.event import PageView
 
 NOW = 1_795_396_624_735

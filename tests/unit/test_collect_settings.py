@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.collect.settings import Settings, SettingsError, load
+from producers.collector.settings import Settings, SettingsError, load
 
 KEY = "a-write-key-of-demo"
 
@@ -42,6 +42,7 @@ def test_every_key(tmp_path: Path) -> None:
     key_events_s = 7
     new_articles_per_minute = 8
     new_articles_burst = 9
+    repeats_kb_per_minute = 10
     spool_mb = 40
     [windows]
     2h = { length_s = 7200, grain_s = 60 }
@@ -58,7 +59,8 @@ def test_every_key(tmp_path: Path) -> None:
         found.key_events_s,
         found.new_articles_per_minute,
     )
-    assert (*numbers, found.new_articles_burst, found.spool_mb) == (5, 600, 31, 7, 8, 9, 40)
+    assert (*numbers, found.new_articles_burst, found.repeats_kb_per_minute) == (5, 600, 31, 7, 8, 9, 10)
+    assert found.spool_mb == 40
     assert (found.topic, found.redis_url, found.longest_window_ms) == ("clicks", "redis://r:1", 7_200_000)
     assert KEY not in repr(found)
 

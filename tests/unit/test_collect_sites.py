@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from producers.collect.refusal import RefusedError
-from producers.collect.settings import Site
-from producers.collect.sites import Sites
+from producers.collector.authorize import Sites
+from producers.collector.http.refusal import RefusedError
+from producers.collector.settings import Site
 
 A, B = Site(("https://a.example",), ("va.example",), key="key-of-a"), Site(("https://b.example",), key="key-of-b")
 SITES = Sites({"a": A, "b": B})

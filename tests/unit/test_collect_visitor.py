@@ -5,8 +5,8 @@ from itertools import combinations
 
 import pytest
 
-from producers.collect.visitor import visitor_id
-from ranker.service.address import Addresses, household, parsed
+from producers.collector.visitor import visitor_id
+from ranker.service.address import Addresses, parsed, rate_limit_key
 
 PROXIES = Addresses([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")])
 
@@ -30,6 +30,8 @@ PROXIES = Addresses([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("f
         ("10.0.0.1", [b"203.0.113.9,"], "10.0.0.1"),
         ("10.0.0.1", [b"203.0.113.9, \xff\xfe"], "10.0.0.1"),
         ("10.0.0.1", [b"10.0.0.3, 10.0.0.2"], "10.0.0.1"),
+        ("10.0.0.1", [b"203.0.113.9", *[b"10.0.0.2"] * 19], "203.0.113.9"),
+        ("10.0.0.1", [b"203.0.113.9", *[b"10.0.0.2"] * 20], "10.0.0.1"),
         (None, [b"203.0.113.9"], "::"),
     ],
 )
@@ -41,9 +43,17 @@ def test_who_is_believed(peer: str | None, forwarded: list[bytes], client: str) 
 def test_households() -> None:
     """An IPv4 address is one client; so is a /64."""
     two = [parsed("2001:db8::1"), parsed("2001:db8::2"), parsed("2001:db8:0:1::2")]
-    first, second, third = (household(one) for one in two if one is not None)
+    first, second, third = (rate_limit_key(one) for one in two if one is not None)
     assert first == second != third
-    assert household(ipaddress.ip_address("203.0.113.9")) != household(ipaddress.ip_address("203.0.113.8"))
+    assert rate_limit_key(ipaddress.ip_address("203.0.113.9")) != rate_limit_key(ipaddress.ip_address("203.0.113.8"))
+
+
+@pytest.mark.parametrize("written", ["64:ff9b::203.0.113.9", "64:ff9b::cb00:7109", "::ffff:203.0.113.9"])
+def test_an_ipv4_address_that_is_written_as_ipv6(written: str) -> None:
+    """It is one client, as it is in IPv4, and not all of IPv4 together."""
+    address = parsed(written)
+    assert address is not None
+    assert rate_limit_key(address) == ipaddress.ip_address("203.0.113.9").packed
 
 
 def test_a_visitor_is_the_same_and_nobody_else() -> None:

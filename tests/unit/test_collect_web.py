@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from producers.collect.admission import Bounds
-from producers.collect.catalogue import Catalogue
-from producers.collect.client_hour import ClientHour
-from producers.collect.known import Known
-from producers.collect.limits import NewArticles
-from producers.collect.metrics import CollectorMetrics, new_registry
-from producers.collect.settings import Site
-from producers.collect.sites import Sites
-from producers.collect.web import Web
+from producers.collector.admission import Bounds
+from producers.collector.app import Web
+from producers.collector.authorize import Sites
+from producers.collector.catalogue import Catalogue
+from producers.collector.client_hour import ClientHour
+from producers.collector.known_articles import Known
+from producers.collector.limits import NewArticles
+from producers.collector.metrics import CollectorMetrics, new_registry
+from producers.collector.settings import Site
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
 from ranker.service.json_log import JsonFormatter
@@ -31,7 +31,7 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
     bounds = Bounds(
         Buckets(1, 500),
         Buckets(1, 500),
-        NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10),
+        NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10, 1),
         ClientHour(30),
     )
     outlet: Any = Broken()

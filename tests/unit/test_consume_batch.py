@@ -4,8 +4,8 @@ import pytest
 
 from ranker.consume.batch import Batches, chunk_records
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.partial_counts import PartialCounts, Rejected
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
-from ranker.core.tally import Rejected, Tally
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 CHUNKS = 200
@@ -17,7 +17,7 @@ def fill(batches: Batches, outcome: str, articles: int | None) -> int:
         if batches.full:
             return number
         counts = {(1, "demo", outcome): {f"{number}-{n}": 1 for n in range(1000)}}
-        batches.put(number, number + 1, Tally(counts=counts, records=1000), 0.0, articles)
+        batches.put(number, number + 1, PartialCounts(counts=counts, records=1000), 0.0, articles)
     return CHUNKS
 
 
@@ -25,7 +25,7 @@ def test_a_batch_is_of_one_leader() -> None:
     """What lies between two terms is looked at before the second one's records: also if there are none."""
     batches = Batches(GENERATION, 0.25)
     for number, epoch in enumerate((4, 4, 6, 6, None)):
-        batches.put(number, number + 1, None if number == 2 else Tally(records=1), 0.0, 10, epoch)
+        batches.put(number, number + 1, None if number == 2 else PartialCounts(records=1), 0.0, 10, epoch)
     found = [batches.pop() for _ in range(3)]
     assert [(batch.end, batch.epoch) for batch in found] == [(2, 4), (4, 6), (5, None)]
 
@@ -44,7 +44,7 @@ def test_a_batch_costs_no_more_than_its_shard_may(articles: int | None, most: in
     batches = Batches(GENERATION, 0.25)
     fill(batches, "view", articles)
     for counted in (batches.pop(), batches.pop()):
-        increments = 2 * sum(map(len, counted.tally.counts.values()))
+        increments = 2 * sum(map(len, counted.partial.counts.values()))
         assert most - 2 * 1000 * 2 < increments <= most
 
 
@@ -55,7 +55,7 @@ def test_rejected_records_fill_a_batch_by_their_bytes() -> None:
         if batches.full:
             break
         rejected = [Rejected(number, 0, "malformed", None, b"x" * 1_000_000) for _ in range(4)]
-        batches.put(number, number + 1, Tally(records=4, rejected=rejected), 0.0, 10)
+        batches.put(number, number + 1, PartialCounts(records=4, rejected=rejected), 0.0, 10)
     assert number * 4 <= 3 * SMALL_TIMES * MAX_COST * 4096 / 1_000_000 + 12
 
 
@@ -67,7 +67,9 @@ def test_sequences_fill_a_batch(producers: int) -> None:
         if batches.full:
             break
         seen = {f"{number * (producers - 1) + p}/1": list(range(1_000 // producers)) for p in range(producers)}
-        batches.put(number, number + 1, Tally({(1, "demo", "view"): {"a": 1_000}}, 1_000, sightings=seen), 0.0, 10)
+        batches.put(
+            number, number + 1, PartialCounts({(1, "demo", "view"): {"a": 1_000}}, 1_000, sequences=seen), 0.0, 10
+        )
     assert number < (1_000 if producers == 1 else 50)
 
 

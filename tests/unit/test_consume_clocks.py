@@ -10,12 +10,12 @@ import pytest
 
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
+from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.consume.loop import Consumer
-from ranker.consume.signals import PartitionStoppedError, Stop
 from ranker.consume.worker import Worker
-from ranker.core.clock import LEAP_MS, STEADY_MS, TOLERANCE_MS, WallClock, age_ms, may_follow
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.step import Version
+from ranker.core.watermark import LEAP_MS, STEADY_MS, TOLERANCE_MS, WallClock, age_ms, may_follow
 from ranker.metrics import ConsumerMetrics, new_registry
 
 NOW_S = 1_795_396_624.0
@@ -181,15 +181,17 @@ async def test_a_process_that_was_away_says_that_t_waits() -> None:
     consumer._workers[3] = worker
     now_ms = machine.clocks.wall_ms()
     long_ago = now_ms - LEAP_MS - 1
-    session = SimpleNamespace(version=Version("l", 100, (0, 0)), clock_ms=long_ago, known_ms=long_ago, refused=False)
+    session = SimpleNamespace(
+        version=Version("l", 100, (0, 0)), watermark_ms=long_ago, known_ms=long_ago, refused=False
+    )
     worker._session = cast("Any", session)
     worker.seen_end(now_ms, 100)
-    assert session.clock_ms == long_ago
+    assert session.watermark_ms == long_ago
     assert any("partition 3: no record has come" in reason for reason in consumer.not_ready())
     assert machine.clocks.proven_ms(long_ago) == long_ago, "nor may floors be moved by it for lack of memory"
     session.known_ms = now_ms - LEAP_MS
     worker.seen_end(now_ms, 100)
-    assert session.clock_ms == now_ms
+    assert session.watermark_ms == now_ms
     assert not any("no record has come" in reason for reason in consumer.not_ready())
 
 
@@ -199,7 +201,7 @@ async def test_what_was_applied_last_is_the_lag_of_a_partition_that_stops() -> N
     registry = new_registry()
     metrics = ConsumerMetrics(registry, [])
     worker = worker_of(machine, metrics)
-    session = SimpleNamespace(version=Version("l", 100, (0, 0)), clock_ms=0, known_ms=0)
+    session = SimpleNamespace(version=Version("l", 100, (0, 0)), watermark_ms=0, known_ms=0)
     worker._session = cast("Any", session)
     worker.seen_end(machine.clocks.wall_ms(), 50_000)
     session.version = Version("l", 49_900, (0, 0))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-from ranker.core.clock import TOLERANCE_MS, behind_ms, clocks_agree, wall_ms
 from ranker.core.floors import first_append_ms, floor_at, floors_at, lane, start_ms
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation, Window
+from ranker.core.watermark import TOLERANCE_MS, behind_ms, clocks_agree, wall_ms
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 WINDOW = Window("10s", 10_000, 2_000)
@@ -27,8 +27,8 @@ def test_a_slice_leaves_once_its_end_is_a_window_ago() -> None:
 
 def test_a_window_holds_its_length_and_at_most_a_grain_more() -> None:
     """What a list covers: at least W, at most W and one grain."""
-    for clock_ms in range(20_000, 30_000, 137):
-        covered = clock_ms - start_ms(floor_at(WINDOW, LANES, clock_ms), WINDOW, LANES)
+    for watermark_ms in range(20_000, 30_000, 137):
+        covered = watermark_ms - start_ms(floor_at(WINDOW, LANES, watermark_ms), WINDOW, LANES)
         assert WINDOW.length_ms <= covered < WINDOW.length_ms + WINDOW.grain_ms
 
 

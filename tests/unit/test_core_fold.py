@@ -11,7 +11,7 @@ import pytest
 from ranker.core.event import MAX_TIME_MS, MAX_VALUE_BYTES
 from ranker.core.fold import BOT, REASONS, Fold, crc
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation
-from ranker.core.tally import KEPT_BYTES, Cut, Mark
+from ranker.core.partial_counts import KEPT_BYTES, Cut, Mark
 
 MINUTE_MS, HOUR_MS, WEEK_MS = 60_000, 3_600_000, 604_800_000
 NOW_MS = 480_000 * HOUR_MS + 1_234
@@ -51,13 +51,13 @@ def fold(*values: bytes | None, append_ms: int = NOW_MS, **changes: Any) -> Any:
     return Fold(generation(**changes))(records(*values, append_ms=append_ms))
 
 
-def counted(tally: Any) -> int:
-    return sum(sum(articles.values()) for articles in tally.counts.values())
+def counted(partial: Any) -> int:
+    return sum(sum(articles.values()) for articles in partial.counts.values())
 
 
 def test_views_are_counted_by_minute_site_outcome_and_article() -> None:
     """One group for each (minute, site, event type); values add up, negative ones too."""
-    tally = fold(
+    partial = fold(
         event(),
         event(value=3),
         event(article_id="b", value=-2),
@@ -65,12 +65,12 @@ def test_views_are_counted_by_minute_site_outcome_and_article() -> None:
         event(site_id="other", occurred_at=NOW_MS - MINUTE_MS),
     )
     minute = NOW_MS // MINUTE_MS
-    assert tally.counts == {
+    assert partial.counts == {
         (minute, "demo", "view"): {"a": 4, "b": -2},
         (minute, "demo", "comment"): {"a": 1},
         (minute - 1, "other", "view"): {"a": 1},
     }
-    assert (tally.records, tally.late, tally.future, tally.rejected) == (5, 0, 0, [])
+    assert (partial.records, partial.late, partial.future, partial.rejected) == (5, 0, 0, [])
 
 
 STAMPS: list[tuple[dict[str, Any], ...]] = [
@@ -88,30 +88,30 @@ def test_who_was_heard_is_the_same_on_both_paths(stamps: tuple[dict[str, Any], .
     """Sequences by producer, in order, and the append time of its last record; a broken record beside changes nothing."""
     some = [Given(offset, NOW_MS + offset * steps_ms, b"demo/a", event(**stamp)) for offset, stamp in enumerate(stamps)]
     sequences: dict[str, list[int]] = {}
-    heard_ms = {}
+    last_seen_ms = {}
     for given in some:
         said = json.loads(given.value or b"")
         if said.get("producer_id"):
             mine = sequences.setdefault(said["producer_id"], [])
             mine += [] if said.get("sequence") is None else [said["sequence"]]
-            heard_ms[said["producer_id"]] = given.timestamp
+            last_seen_ms[said["producer_id"]] = given.timestamp
     fast = Fold(generation())(some)
     slow = Fold(generation())([*some, Given(99, NOW_MS, None, b"{")])
-    assert (fast.sightings, fast.heard_ms) == (sequences, heard_ms)
-    assert (slow.sightings, slow.heard_ms) == (sequences, heard_ms)
-    assert list(fast.sightings) == list(slow.sightings) == list(sequences), "in the order of first appearance"
+    assert (fast.sequences, fast.last_seen_ms) == (sequences, last_seen_ms)
+    assert (slow.sequences, slow.last_seen_ms) == (sequences, last_seen_ms)
+    assert list(fast.sequences) == list(slow.sequences) == list(sequences), "in the order of first appearance"
     assert (len(fast.rejected), len(slow.rejected)) == (0, 1)
 
 
 def test_late_future_and_rejected_events_are_heard() -> None:
     """They are in the log, so they are not lost; what cannot be decoded names nobody."""
-    tally = fold(
+    partial = fold(
         event(producer_id="c/1", sequence=0, occurred_at=NOW_MS - WEEK_MS - 2 * HOUR_MS),
         event(producer_id="c/1", sequence=1, occurred_at=NOW_MS + FUTURE_MS + 1),
         event(producer_id="c/1", sequence=2, value=0),
         event(producer_id="c/1", sequence=3, agent_class="cat"),
     )
-    assert tally.sightings == {"c/1": [0, 1, 2]}
+    assert partial.sequences == {"c/1": [0, 1, 2]}
 
 
 REJECTED: list[tuple[str, bytes | None]] = [
@@ -162,18 +162,18 @@ REJECTED: list[tuple[str, bytes | None]] = [
 @pytest.mark.parametrize(("reason", "value"), REJECTED)
 def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | None) -> None:
     """One bad record among good ones: its bytes, its place and the reason are kept, the others count."""
-    tally = fold(event(), value, event(article_id="b"))
-    (letter,) = tally.rejected
+    partial = fold(event(), value, event(article_id="b"))
+    (letter,) = partial.rejected
     assert (letter.reason, letter.offset, letter.value, letter.append_ms) == (reason, 1, value, NOW_MS)
     assert reason in REASONS
-    assert counted(tally) == 2
-    assert tally.future == (reason == "future")
+    assert counted(partial) == 2
+    assert partial.future == (reason == "future")
 
 
 def test_a_record_without_a_time_is_neither_late_nor_future() -> None:
     """Message format 0, and producers that write -1: there is nothing to judge it by but its own time."""
-    tally = fold(event(), event(occurred_at=1), event(occurred_at=MAX_TIME_MS), append_ms=-1)
-    assert (counted(tally), tally.late, tally.future, tally.rejected) == (3, 0, 0, [])
+    partial = fold(event(), event(occurred_at=1), event(occurred_at=MAX_TIME_MS), append_ms=-1)
+    assert (counted(partial), partial.late, partial.future, partial.rejected) == (3, 0, 0, [])
     assert fold(event(), append_ms=-2).future == 1
 
 
@@ -211,18 +211,18 @@ def test_an_unknown_site_is_rejected_only_where_sites_are_named() -> None:
 def test_halves_of_an_event_do_not_become_one() -> None:
     """Joined with newlines these three records would hold three values, two of them made of pieces."""
     begin, rest = event()[:-1], b',"value":2}'
-    tally = fold(begin, rest, event(article_id="b") + b" " + event(article_id="c"))
-    assert tally.counts == {}
-    assert [letter.reason for letter in tally.rejected] == ["malformed"] * 3
+    partial = fold(begin, rest, event(article_id="b") + b" " + event(article_id="c"))
+    assert partial.counts == {}
+    assert [letter.reason for letter in partial.rejected] == ["malformed"] * 3
     literal = fold(b'{"a":1', b',"b":2}', b"{} {}")
     assert [letter.offset for letter in literal.rejected] == [0, 1, 2]
 
 
 def test_a_type_named_like_a_rule_is_no_rule() -> None:
     """`!bot` as a type is invalid, also beside a real bot of the same minute."""
-    tally = fold(event(agent_class="bot"), event(event_type="!bot", article_id="b"))
-    assert tally.counts == {(NOW_MS // MINUTE_MS, "demo", BOT): {"a": 1}}
-    assert [letter.reason for letter in tally.rejected] == ["event_type"]
+    partial = fold(event(agent_class="bot"), event(event_type="!bot", article_id="b"))
+    assert partial.counts == {(NOW_MS // MINUTE_MS, "demo", BOT): {"a": 1}}
+    assert [letter.reason for letter in partial.rejected] == ["event_type"]
 
 
 def test_bots_are_an_outcome_of_their_own_where_they_are_dropped() -> None:
@@ -258,8 +258,8 @@ def test_future_begins_five_minutes_ahead(beside: tuple[bytes, ...]) -> None:
     append ----- 5 min -----|  counted      + 1 ms: dead letter
     """
     assert counted(fold(event(occurred_at=NOW_MS + FUTURE_MS), *beside)) == 1
-    tally = fold(event(occurred_at=NOW_MS + FUTURE_MS + 1), *beside)
-    assert (tally.future, counted(tally)) == (1, 0)
+    partial = fold(event(occurred_at=NOW_MS + FUTURE_MS + 1), *beside)
+    assert (partial.future, counted(partial)) == (1, 0)
 
 
 def test_each_record_is_held_against_its_own_append_time() -> None:
@@ -271,9 +271,9 @@ def test_each_record_is_held_against_its_own_append_time() -> None:
         Given(2, early, None, event(occurred_at=later, article_id="future")),
         Given(3, later, None, event(occurred_at=later)),
     ]
-    tally = Fold(generation())(given)
-    assert (tally.late, tally.future, counted(tally)) == (1, 1, 2)
-    assert tally.first_append_ms == early
+    partial = Fold(generation())(given)
+    assert (partial.late, partial.future, counted(partial)) == (1, 1, 2)
+    assert partial.first_append_ms == early
 
 
 def test_the_append_times_may_be_told() -> None:
@@ -285,8 +285,8 @@ def test_the_append_times_may_be_told() -> None:
 def test_the_mark_names_the_last_record() -> None:
     """Its offset, append time, and the CRC of key and value, rejected or not."""
     given = records(event(), b"{")
-    tally = Fold(generation())(given)
-    assert tally.mark == Mark(1, NOW_MS, crc(given[1]))
+    partial = Fold(generation())(given)
+    assert partial.mark == Mark(1, NOW_MS, crc(given[1]))
     assert crc(Given(0, 0, b"ab", b"c")) == crc(Given(0, 0, b"a", b"bc")) == crc(Given(0, 0, None, b"abc"))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker.core.loss import MAX_NAMES, OTHER, Producer, missing, name_of, report
-from ranker.core.sightings import BLOCK, HEAD, Run, Sightings
+from ranker.core.sequence_tracker import BLOCK, HEAD, Run, SequenceTracker
 
 SHARDS = 3
 AT = st.integers(0, 200 * BLOCK)
@@ -21,7 +21,7 @@ def test_missing_is_the_rest_of_what_was_numbered(gaps: set[int], cut: int, begi
     for number, shard in enumerate(shards):
         mine = [s for s in sent if s // 16 % SHARDS == number]
         for at in range(0, len(mine), 500):
-            shard.see(mine[at : at + 500])
+            shard.record(mine[at : at + 500])
     low = (sent[0] // BLOCK + HEAD) * BLOCK if sent[0] >= BLOCK else 0
     said = missing(shards, cut)
     base = max(shard.base for shard in shards) * BLOCK
@@ -37,8 +37,8 @@ def test_a_run_without_sequences_misses_nothing_that_is_known() -> None:
 def test_who_repeats_across_shards_hides_no_more_than_is_missing() -> None:
     """Added partitions can put a repeat elsewhere: it counts as found, and never makes less than nothing missing."""
     one, other = Run(0), Run(0)
-    one.see(range(10))
-    other.see(range(10))
+    one.record(range(10))
+    other.record(range(10))
     assert missing([one, other], 9) == 0
 
 
@@ -49,8 +49,8 @@ def test_a_name_ends_before_its_run() -> None:
 
 def test_names_beyond_the_most_are_one() -> None:
     """In the order of names; the silence of `other` is that of its longest silent."""
-    shard = Sightings({f"n{number:03}/1": Run(1_000 + number, repeats=1) for number in range(MAX_NAMES + 3)})
-    told = report([shard, Sightings()], {"n100/1": 4, "n102/1": 5}, 90_000, 0)
+    shard = SequenceTracker({f"n{number:03}/1": Run(1_000 + number, repeats=1) for number in range(MAX_NAMES + 3)})
+    told = report([shard, SequenceTracker()], {"n100/1": 4, "n102/1": 5}, 90_000, 0)
     assert len(told.producers) == MAX_NAMES + 1
     assert told.producers[0] == Producer("n000", 1_000, None, 1)
     assert told.producers[-1] == Producer(OTHER, 1_100, 9, 3)
@@ -59,7 +59,7 @@ def test_names_beyond_the_most_are_one() -> None:
 
 def test_a_producer_called_other_is_one_of_the_others() -> None:
     """Two series of one label would hide one of them."""
-    shard = Sightings({f"{name}/1": Run(1_000, repeats=1) for name in (OTHER, *map(str, range(MAX_NAMES)))})
+    shard = SequenceTracker({f"{name}/1": Run(1_000, repeats=1) for name in (OTHER, *map(str, range(MAX_NAMES)))})
     told = report([shard], {}, 90_000, 0).producers
     assert [one.repeats for one in told if one.name == OTHER] == [1]
     shard.runs["z/1"] = Run(1_000, repeats=1)
@@ -68,5 +68,5 @@ def test_a_producer_called_other_is_one_of_the_others() -> None:
 
 
 def test_runs_of_a_name_stand_together() -> None:
-    shards = [Sightings({"a/1": Run(5, repeats=1)}), Sightings({"a/1": Run(9), "a/2": Run(7, repeats=2)})]
+    shards = [SequenceTracker({"a/1": Run(5, repeats=1)}), SequenceTracker({"a/1": Run(9), "a/2": Run(7, repeats=2)})]
     assert report(shards, {"a/2": 3}, 100, 0).producers == [Producer("a", 9, 3, 3)]

@@ -60,7 +60,7 @@ def test_what_leaves_the_short_window_moves_to_its_coarse_slice() -> None:
     assert step.changes.increments == {(0, "s", "read"): {"x": -2}, (0, "s", "engaged"): {"x": -5}}
     assert step.changes.sums == {("s", 0, "view"): -2, ("s", 0, "comment"): -1}
     assert step.deletes == [(0, 4)]
-    assert step.clock_ms == 99_000
+    assert step.watermark_ms == 99_000
 
 
 def test_what_leaves_the_longest_window_is_gone() -> None:

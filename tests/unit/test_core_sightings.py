@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.core import sightings
-from ranker.core.sightings import BLOCK, HEAD, KEPT, MAX_RUNS, MAX_SEQUENCE, Run, Sightings, unpacked
+from ranker.core import sequence_tracker
+from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, MAX_RUNS, MAX_SEQUENCE, Run, SequenceTracker, unpacked
 from tests.property.sequences import BOUNDS, Bounds, Stamp, recount
 
 SMALL = Bounds(block=8, kept=3, head=2, runs=3)
@@ -22,19 +22,19 @@ SMALL = Bounds(block=8, kept=3, head=2, runs=3)
 def small() -> Iterator[None]:
     """Blocks of 8, 3 of them kept, 3 runs: every bound is met within a hundred sequences."""
     names = {"BLOCK": SMALL.block, "KEPT": SMALL.kept, "HEAD": SMALL.head, "MAX_RUNS": SMALL.runs}
-    before = {name: getattr(sightings, name) for name in names}
+    before = {name: getattr(sequence_tracker, name) for name in names}
     for name, value in names.items():
-        setattr(sightings, name, value)
+        setattr(sequence_tracker, name, value)
     yield
     for name, value in before.items():
-        setattr(sightings, name, value)
+        setattr(sequence_tracker, name, value)
 
 
 class Shard:
     """The state, and the two hashes that a store would hold of it."""
 
     def __init__(self) -> None:
-        self.held = Sightings()
+        self.held = SequenceTracker()
         self.runs: dict[str, bytes] = {}
         self.blocks: dict[str, bytes] = {}
 
@@ -44,7 +44,7 @@ class Shard:
             some = sequences.setdefault(one.producer, [])
             if one.sequence is not None:
                 some.append(one.sequence)
-        change = self.held.seen(sequences, {one.producer: one.append_ms for one in stretch})
+        change = self.held.plan_update(sequences, {one.producer: one.append_ms for one in stretch})
         self.held.take(change)
         self.runs |= change.set_runs()
         self.blocks |= change.set_blocks()
@@ -53,7 +53,7 @@ class Shard:
         return change.untracked
 
 
-def told(state: Sightings, bounds: Bounds) -> dict[str, dict[str, Any]]:
+def told(state: SequenceTracker, bounds: Bounds) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "last_ms": run.last_ms,
@@ -89,7 +89,7 @@ def test_any_order_in_any_stretches_is_what_sets_say(given_: list[Stamp], cuts: 
     """Wild sequences: every field, however the records are cut into steps, in memory and in the store's fields."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("BLOCK", 8), ("KEPT", 3), ("HEAD", 2), ("MAX_RUNS", 3)):
-            patch.setattr(sightings, name, value)
+            patch.setattr(sequence_tracker, name, value)
         shard, at, untracked = Shard(), 0, 0
         for turn in range(len(given_)):
             if at >= len(given_):
@@ -119,14 +119,14 @@ def test_a_run_as_it_comes_is_what_sets_say() -> None:
 def test_distinct_sequences_below_any_that_is_kept() -> None:
     """below(x) is the number of distinct ones under x, from the kept blocks on, and over the head."""
     rng = random.Random(3)
-    seen = [s for s in range(2 * BLOCK + 17, 150 * BLOCK) if rng.random() < 0.02]
+    plan_update = [s for s in range(2 * BLOCK + 17, 150 * BLOCK) if rng.random() < 0.02]
     run = Run(0)
-    for at in range(0, len(seen), 100):
-        run.see(seen[at : at + 100])
+    for at in range(0, len(plan_update), 100):
+        run.record(plan_update[at : at + 100])
     for at in (*rng.sample(range(run.base * BLOCK, 150 * BLOCK), 50), run.base * BLOCK, run.high, run.high + 1):
-        assert run.below(at) == sum(s < at for s in seen)
+        assert run.below(at) == sum(s < at for s in plan_update)
     for block in range(HEAD + 1):
-        assert run.below((run.first + block) * BLOCK) == sum(s < (run.first + block) * BLOCK for s in seen)
+        assert run.below((run.first + block) * BLOCK) == sum(s < (run.first + block) * BLOCK for s in plan_update)
     assert run.base > run.first + HEAD
     assert run.below(run.base * BLOCK - 1) is None
 
@@ -134,12 +134,12 @@ def test_distinct_sequences_below_any_that_is_kept() -> None:
 def test_a_jump_costs_what_is_kept_and_not_what_is_jumped_over() -> None:
     """A sequence of 2^53 - 1 after 5: a block of two is left, at once."""
     run = Run(0)
-    run.see([0, 5])
+    run.record([0, 5])
     began = time.perf_counter()
-    _, closed = run.see([MAX_SEQUENCE])
+    _, closed = run.record([MAX_SEQUENCE])
     assert time.perf_counter() - began < 0.1
     assert (closed, set(run.blocks)) == ({0}, {MAX_SEQUENCE // BLOCK})
-    run.see([6, 6])
+    run.record([6, 6])
     assert (run.distinct, run.repeats, run.high) == (5, 0, MAX_SEQUENCE)
 
 
@@ -154,7 +154,7 @@ def test_a_backlog_is_marked_in_stretches(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(Run, "_mark", noted)
     run = Run(0)
-    run.see(range(0, 640_000, 16))
+    run.record(range(0, 640_000, 16))
     assert (run.distinct, sum(marks)) == (40_000, 40_000)
     assert len(marks) < 50
 
@@ -165,13 +165,13 @@ def test_a_run_without_a_place_is_counted_and_gets_one_when_another_is_forgotten
     shard = Shard()
     assert shard.take(stamps(("a", 0), ("b", 0), ("c", 0), ("d", 0), ("d", 1), ("a", 1))) == 2
     assert set(shard.held.runs) == {"a", "b", "c"}
-    hour_on = 1_005 + sightings.SILENT_FULL_MS
-    assert shard.held.silent(hour_on) == ["b", "c"]
+    hour_on = 1_005 + sequence_tracker.INACTIVE_FULL_MS
+    assert shard.held.inactive(hour_on) == ["b", "c"]
     change = shard.held.forgotten(["b"])
     assert (change.gone, change.deleted_blocks()) == (["b"], ["0:b"])
     shard.held.take(change)
     assert shard.take(stamps(("d", 2))) == 0
-    assert shard.held.silent(hour_on - sightings.SILENT_FULL_MS) == []
+    assert shard.held.inactive(hour_on - sequence_tracker.INACTIVE_FULL_MS) == []
 
 
 @pytest.mark.usefixtures("small")
@@ -179,5 +179,5 @@ def test_while_there_is_a_place_a_run_stays_for_a_day() -> None:
     shard = Shard()
     shard.take(stamps(("a", None)))
     assert shard.held.runs["a"].high == -1, "a producer without sequences is heard"
-    assert shard.held.silent(1_000 + sightings.SILENT_MS) == []
-    assert shard.held.silent(1_001 + sightings.SILENT_MS) == ["a"]
+    assert shard.held.inactive(1_000 + sequence_tracker.INACTIVE_MS) == []
+    assert shard.held.inactive(1_001 + sequence_tracker.INACTIVE_MS) == ["a"]

@@ -16,8 +16,8 @@ from ranker.core import source as sources
 from ranker.core.event import MAX_TIME_MS
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import Decoder, Source
-from ranker.core.tally import Tally
 from tests.unit.test_core_fold import MINUTE_MS, NOW_MS, records
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -26,7 +26,7 @@ MINUTE = NOW_MS // MINUTE_MS
 SOUND = {"path": "/a", "ts": NOW_MS, "site": "demo", "action": "view"}
 
 
-def folded(table: dict[str, Any], *events: dict[str, Any], append_ms: int = NOW_MS) -> Tally:
+def folded(table: dict[str, Any], *events: dict[str, Any], append_ms: int = NOW_MS) -> PartialCounts:
     values = [json.dumps({name: v for name, v in event.items() if v is not ...}).encode() for event in events]
     generation = Generation("hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=Source.from_table(table))
     return Fold(generation)(records(*values, append_ms=append_ms))
@@ -45,16 +45,16 @@ def loaded(folder: Path, text: str) -> settings.Settings:
 def test_renamed_fields_are_read_and_the_rest_is_not() -> None:
     """Nested objects and names of ours that are not in `fields` are ignored, whatever stands there."""
     more = {"article_id": 0.5, "event_id": 7, "value": 12.5, "agent_class": "Mozilla", "user": {"id": [1]}}
-    tally = folded({"fields": FIELDS}, {**more, **SOUND}, {**SOUND, "path": "/b"})
-    assert tally.counts == {(MINUTE, "demo", "view"): {"/a": 1, "/b": 1}}
-    assert tally.rejected == []
+    partial = folded({"fields": FIELDS}, {**more, **SOUND}, {**SOUND, "path": "/b"})
+    assert partial.counts == {(MINUTE, "demo", "view"): {"/a": 1, "/b": 1}}
+    assert partial.rejected == []
 
 
 def test_optional_fields_are_read_where_they_are_named() -> None:
     """Under our name or another: value, agent_class, producer_id, sequence."""
     table = {"fields": {**FIELDS, "value": "value", "agent_class": "who", "producer_id": "from", "sequence": "no"}}
-    tally = folded(table, {**SOUND, "value": 3, "who": "person"}, {**SOUND, "who": "bot"}, SOUND)
-    assert tally.counts == {(MINUTE, "demo", "view"): {"/a": 4}, (MINUTE, "demo", "!bot"): {"/a": 1}}
+    partial = folded(table, {**SOUND, "value": 3, "who": "person"}, {**SOUND, "who": "bot"}, SOUND)
+    assert partial.counts == {(MINUTE, "demo", "view"): {"/a": 4}, (MINUTE, "demo", "!bot"): {"/a": 1}}
     event = Decoder(Source.from_table(table)).one(json.dumps({**SOUND, "from": 7, "no": 41}).encode())
     assert (event.producer_id, event.sequence) == ("7", 41)
     unread = Decoder(Source.from_table({"fields": FIELDS})).one(json.dumps({**SOUND, "sequence": 41}).encode())
@@ -89,19 +89,21 @@ def test_words_become_event_types() -> None:
     """A word that is not in the table is taken as it is, if it can be a type."""
     table = {"fields": FIELDS, "event_types": {"Page View": "view", "share": "comment"}}
     words = ["Page View", "share", "scroll", "Page", "!bot"]
-    tally = folded(table, *({**SOUND, "action": word} for word in words))
-    assert {outcome: articles["/a"] for (_, _, outcome), articles in tally.counts.items()} == {
+    partial = folded(table, *({**SOUND, "action": word} for word in words))
+    assert {outcome: articles["/a"] for (_, _, outcome), articles in partial.counts.items()} == {
         "view": 1, "comment": 1, "scroll": 1,
     }  # fmt: skip
-    assert [letter.reason for letter in tally.rejected] == ["event_type", "event_type"]
+    assert [letter.reason for letter in partial.rejected] == ["event_type", "event_type"]
     constant = {**table, "constants": {"event_type": "view"}}
     assert folded(constant, {**SOUND, "action": ...}).counts == {(MINUTE, "demo", "view"): {"/a": 1}}
 
 
 def test_numbers_may_be_ids() -> None:
     """17 and "17" are one article; other numbers are no ids."""
-    tally = folded({"fields": FIELDS}, {**SOUND, "path": 17}, {**SOUND, "path": "17"}, {**SOUND, "site": 3, "path": -1})
-    assert tally.counts == {(MINUTE, "demo", "view"): {"17": 2}, (MINUTE, "3", "view"): {"-1": 1}}
+    partial = folded(
+        {"fields": FIELDS}, {**SOUND, "path": 17}, {**SOUND, "path": "17"}, {**SOUND, "site": 3, "path": -1}
+    )
+    assert partial.counts == {(MINUTE, "demo", "view"): {"17": 2}, (MINUTE, "3", "view"): {"-1": 1}}
     two = Decoder(Source.from_table({"fields": FIELDS})).all(
         [json.dumps({**SOUND, "path": p}).encode() for p in ("17", 17)]
     )
@@ -112,8 +114,8 @@ def test_numbers_may_be_ids() -> None:
     assert counted(folded({"fields": FIELDS}, {**SOUND, "path": 2**63 - 1})) == {str(2**63 - 1)}
 
 
-def counted(tally: Tally) -> set[str]:
-    return {article for articles in tally.counts.values() for article in articles}
+def counted(partial: PartialCounts) -> set[str]:
+    return {article for articles in partial.counts.values() for article in articles}
 
 
 @pytest.mark.parametrize(
@@ -160,27 +162,27 @@ def test_what_is_no_time_is_rejected_alone(time: str, value: object) -> None:
     """Also one that another unit would take: the record is a dead letter, its neighbour counts."""
     fine = {"ms": 0, "us": 0, "s": 0.5, "rfc3339": "1970-01-01T00:00:00Z"}[time]
     table = {"fields": FIELDS, "time": time}
-    tally = folded(table, {**SOUND, "ts": fine}, {**SOUND, "ts": value}, append_ms=1000)
-    assert [(letter.offset, letter.reason) for letter in tally.rejected] == [(1, "schema")]
-    assert counted(tally) == {"/a"}
+    partial = folded(table, {**SOUND, "ts": fine}, {**SOUND, "ts": value}, append_ms=1000)
+    assert [(letter.offset, letter.reason) for letter in partial.rejected] == [(1, "schema")]
+    assert counted(partial) == {"/a"}
 
 
 def test_late_and_future_are_judged_as_ever() -> None:
     """By the append time, after the unit is known."""
     table = {"fields": FIELDS, "time": "s"}
     seconds = NOW_MS // 1000
-    tally = folded(table, *({**SOUND, "ts": seconds + ahead} for ahead in (0, 302, -9 * 86_400)))
-    assert (tally.late, tally.future, [letter.reason for letter in tally.rejected]) == (1, 1, ["future"])
+    partial = folded(table, *({**SOUND, "ts": seconds + ahead} for ahead in (0, 302, -9 * 86_400)))
+    assert (partial.late, partial.future, [letter.reason for letter in partial.rejected]) == (1, 1, ["future"])
 
 
 def test_a_name_is_found_however_it_is_escaped() -> None:
     """JSON may write any character of a name as \\u…."""
-    tally = Fold(
+    partial = Fold(
         Generation(
             "hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=Source.from_table({"fields": {**FIELDS, "article_id": "é"}})
         )
     )(records(json.dumps({**SOUND, "é": "/é"}).encode(), json.dumps({**SOUND, "é": "/é"}, ensure_ascii=False).encode()))
-    assert tally.counts == {(MINUTE, "demo", "view"): {"/é": 2}}
+    assert partial.counts == {(MINUTE, "demo", "view"): {"/é": 2}}
 
 
 def test_the_generations_of_today_stay_what_they_are() -> None:
@@ -265,8 +267,8 @@ def test_the_example_of_the_reference_counts_its_record(tmp_path: Path) -> None:
     assert record is not None
     value = record[1].replace("{…}", "{}").encode()
     at = int(datetime.fromisoformat(json.loads(value)["ts"]).timestamp()) * 1000
-    tally = Fold(found.generation)(records(value, append_ms=at))
-    assert tally.counts == {(at // MINUTE_MS, "demo", "view"): {"/a": 1}}
+    partial = Fold(found.generation)(records(value, append_ms=at))
+    assert partial.counts == {(at // MINUTE_MS, "demo", "view"): {"/a": 1}}
 
 
 def test_every_unit_of_the_schema_is_known(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
-from ranker.core.tally import KEPT_BYTES, Cut
-from ranker.log import seam
-from ranker.log.batches import FAST, Batches, install
+from ranker.core.partial_counts import KEPT_BYTES, Cut
+from ranker.log import aiokafka_patch
+from ranker.log.record_batches import FAST, Batches, install
 from ranker.log.unpacking import MOST_BYTES
-from tests.support.record_batches import CODECS, LOG_APPEND_TIME, message, message_set, record
+from tests.support.record_batches import CODECS, LOG_APPEND_TIME, PACK, message, message_set, record
 from tests.support.record_batches import batch as batch_of
 
 NOW_MS = int(time.time() * 1000)
@@ -48,15 +48,15 @@ def batch(base: int, count: int, compression: int = 0) -> bytearray:
     return built
 
 
-def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES) -> list[seam.Chunk]:
+def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES) -> list[aiokafka_patch.Chunk]:
     install(most_bytes)
-    assert seam.install(), "the seam does not know this version of the client"
-    folding = seam.Folding(Fold(GENERATION), limit)
+    assert aiokafka_patch.install(), "the seam does not know this version of the client"
+    folding = aiokafka_patch.FoldingDeserializer(Fold(GENERATION), limit)
     tp = TopicPartition("page-views", 0)
     records: Any = fetcher.PartitionRecords(
         tp, fetcher.MemoryRecords(data), [], position, None, folding, True, fetcher.READ_COMMITTED
     )
-    read: Iterator[seam.Chunk] = iter(records)
+    read: Iterator[aiokafka_patch.Chunk] = iter(records)
     found = []
     for chunk in read:
         assert chunk.end == records.next_fetch_offset, "the client would take the chunk for a stale one"
@@ -64,8 +64,8 @@ def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES)
     return found
 
 
-def views(found: list[seam.Chunk]) -> int:
-    return sum(chunk.tally.records for chunk in found if chunk.tally)
+def views(found: list[aiokafka_patch.Chunk]) -> int:
+    return sum(chunk.partial.records for chunk in found if chunk.partial)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 10, 1000])
@@ -77,7 +77,7 @@ def test_chunks_are_chained_and_hold_every_record_once(limit: int, position: int
     assert [chunk.start for chunk in found[1:]] == [chunk.end for chunk in found[:-1]]
     assert found[-1].end == 25
     assert views(found) == 20 - position if position <= 15 else 5
-    assert all(chunk.tally is None or chunk.tally.records <= limit for chunk in found)
+    assert all(chunk.partial is None or chunk.partial.records <= limit for chunk in found)
 
 
 @pytest.mark.parametrize("limit", [3, 1000])
@@ -106,7 +106,7 @@ def test_a_damaged_batch_ends_its_partition_after_what_came_before(limit: int) -
     damaged[-3] ^= 1
     found = chunks(bytes(batch(0, 10) + damaged), 0, limit)
     assert views(found) == 10
-    assert isinstance(found[-1].error, seam.UnreadableBatchError)
+    assert isinstance(found[-1].error, aiokafka_patch.UnreadableBatchError)
     assert (found[-1].start, found[-1].end) == (10, 10)
 
 
@@ -149,12 +149,12 @@ def view(number: int) -> bytes:
     )
 
 
-def letters(found: list[seam.Chunk]) -> list[tuple[int, str]]:
-    return [(letter.offset, letter.reason) for chunk in found if chunk.tally for letter in chunk.tally.rejected]
+def letters(found: list[aiokafka_patch.Chunk]) -> list[tuple[int, str]]:
+    return [(letter.offset, letter.reason) for chunk in found if chunk.partial for letter in chunk.partial.rejected]
 
 
-def lost(found: list[seam.Chunk]) -> list[range]:
-    return [stretch for chunk in found if chunk.tally for stretch in chunk.tally.lost]
+def lost(found: list[aiokafka_patch.Chunk]) -> list[range]:
+    return [stretch for chunk in found if chunk.partial for stretch in chunk.partial.lost]
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
@@ -168,7 +168,7 @@ def test_what_is_beyond_the_bound_is_stepped_over_and_named(codec: int, limit: i
     assert [chunk.start for chunk in found[1:]] == [chunk.end for chunk in found[:-1]]
     assert (found[0].start, found[-1].end, views(found)) == (position, 8, 6 - position)
     assert (letters(found), lost(found)) == ([(2, "too_large")], [range(3, 5)])
-    (letter,) = [letter for chunk in found if chunk.tally for letter in chunk.tally.rejected]
+    (letter,) = [letter for chunk in found if chunk.partial for letter in chunk.partial.rejected]
     if codec != 2:  # raw snappy is unpacked block by block
         assert letter.value == b" " * KEPT_BYTES
     assert letter.cut == Cut(None, None)
@@ -206,7 +206,7 @@ def test_large_values_are_never_gathered(most_bytes: int) -> None:
     values = [view(n).ljust(1 << 20) for n in range(20)]
     packed = bytes(batch_of([record(n, None, value) for n, value in enumerate(values)], codec=4, now_ms=NOW_MS))
     install(most_bytes)
-    folding = seam.Folding(cast("seam.Fold", Weighing(GENERATION)), 1666)
+    folding = aiokafka_patch.FoldingDeserializer(cast("aiokafka_patch.Fold", Weighing(GENERATION)), 1666)
     records: Any = fetcher.PartitionRecords(
         TopicPartition("page-views", 0), fetcher.MemoryRecords(packed), [], 0, None, folding, True, 1
     )
@@ -263,7 +263,7 @@ def test_a_record_that_its_packing_breaks_off_is_no_record() -> None:
     packed = gzip.compress(b"".join(made))
     broken = batch_of(made, codec=1, packed=packed[: len(packed) // 2], now_ms=NOW_MS)
     found = chunks(bytes(broken + batch(100, 1)), 0, 1_000)
-    rejected = [rejected for chunk in found if chunk.tally for rejected in chunk.tally.rejected]
+    rejected = [rejected for chunk in found if chunk.partial for rejected in chunk.partial.rejected]
     assert rejected[-1].reason == "unreadable"
     assert all(one.value == values[one.offset] for one in rejected[:-1])
     assert rejected[-1].value is None or values[rejected[-1].offset].startswith(rejected[-1].value)
@@ -287,7 +287,7 @@ def test_an_unknown_codec_stops_the_partition() -> None:
     """A newer version of this software may know it: nothing is given up."""
     found = chunks(bytes(batch(0, 2) + batch_of([b"", b""], codec=6, packed=b"x", base=2, now_ms=NOW_MS)), 0, 10)
     assert (views(found), found[-1].end) == (2, 2)
-    assert isinstance(found[-1].error, seam.UnreadableBatchError)
+    assert isinstance(found[-1].error, aiokafka_patch.UnreadableBatchError)
     assert "newer version" in str(found[-1].error)
 
 
@@ -308,10 +308,35 @@ def test_batches_of_old_formats_are_read(magic: int, codec: int, position: int) 
     found = chunks(old + bytes(batch(13, 2)), position, 2)
     assert (found[0].start, found[-1].end, views(found)) == (position, 15, 15 - position)
     assert (letters(found), lost(found)) == ([], [])
-    stamped = found[0].tally
+    stamped = found[0].partial
     assert stamped is not None
     assert found[0].create_time == (magic == 0)
     assert stamped.first_append_ms == (NOW_MS if magic else -1)
+
+
+@pytest.mark.parametrize("says_size", [False, True])
+def test_lz4_of_the_oldest_format_is_read_whatever_its_header_sums_up_to(says_size: bool) -> None:
+    """Producers before Kafka 0.10 summed up too much of it; in format 1 a wrong checksum is damage."""
+    for magic in (0, 1):
+        inner = b"".join(message(n, magic, b"demo/a", view(n), NOW_MS) for n in range(3))
+        frame = bytearray(PACK[3](inner))
+        if says_size:
+            frame[4] |= 8
+            frame[6:6] = len(inner).to_bytes(8, "little")
+        frame[14 if says_size else 6] ^= 0x55
+        found = chunks(message(2, magic, None, bytes(frame), NOW_MS, 3) + bytes(batch(3, 2)), 0, 10)
+        assert (views(found), letters(found)) == ((5, []) if magic == 0 else (3, [(0, "unreadable")]))
+
+
+def test_another_consumer_of_the_process_leaves_the_bound() -> None:
+    """What reads letters or a topic's newest records has none of its own: the process keeps what is configured."""
+    install(2 << 20)
+    install()
+    packed: Any = fetcher.MemoryRecords(
+        batch_of([record(0, None, b"x" * (3 << 20))], codec=4, now_ms=NOW_MS)
+    ).next_batch()
+    packed.opened()
+    assert packed.size <= (2 << 20) + 100
 
 
 def test_an_old_format_with_the_producers_times() -> None:
@@ -319,15 +344,15 @@ def test_an_old_format_with_the_producers_times() -> None:
     for codec in (0, 1):
         (found,) = chunks(old_set(1, codec, 0), 0, 10)
         assert found.create_time
-        assert found.tally is not None
-        assert found.tally.first_append_ms == (NOW_MS - 3_600_000 if codec else NOW_MS)
+        assert found.partial is not None
+        assert found.partial.first_append_ms == (NOW_MS - 3_600_000 if codec else NOW_MS)
 
 
 def test_an_old_format_that_is_damaged_or_too_large() -> None:
     """Damage on the way stops the partition; what was broken or too large when it was packed is stepped over."""
     damaged = bytearray(old_set(1, 1, 0, LOG_APPEND_TIME))
     damaged[-1] ^= 1
-    assert isinstance(chunks(bytes(damaged), 0, 10)[-1].error, seam.UnreadableBatchError)
+    assert isinstance(chunks(bytes(damaged), 0, 10)[-1].error, aiokafka_patch.UnreadableBatchError)
     good = message(0, 1, None, view(0), NOW_MS)
     for inner in (
         [message(0, 1, None, b" " * (3 << 20), NOW_MS), message(1, 1, None, view(1), NOW_MS)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ranker import logs
+from ranker.service import logs
 
 UNABLE = "Unable connect to node with id %s: %s"
 

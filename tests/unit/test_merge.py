@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ranker.core import merge as merging
 from ranker.core.generation import Window
 from ranker.core.home import home
-from ranker.core.merge import Clock, Wish, share, span
+from ranker.core.merge import ExtraKeys, ShardMeta, share, span
 from tests.property.merges import (
     ARTICLES,
     MAX_ROUNDS,
@@ -35,11 +35,11 @@ def test_the_merge_is_the_union(shards: Shards, places: int, max_strays: int) ->
     any_wish(),
 )
 def test_it_ends_while_counts_move(
-    shards: Shards, places: int, moves: list[tuple[int, bytes, int]], wish: Wish
+    shards: Shards, places: int, moves: list[tuple[int, bytes, int]], extra: ExtraKeys
 ) -> None:
     """Counts and strays that move between rounds are asked again, and at most nine times."""
     with small(places, 100):
-        merged = shards.run(wish=wish, between=moves)
+        merged = shards.run(extra=extra, between=moves)
         assert shards.rounds <= MAX_ROUNDS
         rows = [*merged.rows, *merged.further]
         assert len(rows) == len({article for _, article in rows})
@@ -115,7 +115,7 @@ def test_an_article_that_moved_leaves_its_name_to_what_moved_to_it() -> None:
     """One hop: with /a to /b and /b to /c, what came as /a stands as /b, also where it was asked for below the cut."""
     shards = Shards([{b"/a": 1, b"/b": 4, b"/x": 9}])
     with small(1, 8):
-        merged = shards.run(wish=Wish({b"/a": b"/b", b"/b": b"/c"}, frozenset({b"/b"})))
+        merged = shards.run(extra=ExtraKeys({b"/a": b"/b", b"/b": b"/c"}, frozenset({b"/b"})))
     assert (merged.rows, merged.further) == ([(9, b"/x")], [(1, b"/b")])
 
 
@@ -124,13 +124,13 @@ FLOOR = 29_000_000 * 64
 START = 29_000_000 * 60_000
 
 
-def clock(floor: int = FLOOR, clock_ms: int = START + 90_000_000, **more: object) -> Clock:
-    return Clock((floor, 7), clock_ms, **more)  # type: ignore[arg-type]
+def clock(floor: int = FLOOR, watermark_ms: int = START + 90_000_000, **more: object) -> ShardMeta:
+    return ShardMeta((floor, 7), watermark_ms, **more)  # type: ignore[arg-type]
 
 
 def test_span_of_level_shards() -> None:
     """From the common floor to the oldest clock; complete when every shard answered."""
-    both = [clock(), clock(clock_ms=START + 86_400_123)]
+    both = [clock(), clock(watermark_ms=START + 86_400_123)]
     assert span(both, 2, 0, DAY, 64) == merging.Span(START, START + 86_400_123, level=True, complete=True)
     assert not span(both, 3, 0, DAY, 64).complete
 

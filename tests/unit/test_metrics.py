@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from producers.collect.metrics import CollectorMetrics
+from producers.collector.metrics import CollectorMetrics
 from ranker.core.loss import Producer, Report
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, new_registry
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from producers.collected import Collected, CollectorError, is_address
-from producers.popularity import invented, pieces
-from producers.traffic import Record, Traffic
+from producers.simulate.collector_sender import CollectorError, CollectorSender, is_address
+from producers.simulate.popularity import invented, pieces
+from producers.simulate.traffic import Record, Traffic
 
 KEY = "a-write-key-of-the-test"
 
@@ -58,9 +58,9 @@ def serving() -> Iterator[Server]:
         thread.join()
 
 
-def way(server: Server, share: float = 0.1) -> Collected:
+def way(server: Server, share: float = 0.1) -> CollectorSender:
     traffic = Traffic(1, "demo", pieces(random.Random(1), invented(random.Random(1), 3, 0, 1)), run="r")
-    return Collected(f"http://127.0.0.1:{server.server_address[1]}", KEY, share, traffic)
+    return CollectorSender(f"http://127.0.0.1:{server.server_address[1]}", KEY, share, traffic)
 
 
 def records(count: int, size: int = 150) -> list[Record]:
@@ -118,7 +118,7 @@ def test_a_connection_that_was_closed_while_idle_is_opened_again() -> None:
 def test_nobody_there_is_said_with_the_fix() -> None:
     """The sentence names the address and the command."""
 
-    async def send(collected: Collected) -> None:
+    async def send(collected: CollectorSender) -> None:
         async with collected:
             await collected.send(records(1))
 

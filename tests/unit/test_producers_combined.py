@@ -2,7 +2,8 @@
 
 import pytest
 
-from producers import combined, times
+from producers import times
+from producers.replay import combined
 
 AGENT = '"-" "Mozilla/5.0 (X11)"'
 

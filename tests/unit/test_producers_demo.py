@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import schemas
-from producers import demo
+from producers.simulate import demo
 
 NOW_MS = 1_795_392_000_000
 ARTICLES = demo.articles("demo", NOW_MS)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import schemas
-from producers import imports
-from producers.documents import UnreadableError
-from producers.imports import Refused, Shelf
+from producers.articles import imports
+from producers.articles.documents import UnreadableError
+from producers.articles.imports import ImportDefaults, Refused
 
 NOW_MS = 1_795_392_000_000
-SHELF = Shelf("demo", None, NOW_MS)
-NUMBERED = Shelf("demo", re.compile(r"/articles/(\d+)"), NOW_MS)
+SHELF = ImportDefaults("demo", None, NOW_MS)
+NUMBERED = ImportDefaults("demo", re.compile(r"/articles/(\d+)"), NOW_MS)
 
 RSS = b"""<?xml version="1.0" encoding="UTF-8"?>
 <rss version="2.0"><channel><title>Journal</title>
@@ -168,6 +168,44 @@ def test_a_line_that_is_too_long_is_refused_and_never_held() -> None:
         tracemalloc.stop()
     assert refused == Refused(1, "the line is longer than 1024 KiB")
     assert isinstance(article, dict)
+
+
+NO_NUMBERS = [
+    "&#" + "9" * 5_000,
+    "&#" + "9" * 5_000 + ";",
+    "&#x" + "f" * 5_000 + ";",
+    "&#&#123456789;" + "9" * 5_000 + ";",
+    "&#<b>" + "9" * 5_000 + ";",
+]
+
+
+DOORS = {
+    "json lines": '{"title":"T","url":"https://demo.example/a","published_at":5}\n'
+    '{"title":"B","url":"https://demo.example/b","published_at":5}',
+    "rss": "<rss><channel><item><title>T</title><link>https://demo.example/a</link><category>T</category></item>"
+    "<item><title>B</title><link>https://demo.example/b</link></item></channel></rss>",
+    "rdf": RDF.decode().replace("<item", "<item><title>T</title><link>https://demo.example/a</link></item><item"),
+    "atom": ATOM.decode().replace(
+        "<entry", '<entry><title>T</title><link href="https://demo.example/a"/></entry><entry'
+    ),
+    "sitemap": NEWS.decode().replace("Pluie &amp; vent", "T").replace("</urlset>", "")
+    + "<url><loc>https://demo.example/b</loc><n:news><n:title>B</n:title></n:news></url></urlset>",
+}
+
+
+@pytest.mark.parametrize("number", NO_NUMBERS, ids=range(len(NO_NUMBERS)))
+@pytest.mark.parametrize("door", DOORS)
+def test_a_number_that_is_no_character_ends_no_import(door: str, number: str) -> None:
+    """Python reads no number of so many digits; what stands behind such a title is imported, whichever way it comes."""
+    if door == "json lines":
+        document = DOORS[door].replace('"T"', f'"{number}"').encode()
+        found = list(imports.from_json_lines(io.BytesIO(document).readline, SHELF))
+    else:
+        document = DOORS[door].replace(">T<", f">{number.replace('&', '&amp;').replace('<', '&lt;')}<").encode()
+        found = list((imports.from_sitemap if door == "sitemap" else imports.from_feed)(document, SHELF))
+    assert number.encode()[-9:] in document.replace(b"&lt;", b"<")
+    assert isinstance(found[-1], dict)
+    assert found[-1]["article_id"] in {"/a", "/b", "/c"}
 
 
 def test_a_news_sitemap_becomes_articles() -> None:

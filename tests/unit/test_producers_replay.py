@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import schemas
-from producers import candidates, replay
-from producers.replay import Rules
+from producers.replay import replaying, rows
+from producers.replay.replaying import Rules
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0"
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -25,7 +25,7 @@ def line(method: str = "GET", path: str = "/blog/a", status: int = 200, agent: s
 def outcomes(tmp_path: Path, text: str, rules: Rules | None = None, kind: str = "auto", name: str = "in") -> list[Any]:
     file = tmp_path / name
     file.write_text(text, encoding="utf-8")
-    return list(replay.outcomes(replay.source(str(file), kind), rules or Rules("demo", BLOG)))
+    return list(replaying.outcomes(replaying.source(str(file), kind), rules or Rules("demo", BLOG)))
 
 
 def test_a_line_becomes_a_page_view_of_the_contract(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_line_counts_under_the_first_reason(tmp_path: Path, reason: str, text:
 
 def test_the_reasons_stand_in_their_order() -> None:
     """The summary lists them as they are looked at."""
-    assert tuple(replay.Summary().skipped) == tuple(reason for reason, _ in FAULTS)
+    assert tuple(replaying.Summary().skipped) == tuple(reason for reason, _ in FAULTS)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_bytes_that_are_no_utf8_do_not_stop_the_replay(tmp_path: Path) -> None:
     """Such a path has no id that could be sent."""
     file = tmp_path / "in"
     file.write_bytes(line(path="/blog/caf?").replace("?", "\udce9").encode("utf-8", "surrogateescape"))
-    assert list(replay.outcomes(replay.source(str(file)), Rules("demo", BLOG))) == ["pattern"]
+    assert list(replaying.outcomes(replaying.source(str(file)), Rules("demo", BLOG))) == ["pattern"]
 
 
 def test_gzip_gives_the_same_events_under_ids_of_its_own(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_gzip_gives_the_same_events_under_ids_of_its_own(tmp_path: Path) -> None
     plain = outcomes(tmp_path, line())
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress(line().encode()))
-    packed: list[Any] = list(replay.outcomes(replay.source(str(file)), Rules("demo", BLOG)))
+    packed: list[Any] = list(replaying.outcomes(replaying.source(str(file)), Rules("demo", BLOG)))
     assert packed[0]["event_id"] != plain[0]["event_id"]
     assert {**packed[0], "event_id": ""} == {**plain[0], "event_id": ""}
 
@@ -209,7 +209,7 @@ def test_a_quote_that_never_ends_does_not_swallow_the_file(tmp_path: Path) -> No
 
 def test_a_csv_without_the_columns_needed_is_refused(tmp_path: Path) -> None:
     """The message names them."""
-    with pytest.raises(candidates.UnfitHeaderError, match="occurred_at, and article_id or path or url"):
+    with pytest.raises(rows.UnfitHeaderError, match="occurred_at, and article_id or path or url"):
         outcomes(tmp_path, "a,b\n1,2\n", kind="csv")
 
 
@@ -230,7 +230,7 @@ def test_the_format_is_guessed(tmp_path: Path, name: str, first: str, kind: str)
     """By the name, else by the first line."""
     file = tmp_path / name
     file.write_text(first)
-    assert replay.source(str(file)).kind == kind
+    assert replaying.source(str(file)).kind == kind
 
 
 async def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
@@ -238,9 +238,11 @@ async def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("\n".join([line(second=5), line(status=404, second=9), "junk"]))
     two.write_text(line(second=7))
-    sources = [replay.source(str(one)), replay.source(str(two))]
-    assert await replay.latest_ms(sources, asyncio.Event()) == 1431857109000
-    shifted: list[Any] = [event for source in sources for event in replay.outcomes(source, Rules("demo", BLOG), 1_000)]
+    sources = [replaying.source(str(one)), replaying.source(str(two))]
+    assert await replaying.latest_ms(sources, asyncio.Event()) == 1431857109000
+    shifted: list[Any] = [
+        event for source in sources for event in replaying.outcomes(source, Rules("demo", BLOG), 1_000)
+    ]
     assert [event["occurred_at"] for event in shifted if isinstance(event, dict)] == [1431857106000, 1431857108000]
 
 
@@ -248,12 +250,12 @@ async def test_input_without_a_time_has_no_latest(tmp_path: Path) -> None:
     """There is nothing to shift."""
     file = tmp_path / "in"
     file.write_text("junk\n")
-    assert await replay.latest_ms([replay.source(str(file))], asyncio.Event()) is None
+    assert await replaying.latest_ms([replaying.source(str(file))], asyncio.Event()) is None
 
 
 def test_the_summary_adds_up() -> None:
     """lines = sent + skipped; the times are the least and the greatest sent."""
-    summary = replay.Summary()
+    summary = replaying.Summary()
     for outcome in ({"occurred_at": 7}, "bot", {"occurred_at": 3}, "bot", "method"):
         summary.add(outcome)
     assert (summary.lines, summary.sent, sum(summary.skipped.values())) == (5, 2, 3)

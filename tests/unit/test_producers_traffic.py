@@ -9,18 +9,18 @@ import orjson
 import pytest
 
 import schemas
-from producers import popularity
-from producers.popularity import DAY_MS, HOUR_MS, MINUTE_MS, Craze, Piece
-from producers.traffic import Record, Shares, Traffic
+from producers.simulate import popularity
+from producers.simulate.popularity import DAY_MS, HOUR_MS, MINUTE_MS, ArticleModel, Spike
+from producers.simulate.traffic import Record, Shares, Traffic
 
 NOW_MS = 1_795_392_000_000
 WEEK_MS = 7 * DAY_MS
 
 
-def steady(count: int) -> list[Piece]:
+def steady(count: int) -> list[ArticleModel]:
     """Articles that have long faded to what remains: Zipf and nothing else."""
     return [
-        Piece(f"/a{rank}", 0, rank**-popularity.ZIPF, HOUR_MS, comment_share=0.0, share_share=0.0)
+        ArticleModel(f"/a{rank}", 0, rank**-popularity.ZIPF, HOUR_MS, comment_share=0.0, share_share=0.0)
         for rank in range(1, count + 1)
     ]
 
@@ -68,7 +68,7 @@ def test_records_are_keyed_by_site_and_article() -> None:
 def test_an_id_may_hold_anything_that_the_contract_allows() -> None:
     """Quotes, backslashes and percent signs are data, not template."""
     odd = '/100%d/"x"\\%%/é'
-    made = Traffic(1, "demo", [Piece(odd, 0, 1.0, HOUR_MS, 0.1, 0.1)], run="a%b")
+    made = Traffic(1, "demo", [ArticleModel(odd, 0, 1.0, HOUR_MS, 0.1, 0.1)], run="a%b")
     for event in views(made.burst(NOW_MS, NOW_MS + 1000, 20, NOW_MS)):
         assert event["article_id"] == odd
         assert event["event_id"].startswith("a%b-")
@@ -105,7 +105,7 @@ def test_nobody_reads_what_is_not_published() -> None:
 
 def test_articles_are_born_and_fade() -> None:
     """Interest rises in half an hour, then halves with every half-life, down to what remains."""
-    piece = Piece("/a", NOW_MS, 1.0, 10 * HOUR_MS, 0.0, 0.0)
+    piece = ArticleModel("/a", NOW_MS, 1.0, 10 * HOUR_MS, 0.0, 0.0)
     assert piece.interest(NOW_MS - 1) == 0.0
     assert 0.0 < piece.interest(NOW_MS) < 0.1
     assert piece.interest(NOW_MS + popularity.RISE_MS) > 0.9
@@ -115,8 +115,8 @@ def test_articles_are_born_and_fade() -> None:
 
 def test_one_goes_viral_and_lets_go() -> None:
     """At its peak it has a third of all traffic, before and long after next to nothing."""
-    craze = Craze("/a90", NOW_MS, rise_ms=10 * MINUTE_MS, half_life_ms=HOUR_MS)
-    made = Traffic(1, "demo", steady(100), run="r", crazes=[craze], weigh_every_ms=1000)
+    spike = Spike("/a90", NOW_MS, rise_ms=10 * MINUTE_MS, half_life_ms=HOUR_MS)
+    made = Traffic(1, "demo", steady(100), run="r", crazes=[spike], weigh_every_ms=1000)
 
     def share(at_ms: int) -> float:
         events = views(made.burst(at_ms, at_ms + 1000, 5000, at_ms))
@@ -132,13 +132,13 @@ def test_the_craze_takes_an_article_that_is_out_and_unexpected() -> None:
     """Of the less wanted half; none where nothing is published yet."""
     rng = random.Random(5)
     pieces = popularity.pieces(rng, popularity.invented(rng, 50, NOW_MS - WEEK_MS, NOW_MS))
-    craze = popularity.craze(rng, pieces, NOW_MS, 1, 1)
-    assert craze is not None
-    chosen = next(piece for piece in pieces if piece.article_id == craze.article_id)
+    spike = popularity.spike(rng, pieces, NOW_MS, 1, 1)
+    assert spike is not None
+    chosen = next(piece for piece in pieces if piece.article_id == spike.article_id)
     assert chosen.published_ms <= NOW_MS
     fresh = sorted(piece.wanted for piece in pieces if NOW_MS - DAY_MS < piece.published_ms <= NOW_MS)
     assert chosen.wanted <= fresh[len(fresh) // 2]
-    assert popularity.craze(rng, pieces, 0, 1, 1) is None
+    assert popularity.spike(rng, pieces, 0, 1, 1) is None
 
 
 def test_nights_are_quiet() -> None:
@@ -196,7 +196,7 @@ def test_a_duplicate_without_an_earlier_record_waits() -> None:
 
 def test_there_is_no_traffic_without_articles() -> None:
     """Nothing is drawn while nothing is published."""
-    made = Traffic(1, "demo", [Piece("/a", NOW_MS, 1.0, HOUR_MS, 0.0, 0.0)], run="r")
+    made = Traffic(1, "demo", [ArticleModel("/a", NOW_MS, 1.0, HOUR_MS, 0.0, 0.0)], run="r")
     assert made.burst(NOW_MS - 2 * DAY_MS, NOW_MS - DAY_MS, 10, NOW_MS) == []
 
 

@@ -11,8 +11,8 @@ import pytest
 from ranker.core import hours
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.hours import Hours
-from ranker.serve import hourly
-from ranker.serve.hourly import KEPT_MS, MAX_KEPT, Hourly
+from ranker.serve.api import hourly
+from ranker.serve.api.hourly import KEPT_MS, MAX_KEPT, Hourly
 from ranker.store.errors import StoreUnavailableError
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -41,7 +41,7 @@ class Reader:
         return hours.nothing()
 
 
-class Clock:
+class ShardMeta:
     client = None
     now = T
 
@@ -55,12 +55,12 @@ async def reader() -> Reader:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ShardMeta:
+    return ShardMeta()
 
 
 @pytest.fixture
-def told(reader: Reader, clock: Clock) -> Hourly:
+def told(reader: Reader, clock: ShardMeta) -> Hourly:
     refresher: Any = clock
     made = Hourly(refresher)
     slow: Any = reader
@@ -68,8 +68,10 @@ def told(reader: Reader, clock: Clock) -> Hourly:
     return made
 
 
-async def of(told: Hourly, article: str, deadline_s: float = 5.0) -> hourly.Told | None:
-    return await told.of(GENERATION, "demo", {0: frozenset({article})}, T, deadline_s)
+async def of(told: Hourly, article: str, deadline_s: float = 5.0, client: str = "") -> hourly.HourlyCounts | None:
+    """`client` is one for each article where none is given."""
+    shards = {0: frozenset({article})}
+    return await told.of(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
 
 
 async def test_two_at_once(told: Hourly, reader: Reader) -> None:
@@ -94,7 +96,7 @@ async def test_the_deadline(told: Hourly, reader: Reader) -> None:
     assert reader.begun == ["/a", "/b"]
 
 
-async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: Clock) -> None:
+async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: ShardMeta) -> None:
     reader.go.set()
     first = await of(told, "/a")
     clock.now += KEPT_MS
@@ -108,10 +110,10 @@ async def test_bounded(told: Hourly, reader: Reader) -> None:
     """The one read longest ago goes first."""
     reader.go.set()
     for number in range(MAX_KEPT + 1):
-        told._begun_s.clear()  # a minute later, each time
+        told._begun.clear()  # a minute later, each time
         await of(told, f"/{number}")
     assert len(told._kept) == MAX_KEPT
-    told._begun_s.clear()
+    told._begun.clear()
     await of(told, "/1")
     assert len(reader.begun) == MAX_KEPT + 1
     await of(told, "/0")
@@ -125,6 +127,16 @@ async def test_so_many_are_read_in_a_minute(told: Hourly, reader: Reader) -> Non
     assert [answer is None for answer in answers] == [False] * hourly.READ_A_MINUTE + [True] * 2
     assert await of(told, "/0") is answers[0]
     assert len(reader.begun) == hourly.READ_A_MINUTE
+
+
+async def test_one_client_leaves_others_most_of_them(told: Hourly, reader: Reader) -> None:
+    """A third, and of what is left then the next one a third; who has read the most has kept ones all the same."""
+    reader.go.set()
+    answers = [await of(told, f"/{number}", client="greedy") for number in range(hourly.READ_A_MINUTE)]
+    assert [answer is not None for answer in answers] == [number < 10 for number in range(hourly.READ_A_MINUTE)]
+    answers = [await of(told, f"/other/{number}", client="other") for number in range(hourly.READ_A_MINUTE)]
+    assert len([answer for answer in answers if answer is not None]) == 6
+    assert await of(told, "/0", client="greedy") is not None
 
 
 @pytest.mark.parametrize("fault", [StoreUnavailableError("away"), ValueError("strange bytes")])

@@ -11,13 +11,13 @@ from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks
-from ranker.serve import listing
-from ranker.serve.answers import LEAST_BYTES, Body, accepts_gzip
-from ranker.serve.listing import Listed, Place, filled_up, listed, newest
-from ranker.serve.published import Published
-from ranker.serve.query import Query, parse
-from ranker.store.question import ListName
+from ranker.serve.api import items
+from ranker.serve.api.items import Listed, Place, filled_up, listed, newest
+from ranker.serve.api.query import Query, parse
+from ranker.serve.http.body import LEAST_BYTES, Body, accepts_gzip
+from ranker.serve.live.published import Published
 from ranker.store.reader import ListRead
+from ranker.store.shard_query import ListName
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 NAME = ListName("demo", "read", "24h")
@@ -52,7 +52,7 @@ def test_hidden_articles_leave_before_the_cut() -> None:
 
 def test_too_many_left_out_articles_leave_a_list_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the places that were read do not fill the list, and there would be more, it says so."""
-    monkeypatch.setattr(listing, "PLACES", 4)
+    monkeypatch.setattr(items, "PLACES", 4)
     articles = {"/a": REMOVED}
     assert listed(shown(more=True), Filter(), articles, T, 4).short
     assert not listed(shown(more=True), Filter(), articles, T, 3).short
@@ -61,7 +61,7 @@ def test_too_many_left_out_articles_leave_a_list_short(monkeypatch: pytest.Monke
 
 def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """Below the last place only articles that were asked for by name stand: they count for their own filter alone."""
-    monkeypatch.setattr(listing, "PLACES", 4)
+    monkeypatch.setattr(items, "PLACES", 4)
     culture = Filter(sections=frozenset({"Culture"}))
     articles = {"/b": Article("B", section="Culture"), "/z": Article("Z", section="Culture")}
     deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({culture}))
@@ -73,7 +73,7 @@ def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_was_looked_up_leaves_holes_where_the_unknown_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that admits what the catalogue does not know: filled up, and said to be incomplete."""
-    monkeypatch.setattr(listing, "PLACES", 4)
+    monkeypatch.setattr(items, "PLACES", 4)
     no_sport = Filter(not_sections=frozenset({"Sport"}))
     articles = {"/a": REMOVED, "/z": Article("Z")}
     deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({no_sport}))
@@ -132,7 +132,7 @@ def test_newest_first() -> None:
 
 def test_so_many_new_articles_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that admits none of them says that older ones may fit; within an age there are none."""
-    monkeypatch.setattr(listing, "LOOKED_AT", 3)
+    monkeypatch.setattr(items, "LOOKED_AT", 3)
     articles = {f"/{number}": Article("T", section="Sport", published_at=T - number) for number in range(9)}
     assert newest(list(articles), Filter(sections=frozenset({"Culture"})), articles, T, 1).short
     assert not newest(list(articles), Filter(sections=frozenset({"Culture"}), within_ms=1), articles, T, 1).short
@@ -143,7 +143,7 @@ def test_what_fills_a_list_up_has_no_history_in_it() -> None:
     ranks = Ranks({T // HOUR_MS: ["/a"], T // HOUR_MS - 1: ["/a"]})
     places = [Place("/a", 2, 9, "24h"), Place("/b", 1, 9, "7d")]
     now_ms = T // HOUR_MS * HOUR_MS + HOUR_MS // 2
-    one, other = listing.items(places, Query(fallback=True), {}, ranks, "24h", now_ms, counts=True)
+    one, other = items.items(places, Query(fallback=True), {}, ranks, "24h", now_ms, counts=True)
     assert (one["trend"], one["best_rank"]) == ("same", 1)
     assert (other["trend"], other["best_rank"], other["previous_rank"]) == (None, None, None)
 

@@ -4,10 +4,12 @@ import pytest
 
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
 from ranker.core.merge import Hints, Merged, Row, Span
-from ranker.serve.frontpage import columns, period
-from ranker.serve.published import Ages, Published, rfc3339
-from ranker.store.question import ListName
+from ranker.lists.boards import first_boards
+from ranker.serve.live.published import Ages, Published, rfc3339
+from ranker.serve.pages.front.frontpage import period
+from ranker.serve.pages.speech import Speech
 from ranker.store.reader import ListRead
+from ranker.store.shard_query import ListName
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 OTHER = Generation("other-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -107,17 +109,17 @@ def test_periods_in_words(seconds: int, text: str) -> None:
         "hour": {"one": "heure", "other": "heures"},
         "minute": {"one": "min", "other": "min"},
     }
-    assert period(Window("w", seconds * 1000, 60_000), {"units": units}) == text.replace(" ", "\u00a0")
+    assert period(Window("w", seconds * 1000, 60_000), Speech({"units": units}, "fr")) == text.replace(" ", "\u00a0")
 
 
 def test_three_boards_side_by_side() -> None:
     """The usual three in their order, others after them, never more than three."""
     weights = {"view": 1}
-    assert columns(None) == ["read", "commented", "shared"]
+    assert first_boards(None) == ["read", "commented", "shared"]
     several = Generation(
         "t", DEFAULT_WINDOWS, {"engaged": weights, "shared": weights, "read": weights, "zest": weights}
     )
-    assert columns(several) == ["read", "shared", "engaged"]
+    assert first_boards(several) == ["read", "shared", "engaged"]
 
 
 def test_the_count_of_an_article() -> None:

@@ -69,6 +69,19 @@ async def test_a_broken_readiness_check_does_not_stop_the_work() -> None:
         assert (await get(port, "/healthz"))[0] == 200
 
 
+@pytest.mark.parametrize("accept", [b"\xff", b"application/openmetrics-text; version=x"])
+async def test_an_odd_accept_is_no_fault(accept: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """The metrics come as plain text, and nothing about it stands in the log."""
+    async with admin.serving("127.0.0.1", 0, CollectorRegistry(), list) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: test\r\nAccept: " + accept + b"\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain;")
+    assert caplog.text == ""
+
+
 async def test_the_port_is_free_again_afterwards() -> None:
     """A process that starts again on the same port finds it free."""
     async with admin.serving("127.0.0.1", 0, CollectorRegistry(), list) as port:

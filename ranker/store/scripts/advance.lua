@@ -19,7 +19,7 @@
 --           longest of the totals touched has (0 where none was)
 -- cost      1.4 us an increment on a shard of 3,000 articles, 2.0 on 12,500, 5 on 100,000 (increments of random
 --           articles, ids of 14 characters); two commands for many members cost a third less than ZINCRBY for each.
---           hset is bounded by core/sightings.py: a field for each producer's run and each block of 1,024 sequences
+--           hset is bounded by core/sequence_tracker.py: a field for each producer's run and each block of 1,024 sequences
 local call = redis.call
 local AT_ONCE = 3500 -- members of one command: Lua takes 8,000 arguments
 local meta = KEYS[1]

@@ -18,12 +18,12 @@ import schemas
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.waiting import until_async
 from producers import DeliveryError, PageView, Producer, ProducerError
-from producers.batches import Outbox
-from producers.connection import BATCH_BYTES
-from producers.popularity import invented, pieces
-from producers.simulate import Live, go_live
-from producers.steady import Steady
-from producers.traffic import Traffic
+from producers.client.batches import Outbox
+from producers.client.connection import BATCH_BYTES
+from producers.simulate.emit import Live, go_live
+from producers.simulate.popularity import invented, pieces
+from producers.simulate.steady import Steady
+from producers.simulate.traffic import Traffic
 from ranker.core.home import home
 from tests.support.topics import PARTITIONS, new_topic, read
 

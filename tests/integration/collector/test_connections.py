@@ -16,8 +16,8 @@ import pytest
 
 from deploy.local import waiting
 from deploy.local.ports import HOST
-from producers.collect import answers as answers_of
-from producers.collect import protocol, server
+from producers.collector.http import answers as answers_of
+from producers.collector.http import protocol, server
 from ranker.service.connections import MAX_PER_CLIENT
 from tests.support.collector_process import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
@@ -235,7 +235,7 @@ async def test_empty_lines_hold_no_connection(monkeypatch: pytest.MonkeyPatch) -
         await receive()
         await answers_of.send_answer(answers_of.json(200, {}), send)
 
-    async with server.serving(app, HOST, 0, protocol.Door()) as port:
+    async with server.serving(app, HOST, 0, protocol.PortLimits()) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         for _ in range(2):  # the second request, after such lines, is one
             writer.write(b"\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n")

@@ -17,8 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
 from deploy.local import waiting
-from producers.batches import Homes
-from producers.collect import catalogue
+from producers.client.batches import Homes
+from producers.collector import catalogue
 from tests.support.collector_process import (
     KEY,
     ORIGIN,
@@ -359,7 +359,7 @@ def test_strangers_cannot_invent_articles_without_end(kafka_embedded: str, topic
             (f"/from-the-server/{i}", 100 + i) for i in range(100)
         ]
         assert {send(article, 10 + client).status for article, client in known} == {202}
-        assert running.metric("new_articles_left") == 1
+        assert running.metric("new_articles_left") > 0.98
 
 
 async def test_the_catalogues_articles_are_free(kafka_embedded: str, topic: str, tmp_path: Path) -> None:

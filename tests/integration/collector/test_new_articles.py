@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import time
 from typing import Any
 
@@ -12,10 +13,12 @@ from aiokafka import AIOKafkaProducer
 from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
-from producers.collect import catalogue
-from producers.collect.catalogue import Catalogue
-from producers.collect.limits import DEAREST_BYTES, cost
+from producers.collector import catalogue
+from producers.collector.catalogue import Catalogue
+from producers.collector.limits import DEAREST_BYTES, cost
+from ranker.core import delta
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.step import Changes
 from ranker.store.connection import connect
 from tests.bench import shards
 from tests.support.topics import new_topic
@@ -117,3 +120,30 @@ async def test_what_an_article_costs(redis_url: str, size: int) -> None:
 async def used_bytes(client: Any) -> int:
     memory = await client.info("memory")
     return int(memory["used_memory"]) - int(memory["mem_aof_buffer"])
+
+
+@pytest.mark.parametrize("size", [20, 80, 512])
+async def test_what_a_repeat_costs(redis_url: str, size: int) -> None:
+    """300 articles again in each of 20 minutes, each slice sealed as the consumer does: less than their ids' bytes."""
+    generation = Generation(f"repeats-{size}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+    now_ms = time.time_ns() // 1_000_000
+    async with connect(redis_url) as client:
+        await client.flushall()
+        (shard,) = await shards.begin(client, generation, 1, now_ms)
+        ids = [secrets.token_urlsafe(size)[:size] for _ in range(300)]
+
+        async def count_in(minute: int) -> None:
+            slice_id = (0, now_ms // 60_000 - minute)
+            await shard.count(slice_id[1], {kind: dict.fromkeys(ids, 1) for kind in ("view", "share", "!bot")})
+            _, lists = await shard.store.read_slices([slice_id])
+            sealing = shard.step(Changes())
+            sealing.seals[slice_id] = delta.seal(delta.total(lists[slice_id]))
+            await shard.advance(sealing)
+
+        await count_in(99)
+        before = await used_bytes(client)
+        for minute in range(20):
+            await count_in(minute)
+        each = (await used_bytes(client) - before) / 20 / 300
+        await client.flushall()
+    assert 0.6 * size < each <= size

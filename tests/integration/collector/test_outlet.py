@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
-from producers.collect import outlet as module
-from producers.collect.outlet import OutletFullError
-from producers.collect.spool import CHUNK_EVENTS, Chunk
+from producers.collector.delivery import outbox as module
+from producers.collector.delivery.outbox import OutboxFullError
+from producers.collector.delivery.spool import CHUNK_EVENTS, Chunk
 from tests.support.outlet_process import Out, opened, views
 
 Broker: TypeAlias = ApacheKafka | EmbeddedKafka
@@ -119,7 +119,7 @@ def states_of(threads: Path) -> set[str]:
 
 
 async def straight(out: Out) -> None:
-    await until("The way straight to Kafka", lambda: out.outlet._straight and out.spool.events == 0)
+    await until("The way straight to Kafka", lambda: out.outlet._direct and out.spool.events == 0)
 
 
 def ids(first: int, count: int) -> set[str]:
@@ -258,7 +258,7 @@ async def test_a_start_without_kafka(embedded: EmbeddedKafka, tmp_path: Path, ca
         await straight(out)
         assert out.outlet.kafka_up
         assert out.resent == 0
-    said = [record.message for record in caplog.records if record.name == "producers.collect"]
+    said = [record.message for record in caplog.records if record.name == "producers.collector"]
     assert len(said) == 2
     assert said[0].startswith("Events go to the spool until Kafka takes them: ")
     assert said[1] == "Kafka takes events again; the spool is empty"
@@ -314,7 +314,7 @@ async def test_a_full_spool_refuses_until_kafka_takes_it(embedded: EmbeddedKafka
             await out.outlet.accept(views(accepted, 100))
             accepted += 100
         assert accepted > 500
-        with pytest.raises(OutletFullError, match=r"Kafka is away, and the spool .* is full"):
+        with pytest.raises(OutboxFullError, match=r"Kafka is away, and the spool .* is full"):
             await out.outlet.accept(views(accepted, 100))
         assert out.spool.full
         embedded.resume()

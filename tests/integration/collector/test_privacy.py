@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from deploy.local import waiting
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
-from producers.collect import salt
-from producers.collect.salt import AHEAD_S, DAY_S, KEPT_S, Salts
+from producers.collector import salt
+from producers.collector.salt import AHEAD_S, DAY_S, KEPT_S, Salts
 from tests.support.collector_process import KEY, Collector, collector, new_topic, records
 from tests.support.redis_switch import redis_pair
 

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 import schemas
 from deploy.local import children, waiting
 from deploy.local.children import Child
-from producers.batches import Homes
+from producers.client.batches import Homes
 from tests.bench import processes
 from tests.support.collector_process import KEY, ORIGIN, PARTITIONS, SITES, Collector, collector, new_topic, records
 

@@ -15,10 +15,9 @@ import orjson
 import pytest
 
 from deploy.local import waiting
-from producers.client import Producer
-from producers.collect import spoolfile as module
-from producers.collect.body import MAX_BYTES, MAX_EVENTS
-from producers.collect.spool import (
+from producers.client.producer import Producer
+from producers.collector.delivery import spool_file as module
+from producers.collector.delivery.spool import (
     CHUNK_EVENTS,
     PUT_BYTES,
     SMALLEST_LIMIT_BYTES,
@@ -27,6 +26,7 @@ from producers.collect.spool import (
     SpoolError,
     SpoolFullError,
 )
+from producers.collector.http.body import MAX_BYTES, MAX_EVENTS
 from producers.event import PageView
 from tests.support.spool_process import LIMIT, noise, numbers, records
 

@@ -35,7 +35,7 @@ def compare(shard: shards.Shard, again: Recount, partition: int, partitions: int
     assert away <= shard.strays, f"not marked in {where}: {away - shard.strays}"
     assert {site for site, _ in held} <= shard.sites
     not_counted = [record.timestamp for record in again.records[partition] if record.offset >= shard.n]
-    assert shard.clock_ms <= min(not_counted, default=shard.clock_ms), f"T of {where} says too much"
+    assert shard.watermark_ms <= min(not_counted, default=shard.watermark_ms), f"T of {where} says too much"
 
 
 def _live(shard: shards.Shard, lanes: int) -> dict[tuple[int, int], Counter[tuple[str, str, str]]]:

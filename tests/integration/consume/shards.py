@@ -46,7 +46,7 @@ class Shard:
         return int(self.meta["n0"])
 
     @property
-    def clock_ms(self) -> int:
+    def watermark_ms(self) -> int:
         return int(self.meta["T"])
 
     @property

@@ -55,7 +55,7 @@ async def test_an_empty_topic_has_a_clock_all_the_same(engine: Engine) -> None:
 
     async def fresh() -> bool:
         found = await asyncio.gather(*[engine.shard(partition) for partition in range(2)])
-        return all(shard is not None and shard.clock_ms > since for shard in found)
+        return all(shard is not None and shard.watermark_ms > since for shard in found)
 
     await engine.until("clocks that move", fresh)
     await engine.check()

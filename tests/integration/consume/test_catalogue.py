@@ -13,18 +13,18 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ranker.consume import catalogue
-from ranker.consume.catalogue import run_catalogue
+from ranker.consume.jobs import copy_catalogue
+from ranker.consume.jobs.copy_catalogue import run_catalogue
 from ranker.lists import catalogue as catalogue_of_readers
 from ranker.lists.articles import Articles
 from ranker.lists.catalogue import SETTLED_MS, Catalogue
 from ranker.log.articles import ArticleLog
 from ranker.store import catalogue as stored_catalogue
+from ranker.store.atomic_reads import read_atomically
 from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import CatalogueKeys
-from ranker.store.together import together
 
 
 def word(article_id: str, **fields: Any) -> bytes:
@@ -192,7 +192,7 @@ async def test_what_is_no_article_is_left_out(topic: Topic) -> None:
 
 async def test_an_emptied_redis_is_filled_again(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """FLUSHALL while nothing new comes: the log is read again from its start."""
-    monkeypatch.setattr(catalogue, "CHECK_S", 0.1)
+    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.1)
     task = topic.follow()
     await topic.send("demo//a", article("/a"))
     await until(topic.stored, "first article")
@@ -203,8 +203,8 @@ async def test_an_emptied_redis_is_filled_again(topic: Topic, monkeypatch: pytes
 
 async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter, or with another record where ours was: what the old one said is gone."""
-    monkeypatch.setattr(catalogue, "CHECK_S", 0.2)
-    monkeypatch.setattr(catalogue, "SHORTER_S", 1.0)
+    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.2)
+    monkeypatch.setattr(copy_catalogue, "SHORTER_S", 1.0)
     task = topic.follow()
     await topic.send("demo//old", article("/old"))
     await topic.send("demo//older", article("/older"))
@@ -230,7 +230,7 @@ async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pyte
 
 async def test_an_end_that_lags_is_no_other_topic(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded broker's lies a batch behind what can be read. The last record tells; a shorter log has none there."""
-    monkeypatch.setattr(catalogue, "SHORTER_S", 0.5)
+    monkeypatch.setattr(copy_catalogue, "SHORTER_S", 0.5)
     articles = ArticleLog(topic.bootstrap, topic.name)
     shard = CatalogueShard(topic.client, 0)
     await articles.start()
@@ -246,7 +246,7 @@ async def test_an_end_that_lags_is_no_other_topic(topic: Topic, monkeypatch: pyt
         await ended(task)
         state = await shard.load()
         assert state is not None
-        follower = catalogue._Follower(articles, shard, 0, 1, lambda *_: None)
+        follower = copy_catalogue._Follower(articles, shard, 0, 1, lambda *_: None)
         assert not await follower._is_another(state)
         for other in (replace(state, last=f"19:{state.last.partition(':')[2]}1"), replace(state, n=99, last="98:1:1")):
             assert await follower._is_another(other)
@@ -412,7 +412,7 @@ async def test_a_redis_emptied_between_two_looks_forgets_nothing(client: Any, mo
         looks += 1
         if looks == 2:
             await step(client, 0, begin="bb" * 8)
-        return await together(*arguments)
+        return await read_atomically(*arguments)
 
     monkeypatch.setattr(stored_catalogue, "together", emptied)
     changes = await read_changes(client, 0, Seen("aa" * 8, 0))

@@ -15,8 +15,8 @@ import pytest
 
 from ranker.core.merge import PLACES
 from ranker.store.connection import connect
-from ranker.store.question import ListName
 from ranker.store.reader import Reader
+from ranker.store.shard_query import ListName
 from tests.integration.consume.engine import RANKER_TOML, Engine
 
 PARTITIONS = 4

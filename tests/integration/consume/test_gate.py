@@ -10,16 +10,16 @@ import pytest_asyncio
 
 from deploy.local import waiting
 from ranker.consume.clocks import Clocks
+from ranker.consume.errors import PartitionStoppedError
 from ranker.consume.gate import Gate
-from ranker.consume.session import Session
-from ranker.consume.signals import PartitionStoppedError
+from ranker.consume.homes import Homes
 from ranker.core.fold import Fold
+from ranker.core.partial_counts import Mark
 from ranker.core.step import Version
-from ranker.core.tally import Mark
 from ranker.log.consumer import PageViewLog
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
-from ranker.store.shard import ShardState, ShardStore
+from ranker.store.shard import ShardStore
 from ranker.store.time import store_time_ms
 from tests.integration.consume.engine import Engine
 
@@ -37,13 +37,9 @@ async def gate(engine: Engine) -> AsyncIterator[Gate]:
     await store.init(Version("a" * 16, COUNTED, (0, 0)), 0, 2, None)
     log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-gate", Fold(engine.generation), 100)
     assigned = asyncio.Event()
-
-    def session_of(state: ShardState) -> Session:
-        return Session(store, engine.generation, 0, 2, state, metrics, lambda _: None)
-
     await log.start(lambda: None, lambda _: assigned.set())
     await asyncio.wait_for(assigned.wait(), 20)
-    yield Gate(log, store, engine.generation, 0, clocks, metrics, session_of, patience_s=1.5)
+    yield Gate(log, store, engine.generation, 0, clocks, metrics, lambda _: None, Homes(), patience_s=1.5)
     await log.stop()
     await client.aclose()
 

@@ -281,7 +281,7 @@ async def test_aborted_transactions_are_not_counted(engine: Engine) -> None:
         one = now[partition]
         assert one is not None
         waited = [r.timestamp for r in engine.recount.records[partition] if r.offset >= one.n]
-        assert one.clock_ms <= min(waited, default=one.clock_ms), "T says more than is counted"
+        assert one.watermark_ms <= min(waited, default=one.watermark_ms), "T says more than is counted"
     await engine.until_counted()
     await engine.check()
 

@@ -11,15 +11,15 @@ from click.testing import CliRunner, Result
 
 from ranker import settings
 from ranker.commands import main
-from ranker.consume.producers import SETTLE_MS, ProducerWatch
+from ranker.consume.jobs.watch_producers import SETTLE_MS, ProducerWatch
 from ranker.core.generation import Generation
-from ranker.core.sightings import BLOCK, HEAD, KEPT, Sightings
+from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, SequenceTracker
 from ranker.core.step import Step, Version
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory
 from ranker.store.connection import connect
-from ranker.store.producers import heard, read_report
+from ranker.store.producers import last_seen, read_report
 from ranker.store.shard import ShardStore
 from tests.support.reader import GENERATION
 from tests.support.shard_writer import activate
@@ -58,7 +58,7 @@ class Topic:
         for store in self.stores:
             await store.init(Version("00aa", 0, (0, 0)), self.now_ms, PARTITIONS, None)
 
-    async def see(self, sequences: Mapping[str, Sequence[int]], shard: int | None = None) -> None:
+    async def record(self, sequences: Mapping[str, Sequence[int]], shard: int | None = None) -> None:
         """These runs' sequences, appended now: in this shard, or spread over all."""
         for number, store in enumerate(self.stores):
             mine = {
@@ -71,9 +71,10 @@ class Topic:
         state = await store.load()
         assert state is not None
         after = Version(state.version.lineage, state.version.n + 1, state.version.floors)
-        step = Step(state.version, after, self.now_ms)
-        step.producers = state.producers.seen(sequences, dict.fromkeys(sequences, self.now_ms))
-        step.counters = {"untracked": step.producers.untracked}
+        plan_update = state.producers.plan_update(sequences, dict.fromkeys(sequences, self.now_ms))
+        step = Step(
+            state.version, after, self.now_ms, producers=plan_update, counters={"untracked": plan_update.untracked}
+        )
         await store.advance(store.assemble(step))
 
     async def tick(self, by_ms: int = SETTLE_MS, *, but: int | None = None) -> None:
@@ -98,24 +99,24 @@ async def topic(client: Any) -> Topic:
 
 async def test_missing_is_what_no_shard_has_seen_once_it_has_settled(topic: Topic) -> None:
     """Nothing is missing before 10 s have passed in every shard, and what comes late is missing no more."""
-    await topic.see({"a/1": [s for s in range(3_000) if s not in (7, 8, 1_500)]})
-    await topic.see({"a/1": [7, 2_900]}, shard=2)
+    await topic.record({"a/1": [s for s in range(3_000) if s not in (7, 8, 1_500)]})
+    await topic.record({"a/1": [7, 2_900]}, shard=2)
     await topic.tick(0)
     assert (topic.told("missing"), topic.told("repeats")) == (None, 1)
     await topic.tick(but=1)
     assert topic.told("missing") is None, "shard 1 may still hold what is not there"
     await topic.tick(0)
     assert (topic.told("missing"), topic.told("repeats")) == (2, 1), "7 is found away from home"
-    await topic.see({"a/1": [1_500, 1_502]})
+    await topic.record({"a/1": [1_500, 1_502]})
     await topic.tick()
     assert (topic.told("missing"), topic.told("repeats")) == (1, 2)
 
 
 async def test_sequences_on_their_way_are_not_missing(topic: Topic) -> None:
     """Only up to the highest sequence of ten seconds ago; what was seen above it does not count."""
-    await topic.see({"a/1": range(1_000)})
+    await topic.record({"a/1": range(1_000)})
     await topic.tick(0)
-    await topic.see({"a/1": [*range(1_000, 2_000, 2), 90_000]})
+    await topic.record({"a/1": [*range(1_000, 2_000, 2), 90_000]})
     await topic.tick()
     assert topic.told("missing") == 0
     await topic.tick()
@@ -124,11 +125,11 @@ async def test_sequences_on_their_way_are_not_missing(topic: Topic) -> None:
 
 async def test_a_run_that_races_on_keeps_what_was_said_of_it(topic: Topic) -> None:
     """Where the blocks of ten seconds ago are not kept any more, nothing new can be said until it slows down."""
-    await topic.see({"a/1": range(1, 10)})
+    await topic.record({"a/1": range(1, 10)})
     await topic.tick(0)
     await topic.tick()
     assert topic.told("missing") == 1
-    await topic.see({"a/1": [KEPT * BLOCK * 3]})
+    await topic.record({"a/1": [KEPT * BLOCK * 3]})
     await topic.tick()
     assert topic.told("missing") == 1
     await topic.tick()
@@ -138,22 +139,22 @@ async def test_a_run_that_races_on_keeps_what_was_said_of_it(topic: Topic) -> No
 async def test_a_run_that_was_under_way_is_judged_from_its_ninth_block_on(topic: Topic) -> None:
     """Its first events lie below one shard's n0 and above another's."""
     start = 500 * BLOCK
-    await topic.see({"a/1": range(start + 13, start + HEAD * BLOCK)}, shard=0)
-    await topic.see({"a/1": range(start + HEAD * BLOCK + 5, start + 2 * HEAD * BLOCK)})
+    await topic.record({"a/1": range(start + 13, start + HEAD * BLOCK)}, shard=0)
+    await topic.record({"a/1": range(start + HEAD * BLOCK + 5, start + 2 * HEAD * BLOCK)})
     await topic.tick(0)
     await topic.tick()
     assert topic.told("missing") == 5
-    await topic.see({"a/1": [start + 400 * BLOCK]})
+    await topic.record({"a/1": [start + 400 * BLOCK]})
     await topic.tick()
     await topic.tick()
     assert topic.told("missing") == 5 + 400 * BLOCK + 1 - 2 * HEAD * BLOCK - 1
 
 
 async def test_runs_of_a_name_are_added_up_and_silence_is_the_youngest(topic: Topic) -> None:
-    await topic.see({"a/1": [1, 2, 2], "b": [0]}, shard=0)
+    await topic.record({"a/1": [1, 2, 2], "b": [0]}, shard=0)
     await topic.tick(0)
     topic.now_ms += 5 * MINUTE_MS
-    await topic.see({"a/2": [2]}, shard=1)
+    await topic.record({"a/2": [2]}, shard=1)
     await topic.tick(MINUTE_MS)
     await topic.tick(0)
     await topic.tick(MINUTE_MS)
@@ -162,14 +163,14 @@ async def test_runs_of_a_name_are_added_up_and_silence_is_the_youngest(topic: To
 
 
 async def test_a_consumer_that_is_behind_is_no_silent_producer(topic: Topic) -> None:
-    await topic.see({"a/1": [0]}, shard=0)
+    await topic.record({"a/1": [0]}, shard=0)
     await topic.tick(10 * MINUTE_MS, but=2)
     assert topic.told("silent_seconds") == 0
 
 
 async def test_a_hundred_names_and_the_others(topic: Topic) -> None:
     """Labels are bounded; who has not been heard for a day is not told of; runs beyond 256 in a shard are counted."""
-    await topic.see({f"n{number:03}/1": [1] for number in range(300)}, shard=0)
+    await topic.record({f"n{number:03}/1": [1] for number in range(300)}, shard=0)
     await topic.tick(0)
     await topic.tick()
     assert topic.told("missing", "n099") == 1
@@ -182,7 +183,7 @@ async def test_a_hundred_names_and_the_others(topic: Topic) -> None:
 
 async def test_a_run_that_some_shards_have_forgotten_misses_no_more_for_it(topic: Topic, client: Any) -> None:
     """They forget one after the other; meanwhile what was said stays."""
-    await topic.see({"a/1": [s for s in range(900) if s != 5]})
+    await topic.record({"a/1": [s for s in range(900) if s != 5]})
     await topic.tick(0)
     await topic.tick()
     assert topic.told("missing") == 1
@@ -197,7 +198,7 @@ async def test_a_run_that_some_shards_have_forgotten_misses_no_more_for_it(topic
 
 async def test_shards_that_began_anew_are_judged_by_what_they_have(topic: Topic, client: Any) -> None:
     """After a flush the log may give back less than was seen before: what is missing from there on is seen all the same."""
-    await topic.see({"a/1": range(100_000)})
+    await topic.record({"a/1": range(100_000)})
     await topic.tick(0)
     await topic.tick()
     assert topic.told("missing") == 0
@@ -205,7 +206,7 @@ async def test_shards_that_began_anew_are_judged_by_what_they_have(topic: Topic,
         await client.delete(store.keys.meta, store.keys.producers, store.keys.sequences)
     for store in topic.stores:
         await store.init(Version("00bb", 7, (0, 0)), topic.now_ms, PARTITIONS, None)
-    await topic.see({"a/1": [s for s in range(90_000, 110_000) if s != 109_005]})
+    await topic.record({"a/1": [s for s in range(90_000, 110_000) if s != 109_005]})
     await topic.tick()
     await topic.tick()
     assert topic.told("missing") == 1
@@ -222,11 +223,11 @@ async def test_top_shows_who_is_silent_and_what_is_missing(topic: Topic, client:
     """`ranker top --once`, with a name that would move the cursor."""
     await activate(client, GENERATION, PARTITIONS)
     await client.sadd(topic.stores[0].keys.sites, "demo")
-    await topic.see({"cms\x1b[2J/1": range(10), "collector/1": [0, 1, 4, 4]}, shard=0)
+    await topic.record({"cms\x1b[2J/1": range(10), "collector/1": [0, 1, 4, 4]}, shard=0)
     await topic.tick(0)
-    await topic.see({"collector/1": [5, 1_234]}, shard=1)
+    await topic.record({"collector/1": [5, 1_234]}, shard=1)
     await topic.tick(3 * MINUTE_MS)
-    await topic.see({"collector/1": [1_235]}, shard=0)
+    await topic.record({"collector/1": [1_235]}, shard=0)
     await topic.tick()
 
     def top() -> Result:
@@ -275,7 +276,7 @@ async def test_a_report_is_gone_with_its_writer(topic: Topic, client: Any) -> No
 
 
 async def test_drop_takes_the_sightings_along(topic: Topic, client: Any) -> None:
-    await topic.see({"a/1": range(BLOCK)})
+    await topic.record({"a/1": range(BLOCK)})
     assert await inventory.memory_bytes(client, GENERATION, 0) > BLOCK // 8
     await generations.register(client, GENERATION)
     await operate.drop(client, GENERATION.id)
@@ -285,11 +286,11 @@ async def test_drop_takes_the_sightings_along(topic: Topic, client: Any) -> None
 
 async def test_who_is_forgotten_is_asked_of_every_shard(topic: Topic, client: Any) -> None:
     """The last time that any shard has heard a run; runs that nobody has are left out."""
-    await topic.see({"a/1": [0], "b/1": [1]}, shard=0)
+    await topic.record({"a/1": [0], "b/1": [1]}, shard=0)
     topic.now_ms += 77
-    await topic.see({"a/1": [2]}, shard=2)
-    assert await topic.stores[1].heard_elsewhere(["a/1", "b/1", "c/1"], PARTITIONS) == {"a/1": NOW + 77, "b/1": NOW}
-    found = await heard(client, GENERATION.id, PARTITIONS, bitmaps=True)
+    await topic.record({"a/1": [2]}, shard=2)
+    assert await topic.stores[1].last_seen_elsewhere(["a/1", "b/1", "c/1"], PARTITIONS) == {"a/1": NOW + 77, "b/1": NOW}
+    found = await last_seen(client, GENERATION.id, PARTITIONS, bitmaps=True)
     assert found is not None
     assert [sorted(shard.producers.runs) for shard in found] == [["a/1", "b/1"], [], ["a/1"]]
-    assert isinstance(found[0].producers, Sightings)
+    assert isinstance(found[0].producers, SequenceTracker)

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import RedisCluster
 from redis.exceptions import ResponseError
 
-from ranker.consume import history as writing
-from ranker.consume.history import PATIENCE_MS, Historian
+from ranker.consume.jobs import write_history as writing
+from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
 from ranker.lists.history import Movement, Ranks
 from ranker.metrics import ConsumerMetrics, new_registry
@@ -22,7 +22,7 @@ from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, KEPT_HOURS, PLACES, read_ranks, settled_hour, write_ranks
 from ranker.store.keys import HistoryKeys, ShardKeys
-from ranker.store.question import ListName
+from ranker.store.shard_query import ListName
 from tests.support.reader import GENERATION as SERVED
 from tests.support.reader import T, beside, running_reader, until
 from tests.support.shard_writer import Views, activate, write
@@ -57,16 +57,16 @@ def historian(
     sites: tuple[str, ...] = ("demo",),
     hide_unknown: tuple[str, ...] = (),
     now_ms: Callable[[], int] = lambda: NOW,
-) -> tuple[Historian, Callable[[str], float | None]]:
+) -> tuple[HistoryWriter, Callable[[str], float | None]]:
     """One consumer's historian, and a look at its metrics."""
     registry: CollectorRegistry = new_registry()
     metrics = ConsumerMetrics(registry, ["view"])
-    made = Historian(client, generation, sites, lambda: PARTITIONS, now_ms, metrics, hide_unknown)
+    made = HistoryWriter(client, generation, sites, lambda: PARTITIONS, now_ms, metrics, hide_unknown)
     return made, registry.get_sample_value
 
 
-async def count(client: Any, views: Views, clock_ms: int = NOW - 1_000, metas: Any = None) -> None:
-    await write(client, GENERATION, PARTITIONS, views, clock_ms, metas)
+async def count(client: Any, views: Views, watermark_ms: int = NOW - 1_000, metas: Any = None) -> None:
+    await write(client, GENERATION, PARTITIONS, views, watermark_ms, metas)
 
 
 def many(articles: int) -> list[tuple[str, str, str, int]]:
@@ -373,7 +373,7 @@ async def test_a_historian_goes_on_whatever_happens(
         looked.append(NOW)
         return NOW
 
-    made = Historian(client, GENERATION, [], lambda: PARTITIONS, now_ms, ConsumerMetrics(new_registry(), []))
+    made = HistoryWriter(client, GENERATION, [], lambda: PARTITIONS, now_ms, ConsumerMetrics(new_registry(), []))
 
     async def looked_often() -> bool:
         return len(looked) > 20

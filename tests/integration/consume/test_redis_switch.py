@@ -48,7 +48,7 @@ async def test_consumer_and_reader_follow_the_primary(
 
                 async def moved_on(then_ms: int = switched_ms) -> bool:
                     shards = [await engine.shard(partition) for partition in range(2)]
-                    clocks = [shard.clock_ms for shard in shards if shard is not None]
+                    clocks = [shard.watermark_ms for shard in shards if shard is not None]
                     return len(clocks) == 2 and min(clocks) > then_ms + 1000
 
                 await engine.until("counting at the new primary", moved_on, SWITCHED_S)

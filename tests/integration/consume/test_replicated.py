@@ -71,8 +71,8 @@ async def test_what_is_appended_and_not_committed(brokers: TwoBrokers, engine: E
     async def passed() -> bool:
         nonlocal moments
         moments += 1
-        clock_ms = await _claim(engine)
-        return clock_ms > int(last_ms) + 2_000
+        watermark_ms = await _claim(engine)
+        return watermark_ms > int(last_ms) + 2_000
 
     await engine.until("a clock beyond what is not committed", passed)
     assert moments > 3
@@ -96,7 +96,7 @@ async def test_a_partition_without_a_leader_stops_no_clock_but_its_own(brokers: 
 
     async def goes_on() -> bool:
         shard = await engine.shard(0)
-        return shard is not None and shard.clock_ms > before.clock_ms
+        return shard is not None and shard.watermark_ms > before.watermark_ms
 
     await engine.until("a later clock of the other", goes_on, 40.0)
     assert await engine.shard(1) is None
@@ -108,11 +108,11 @@ async def _claim(engine: Engine) -> int:
     asked_ms = time.time_ns() // 1_000_000
     shard = await engine.shard(0)
     assert shard is not None
-    if shard.clock_ms > asked_ms:
+    if shard.watermark_ms > asked_ms:
         assert shard.n >= committed, "T says more than is counted"
-    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.timestamp < shard.clock_ms)
+    assert all(record.offset < shard.n for record in engine.recount.records[0] if record.timestamp < shard.watermark_ms)
     await engine.check()
-    return shard.clock_ms
+    return shard.watermark_ms
 
 
 async def _reached(engine: Engine, n: int) -> bool:

@@ -10,18 +10,17 @@ from typing import Any
 
 import pytest
 
-from ranker.consume.session import Session
 from ranker.consume.upkeep import Upkeep
 from ranker.core import delta
 from ranker.core.floors import floors_at
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.home import home
 from ranker.core.step import Version
-from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardStore
 from tests.integration.consume.engine import RANKER_TOML, Engine
+from tests.support.sessions import open_session
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 LONG_WINDOWS = RANKER_TOML.replace("= 5\ngrain_s = 1\n", "= 86400\ngrain_s = 60\n").replace(
@@ -71,9 +70,7 @@ async def test_a_scan_lets_others_run(redis_url: str) -> None:
     store = ShardStore(client, GENERATION, 0)
     await store.init(Version("00aa", 0, floors_at(GENERATION, now_ms)), now_ms, 1, None)
     await fill(client, store.keys, hours)
-    state = await store.load()
-    assert state is not None
-    session = Session(store, GENERATION, 0, 2, state, ConsumerMetrics(new_registry(), []), lambda _: None)
+    session = await open_session(store, GENERATION, 2)
     assert await longest_hold_s(Upkeep(GENERATION)._look_over_strays(session, due=False)) < HELD_S
     assert session.made_for == 2
     wanted = {f"demo/{article(hour, number)}" for hour in hours for number in range(ARTICLES)}

@@ -13,8 +13,8 @@ from aiokafka.consumer import fetcher
 
 from deploy.local import waiting
 from ranker.core.fold import Fold
-from ranker.core.tally import Tally
-from ranker.log import seam
+from ranker.core.partial_counts import PartialCounts
+from ranker.log import aiokafka_patch
 from ranker.log.consumer import PageViewLog
 from tests.integration.consume.engine import Engine
 
@@ -28,23 +28,23 @@ class Recording:
 
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
-        self._given: dict[int, tuple[Tally, list[Seen]]] = {}
+        self._given: dict[int, tuple[PartialCounts, list[Seen]]] = {}
 
-    def __call__(self, records: Sequence[Any], *more: Any) -> Tally:
-        tally = self._fold(records, *more)
-        self._given[id(tally)] = tally, [(r.offset, r.timestamp, r.key, r.value) for r in records]
-        return tally
+    def __call__(self, records: Sequence[Any], *more: Any) -> PartialCounts:
+        partial = self._fold(records, *more)
+        self._given[id(partial)] = partial, [(r.offset, r.timestamp, r.key, r.value) for r in records]
+        return partial
 
-    def given(self, tally: Tally | None) -> list[Seen]:
-        return [] if tally is None else self._given[id(tally)][1]
+    def given(self, partial: PartialCounts | None) -> list[Seen]:
+        return [] if partial is None else self._given[id(partial)][1]
 
 
 @pytest.fixture(params=["seam", "plain"])
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Through the seam, and as with a client that the seam does not know."""
-    monkeypatch.setattr(fetcher.PartitionRecords, "_unpack_records", seam._original)
+    monkeypatch.setattr(fetcher.PartitionRecords, "_unpack_records", aiokafka_patch._original)
     if request.param == "plain":
-        monkeypatch.setattr(seam, "_KNOWN_SOURCE", "another version")
+        monkeypatch.setattr(aiokafka_patch, "_KNOWN_SOURCE", "another version")
     return str(request.param)
 
 
@@ -84,7 +84,7 @@ async def _compare(log: PageViewLog, fold: Recording, plain: list[Seen], start: 
             assert chunk.error is None
             assert not chunk.create_time
             between = [seen for seen in plain if chunk.start <= seen[0] < chunk.end]
-            assert fold.given(chunk.tally) == between
+            assert fold.given(chunk.partial) == between
             expected = chunk.end
         return expected >= stop
 

@@ -12,13 +12,13 @@ import redis
 
 from ranker.core import delta
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
+from ranker.core.partial_counts import Mark
 from ranker.core.step import Changes, Reply, Step, Version
-from ranker.core.tally import Mark
 from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError
-from ranker.store.question import ListName
 from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
+from ranker.store.shard_query import ListName
 from tests.integration.consume import shards
 from tests.support.stores import STORES
 
@@ -54,14 +54,14 @@ async def look(client: Any) -> shards.Shard | None:
     return await shards.read(client, GENERATION.id, 3)
 
 
-def views(before: Version, after: Version, clock_ms: int = T0, **articles: int) -> Step:
+def views(before: Version, after: Version, watermark_ms: int = T0, **articles: int) -> Step:
     """A step that counts views of `articles` in one fine slice."""
     changes = Changes(
         appends={(0, FINE + 5): {"demo": {"view": dict(articles)}}},
         increments={(w, "demo", b): dict(articles) for w in range(2) for b in ("read", "engaged")},
         sums={("demo", w, "view"): sum(articles.values()) for w in range(2)},
     )
-    return Step(before, after, clock_ms, changes, mark=Mark(after.n - 1, T0, 7), new_sites={"demo"})
+    return Step(before, after, watermark_ms, changes, mark=Mark(after.n - 1, T0, 7), new_sites={"demo"})
 
 
 async def reply(store: ShardStore, step: Step, *, when_full: bool = False) -> Reply:
@@ -80,12 +80,12 @@ async def test_a_step_is_applied_whole(store: ShardStore, client: Any) -> None:
     assert shard.slices == {(0, FINE + 5): {("demo", "view", "a"): 3, ("demo", "view", "b"): 1}}
     assert shard.index == {(0, FINE + 5)}
     assert (shard.sites, shard.strays) == ({"demo"}, {"demo/b"})
-    assert shard.clock_ms == T0 + 5
+    assert shard.watermark_ms == T0 + 5
     expected = {"count:late": "2", "count:dead": "1", "last": f"109:{T0}:7"}
     assert expected.items() <= shard.meta.items()
     loaded = await store.load()
     assert loaded is not None
-    assert (loaded.version, loaded.clock_ms, loaded.partitions, loaded.strays) == (APPLIED, T0 + 5, 8, 1)
+    assert (loaded.version, loaded.watermark_ms, loaded.partitions, loaded.strays) == (APPLIED, T0 + 5, 8, 1)
     assert loaded.mark == Mark(109, T0, 7)
     assert loaded.slices == {(0, FINE + 5)}
     assert not loaded.foreign
@@ -114,11 +114,11 @@ async def test_a_refused_step_changes_nothing(store: ShardStore, client: Any, ca
 
 async def test_a_step_that_stays_is_applied_each_time(store: ShardStore, client: Any) -> None:
     """Version from = to (a clock, a seal): applied, not `already`; and T never goes back."""
-    for clock_ms in (T0 + 10, T0 + 10, T0 + 3):
-        assert await reply(store, Step(BEGUN, BEGUN, clock_ms)) is Reply.APPLIED
+    for watermark_ms in (T0 + 10, T0 + 10, T0 + 3):
+        assert await reply(store, Step(BEGUN, BEGUN, watermark_ms)) is Reply.APPLIED
         shard = await look(client)
         assert shard is not None
-        assert shard.clock_ms == T0 + 10
+        assert shard.watermark_ms == T0 + 10
 
 
 async def test_a_shard_that_is_not_there_is_missing(client: Any) -> None:
@@ -130,7 +130,7 @@ async def test_a_shard_that_is_not_there_is_missing(client: Any) -> None:
     await store.init(BEGUN, T0, 8, T0 - 1)
     begun = await look(client)
     assert begun is not None
-    assert (begun.n0, begun.n, begun.clock_ms, begun.meta["gap_ms"]) == (100, 100, T0, str(T0 - 1))
+    assert (begun.n0, begun.n, begun.watermark_ms, begun.meta["gap_ms"]) == (100, 100, T0, str(T0 - 1))
     await store.init(APPLIED, T0 + 1, 9, None)
     assert await look(client) == begun
 

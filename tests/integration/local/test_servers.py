@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from redis.retry import Retry
 
 from deploy.local import children, waiting
 from deploy.local.directories import remove_left_behind, run_directory
-from deploy.local.faults import LocalFault
+from deploy.local.faults import LocalFault, MissingTool
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port, is_free
 from deploy.local.redis import RedisServer
 from deploy.local.redis_cluster import RedisCluster
+from deploy.local.supervisor import Supervisor
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -189,14 +191,54 @@ def test_children_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     waiting.until("The end of the children", lambda: not any(map(children.is_running, pids)), 5.0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_a_child_whose_parent_died_before_it_could_be_bound_does_not_run() -> None:
+    """Nobody would ever signal it: it ends instead, and runs if the parent is the one it was started by."""
+    bound = children.bound_to(os.getpid() + 1)
+    assert subprocess.run([*bound, "echo", "runs"], capture_output=True).stdout == b""
+    bound = children.bound_to(os.getpid())
+    assert subprocess.run([*bound, "echo", "runs"], capture_output=True).stdout == b"runs\n"
+
+
+def test_without_setpriv_no_child_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could outlive a parent that is killed; the sentence names the package."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingTool, match="apt-get install util-linux"):
+        children.start("sleeper", ["sleep", "600"], tmp_path / "log")
+
+
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """The error names the server and holds its last words."""
     server = RedisServer(tmp_path, extra=("--no-such-setting", "1"))
     with pytest.raises(
-        LocalFault, match=r"(?s)The (Redis|Valkey) server ended with code 1 while starting.*no-such-setting"
+        LocalFault, match=r"(?s)The (Redis|Valkey) server ended with code 1; its last words.*no-such-setting"
     ):
         server.start()
     assert not server.running
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    """Without servers; its programs end with the test."""
+    supervisor = Supervisor(tmp_path, {})
+    yield supervisor
+    supervisor.stop(5.0)
+
+
+def test_a_program_that_fails_is_an_error_with_its_last_words(supervisor: Supervisor) -> None:
+    """One that is run to its end, such as the history; one that succeeds is missed by nobody afterwards."""
+    supervisor.run("history", ["true"])
+    supervisor.check()
+    with pytest.raises(LocalFault, match=r"The history ended with code 3; its last words:\nno room"):
+        supervisor.run("history", ["sh", "-c", "echo no room; exit 3"])
+
+
+def test_a_death_is_noticed_while_a_program_is_run_to_its_end(supervisor: Supervisor) -> None:
+    """It is named at once, and is not the failure of the program that was waited for."""
+    supervisor.start("consumer", ["sh", "-c", "exit 4"])
+    with pytest.raises(LocalFault, match="The consumer ended with code 4"):
+        supervisor.run("history", ["sleep", "600"])
 
 
 def test_a_run_directory_goes_with_its_run(tmp_path: Path) -> None:

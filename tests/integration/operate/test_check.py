@@ -19,13 +19,13 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer
 from ranker.commands import main
-from ranker.consume.active import ActiveKeeper
-from ranker.consume.signals import UnfitStoreError
+from ranker.consume.errors import UnfitStoreError
+from ranker.consume.jobs.keep_active import ActiveKeeper
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.log import admin
 from ranker.operate import check, topics
 from ranker.operate.findings import Finding
-from ranker.store import generations, server
+from ranker.store import generations, redis_info
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from tests.support.shard_writer import activate
@@ -234,7 +234,7 @@ async def test_no_kafka_is_one_fault(generation: Generation) -> None:
 
 async def test_every_server_is_looked_at(client: Any) -> None:
     """Redis, Valkey, and each primary of a cluster: product, version, policy and clock."""
-    found = await server.servers(client, now_ms)
+    found = await redis_info.servers(client, now_ms)
     names = {one.name for one in found}
     assert len(names) == len(found)
     for one in found:
@@ -248,7 +248,7 @@ async def test_every_server_is_looked_at(client: Any) -> None:
 async def test_valkey_is_not_taken_for_an_old_redis(valkey_url: str) -> None:
     """Valkey tells a Redis version for compatibility; it is judged by its own name."""
     opened = connect(valkey_url)
-    (one,) = await server.servers(opened, now_ms)
+    (one,) = await redis_info.servers(opened, now_ms)
     await opened.aclose()
     assert one.product == "Valkey"
     assert one.version[0] >= 8
@@ -264,7 +264,7 @@ async def test_a_policy_that_evicts_is_a_fault(single: Any) -> None:
 
 async def test_the_consumer_does_not_begin_on_a_redis_that_evicts(single: Any, generation: Generation) -> None:
     """No version tells of an evicted count: nothing is written before the policy is known to be safe."""
-    keeper = ActiveKeeper(single, generation, lambda: check.unfit(single, now_ms), lambda *_: None)
+    keeper = ActiveKeeper(single, generation, lambda: check.unfit(single, now_ms))
     await single.config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(UnfitStoreError, match="noeviction"):
         await keeper.before_opening(4)
@@ -298,7 +298,7 @@ async def test_clocks_apart_are_a_fault(single: Any, off_s: int, told: str | Non
 
 async def test_an_old_redis_is_a_fault() -> None:
     """Scripts with flags came with 7.0."""
-    old = server.Server("", "Redis", (6, 2, 14), "noeviction", loading=False, clock_ahead_ms=0)
+    old = redis_info.Server("", "Redis", (6, 2, 14), "noeviction", loading=False, clock_ahead_ms=0)
     (finding,) = check._server(old)
     assert (finding.kind, "too old" in finding.text) == ("fault", True)
 

@@ -24,7 +24,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from deploy.local import children, waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
-from ranker.core.tally import KEPT_BYTES, Cut, Rejected
+from ranker.core.partial_counts import KEPT_BYTES, Cut, Rejected
 from ranker.log import dead_letter_resender
 from ranker.log.dead_letter_reader import DeadLetter, reading
 from ranker.log.dead_letter_resender import opened

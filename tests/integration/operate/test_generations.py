@@ -29,13 +29,13 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     await opened.aclose()
 
 
-async def begin(client: Any, generation: Generation, partitions: int, clock_ms: int = NOW, sites: int = 1) -> None:
+async def begin(client: Any, generation: Generation, partitions: int, watermark_ms: int = NOW, sites: int = 1) -> None:
     """Shards as a consumer would leave them: one article per site and partition, one slice of each tier."""
     await generations.register(client, generation)
     for partition in range(partitions):
         shard = keys.ShardKeys(generation.id, partition)
         pipe = client.pipeline(transaction=False)
-        pipe.hset(shard.meta, mapping=meta_of(generation, clock_ms, partitions))
+        pipe.hset(shard.meta, mapping=meta_of(generation, watermark_ms, partitions))
         for site in range(sites):
             count_in(pipe, generation, partition, f"site{site}", "article", "view", 1)
         for tier in range(len(generation.windows)):
@@ -212,7 +212,7 @@ async def test_an_unknown_generation_is_not_dropped(client: Any) -> None:
 async def test_activation_waits_until_the_counts_are_level(client: Any) -> None:
     """Blue/green: while green catches up it is refused with the reason, then taken; --force takes it before."""
     await begin(client, BLUE, 2)
-    await begin(client, GREEN, 2, clock_ms=NOW - 600_000)
+    await begin(client, GREEN, 2, watermark_ms=NOW - 600_000)
     await generations.activate(client, BLUE.id, 2, 0)
     with pytest.raises(GenerationError, match="partition 0 is 600 s behind"):
         await operate.activate(client, GREEN.id, NOW, force=False)
@@ -237,7 +237,7 @@ async def test_what_holds_no_counts_is_not_activated_even_by_force(client: Any) 
 async def test_the_overview_tells_age_and_memory(client: Any) -> None:
     """The active one first; its age is that of its oldest shard; memory is about what Redis says its keys take."""
     await begin(client, BLUE, 3, sites=50)
-    await begin(client, GREEN, 2, clock_ms=NOW - 60_000)
+    await begin(client, GREEN, 2, watermark_ms=NOW - 60_000)
     await client.hset(keys.ShardKeys(BLUE.id, 1).meta, "T", NOW - 5_000)
     await generations.activate(client, BLUE.id, 3, 0)
     blue, green = await operate.overview(client)

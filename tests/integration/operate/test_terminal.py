@@ -18,7 +18,7 @@ import pytest
 from redis.asyncio import Redis
 
 from ranker import settings
-from ranker.core.tally import Rejected
+from ranker.core.partial_counts import Rejected
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.store.catalogue import CatalogueShard, Change
 from tests.integration.consume.engine import CHECKOUT, RANKER

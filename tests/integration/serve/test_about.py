@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -18,14 +19,14 @@ from ranker.core.home import home
 from ranker.core.route import Router
 from ranker.core.step import Changes
 from ranker.lists.articles import Articles
-from ranker.serve import about as explaining
-from ranker.serve.published import rfc3339
+from ranker.serve.api import article as explaining
+from ranker.serve.live.published import rfc3339
 from ranker.settings import Site
 from ranker.store import history
 from ranker.store import hours as reading
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.keys import ShardKeys
-from ranker.store.question import ListName
+from ranker.store.shard_query import ListName
 from tests.bench.shards import Shard, begin
 from tests.support.reader import GENERATION, Reader, T, running_reader, until
 from tests.support.shard_writer import publish
@@ -45,11 +46,10 @@ async def count(shards: list[Shard], events: Iterable[Event], at: Mapping[str, i
         at_home = home(f"demo/{article}".encode(), len(shards))
         where = (at or {}).get(article, at_home)
         shard = shards[where]
-        minute = (shard.clock_ms - ago_ms) // shard.generation.windows[0].grain_ms
+        minute = (shard.watermark_ms - ago_ms) // shard.generation.windows[0].grain_ms
         group = {(minute, "demo", outcome): {article: number}}
         step = shard.step(Router(shard.generation).route(group, shard.version.floors), 1)
-        step.strays = {f"demo/{article}"} if where != at_home else set()
-        await shard.advance(step)
+        await shard.advance(replace(step, strays={f"demo/{article}"} if where != at_home else set()))
 
 
 async def seal(shards: list[Shard]) -> None:
@@ -57,9 +57,8 @@ async def seal(shards: list[Shard]) -> None:
         state = await shard.store.load()
         assert state is not None
         _, slices = await shard.store.read_slices(state.slices)
-        step = shard.step(Changes())
-        step.seals = {slice_id: delta.seal(delta.total(deltas)) for slice_id, deltas in slices.items()}
-        await shard.advance(step)
+        seals = {slice_id: delta.seal(delta.total(deltas)) for slice_id, deltas in slices.items()}
+        await shard.advance(replace(shard.step(Changes()), seals=seals))
 
 
 async def describe(client: Any, *records: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ranker.serve.answers import Body
-from ranker.serve.hot import Entry
-from ranker.serve.web import LIST_ROUTE
+from ranker.serve.app import LIST_ROUTE
+from ranker.serve.http.body import Body
+from ranker.serve.http.response_cache import Entry
 from ranker.settings import Caching, Site
 from tests.support.http import Answer
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until

@@ -7,9 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from ranker.serve import server, streams
-from ranker.serve.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
+from ranker.serve.api import streams
+from ranker.serve.api.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
+from ranker.serve.http import protocol
+from ranker.serve.live import lookups
+from ranker.serve.live.lookups import MAX_FILTERS
 from ranker.service import connections
+from ranker.service.buckets import Buckets
 from ranker.service.connections import Connections
 from tests.support.example_site import record, write_articles
 from tests.support.http import Answer
@@ -82,6 +86,20 @@ async def test_filtered_streams_take_no_place_of_plain_ones(reader: Reader, monk
             assert (await plain.next()).kind == "list"
 
 
+async def test_no_client_takes_the_streamed_lists(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many cuts of a list it streams: a share is everybody's, and what others stream already costs none."""
+    monkeypatch.setattr(streams, "MAX_CHANNELS", 30)
+    cut = f"{STREAM}?limit=1&offset="
+    async with AsyncExitStack() as stack:
+        for number in range(3):
+            await stack.enter_async_context(listening(reader, f"{cut}{number}", X_Forwarded_For=SOMEBODY))
+        assert is_refused(await reader.get(f"{cut}9", X_Forwarded_For=SOMEBODY))
+        for number in (0, 1, 2, 3, 4):
+            await stack.enter_async_context(listening(reader, f"{cut}{number}", X_Forwarded_For=ANOTHER))
+        assert is_refused(await reader.get(f"{cut}9", X_Forwarded_For=ANOTHER))
+        assert reader.registry.get_sample_value("ranker_streams") == 8
+
+
 async def test_plain_streams_do_not_wait_for_filtered_ones(reader: Reader) -> None:
     """While filtered lists have used up their share of the time, for very long here, a plain one goes on."""
     reader.web.streams._filtered._pause = 1e9
@@ -106,6 +124,7 @@ async def test_one_client_has_so_many_lists_of_its_own(reader: Reader, monkeypat
     for route in routes:
         assert is_refused(await reader.get(f"{LIST}{route}?exclude=/b", X_Forwarded_For=SOMEBODY))
     assert is_refused(await reader.get("/?section=Sport", X_Forwarded_For=SOMEBODY))
+    assert is_refused(await reader.get("/v1/demo/article?id=/1", X_Forwarded_For=SOMEBODY))
     for target in (LIST, f"{LIST}?limit=100", "/"):
         assert (await reader.get(target, X_Forwarded_For=SOMEBODY)).status == 200
     assert (await reader.get(f"{LIST}?exclude=/b", X_Forwarded_For=ANOTHER)).status == 200
@@ -133,6 +152,33 @@ async def test_one_client_has_so_few_look_ups(reader: Reader, monkeypatch: pytes
     assert [await complete(n, SOMEBODY) for n in range(allowed + 2)] == [True] * allowed + [False] * 2
     assert await complete(allowed, ANOTHER, limit=11)
     assert await complete(allowed, SOMEBODY, limit=12)
+
+
+async def test_one_client_leaves_others_their_look_ups(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly it takes them, and however often it asks again: another one's filter is looked up, and its list too."""
+    monkeypatch.setattr(reader.web._clients, "_look_ups", Buckets(1, 1_000))
+    monkeypatch.setattr(lookups, "MAX_LISTS", 2)
+    sites = ("demo", "other")
+    wide = [(site, f"/{number}", "view", number + 1) for site in sites for number in range(2_100)]
+    await publish(reader.client, GENERATION, PARTITIONS, wide, T)
+    entries = [record(site, f"/{n}", section=f"s{n}", title="x") for site in sites for n in range(50)]
+    await write_articles(reader.client, entries)
+
+    async def known() -> bool:
+        return [len((await reader.get(f"/v1/{site}")).json["sections"]) for site in sites] == [50, 50]
+
+    await until(known, "catalogue")
+
+    async def complete(list_: str, number: int, client: str) -> bool:
+        target = f"/v1/{list_}?section=s{number}"
+        return bool((await reader.get(target, X_Forwarded_For=client)).json["complete"])
+
+    first, second, third = "demo/popular/read/24h", "demo/popular/read/7d", "other/popular/read/24h"
+    taken = [(list_, number) for list_ in (first, second) for number in range(MAX_FILTERS)]
+    assert all([await complete(*each, SOMEBODY) for each in taken])
+    assert not await complete(first, MAX_FILTERS, SOMEBODY)
+    assert await complete(first, MAX_FILTERS + 1, ANOTHER)
+    assert await complete(third, MAX_FILTERS + 2, ANOTHER)
 
 
 async def test_what_stands_ready_is_free(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +221,7 @@ async def test_connections(
     """So many of one client that is no proxy, and in all: the next is told when to come again, and who leaves makes room."""
     monkeypatch.setattr(connections, bound, 3)
     places, refused = Connections(lambda address: str(address) == PROXY), []
-    async with server.serving(reader.web.app, PROXY, 0, places=places, refused=lambda: refused.append(1)) as port:
+    async with protocol.serving(reader.web.app, PROXY, 0, places=places, refused=lambda: refused.append(1)) as port:
         async with AsyncExitStack() as stack:
             for _ in range(3):
                 opened = await stack.enter_async_context(connected(port, "127.0.0.9"))
@@ -206,9 +252,9 @@ async def test_refused_connections_take_nobodys_place(reader: Reader, monkeypatc
     """One client begins far more than there are, and keeps each open for as long as it may: another one is served."""
     for bound, most in (("MAX_PER_CLIENT", 3), ("MAX_CONNECTIONS", 5), ("MAX_REFUSED", 4)):
         monkeypatch.setattr(connections, bound, most)
-    monkeypatch.setattr(server, "LINGER_S", 3600)
+    monkeypatch.setattr(protocol, "LINGER_S", 3600)
     places = Connections()
-    async with server.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
+    async with protocol.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
         begun = [await stack.enter_async_context(connected(port, "127.0.0.9")) for _ in range(3 + 4)]
         assert [await status(one) for one in begun] == [b"200"] * 3 + [b"503"] * 4
         for _ in range(3):  # there is no room to be told why either

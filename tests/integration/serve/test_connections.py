@@ -8,12 +8,14 @@ import signal
 import socket
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ranker.serve import server, streams
+from ranker.serve.api import streams
+from ranker.serve.http import protocol
 from ranker.store.connection import connect
 from tests.support.http import raw
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
@@ -76,7 +78,7 @@ async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) 
     other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     await patient.readuntil(b"}")
     writer.write(b"GET / HTTP/1.1\r\nHost: t\r\n")
-    async with asyncio.timeout(2 * server.HEAD_S + 5):
+    async with asyncio.timeout(2 * protocol.HEAD_S + 5):
         assert await stream.read() == b""
     other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     async with asyncio.timeout(5):
@@ -106,7 +108,7 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
         async with listening(process) as events:
             await events.next()
             serve.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(server.STOP_S - 1):
+            async with asyncio.timeout(protocol.STOP_S - 1):
                 assert await serve.wait() == 0
     finally:
         if serve.returncode is None:
@@ -117,7 +119,7 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set before the server begins to look."""
-    monkeypatch.setattr(server, "HEAD_S", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
 
 
 async def test_more_requests_than_a_connection_may_hold_end_it(reader: Reader) -> None:
@@ -180,6 +182,51 @@ async def test_a_body_ends_its_connection(reader: Reader) -> None:
     """Nothing here takes one: the request is answered, and nobody waits for the rest."""
     answer = await raw(reader.port, f"GET {LIST} HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nx".encode())
     assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def send_all(connection: socket.socket, sent: bytes, reader: Reader) -> None:
+    """Until the server has taken it, has ended the connection, or takes nothing while it answers five others."""
+    left, others = memoryview(sent), 0
+    while left and others < 5:
+        try:
+            left, others = left[connection.send(left) :], 0
+        except BlockingIOError:
+            assert (await reader.get(LIST)).status == 200
+            others += 1
+        except ConnectionError:
+            return
+
+
+CHUNKED = "Transfer-Encoding: chunked\r\n\r\n"
+BEHIND = {
+    "trailers": (CHUNKED + "1\r\nx\r\n0\r\n", "x: y\r\n"),
+    "a trailer": (CHUNKED + "0\r\nx: ", "y"),
+    "a chunk's extension": (CHUNKED + "1;", "y"),
+    "a chunk": (CHUNKED + "fffffff\r\n", "y"),
+    "a body": ("Content-Length: 1000000000\r\n\r\n", "y"),
+    "an upgraded connection": ("Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", "y"),
+    "a closed connection": ("Connection: close\r\n\r\nGET / HTTP/1.1\r\nx: ", "y"),
+    "requests": ("\r\n", f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n"),
+    "empty lines": ("\r\n", "\r\n"),
+    "a head": ("\r\nGET / HTTP/1.1\r\nx: ", "y"),
+}
+
+
+@pytest.mark.parametrize("route", ["/stream", ""])
+async def test_what_comes_behind_a_request_is_bounded(reader: Reader, route: str) -> None:
+    """Endless trailers, or anything else, while the answer goes on: nothing of it is kept, and others are served."""
+    await reader.ranking()
+    for what, (first, endless) in BEHIND.items():
+        sent = (endless * (20_000_000 // len(endless))).encode()
+        with socket.create_connection(("127.0.0.1", reader.port)) as connection:
+            connection.setblocking(False)
+            connection.send(f"GET {LIST}{route} HTTP/1.1\r\nHost: t\r\n{first}".encode())
+            assert (await reader.get(LIST)).status == 200  # the request is read
+            tracemalloc.start()
+            await send_all(connection, sent, reader)
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert most < 4_000_000, what
 
 
 async def test_a_head_in_one_piece_is_bounded_too(reader: Reader) -> None:

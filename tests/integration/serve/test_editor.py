@@ -13,8 +13,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from producers import Producer
-from ranker.consume import catalogue
-from ranker.consume.catalogue import run_catalogue
+from ranker.consume.jobs import copy_catalogue
+from ranker.consume.jobs.copy_catalogue import run_catalogue
 from ranker.log.articles import ArticleLog
 from ranker.store.connection import connect
 from ranker.store.keys import CatalogueKeys
@@ -101,7 +101,7 @@ async def desk_at(bootstrap: str, redis_url: str, **config: str) -> AsyncIterato
 
 @pytest.fixture
 async def desk(kafka_embedded: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    monkeypatch.setattr(catalogue, "CHECK_S", 0.1)
+    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.1)
     async with desk_at(kafka_embedded, redis_url) as opened:
         yield opened
 
@@ -200,7 +200,7 @@ async def test_compaction_keeps_the_editors_word(
     kafka_apache: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of each key the last record stays: an older feed is gone from Kafka's log, the editor's word is not."""
-    monkeypatch.setattr(catalogue, "CHECK_S", 0.1)
+    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.1)
     async with desk_at(kafka_apache.bootstrap, redis_url, **COMPACTED) as desk:
         await desk.feed("First")
         await desk.says("hide", "demo", "/4")
@@ -231,7 +231,7 @@ async def test_words_of_version_0_1_stay_in_force_until_there_is_another(
     kafka_apache: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also after compaction, which keeps both keys; and no article with an odd id undoes a word of today."""
-    monkeypatch.setattr(catalogue, "CHECK_S", 0.1)
+    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.1)
     async with desk_at(kafka_apache.bootstrap, redis_url, **COMPACTED) as desk:
         await desk.feed("First", "/1")
         async with Producer(desk.bootstrap, desk.topic) as producer:

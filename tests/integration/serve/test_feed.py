@@ -4,7 +4,7 @@ from typing import Any
 
 import feedparser
 
-from ranker.serve.feed import feed
+from ranker.serve.api.rss import feed
 from tests.support.example_site import newsroom, record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.shard_writer import publish

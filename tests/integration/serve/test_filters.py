@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ranker.serve import wishes
+from ranker.serve.live import lookups
 from ranker.settings import Site
 from ranker.store.history import HOUR_MS
 from tests.support.example_site import newsroom, record, write_articles
@@ -158,7 +158,7 @@ async def test_articles_below_the_places_that_are_read(redis_url: str) -> None:
 
 async def test_beyond_the_budget_of_looking_up(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would take too many look-ups is answered with what there is, and says so; the rest stays whole."""
-    monkeypatch.setattr(wishes, "BUDGET", 14)
+    monkeypatch.setattr(lookups, "BUDGET", 14)
     async with running_reader(redis_url, {"demo": "Long"}) as reader:
         await deep(reader)
         answer = await reader.ranking(f"{LIST}?section=Loin&section=Pr%C3%A8s")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ranker.serve import refresh
-from ranker.serve.web import FIRST_DEADLINE_S, LIST_ROUTE
-from ranker.store import question as reading
+from ranker.serve.app import FIRST_DEADLINE_S, LIST_ROUTE
+from ranker.serve.live import refresh
+from ranker.store import shard_query as reading
 from tests.support.example_site import record, write_articles
 from tests.support.http import Answer
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until

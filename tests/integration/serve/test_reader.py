@@ -11,13 +11,13 @@ import pytest
 from ranker.core import merge as merging
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
 from ranker.core.home import home
-from ranker.core.merge import Hints, Wish
+from ranker.core.merge import ExtraKeys, Hints
 from ranker.lists.articles import MAX_ALIASES
 from ranker.store.connection import connect, redis_time_ms
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
-from ranker.store.question import ListName
 from ranker.store.reader import ListRead, Reader, Snapshot
+from ranker.store.shard_query import ListName
 from tests.support.shard_writer import count_in, write
 from tests.support.stores import STORES
 
@@ -88,7 +88,7 @@ async def test_strays_are_summed_over_their_shards(client: Any) -> None:
 async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole lists are read and added, negative parts included."""
     monkeypatch.setattr(merging, "MAX_STRAYS", 3)
-    monkeypatch.setattr("ranker.store.question.MAX_STRAYS", 3)
+    monkeypatch.setattr("ranker.store.shard_query.MAX_STRAYS", 3)
     await write(client, GENERATION, PARTITIONS, [("demo", f"/{i}", "view", i + 1) for i in range(20)], NOW_MS)
     away = (home(b"demo//19", PARTITIONS) + 1) % PARTITIONS
     async with client.pipeline(transaction=False) as pipe:
@@ -113,7 +113,7 @@ async def test_ten_thousand_aliases_in_one_refresh(client: Any, partitions: int)
         by_shard[home(f"demo/{article}".encode(), partitions)][article] = count
     for shard, held in by_shard.items():
         await client.zadd(ShardKeys(GENERATION.id, shard).total("24h", "demo", "read"), held)
-    wish = Wish({old.encode(): new.encode() for old, new in moved.items()}, frozenset({b"/new/0", b"/other/1"}))
+    wish = ExtraKeys({old.encode(): new.encode() for old, new in moved.items()}, frozenset({b"/new/0", b"/other/1"}))
     total: Counter[bytes] = Counter()
     for article, count in counts.items():
         total[moved.get(article, article).encode()] += count
@@ -157,7 +157,12 @@ async def test_aliases_and_strays_at_home_in_a_shard_that_has_not_begun(client: 
     silent, there = by_home[1], by_home[2]
     await client.delete(ShardKeys(GENERATION.id, 1).meta)
     await client.sadd(ShardKeys(GENERATION.id, 0).strays, b"demo/" + silent)
-    for wish in (Wish({silent: there}), Wish({there: silent}), Wish(wanted=frozenset({silent})), Wish()):
+    for wish in (
+        ExtraKeys({silent: there}),
+        ExtraKeys({there: silent}),
+        ExtraKeys(wanted=frozenset({silent})),
+        ExtraKeys(),
+    ):
         one = (await Reader(client).refresh(GENERATION, PARTITIONS, [READ], {}, {READ: wish})).lists[READ]
         assert not one.merged.whole
         assert (one.answered, one.span.complete) == (PARTITIONS - 1, False)
@@ -214,7 +219,7 @@ async def test_what_makes_a_list_incomplete(client: Any) -> None:
 
 async def test_a_site_beyond_those_named_is_found_by_name(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With very many sites a shard names only some; a list's own site is always looked up."""
-    monkeypatch.setattr("ranker.store.question.MAX_SITES", 3)
+    monkeypatch.setattr("ranker.store.shard_query.MAX_SITES", 3)
     await write(client, GENERATION, PARTITIONS, [(f"site{i}", "/a", "view", 1) for i in range(40)], NOW_MS)
     known, unknown = ListName("site39", "read", "24h"), ListName("nobody", "read", "24h")
     snapshot = await read(client, known, unknown)
@@ -240,7 +245,7 @@ async def test_ten_thousand_wanted_articles_without_memory(redis_url: str) -> No
     wanted = frozenset(b"/%d" % i for i in range(10_000))
     await client.config_set("maxmemory", 1)
     try:
-        snapshot = await Reader(client).refresh(GENERATION, 1, [READ], {}, {READ: Wish(wanted=wanted)})
+        snapshot = await Reader(client).refresh(GENERATION, 1, [READ], {}, {READ: ExtraKeys(wanted=wanted)})
     finally:
         await client.config_set("maxmemory", 0)
         await client.aclose()

@@ -12,12 +12,12 @@ from deploy.local.redis_cluster import RedisCluster
 from ranker.core import merge as merging
 from ranker.core.generation import DEFAULT_WINDOWS, Generation
 from ranker.core.home import home
-from ranker.core.merge import Hints, Wish
+from ranker.core.merge import ExtraKeys, Hints
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ACTIVE, CatalogueKeys, ShardKeys
-from ranker.store.question import ListName
 from ranker.store.reader import Reader, Snapshot
+from ranker.store.shard_query import ListName
 from tests.support.reader import ready, running_reader
 from tests.support.shard_writer import count_in, publish, write
 
@@ -58,9 +58,9 @@ def shards_on(client: Any, node: RedisServer) -> set[int]:
     return {shard for shard, key in keys.items() if client.get_node_from_key(key).port == node.port}
 
 
-async def read(client: Any, wish: Wish | None = None, hints: Hints | None = None) -> Snapshot:
+async def read(client: Any, wish: ExtraKeys | None = None, hints: Hints | None = None) -> Snapshot:
     names = (READ, WEEK)
-    wishes, known = dict.fromkeys(names, wish or Wish()), dict.fromkeys(names, hints or Hints())
+    wishes, known = dict.fromkeys(names, wish or ExtraKeys()), dict.fromkeys(names, hints or Hints())
     return await Reader(client).refresh(GENERATION, PARTITIONS, names, known, wishes)
 
 
@@ -80,7 +80,7 @@ async def test_a_node_that_is_away_takes_only_its_own_shards(
     before = (await read(client)).lists[READ]
     assert (before.answered, before.span.complete, before.merged.rows) == (PARTITIONS, True, reached(set()))
     goes(node)
-    moved = Wish({b"/%d" % i: b"/0" for i in range(150, 160)})
+    moved = ExtraKeys({b"/%d" % i: b"/0" for i in range(150, 160)})
     for wish in (None, None, moved):
         snapshot = await read(client, wish, before.merged.hints)
         assert (snapshot.answered, snapshot.all_sites) == (PARTITIONS - len(away), False)

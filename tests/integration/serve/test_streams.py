@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from ranker.core.generation import Generation, Window
-from ranker.serve import query, server, streams
+from ranker.serve.api import query, streams
+from ranker.serve.http import protocol
 from tests.support.example_site import record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.shard_writer import activate, publish, write
@@ -20,10 +21,10 @@ def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BEAT_S", 0.05)
 
 
-async def count(reader: Reader, article: str, views: int, clock_ms: int = T) -> None:
+async def count(reader: Reader, article: str, views: int, watermark_ms: int = T) -> None:
     """Another list: one article with so many views, then the others."""
     others = [view for view in VIEWS if view[1] != article]
-    await write(reader.client, GENERATION, PARTITIONS, [*others, ("demo", article, "view", views)], clock_ms)
+    await write(reader.client, GENERATION, PARTITIONS, [*others, ("demo", article, "view", views)], watermark_ms)
 
 
 async def open_streams(reader: Reader, number: int) -> None:
@@ -160,7 +161,7 @@ async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> 
 async def test_a_client_that_does_not_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds up nobody, and when it reads again goes on with the latest list, not with all that it missed."""
     monkeypatch.setattr(query, "MAX_STREAMED", 1_000)  # more than the system's buffers hold of so many changes
-    monkeypatch.setattr(server, "HEAD_S", 600)  # or it is cut off, should the changes take longer on a busy machine
+    monkeypatch.setattr(protocol, "HEAD_S", 600)  # or it is cut off, should the changes take longer on a busy machine
     await publish(reader.client, GENERATION, PARTITIONS, WIDE, T)
     target = f"{STREAM}?limit=1000"
     changes = 60

@@ -1,0 +1,1 @@
+"""Feeds, sitemaps and JSON lines as articles of the catalogue."""

@@ -1,0 +1,1 @@
+"""The client that sends events to Kafka."""

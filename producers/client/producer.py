@@ -1,0 +1,263 @@
+"""The one way out: typed events and encoded records go to a topic, acknowledged by every replica in sync.
+
+Record batches are built here rather than by `AIOKafkaProducer.send`, which makes a future per record and is 9 times
+slower. A batch leaves at once where its partition has none under way; else it fills until that one is acknowledged or
+it is full, so that a lone event does not wait and a flood travels in large batches. Memory is bounded by three batches
+for each partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Self
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from producers import event
+from producers.client import connection
+from producers.client.batches import Batch, Delivery, Homes, Outbox
+from producers.client.connection import Connection
+from producers.errors import DeliveryError, ProducerError
+from producers.event import PageView
+
+DELIVERY_S = 40.0
+"""How long a batch is tried again, through elections and restarts, before it counts as failed."""
+
+STEPS = 20
+"""In how many steps a delivery's time is measured; a loop that is held, however long, takes one of them."""
+
+TURN_EVENTS = 64
+"""How often `send` lets other tasks run, also where it need not wait: a loop of it would hold up all others."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_CLOSED = "This producer is not open; use it within: async with Producer(…) as producer"
+
+
+class Producer:
+    """An open way to one topic, for one event loop: `async with Producer("kafka:9092") as producer`.
+
+    Entering raises ProducerError where Kafka or the topic is missing. Leaving flushes, raises DeliveryError where that
+    fails, and takes at most `delivery_s` for a batch that Kafka does not acknowledge.
+
+    `name` begins the `producer_id` that events carry, so that what gets lost is seen: 1 to 64 of A-Z a-z 0-9 . _ -,
+    one for each program that sends. `delivery_s` is how long a batch may stay without acknowledgement. A failed
+    delivery is final, since what follows must not overtake it: every later call raises DeliveryError, and whoever
+    wants to go on opens a new producer.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str = "127.0.0.1:9092",
+        topic: str = "page-views",
+        *,
+        name: str = "python",
+        delivery_s: float = DELIVERY_S,
+    ) -> None:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"{name!r} is no name of a producer; it has 1 to 64 of A-Z a-z 0-9 . _ -")
+        self.topic = topic
+        # Not the time alone: two that start in one millisecond would be taken for one that repeats itself.
+        self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}-{os.urandom(4).hex()}"
+        self.idempotent = False
+        self.partitions = 0
+        self.delivered = 0
+        self._bootstrap = bootstrap
+        self._delivery_s = delivery_s
+        self._sequence = 0
+        self._fault: ProducerError | None = ProducerError(_CLOSED)
+        self._outboxes: list[Outbox] = []
+        self._carriers: dict[int, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        if self.partitions:
+            raise ProducerError("A producer is opened once; make a new one.")
+        self._connection = await connection.connect(self._bootstrap, self.topic, self._delivery_s)
+        self.partitions, self.idempotent = self._connection.partitions, self._connection.idempotent
+        self._homes = Homes(self.partitions)
+        self._outboxes = [Outbox(partition, self._new_batch) for partition in range(self.partitions)]
+        self._fault = None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await self.flush()
+            else:
+                # What was handed over is still delivered where Kafka takes it; the error that is under way stands.
+                with contextlib.suppress(ProducerError, TimeoutError):
+                    async with asyncio.timeout(connection.STOP_S):
+                        await self.flush()
+        finally:
+            failed = bool(self._fault or self._carriers)
+            self._fail(ProducerError(_CLOSED))
+            await self._connection.close(failed=failed)
+
+    @property
+    def sent(self) -> int:
+        """How many records were handed over; `delivered` of them were acknowledged."""
+        return self.delivered + sum(len(batch) for outbox in self._outboxes for batch in outbox.batches())
+
+    def next_sequence(self) -> int:
+        """A number to be sent with `producer_id`, for who encodes events without `stamp`: each is given once."""
+        self._sequence += 1
+        return self._sequence - 1
+
+    def stamp(self, view: PageView) -> tuple[bytes, bytes]:
+        """The record (key, value) of an event, with this producer's id and the next sequence instead of its own."""
+        record = event.stamped(view, self.producer_id, self._sequence)
+        self._sequence += 1
+        return record
+
+    async def send(self, view: PageView) -> Delivery:
+        """Hand over an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError.
+
+        What is no PageView is a TypeError: nothing has checked it.
+        """
+        self._check()
+        if not isinstance(view, PageView):
+            raise TypeError(f"send takes a PageView, not a {type(view).__name__}; make one: PageView(**fields)")
+        outbox = self._outboxes[self._homes[event.key(view.site_id, view.article_id)]]
+        while True:
+            # The number is used up when the record has its place, not while it waits for one.
+            key, value = event.stamped(view, self.producer_id, self._sequence)
+            batch = outbox.filling
+            if batch.append(timestamp=None, key=key, value=value) is not None:
+                break
+            await self._make_room(outbox)
+        self._sequence += 1
+        self._wake(outbox)
+        if self._sequence % TURN_EVENTS == 0:
+            await asyncio.sleep(0)
+        return Delivery([batch])
+
+    async def send_records(self, records: Iterable[tuple[bytes, bytes]]) -> Delivery:
+        """Hand over encoded (key, value) pairs, in order for each key; waits while Kafka is slower than the caller.
+
+        One delivery for all of them. Raises DeliveryError; what was handed over before may have been delivered.
+        """
+        self._check()
+        homes, outboxes = self._homes, self._outboxes
+        # Of each partition the last batch is enough: batches are acknowledged in order, and a failure is final.
+        last: dict[int, Batch] = {}
+        try:
+            for key, value in records:
+                partition = homes[key]
+                batch = outboxes[partition].filling
+                while batch.append(timestamp=None, key=key, value=value) is None:
+                    await self._make_room(outboxes[partition])
+                    # An empty batch takes any record; whether it is too large is for the broker to say.
+                    batch = outboxes[partition].filling
+                last[partition] = batch
+        finally:
+            # Not before all are in: a batch that left with the first record would leave the rest for a second one.
+            for partition in last:
+                self._wake(outboxes[partition])
+        return Delivery(last.values())
+
+    async def flush(self) -> None:
+        """Wait until Kafka has acknowledged everything handed over so far; raises DeliveryError where it did not."""
+        await Delivery(batches[-1] for outbox in self._outboxes if (batches := outbox.batches()))
+        self._check()
+
+    async def _make_room(self, outbox: Outbox) -> None:
+        """Return when another batch may be filling than the full one; the caller looks again."""
+        if outbox.turn():
+            self._wake(outbox)
+        else:
+            await outbox.room()
+            self._check()
+
+    def _new_batch(self) -> Batch:
+        return Batch(self._connection.client.create_batch())
+
+    def _wake(self, outbox: Outbox) -> None:
+        """See to it that an outbox is being emptied."""
+        # A task begins with the loop's next turn: what other tasks add in this one goes along.
+        if outbox.partition not in self._carriers and self._fault is None:
+            self._carriers[outbox.partition] = asyncio.create_task(self._carry(outbox, self._connection))
+
+    async def _carry(self, outbox: Outbox, way: Connection) -> None:
+        """Send an outbox's batches one after the other until nothing is left."""
+        while (batch := outbox.take()) is not None:
+            try:
+                async with _running(self._delivery_s):
+                    await (await way.client.send_batch(batch.builder, self.topic, partition=outbox.partition))
+            # Broad, since whatever ends this task, nobody may wait for it for ever.
+            except BaseException as error:
+                del self._carriers[outbox.partition]
+                self._fail(self._undelivered(error))
+                if isinstance(error, Exception):
+                    return
+                raise
+            self.delivered += len(batch)
+            batch.fault.set_result(None)
+        del self._carriers[outbox.partition]
+
+    def _fail(self, fault: ProducerError) -> None:
+        """The end: what is not acknowledged never will be, and everyone who waits is told."""
+        if self._fault is not None:
+            return
+        self._fault = fault
+        for carrier in self._carriers.values():
+            carrier.cancel()
+        for outbox in self._outboxes:
+            outbox.fail(str(fault))
+
+    def _undelivered(self, error: BaseException) -> DeliveryError:
+        if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+            why, fix = "a record is too large", f"Send smaller ones, or raise max.message.bytes of {self.topic}."
+        elif isinstance(error, asyncio.CancelledError):
+            why, fix = "the task that sends was cancelled", "Open a new producer, and send them again."
+        else:
+            late = isinstance(error, TimeoutError) and not isinstance(error, KafkaError)
+            why = f"no acknowledgement within {self._delivery_s:g} s" if late else connection.name(error)
+            fix = "Check the broker, then send again."
+        fault = DeliveryError(
+            f"Kafka did not take records for topic {self.topic} ({why}); "
+            f"{self.delivered} of {self.sent} were acknowledged. {fix}"
+        )
+        fault.__cause__ = error
+        return fault
+
+    def _check(self) -> None:
+        if self._fault is not None:
+            raise type(self._fault)(str(self._fault)) from self._fault.__cause__
+
+
+@contextlib.asynccontextmanager
+async def _running(limit_s: float) -> AsyncIterator[None]:
+    """As asyncio.timeout, but of time in which the loop ran: an answer that came while it was held is read first."""
+    loop, left = asyncio.get_running_loop(), STEPS
+    timer: asyncio.TimerHandle
+
+    def step() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(limit_s / STEPS, step)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_later(limit_s / STEPS, step)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    finally:
+        timer.cancel()
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits

@@ -1,1 +1,0 @@
-"""`producers collect`: the HTTP collector in front of Kafka (schemas/openapi-collector.yaml), and its tracker."""

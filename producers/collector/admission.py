@@ -1,0 +1,66 @@
+"""Which events of a request may go on: valid ones, of articles that are admitted, not too often from one client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from producers.collector.authorize import Speaker
+from producers.collector.client_hour import ClientHour
+from producers.collector.limits import NewArticles
+from producers.collector.validate import FaultError, Receipt, not_counted, views
+from producers.event import LONGEST_WINDOW_MS, PageView
+from ranker.service.buckets import Buckets
+
+_NEW = FaultError(
+    "new_articles",
+    "The catalogue does not know this article, and what such ones may cost is used up, of this address or of the site; "
+    "send it again later.",
+)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of clients and keys in their buckets, of one client on one article, of new articles; how old events may be."""
+
+    clients: Buckets
+    keys: Buckets
+    articles: NewArticles
+    client_hour: ClientHour
+    longest_window_ms: int = LONGEST_WINDOW_MS
+
+
+@dataclass
+class Admitted:
+    """`accepted` go on; `rejected` and `not_counted` are as the answer has them; `wait_s` if all are too many new."""
+
+    accepted: list[PageView] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    not_counted: list[dict[str, Any]] = field(default_factory=list)
+    wait_s: int = 0
+
+
+def admit(items: list[Any], speaker: Speaker, receipt: Receipt, bounds: Bounds) -> Admitted:
+    """Each of a request's events to where it belongs."""
+    found = Admitted()
+    wait_s = 0
+    for index, view in enumerate(views(items, speaker, receipt)):
+        if isinstance(view, FaultError):
+            found.rejected.append(view.at(index))
+            continue
+        cells = None
+        if receipt.client is not None:
+            cells = bounds.client_hour.room(receipt.client, view, receipt.now_ms)
+            if cells is None:
+                found.not_counted.append(not_counted(index))
+                continue
+        wait_s = bounds.articles.admit(view, receipt.client, receipt.now_ms / 1000)
+        if wait_s:
+            found.rejected.append(_NEW.at(index))
+        else:
+            found.accepted.append(view)
+            if cells:
+                bounds.client_hour.count(cells)
+    if all(fault["reason"] == "new_articles" for fault in found.rejected):
+        found.wait_s = wait_s
+    return found

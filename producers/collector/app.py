@@ -1,0 +1,274 @@
+"""The public port's application: from a whole request to its answer, as schemas/openapi-collector.yaml has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from producers import agents
+from producers.collector.admission import Bounds, admit
+from producers.collector.authorize import Sites, Speaker
+from producers.collector.delivery.outbox import Outbox, OutboxFullError
+from producers.collector.http import answers, body, tracker
+from producers.collector.http.answers import Answer
+from producers.collector.http.refusal import RefusedError
+from producers.collector.metrics import CollectorMetrics
+from producers.collector.salt import DAY_S, Salts
+from producers.collector.validate import Receipt, ignored_fields
+from producers.collector.visitor import MAX_AGENT, visitor_id
+from producers.event import PageView
+from ranker.service.address import Address, Addresses, rate_limit_key
+
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""43 bytes of GIF: one pixel that shows nothing."""
+RETRY_FULL_S = 10
+_INDEX = b"This collects page views: POST /v1/events, GET /v1/view.gif, GET /tracker.js.\n"
+_METHODS = {
+    "/v1/events": ("POST", "OPTIONS"),
+    "/v1/view.gif": ("GET", "HEAD"),
+    tracker.LATEST: ("GET", "HEAD"),
+    "/tracker.{version}.js": ("GET", "HEAD"),
+    "/": ("GET", "HEAD"),
+}
+_VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
+_PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole request; `headers` by their names in lower case, `address` the client's, behind whatever proxies."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    address: Address
+    body: bytes
+
+    @property
+    def route(self) -> str | None:
+        """One of _METHODS; None if the path is none of them."""
+        if _VERSIONED.fullmatch(self.path):
+            return "/tracker.{version}.js"
+        return self.path if self.path in _METHODS else None
+
+    @property
+    def is_prefetch(self) -> bool:
+        """Whether a browser loads it ahead, so that perhaps nobody will ever see the page."""
+        purposes = b" ".join(self.headers.get(name, b"") for name in _PREFETCH).lower()
+        return b"prefetch" in purposes or b"prerender" in purposes
+
+
+class Web:
+    """`salts` is None where no site wants a visitor_id."""
+
+    def __init__(
+        self,
+        sites: Sites,
+        addresses: Addresses,
+        bounds: Bounds,
+        outlet: Outbox,
+        salts: Salts | None,
+        metrics: CollectorMetrics,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._sites = sites
+        self._addresses = addresses
+        self._bounds = bounds
+        self._outlet = outlet
+        self._salts = salts
+        self._metrics = metrics
+        self._now_ms = now_ms
+        self._is_proxy_told = False
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI; the first message has the whole body."""
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        started = time.perf_counter()
+        headers = scope["headers"]
+        peer = scope["client"][0] if scope["client"] else None
+        forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
+        address = self._addresses.of(peer, forwarded)
+        if forwarded and address.is_private and str(address) == peer:
+            self._tell_of_proxy()
+        request = Request(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            dict(headers),
+            address,
+            message["body"],
+        )
+        answer = await self._answered(request)
+        route = request.route or "other"
+        self._metrics.requests.labels(route=route, status=answer.status).inc()
+        self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
+        await answers.send_answer(answer, send)
+
+    def refused(self, refused: RefusedError) -> None:
+        """Counts a request that ended before this application."""
+        self._metrics.refused_requests.labels(reason=refused.reason).inc()
+        self._metrics.requests.labels(route="other", status=refused.status).inc()
+
+    def _tell_of_proxy(self) -> None:
+        """Once: it could not be seen otherwise, since what one client may send is enough for a small site for long."""
+        if not self._is_proxy_told:
+            self._is_proxy_told = True
+            _log.warning(
+                "a proxy in a private network is not named in collect.proxies: all readers behind it are one client"
+            )
+
+    async def _answered(self, request: Request) -> Answer:
+        try:
+            answer = await self._answer(request)
+        except RefusedError as refused:
+            self._metrics.refused_requests.labels(reason=refused.reason).inc()
+            answer = answers.problem(refused)
+        except Exception as error:  # whatever it is, its text could repeat what was sent: the log has its place alone
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            _log.error("a request failed", extra={"why": type(error).__name__, "at": f"{place.name}:{place.lineno}"})
+            answer = answers.problem(RefusedError(500, "failed", "The collector failed; its log says where."))
+        if not request.path.startswith("/v1/"):
+            return answer
+        origin = request.headers.get(b"origin")
+        allowed = [(b"access-control-allow-origin", origin)] if origin and self._sites.allows(origin) else []
+        return dataclasses.replace(answer, headers=[*answer.headers, answers.VARY, *allowed])
+
+    async def _answer(self, request: Request) -> Answer:
+        if request.route is None:
+            return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
+        allowed = _METHODS[request.route]
+        if request.method not in allowed:
+            answer = answers.problem(
+                RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
+            )
+            return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
+        match request.route:
+            case "/v1/events":
+                return self._preflight(request) if request.method == "OPTIONS" else await self._events(request)
+            case "/v1/view.gif":
+                return await self._pixel(request)
+            case tracker.LATEST | "/tracker.{version}.js":
+                return tracker.answer(request.path, request.headers)
+        return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), answers.NO_STORE, answers.NOSNIFF])
+
+    def _preflight(self, request: Request) -> Answer:
+        self._sites.by_origin(request.headers.get(b"origin", b""))
+        return Answer(
+            204,
+            headers=[
+                (b"access-control-allow-methods", b"POST"),
+                (b"access-control-allow-headers", b"content-type"),
+                (b"access-control-max-age", b"7200"),
+            ],
+        )
+
+    async def _events(self, request: Request) -> Answer:
+        body.check_kind(request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b""))
+        speaker = self._sites.speaker(request.headers)
+        try:
+            items = body.events(request.body)
+        except RefusedError:
+            self._charge(request, speaker, 1)
+            raise
+        self._charge(request, speaker, len(items))
+        content = await self._accept(items, request, speaker)
+        if ignored := ignored_fields(items):
+            content["ignored_fields"] = ignored
+        return answers.json(207 if "rejected" in content else 202, content)
+
+    async def _pixel(self, request: Request) -> Answer:
+        if request.method == "GET":
+            speaker = self._sites.speaker(request.headers, referred=True)
+            item = {"article_id": _article(request.query)}
+            self._charge(request, speaker, 1)
+            await self._accept([item], request, speaker)
+        return Answer(
+            200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, answers.CROSS_ORIGIN]
+        )
+
+    def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
+        """Raises RefusedError where the key, or without one the address, has sent too much."""
+        now_s = self._now_ms() / 1000
+        if speaker.keyed:
+            wait_s, reason, whose = self._bounds.keys.take(speaker.site_id, count, now_s), "key_rate", "with this key"
+        else:
+            name = rate_limit_key(request.address)
+            wait_s, reason, whose = self._bounds.clients.take(name, count, now_s), "client_rate", "from this address"
+        if wait_s:
+            raise RefusedError(429, reason, f"Too many events {whose}.", retry_s=wait_s)
+
+    async def _accept(self, items: list[Any], request: Request, speaker: Speaker) -> dict[str, Any]:
+        """The answer: how many events are durable now, and what became of the others.
+
+        Raises RefusedError where each has a fault.
+        """
+        if request.is_prefetch:
+            self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
+            return {"accepted": 0}
+        found = admit(items, speaker, self._receipt(request, speaker), self._bounds)
+        for fault in found.rejected:
+            self._metrics.rejected_events.labels(reason=fault["reason"]).inc()
+        if len(found.rejected) == len(items):
+            if found.wait_s:
+                raise RefusedError(
+                    429, "new_articles", "Too many new articles.", retry_s=found.wait_s, rejected=found.rejected
+                )
+            raise RefusedError(400, "all_rejected", "No event was accepted.", rejected=found.rejected)
+        if found.accepted:
+            await self._store(found.accepted, request, speaker)
+        content: dict[str, Any] = {"accepted": len(found.accepted)}
+        if found.rejected:
+            content["rejected"] = found.rejected
+        if found.not_counted:
+            self._metrics.ignored_events.labels(reason="client_article_hour").inc(len(found.not_counted))
+            content["not_counted"] = found.not_counted
+        return content
+
+    async def _store(self, events: list[PageView], request: Request, speaker: Speaker) -> None:
+        try:
+            await self._outlet.accept(events)
+        except OutboxFullError:
+            raise RefusedError(
+                503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
+            ) from None
+        if events[0].visitor_id is None and self._wants_visitor(request, speaker):
+            self._metrics.visitors_without_salt.inc(len(events))
+
+    def _receipt(self, request: Request, speaker: Speaker) -> Receipt:
+        """What is known of a page's request. A server's address and agent, with a key, are nobody's."""
+        now_ms = self._now_ms()
+        if speaker.keyed:
+            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
+        agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
+        visitor = None
+        if self._salts is not None and self._wants_visitor(request, speaker):
+            salt = self._salts.of(now_ms // (DAY_S * 1000))
+            if salt is not None:
+                visitor = visitor_id(salt, speaker.site_id, request.address, agent)
+        return Receipt(now_ms, agents.is_bot(agent), visitor, rate_limit_key(request.address))
+
+    def _wants_visitor(self, request: Request, speaker: Speaker) -> bool:
+        return speaker.site.visitors and not speaker.keyed and request.headers.get(b"sec-gpc") != b"1"
+
+
+def _article(query: bytes) -> str:
+    """The one article that a query names."""
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError:
+        pairs = []
+    named = [value for name, value in pairs if name == "article_id"]
+    if len(named) != 1:
+        raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")
+    return named[0]

@@ -1,0 +1,1 @@
+"""Its port: the protocol, bodies, answers, the tracker's script."""

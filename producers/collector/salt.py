@@ -1,0 +1,128 @@
+"""The salt of the day, one for all collectors: a Redis key for each UTC day, made by whoever comes first.
+
+The only place of producers that meets redis. Whoever asks for a salt gets what is in memory: a request never waits for
+Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
+
+from producers.collector.settings import SettingsError
+
+DAY_S = 86_400
+AHEAD_S = 3_600
+"""So long before midnight the next day's salt is fetched."""
+KEPT_S = 2 * DAY_S - AHEAD_S
+"""From the day's beginning until Redis forgets its salt, 48 h after it can have been made at the earliest; then nobody
+can tell who a visitor_id was."""
+LOOK_EVERY_S = 60.0
+RETRY_S = 2.0
+ANSWER_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+Client: TypeAlias = "Redis | RedisCluster"
+
+_AWAY = (RedisError, RedisClusterException, OSError)
+"""What says that Redis is away; TimeoutError is an OSError, and a cluster without a node no RedisError."""
+
+
+def key(day: int) -> str:
+    """The name of a day's salt; `day` counts from 1970, UTC."""
+    return f"ranker:collect:salt:{datetime.fromtimestamp(day * DAY_S, UTC):%Y-%m-%d}"
+
+
+class Salts:
+    """The salts of today and, before midnight, of tomorrow."""
+
+    def __init__(self, client: Client, now_s: Callable[[], float] = time.time) -> None:
+        self._client: Any = client
+        self._now_s = now_s
+        self._salts: dict[int, bytes] = {}
+        self._answers = True
+
+    def of(self, day: int) -> bytes | None:
+        """None where Redis has not given it yet."""
+        return self._salts.get(day)
+
+    async def fetch(self) -> None:
+        """Take over what Redis has, or make it. A salt that Redis has lost is put back. Raises one of _AWAY."""
+        now_s = self._now_s()
+        today, ahead = int(now_s // DAY_S), int((now_s + AHEAD_S) // DAY_S)
+        for day in list(self._salts):
+            if day < today:
+                del self._salts[day]
+        for day in {today, ahead}:
+            mine = self._salts.get(day) or os.urandom(32)
+            await self._client.set(key(day), mine, nx=True, exat=day * DAY_S + KEPT_S)
+            if found := await self._client.get(key(day)):
+                self._salts[day] = found
+
+    async def look(self) -> None:
+        """Fetch if Redis answers; say so where that has changed.
+
+        After a failure the next look connects anew: a primary that has become a replica keeps its connections, and
+        refuses what is set.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self.fetch()
+        except _AWAY as error:
+            if self._answers:
+                _log.warning("Redis gives no salt", extra={"why": type(error).__name__})
+            self._answers = False
+            with contextlib.suppress(*_AWAY):
+                await self._client.aclose()
+        else:
+            if not self._answers:
+                _log.info("Redis gives salts again")
+            self._answers = True
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S if self._answers else RETRY_S)
+            await self.look()
+
+
+@contextlib.asynccontextmanager
+async def open_salts(url: str) -> AsyncIterator[Salts]:
+    """Salts from the Redis at `url`, kept up to date while the block runs.
+
+    Waits for the first one, for ANSWER_S at most: Redis may be away. Raises SettingsError for an unfit address.
+    """
+    try:
+        client = _connect(url)
+    except ValueError:
+        fault = "RANKER_REDIS_URL: cannot be read; write redis://[user:password@]host:port/0"
+        raise SettingsError([fault]) from None
+    salts = Salts(client)
+    await salts.look()
+    task = asyncio.create_task(salts.run(), name="salts")
+    try:
+        yield salts
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        with contextlib.suppress(*_AWAY):
+            await client.aclose()
+
+
+def _connect(url: str) -> Client:
+    options: dict[str, Any] = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
+    parts = urlsplit(url)
+    if parts.scheme.endswith("+cluster"):
+        return RedisCluster.from_url(parts._replace(scheme=parts.scheme.removesuffix("+cluster")).geturl(), **options)
+    return Redis.from_url(url, **options)

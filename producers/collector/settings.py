@@ -1,0 +1,126 @@
+"""What the collector is told by ranker.toml and the environment: every fault in one message, no secret in any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from producers.event import LONGEST_WINDOW_MS
+from ranker.service import endpoints
+from ranker.service.address import Network, networks
+from schemas import configuration
+
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message has one line for each fault, with its fix."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        head = "the settings have a fault:" if len(faults) == 1 else f"the settings have {len(faults)} faults:"
+        super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
+
+
+@dataclass(frozen=True)
+class Site:
+    """Whose requests speak for a site, and what its pages may send. `key` is the write key."""
+
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    public_types: frozenset[str] = frozenset({"view", "share"})
+    visitors: bool = False
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that is configured. `redis_url` is None where no site wants a visitor_id."""
+
+    topic: str
+    sites: dict[str, Site]
+    redis_url: str | None
+    proxies: tuple[Network, ...] = ()
+    client_events_s: int = 50
+    client_burst: int = 1_000
+    client_article_hour: int = 30
+    key_events_s: int = 10_000
+    new_articles_per_minute: int = 2
+    new_articles_burst: int = 10_000
+    repeats_kb_per_minute: int = 160
+    spool_mb: int = 1024
+    longest_window_ms: int = LONGEST_WINDOW_MS
+
+
+def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of `config_path` (else RANKER_CONFIG) and `environ`. Raises SettingsError."""
+    path = config_path or environ.get("RANKER_CONFIG") or None
+    table, faults = configuration.table(path)
+    keys, bad = configuration.secrets("RANKER_WRITE_KEYS", environ.get("RANKER_WRITE_KEYS") or "")
+    if faults + bad:
+        raise SettingsError(faults + bad)
+    collect: dict[str, Any] = dict(table.get("collect", {}))
+    sites = {name: _site(site, keys.get(name)) for name, site in table.get("sites", {}).items()}
+    proxies, unfit = networks(collect.pop("proxies", ()), "collect.proxies")
+    redis_url = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
+    if _any_visitors(sites) and (fault := endpoints.redis_fault(redis_url)):
+        raise SettingsError([f"RANKER_REDIS_URL: {fault}"])
+    wrong = [*unfit, *_meaning_faults(sites, keys)]
+    if "source" in table:
+        wrong.append(
+            "source: the topic has other names than page views, which the collector writes; give it another file"
+        )
+    if wrong:
+        raise SettingsError([f"{path or 'no ranker.toml'}: {fault}" for fault in wrong])
+    lengths_s = [window["length_s"] for window in table.get("windows", {}).values()]
+    return Settings(
+        topic=table.get("topic", "page-views"),
+        sites=sites,
+        redis_url=redis_url if _any_visitors(sites) else None,
+        proxies=tuple(proxies),
+        longest_window_ms=max(lengths_s) * 1000 if lengths_s else LONGEST_WINDOW_MS,
+        **collect,
+    )
+
+
+def _site(table: dict[str, Any], key: str | None) -> Site:
+    types = frozenset(table.get("public_types", Site.public_types))
+    return Site(
+        tuple(map(_without_port, table.get("origins", ()))),
+        tuple(table.get("hosts", ())),
+        types,
+        table.get("visitors", False),
+        key,
+    )
+
+
+def _without_port(origin: str) -> str:
+    """The origin as browsers write it: without the port that its scheme has anyway."""
+    scheme = origin.partition(":")[0]
+    return origin.removesuffix({"http": ":80", "https": ":443"}[scheme])
+
+
+def _any_visitors(sites: dict[str, Site]) -> bool:
+    return any(site.visitors for site in sites.values())
+
+
+def _meaning_faults(sites: dict[str, Site], keys: dict[str, str]) -> Iterator[str]:
+    """What the schema cannot say: values that are each allowed but do not work together."""
+    for name in sorted(keys.keys() - sites.keys()):
+        yield f"RANKER_WRITE_KEYS: site {name!r} has no [sites.{name}] table; add it, or take its key away"
+    if not any(site.origins or site.hosts or site.key for site in sites.values()):
+        yield (
+            'no site has events to collect; write such as [sites.demo] with origins = ["https://www.example.org"], '
+            "or give a site a key in RANKER_WRITE_KEYS"
+        )
+    for what in ("origins", "hosts"):
+        owners: dict[str, str] = {}
+        for name, site in sites.items():
+            for value in getattr(site, what):
+                if owners.setdefault(value, name) != name:
+                    yield f"sites.{name}.{what}: {value} is site {owners[value]}'s already; give it to one of them"
+    holders: dict[str, str] = {}
+    for name, key in keys.items():
+        if holders.setdefault(key, name) != name:
+            yield f"RANKER_WRITE_KEYS: sites {holders[key]} and {name} have one key; give each its own"

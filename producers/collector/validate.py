@@ -1,0 +1,126 @@
+"""What was sent to page views, each with the rights of who sent it, or a fault with its position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from producers.collector.authorize import Speaker
+from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
+
+FUTURE_MS = 5 * 60_000
+"""What is further ahead than this would be a dead letter, and the sender would never know."""
+SECONDS_MS = 946_684_800_000
+"""The year 2000. What is before it was meant in seconds: as milliseconds those of today are in January 1970."""
+MAX_DETAIL = 200
+
+MAX_IGNORED = 10
+"""So many names of fields that are not taken over are told."""
+
+_FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
+_KNOWN = {*_FIELDS, "site_id"}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+Reason = Literal["invalid", "not_public", "foreign_site", "future", "late", "new_articles"]
+
+
+class FaultError(Exception):
+    """Why an event is not accepted: a reason of schemas/openapi-collector.yaml, and a sentence."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail if len(detail) <= MAX_DETAIL else detail[: MAX_DETAIL - 1] + "…"
+
+    def at(self, index: int) -> dict[str, Any]:
+        """As the answer has it."""
+        return {"index": index, "reason": self.reason, "detail": self.detail}
+
+
+def not_counted(index: int) -> dict[str, Any]:
+    """As the answer has an event that is taken and goes no further."""
+    detail = "This address has sent as many of this type for this article as count in an hour."
+    return {"index": index, "reason": "client_article_hour", "detail": detail}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the collector itself knows of a request: when it came, without a key from whom, how far lists reach back.
+
+    `client` is what limits are kept by, None for a server with a key.
+    """
+
+    now_ms: int
+    is_bot: bool
+    visitor_id: str | None
+    client: bytes | None = None
+    longest_window_ms: int = LONGEST_WINDOW_MS
+
+
+def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
+    """Each item's page view, or its fault."""
+    for item in items:
+        try:
+            yield (_keyed if speaker.keyed else _public)(_fields(item, speaker), speaker, receipt)
+        except FaultError as fault:
+            yield fault
+        except InvalidEventError as error:
+            yield FaultError("invalid", str(error))
+
+
+def ignored_fields(items: list[Any]) -> list[str]:
+    """Names in these events that say nothing here, each once and at most MAX_IGNORED: `type` for event_type, say.
+
+    What is no ordinary name, or longer than 64 characters, is left out.
+    """
+    found: dict[str, None] = {}
+    for item in items:
+        if isinstance(item, dict) and not _KNOWN.issuperset(item):
+            found |= dict.fromkeys(name for name in item if name not in _KNOWN and _NAME.fullmatch(name))
+            if len(found) >= MAX_IGNORED:
+                break
+    return list(found)[:MAX_IGNORED]
+
+
+def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
+    """The fields that are taken over. producer_id and sequence are not: it is the collector that numbers."""
+    if not isinstance(item, dict):
+        raise FaultError("invalid", "An event is an object.")
+    if (site_id := item.get("site_id")) is not None and site_id != speaker.site_id:
+        raise FaultError(
+            "foreign_site", "site_id is not the site of this request; another one needs its own write key."
+        )
+    return {"article_id": None} | {name: item[name] for name in _FIELDS if item.get(name) is not None}
+
+
+def _public(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:
+    for name in ("occurred_at", "visitor_id"):
+        if name in fields:
+            raise FaultError("not_public", f"{name} needs the site's write key; the collector says it for pages.")
+    given = fields.pop("agent_class", None)
+    if given is None:
+        given = "bot" if receipt.is_bot else "unknown"
+    elif given != "bot":
+        raise FaultError("not_public", "agent_class other than bot needs the site's write key.")
+    view = PageView(
+        site_id=speaker.site_id, occurred_at=receipt.now_ms, visitor_id=receipt.visitor_id, agent_class=given, **fields
+    )
+    if view.value != 1:
+        raise FaultError("not_public", "value needs the site's write key; a page's event happens once.")
+    if view.event_type not in speaker.site.public_types:
+        raise FaultError("not_public", "This event_type needs the site's write key, or a place in its public_types.")
+    return view
+
+
+def _keyed(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:
+    view = PageView(site_id=speaker.site_id, **({"occurred_at": receipt.now_ms} | fields))
+    if view.occurred_at > receipt.now_ms + FUTURE_MS:
+        raise FaultError("future", "occurred_at is more than 5 minutes ahead of the collector's clock.")
+    if view.occurred_at < SECONDS_MS:
+        raise FaultError("late", f"occurred_at is {view.occurred_at}: that looks like seconds; give milliseconds.")
+    if view.occurred_at < receipt.now_ms - receipt.longest_window_ms:
+        days = receipt.longest_window_ms / 86_400_000
+        raise FaultError("late", f"occurred_at is before the longest window of the lists ({days:.3g} days).")
+    return view

@@ -1,0 +1,1 @@
+"""Access logs and JSON lines, sent as the events that they are."""

@@ -1,0 +1,1 @@
+"""Invented traffic for a demonstration or a load test."""

@@ -1,0 +1,99 @@
+"""Sending invented traffic: a past in time order first, then live at a steady rate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from producers.client.producer import Producer
+from producers.replay.replaying import pause
+from producers.simulate.collector_sender import CollectorSender
+from producers.simulate.steady import Say, Steady, insist
+from producers.simulate.traffic import Traffic
+
+TICK_S = 0.1
+"""How often live traffic is sent."""
+
+MOST_AT_ONCE = 20_000
+"""Records of one tick: what a slow broker left undone is made up for in portions."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """How live traffic goes: `rate` events a second, until `events` or `duration_s` is reached, whichever is first."""
+
+    rate: float
+    events: int | None = None
+    duration_s: float | None = None
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def write_history(
+    traffic: Traffic,
+    producer: Producer,
+    *,
+    from_ms: int,
+    to_ms: int,
+    count: int,
+    stop: asyncio.Event,
+    advance: Callable[[int], None],
+) -> None:
+    """Send `count` events of the time between, in its order, as fast as Kafka takes them."""
+    done = 0
+    for records in traffic.history(from_ms, to_ms, count, to_ms):
+        await producer.send_records(records)
+        done += len(records)
+        advance(done)
+        if stop.is_set():
+            break
+    await producer.flush()
+
+
+async def go_live(
+    traffic: Traffic,
+    line: Steady,
+    live: Live,
+    *,
+    stop: asyncio.Event,
+    born: Callable[[int, int], Awaitable[None]],
+    say: Say,
+    collected: CollectorSender | None = None,
+) -> int:
+    """Send live traffic and return how many events there were. `born(from_ms, to_ms)` is awaited before each tick.
+
+    What goes by the collector is part of the rate and of the events. While Kafka or the collector is away, which is
+    said, nothing is sent; the events of that time are made up for, with the times at which they were due.
+    """
+    loop = asyncio.get_running_loop()
+    start_s, last_ms, sent = loop.time(), now_ms(), 0
+    over = False
+    while not (over or stop.is_set()):
+        elapsed = loop.time() - start_s
+        if live.duration_s is not None and elapsed >= live.duration_s:
+            elapsed, over = live.duration_s, True
+        due = int(elapsed * live.rate)
+        if live.events is not None and due >= live.events:
+            due, over = live.events, True
+        at_ms = max(now_ms(), last_ms)
+        await born(last_ms, at_ms)
+        while sent < due and not stop.is_set():
+            count = min(due - sent, MOST_AT_ONCE)
+            by_http = collected.part_of(count) if collected else 0
+            records = traffic.burst(last_ms, at_ms, count - by_http, at_ms)
+            others = collected.traffic.burst(last_ms, at_ms, by_http, at_ms) if collected else []
+            if not (records or others):
+                break
+            if await insist(partial(line.deliver, records), stop, say):
+                sent += len(records)
+            if collected and await insist(partial(collected.send, others), stop, say):
+                sent += len(others)
+        last_ms = at_ms
+        if not over:
+            await pause(stop, TICK_S)
+    return sent

@@ -1,0 +1,47 @@
+"""How a partition's worker is put together: the same for `ranker consume` and for the tests of its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ranker.consume.clocks import Clocks
+from ranker.consume.dead_letter_limit import DeadLetterLimit
+from ranker.consume.gate import Gate
+from ranker.consume.homes import Homes
+from ranker.consume.worker import Worker
+from ranker.core.generation import Generation
+from ranker.log.consumer import PageViewLog
+from ranker.log.dead_letter_writer import DeadLetters
+from ranker.metrics import ConsumerMetrics
+from ranker.store.shard import ShardStore
+
+
+def build_worker(
+    partition: int,
+    trouble: Callable[[str | None], None],
+    *,
+    generation: Generation,
+    page_views: PageViewLog,
+    store_of: Callable[[int], ShardStore],
+    dead_letters: DeadLetters,
+    dead_stretch_of: Callable[[int], DeadLetterLimit],
+    clocks: Clocks,
+    metrics: ConsumerMetrics,
+    homes: Homes,
+    flush_s: float,
+    accept_create_time: bool,
+) -> Worker:
+    """`trouble` gets what stands in the way of its steps, then None; what comes after it all partitions share."""
+    gate = Gate(page_views, store_of(partition), generation, partition, clocks, metrics, trouble, homes)
+    return Worker(
+        generation,
+        partition,
+        page_views,
+        gate,
+        dead_letters,
+        clocks,
+        metrics,
+        dead_stretch_of(partition),
+        flush_s,
+        accept_create_time=accept_create_time,
+    )

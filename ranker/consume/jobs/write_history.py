@@ -1,0 +1,152 @@
+"""Writes the rank history: what every list showed at the full hour. Each consumer does it for its own generation.
+
+The first writer of an entry wins, so consumers that do it at once only waste work. Nothing waits for the history, and
+nothing is counted by it: where no complete list can be read in time, the hour stays unknown.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
+from typing import Any
+
+from ranker.core.generation import Generation
+from ranker.core.merge import ExtraKeys
+from ranker.lists.articles import Article, Articles
+from ranker.lists.catalogue import Catalogue
+from ranker.lists.filters import Filter
+from ranker.metrics import ConsumerMetrics
+from ranker.service.periodic import periodic
+from ranker.store.errors import StoreFullError, StoreUnavailableError
+from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
+from ranker.store.reader import ListRead, Reader
+from ranker.store.shard_query import ListName
+
+log = logging.getLogger(__name__)
+
+MAX_SITES = 1_000
+"""Sites whose lists are written; configured ones first."""
+PATIENCE_MS = HOUR_MS // 2
+"""How long after the hour its lists may still be written: ranks are compared with entries from that age on, and an
+entry that has just been written would say that nothing moves."""
+
+_TRY_S = (10.0, 300.0)
+"""Between two looks; longer and longer while lists of the hour cannot be written."""
+_CATALOGUE_ROUNDS = 10
+"""Of 100,000 changes each."""
+
+
+class HistoryWriter:
+    """`sites` are the configured ones, `partitions` says how many shards make a list (0: not known yet).
+
+    Sites in `hide_unknown` list no article that the catalogue does not know.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        generation: Generation,
+        sites: Collection[str],
+        partitions: Callable[[], int],
+        now_ms: Callable[[], int],
+        metrics: ConsumerMetrics,
+        hide_unknown: Collection[str] = (),
+    ) -> None:
+        self._client = client
+        self._generation = generation
+        self._sites = sites
+        self._partitions = partitions
+        self._now_ms = now_ms
+        self._metrics = metrics
+        self._hide_unknown = frozenset(hide_unknown)
+        self._reader = Reader(client)
+        self._hour = 0
+        self._done: set[str] = set()
+        """Sites whose lists of the hour are all written."""
+        self._found_ms = now_ms()
+        metrics.history_age_seconds.set_function(lambda: max(0, self._now_ms() - self._found_ms) / 1000)
+
+    async def run(self) -> None:
+        """Looks every ten seconds or so, until cancelled; whatever fails is logged once and tried again."""
+        # Consumers that were started together should not do the same work together.
+        every_s, at_most_s = (pause_s * random.uniform(0.5, 1.5) for pause_s in _TRY_S)  # noqa: S311  # nothing to guess
+        await periodic(
+            every_s,
+            lambda: self.write_due(self._now_ms()),
+            "rank history is not written",
+            (StoreUnavailableError, StoreFullError),
+            at_most_s=at_most_s,
+            never_ends=True,  # the history must not be able to stop the counting
+        )
+
+    async def write_due(self, now_ms: int) -> bool:
+        """Writes the lists of this hour that nobody has written yet; whether none is left to try again.
+
+        Raises StoreUnavailableError and StoreFullError.
+        """
+        hour = now_ms // HOUR_MS
+        if await settled_hour(self._client, self._generation.id) == hour:
+            self._found_ms = now_ms
+            return True
+        if now_ms - hour * HOUR_MS >= PATIENCE_MS:
+            return True
+        partitions = self._partitions()
+        if not partitions:
+            return False
+        snapshot = await self._reader.refresh(self._generation, partitions, (), {}, {})
+        if snapshot.answered < partitions:
+            return False
+        if hour != self._hour:
+            self._hour, self._done = hour, set()
+        sites = [*sorted(self._sites), *sorted(snapshot.sites.difference(self._sites))]
+        if len(sites) > MAX_SITES or not snapshot.all_sites:
+            log.warning("rank history of %d sites only; name those that matter in ranker.toml", MAX_SITES)
+        articles = await self._articles()
+        written = 0
+        due = [site for site in sites[:MAX_SITES] if site not in self._done]
+        for site in due:
+            written += await self._write(site, hour, partitions, articles)
+        settled = self._done.issuperset(due)
+        log.info("ranks written", extra={"hour": hour, "sites": len(due), "lists": written, "all": settled})
+        if settled:
+            await settle(self._client, self._generation.id, hour)
+            self._found_ms = now_ms
+            self._done.clear()  # where Redis loses it all, it is written again
+        return settled
+
+    async def _articles(self) -> Articles:
+        """The catalogue now. Read anew each hour (100,000 articles: 0.5 s); kept, it would take 75 MB for good."""
+        catalogue = Catalogue(self._client, self._now_ms)
+        for _ in range(_CATALOGUE_ROUNDS):
+            if not await catalogue.follow():
+                break
+        return catalogue.articles
+
+    async def _write(self, site: str, hour: int, partitions: int, articles: Articles) -> int:
+        """Writes those of a site's lists that are complete at this hour; returns how many nobody had written.
+
+        An empty list beside others is written as well: what enters it next is new. A site without counts is not.
+        """
+        names = [ListName(site, board, w.name) for w in self._generation.windows for board in self._generation.boards]
+        moved = {old.encode(): new.encode() for old, new in articles.aliases(site).items()}
+        wishes = dict.fromkeys(names, ExtraKeys(aliases=moved))
+        read = (await self._reader.refresh(self._generation, partitions, names, {}, wishes)).lists
+        ready = {name: one for name, one in read.items() if one.span.complete and one.span.as_of_ms // HOUR_MS == hour}
+        written = 0
+        if any(one.merged.rows for one in read.values()):
+            known, hide_unknown = articles.of(site), site in self._hide_unknown
+            ranks = {name: shown(one, known, hide_unknown=hide_unknown) for name, one in ready.items()}
+            written = await write_ranks(self._client, self._generation.id, hour, ranks)
+            self._metrics.history_written.inc(written)
+        if len(ready) == len(names):
+            self._done.add(site)
+        return written
+
+
+def shown(read: ListRead, articles: Mapping[str, Article], *, hide_unknown: bool) -> list[str]:
+    """The first places as readers publish them, without the articles that are hidden."""
+    published = Filter(known=hide_unknown)
+    ids = (raw.decode() for _, raw in read.merged.rows)
+    return list(islice((one for one in ids if published.admits(one, articles.get(one), 0)), PLACES))

@@ -1,0 +1,118 @@
+"""What a stretch of the log comes to: counts by slice, counters, rejected records. The seam between fold and route."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+Group = tuple[int, str, str]
+"""(slice of the finest grain, site, outcome)."""
+Articles = dict[str, int]
+
+
+def add(into: Articles, articles: Articles) -> None:
+    """Adds article counts in place; `articles` is not kept."""
+    if not into:
+        into.update(articles)
+        return
+    get = into.get
+    for article, count in articles.items():
+        into[article] = get(article, 0) + count
+
+
+KEPT_BYTES = 64 << 10
+"""Of a value or a key that is too large to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What a value was before it was cut; None where nobody has seen its end."""
+
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(slots=True)
+class Rejected:
+    """A record that cannot be counted: its position, why, and its original bytes, or the first of them.
+
+    `cut` is None where the value is whole; `key_size` is the size of a key that was cut.
+    """
+
+    offset: int
+    append_ms: int
+    reason: str
+    key: bytes | None
+    value: bytes | None
+    cut: Cut | None = None
+    key_size: int | None = None
+
+    def shortened(self, value_bytes: int, key_bytes: int) -> Rejected:
+        """With so many bytes of value and key at most."""
+        value, key, cut, key_size = self.value, self.key, self.cut, self.key_size
+        if value is not None and len(value) > value_bytes:
+            cut = cut or Cut(len(value), hashlib.sha256(value).hexdigest())
+            value = value[:value_bytes]
+        if key is not None and len(key) > key_bytes:
+            key_size = key_size or len(key)
+            key = key[:key_bytes]
+        return replace(self, value=value, key=key, cut=cut, key_size=key_size)
+
+
+@dataclass(slots=True)
+class Mark:
+    """Names the last record below an offset, so that another log is recognised: CRC-32 of its key and value."""
+
+    offset: int
+    append_ms: int
+    crc: int
+
+
+@dataclass(slots=True)
+class PartialCounts:
+    """Counts of a stretch of records.
+
+    `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
+    all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time inside.
+    `lost` are stretches of offsets that cannot be read, the last of them appended at `lost_ms`.
+    `sightings` has the sequences of each producer_id heard, in the order of the log and of first appearance; `heard_ms`
+    the append time of its last record.
+    """
+
+    counts: dict[Group, Articles] = field(default_factory=dict)
+    records: int = 0
+    late: int = 0
+    future: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    first_append_ms: int | None = None
+    lost: list[range] = field(default_factory=list)
+    lost_ms: int = 0
+    mark: Mark | None = None
+    sequences: dict[str, list[int]] = field(default_factory=dict)
+    last_seen_ms: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: PartialCounts) -> None:
+        """Adds a later stretch; `other` must not be used afterwards."""
+        mine = self.counts
+        for group, articles in other.counts.items():
+            target = mine.get(group)
+            if target is None:
+                mine[group] = articles
+                continue
+            add(target, articles)
+        self.records += other.records
+        self.late += other.late
+        self.future += other.future
+        self.rejected += other.rejected
+        self.lost += other.lost
+        self.lost_ms = max(self.lost_ms, other.lost_ms)
+        if self.first_append_ms is None:
+            self.first_append_ms = other.first_append_ms
+        if other.mark is not None:
+            self.mark = other.mark
+        for producer, sequences in other.sequences.items():
+            if producer in self.sequences:
+                self.sequences[producer] += sequences
+            else:
+                self.sequences[producer] = sequences
+        self.last_seen_ms |= other.last_seen_ms

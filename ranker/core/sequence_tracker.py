@@ -1,0 +1,248 @@
+"""What one shard has seen of each producer's events, by producer_id and sequence: what is missing, what came again.
+
+A *run* is one producer_id, `NAME/RUN`: its sequence counts from 0, and its events spread over all shards. Sequences
+are marked in bitmaps of blocks of 1,024. The last 128 blocks up to the highest sequence are kept, older ones as their
+number only. Below the kept blocks a sequence cannot be told from one seen before, and counts as new.
+
+All of it is a function of the log's records, whatever the stretches they come in, and so it moves with n. Only which
+runs are forgotten is decided elsewhere (`silent`), and such a step begins a new lineage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+BLOCK = 1_024
+"""Sequences of a block: 128 bytes, the least that a step rewrites of a run."""
+KEPT = 128
+"""Blocks kept: 131,072 sequences. What is missing is looked for some 15 s back (consume/jobs/watch_producers.py)."""
+HEAD = 8
+"""First blocks whose counts are kept: of a run that was under way when counting began, they are not judged."""
+MAX_RUNS = 256
+"""Runs of a shard; further ones are counted as untracked until some are forgotten."""
+INACTIVE_MS = 90_000_000
+"""A run that was not heard for 25 h is forgotten: an hour after it is told of no more (core/loss.py). Shards do so one
+after the other, and what is left in some looks like loss."""
+INACTIVE_FULL_MS = 3_600_000
+"""The same where the shard has no place for another run."""
+MAX_SEQUENCE = 2**53 - 1
+"""What lies beyond is no count of events."""
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[int]).decode
+_DIGITS = bytes((48, 49, *([48] * 254)))
+"""Flags of 0 and 1 to binary digits."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run as one shard sees it. `first` and the keys of `blocks` are numbers of blocks; -1 before any sequence."""
+
+    last_ms: int
+    """Append time of its last record."""
+    first: int = -1
+    high: int = -1
+    distinct: int = 0
+    repeats: int = 0
+    heads: list[int] = field(default_factory=list)
+    """Sequences of blocks `first` and on that are not kept any more; empty for a run heard from its start."""
+    blocks: dict[int, int] = field(default_factory=dict)
+    """Bitmaps: bit i of block b is sequence b · BLOCK + i."""
+
+    @property
+    def base(self) -> int:
+        """The oldest block that may be kept."""
+        return max(0, self.high // BLOCK - KEPT + 1)
+
+    def copy(self) -> Run:
+        return Run(
+            self.last_ms, self.first, self.high, self.distinct, self.repeats, list(self.heads), dict(self.blocks)
+        )
+
+    def record(self, sequences: Sequence[int]) -> tuple[set[int], set[int]]:
+        """Marks sequences in the order of the log; returns (blocks marked, blocks no longer kept), both once kept."""
+        touched: set[int] = set()
+        closed: set[int] = set()
+        if not sequences:
+            return touched, closed
+        low, high = min(sequences), max(sequences)
+        if high > MAX_SEQUENCE:
+            return self.record([sequence for sequence in sequences if sequence <= MAX_SEQUENCE])
+        if low // BLOCK > max(high, self.high) // BLOCK - KEPT:
+            self._mark(sequences, low, high, touched, closed)
+        elif high <= self.high:
+            kept_from = self.base * BLOCK
+            late = [sequence for sequence in sequences if sequence < kept_from]
+            for sequence in late:
+                self._late(sequence // BLOCK)
+            if kept := [sequence for sequence in sequences if sequence >= kept_from]:
+                self._mark(kept, min(kept), high, touched, closed)
+        else:
+            # What is kept moves on in the middle of it: an outage's worth of sequences at once, or a producer's fault.
+            # Of halves, most are soon short enough for it not to; one sequence alone always is.
+            middle = len(sequences) // 2
+            for half in (sequences[:middle], sequences[middle:]):
+                marked, gone = self.record(half)
+                touched |= marked
+                closed |= gone
+        return touched - closed, closed
+
+    def _mark(self, sequences: Sequence[int], low: int, high: int, touched: set[int], closed: set[int]) -> None:
+        """Marks sequences none of which is or becomes too old to be kept: their order does not matter."""
+        first = low // BLOCK
+        self.first = first if self.first < 0 else min(self.first, first)
+        if high > self.high:
+            self.high = high
+            self._close(closed)
+        low = first * BLOCK
+        flags = bytearray(high // BLOCK * BLOCK + BLOCK - low)
+        for sequence in sequences:
+            flags[sequence - low] = 1
+        new = 0
+        at = flags.find(1)
+        while at >= 0:
+            at -= at % BLOCK
+            block = first + at // BLOCK
+            before = self.blocks.get(block, 0)
+            marked = before | int(flags[at : at + BLOCK].translate(_DIGITS)[::-1], 2)
+            new += marked.bit_count() - before.bit_count()
+            self.blocks[block] = marked
+            touched.add(block)
+            at = flags.find(1, at + BLOCK)
+        self.distinct += new
+        self.repeats += len(sequences) - new
+
+    def _close(self, closed: set[int]) -> None:
+        """Lets go of the bitmaps that are too old, however far the sequence has jumped."""
+        base = self.base
+        for block in [block for block in self.blocks if block < base]:
+            self._add_to_head(block, self.blocks.pop(block).bit_count())
+            closed.add(block)
+
+    def _late(self, block: int) -> None:
+        """A sequence that is too old to be kept; what was sent before the run was first heard is not asked for."""
+        if block >= self.first:
+            self.distinct += 1
+            self._add_to_head(block, 1)
+
+    def _add_to_head(self, block: int, count: int) -> None:
+        at = block - self.first
+        if self.first > 0 and at < HEAD:
+            self.heads += [0] * (at + 1 - len(self.heads))
+            self.heads[at] += count
+
+    def below(self, sequence: int) -> int | None:
+        """Distinct sequences below this one; None where that is not known any more."""
+        if sequence > self.high:
+            return self.distinct
+        block = sequence // BLOCK
+        if block >= self.base:
+            above = sum(bits.bit_count() for kept, bits in self.blocks.items() if kept > block)
+            return self.distinct - above - (self.blocks.get(block, 0) >> sequence % BLOCK).bit_count()
+        if sequence % BLOCK == 0 and self.first > 0 and block <= self.first + HEAD:
+            kept = sum(bits.bit_count() for kept, bits in self.blocks.items() if kept < block)
+            return sum(self.heads[: max(0, block - self.first)]) + kept
+        return None
+
+
+@dataclass(slots=True)
+class TrackerUpdate:
+    """What a step does to the sightings: the runs as they are after it, and which fields of the store that changes."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    marked: dict[str, set[int]] = field(default_factory=dict)
+    closed: dict[str, set[int]] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    untracked: int = 0
+    """Sequences of runs that have no place here."""
+
+    def set_runs(self) -> dict[str, bytes]:
+        """producer_id to what is kept of the run beside its blocks."""
+        return {name: _packed(run) for name, run in self.runs.items()}
+
+    def set_blocks(self) -> dict[str, bytes]:
+        """Field of the bitmap to its 128 bytes."""
+        return {
+            block_field(block, name): self.runs[name].blocks[block].to_bytes(BLOCK // 8, "little")
+            for name, blocks in self.marked.items()
+            for block in sorted(blocks)
+        }
+
+    def deleted_blocks(self) -> list[str]:
+        return [block_field(block, name) for name, blocks in self.closed.items() for block in sorted(blocks)]
+
+
+@dataclass(slots=True)
+class SequenceTracker:
+    """The runs of one shard. A step's changes are computed first (`seen`, `forgotten`), and taken over once applied."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+
+    def plan_update(self, sequences: Mapping[str, Sequence[int]], last_seen_ms: Mapping[str, int]) -> TrackerUpdate:
+        """What these sequences of each producer, in the order of the log, change; nothing is changed yet."""
+        change = TrackerUpdate()
+        free = MAX_RUNS - len(self.runs)
+        for name, some in sequences.items():
+            run = self.runs.get(name)
+            if run is None:
+                if not free:
+                    change.untracked += len(some)
+                    continue
+                free -= 1
+            run = Run(0) if run is None else run.copy()
+            run.last_ms = last_seen_ms[name]
+            closed_before = set(run.blocks)
+            marked, closed = run.record(some)
+            change.runs[name] = run
+            if marked:
+                change.marked[name] = marked
+            if closed := closed & closed_before:  # others never reached the store
+                change.closed[name] = closed
+        return change
+
+    def forgotten(self, names: Iterable[str]) -> TrackerUpdate:
+        """What it changes to forget these runs."""
+        gone = [name for name in names if name in self.runs]
+        return TrackerUpdate(gone=gone, closed={name: set(self.runs[name].blocks) for name in gone})
+
+    def take(self, change: TrackerUpdate) -> None:
+        """Takes over what a step has changed."""
+        self.runs |= change.runs
+        for name in change.gone:
+            del self.runs[name]
+
+    def inactive(self, watermark_ms: int, elsewhere_ms: Mapping[str, int] | None = None) -> list[str]:
+        """Runs to forget at this clock T of the shard; `elsewhere_ms` is when other shards last heard them."""
+        limit = watermark_ms - (INACTIVE_FULL_MS if len(self.runs) >= MAX_RUNS else INACTIVE_MS)
+        other = elsewhere_ms or {}
+        return [name for name, run in self.runs.items() if max(run.last_ms, other.get(name, 0)) < limit]
+
+
+def block_field(block: int, name: str) -> str:
+    """The number first: a producer_id may hold any character."""
+    return f"{block}:{name}"
+
+
+def _packed(run: Run) -> bytes:
+    return _pack((run.last_ms, run.first, run.high, run.distinct, run.repeats, *run.heads))
+
+
+def unpacked(runs: Mapping[str, bytes], blocks: Mapping[str, bytes]) -> SequenceTracker:
+    """The sightings that the store holds under these fields."""
+    found = {}
+    for name, packed in runs.items():
+        last_ms, first, high, distinct, repeats, *heads = _unpack(packed)
+        found[name] = Run(last_ms, first, high, distinct, repeats, heads)
+    for field_, bits in blocks.items():
+        block, _, name = field_.partition(":")
+        if name in found:
+            found[name].blocks[int(block)] = int.from_bytes(bits, "little")
+    return SequenceTracker(found)
+
+
+def last_seen(runs: Mapping[str, bytes], names: Collection[str]) -> dict[str, int]:
+    """Append time of the last record of each of these runs that is there."""
+    return {name: _unpack(runs[name])[0] for name in names if name in runs}

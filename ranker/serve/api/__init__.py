@@ -1,0 +1,1 @@
+"""Requests for lists and articles: parsed, and answered from what is shown."""

@@ -1,0 +1,158 @@
+"""A list as an answer: filtered, cut, filled up from longer lists, with what the catalogue and the history know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ranker.core.generation import LATEST
+from ranker.core.merge import PLACES
+from ranker.lists.articles import Article
+from ranker.lists.filters import Filter
+from ranker.lists.history import GRAIN_S, Movement, Ranks
+from ranker.serve.api.query import Query
+from ranker.serve.live.published import Published, rfc3339
+from ranker.store.history import PLACES as PLACES_KEPT
+
+_NO_HISTORY = Movement(None, None, None, None)
+LOOKED_AT = 5_000
+"""Of the newest articles, how many one answer looks at: some 2 ms."""
+MOST_BEHIND = 20
+"""Shards that an answer names of those that are behind: what it costs must not grow with them."""
+_UNKNOWN = Article()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One article that passed the filter. `total` is that of the list it comes from; both are None in "latest"."""
+
+    article_id: str
+    count: int | None
+    total: int | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One list under one filter. `short`: further articles that fit may exist, beyond what was read."""
+
+    places: list[Place]
+    short: bool
+
+
+def listed(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int) -> Listed:
+    """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
+    more = published.read.merged.more
+    places: list[Place] = []
+
+    def ends_in(rows: Iterable[tuple[int, str]]) -> bool:
+        for count, article_id in rows:
+            if len(places) == most or count < filter_.min_count:
+                return True
+            if filter_.admits(article_id, articles.get(article_id), now_ms):
+                places.append(Place(article_id, count, published.read.total, published.name.window))
+        return len(places) == most
+
+    if ends_in(published.rows) or not more or len(published.rows) < PLACES:
+        return Listed(places, short=False)
+    covered = filter_.in_catalogue in published.covered
+    if covered:
+        ends_in(published.further)
+    # What the catalogue does not know was not looked up: where that may stand in the list, there may be holes.
+    return Listed(places, short=not (covered and filter_.by_catalogue))
+
+
+def newest(
+    published_ids: Sequence[str], filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
+) -> Listed:
+    """What has just been published, as far as the filter admits it; `published_ids` are the newest first."""
+    places: list[Place] = []
+    for at, article_id in enumerate(published_ids):
+        if len(places) == most:
+            break
+        if at == LOOKED_AT:
+            return Listed(places, short=True)
+        article = articles.get(article_id, _UNKNOWN)
+        if article.published_at is None or article.published_at > now_ms:
+            continue
+        if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
+            break
+        if filter_.admits(article_id, article, now_ms):
+            places.append(Place(article_id, None, None, LATEST))
+    return Listed(places, short=False)
+
+
+def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
+    """One list out of several, each article once, where it stands first."""
+    seen: dict[str, Place] = {}
+    for places in lists:
+        for place in places:
+            if len(seen) == most:
+                break
+            seen.setdefault(place.article_id, place)
+    return list(seen.values())
+
+
+def items(
+    places: Sequence[Place],
+    query: Query,
+    articles: Mapping[str, Article],
+    ranks: Ranks | None,
+    window: str,
+    now_ms: int,
+    *,
+    counts: bool,
+) -> Iterator[dict[str, Any]]:
+    """The asked part of these places as the API gives them. `ranks` None: no history here; `counts`: whether shown."""
+    page = places[query.offset : query.offset + query.limit]
+    for rank, place in enumerate(page, query.offset + 1):
+        item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
+        item.update(described(articles.get(place.article_id, _UNKNOWN)))
+        if ranks is not None:
+            # what fills the list up has no place in its history
+            known = place.origin == window
+            item.update(_moved(ranks.about(place.article_id, rank, now_ms) if known else _NO_HISTORY))
+        if query.fallback:
+            item["origin"] = place.origin
+        yield item
+
+
+def _count(place: Place, *, counts: bool) -> dict[str, Any]:
+    if not counts or place.count is None:
+        return {"count": None, "share": None}
+    share = round(place.count / place.total, 6) if place.total and place.total > 0 else None
+    return {"count": place.count, "share": share}
+
+
+def described(article: Article) -> dict[str, Any]:
+    """What the catalogue knows of an article, in the API's words."""
+    return {
+        "title": article.title,
+        "url": article.url,
+        "format": article.format,
+        "section": article.section,
+        "published_at": None if article.published_at is None else rfc3339(article.published_at),
+    }
+
+
+def _moved(movement: Movement) -> dict[str, Any]:
+    entered_ms = movement.entered_at_ms
+    return {
+        "previous_rank": movement.previous_rank,
+        "entered_at": None if entered_ms is None else rfc3339(entered_ms),
+        "best_rank": movement.best_rank,
+        "trend": movement.trend,
+    }
+
+
+def behind(shards: Sequence[tuple[int, int | None]]) -> list[dict[str, Any]]:
+    """The shards that a list waits for, those without an answer and the oldest first."""
+    first = sorted(shards, key=lambda shard: shard[1] or 0)[:MOST_BEHIND]
+    return [{"partition": shard, "as_of": None if ms is None else rfc3339(ms)} for shard, ms in first]
+
+
+def history(ranks: Ranks) -> dict[str, Any]:
+    """What the items' history is made of."""
+    since = None if ranks.since_ms is None else rfc3339(ranks.since_ms)
+    return {"grain_s": GRAIN_S, "places": PLACES_KEPT, "since": since}

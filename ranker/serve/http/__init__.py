@@ -1,0 +1,1 @@
+"""Bytes: the protocol on the socket, answers kept in memory, problem details."""

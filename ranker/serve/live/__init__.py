@@ -1,0 +1,1 @@
+"""What lists are in use, what is shown of them, and the refresh between the two."""

@@ -1,0 +1,1 @@
+"""What browsers show: pages and what they load."""

@@ -1,0 +1,5 @@
+"""The page for people, at /."""
+
+from ranker.serve.pages.front.frontpage import Page
+
+__all__ = ["Page"]

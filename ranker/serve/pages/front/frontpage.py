@@ -1,0 +1,228 @@
+"""The page for people, at `/`: one template, plain CSS and JavaScript, in French and English. No host but this one."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ranker.core.generation import DEFAULT_WINDOWS, LATEST, Generation, Window
+from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
+from ranker.serve.api.clients import Clients
+from ranker.serve.api.lists import Lists
+from ranker.serve.api.query import Query, parse, shown
+from ranker.serve.http.problems import ProblemError
+from ranker.serve.http.response_cache import asked, matches
+from ranker.serve.pages.rows import Row, rows
+from ranker.serve.pages.speech import Speech
+from ranker.serve.pages.templates import environment
+from ranker.service.scripts import FOREVER
+from ranker.settings import Site
+from ranker.store.shard_query import ListName
+
+LANGUAGE = "fr"
+"""The lists are for French-language sites, whatever language a visitor's browser asks for."""
+PLACES = 10
+NEWEST = 6
+MOST_SITES = 12
+"""If there are more, the page offers no choice: the address bar serves better."""
+MAX_NAMED = 20
+"""So many sites are named to who asks for one that is not there."""
+FIRST_S = 1.0
+"""How long the page waits for lists that nobody has asked for lately; without them it fills itself."""
+
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+_SECURITY = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "referrer-policy": "strict-origin-when-cross-origin",
+    "x-content-type-options": "nosniff",
+}
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What the address asks for, as far as there is such a thing."""
+
+    site: str
+    lang: str
+    window: str
+    boards: Sequence[str]
+    section: str
+    format: str
+
+    @property
+    def filters(self) -> dict[str, str]:
+        return {name: value for name in ("section", "format") if (value := getattr(self, name))}
+
+
+class Page:
+    """The page's files, read once. `sites` are the configured ones."""
+
+    def __init__(self, sites: Mapping[str, Site]) -> None:
+        self._titles = {name: site.title for name, site in sites.items()}
+        folder = resources.files(__package__)
+        self._files = {
+            file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES
+        }
+        self._files["row.js"] = resources.files("ranker.serve.pages").joinpath("row.js").read_bytes()
+        together = b"".join(name.encode() + content for name, content in sorted(self._files.items()))
+        self._version = hashlib.sha256(together).hexdigest()[:12]
+        self._address = f"/page/{self._version}"
+        self._modules = [f"{self._address}/{name}" for name in sorted(self._files) if name.endswith(".js")]
+        self._template = environment.get_template("front/index.html")
+        self._words: dict[str, dict[str, Any]] = orjson.loads(folder.joinpath("words.json").read_bytes())
+
+    def file(self, request: Request) -> Response:
+        """One of the page's files; its address carries the version of all, so it may be kept for ever.
+
+        Under another version, as pages of other readers ask during a deploy, it is served all the same, not to be kept.
+        """
+        name = request.path_params["name"]
+        if name not in self._files:
+            raise ProblemError(404, "The page has no such file.")
+        current = request.path_params["version"] == self._version
+        headers = {
+            "cache-control": FOREVER.decode() if current else "no-cache",
+            "x-content-type-options": "nosniff",
+        }
+        return Response(self._files[name], 200, headers, _TYPES[name.rpartition(".")[2]])
+
+    async def index(self, request: Request, lists: Lists, clients: Clients) -> Response:
+        """The page of `?site=` (default: the first known) in `?lang=` (default: French), with its lists as of now."""
+        sites = lists.refresher.sites
+        site = request.query_params.get("site") or (sites[0] if sites else "")
+        if sites and site not in sites:
+            raise ProblemError(
+                404,
+                f"Site {shown(site)} is not configured and has neither counts nor articles.",
+                sites=sites[:MAX_NAMED],
+            )
+        generation = lists.refresher.generation
+        choice = self._choice(request, site, generation)
+        if choice.filters:
+            clients.charge(request, len(choice.boards) + 1)
+        found = await _first(lists, choice, generation) if sites and generation else {}
+        content = self._render(choice, sites, generation, found).encode()
+        etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
+        headers = {**_SECURITY, "cache-control": "no-cache", "etag": etag.decode()}
+        if matches(asked(request.scope["headers"]).tags, etag):
+            return Response(status_code=304, headers=headers)
+        return Response(content, 200, headers, "text/html; charset=utf-8")
+
+    def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
+        given = request.query_params
+        names = [window.name for window in _windows(generation)]
+        window, lang = given.get("window", ""), given.get("lang", "")
+        chosen = [name for name in ordered_boards(generation) if name in given.getlist("boards")]
+        return _Choice(
+            site,
+            lang if lang in self._words else LANGUAGE,
+            window if window in names else names[0],
+            chosen[:SIDE_BY_SIDE] or first_boards(generation),
+            _offered(given.get("section", "")),
+            _offered(given.get("format", "")),
+        )
+
+    def _render(
+        self,
+        choice: _Choice,
+        sites: Sequence[str],
+        generation: Generation | None,
+        found: Mapping[str, Sequence[Mapping[str, Any]]],
+    ) -> str:
+        speech = Speech(self._words[choice.lang], choice.lang)
+        headings = {name: speech.board(name) for name in ordered_boards(generation)}
+        several = len(headings) > SIDE_BY_SIDE
+
+        def link(site: str, lang: str) -> str:
+            query = [("site", site), ("lang", lang), ("window", choice.window)]
+            if several:
+                query += [("boards", name) for name in choice.boards]
+            if site == choice.site:  # sections and formats are a site's own
+                query += choice.filters.items()
+            return "/?" + urlencode([(name, value) for name, value in query if value])
+
+        def listed(board: str) -> list[Row]:
+            return rows(found.get(board, ()), speech, lambda item: speech.count(item["count"], board))
+
+        settings = {
+            "lang": choice.lang,
+            "site": choice.site,
+            "words": speech.words,
+            "boards": [{"name": name, "heading": heading} for name, heading in headings.items()],
+            "shown": choice.boards,
+            "windows": [{"name": one.name, "period": period(one, speech)} for one in _windows(generation)],
+        }
+        offered = sites if 1 < len(sites) <= MOST_SITES else ()
+        return self._template.render(
+            settings=settings,
+            choice=choice,
+            words=speech.words,
+            files=self._address,
+            modules=self._modules,
+            title=self._titles.get(choice.site, choice.site),
+            sites=[
+                (link(one, choice.lang), choice.lang, one == choice.site, self._titles.get(one, one)) for one in offered
+            ],
+            languages=[
+                (link(choice.site, lang), lang, lang == choice.lang, words["language"])
+                for lang, words in self._words.items()
+            ],
+            several=several,
+            boards=[(name, headings[name], listed(name)) for name in choice.boards],
+            newest=listed(LATEST),
+        )
+
+
+def _offered(name: str) -> str:
+    """A section or format as the page offers them: the API's way of leaving one out is none of them."""
+    return "" if name.startswith("-") else name[:64]
+
+
+async def _first(lists: Lists, choice: _Choice, generation: Generation) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """The items of each list that is to be shown; of those that cannot be had in time, nothing."""
+    counts = lists.site(choice.site).show_counts
+    newest = ListName(choice.site, LATEST, generation.longest.name)
+    names = [ListName(choice.site, board, choice.window) for board in choice.boards]
+
+    def query(limit: int) -> Query:
+        return parse(urlencode({"limit": limit, **choice.filters}).encode(), html=False)[0]
+
+    await asyncio.gather(*(lists.read(name, query(PLACES), FIRST_S) for name in names))
+    wanted = [(name, query(PLACES)) for name in names] + [(newest, query(NEWEST))]
+    contents = {name.board: lists.content(name, asked_for, counts=counts) for name, asked_for in wanted}
+    return {board: content["items"] for board, content in contents.items() if content and not _gone(lists, content)}
+
+
+def _gone(lists: Lists, content: Mapping[str, Any]) -> bool:
+    """Whether the API would refuse the list, for its age."""
+    age_ms = lists.refresher.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
+    return age_ms > lists.refresher.ages.gone_ms
+
+
+def period(window: Window, speech: Speech) -> str:
+    """A window's length in words: 24 heures, 7 jours."""
+    minutes = window.length_ms // 60_000
+    if minutes % 1440 == 0 and minutes > 1440:
+        number, unit = minutes // 1440, "day"
+    elif minutes % 60 == 0:
+        number, unit = minutes // 60, "hour"
+    else:
+        number, unit = minutes, "minute"
+    return speech.counted(number, speech.words["units"][unit])
+
+
+def _windows(generation: Generation | None) -> Sequence[Window]:
+    return generation.windows if generation else DEFAULT_WINDOWS

@@ -1,0 +1,155 @@
+// The page: opens a stream for each list that is shown, and says how current what it shows is. No framework.
+
+import { chosen, filters, offer, watch } from "./choices.js";
+import { explain } from "./explanation.js";
+import { Live, ask } from "./live.js";
+import { setText } from "./row.js";
+import { List, element } from "./rows.js";
+import { age, date, fill, fullHour, moment, settings, site, words } from "./speech.js";
+
+const PLACES = 10;
+const NEWEST = 6;
+const NEWEST_MS = 30_000;
+const OFFERED_MS = 300_000;
+/** A connection that is back within this time was never gone, to a reader. */
+const PATIENCE_MS = 4_000;
+
+const root = `/v1/${encodeURIComponent(site)}`;
+const notice = document.getElementById("notice");
+const updated = document.getElementById("updated");
+const onPaper = document.getElementById("as-of");
+const covers = document.getElementById("covers");
+const boards = document.getElementById("boards");
+const latest = document.getElementById("latest");
+const newest = new List(latest, "latest");
+/** Board to {section, list}; they stay, so that a board chosen again is where it was. */
+const drawn = new Map();
+let shown = [];
+let asking = null;
+let newestTimer = null;
+let offeredAt = -Infinity;
+
+function draw(board, section = newSection(board)) {
+  const list = new List(section, board, (from, item) => explain(from, item, board, chosen().window));
+  drawn.set(board, { section, list });
+  return drawn.get(board);
+}
+
+/** A list and what is known of it. */
+function column(board, window) {
+  const { section, list } = drawn.get(board) ?? draw(board);
+  const made = { section, list, data: null };
+  const query = new URLSearchParams([["limit", PLACES], ...filters()]);
+  const empty = filters().size ? words.nothing : words.empty;
+  made.live = new Live(`${root}/popular/${encodeURIComponent(board)}/${encodeURIComponent(window)}`, query, (data) => {
+    made.data = { ...made.data, ...data };
+    if (data.items) list.show(data.items, empty);
+    tellState();
+  });
+  return made;
+}
+
+function newSection(board) {
+  const { heading } = settings.boards.find(({ name }) => name === board);
+  const title = Object.assign(element("h2", "", heading), { id: `board-${board}`, tabIndex: -1 });
+  const section = element("section", "board", title, element("ol", ""));
+  section.dataset.board = board;
+  section.setAttribute("aria-labelledby", title.id);
+  return section;
+}
+
+/** Shows what is chosen, anew. */
+function open() {
+  close();
+  const { window, boards: names } = chosen();
+  shown = names.map((board) => column(board, window));
+  const wanted = shown.map(({ section }) => section);
+  if (wanted.length !== boards.children.length || wanted.some((section, at) => boards.children[at] !== section)) {
+    boards.replaceChildren(...wanted);
+  }
+  if (!document.hidden) start();
+}
+
+function start() {
+  for (const { live } of shown) live.start();
+  askNewest();
+  askOffered();
+}
+
+function close() {
+  for (const { live } of shown) live.stop();
+  asking?.abort();
+  clearTimeout(newestTimer);
+}
+
+/** What has just been published changes seldom: it is asked for, not streamed. */
+async function askNewest() {
+  clearTimeout(newestTimer);
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  try {
+    const longest = encodeURIComponent(settings.windows.at(-1).name);
+    const query = new URLSearchParams([["limit", NEWEST], ...filters()]);
+    const { items } = await ask(`${root}/popular/latest/${longest}?${query}`, signal);
+    latest.hidden = !items.length;
+    newest.show(items, "");
+  } catch {
+    // what is there stays: it says itself how old each article is
+  }
+  if (!signal.aborted) newestTimer = setTimeout(askNewest, NEWEST_MS);
+}
+
+async function askOffered() {
+  if (performance.now() - offeredAt < OFFERED_MS) return;
+  offeredAt = performance.now();
+  try {
+    offer(await ask(root));
+  } catch {
+    offeredAt = -Infinity; // again when the lists are next opened
+  }
+}
+
+/** How current the lists are, in words; a notice where they are not what they should be. */
+function tellState() {
+  const known = shown.map(({ data }) => data).filter(Boolean);
+  const away = shown.some(({ live }) => live.lostSince !== null && performance.now() - live.lostSince > PATIENCE_MS);
+  const asOf = Math.min(...known.map((data) => Date.parse(data.as_of)));
+  let text = "";
+  if (!known.length) text = away ? words.gone : site ? "" : words.waiting;
+  else if (away) text = fill(words.away, { moment: moment(asOf) });
+  else if (known.some((data) => data.stale)) text = fill(words.stale, { moment: moment(asOf) });
+  else if (known.some((data) => !data.complete)) text = words.incomplete;
+  if (setText(notice, text)) notice.hidden = !text;
+  const old = away || known.some((data) => data.stale);
+  for (const { section } of shown) section.classList.toggle("late", old);
+  updated.classList.toggle("old", old);
+  setText(updated, known.length ? fill(old ? words.last : words.updated, { age: age(asOf, true) }) : "");
+  setText(onPaper, known.length ? fill(words.printed, { moment: moment(asOf) }) : "");
+  setText(covers, known.length ? fill(words.covers, { from: fullHour(Date.parse(known[0].window.from)) }) : "");
+  document.documentElement.dataset.state = away ? "away" : "live";
+}
+
+function tick() {
+  setText(document.getElementById("date"), date());
+  if (document.hidden) return;
+  for (const { live, list } of shown) {
+    live.check();
+    list.tellAges();
+  }
+  newest.tellAges();
+  tellState();
+}
+
+for (const section of boards.children) draw(section.dataset.board, section);
+tick();
+if (site && settings.boards.length) {
+  watch(open);
+  setInterval(tick, 1000);
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : start()));
+  // Whether the way is there is found out by going it.
+  for (const change of ["online", "offline"]) addEventListener(change, () => document.hidden || start());
+  open();
+} else {
+  setTimeout(() => location.reload(), 2000);
+}
