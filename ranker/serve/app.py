@@ -101,25 +101,25 @@ class Web:
         self.app.tidy()
 
     async def _list(self, request: Request) -> Response:
-        asked = await list_request(request, self._board, self._clients, html=True)
+        parsed = await list_request(request, self._board, self._clients, html=True)
         began = time.perf_counter()
-        content, until = await self._lists.answer(asked, FIRST_DEADLINE_S)
-        if asked.query.html:
-            body = Body(self._block.fragment(content, asked.query.lang, self._board.now_ms()), HTML)
+        content, until = await self._lists.answer(parsed, FIRST_DEADLINE_S)
+        if parsed.query.html:
+            body = Body(self._block.fragment(content, parsed.query.lang, self._board.now_ms()), HTML)
         else:
             body = Body(orjson.dumps(content))
-        return self._respond(request, asked.name.site, body, began, until, lambda: self._lists.use(asked.name))
+        return self._respond(request, parsed.name.site, body, began, until, lambda: self._lists.use(parsed.name))
 
     async def _feed(self, request: Request) -> Response:
-        asked = await list_request(request, self._board, self._clients, html=False)
+        parsed = await list_request(request, self._board, self._clients, html=False)
         began = time.perf_counter()
-        content, until = await self._lists.answer(asked, FIRST_DEADLINE_S)
-        body = Body(feed(content, self._board.site(asked.name.site).title), RSS)
-        return self._respond(request, asked.name.site, body, began, until, lambda: self._lists.use(asked.name))
+        content, until = await self._lists.answer(parsed, FIRST_DEADLINE_S)
+        body = Body(feed(content, self._board.site(parsed.name.site).title), RSS)
+        return self._respond(request, parsed.name.site, body, began, until, lambda: self._lists.use(parsed.name))
 
     async def _stream(self, request: Request) -> Response:
-        asked = await list_request(request, self._board, self._clients, html=False, stream=True)
-        return await self.streams.answer(request, asked, FIRST_DEADLINE_S)
+        parsed = await list_request(request, self._board, self._clients, html=False, stream=True)
+        return await self.streams.answer(request, parsed, FIRST_DEADLINE_S)
 
     async def _site(self, request: Request) -> Response:
         name, counts = await site_request(request, self._board)
@@ -128,11 +128,11 @@ class Web:
         return self._respond(request, name, Body(orjson.dumps(content)), began, until)
 
     async def _article(self, request: Request) -> Response:
-        asked = await article_request(request, self._board, self._clients)
+        parsed = await article_request(request, self._board, self._clients)
         began = time.perf_counter()
-        content, until = await self._articles.answer(asked, FIRST_DEADLINE_S)
+        content, until = await self._articles.answer(parsed, FIRST_DEADLINE_S)
         body = Body(orjson.dumps(content))
-        return self._respond(request, asked.site, body, began, until, lambda: self._articles.use(asked))
+        return self._respond(request, parsed.site, body, began, until, lambda: self._articles.use(parsed))
 
     def _respond(
         self,
@@ -158,7 +158,7 @@ class Web:
         return _response(entry.form(wanted))
 
     async def _preflight(self, request: Request) -> Response:
-        """What a browser asks before it sends a token from another origin's page."""
+        """A browser's request before it sends a token from another origin's page."""
         site = self._board.site(request.path_params["rest"].partition("/")[0])
         allowed, varies = allowed_origin(site.cors, request.headers.get("origin"))
         headers = {"access-control-max-age": "86400"}

@@ -134,7 +134,7 @@ class ArticleDetails:
         }
 
     async def _hours(self, shown: Published, ids: Collection[str], client: bytes) -> HourlyCounts | None:
-        """Read at the home of every id, and where it is marked as a stray; None for too many ids."""
+        """Read at the home of every id, and in shards that mark it as a stray; None for too many ids."""
         if len(ids) > MAX_IDS:
             return None
         shards: dict[int, set[str]] = {}
@@ -162,10 +162,10 @@ def _hours(hourly: HourlyCounts, generation: Generation) -> list[Mapping[str, An
 
 @dataclass(frozen=True, slots=True)
 class RankDetail:
-    """Distances are counts, never negative; None where there is no such place, or the count is not known.
+    """Distances are counts, never negative; None if there is no such place, or the count is not known.
 
-    `to_edge` tells what an article outside the first places lacks to reach the last of them, and by how much one
-    inside is ahead of it.
+    `to_edge`: what an article outside the first places lacks to reach the last of them, or how far one inside is ahead
+    of it.
     """
 
     count: int | None

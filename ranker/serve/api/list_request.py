@@ -47,7 +47,7 @@ async def list_request(
 ) -> ListRequest:
     """Raises ProblemError with every fault of address and query; 429 for a client that takes too much.
 
-    Of one site only the reading of its list can tell whether it exists: that comes later. `html`: it may be a fragment.
+    A site that only the reading of its list shows to be unknown is refused later. `html`: it may be a fragment.
     """
     await board.attempted(FIRST_DEADLINE_S)
     raw = _query_of(request)
@@ -97,7 +97,7 @@ def _query_of(request: Request) -> bytes:
 
 
 def _is_known(site: str, board: Board) -> bool:
-    """False if a site surely does not exist; of some only reading a list can tell."""
+    """False if a site surely does not exist; for some only the reading of a list shows it."""
     return bool(_SITE.fullmatch(site)) and board.knows(site) is not False
 
 

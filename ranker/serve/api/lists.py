@@ -187,7 +187,7 @@ def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:
 
 
 class _Newest:
-    """One order for each site, made when it is asked for (100,000 articles: some 50 ms, once for each change)."""
+    """One order for each site, made when it is needed (100,000 articles: some 50 ms, once for each change)."""
 
     def __init__(self, board: Board) -> None:
         self._board = board

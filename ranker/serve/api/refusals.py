@@ -16,7 +16,7 @@ MAX_FAULTS = 20
 
 
 def held(published: Published | None, site: str, board: Board) -> Published:
-    """A list that was read, of a site that exists; otherwise raises the ProblemError that says what is missing."""
+    """A list that was read, of a site that exists; otherwise raises a ProblemError that names what is missing."""
     if published is None and board.knows(site) is not False:
         reason = board.fault or "the list was not read in time"
         raise ProblemError(503, f"There is no list to serve: {reason}.", headers={"Retry-After": "1"})
@@ -26,7 +26,7 @@ def held(published: Published | None, site: str, board: Board) -> Published:
 
 
 def check_age(age_ms: int, board: Board, published: Published | None = None) -> None:
-    """503 for what is too old to serve; says which of its partitions `published` waits for, if it is not all."""
+    """503 for what is too old to serve; names the partitions that `published` waits for, if it is not all."""
     ages = board.ages
     if age_ms > ages.gone_ms:
         detail = f"The last list is {age_ms // 1000} s old, too old to serve."
@@ -37,7 +37,7 @@ def check_age(age_ms: int, board: Board, published: Published | None = None) -> 
 
 
 def unread(board: Board) -> ProblemError:
-    """What is said while nothing has been read yet."""
+    """The answer while nothing has been read yet."""
     return ProblemError(
         503,
         f"There is no list to serve: {board.fault or 'none has been read yet'}.",
@@ -50,14 +50,14 @@ def unknown_site(site: str) -> Fault:
 
 
 def refusal(address: list[Fault], query: list[Fault], known: Mapping[str, Any]) -> ProblemError:
-    """One problem for all faults: 404 where only the address is at fault, 400 as soon as the query is too.
+    """One problem for all faults: 404 if only the address is at fault, 400 if the query is too.
 
-    The first MAX_FAULTS are told, and the number of the others.
+    The first MAX_FAULTS are named, and the number of the others.
     """
     faults = address + query
-    told, others = faults[:MAX_FAULTS], len(faults) - MAX_FAULTS
-    detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in told)
+    named, others = faults[:MAX_FAULTS], len(faults) - MAX_FAULTS
+    detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in named)
     more: dict[str, Any] = {"more_faults": others} if others > 0 else {}
     if more:
         detail += f"; and {others} more"
-    return ProblemError(400 if query else 404, detail, faults=told, **more, **known)
+    return ProblemError(400 if query else 404, detail, faults=named, **more, **known)

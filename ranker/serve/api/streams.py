@@ -1,6 +1,6 @@
 """Lists as server-sent events: the whole list on connect, and again whenever it has changed.
 
-Everybody who asks the same shares one channel, whose event is made once for each change. A client that reads slowly
+Equal requests share one channel, whose event is made once for each change. A client that reads slowly
 holds up nobody and misses nothing that still matters: it goes on with the latest list. Plain lists are made at every
 refresh; those with filters beside them, in a bounded share of the time, so that many of them hold up each other alone.
 """
@@ -63,9 +63,9 @@ class _Channel:
         self.readers = 0
 
     def take(self, content: dict[str, Any]) -> None:
-        """Takes the list as it is now; wakes the readers where it is another one."""
+        """Takes the list as it is now; wakes the readers if it is another one."""
         self.content = content
-        # what only says how current it is makes no other list
+        # fields that only show how current it is make no other list
         essence = {name: value for name, value in content.items() if name not in {"as_of", "window", "total", "behind"}}
         current = hashlib.sha256(orjson.dumps(essence)).hexdigest()[:24]
         state = {name: content[name] for name in ("as_of", "complete", "stale", "behind") if name in content}
@@ -151,9 +151,9 @@ class Streams:
         for channel in (*self._plain.of.values(), *self._filtered.of.values()):
             channel.changed.set()
 
-    async def answer(self, request: Request, asked: ListRequest, deadline_s: float) -> Response:
+    async def answer(self, request: Request, list_request: ListRequest, deadline_s: float) -> Response:
         """The answer that goes on, from the list as it is now. Raises ProblemError."""
-        name, query, counts, client = asked
+        name, query, counts, client = list_request
         self._clients.check_stream(client)
         key = name, query, counts
         channel = self._of_kind(key).of.get(key)
@@ -161,7 +161,7 @@ class Streams:
         if content is None:
             if query.is_own:
                 self._clients.charge(client)
-            content, _ = await self._lists.answer(asked, deadline_s)
+            content, _ = await self._lists.answer(list_request, deadline_s)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
         allowed, varies = allowed_origin(self._board.site(name.site).cors, request.headers.get("origin"))
         if allowed is not None:

@@ -1,4 +1,4 @@
-"""Answers from memory, in front of the web framework: a list that was asked for once costs a dictionary look-up.
+"""Answers from memory, in front of the web framework: a list that was requested once costs a dictionary look-up.
 
 An entry holds for the version of the board that it was made of, or until its list turns stale, whichever ends first.
 The server calls `at_once` as soon as it has read a request's head (no task, no messages: half the work of the smallest
@@ -28,11 +28,11 @@ Paths = Mapping[Any, str]
 """Endpoint to the path of its route, as the framework names the one in the scope."""
 
 MAX_ENTRIES = 10_000
-"""One list can be asked for in many spellings; whoever tries them all is served, but not from here."""
+"""One list has many spellings; a client that tries them all is served, but not from here."""
 
 
 class AcceptHeaders(NamedTuple):
-    """What a request's headers say of the answer's form."""
+    """The headers of a request that decide the answer's form."""
 
     tags: bytes | None
     gzip: bool
@@ -64,7 +64,7 @@ def matches(tags: bytes | None, etag: bytes) -> bool:
 
 
 def allowed_origin(origins: Collection[str], origin: str | None) -> tuple[str | None, bool]:
-    """Whom an answer to `origin` allows to read it in a browser, and whether that depends on who asks.
+    """The origin that may read an answer to `origin` in a browser, and whether that depends on the request.
 
     It does not if one origin alone, or every one, may read it: then all get the same answer, and caches need one.
     """
@@ -86,7 +86,7 @@ class Form(NamedTuple):
 
 
 class Entry:
-    """One answer in every form that is asked for, each made once. `origins` may read it in browsers ("*": all).
+    """One answer in every requested form, each made once. `origins` may read it in browsers ("*": all).
 
     `token`: a client that sends it gets another answer, which a shared cache must not answer with this one.
     `used` is called once a second while the entry is requested. The cache sets `version`, and `route` and `duration`,
@@ -122,7 +122,7 @@ class Entry:
         """By status."""
 
     def form(self, request: AcceptHeaders) -> Form:
-        """The answer to a request with these headers: 304 for who has it already."""
+        """The answer to a request with these headers: 304 for a client that has it already."""
         gzip = request.gzip and self._body.gzipped is not None
         origin = request.origin if request.origin in self._choices else None
         known = matches(request.tags, self._body.etag(gzipped=gzip))

@@ -58,7 +58,7 @@ class Demand:
 
         Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
         """
-        if not self.lookups.ask(name, filter_, self._board.now_ms(), payer):
+        if not self.lookups.add(name, filter_, self._board.now_ms(), payer):
             return
         for _ in range(2):  # the reading that is under way does not know of the filter yet
             self.urgent.set()
@@ -73,15 +73,15 @@ class Demand:
     async def article(self, name: ListName, article: bytes, deadline_s: float, client: bytes = b"") -> Published | None:
         """The list on show with this article's count, unless that takes too long; None if there is no list.
 
-        An article below the first places is read by name at the next refresh and no sooner: what Redis is asked must
-        not grow with web traffic.
+        An article below the first places is read by name at the next refresh and no sooner: reads of Redis
+        must not grow with web traffic.
         """
         board = self._board
         published = board.shown(name)
         for _ in range(2):  # the reading that is under way does not know of the article yet
             published = board.shown(name)
             if published is None or published.read.merged.more:
-                self.lookups.name(name.site, article, board.now_ms(), client)
+                self.lookups.add_article(name.site, article, board.now_ms(), client)
             if published is None:
                 published = await self.first(name, deadline_s)
             elif published.count_of(article) is None and not board.rests(name):
@@ -96,7 +96,7 @@ class Demand:
         if published is not None:
             self.use(name)
             if published.read.merged.more:
-                self.lookups.name(name.site, article, self._board.now_ms())
+                self.lookups.add_article(name.site, article, self._board.now_ms())
 
     def due(self) -> list[ListName]:
         """What a refresh reads: every list in use but those that rest, and the waited-for ones."""

@@ -25,7 +25,7 @@ from ranker.store.shard_query import ListName
 log = logging.getLogger(__name__)
 
 NEW_EVERY_S = 0.02
-"""Lists that come into use are read together, at most so often: what Redis is asked must not follow web traffic."""
+"""Lists that come into use are read together, at most so often: reads of Redis must not follow web traffic."""
 WHOLE_SHARE = 0.1
 """Whole lists (thousands of strays) are read so seldom that they take at most this share of the time."""
 
@@ -160,7 +160,7 @@ class Refresh:
         started = time.perf_counter()
         begun_ms = board.now_ms()
         looked_up = {
-            name: await self._demand.lookups.of(name, board.articles, board.changes_of(name.site), begun_ms)
+            name: await self._demand.lookups.extra_keys(name, board.articles, board.changes_of(name.site), begun_ms)
             for name in names
         }
         extra = {name: keys for name, (keys, _) in looked_up.items()}

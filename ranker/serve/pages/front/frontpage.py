@@ -31,15 +31,15 @@ from ranker.settings import Site
 from ranker.store.shard_query import ListName
 
 LANGUAGE = "fr"
-"""The lists are for French-language sites, whatever language a visitor's browser asks for."""
+"""The lists are for French-language sites, whatever language a visitor's browser prefers."""
 PLACES = 10
 NEWEST = 6
 MOST_SITES = 12
 """If there are more, the page offers no choice: the address bar serves better."""
 MAX_NAMED = 20
-"""So many sites are named to who asks for one that is not there."""
+"""So many sites are named if the requested one does not exist."""
 FIRST_S = 1.0
-"""How long the page waits for lists that nobody has asked for lately; without them it fills itself."""
+"""How long the page waits for lists that were not requested lately; without them it fills itself."""
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _SECURITY = {
@@ -54,7 +54,7 @@ _SECURITY = {
 
 @dataclass(frozen=True)
 class _Choice:
-    """What the address asks for, as far as there is such a thing."""
+    """The valid parameters of the address."""
 
     site: str
     lang: str
@@ -88,7 +88,7 @@ class Page:
     def file(self, request: Request) -> Response:
         """One of the page's files; its address carries the version of all, so it may be kept for ever.
 
-        Under another version, as pages of other readers ask during a deploy, it is served all the same, not to be kept.
+        Under another version, as pages of other readers request it during a deploy, it is served too, not to be kept.
         """
         name = request.path_params["name"]
         if name not in self._files:
