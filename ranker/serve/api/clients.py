@@ -52,7 +52,7 @@ class Clients:
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
     def pays_look_up(self, client: bytes) -> bytes | None:
-        """The client, if it may cause a filter's first look-up. Without one the list may be shorter (`complete: false`)."""
+        """The client, if it may cause a filter's first look-up. Without one, `complete` may be false."""
         return None if self._look_ups.take(client, 1, self._now_s()) else client
 
     def check_stream(self, client: bytes) -> None:
