@@ -107,7 +107,7 @@ class Session:
         self._metrics.step_duration_seconds.observe(time.perf_counter() - began)
         self._metrics.step_increments.observe(sum(map(len, step.changes.increments.values())))
         self._metrics.step_bytes.observe(program.bytes)
-        self._took(step)
+        self._take_over(step)
 
     async def _send_until_answered(self, program: object, *, when_full: bool) -> Reply:
         wait = _BACKOFF_S[0]
@@ -139,7 +139,7 @@ class Session:
         self.unsealed = {slice_id: deltas for slice_id, deltas in self.unsealed.items() if slice_id in self.live}
         return True
 
-    def _took(self, step: Step) -> None:
+    def _take_over(self, step: Step) -> None:
         self.version = step.after
         self.mark = step.mark or self.mark
         self.watermark_ms = max(self.watermark_ms, step.watermark_ms)
@@ -159,7 +159,7 @@ class Session:
             self.unsealed.pop(slice_id, None)
         self._sites |= step.new_sites
         if step.producers is not None:
-            self.producers.take(step.producers)
+            self.producers.apply(step.producers)
         if step.partitions is not None:
             self.made_for = step.partitions
         if step.refused is not None:

@@ -75,7 +75,7 @@ class Upkeep:
             return
         elsewhere = await session.store.last_seen_elsewhere(inactive, session.partitions)
         if gone := session.producers.inactive(session.watermark_ms, elsewhere)[:_FORGET_AT_ONCE]:
-            step = replace(_renewing(session), producers=session.producers.forgotten(gone))
+            step = replace(_renewing(session), producers=session.producers.forget(gone))
             await session.advance(step, when_full=True)
 
     async def retire(self, session: Session, watermark_ms: int, *, when_full: bool = False) -> None:

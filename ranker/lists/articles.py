@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split_key
+from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, decode_record, split_key
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +64,19 @@ class Articles:
     def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
         """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
 
-        What cannot be read is passed over: one such record must not keep takedowns behind it from being seen.
+        What cannot be decode_record is passed over: one such record must not keep takedowns behind it from being seen.
         """
         sites = set()
         unread: list[bytes] = []
         for key, raw in changes:
             try:
-                sites.add(self._take(key, None if raw is None else read(key, raw)))
+                sites.add(self._take(key, None if raw is None else decode_record(key, raw)))
             except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
                 unread.append(key)
         if unread:
-            log.warning("articles that cannot be read", extra={"records": len(unread), "first": repr(unread[0][:100])})
+            log.warning(
+                "articles that cannot be decode_record", extra={"records": len(unread), "first": repr(unread[0][:100])}
+            )
         return sites
 
     def _take(self, key: bytes, record: Record | None) -> str:

@@ -61,12 +61,12 @@ class _Reading:
         self._site = site
         self._from_ms = from_ms
         self._left = MAX_BYTES
-        self.hours = hours.nothing()
+        self.hours = hours.no_hours()
         self.over = False
 
     async def shard(self, keys: ShardKeys, articles: frozenset[str]) -> Hours | None:
         """None where nothing exact could be read this time."""
-        found = hours.nothing()
+        found = hours.no_hours()
         meta, live = await self._together(keys, [("SMEMBERS", keys.slices)])
         if meta[0] != FORMAT.encode() or meta[2] is None or meta[3] is not None:
             return found
