@@ -15,8 +15,8 @@ from ranker.settings import Settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from ranker.core.generation import ListName
     from ranker.serve.live.refresh import Refresher
-    from ranker.store.shard_query import ListName
 
 
 @click.command("top")
@@ -114,8 +114,8 @@ def _inactive(ours: str, active: str) -> str:
 
 def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
     """The lists that are meant; a usage error that names what there is for anything unknown."""
+    from ranker.core.generation import ListName
     from ranker.lists.boards import first_boards
-    from ranker.store.shard_query import ListName
 
     generation = refresher.generation
     assert generation is not None  # a refresh that succeeded has followed one

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ranker.core.generation import LATEST
+from ranker.core.generation import LATEST, ListName
 from ranker.metrics import ReaderMetrics
 from ranker.serve.api import list_request
 from ranker.serve.api.article import About
@@ -31,7 +31,6 @@ from ranker.serve.pages.docs import Docs
 from ranker.serve.pages.front import Page
 from ranker.service.scripts import FOREVER, MISSING
 from ranker.settings import Caching
-from ranker.store.shard_query import ListName
 
 LIST_ROUTE = "/v1/{site}/popular/{board}/{window}"
 SCRIPT_CACHING = b"public, max-age=3600, stale-while-revalidate=86400"

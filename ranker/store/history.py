@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ranker.core.event import MAX_ARTICLE_BYTES
+from ranker.core.generation import ListName
 from ranker.store.errors import translated
 from ranker.store.keys import HistoryKeys
-from ranker.store.shard_query import ListName
 
 HOUR_MS = 3_600_000
 """The grain. An hour's number is its start in ms since the epoch, divided by this."""

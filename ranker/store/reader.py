@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import (
     NO_EXTRA_KEYS,
@@ -25,7 +25,7 @@ from ranker.core.merge import (
 )
 from ranker.store.atomic_reads import read_each_atomically
 from ranker.store.errors import StoreUnavailableError, translated
-from ranker.store.shard_query import ListName, ShardQuery, ShardReply
+from ranker.store.shard_query import ShardQuery, ShardReply
 
 AT_ONCE = 8
 """Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import MAX_STRAYS, ListQuery, ListReply, ShardMeta
 from ranker.store.atomic_reads import Word
 from ranker.store.keys import ShardKeys
@@ -21,14 +21,6 @@ _AT_A_TIME = 4_000
 """Members or fields that one command names: reads that go by a script have at most 8,000 words there."""
 
 _META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
-
-
-class ListName(NamedTuple):
-    """One list of a generation."""
-
-    site: str
-    board: str
-    window: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import redis
 import uvloop
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.live.published import Ages
@@ -20,7 +20,6 @@ from ranker.serve.live.refresh import Refresher
 from ranker.service.tuning import collect_seldom
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
-from ranker.store.shard_query import ListName
 from tests.bench import ids, processes
 from tests.bench.figures import Part, percentile
 from tests.bench.progress import Progress

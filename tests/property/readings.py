@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, Span
 from ranker.lists.filters import Filter
 from ranker.metrics import ReaderMetrics, new_registry
@@ -22,7 +22,6 @@ from ranker.serve.live.refresh import Refresher
 from ranker.settings import Site
 from ranker.store.generations import Active
 from ranker.store.reader import ListRead, Snapshot
-from ranker.store.shard_query import ListName
 from tests.property import merges
 from tests.property.merges import ARTICLES, FEW_OR_MANY, MAX_STRAYS, Shards, distributions
 

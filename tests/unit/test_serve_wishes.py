@@ -8,12 +8,12 @@ from collections.abc import Callable
 import orjson
 import pytest
 
+from ranker.core.generation import ListName
 from ranker.lists.articles import Articles
 from ranker.lists.filters import Filter
 from ranker.serve.live import lookups as wishes_module
 from ranker.serve.live.lookups import MAX_FILTERS, MAX_LISTS, MAX_NAMED, NAMED_MS, Lookups
 from ranker.serve.live.matching import AT_ONCE, Matching
-from ranker.store.shard_query import ListName
 
 T = 1_795_396_624_735
 DEMO, OTHER = ListName("demo", "read", "24h"), ListName("other", "read", "24h")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Article, Articles
 from ranker.lists.catalogue import Catalogue
@@ -22,7 +22,6 @@ from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
 from ranker.store.reader import ListRead, Reader
-from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ranker.core import hours
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.lists.articles import Article
 from ranker.serve.api import list_request
@@ -26,7 +26,6 @@ from ranker.serve.api.query import fault, shown
 from ranker.serve.api.rank_detail import RankDetail, RankDetails
 from ranker.serve.http.body import Body
 from ranker.serve.live.published import Published, rfc3339
-from ranker.store.shard_query import ListName
 
 LISTS_DEADLINE_S = 3.0
 HOURS_DEADLINE_S = 3.0

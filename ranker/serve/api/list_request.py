@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from ranker.core.generation import LATEST, Generation
+from ranker.core.generation import LATEST, Generation, ListName
 from ranker.serve.api.items import MOST_BEHIND
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Fault, Query, fault, parse, parse_article, parse_nothing, shown
@@ -16,7 +16,6 @@ from ranker.serve.http import tokens
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import asked
 from ranker.serve.live.published import Published
-from ranker.store.shard_query import ListName
 
 MAX_QUERY_BYTES = 8_192
 MAX_FAULTS = 20

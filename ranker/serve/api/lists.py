@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ranker.core.generation import LATEST, Generation, Window
+from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.filters import Filter
 from ranker.serve.api import items
 from ranker.serve.api.items import Place
@@ -16,7 +16,6 @@ from ranker.serve.live.lookups import anybody
 from ranker.serve.live.published import Published, rfc3339
 from ranker.serve.live.refresh import Refresher
 from ranker.settings import Site
-from ranker.store.shard_query import ListName
 
 
 class Lists:

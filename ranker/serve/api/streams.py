@@ -19,13 +19,13 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ranker.core.generation import ListName
 from ranker.metrics import ReaderMetrics
 from ranker.serve.api.clients import PROXY, Clients, is_beyond_share
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import Receive, Scope, Send, allowed_origin
-from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 

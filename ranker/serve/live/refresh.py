@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.lists.articles import Articles
 from ranker.lists.catalogue import Catalogue
@@ -23,7 +23,6 @@ from ranker.serve.live.lookups import Lookups, anybody
 from ranker.serve.live.published import Ages, Published
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.reader import Reader, Snapshot
-from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 
