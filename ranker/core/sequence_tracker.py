@@ -150,7 +150,7 @@ class Run:
 
 @dataclass(slots=True)
 class TrackerUpdate:
-    """A step's update to the tracking: the runs as they are after it, and the fields of the store that update."""
+    """A step's change to the tracking: the runs as they are after it, and the fields of the store that change."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     marked: dict[str, set[int]] = field(default_factory=dict)

@@ -244,7 +244,7 @@ async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
     """
     try:
         active = await generations.read_active(client)
-        clocks = [] if active is None else await inventory.clocks(client, active.generation, active.partitions)
+        clocks = [] if active is None else await inventory.watermarks_ms(client, active.generation, active.partitions)
     except StoreUnavailableError:
         return []  # `redis` has it
     now = now_ms()

@@ -157,7 +157,7 @@ def reading_of(reading: Reading) -> Iterator[Shown]:
         refresher._following.generation = _GENERATION
         refresher._following.active = Active(1, _GENERATION.id, partitions)
         refresher._reader = _InMemory(reading.lists)  # type: ignore[assignment]
-        refresher.articles.take(_records(reading))
+        refresher.articles.apply(_records(reading))
         yield Shown(Lists(refresher, {"demo": Site("Demo", hide_unknown=reading.hide_unknown)}))
 
 

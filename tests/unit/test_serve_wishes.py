@@ -79,7 +79,7 @@ def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
 
 def catalogue(site: str, articles: int) -> Articles:
     known = Articles()
-    known.take(entry(site, f"/{number}", "Culture") for number in range(articles))
+    known.apply(entry(site, f"/{number}", "Culture") for number in range(articles))
     return known
 
 
@@ -162,7 +162,7 @@ async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.M
     articles = Articles()
     for number, size in enumerate((3, 1, 2)):
         for article in range(size):
-            articles.take([entry("demo", f"/{number}/{article}", f"s{number}")])
+            articles.apply([entry("demo", f"/{number}/{article}", f"s{number}")])
     wishes = Lookups()
     for number, client in enumerate(("greedy", "greedy", "a")):
         wishes.ask(DEMO, section(number), T, by(client))
