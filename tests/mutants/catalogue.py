@@ -88,7 +88,7 @@ _PYTHON = (
     Mutant(
         "a run is forgotten within its lineage",
         "ranker.consume.upkeep:Upkeep.forget_inactive",
-        "_renewing(A)",
+        "_step_to_new_lineage(A)",
         "A.step()",
     ),
     Mutant(

@@ -414,6 +414,6 @@ async def test_a_redis_emptied_between_two_looks_forgets_nothing(client: Any, mo
             await step(client, 0, begin="bb" * 8)
         return await read_atomically(*arguments)
 
-    monkeypatch.setattr(stored_catalogue, "together", emptied)
+    monkeypatch.setattr(stored_catalogue, "read_atomically", emptied)
     changes = await read_changes(client, 0, Position("aa" * 8, 0))
     assert (changes.records, changes.position, changes.more) == ([], Position("aa" * 8, 0), True)
