@@ -115,7 +115,7 @@ class Consumer:
     async def run(self) -> None:
         """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts."""
         await self._log.start(self._close_gates, self._assigned)
-        self._metrics.fold_seam_active.set(self._log.seam_active)
+        self._metrics.fold_seam_active.set(self._log.patch_active)
         ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
         polling = asyncio.create_task(self._poll(), name="poll")
         try:
