@@ -1,6 +1,6 @@
-"""Every metric there is. The help texts are the documentation; docs/reference.md repeats them.
+"""Every metric. The help texts are the documentation; docs/reference.md repeats them.
 
-A family belongs to the class of the process that fills it. Labels are bounded: partitions, board outcomes, replies,
+A family belongs to the class of the process that sets it. Labels are bounded: partitions, board outcomes, replies,
 routes, the first 100 names of producers; never an article, never a site. Counters count since the process started,
 unless the help says otherwise.
 """
@@ -19,9 +19,9 @@ from ranker.service.metrics import Metrics, counter, gauge, histogram, new_regis
 __all__ = ["ConsumerMetrics", "ReaderMetrics", "new_registry"]
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
-"""From "one flush" to "a day behind": a backlog must not all end in the last bucket."""
+"""From one flush to a day behind: not all of a backlog may fall into the last bucket."""
 STEP_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-"""Around 10 to 30 ms, what the longest allowed script takes."""
+"""Finest around 10 to 30 ms, the duration of the longest scripts allowed."""
 STEP_INCREMENTS = (0, 10, 50, 100, 250, 500, 1000, 2000, 3500, 5000, 7500, 10000)
 """Up to the most that one step may hold."""
 STEP_BYTES = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
@@ -40,7 +40,7 @@ def _build_info(registry: CollectorRegistry, role: str) -> None:
 
 
 class ConsumerMetrics(Metrics):
-    """What `ranker consume` tells. `weighed` are the outcomes that boards weigh: they are labels of their own."""
+    """Metrics of `ranker consume`. `weighed` are the outcomes that boards weigh: they are labels of their own."""
 
     _events = counter(
         "ranker_events_total{outcome}",
@@ -54,8 +54,8 @@ class ConsumerMetrics(Metrics):
     )
     partition_stopped = gauge(
         "ranker_partition_stopped{partition,reason}",
-        "1 while the partition stands still until somebody decides; /readyz says what: foreign_log, state, unreadable, "
-        "fold, create_time, bad_records, refused.",
+        "1 while the partition is stopped until an operator decides; /readyz has the sentence: foreign_log, state, "
+        "unreadable, fold, create_time, bad_records, refused.",
     )
     lag_seconds = gauge(
         "ranker_lag_seconds{partition}",
@@ -120,7 +120,8 @@ class ConsumerMetrics(Metrics):
     gates_open = gauge("ranker_gates_open", "Partitions that this process reads and applies now.")
     history_written = counter(
         "ranker_history_written_total",
-        "Entries that this process wrote to the rank history: one per list and hour, by whoever comes first.",
+        "Entries that this process wrote to the rank history: one per list and hour, by the first consumer that "
+        "writes it.",
     )
     history_age_seconds = gauge(
         "ranker_history_age_seconds",
@@ -130,12 +131,12 @@ class ConsumerMetrics(Metrics):
     producer_missing = gauge(
         "ranker_producer_missing{producer}",
         "Events of a producer (NAME of producer_id) that no shard has seen, although later ones came at least 10 s "
-        "before. It sinks again when they arrive late. By the consumer of partition 0, for the whole topic, of the "
-        "producers heard in 24 h; beyond 100 names as other.",
+        "before. It falls again if they arrive late. Set by the consumer of partition 0 for the whole "
+        "topic, for producers of the last 24 h; beyond 100 names as other.",
     )
     producer_repeats = gauge(
         "ranker_producer_repeats{producer}",
-        "Events of a producer that came again with a sequence already seen: they count twice.",
+        "Events of a producer with a sequence that was already seen: they are counted twice.",
     )
     producer_silent_seconds = gauge(
         "ranker_producer_silent_seconds{producer}",
@@ -144,7 +145,7 @@ class ConsumerMetrics(Metrics):
     )
     producers_untracked = gauge(
         "ranker_producers_untracked",
-        "Events with a sequence that no gap is looked for in: their shard follows 256 runs of producers already.",
+        "Events whose sequence is not tracked, because their shard tracks 256 runs of producers already.",
     )
 
     def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
@@ -153,7 +154,7 @@ class ConsumerMetrics(Metrics):
         self._labels = {*weighed, "late", "future", "dead"}
 
     def show_producers(self, report: Report | None) -> None:
-        """Show what was found of the producers, and nothing of any other; None where another process tells it."""
+        """Shows the producers of this report and no others; None if another process reports them."""
         for family in (self.producer_missing, self.producer_repeats, self.producer_silent_seconds):
             family.clear()
         self.producers_untracked.set(0)
@@ -167,24 +168,24 @@ class ConsumerMetrics(Metrics):
             self.producer_silent_seconds.labels(producer.name).set(report.silent_ms(producer) / 1000)
 
     def count_events(self, outcomes: Mapping[str, int]) -> None:
-        """Add the applied `outcomes` (outcome to how many); types that no board weighs are added up as `other`."""
+        """Adds the applied `outcomes` (outcome to number); types that no board weighs are added up as `other`."""
         for outcome, count in outcomes.items():
             bounded = outcome in self._labels or outcome.startswith(_RULE)
             self._events.labels(outcome if bounded else OTHER).inc(count)
 
     def show_lag(self, partition: int, records: int, behind_ms: int) -> None:
-        """Also of a partition that stands still: it is what an alert looks at."""
+        """Also for a stopped partition: alerts depend on it."""
         self.lag_records.labels(partition).set(records)
         self.lag_seconds.labels(partition).set(behind_ms / 1000)
 
     def forget(self, partition: int) -> None:
-        """Remove the series of a partition that now belongs to another process."""
+        """Removes the series of a partition that now belongs to another process."""
         for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
             family.remove_by_labels({"partition": str(partition)})
 
 
 class ReaderMetrics(Metrics):
-    """What `ranker serve` tells."""
+    """Metrics of `ranker serve`."""
 
     list_age_seconds = gauge(
         "ranker_list_age_seconds",

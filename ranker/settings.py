@@ -1,7 +1,7 @@
-"""ranker.toml and the RANKER_… environment: read once, validated at once, every fault in one message.
+"""ranker.toml and the RANKER_… environment: read once and validated, every fault in one message.
 
-ranker.toml says what is counted and how it is shown (schemas/ranker.schema.json); the environment says where the
-servers are and holds the secrets. Classes take the values they need from here, never the settings themselves.
+ranker.toml decides what is counted and how it is shown (schemas/ranker.schema.json); the environment has the addresses
+of servers and the secrets. Classes get the values they need, never the settings themselves.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ranker.service.address import Network, networks
 from schemas import configuration
 
 ENVIRONMENTS = ("production", "development")
-"""The first is taken where RANKER_ENV is absent: forgetting it must not loosen anything."""
+"""The first is the default of RANKER_ENV: to forget it must not loosen anything."""
 
 DEFAULT_KAFKA = "127.0.0.1:9092"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 BEHIND = 2
-"""Times `stale_after_s`: so old, what a shard has counted makes lists incomplete, and it is named."""
+"""Times `stale_after_s`: a shard whose T is older makes its lists incomplete, and they name it."""
 
 
 class SettingsError(ValueError):
@@ -38,7 +38,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Site:
-    """How one site's lists are shown. Without a `read_token` nobody sees what `show_counts` hides."""
+    """How one site's lists are shown. Without a `read_token` no client sees what `show_counts` hides."""
 
     title: str
     show_counts: bool = True
@@ -49,7 +49,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Caching:
-    """How long caches may keep lists, in seconds: fresh, then while they ask again, then while no answer comes."""
+    """How long caches may use lists, in seconds: fresh, then while they revalidate, then while the reader fails."""
 
     max_age_s: int = 1
     stale_while_revalidate_s: int = 5
@@ -58,7 +58,7 @@ class Caching:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that is configured. Names carry units: `_ms` milliseconds, `_s` seconds."""
+    """All settings. Names carry units: `_ms` milliseconds, `_s` seconds."""
 
     environment: str
     kafka_bootstrap: str
@@ -82,7 +82,7 @@ class Settings:
     client_lists_s: int
 
     def masked(self) -> dict[str, Any]:
-        """Everything that is in effect, by the names of ranker.toml and the environment, without a secret."""
+        """All settings in effect, by the names of ranker.toml and the environment, without secrets."""
         generation = self.generation
         return {
             "RANKER_ENV": self.environment,
@@ -192,7 +192,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         client_lists_s=serve.get("client_lists_s", 20),
     )
     faults += [
-        f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or take its token away"
+        f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or remove its token"
         for name in sorted(tokens.keys() - settings.sites.keys())
     ]
     faults += [f"{path}: {fault}" for fault in (*unfit, *_meaning_faults(settings))]
@@ -202,7 +202,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _meaning_faults(settings: Settings) -> Iterator[str]:
-    """What the schema cannot say: values that are each allowed but do not work together."""
+    """Faults that the schema cannot express: values that are valid each, but not together."""
     yield from generations.faults(settings.generation)
     if settings.generation.sites == ():
         yield 'rules.unknown_sites: "reject" without any site rejects everything; add a [sites.NAME] table'

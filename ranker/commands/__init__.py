@@ -1,4 +1,4 @@
-"""The command line. Subcommands are imported when they are called, so that --help and mistakes answer at once."""
+"""The command line. Subcommands are imported when they are called, so that --help and usage errors come at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ranker import __version__
 from ranker.service.lazy_group import LazyGroup
 
 SUBCOMMANDS = {
-    "check": "Say whether Kafka, Redis and the clocks are fit for exact counts.",
+    "check": "Check that Kafka, Redis and the clocks are fit for exact counts.",
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",
     "generations": "List, activate and drop generations.",
@@ -31,7 +31,7 @@ def main() -> None:
     """Exact, live popularity rankings from a Kafka log of page views.
 
     \b
-    Where the servers are:
+    Addresses and settings, with their defaults:
       RANKER_KAFKA_BOOTSTRAP   127.0.0.1:9092
       RANKER_REDIS_URL         redis://127.0.0.1:6379/0
       RANKER_CONFIG            ranker.toml: sites, boards, windows, rules

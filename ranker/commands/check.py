@@ -21,9 +21,9 @@ _COLOURS = {"ok": "green", "note": "yellow", "fault": "red"}
 @click.command("check")
 @config_option
 def command(config: str | None) -> None:
-    """Say whether Kafka, Redis and the clocks are fit for exact counts.
+    """Check that Kafka, Redis and the clocks are fit for exact counts.
 
-    Prints the settings in effect (secrets masked), then what was found: every fault in one go, with its fix.
+    Prints the settings in effect (secrets masked), then every finding, each fault with its fix.
     Exit code 0: fit, perhaps with notes; 1: a fault.
 
     \b
@@ -35,7 +35,7 @@ def command(config: str | None) -> None:
     with user_errors():
         settings = load_settings(config)
         _print_settings(settings.masked())
-        findings = asyncio.run(_look(settings))
+        findings = asyncio.run(_findings(settings))
     for finding in findings:
         click.echo(
             f"{click.style(f'{finding.kind:5}', _COLOURS[finding.kind])}  {finding.subject}: {printable(finding.text)}"
@@ -56,7 +56,7 @@ def _print_settings(masked: dict[str, Any]) -> None:
     click.echo()
 
 
-async def _look(settings: Settings) -> list[Finding]:
+async def _findings(settings: Settings) -> list[Finding]:
     from ranker.operate import check
     from ranker.service import endpoints
     from ranker.settings import BEHIND

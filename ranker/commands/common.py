@@ -1,4 +1,4 @@
-"""What the operators' commands share: the --config option, and errors said as sentences instead of tracebacks."""
+"""Shared by the operators' commands: the --config option, and errors as sentences instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ config_option = click.option(
 
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
-    """Whatever an operator can mend ends the command with one message and exit code 1."""
+    """Errors that an operator can mend end the command with one message and exit code 1."""
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.service.listener import PortTakenError
@@ -29,12 +29,12 @@ def user_errors() -> Iterator[None]:
     from ranker.store.errors import StoreFullError, StoreUnavailableError
     from ranker.store.generations import GenerationError
 
-    # The clients log what their exceptions say again.
+    # The client logs what its exceptions contain as well.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         yield
     except (LogUnavailableError, StoreUnavailableError) as error:
-        raise click.ClickException(f"{error}; `ranker check` says what is wrong") from error
+        raise click.ClickException(f"{error}; `ranker check` shows what is wrong") from error
     except (SettingsError, PortTakenError, LogRefusedError, StoreFullError, GenerationError, UnfitStoreError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -42,13 +42,13 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
     metavar="PARTITION:OFFSET",
     multiple=True,
     callback=_accepted,
-    help="Send what is bad below this offset to the dead letters, however much it is. Repeatable.",
+    help="Send bad records below this offset to the dead letters, however many there are. Repeatable.",
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(config: str | None, admin_host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
     """Count page views from Kafka into Redis.
 
-    Start as many as there are partitions: they share them as a group, and one may die at any moment.
+    Start up to one per partition: they share the partitions as a group, and any of them may die at any time.
 
     \b
     Examples:
@@ -153,19 +153,19 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
 
 
 async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
-    """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
+    """Until SIGINT or SIGTERM, which end the first task and then the others. A task that ends before is an error."""
     loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
+    signalled = asyncio.Event()
 
-    def ask() -> None:
-        asked.set()
+    def stop() -> None:
+        signalled.set()
         tasks[0].cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
+        loop.add_signal_handler(number, stop)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        unasked = [] if asked.is_set() else [task.get_name() for task in tasks if task.done()]
+        unexpected = [] if signalled.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
         while left := [task for task in tasks if not task.done()]:
             for task in left:
@@ -176,8 +176,7 @@ async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
     for outcome in ended:
         if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
-    if unasked:
+    if unexpected:
         raise click.ClickException(
-            f"{', '.join(unasked)} ended although nobody asked for it; this is a fault of the software: "
-            "please report it"
+            f"{', '.join(unexpected)} ended without a signal; this is a fault of the software: please report it"
         )

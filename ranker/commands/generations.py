@@ -1,4 +1,4 @@
-"""`ranker generations`: what is counted side by side, which of it is shown, and what may go."""
+"""`ranker generations`: lists the generations, activates one, drops old ones."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _Result = TypeVar("_Result")
 def command(context: click.Context, config: str | None) -> None:
     """List, activate and drop generations.
 
-    A generation is all that decides counts (windows, boards, rules), under its hash. To change one of these without
-    a gap: start consumers with the new ranker.toml beside the old ones, activate its generation when it has caught
-    up, stop the old consumers, drop theirs.
+    A generation is the configuration that decides counts (windows, boards, rules), named by its hash. To change it
+    without a gap: start consumers with the new ranker.toml beside the old ones, activate its generation when it has
+    caught up, stop the old consumers, drop their generation.
 
     \b
     Examples:
@@ -44,7 +44,7 @@ def command(context: click.Context, config: str | None) -> None:
 
 @command.command("activate")
 @click.argument("generation")
-@click.option("--force", is_flag=True, help="Even where its counts are behind what is shown now.")
+@click.option("--force", is_flag=True, help="Even if its counts are behind those shown now.")
 @config_option
 @click.pass_obj
 def activate(group_config: str | None, generation: str, force: bool, config: str | None) -> None:
@@ -67,9 +67,9 @@ def activate(group_config: str | None, generation: str, force: bool, config: str
 @config_option
 @click.pass_obj
 def drop(group_config: str | None, generation: str, config: str | None) -> None:
-    """Delete GENERATION and all its counts; the log can make them again, but not its rank history, which goes too.
+    """Delete GENERATION, its counts, and its rank history, which cannot be rebuilt from the log.
 
-    Stop its consumers before: those that still run are refused, and so is a new one for an hour.
+    Stop its consumers before: for an hour, running and new ones are refused.
 
     \b
     Example:

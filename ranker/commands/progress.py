@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where that is a terminal; nothing elsewhere."""
+"""A progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that is told what is done, and of how much."""
+    """A bar; call the yielded function with the number done and the total."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
     default=5.0,
     show_default=True,
     type=click.FloatRange(0, 600),
-    help="How long SIGTERM leaves it serving, not ready, so that a balancer can turn elsewhere.",
+    help="How long it still serves after SIGTERM, not ready, so that a balancer can turn elsewhere.",
 )
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(
@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Serve the ranked lists over HTTP, and the page at /.
 
-    Reads Redis once per interval, however many ask; as many readers as you like may run side by side.
+    Reads Redis once per interval, however many clients there are; any number of readers may run side by side.
     SIGTERM drains it first (--drain-s), Ctrl-C does not; a second signal ends it at once.
 
     \b

@@ -15,8 +15,8 @@ from ranker.settings import Settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from ranker.core.generation import ListName
     from ranker.serve.live.board import Board
-    from ranker.store.shard_query import ListName
 
 
 @click.command("top")
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 @click.option("--board", "boards", multiple=True, help="Repeatable; default: up to three of the generation's.")
 @click.option("--window", help="Default: the shortest.")
 @click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1000), help="Places per list.")
-@click.option("--once", is_flag=True, help="Print the lists and end; so it is when the output is no terminal.")
+@click.option("--once", is_flag=True, help="Print the lists and exit; the default if the output is no terminal.")
 def command(
     config: str | None, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
 ) -> None:
     """Show the ranked lists in the terminal.
 
-    They are read straight from Redis, merged as a reader merges them, and refreshed in place. Below them stand the
-    producers heard in 24 hours: who is silent, how many of their events are missing, and how many came again.
+    They are read from Redis, merged as `ranker serve` merges them, and refreshed in place. Below them are the producers
+    of the last 24 hours: which are silent, how many of their events are missing, and how many came again.
 
     \b
     Examples:
@@ -81,7 +81,7 @@ async def _run(
         async def shown() -> RenderableType:
             generation = board.generation
             report = None
-            with contextlib.suppress(StoreUnavailableError):  # the lists say that Redis is away
+            with contextlib.suppress(StoreUnavailableError):  # the lists show that Redis is away
                 report = await read_report(client, generation.id) if generation else None
             shown = tables(board, lists, names, limit, console.width, report)
             if generation is None or generation.id == settings.generation.id:
@@ -113,9 +113,9 @@ def _inactive(ours: str, active: str) -> str:
 
 
 def _chosen(shown: Board, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
-    """The lists that are meant; a usage error that names what there is for anything unknown."""
+    """The chosen lists; for an unknown name a usage error with the known ones."""
+    from ranker.core.generation import ListName
     from ranker.lists.boards import first_boards
-    from ranker.store.shard_query import ListName
 
     generation = shown.generation
     assert generation is not None  # a refresh that succeeded has followed one

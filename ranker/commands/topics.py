@@ -28,13 +28,13 @@ def command() -> None:
 @command.command("apply")
 @config_option
 @click.option("--replicas", type=click.IntRange(1), help="Copies of new topics; else 3, or as many as brokers.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 def apply(config: str | None, replicas: int | None, dry_run: bool) -> None:
     """Create missing topics, add missing partitions, set what counts need.
 
     May be repeated: nothing is ever removed or shrunk, and settings that counts do not need are left as they are. Exit
-    code 1 where a topic stays otherwise than counts need; what to do is printed. A topic with a [source] in ranker.toml
-    is not ours: it is looked at only.
+    code 1 if a topic stays unfit for counts; what to do is printed. A topic with a [source] in ranker.toml is not ours:
+    it is only checked.
 
     \b
     Examples:
@@ -61,6 +61,6 @@ async def _apply(settings: Settings, replicas: int | None, *, dry: bool) -> list
     async with admin.connected(settings.kafka_bootstrap) as log:
         generation = settings.generation
         return [
-            *await topics.look(log, generation, accept_create_time=settings.accept_create_time),
+            *await topics.check_foreign(log, generation, accept_create_time=settings.accept_create_time),
             *await topics.apply(log, topics.wanted(generation), replicas, dry=dry),
         ]

@@ -1,4 +1,4 @@
-"""Chunks gather into batches that fit one script."""
+"""Collects chunks into batches that fit one script."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ranker.metrics import ConsumerMetrics
 
 
 def chunk_records(generation: Generation) -> int:
-    """Records that one chunk may hold: where all its articles are different, it costs twice what a batch may."""
+    """Records of one chunk at most: if all its articles are different, it costs twice as much as a batch may."""
     feeds = max((len(pairs) for pairs in generation.boards_of.values()), default=1)
     # a record can cost an increment for each window and board, and a slice
     worst = len(generation.windows) * feeds + 1
@@ -19,15 +19,15 @@ def chunk_records(generation: Generation) -> int:
 
 
 _REJECTED_BYTES = 4096
-"""Of a rejected record cost as much as an increment: a batch holds at most some 20 to 40 MiB of them."""
+"""So many bytes of rejected records cost as much as an increment: a batch holds some 20 to 40 MiB of them at most."""
 
 _SEQUENCES = 32
-"""Of producers cost as much as an increment. Where 16 shards share a run, so many of a shard's stand in one of its
-bitmaps of 1,024; and what waits for Redis must stay bounded: at most some 80,000 to 320,000 numbers a batch."""
+"""So many sequences cost as much as an increment: if 16 shards share a run, about so many of one shard's fall into a
+bitmap of 1,024. It also bounds the memory of a waiting batch: some 80,000 to 320,000 numbers at most."""
 
 
 class Batch:
-    """Records [start, end) and what one script has to do for them at most."""
+    """The counts of records [start, end), and an upper bound for the cost of their script."""
 
     def __init__(self, start: int, now_s: float, epoch: int | None) -> None:
         self.end = start
@@ -38,34 +38,34 @@ class Batch:
         self._cost = 0
 
     def cost_with(self, partial: PartialCounts, weights: dict[str, int], windows: int) -> int:
-        """What the batch costs together with these counts; to be asked once for each stretch, before `add`.
+        """The batch's cost together with these counts; to be called once for each chunk, before `add`.
 
-        Increments for each article once, however many slices it stands in; too much only where outcomes share a board.
+        Each article's increments count once, however many slices it is in; too high only if outcomes share a board.
         """
         for group, articles in partial.counts.items():
             _, site, outcome = group
-            seen = self._articles.get((site, outcome))
-            if seen is None:
-                seen = self._articles[site, outcome] = set()
+            known = self._articles.get((site, outcome))
+            if known is None:
+                known = self._articles[site, outcome] = set()
                 self._cost += windows  # the sums
-            before = len(seen)
-            seen.update(articles)
-            # what no board weighs costs no increment, but memory here and in its slice
-            self._cost += (len(seen) - before) * max(1, weights.get(outcome, 0) * windows)
-            self._cost += group not in self.partial.counts  # a slice to append to
+            before = len(known)
+            known.update(articles)
+            # an outcome that no board weighs costs no increment, but memory here and in its slice
+            self._cost += (len(known) - before) * max(1, weights.get(outcome, 0) * windows)
+            self._cost += group not in self.partial.counts  # an append to a slice
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
         self._cost += sum(map(len, partial.sequences.values())) // _SEQUENCES
         self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in partial.rejected)
         return self._cost
 
     def add(self, end: int, partial: PartialCounts | None) -> None:
-        """Takes the next stretch, up to offset `end`."""
+        """Adds the next chunk, up to offset `end`."""
         self.end = end
         if partial is not None:
             self.partial.add(partial)
 
     def show(self, metrics: ConsumerMetrics, wall_ms: int) -> None:
-        """Counts what was applied, once it is."""
+        """Updates the metrics, once the batch is applied."""
         partial = self.partial
         metrics.gaps.inc(len(partial.lost))
         metrics.lost_records.inc(sum(map(len, partial.lost)))
@@ -80,13 +80,13 @@ class Batch:
         metrics.count_events(events)
 
     def counters(self) -> dict[str, int]:
-        """What it adds to the shard's counters."""
+        """The increments of the shard's counters."""
         partial = self.partial
         lost = sum(map(len, partial.lost))
         return {"late": partial.late, "future": partial.future, "dead": len(partial.rejected), "lost": lost}
 
     def gap_ms(self, wall_ms: int) -> int | None:
-        """When what could not be read was appended, at most now; None where all could."""
+        """Append time of the last record that could not be read, at most now; None if all could."""
         if not self.partial.lost:
             return None
         return min(self.partial.lost_ms, wall_ms) if self.partial.lost_ms >= 0 else wall_ms
@@ -111,7 +111,7 @@ class Batches:
         articles: int | None,
         epoch: int | None = None,
     ) -> None:
-        """Takes records [start, end) of one leader's `epoch`; `articles` is how many the shard holds, if known."""
+        """Adds records [start, end) of one leader's `epoch`; `articles` is how many the shard holds, if known."""
         last = self._waiting[-1] if self._waiting else None
         if last is None or last.epoch != epoch or (partial is not None and not self._fits(last, partial, articles)):
             last = Batch(start, now_s, epoch)
@@ -126,11 +126,11 @@ class Batches:
 
     @property
     def full(self) -> bool:
-        """No more may be read: the store is the slower one."""
+        """No more may be polled: the store is slower than the log."""
         return len(self._waiting) >= self._most
 
     def due_s(self) -> float | None:
-        """When the oldest batch must go: at once (0) when it is complete, None when there is none."""
+        """When the oldest batch must be applied: at once (0) if it is complete; None if there is none."""
         if not self._waiting:
             return None
         return 0.0 if len(self._waiting) > 1 else self._waiting[0].since_s + self._flush_s

@@ -1,4 +1,4 @@
-"""The step that applies a batch, whole when it is made: what `advance` is given is not changed any more."""
+"""The step that applies a batch, complete when it is made: it is not changed before `advance`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ranker.core.step import Changes, Step, Version
 async def build_step(
     session: Session, batch: Batch, changes: Changes, *, lineage: str | None, watermark_ms: int, gap_ms: int | None
 ) -> Step:
-    """From the session's version to the batch's end. `changes` is its tally, routed at the session's floors.
+    """From the session's version to the batch's end. `changes` are its counts, routed at the session's floors.
 
-    `lineage` is the new one if a new one begins, `gap_ms` reaches over what could not be read. `clock_ms` is how far
-    these records bring T: the step's alone until it is applied, as another step that overtakes it must not claim them.
+    `lineage` is set if a new one begins; `gap_ms` is the append time of the last record that could not be read.
+    `watermark_ms` is the T that these records allow. The session takes it over only when the step was applied: a step
+    that is sent before must not claim these records.
     """
     partial, version = batch.partial, session.version
     producers = session.producers.plan_update(partial.sequences, partial.last_seen_ms)

@@ -1,4 +1,4 @@
-"""How a partition's worker is put together: the same for `ranker consume` and for the tests of its rules."""
+"""Builds a partition's worker with all its parts: for `ranker consume`, and for the tests of its rules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build_worker(
     flush_s: float,
     accept_create_time: bool,
 ) -> Worker:
-    """`trouble` gets what stands in the way of its steps, then None; what comes after it all partitions share."""
+    """`trouble` is called with what hinders its steps, then None. All partitions share the arguments by keyword."""
     gate = Gate(page_views, store_of(partition), generation, partition, clocks, metrics, trouble, homes)
     return Worker(
         generation,

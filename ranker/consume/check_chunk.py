@@ -1,4 +1,4 @@
-"""What stops a partition as it is read: records that cannot be counted, or may not be without somebody's decision."""
+"""Stops a partition at records that cannot be counted, or must not be without an operator's decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wall clock of this process and of its store, measured once a second and held against a monotonic clock."""
+"""The wall clocks of this process and of its store, measured once a second and compared with a monotonic clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from ranker.core import watermark
 
 _BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine is suspended: waking up is no step of the wall clock."""
+"""Runs on while the machine is suspended, so that waking up looks like no step of the wall clock."""
 
 
 def monotonic_s() -> float:
@@ -17,7 +17,7 @@ def monotonic_s() -> float:
 
 
 class Clocks:
-    """`store_time_ms` asks the store for its time, ms since the epoch; `process_time_s` is this process' clock."""
+    """`store_time_ms` reads the store's clock, ms since the epoch; `process_time_s` is this process' clock."""
 
     def __init__(
         self,
@@ -25,29 +25,27 @@ class Clocks:
         process_time_s: Callable[[], float] = time.time,
         monotonic_time_s: Callable[[], float] = monotonic_s,
     ) -> None:
-        self._ask = store_time_ms
+        self._store_time_ms = store_time_ms
         self._process_time_s = process_time_s
         self._monotonic_time_s = monotonic_time_s
         self._ahead_ms = 0.0
-        """How far the store's clock is ahead of ours, as well as a question and an answer can tell."""
+        """How far the store's clock is ahead of ours, to within half a round trip."""
         self._store_offset_ms: float | None = None
-        """The store's clock less the monotonic one, if the answer took no time to come."""
+        """The store's clock less the monotonic one, as if the reply took no time."""
         self._wall = watermark.WallClock()
 
     async def measure(self) -> None:
-        before, asked_ms = self._process_time_s(), self._monotonic_time_s() * 1000
-        store = await self._ask()
+        before, sent_ms = self._process_time_s(), self._monotonic_time_s() * 1000
+        store = await self._store_time_ms()
         after = self._process_time_s()
         self._ahead_ms = store - (before + after) * 500
-        asked_for_ms = self._monotonic_time_s() * 1000 - asked_ms
-        if (
-            self._store_offset_ms is None or asked_for_ms < watermark.TOLERANCE_MS / 2
-        ):  # a slow answer looks like a step
-            self._store_offset_ms = store - asked_for_ms - asked_ms
+        took_ms = self._monotonic_time_s() * 1000 - sent_ms
+        if self._store_offset_ms is None or took_ms < watermark.TOLERANCE_MS / 2:  # a slow reply looks like a step
+            self._store_offset_ms = store - took_ms - sent_ms
         self.wall_ms()
 
     def wall_ms(self) -> int:
-        """The lesser of both clocks, never ahead of the store's; after a step, of what it would be without it."""
+        """The lesser of both clocks, never ahead of the store's; after a step, what it would be without the step."""
         now_ms, monotonic_ms = self._process_time_s() * 1000, self._monotonic_time_s() * 1000
         if self._store_offset_ms is None:
             return int(now_ms)
@@ -55,18 +53,18 @@ class Clocks:
         return self._wall.believed_ms(watermark.wall_ms(int(now_ms), int(store_ms)), int(monotonic_ms))
 
     def may_follow(self, wall_ms: int, known_ms: int) -> bool:
-        """Whether T, all being applied, may become `wall_ms`; `known_ms` is what state and log vouch for."""
+        """Whether T may become `wall_ms` once all is applied; `known_ms` is the time that state and log prove."""
         steady = self._wall.steady(int(self._monotonic_time_s() * 1000))
         return watermark.may_follow(wall_ms, known_ms, steady=steady)
 
     def proven_ms(self, known_ms: int) -> int:
-        """The wall clock, as far as it may move floors that nothing but it asks for: they never go back."""
+        """The wall clock, as far as it alone may move floors, which never go back."""
         wall_ms = self.wall_ms()
         return wall_ms if self.may_follow(wall_ms, known_ms) else known_ms
 
     @property
     def held(self) -> bool:
-        """A clock has stepped, less than ten minutes ago."""
+        """A clock stepped less than ten minutes ago."""
         return self._wall.held
 
     @property

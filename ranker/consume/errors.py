@@ -1,4 +1,4 @@
-"""How a step or a partition can end: each has one place that catches it."""
+"""How a step or a partition can end. Each error is caught in one place."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class RefusedError(Exception):
 
 
 class UnfitStoreError(Exception):
-    """Redis is set so that it would lose counts. Caught by the command, which ends with the message."""
+    """Redis has settings that would lose counts. Caught by the command, which ends with the message."""
 
 
 class Stop(Enum):
-    """Why a partition stands still until somebody decides: the values are labels of a metric."""
+    """Why a partition is stopped until an operator decides. The values are labels of a metric."""
 
     FOREIGN_LOG = "foreign_log"
     STATE = "state"
-    """Dropped, of another format, or thrown away as it was written."""
+    """The state was dropped, has another format, or is evicted as soon as it is written."""
     UNREADABLE = "unreadable"
     FOLD = "fold"
     CREATE_TIME = "create_time"
     BAD_RECORDS = "bad_records"
     REFUSED = "refused"
-    """Kafka says no to what the partition needs."""
+    """Kafka refuses a request that the partition needs."""
 
 
 class PartitionStoppedError(Exception):
-    """A partition cannot go on without a decision of its operators; the others do. Caught by the worker."""
+    """A partition cannot continue without a decision of its operators; the others do. Caught by the worker."""
 
     def __init__(self, why: str, stop: Stop) -> None:
         super().__init__(why)

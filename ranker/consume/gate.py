@@ -1,4 +1,4 @@
-"""Opens a partition: version loaded (or begun), the log recognised, a gap stepped over, the reading place set."""
+"""Opens a partition: loads the state (or creates it), recognises the log, steps over a gap, seeks to n."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ranker.store.shard import ShardState, ShardStore
 log = logging.getLogger(__name__)
 
 _PATIENCE_S = 30
-"""How long n may lie beyond the log's end (a broker that lags, an unclean election) before the log is another one."""
+"""How long n may lie beyond the log's end (a lagging broker, an unclean election) before it counts as another log."""
 
 
 class Gate:
-    """For one partition of one generation. `trouble` and `homes` are what its sessions get."""
+    """For one partition of one generation. `trouble` and `homes` are passed to its sessions."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class Gate:
         self.patience_s = patience_s
 
     async def open(self, loaded: Callable[[ShardState], None] = lambda _: None) -> Session:
-        """A session whose version stands, on the right log; the log is sought to its n.
+        """A session whose version is stored and whose log is recognised; the next poll starts at its n.
 
-        `loaded` is called with the stored state before anything is waited for: lag is measured from there.
+        `loaded` is called with the stored state before any waiting: from then on lag is measured.
 
-        Raises PartitionStoppedError where the state belongs to another log or another version of this software.
+        Raises PartitionStoppedError if the state belongs to another log or another version of this software.
         """
         state = await self._store.load()
         if state is None:
@@ -98,18 +98,19 @@ class Gate:
         return session
 
     async def _begin(self) -> None:
-        """init: floors from the clock, n0 the first record that can hold anything above them."""
+        """Creates the shard: floors from the clock, n0 the first record that can count above them."""
         wall = self._clocks.wall_ms()
         floors = floors_at(self._generation, wall)
         since = first_append_ms(self._generation, floors, FUTURE_MS)
-        end = (await self._log.ends([self._partition]))[self._partition]  # before the timestamps: nothing slips between
+        # before the timestamps: a record appended in between must not be skipped
+        end = (await self._log.ends([self._partition]))[self._partition]
         found = await self._log.first_at(self._partition, since)
         n0 = end if found is None else found
         beginning = await self._log.beginning(self._partition)
         gap_ms = None
         if beginning:
-            # Nothing kept is older than `since`: the log starts inside the window, what it had before may have counted.
-            # Not by its first offset: that may be a hole (an aborted or a control batch).
+            # If no record is older than `since`, the log starts inside the window, and deleted ones may count.
+            # Not by comparing first offsets: the first may be a hole (an aborted or a control batch).
             oldest = await self._log.mark_at(self._partition, beginning)
             if oldest is None or oldest.offset >= n0:
                 gap_ms = wall if oldest is None else oldest.append_ms
@@ -118,7 +119,7 @@ class Gate:
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
 
     async def _recognise(self, state: ShardState) -> None:
-        """The log reaches up to n, and is the one that was counted."""
+        """Checks that the log reaches up to n and is the one that was counted."""
         n, mark = state.version.n, state.mark
         until = asyncio.get_running_loop().time() + self.patience_s
         while n > (end := (await self._log.ends([self._partition]))[self._partition]):
@@ -130,10 +131,10 @@ class Gate:
         await self.recognise(mark)
 
     async def recognise(self, mark: Mark | None) -> None:
-        """Compares the last counted record with the one that stands there now, where it still exists.
+        """Compares the last counted record with the one at its offset now, if the log still has that offset.
 
-        Also before records of another leader are applied: one that was not in sync may have lost what was counted, and
-        have others in its place. In one leader's term a log only grows, so before its next record nothing has changed.
+        Also called before records of another leader are applied: one that was not in sync may have lost counted records
+        and have others in their place. In one leader's term a log only grows, so once for each leader is enough.
         """
         if mark is None or mark.offset < await self._log.beginning(self._partition):
             return
@@ -147,7 +148,7 @@ class Gate:
         raise self.foreign(f"the record at offset {mark.offset} is not the one that was counted")
 
     async def holds(self, mark: Mark | None) -> bool:
-        """Whether this record stands in the log: then an end offset below it lags, as the embedded broker's do."""
+        """Whether the log has this record: then an end offset below it lags, as the embedded broker's do."""
         return mark is not None and await self._log.mark_at(self._partition, mark.offset) == mark
 
     def foreign(self, why: str) -> PartitionStoppedError:
@@ -159,7 +160,7 @@ class Gate:
         )
 
     async def _step_over_gap(self, session: Session) -> None:
-        """Retention passed n: what is lost is counted, the lineage new, and lists say so while it is in the window."""
+        """If retention passed n: counts the lost offsets; the lineage is new, and lists are incomplete for a window."""
         beginning = await self._log.beginning(self._partition)
         n = session.version.n
         if n >= beginning:
@@ -167,15 +168,15 @@ class Gate:
         after = Version(secrets.token_hex(8), beginning, session.version.floors)
         gap_ms = await self._append_ms(beginning, self._clocks.wall_ms())
         step = replace(session.step(after), gap_ms=gap_ms, counters={"lost": beginning - n})
-        await session.advance(step, when_full=True)  # adds no count, and only an open gate lets old ones leave
+        await session.advance(step, when_full=True)  # adds no count, and only an open gate can retire old ones
         self._metrics.gaps.inc()
         self._metrics.lost_records.inc(beginning - n)
         log.warning("gap", extra={"partition": self._partition, "from": n, "to": beginning})
 
     async def _claim_strays(self, session: Session) -> None:
-        """Strays made for another number of partitions than ours: from now on for none, until they are looked over.
+        """If the strays were made for another number of partitions, marks them as made for none, until the scan ends.
 
-        A new lineage, so that whoever works on with the other number is refused: its steps mark by that number.
+        With a new lineage, so that a consumer with the other number is refused: its steps mark strays by that number.
         """
         if session.made_for == session.partitions:
             return

@@ -1,4 +1,4 @@
-"""Which articles are strays. What is at home is remembered: to compute where an article belongs takes 15 to 30 us."""
+"""Finds strays among articles. Articles at home are remembered: to compute a home takes 15 to 30 us."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from itertools import islice
 from ranker.core.home import home
 
 _MOST = 500_000
-"""Articles remembered by a process, whatever number of partitions it has: some 60 MB."""
+"""Articles remembered by a process, for all its partitions together: some 60 MB."""
 _AT_ONCE = 250
-"""Articles looked up before others may run: 4 to 8 ms."""
+"""Homes computed before other tasks may run: 4 to 8 ms."""
 
 
 class Homes:
-    """Remembers what is at home, never what is a stray: marks can be lost, homes depend on names alone."""
+    """Remembers articles at home, never strays: a mark can be lost and must be set again."""
 
     def __init__(self) -> None:
         self._at_home: dict[tuple[int, int, str], set[str]] = {}
         self._remembered = 0
 
     async def strays(self, partition: int, partitions: int, articles: Mapping[str, set[str]]) -> set[str]:
-        """`site/article` of all (by site) whose home, among so many partitions, is another one than `partition`."""
+        """`site/article` of those (by site) whose home, among so many partitions, is not `partition`."""
         strays: set[str] = set()
         looked_up = 0
         for site, ids in articles.items():

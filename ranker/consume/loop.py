@@ -1,4 +1,4 @@
-"""The loop of `ranker consume`: rebalances, polling, the clock. Every rebalance closes all gates."""
+"""The loop of `ranker consume`: rebalances, polling, the clocks. Every rebalance closes all gates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _POLL_MS = 100
 _BUSY_POLL_MS = 10
-"""While a partition waits for the store: it must be named again soon after it has room."""
+"""While a partition waits for the store: it must be polled again soon after it has room."""
 _TICK_S = 1.0
 _AGAIN_S = 0.5
 
@@ -28,8 +28,8 @@ _AGAIN_S = 0.5
 class Consumer:
     """One process' share of the partitions.
 
-    `worker_for` makes the worker of a partition, which reports there what stands in its way, then None.
-    `before_opening` gets the number of partitions before any gate opens (`active.partitions` is raised there).
+    `worker_for` makes the worker of a partition; its second argument is called with the worker's trouble, then None.
+    `before_opening` is called with the number of partitions before any gate opens (it raises `active.partitions`).
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Consumer:
         self._workers: dict[int, Worker] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leaving: list[asyncio.Task[None]] = []
-        """Workers of the last assignment that have been told to end."""
+        """Cancelled workers of the last assignment."""
         self._opening: asyncio.Task[None] | None = None
         self._joined = False
         self._trouble: dict[str, str] = {}
@@ -63,7 +63,7 @@ class Consumer:
         reasons = list(self._trouble.values())
         if not self._joined:
             reasons.append("no partitions are assigned yet")
-        elif not self._log.partitions():  # a member with nothing to do is ready, unless nobody has
+        elif not self._log.partitions():  # a member without partitions is ready, unless there are none at all
             reasons.append(
                 f"topic {self._log.topic} does not exist: create it with `ranker topics apply`; if it was deleted, "
                 "the new one is another log than was counted: raise epoch in ranker.toml, which begins a new generation"
@@ -93,7 +93,7 @@ class Consumer:
         return list(filter(None, reasons))
 
     def _ahead(self, worker: Worker) -> str:
-        """A sentence if a partition's T lies in the future, which only clocks that were wrong can bring about."""
+        """A sentence if a partition's T lies in the future, which only wrong clocks can cause."""
         age = 0 if worker.known is None else age_ms(self._clocks.wall_ms(), worker.known[1])
         if age >= 0:
             return ""
@@ -104,7 +104,7 @@ class Consumer:
         )
 
     def trouble(self, where: str, what: str | None) -> None:
-        """Remembers or clears what stands in the way, for readiness; logs each change once."""
+        """Sets or clears a reason for not being ready; logs each change once."""
         if what is None:
             if self._trouble.pop(where, None) is not None:
                 log.info("again", extra={"where": where})
@@ -113,9 +113,9 @@ class Consumer:
             log.warning(what)
 
     async def run(self) -> None:
-        """Until cancelled; an error that nobody expected ends it, since hiding one would hide lost counts."""
+        """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts."""
         await self._log.start(self._close_gates, self._assigned)
-        self._metrics.fold_seam_active.set(self._log.seam_active)
+        self._metrics.fold_seam_active.set(self._log.patch_active)
         ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
         polling = asyncio.create_task(self._poll(), name="poll")
         try:
@@ -139,7 +139,7 @@ class Consumer:
             self._metrics.forget(partition)
         self._leaving = [*self._leaving, *self._tasks.values()]
         self._workers, self._tasks, self._joined = {}, {}, False
-        # what troubled a partition need not trouble whoever has it next
+        # trouble of a partition need not be trouble of its next owner
         gone = [where for where in self._trouble if where == "poll" or where.startswith("partition ")]
         for where in gone:
             del self._trouble[where]
@@ -148,13 +148,13 @@ class Consumer:
     def _assigned(self, partitions: frozenset[int]) -> None:
         self._close_gates()
         log.info("assigned", extra={"partitions": sorted(partitions)})
-        # not in the client's callback: what is raised there is swallowed, and the group waits for it
+        # not in the client's callback: it swallows exceptions, and the group waits for it
         self._opening = asyncio.create_task(self._open(partitions), name="open")
         self._opening.add_done_callback(self._ended)
 
     async def _open(self, partitions: frozenset[int]) -> None:
         while leaving := [task for task in self._leaving if not task.done()]:
-            # two workers on one partition would seek under each other's feet
+            # two workers on one partition would move each other's offset
             _, late = await asyncio.wait(leaving, timeout=_AGAIN_S)
             for task in late:
                 task.cancel()  # again: wait_for, which the clients use, swallows one now and then before Python 3.12
@@ -168,7 +168,7 @@ class Consumer:
                 await asyncio.sleep(_AGAIN_S)
         self.trouble("store", None)
         if self._opening is not asyncio.current_task():
-            return  # cancelled, and not told
+            return  # cancelled, but the cancellation was swallowed
         for partition in sorted(partitions):
             trouble = partial(self.trouble, f"partition {partition}")
             worker = self._workers[partition] = self._worker_for(partition, trouble)
@@ -198,10 +198,10 @@ class Consumer:
             for partition, chunks in polled.items():
                 if partition in self._workers:
                     self._workers[partition].take(chunks, loop.time())
-            await asyncio.sleep(0)  # a poll that has records does not wait: let the steps go out
+            await asyncio.sleep(0)  # a poll that finds records does not suspend: let the steps be sent
 
     def _after_failed_poll(self, error: Exception) -> None:
-        # what the failed call had drained from other partitions is lost: each starts again where it stands
+        # records of other partitions that the failed call had drained are lost: each restarts at its expected offset
         for worker in self._workers.values():
             if isinstance(error, OffsetOutsideError):
                 worker.reopen()
@@ -210,25 +210,25 @@ class Consumer:
         self.trouble("poll", str(error))
 
     def _commit(self) -> None:
-        """Here and not in a worker: none of them waits for it."""
+        """Commits offsets here and not in the workers, so that none of them waits for it."""
         applied = {partition: worker.applied for partition, worker in self._workers.items()}
         self._log.commit({partition: n for partition, n in applied.items() if n is not None})
 
     async def _tick(self) -> None:
-        """The clocks measured, the log's ends asked for, after noting the time."""
+        """Measures the clocks, notes the time, and only then requests the log's ends."""
         try:
             await self._clocks.measure()
             self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
             waiting = any(worker.waits_for_clock for worker in self._workers.values())
             self._metrics.clock_held.set(self._clocks.held or waiting)
-            asked_ms = self._clocks.wall_ms()
+            requested_ms = self._clocks.wall_ms()
             self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
             ends = await self._log.ends(list(self._workers)) if self._workers else {}
             for partition, end in ends.items():
                 if partition in self._workers:
-                    self._workers[partition].seen_end(asked_ms, end)
-            inactive = sorted(self._workers.keys() - ends.keys())
-            self.trouble("clock", f"partitions {inactive} do not answer: have they a leader?" if inactive else None)
+                    self._workers[partition].seen_end(requested_ms, end)
+            missing = sorted(self._workers.keys() - ends.keys())
+            self.trouble("clock", f"partitions {missing} do not answer: have they a leader?" if missing else None)
             self._commit()
         except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
             self.trouble("clock", str(error))

@@ -1,4 +1,4 @@
-"""What a worker knows of its shard between two loads, and the one way in which it changes: `advance`."""
+"""A worker's state of its shard between two loads, and the only way to change it: `advance`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _BACKOFF_S = (0.05, 5.0)
 
 @dataclass(slots=True)
 class Unsealed:
-    """Deltas of a slice since it was sealed, the first of them when the clock stood at `since_ms`."""
+    """Deltas of a slice since it was sealed; T was `since_ms` at the first of them."""
 
     since_ms: int
     fresh: bool
-    """It has never been sealed."""
+    """The slice was never sealed."""
     deltas: int = 0
 
 
 class Session:
-    """Begins with a loaded state and ends with the first refusal; between them nobody else writes the shard."""
+    """From a loaded state to the first refusal; in between no other process writes the shard."""
 
     def __init__(
         self,
@@ -44,29 +44,29 @@ class Session:
         trouble: Callable[[str | None], None],
         homes: Homes,
     ) -> None:
-        """`partitions` is the topic's number now; `trouble` gets why the store cannot be written, then None."""
+        """`partitions` is the topic's number now. `trouble` gets why the store cannot be written, then None."""
         self.store = store
         self.partition = partition
         self.partitions = partitions
         self.made_for = state.partitions
         self.version = state.version
         self.watermark_ms = state.watermark_ms
-        self.stored_clock_ms = state.watermark_ms
+        self.stored_watermark_ms = state.watermark_ms
         self.mark = state.mark
         self.epoch: int | None = None
-        """The leader's of the last applied records, None before the first."""
+        """Epoch of the last applied records' leader; None before the first."""
         self.live: set[SliceId] = set(state.slices)
         self.unsealed: dict[SliceId, Unsealed] = {}
         self.strays = state.strays
         self.refused = state.refused
         self.producers = state.producers
-        """What the shard has seen of its producers; a step's part of it is taken over when it was applied."""
+        """The shard's sequence tracking; a step's update is applied to it once the step was applied."""
         self.articles: int | None = None
-        """In the longest list that a step has touched; None before the first."""
+        """Number of articles in the longest list that the last step touched; None before the first."""
         self.marked: set[str] | None = None
         """Strays marked since a scan began; None while there is no scan."""
         self._sealed: set[SliceId] = set(state.slices)
-        """Slices that have been sealed, or may have been: what comes to them later need not be added up at once."""
+        """Slices that were sealed, or may have been: later deltas of theirs need not be sealed at once."""
         self._sites = set(state.sites)
         self._homes = homes
         self._generation = generation
@@ -75,28 +75,28 @@ class Session:
 
     @property
     def known_ms(self) -> int:
-        """The latest time that state and log vouch for: of T, of the finest floor, of the last counted record."""
+        """The latest time that state and log prove: by T, the finest floor, the last counted record."""
         window = self._generation.windows[0]
         floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
         return max(self.watermark_ms, floor_ms, self.mark.append_ms if self.mark else 0)
 
     def step(self, after: Version | None = None) -> Step:
-        """A step from where we are that changes no count and carries our clock; without `after` it moves that alone."""
+        """A step from our version that changes no count and carries our T; without `after` it moves T alone."""
         return Step(self.version, after or self.version, self.watermark_ms)
 
     async def with_marks(self, step: Step) -> Step:
-        """The step with what its counts require beside them: marks of stray articles, and the sites that are new.
+        """The step with the marks of its stray articles, and with its new sites.
 
-        At every step that changes counts: a cache of marks could outlive the mark.
+        For every step that changes counts: a cache of marks could outlive the marks.
         """
         touched = step.changes.touched()
         strays = await self.strays_among(touched)
         return replace(step, strays=strays, new_sites=touched.keys() - self._sites)
 
     async def advance(self, step: Step, *, when_full: bool = False) -> None:
-        """Carries a step out. Raises RefusedError; StoreFullError where `when_full` is not set.
+        """Carries a step out. Raises RefusedError; without `when_full`, StoreFullError.
 
-        While the store is away the same step is sent again and again: if a reply got lost, the answer is `already`.
+        While the store is unavailable the same step is sent again: if only its reply was lost, the reply is `already`.
         """
         program = self.store.assemble(step)
         began = time.perf_counter()
@@ -107,7 +107,7 @@ class Session:
         self._metrics.step_duration_seconds.observe(time.perf_counter() - began)
         self._metrics.step_increments.observe(sum(map(len, step.changes.increments.values())))
         self._metrics.step_bytes.observe(program.bytes)
-        self._took(step)
+        self._take_over(step)
 
     async def _send_until_answered(self, program: object, *, when_full: bool) -> Reply:
         wait = _BACKOFF_S[0]
@@ -125,25 +125,25 @@ class Session:
                 return reply
 
     async def reload(self) -> bool:
-        """Another consumer moved the floors: take over what it left. False where it moved more than that."""
+        """Another consumer moved the floors: loads its state. False if more than the floors moved."""
         state = await self.store.load()
         mine = self.version
         if state is None or state.foreign or (state.version.lineage, state.version.n) != (mine.lineage, mine.n):
             return False
         self.version = state.version
-        self.stored_clock_ms = state.watermark_ms
+        self.stored_watermark_ms = state.watermark_ms
         self.refused = state.refused
         self.producers = state.producers
         self.live = set(state.slices)
-        self.marked = None  # counts may have moved to slices that a scan under way would not look into
+        self.marked = None  # counts may have moved to slices that a scan under way would not read
         self.unsealed = {slice_id: deltas for slice_id, deltas in self.unsealed.items() if slice_id in self.live}
         return True
 
-    def _took(self, step: Step) -> None:
+    def _take_over(self, step: Step) -> None:
         self.version = step.after
         self.mark = step.mark or self.mark
         self.watermark_ms = max(self.watermark_ms, step.watermark_ms)
-        self.stored_clock_ms = max(self.stored_clock_ms, step.watermark_ms)
+        self.stored_watermark_ms = max(self.stored_watermark_ms, step.watermark_ms)
         for slice_id in step.changes.appends:
             self.live.add(slice_id)
             waiting = self.unsealed.setdefault(
@@ -159,7 +159,7 @@ class Session:
             self.unsealed.pop(slice_id, None)
         self._sites |= step.new_sites
         if step.producers is not None:
-            self.producers.take(step.producers)
+            self.producers.apply(step.producers)
         if step.partitions is not None:
             self.made_for = step.partitions
         if step.refused is not None:

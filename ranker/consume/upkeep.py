@@ -1,6 +1,6 @@
-"""What a shard needs besides new records: old counts retired, slices sealed, strays looked over, the clock moved on.
+"""The upkeep of a shard: retires old counts, seals slices, scans for strays, moves T.
 
-Every piece of work here is one or a few steps of the session it is given; a refused one ends the session, as always.
+Each task consists of steps of the given session; a refused step ends the session, as always.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from ranker.core.step import MAX_COST, SliceId, Step, Version
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
 _SLICES_AT_ONCE = 32
-"""Read together for sealing or scanning: bounds memory and the length of one read."""
+"""Slices read together to seal or scan: bounds memory and the length of one read."""
 _SEAL_AFTER_MS = 60_000
-"""A slice is sealed once the clock has passed its end by so much: stragglers of the minute are in."""
+"""A slice is sealed once T has passed its end by so much: the minute's late events are in it."""
 _SEAL_AGAIN_MS = 600_000
 _SEAL_AGAIN_DELTAS = 10
-"""A slice that has been sealed is sealed again after so long or with so many deltas: the hour slice that the minutes
-move to gets one each minute, and reading, adding up and compressing an hour costs more than keeping ten of them."""
+"""A sealed slice is sealed again after so long or with so many deltas: the hour slice that the minutes move to gets one
+each minute, and to read, add up and compress an hour costs more than to keep ten of them."""
 _SEAL_OPEN_DELTAS = 512
-"""An open slice is sealed once it has gathered so many: what a backlog appends to one hour, for example."""
+"""An open slice is sealed once it has so many deltas: a backlog may append them to one hour, for example."""
 _FORGET_AT_ONCE = 32
 """Runs of producers that one step forgets, with 128 fields each at most."""
 _THREAD_BYTES = 16 << 10
-"""Stored bytes of a slice from which on work on it is done in a thread: 6,000 articles, compressed, take 40 ms."""
+"""Slices of more stored bytes are processed in a thread: 6,000 articles, compressed, take 40 ms."""
 
 
 class Upkeep:
-    """For one partition; keeps nothing but the state of a scan under way, which ends with its session."""
+    """For one partition. Its only state is a scan under way, which ends with its session."""
 
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
@@ -47,39 +47,39 @@ class Upkeep:
         self._scan: tuple[Session, list[SliceId], set[str]] | None = None
 
     async def run(self, session: Session, wall_ms: int, *, clocks_agree: bool, strays_due: bool) -> None:
-        """One round: everything that is due now, the clock in any case."""
+        """One round: every task that is due, and T in any case."""
         if clocks_agree:
-            # where T lies ahead, as clocks that jumped have left it, what leaves is not lost for good
+            # if clocks have jumped and T lies ahead, counts must not be lost for good
             await self.retire(session, min(session.watermark_ms, wall_ms))
         await self.seal(session)
-        await self._look_over_strays(session, due=strays_due)
-        if session.watermark_ms > session.stored_clock_ms:
+        await self._scan_strays(session, due=strays_due)
+        if session.watermark_ms > session.stored_watermark_ms:
             session.watermark_ms = min(session.watermark_ms, wall_ms)
-            # `refused` too: a failover may have lost the step that said so, and no version tells
+            # `refused` too: a failover may have lost the step that set it, and the version would not show that
             await session.advance(replace(session.step(), refused=session.refused), when_full=True)
 
     async def run_when_full(self, session: Session, wall_ms: int) -> None:
-        """While batches are refused for memory T stays, and the floors follow the wall clock: else nothing got free."""
+        """While batches are refused for lack of memory T stays, and floors follow the wall clock to free memory."""
         if not session.refused:
             await session.advance(replace(session.step(), refused=True), when_full=True)
         await self.retire(session, wall_ms, when_full=True)
         await self.seal(session, when_full=True)
 
     async def forget_inactive(self, session: Session) -> None:
-        """Makes room where producers' runs have ended: those that no shard has heard for a day, or an hour if need be.
+        """Forgets producers' runs that have ended: silent in every shard for a day, or an hour if room is short.
 
-        A run that one shard had forgotten would seem to lack what that shard has seen of it. Which runs are there is no
-        function of the log from here on: a new lineage.
+        If one shard alone forgot a run, the sequences it had seen would look missing. The runs kept are no function
+        of the log from here on, hence a new lineage.
         """
         if not (inactive := session.producers.inactive(session.watermark_ms)):
             return
         elsewhere = await session.store.last_seen_elsewhere(inactive, session.partitions)
         if gone := session.producers.inactive(session.watermark_ms, elsewhere)[:_FORGET_AT_ONCE]:
-            step = replace(_renewing(session), producers=session.producers.forgotten(gone))
+            step = replace(_step_to_new_lineage(session), producers=session.producers.forget(gone))
             await session.advance(step, when_full=True)
 
     async def retire(self, session: Session, watermark_ms: int, *, when_full: bool = False) -> None:
-        """Brings the floors to where this clock puts them, finest tier first."""
+        """Moves the floors to those of this T, finest tier first."""
         target = floors_at(self._generation, watermark_ms)
         while (tier := tier_due(session.version.floors, target)) is not None:
             due = self._retirement.slices(session.live, tier, target[tier])
@@ -87,11 +87,13 @@ class Upkeep:
             goal = target[tier] if len(due) <= 1 else (due[0][1] + 1) * self._generation.lanes
             version, lists = await session.store.read_slices(due[:1])
             if version != session.version:
-                await session.advance(session.step())  # somebody else writes this shard: the refusal says who is ahead
-                continue  # not refused: it is as it was again, but what was read is not
-            for planned in await _apart(lists.values(), self._plan, version, session.watermark_ms, tier, goal, lists):
+                await session.advance(session.step())  # another consumer writes this shard: normally refused
+                continue  # not refused: the shard is at our version again, but what was read is not
+            for planned in await _maybe_in_thread(
+                lists.values(), self._plan, version, session.watermark_ms, tier, goal, lists
+            ):
                 step = await session.with_marks(planned)
-                if session.refused:  # these floors may be ahead of T: whatever state the step meets says so with it
+                if session.refused:  # these floors may be ahead of T, so the step must carry the mark that explains it
                     step = replace(step, refused=True)
                 await session.advance(step, when_full=when_full)
 
@@ -102,10 +104,10 @@ class Upkeep:
         return self._retirement.plan(version, watermark_ms, tier, goal, contents)
 
     def caught_up_with_floors(self, session: Session) -> bool:
-        """Whether the clock itself asks for these floors: nothing was retired early for lack of memory."""
+        """Whether T has reached these floors: nothing is retired early any more for lack of memory."""
         return all(
-            floor <= asked
-            for floor, asked in zip(
+            floor <= due
+            for floor, due in zip(
                 session.version.floors, floors_at(self._generation, session.watermark_ms), strict=True
             )
         )
@@ -119,7 +121,7 @@ class Upkeep:
         if version != session.version:
             await session.advance(session.step())
             return
-        seals = {slice_id: await _apart([deltas], _sealed, deltas) for slice_id, deltas in lists.items()}
+        seals = {slice_id: await _maybe_in_thread([deltas], _sealed, deltas) for slice_id, deltas in lists.items()}
         await session.advance(replace(session.step(), seals=seals), when_full=when_full)
 
     def _seal_due(self, session: Session, slice_id: SliceId) -> bool:
@@ -132,11 +134,11 @@ class Upkeep:
         end_ms = (slice_ + 1) * self._generation.windows[tier].grain_ms
         return waiting.deltas >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.watermark_ms
 
-    async def _look_over_strays(self, session: Session, *, due: bool) -> None:
-        """Marks what is a stray for the present number of partitions, takes marks from what no live slice holds.
+    async def _scan_strays(self, session: Session, *, due: bool) -> None:
+        """Marks the strays for the present number of partitions; unmarks articles that no live slice contains.
 
-        Slices are read a few at a time, between batches. What our own steps touch meanwhile they mark themselves
-        (`session.marked`), and another consumer's step would end the session; so what was read stays true.
+        Slices are read a few at a time, between batches. What was read stays valid: our steps mark articles that
+        they touch meanwhile (`session.marked`), and another consumer's step would end the session.
         """
         if self._scan is None or self._scan[0] is not session or session.marked is None:
             self._scan = None
@@ -153,7 +155,7 @@ class Upkeep:
             await session.advance(session.step())
             return
         for deltas in lists.values():
-            counts = await _apart([deltas], delta.total, deltas)
+            counts = await _maybe_in_thread([deltas], delta.total, deltas)
             found |= await session.strays_among({site: set().union(*of.values()) for site, of in counts.items()})
             await asyncio.sleep(0)
         if not pending:
@@ -164,22 +166,24 @@ class Upkeep:
         kept = found | (session.marked or set())
         new, gone = iter(sorted(kept - stored)), iter(sorted(stored - kept))
         while some := set(islice(new, MAX_COST)):
-            await session.advance(replace(_renewing(session), strays=some))
+            await session.advance(replace(_step_to_new_lineage(session), strays=some))
         while some := set(islice(gone, MAX_COST)):
-            await session.advance(replace(_renewing(session), strays_gone=some))
+            await session.advance(replace(_step_to_new_lineage(session), strays_gone=some))
         if session.made_for != session.partitions:
-            await session.advance(replace(_renewing(session), partitions=session.partitions))
+            await session.advance(replace(_step_to_new_lineage(session), partitions=session.partitions))
         session.strays = len(kept)
         session.marked, self._scan = None, None
 
 
-def _renewing(session: Session) -> Step:
-    """A step to a new lineage: it moves neither n nor floors, and a failover that lost it must not go unnoticed."""
+def _step_to_new_lineage(session: Session) -> Step:
+    """A step to a new lineage. It moves neither n nor floors, so only the lineage shows if a failover loses it."""
     return session.step(Version(secrets.token_hex(8), session.version.n, session.version.floors))
 
 
-async def _apart(lists: Iterable[Sequence[bytes]], work: Callable[[*_Arguments], _T], *arguments: *_Arguments) -> _T:
-    """What `work` makes of slices whose deltas are these: in a thread, if it would hold up the loop."""
+async def _maybe_in_thread(
+    lists: Iterable[Sequence[bytes]], work: Callable[[*_Arguments], _T], *arguments: *_Arguments
+) -> _T:
+    """The result of `work` on slices with these deltas: in a thread, if it would block the event loop."""
     if sum(len(one) for deltas in lists for one in deltas) > _THREAD_BYTES:
         return await asyncio.to_thread(work, *arguments)
     return work(*arguments)

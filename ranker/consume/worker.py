@@ -1,4 +1,4 @@
-"""One partition: takes folded chunks, applies them as steps, does the upkeep. One step in flight, ever."""
+"""One partition: takes folded chunks, applies them as steps, does the upkeep. Never more than one step in flight."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _AGAIN_S = 1.0
 
 
 class Worker:
-    """`run` lives from assignment to revocation; `take` is called by the loop that polls."""
+    """`run` lasts from assignment to revocation; the polling loop calls `take`."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class Worker:
     ) -> None:
         self.partition = partition
         self.stopped: PartitionStoppedError | None = None
-        """Why the partition stands still, until its process is started again."""
+        """Why the partition is stopped, until its process is started again."""
         self.waiting = ""
         """Why its gate does not open yet."""
         self.waits_for_clock = False
-        """All is applied, and T stands: the clock has not been watched for long enough (core/watermark.py, LEAP_MS)."""
+        """All is applied, but T does not move: the clock was watched too briefly (core/watermark.py, LEAP_MS)."""
         self._generation = generation
         self._log = page_views
         self._gate = gate
@@ -76,17 +76,17 @@ class Worker:
         self._session: Session | None = None
         self._expected = 0
         self.known: tuple[int, int] | None = None
-        """n and T as they were stored last, whether the gate is open or not."""
-        self._doubted: tuple[int, int, float] | None = None
-        """(n, end, since when) where n lies beyond the log's end."""
-        self._level: tuple[int, int] | None = None
-        """(n, end) that were found to be the same place: the last counted record is there, so the end lags."""
+        """n and T as last stored, whether the gate is open or not."""
+        self._beyond_end: tuple[int, int, float] | None = None
+        """(n, end, since when) if n lies beyond the log's end."""
+        self._lagging_end: tuple[int, int] | None = None
+        """(n, end) whose last counted record was found in the log: the end offset lags, the log is the right one."""
         self._wake = asyncio.Event()
         self._ticks = 0
 
     @property
     def wants_records(self) -> bool:
-        """The gate is open and there is room."""
+        """The gate is open and the batches are not full."""
         return self._session is not None and not self._batches.full
 
     @property
@@ -95,7 +95,7 @@ class Worker:
 
     @property
     def is_refused(self) -> bool:
-        """The store has no memory for more counts; old ones leave all the same."""
+        """The store has no memory for more counts; old ones are still retired."""
         return self._session is not None and self._session.refused
 
     @property
@@ -104,7 +104,7 @@ class Worker:
         return None if self._session is None else self._session.version.n
 
     async def run(self) -> None:
-        """Opens the gate and works; opens it again after each refusal."""
+        """Opens the gate and applies batches; opens it again after each refusal."""
         while True:
             try:
                 self._session = await self._gate.open(self._loaded)
@@ -127,7 +127,7 @@ class Worker:
 
     def _loaded(self, state: ShardState) -> None:
         if self.known is not None and state.version.n < self.known[0]:
-            self._metrics.rewinds.inc()  # not by the reply: a shard is also found so after a lost connection
+            self._metrics.rewinds.inc()  # not when the reply says so: a lost connection can hide that reply
         self.known = state.version.n, state.watermark_ms
 
     def _stop(self, error: PartitionStoppedError | LogRefusedError) -> None:
@@ -146,17 +146,17 @@ class Worker:
         self._dead_stretch.forget()
 
     def seek_expected(self) -> None:
-        """After a failed poll: what it had drained is lost, so reading starts again where we are."""
+        """After a failed poll: the records it had drained are lost, so reading restarts at the expected offset."""
         if self._session is not None:
             self._log.seek(self.partition, self._expected)
 
     def reopen(self) -> None:
-        """Asks for the gate to be opened anew: the log says that our place is not in it."""
+        """Has the gate opened anew: the log does not contain our offset."""
         self._expected = -1
         self._wake.set()
 
     def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
-        """Takes what was polled; stops at the first chunk that does not start where the last one ended."""
+        """Batches polled chunks; stops at the first one that does not start where the last one ended."""
         for chunk in chunks:
             if self._session is None or self.stopped is not None:
                 return
@@ -197,14 +197,15 @@ class Worker:
                         await self._wake.wait()
 
     async def _apply(self, session: Session, batch: Batch) -> None:
-        """One batch, until it is in: the tally stays, what is made of it follows the floors."""
+        """One batch, until it is applied: its counts stay the same, and are routed again if the floors move."""
         partial = batch.partial
         if batch.epoch != session.epoch:
             await self._gate.recognise(session.mark)
             session.epoch = batch.epoch
         if partial.rejected:
             await self._dead_letters.write(self.partition, partial.rejected)
-        lineage = secrets.token_hex(8) if partial.lost else None  # what can be unpacked depends on more than the log
+        # which batches can be unpacked depends on more than the log
+        lineage = secrets.token_hex(8) if partial.lost else None
         watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.append_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(partial.counts, session.version.floors)
@@ -229,39 +230,39 @@ class Worker:
         log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": partial.records})
 
     async def _memory_again(self, session: Session) -> None:
-        """Batches are taken again; lists are whole once the clock has caught up with the floors."""
+        """Batches are accepted again; lists become complete once T has caught up with the floors."""
         if self._upkeep.caught_up_with_floors(session):
             await session.advance(replace(session.step(), refused=False))
 
-    def seen_end(self, asked_ms: int, end: int) -> None:
-        """The log's end as it stood some time after `asked_ms`: where we have applied it all, T is that time."""
+    def seen_end(self, requested_ms: int, end: int) -> None:
+        """`end` is the log's end some time after `requested_ms`: if all below it is applied, T becomes that time."""
         session = self._session
         self.waits_for_clock = False
         if session is not None:
             self.known = session.version.n, session.watermark_ms
         if self.known is None:
-            return  # not loaded yet: 0 would be a claim
+            return  # not loaded yet: 0 would be wrong
         n, watermark_ms = self.known
         foreign = self.stopped is not None and self.stopped.stop is Stop.FOREIGN_LOG
-        waiting = end if foreign and end < n else max(0, end - n)  # of another log, that is shorter, nothing is counted
-        self._metrics.show_lag(self.partition, waiting, age_ms(asked_ms, watermark_ms))
+        waiting = end if foreign and end < n else max(0, end - n)  # of another, shorter log nothing is counted
+        self._metrics.show_lag(self.partition, waiting, age_ms(requested_ms, watermark_ms))
         if session is None:
             return
-        if n > end and self._level != (n, end):
-            self._doubt(n, end)
-        elif n <= end and self._doubted is not None:
-            self._doubted = None
-            self.reopen()  # it was shorter and has grown again: the gate looks whether it is the same log
+        if n > end and self._lagging_end != (n, end):
+            self._check_beyond_end(n, end)
+        elif n <= end and self._beyond_end is not None:
+            self._beyond_end = None
+            self.reopen()  # it was shorter and has grown again: the gate checks that it is the same log
         elif n >= max(end, self._expected):
-            self.waits_for_clock = not self._clocks.may_follow(asked_ms, session.known_ms)
+            self.waits_for_clock = not self._clocks.may_follow(requested_ms, session.known_ms)
             if not self.waits_for_clock:
-                session.watermark_ms = max(session.watermark_ms, asked_ms)
+                session.watermark_ms = max(session.watermark_ms, requested_ms)
 
-    def _doubt(self, n: int, end: int) -> None:
-        """The log ends before what was counted: no clock, until the last counted record is found or patience ends."""
+    def _check_beyond_end(self, n: int, end: int) -> None:
+        """The log ends before n: T waits until the last counted record is found, or the patience is over."""
         now_s = asyncio.get_running_loop().time()
-        since_s = now_s if self._doubted is None else self._doubted[2]
-        self._doubted = n, end, since_s
+        since_s = now_s if self._beyond_end is None else self._beyond_end[2]
+        self._beyond_end = n, end, since_s
         if now_s - since_s >= self._gate.patience_s:
             self.stopped = self._gate.foreign(f"{n} records were counted, and the log ends at {end}")
             self._wake.set()
@@ -278,8 +279,8 @@ class Worker:
                 await self._memory_again(session)
         except StoreFullError:
             await self._upkeep.run_when_full(session, self._clocks.proven_ms(session.known_ms))
-        doubted = self._doubted  # may be settled by `seen_end` while the log is asked
-        if doubted is not None and await self._gate.holds(session.mark):
-            self._level, self._doubted = doubted[:2], None
+        beyond_end = self._beyond_end  # `seen_end` may clear it while the log is read
+        if beyond_end is not None and await self._gate.holds(session.mark):
+            self._lagging_end, self._beyond_end = beyond_end[:2], None
         self._metrics.strays.labels(self.partition).set(session.strays)
         self._metrics.live_slices.labels(self.partition).set(len(session.live))

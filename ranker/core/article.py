@@ -14,10 +14,10 @@ _ShortText = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class ArticleRecord(msgspec.Struct, frozen=True):
-    """What feeds say. Times are milliseconds since the epoch; unknown fields are ignored, here and below."""
+    """An article as its feed describes it. Times are milliseconds since the epoch; unknown fields are ignored."""
 
     key_suffixes: ClassVar[tuple[bytes, ...]] = (b"",)
-    """What the record's key has behind `site/article`."""
+    """What follows `site/article` in the record's key."""
 
     site_id: str
     article_id: str
@@ -31,10 +31,10 @@ class ArticleRecord(msgspec.Struct, frozen=True):
 
 
 class EditorRecord(msgspec.Struct, frozen=True):
-    """Whether the editor hides an article, whatever feeds say of it."""
+    """Whether the editor hides an article; feeds cannot change that."""
 
     key_suffixes: ClassVar[tuple[bytes, ...]] = (b" #editor", b"#editor")
-    """With a space, which no id holds; without it in words of version 0.1, whose key an article's may be too."""
+    """With a space, which no id contains. Version 0.1 wrote none, so such a key may also be an article's."""
 
     site_id: str
     article_id: str
@@ -42,7 +42,7 @@ class EditorRecord(msgspec.Struct, frozen=True):
 
 
 class AliasRecord(msgspec.Struct, frozen=True):
-    """The article that this one has moved to; None where the editor has taken that back."""
+    """The article that this one has moved to; None if the editor has withdrawn that."""
 
     key_suffixes: ClassVar[tuple[bytes, ...]] = (b" #alias", b"#alias")
 
@@ -67,31 +67,31 @@ _KEY_SUFFIXES = EditorRecord.key_suffixes + AliasRecord.key_suffixes
 
 
 def split_key(key: bytes) -> tuple[bytes, bytes]:
-    """A key as that of an editor's word, without and with what it ends with; b"" where it is none.
+    """The key without an editor record's suffix, and that suffix (b"" if it has none).
 
-    An id may end like a word's key of version 0.1: for such a key alone, without a value, nobody can tell.
+    An id may end in a suffix of version 0.1: without the record's value the two cases cannot be told apart.
     """
-    if not key.endswith(_KEY_SUFFIXES):  # asked for every article there is
+    if not key.endswith(_KEY_SUFFIXES):  # the usual case, and called for every article
         return key, b""
-    word = next(word for word in _KEY_SUFFIXES if key.endswith(word))
-    return key.removesuffix(word), word
+    suffix = next(suffix for suffix in _KEY_SUFFIXES if key.endswith(suffix))
+    return key.removesuffix(suffix), suffix
 
 
-def read(key: bytes, value: bytes) -> Record:
-    """A record of the kind that its key names, or of an article whose id ends like an old word of the editor's.
+def decode_record(key: bytes, value: bytes) -> Record:
+    """A record of the kind that its key names. An article whose id ends in an editor's suffix is an article.
 
-    Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError where the value does not have that form.
+    Raises msgspec.MsgspecError, UnicodeDecodeError or RecursionError if the value does not have that form.
     """
-    word = split_key(key)[1]
-    if word and key.partition(b"/")[2] == _decode_named(value).article_id.encode():
-        word = b""
-    return _DECODERS[word].decode(value)
+    suffix = split_key(key)[1]
+    if suffix and key.partition(b"/")[2] == _decode_named(value).article_id.encode():
+        suffix = b""
+    return _DECODERS[suffix].decode(value)
 
 
 def fault(key: bytes | None, value: bytes) -> str | None:
-    """Why a record cannot be taken, None where it can: it has the form that its key asks for, and is that key's."""
+    """Why a record is not valid (its value lacks the form or the id that its key requires); None if it is."""
     try:
-        record = read(key or b"", value)
+        record = decode_record(key or b"", value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return str(error)
     if not site_ok(record.site_id):

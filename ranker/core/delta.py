@@ -1,9 +1,9 @@
-"""Packed deltas: what a slice's list in the store is made of. A slice's content is the sum of its deltas.
+"""Packed deltas, the elements of a slice's list in the store. A slice's content is the sum of its deltas.
 
-A format byte and a msgpack map. Open slices: {site: {outcome: {article: count}}}. Sealed ones are compressed with zlib,
-as columns where many articles have several outcomes: {site: [[article, …], {outcome: [count, …]}]}, so that an id
-stands there once (31 instead of 41 bytes per article in an hour slice of 10,700 articles with ids of 80 characters, 4.3
-for 5.2 with 7); where outcomes are many and far between, columns would be mostly zeros, and it is the same map.
+A format byte and a msgpack map. Open slices: {site: {outcome: {article: count}}}. Sealed ones are compressed with zlib.
+If many articles have several outcomes, they hold columns: {site: [[article, …], {outcome: [count, …]}]}, so that an id
+is stored once (31 instead of 41 bytes per article in an hour slice of 10,700 articles with ids of 80 characters, 4.3
+instead of 5.2 with 7). If outcomes are many and sparse, columns would be mostly zeros, and the map stays.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PLAIN, _ZLIB, _ZLIB_COLUMNS = b"\x00", b"\x01", b"\x02"
 _LEVEL = 4
 """Of zlib: half the time of level 6, its default, for 5 % (ids of 80 characters) to 7 % (ids of 7) more bytes."""
 _SPARSE = 4
-"""Times more cells than counts: columns are not worth their zeros."""
+"""With more than so many cells for each count, columns are not worth their zeros."""
 _encode = msgspec.msgpack.Encoder().encode
 _encode_sorted = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode = msgspec.msgpack.Decoder(Counts).decode
@@ -39,7 +39,7 @@ _decode_table = msgspec.msgpack.Decoder(_Table).decode
 
 
 class UnknownDeltaError(Exception):
-    """A slice holds bytes that no version of this format wrote."""
+    """A slice holds bytes in a format that this version does not know."""
 
 
 def pack(counts: Counts) -> bytes:
@@ -48,7 +48,7 @@ def pack(counts: Counts) -> bytes:
 
 
 def seal(counts: Counts) -> bytes:
-    """A sealed slice's only delta. Sorted ids compress better: neighbours share their beginnings."""
+    """A sealed slice's only delta. Sorted ids compress better: neighbours share prefixes."""
     columns: _Columns = {}
     for site, outcomes in counts.items():
         articles = sorted(set().union(*outcomes.values()))
@@ -75,9 +75,9 @@ def unpack(delta: bytes) -> Counts:
 
 
 def counts_of(delta: bytes, site: str, articles: Collection[str]) -> dict[str, Articles]:
-    """Outcome to article to count, of a few articles of one site: a delta without them is not decoded at all."""
+    """Outcome to article to count, of a few articles of one site. A delta without them is not decoded."""
     kind, body = _opened(delta)
-    # With the length that stands before it: "/a" would be found in every id that begins so.
+    # Encoded with its length: "/a" alone would be found in every id that begins so.
     if not any(_encode(article) in body for article in articles):
         return {}
     raw = _decode_sites(body).get(site)
@@ -98,7 +98,7 @@ def counts_of(delta: bytes, site: str, articles: Collection[str]) -> dict[str, A
 
 
 def _opened(delta: bytes) -> tuple[bytes, bytes]:
-    """Kind and body, the body not compressed any more."""
+    """Format byte and body, decompressed."""
     kind, body = delta[:1], delta[1:]
     if kind in {_ZLIB, _ZLIB_COLUMNS}:
         return kind, zlib.decompress(body)
@@ -123,7 +123,7 @@ def add(counts: Counts, site: str, outcome: str, articles: Articles) -> None:
 
 
 def without_zeros(counts: Counts) -> Counts:
-    """The same counts where none is zero, not copied."""
+    """The counts without zeros; what holds none is not copied."""
     kept: Counts = {}
     for site, outcomes in counts.items():
         for outcome, articles in outcomes.items():

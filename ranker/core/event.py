@@ -1,4 +1,4 @@
-"""The page view as the fold reads it: the contract of schemas/page-view.schema.json, field by field."""
+"""The page view as the fold decodes it: the contract of schemas/page-view.schema.json, field by field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_TIME_MS = 4_102_444_800_000
 """2100-01-01: later times are typing errors, and the bound keeps every slice number small."""
 MAX_ARTICLE_BYTES = 512
 MAX_VALUE_BYTES = 1 << 20
-"""Of a record's value: what brokers accept unasked. A larger one is nothing that counts, whatever stands in it."""
+"""Of a record's value: the brokers' default limit. A larger one is never counted, whatever its content."""
 
 _Short = Annotated[str, msgspec.Meta(max_length=128)]
 _SITE = re.compile(r"[a-z0-9._-]{1,64}\Z")
@@ -22,8 +22,8 @@ class PageView(msgspec.Struct, gc=False):
     """One event. `occurred_at` is milliseconds since the epoch; unknown fields are ignored.
 
     Patterns and lengths of ids are not declared here: a pattern in the type costs more than the rest of the decode,
-    and the fold checks each distinct id once instead. Fields stand in the order of the contract: the decoder is fastest
-    where the next name is the one it expects.
+    and the fold checks each distinct id once instead. Fields have the order of the contract: the decoder is fastest
+    if the next name is the one it expects.
     """
 
     event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]

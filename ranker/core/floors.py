@@ -1,4 +1,4 @@
-"""Slices, lanes and floors: plain integers. A floor is `slice * lanes + lane`; what lies below it has left the window.
+"""Slices, lanes and floors: plain integers. A floor is `slice * lanes + lane`; counts below it have left the window.
 
 lane 63 |  .  .  x  x  x
     ... |  .  .  x  x  x        . retired    x counted
@@ -22,7 +22,7 @@ def lane(article: str, lanes: int) -> int:
 
 
 def floor_at(window: Window, lanes: int, watermark_ms: int) -> int:
-    """Where the clock puts the floor: a slice leaves when its end is no later than clock minus length."""
+    """The floor at this T: a slice leaves when its end is no later than T minus the window's length."""
     return (watermark_ms - window.length_ms) // window.grain_ms * lanes
 
 
@@ -36,6 +36,6 @@ def start_ms(floor: int, window: Window, lanes: int) -> int:
 
 
 def first_append_ms(generation: Generation, floors: Floors, future_ms: int) -> int:
-    """The append time from which on a record can hold something at or above these floors."""
+    """The earliest append time of a record that can count at or above these floors."""
     oldest = min(start_ms(floor, w, generation.lanes) for floor, w in zip(floors, generation.windows, strict=True))
     return oldest - future_ms

@@ -1,4 +1,4 @@
-"""Raw records to a tally. Reads nothing but the records and the generation: no clock, no memory of earlier records."""
+"""From raw records to partial counts. Depends on the records and the generation alone: no clock, no earlier records."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ranker.core.partial_counts import KEPT_BYTES, Articles, Group, Mark, Partia
 from ranker.core.source import Decoder
 
 BOT = f"{RULE_PREFIX}bot"
-"""Outcome of what a bot did, where the rules drop bots: counted in the sums, weighed by no board."""
+"""Outcome of a bot's events if the rules drop bots: counted in the sums, weighed by no board."""
 NO_TIME_MS = -1
-"""Kafka's word for a record that has no append time; it is neither late nor future."""
+"""Kafka's value for a record without an append time; it is neither late nor future."""
 _REMEMBERED_IDS = 500_000
 
 _Kind = tuple[int, str, str, str]
@@ -25,7 +25,7 @@ _Kind = tuple[int, str, str, str]
 
 
 class Record(Protocol):
-    """What the fold needs of a record; `timestamp` is the append time in milliseconds."""
+    """The fields of a record that the fold needs; `timestamp` is the append time in milliseconds."""
 
     @property
     def offset(self) -> int: ...
@@ -38,11 +38,11 @@ class Record(Protocol):
 
 
 class _OneByOneError(Exception):
-    """Something in the stretch needs a look at each record."""
+    """The fast path met something that requires a check of each record."""
 
 
 class Fold:
-    """Folds stretches of records for one generation. Only a cache of ids known to be valid outlives a call."""
+    """Folds records for one generation. Only a cache of ids known to be valid outlives a call."""
 
     def __init__(self, generation: Generation) -> None:
         self._grain_ms = generation.windows[0].grain_ms
@@ -54,9 +54,9 @@ class Fold:
         self._valid_ids: set[str] = set()
 
     def __call__(self, records: Sequence[Record], stamps: tuple[int, int] | None = None) -> PartialCounts:
-        """The tally of these records, at least one, in the order of the log.
+        """The counts of these records, at least one, in the order of the log.
 
-        `stamps` are the lowest and the highest append time in milliseconds, where the caller knows them.
+        `stamps` are the lowest and the highest append time in milliseconds, if the caller knows them.
         """
         if stamps is None:
             every = [record.timestamp for record in records]
@@ -74,12 +74,12 @@ class Fold:
     def _fold_fast(
         self, records: Sequence[Record], stamps: tuple[int, int], partial: PartialCounts
     ) -> dict[Group, Articles]:
-        """The fast path: nothing is looked at that a stretch without faults does not need.
+        """The fast path: checks only what records without faults need.
 
         One decode per record is as fast as one for all: joined with newlines, the values would have to be searched for
         what makes the join ambiguous (two halves of an object in two records, two objects in a third).
         """
-        # A value of None raises TypeError, and the slow path finds which.
+        # A value of None raises TypeError, and the slow path finds it.
         values: list[bytes] = [record.value for record in records]  # type: ignore[misc]
         if max(map(len, values)) > MAX_VALUE_BYTES:
             raise _OneByOneError
@@ -116,11 +116,11 @@ class Fold:
                 raise _OneByOneError
         self._check_times(events, {kind[0] for kind in ones}, stamps)
         counts = self._checked(ones, others)
-        _sighted(events, records, stamps, partial)
+        _note_producers(events, records, stamps, partial)
         return counts
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
-        """Raises where anything may be late or future; the ends of the slices answer first, being fewer."""
+        """Raises if any event may be late or future; compares the slices' ends first, since they are fewer."""
         append_low, append_high = stamps
         latest = append_low + FUTURE_MS
         if (max(slices) + 1) * self._grain_ms > latest and max(event.occurred_at for event in events) > latest:
@@ -129,7 +129,7 @@ class Fold:
             raise _OneByOneError
 
     def _checked(self, ones: Mapping[_Kind, list[str]], others: Mapping[_Kind, Articles]) -> dict[Group, Articles]:
-        """The counts by outcome, once every distinct name in them has been found valid."""
+        """The counts by outcome, after every distinct name in them was found valid."""
         counts: dict[Group, Articles] = {}
         valid = self._valid_ids
         for kind, found in ones.items():
@@ -153,7 +153,7 @@ class Fold:
         return counts
 
     def _one_by_one(self, records: Sequence[Record], partial: PartialCounts) -> None:
-        """The path of a stretch with a fault in it: one outcome or one reason for each record."""
+        """The slow path, if any record has a fault: one outcome or one reason for each record."""
         for record in records:
             if record.value is not None and len(record.value) > MAX_VALUE_BYTES:
                 self._reject(partial, record, "too_large")
@@ -167,9 +167,9 @@ class Fold:
                 self._reject(partial, record, "malformed" if record.value else "empty")
                 continue
             if event.producer_id:
-                seen = partial.sequences.setdefault(event.producer_id, [])
+                sequences = partial.sequences.setdefault(event.producer_id, [])
                 if event.sequence is not None:
-                    seen.append(event.sequence)
+                    sequences.append(event.sequence)
                 partial.last_seen_ms[event.producer_id] = record.timestamp
             reason = self._fault(event)
             append_ms = event.occurred_at if record.timestamp == NO_TIME_MS else record.timestamp
@@ -186,7 +186,7 @@ class Fold:
                 articles[event.article_id] = articles.get(event.article_id, 0) + event.value
 
     def _is_late(self, occurred_ms: int, append_ms: int) -> bool:
-        """Its slice in the coarsest tier ended more than the longest window before the append time."""
+        """Whether its slice in the coarsest tier ended more than the longest window before the append time."""
         return (occurred_ms // self._late_grain_ms + 1) * self._late_grain_ms < append_ms - self._late_ms
 
     def _outcome(self, event_type: str, agent_class: str) -> str:
@@ -213,23 +213,23 @@ class Fold:
         partial.rejected.append(rejected.shortened(value_bytes, KEPT_BYTES))
 
 
-def _sighted(
+def _note_producers(
     events: Sequence[PageView], records: Sequence[Record], stamps: tuple[int, int], partial: PartialCounts
 ) -> None:
-    """Notes who was heard. A pass of its own: events without a producer_id pay for one look at it."""
+    """Notes each producer's sequences. In a pass of its own, so that events without a producer_id cost one check."""
     producers = [event.producer_id for event in events]
     first = producers[0]
     if producers.count(first) == len(producers):
         if first:
             sequences = [event.sequence for event in events]
-            partial.sequences = {first: _known(sequences)}
+            partial.sequences = {first: _without_none(sequences)}
             partial.last_seen_ms = {first: records[-1].timestamp}
         return
     found: dict[str | None, list[int | None]] = {producer: [] for producer in dict.fromkeys(producers)}
-    noting = {producer: sequences.append for producer, sequences in found.items()}
+    append = {producer: sequences.append for producer, sequences in found.items()}
     for producer, event in zip(producers, events, strict=True):
-        noting[producer](event.sequence)
-    partial.sequences = {producer: _known(sequences) for producer, sequences in found.items() if producer}
+        append[producer](event.sequence)
+    partial.sequences = {producer: _without_none(sequences) for producer, sequences in found.items() if producer}
     if stamps[0] == stamps[1]:  # as in every batch that the broker stamps
         partial.last_seen_ms = dict.fromkeys(partial.sequences, stamps[0])
     else:
@@ -237,10 +237,10 @@ def _sighted(
         partial.last_seen_ms = {producer: record.timestamp for producer, record in dict(last).items() if producer}
 
 
-def _known(sequences: list[int | None]) -> list[int]:
+def _without_none(sequences: list[int | None]) -> list[int]:
     if None in sequences:
         return [sequence for sequence in sequences if sequence is not None]
-    return sequences  # type: ignore[return-value]  # looked at
+    return sequences  # type: ignore[return-value]  # checked above
 
 
 def crc(record: Record) -> int:
@@ -261,4 +261,4 @@ REASONS = (
     "value",
     "future",
 )
-"""Every reason why a record is rejected; `unreadable` is given where batches are unpacked (log/aiokafka_patch.py)."""
+"""Every reason why a record is rejected; `unreadable` comes from unpacking the batches (log/aiokafka_patch.py)."""

@@ -1,4 +1,4 @@
-"""What decides counts: topic, windows, grains, lanes, boards and rules. Its hash is the generation.
+"""The configuration that decides counts: topic, windows, grains, lanes, boards, rules. Its hash is the generation.
 
 Two configurations that could count differently never share a key or a consumer group, because the hash is part of
 both. Anything that does not change a count (addresses, refresh intervals, titles of sites) does not belong here.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,19 +19,19 @@ SCHEMA_VERSION = 1
 """Version of the page view contract that the fold reads (schemas/page-view.schema.json)."""
 
 RULE_PREFIX = "!"
-"""Starts an outcome that a rule gave; no event type can begin with it."""
+"""Begins an outcome that a rule assigned; no event type can begin with it."""
 
 LATEST = "latest"
-"""Stands where a board's name does for what has just been published."""
+"""Takes the place of a board's name: the articles just published."""
 NO_BOARDS = (LATEST, "from")
-"""Names that the API gives to something else where boards stand by name."""
+"""Names that the API uses for something else in the place of a board's name."""
 
 FUTURE_MS = 5 * 60 * 1000
 """How far an event may lie ahead of its append time before it is `future`."""
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A sliding window and the tier of slices that feeds it: shortest window first in a generation.
+    """A sliding window and the tier of slices that feeds it.
 
     `length_ms` and `grain_ms` are milliseconds; the grain divides the length and the next longer window's grain.
     """
@@ -42,7 +42,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """All that decides counts, as values. Windows stand shortest first; one tier of slices for each."""
+    """All that decides counts, as values. Windows are ordered by length, the shortest first; each has a tier."""
 
     topic: str
     windows: tuple[Window, ...]
@@ -51,10 +51,10 @@ class Generation(msgspec.Struct, frozen=True):
     bots: str = "drop"
     sites: tuple[str, ...] | None = None
     epoch: int = 0
-    """Raised by hand where the topic was created again: a new log, so new counts."""
+    """Raised by hand if the topic was created again: a new log, so new counts."""
     schema_version: int = SCHEMA_VERSION
     source: Source | msgspec.UnsetType = msgspec.UNSET
-    """How the events of a foreign topic are read. Unset (a topic of ours) it is no part of the canonical form."""
+    """How the events of a foreign topic are decoded. Unset for a topic of ours: then no part of the canonical form."""
 
     @property
     def id(self) -> str:
@@ -77,6 +77,14 @@ class Generation(msgspec.Struct, frozen=True):
             for outcome, weight in weights.items():
                 fed.setdefault(outcome, []).append((board, weight))
         return {outcome: tuple(pairs) for outcome, pairs in fed.items()}
+
+
+class ListName(NamedTuple):
+    """One list of a generation."""
+
+    site: str
+    board: str
+    window: str
 
 
 DEFAULT_WINDOWS = (

@@ -1,6 +1,6 @@
-"""Counts of a few articles by the hour, out of slices: which of them to read, and their sum.
+"""Counts of a few articles by the hour, from slices: which slices to read, and their sum.
 
-Hours are those of the clock, UTC. A slice lies inside one of them, or its tier cannot tell hours apart.
+Hours are full hours UTC. Either a slice lies inside one of them, or its tier is too coarse for hours.
 
           first_ms                                as_of
              |  1  |  2  |   ...    | 23  | 24 .    24 hours, the last one under way
@@ -21,10 +21,10 @@ HOUR_MS = 3_600_000
 HOURS = 24
 
 Hours = list[Counter[str]]
-"""One for each hour, oldest first: outcome to count."""
+"""Outcome to count, for each hour, oldest first."""
 
 
-def nothing() -> Hours:
+def no_hours() -> Hours:
     return [Counter() for _ in range(HOURS)]
 
 
@@ -34,7 +34,7 @@ def first_ms(as_of_ms: int) -> int:
 
 
 def inside(generation: Generation, live: Iterable[SliceId], from_ms: int) -> list[SliceId] | None:
-    """The live slices of the hours from `from_ms` on, oldest first; None where one of them covers more than an hour."""
+    """The live slices of the hours from `from_ms` on, oldest first; None if one of them covers more than an hour."""
     to_ms = from_ms + HOURS * HOUR_MS
     found = []
     for tier, slice_ in live:
@@ -56,7 +56,7 @@ def add_up(
     slices: Mapping[SliceId, Sequence[bytes]],
     floors: Floors,
 ) -> None:
-    """Adds to `hours` what these slices hold of the articles at or above the floors: below them it has left."""
+    """Adds the articles' counts in these slices to `hours`, as far as they lie at or above the floors."""
     lanes = {article: lane(article, generation.lanes) for article in articles}
     for (tier, slice_), deltas in slices.items():
         first_lane = floors[tier] - slice_ * generation.lanes

@@ -1,7 +1,7 @@
-"""What all shards together say of the producers: events that are missing, that came again, when each was last heard.
+"""The report on the producers, from all shards: missing events, repeated events, when each producer was last seen.
 
-A sequence is missing where no shard has seen it although a higher one had come long enough before
-(consume/jobs/watch_producers.py says when). It may still come: then it is missing no more.
+A sequence is missing if no shard has seen it although a higher one came long enough before
+(consume/jobs/watch_producers.py). If it comes later, it is no longer missing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ranker.core import sequence_tracker
 from ranker.core.sequence_tracker import Run, SequenceTracker
 
 OTHER = "other"
-"""Stands for all names beyond the most that are told apart."""
+"""Stands for all names beyond `MAX_NAMES`."""
 MAX_NAMES = 100
-HEARD_MS = 86_400_000
-"""A run that was not heard for so long is not told of any more."""
+REPORTED_MS = 86_400_000
+"""Reports leave out a run that sent nothing for so long."""
 
 
 class Producer(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Report(msgspec.Struct, frozen=True):
     producers: list[Producer]
 
     def silent_ms(self, producer: Producer) -> int:
-        """How long a producer has not been heard, where a consumer that is behind is no silence."""
+        """How long a producer has sent nothing; a consumer that is behind does not count as silence."""
         return max(0, self.as_of_ms - producer.last_ms)
 
 
@@ -57,20 +57,20 @@ def highs(shards: Iterable[SequenceTracker]) -> dict[str, int]:
 
 
 def missing(shards: Sequence[Run], cut: int) -> int | None:
-    """How many sequences of a run up to `cut` no shard has seen; None where the shards cannot tell any more.
+    """How many sequences of a run up to `cut` no shard has seen; None if the shards no longer know.
 
-    A run that was under way when counting began is judged from the ninth block on: its first events lie below n0 of one
-    shard, and above that of another.
+    A run that was under way when counting began is judged from the ninth block on: its first events may lie below n0 of
+    one shard, and above that of another.
     """
-    heard = [run for run in shards if run.first >= 0]
-    if not heard:
+    runs = [run for run in shards if run.first >= 0]
+    if not runs:
         return None
-    first = min(run.first for run in heard)
+    first = min(run.first for run in runs)
     low = (first + sequence_tracker.HEAD) * sequence_tracker.BLOCK if first else 0
     if cut < low:
         return 0
     found = 0
-    for run in heard:
+    for run in runs:
         upto, before = run.below(cut + 1), run.below(low) if low else 0
         if upto is None or before is None:
             return None
@@ -79,26 +79,26 @@ def missing(shards: Sequence[Run], cut: int) -> int | None:
 
 
 def report(shards: Sequence[SequenceTracker], missing_of: Mapping[str, int], as_of_ms: int, untracked: int) -> Report:
-    """The runs heard within 24 h, by name; `missing_of` says what is missing of a run, where that is known."""
+    """The runs seen within 24 h, by name; `missing_of` is the number of missing events of a run, if known."""
     names: dict[str, Producer] = {}
     for run in dict.fromkeys(name for shard in shards for name in shard.runs):
-        seen = [shard.runs[run] for shard in shards if run in shard.runs]
-        last_ms = max(part.last_ms for part in seen)
-        if as_of_ms - last_ms > HEARD_MS:
+        parts = [shard.runs[run] for shard in shards if run in shard.runs]
+        last_ms = max(part.last_ms for part in parts)
+        if as_of_ms - last_ms > REPORTED_MS:
             continue
         name = name_of(run)
-        one = Producer(name, last_ms, missing_of.get(run), sum(part.repeats for part in seen))
+        one = Producer(name, last_ms, missing_of.get(run), sum(part.repeats for part in parts))
         names[name] = _merge_runs(name, names[name], one) if name in names else one
-    # one that is called `other` is among the others
-    heard = sorted(names.values(), key=lambda one: (one.name == OTHER, one.name))
-    told, rest = heard[:MAX_NAMES], heard[MAX_NAMES:]
+    # a producer that is called `other` is among the others
+    ordered = sorted(names.values(), key=lambda one: (one.name == OTHER, one.name))
+    listed, rest = ordered[:MAX_NAMES], ordered[MAX_NAMES:]
     if rest:
         others = rest[0]
         for one in rest[1:]:
             others = _merge_runs(OTHER, others, one)
-        # the one that is silent for longest: an alert looks at it
-        told.append(Producer(OTHER, min(one.last_ms for one in rest), others.missing, others.repeats))
-    return Report(as_of_ms, untracked, told)
+        # the longest silence: alerts are about it
+        listed.append(Producer(OTHER, min(one.last_ms for one in rest), others.missing, others.repeats))
+    return Report(as_of_ms, untracked, listed)
 
 
 def _merge_runs(name: str, one: Producer, other: Producer) -> Producer:

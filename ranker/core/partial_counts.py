@@ -1,4 +1,4 @@
-"""What a stretch of the log comes to: counts by slice, counters, rejected records. The seam between fold and route."""
+"""The counts of a stretch of the log: by slice, with counters and rejected records. What fold hands to route."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def add(into: Articles, articles: Articles) -> None:
 
 
 KEPT_BYTES = 64 << 10
-"""Of a value or a key that is too large to be kept."""
+"""Kept of a value or a key that is too large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What a value was before it was cut; None where nobody has seen its end."""
+    """A value before it was cut; None if its end was never read."""
 
     size: int | None
     sha256: str | None
@@ -34,9 +34,9 @@ class Cut:
 
 @dataclass(slots=True)
 class Rejected:
-    """A record that cannot be counted: its position, why, and its original bytes, or the first of them.
+    """A record that cannot be counted: its position, the reason, and its original bytes, or the first of them.
 
-    `cut` is None where the value is whole; `key_size` is the size of a key that was cut.
+    `cut` is None if the value is whole; `key_size` is the size of a key that was cut.
     """
 
     offset: int
@@ -48,7 +48,7 @@ class Rejected:
     key_size: int | None = None
 
     def shortened(self, value_bytes: int, key_bytes: int) -> Rejected:
-        """With so many bytes of value and key at most."""
+        """The same with at most so many bytes of value and key."""
         value, key, cut, key_size = self.value, self.key, self.cut, self.key_size
         if value is not None and len(value) > value_bytes:
             cut = cut or Cut(len(value), hashlib.sha256(value).hexdigest())
@@ -61,7 +61,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Mark:
-    """Names the last record below an offset, so that another log is recognised: CRC-32 of its key and value."""
+    """Identifies the last record below an offset, to recognise another log: CRC-32 of its key and value."""
 
     offset: int
     append_ms: int
@@ -73,10 +73,9 @@ class PartialCounts:
     """Counts of a stretch of records.
 
     `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
-    all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time inside.
-    `lost` are stretches of offsets that cannot be read, the last of them appended at `lost_ms`.
-    `sightings` has the sequences of each producer_id heard, in the order of the log and of first appearance; `heard_ms`
-    the append time of its last record.
+    all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time.
+    `lost` are ranges of offsets that cannot be read, the last of them appended at `lost_ms`. `sequences` has those of
+    each producer_id, in the order of the log; `last_seen_ms` the append time of its last record.
     """
 
     counts: dict[Group, Articles] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Old counts leave: lane by lane, tier by tier, in steps small enough for one script each.
 
-What leaves the 24h tier is subtracted from the 24h totals and appended to its coarse slice; what leaves the last tier
-is subtracted and gone. A plan moves one tier only: what it moves into the next tier was not there when the plan's
-slices were read, so a plan over two tiers would retire counts that it had not seen.
+Counts that leave the 24h tier are subtracted from the 24h totals and appended to their coarse slice; those that leave
+the last tier are subtracted and gone. A plan moves one tier only: what it moves into the next tier was not there when
+the plan's slices were read, so a plan over two tiers would retire counts that it has not read.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Retirement:
         self._router = router
 
     def slices(self, live: set[SliceId], tier: int, target: int) -> list[SliceId]:
-        """The live slices of this tier that hold something below the target floor, oldest first."""
+        """The live slices of this tier with counts below the target floor, oldest first."""
         return sorted((t, s) for t, s in live if t == tier and s * self._lanes < target)
 
     def plan(
         self, version: Version, watermark_ms: int, tier: int, target: int, contents: Mapping[SliceId, Counts]
     ) -> list[Step]:
-        """Steps that bring the floor of one tier to `target`, in order, each from the version the last one leaves.
+        """Steps that bring the floor of one tier to `target`, in order, each from the version that the last one leaves.
 
         `contents` are the slices that `slices` named, read together with `version`.
         """
@@ -74,7 +74,7 @@ class Retirement:
         return steps
 
     def _by_lane(self, counts: Counts, first_lane: int) -> dict[int, list[tuple[str, str, Articles]]]:
-        """Lane to (site, outcome, articles), lanes below the floor left out: they have gone already."""
+        """Lane to (site, outcome, articles), without lanes below the floor: they have left already."""
         lanes: dict[int, dict[tuple[str, str], Articles]] = {}
         for site, outcomes in counts.items():
             for outcome, articles in outcomes.items():

@@ -1,4 +1,4 @@
-"""A tally and the floors to the changes of a shard: a count stands in one slice, and in every window that holds it.
+"""From counts and floors to the changes of a shard: a count is stored in one slice, and in every window that holds it.
 
 event minute   ──►  at or above the 24h floor: fine slice, totals of 24h and 7d
                ──►  below it, above the 7d floor: coarse slice, totals of 7d only
@@ -27,7 +27,7 @@ class Router:
         self._tiers = len(grains)
 
     def route(self, counts: Mapping[Group, Articles], floors: Floors) -> Changes:
-        """What these counts change above these floors."""
+        """The changes that these counts make above these floors."""
         changes = Changes()
         entered: dict[tuple[int, str, str], Articles] = {}  # (finest tier, site, outcome): counted once for all slices
         for (fine, site, outcome), articles in counts.items():
@@ -45,7 +45,7 @@ class Router:
         return changes
 
     def count(self, changes: Changes, windows: range, site: str, outcome: str, articles: Articles) -> None:
-        """Adds article counts to the totals and sums of these windows; negative counts take them out."""
+        """Adds article counts to the totals and sums of these windows; negative counts subtract."""
         total = sum(articles.values())
         for window in windows:
             key = (site, window, outcome)
@@ -54,7 +54,7 @@ class Router:
                 _increase(changes.increments, (window, site, board), articles, weight)
 
     def _split(self, articles: Articles, slice_: int, floor: int) -> tuple[Articles, Articles]:
-        """(at or above the floor, below it); only the floor's own slice needs a look at lanes."""
+        """(at or above the floor, below it); lanes matter in the floor's own slice only."""
         if slice_ * self._lanes >= floor:
             return articles, {}
         if (slice_ + 1) * self._lanes <= floor:

@@ -1,11 +1,11 @@
-"""What one shard has seen of each producer's events, by producer_id and sequence: what is missing, what came again.
+"""The sequences that one shard has seen of each producer: what is missing, what came again.
 
 A *run* is one producer_id, `NAME/RUN`: its sequence counts from 0, and its events spread over all shards. Sequences
-are marked in bitmaps of blocks of 1,024. The last 128 blocks up to the highest sequence are kept, older ones as their
-number only. Below the kept blocks a sequence cannot be told from one seen before, and counts as new.
+are marked in bitmaps of blocks of 1,024. The last 128 blocks up to the highest sequence are kept; of older ones only
+the number of sequences. Below the kept blocks a sequence cannot be told from one seen before, and counts as new.
 
-All of it is a function of the log's records, whatever the stretches they come in, and so it moves with n. Only which
-runs are forgotten is decided elsewhere (`silent`), and such a step begins a new lineage.
+All of it is a function of the log's records, however they are batched, and so it moves with n. Only which runs are
+forgotten depends on more than the log (`inactive`); such a step begins a new lineage.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import msgspec
 BLOCK = 1_024
 """Sequences of a block: 128 bytes, the least that a step rewrites of a run."""
 KEPT = 128
-"""Blocks kept: 131,072 sequences. What is missing is looked for some 15 s back (consume/jobs/watch_producers.py)."""
+"""Blocks kept: 131,072 sequences. Missing ones are determined some 15 s back (consume/jobs/watch_producers.py)."""
 HEAD = 8
-"""First blocks whose counts are kept: of a run that was under way when counting began, they are not judged."""
+"""First blocks whose counts are kept: if a run was under way when counting began, losses in them are not judged."""
 MAX_RUNS = 256
 """Runs of a shard; further ones are counted as untracked until some are forgotten."""
 INACTIVE_MS = 90_000_000
-"""A run that was not heard for 25 h is forgotten: an hour after it is told of no more (core/loss.py). Shards do so one
-after the other, and what is left in some looks like loss."""
+"""A run without records for 25 h is forgotten, an hour after reports leave it out (core/loss.py): shards forget it one
+after the other, and what is still there in some of them looks like loss."""
 INACTIVE_FULL_MS = 3_600_000
-"""The same where the shard has no place for another run."""
+"""The same while the shard has no place for another run."""
 MAX_SEQUENCE = 2**53 - 1
-"""What lies beyond is no count of events."""
+"""Larger numbers are no count of events."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[int]).decode
@@ -48,7 +48,7 @@ class Run:
     distinct: int = 0
     repeats: int = 0
     heads: list[int] = field(default_factory=list)
-    """Sequences of blocks `first` and on that are not kept any more; empty for a run heard from its start."""
+    """Number of sequences in each block from `first` on that is no longer kept; empty for a run seen from its start."""
     blocks: dict[int, int] = field(default_factory=dict)
     """Bitmaps: bit i of block b is sequence b · BLOCK + i."""
 
@@ -81,8 +81,8 @@ class Run:
             if kept := [sequence for sequence in sequences if sequence >= kept_from]:
                 self._mark(kept, min(kept), high, touched, closed)
         else:
-            # What is kept moves on in the middle of it: an outage's worth of sequences at once, or a producer's fault.
-            # Of halves, most are soon short enough for it not to; one sequence alone always is.
+            # The kept blocks move on within these sequences (those of a whole outage at once, or a producer's fault).
+            # Halves are soon short enough for them not to; one sequence alone always is.
             middle = len(sequences) // 2
             for half in (sequences[:middle], sequences[middle:]):
                 marked, gone = self.record(half)
@@ -91,7 +91,7 @@ class Run:
         return touched - closed, closed
 
     def _mark(self, sequences: Sequence[int], low: int, high: int, touched: set[int], closed: set[int]) -> None:
-        """Marks sequences none of which is or becomes too old to be kept: their order does not matter."""
+        """Marks sequences of which none is or becomes too old to be kept: their order does not matter."""
         first = low // BLOCK
         self.first = first if self.first < 0 else min(self.first, first)
         if high > self.high:
@@ -116,14 +116,14 @@ class Run:
         self.repeats += len(sequences) - new
 
     def _close(self, closed: set[int]) -> None:
-        """Lets go of the bitmaps that are too old, however far the sequence has jumped."""
+        """Drops the bitmaps that are too old, however far the sequence has jumped."""
         base = self.base
         for block in [block for block in self.blocks if block < base]:
             self._add_to_head(block, self.blocks.pop(block).bit_count())
             closed.add(block)
 
     def _late(self, block: int) -> None:
-        """A sequence that is too old to be kept; what was sent before the run was first heard is not asked for."""
+        """Counts a sequence that is too old to be kept; those before the run was first seen are ignored."""
         if block >= self.first:
             self.distinct += 1
             self._add_to_head(block, 1)
@@ -135,7 +135,7 @@ class Run:
             self.heads[at] += count
 
     def below(self, sequence: int) -> int | None:
-        """Distinct sequences below this one; None where that is not known any more."""
+        """Distinct sequences below this one; None if that is no longer known."""
         if sequence > self.high:
             return self.distinct
         block = sequence // BLOCK
@@ -150,17 +150,17 @@ class Run:
 
 @dataclass(slots=True)
 class TrackerUpdate:
-    """What a step does to the sightings: the runs as they are after it, and which fields of the store that changes."""
+    """A step's change to the tracking: the runs as they are after it, and the fields of the store that change."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     marked: dict[str, set[int]] = field(default_factory=dict)
     closed: dict[str, set[int]] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     untracked: int = 0
-    """Sequences of runs that have no place here."""
+    """Sequences of runs that the shard has no place for."""
 
     def set_runs(self) -> dict[str, bytes]:
-        """producer_id to what is kept of the run beside its blocks."""
+        """producer_id to the packed run, without its blocks."""
         return {name: _packed(run) for name, run in self.runs.items()}
 
     def set_blocks(self) -> dict[str, bytes]:
@@ -177,45 +177,45 @@ class TrackerUpdate:
 
 @dataclass(slots=True)
 class SequenceTracker:
-    """The runs of one shard. A step's changes are computed first (`seen`, `forgotten`), and taken over once applied."""
+    """The runs of one shard. A step's update is computed first (`plan_update`, `forget`), and applied with the step."""
 
     runs: dict[str, Run] = field(default_factory=dict)
 
     def plan_update(self, sequences: Mapping[str, Sequence[int]], last_seen_ms: Mapping[str, int]) -> TrackerUpdate:
-        """What these sequences of each producer, in the order of the log, change; nothing is changed yet."""
-        change = TrackerUpdate()
+        """The update for these sequences of each producer, in the order of the log; changes nothing yet."""
+        update = TrackerUpdate()
         free = MAX_RUNS - len(self.runs)
-        for name, some in sequences.items():
+        for name, new in sequences.items():
             run = self.runs.get(name)
             if run is None:
                 if not free:
-                    change.untracked += len(some)
+                    update.untracked += len(new)
                     continue
                 free -= 1
             run = Run(0) if run is None else run.copy()
             run.last_ms = last_seen_ms[name]
             closed_before = set(run.blocks)
-            marked, closed = run.record(some)
-            change.runs[name] = run
+            marked, closed = run.record(new)
+            update.runs[name] = run
             if marked:
-                change.marked[name] = marked
+                update.marked[name] = marked
             if closed := closed & closed_before:  # others never reached the store
-                change.closed[name] = closed
-        return change
+                update.closed[name] = closed
+        return update
 
-    def forgotten(self, names: Iterable[str]) -> TrackerUpdate:
-        """What it changes to forget these runs."""
+    def forget(self, names: Iterable[str]) -> TrackerUpdate:
+        """The update that forgets these runs; changes nothing yet."""
         gone = [name for name in names if name in self.runs]
         return TrackerUpdate(gone=gone, closed={name: set(self.runs[name].blocks) for name in gone})
 
-    def take(self, change: TrackerUpdate) -> None:
-        """Takes over what a step has changed."""
-        self.runs |= change.runs
-        for name in change.gone:
+    def apply(self, update: TrackerUpdate) -> None:
+        """Takes over the update of a step that was applied."""
+        self.runs |= update.runs
+        for name in update.gone:
             del self.runs[name]
 
     def inactive(self, watermark_ms: int, elsewhere_ms: Mapping[str, int] | None = None) -> list[str]:
-        """Runs to forget at this clock T of the shard; `elsewhere_ms` is when other shards last heard them."""
+        """Runs to forget at this T of the shard; `elsewhere_ms` is when other shards last saw them."""
         limit = watermark_ms - (INACTIVE_FULL_MS if len(self.runs) >= MAX_RUNS else INACTIVE_MS)
         other = elsewhere_ms or {}
         return [name for name, run in self.runs.items() if max(run.last_ms, other.get(name, 0)) < limit]
@@ -231,7 +231,7 @@ def _packed(run: Run) -> bytes:
 
 
 def unpacked(runs: Mapping[str, bytes], blocks: Mapping[str, bytes]) -> SequenceTracker:
-    """The sightings that the store holds under these fields."""
+    """The tracker from the fields in the store."""
     found = {}
     for name, packed in runs.items():
         last_ms, first, high, distinct, repeats, *heads = _unpack(packed)
@@ -244,5 +244,5 @@ def unpacked(runs: Mapping[str, bytes], blocks: Mapping[str, bytes]) -> Sequence
 
 
 def last_seen(runs: Mapping[str, bytes], names: Collection[str]) -> dict[str, int]:
-    """Append time of the last record of each of these runs that is there."""
+    """Append time of the last record of each of these runs; absent runs are left out."""
     return {name: _unpack(runs[name])[0] for name in names if name in runs}

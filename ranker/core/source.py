@@ -1,4 +1,4 @@
-"""A topic whose events are not ours: other names, words and units of time, read as [source] in ranker.toml says."""
+"""A topic whose events are not ours: other field names, event types and time units, as [source] in ranker.toml maps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Translation = Callable[[Sequence[Any]], None]
-"""Changes decoded events in place; raises msgspec.ValidationError where one of them is not valid."""
+"""Changes decoded events in place; raises msgspec.ValidationError if one of them is not valid."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """How a foreign topic's events are read as page views.
+    """How a foreign topic's events become page views.
 
-    `fields` maps each field of ours that is read to the topic's name for it, `constants` a field to its value where the
-    record lacks it or nothing is read, `event_types` words of the topic to event types; `time` is a key of `TIMES`.
+    `fields` maps each field of ours to the topic's name for it, `constants` a field to its value if the record lacks it
+    or `fields` does not name it, `event_types` the topic's types to ours; `time` is a key of `TIMES`.
     """
 
     fields: dict[str, str]
@@ -35,9 +35,9 @@ class Source(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Source:
-        """Of a validated [source] table. What must be known and is nowhere named is read by its own name.
+        """From a validated [source] table. A required field that it does not mention is read by its own name.
 
-        Other fields are read only where they are named: a foreign field called value is hardly a number of views.
+        Other fields are read only if it names them: a foreign field called value is hardly a number of views.
         """
         fields, constants = table.get("fields", {}), table.get("constants", {})
         own = {name: name for name in _REQUIRED if name not in constants}
@@ -45,7 +45,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 def faults(source: Source) -> list[str]:
-    """Every reason why this table cannot be meant, as sentences that name the fix."""
+    """Every contradiction in this table, as sentences that name the fix."""
     found = []
     for name, count in Counter(source.fields.values()).items():
         if count > 1:
@@ -58,16 +58,16 @@ def faults(source: Source) -> list[str]:
     if constant is not None and (meant := source.event_types.get(constant, constant)) != constant:
         found.append(
             f"source.event_types: {constant!r}, which is the constant, would become {meant!r}; "
-            f"write constants.event_type = {meant!r}, or take the word away"
+            f"write constants.event_type = {meant!r}, or remove that mapping"
         )
     return found
 
 
 class Decoder:
-    """Values of records to page views: those of our own topic as they are, those of a foreign one by its `Source`.
+    """Decodes values of records to page views, those of a foreign topic by its `Source`.
 
-    Raises as msgspec does. Decoding stays one call of msgspec for each record; what has to be translated after it is
-    done for all records at once, since a call for each would cost more than the translation.
+    Raises as msgspec does. Decoding is one call of msgspec for each record; translations run over all records at once,
+    since a call for each record would cost more than the translation.
     """
 
     def __init__(self, source: Source | msgspec.UnsetType) -> None:
@@ -78,7 +78,7 @@ class Decoder:
         self._decode = msgspec.json.Decoder(_foreign(source)).decode
         self._translations += [_as_text(name) for name in _IDS if name in source.fields]
         if "event_type" in source.fields and source.event_types:
-            self._translations.append(_in_our_words(source.event_types))
+            self._translations.append(_with_our_types(source.event_types))
         in_ms = TIMES[source.time][1]
         if in_ms is not None:
             self._translations.append(in_ms)
@@ -87,7 +87,7 @@ class Decoder:
         return self.all([value])[0]
 
     def fault(self, value: bytes) -> str:
-        """What is wrong with a value that cannot be decoded, in msgspec's words; empty where it can be."""
+        """Why a value cannot be decoded, in msgspec's words; empty if it can be."""
         try:
             self.one(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -102,12 +102,12 @@ class Decoder:
 
 
 def _foreign(source: Source) -> type[msgspec.Struct]:
-    """PageView under the topic's names. A field that is not read is an attribute of the class: its constant."""
+    """PageView under the topic's names. A field that is not read is a class attribute with its constant."""
     declared: list[Any] = []
     unread: dict[str, Any] = {}
     for field in msgspec.structs.fields(PageView):
         name, type_, default = field.name, field.type, source.constants.get(field.name, field.default)
-        if name == "event_id":  # nothing is counted by it
+        if name == "event_id":  # counting does not use it
             type_, default = type_ | None, None
         if name in _IDS:
             type_ |= _Number
@@ -138,10 +138,10 @@ def _as_text(name: str) -> _Translation:
     return translate
 
 
-def _in_our_words(words: Mapping[str, str]) -> _Translation:
+def _with_our_types(types: Mapping[str, str]) -> _Translation:
     def translate(events: Sequence[Any]) -> None:
         for event in events:
-            event.event_type = words.get(event.event_type, event.event_type)
+            event.event_type = types.get(event.event_type, event.event_type)
 
     return translate
 
@@ -152,7 +152,7 @@ def _from_microseconds(events: Sequence[Any]) -> None:
 
 
 def _from_seconds(events: Sequence[Any]) -> None:
-    """Cut off after rounding to microseconds: 0.001 s is 1 ms, though the binary fraction may be less."""
+    """Rounds to microseconds before it truncates: 0.001 s is 1 ms, though the binary fraction may be less."""
     for event in events:
         event.occurred_at = round(event.occurred_at * 1_000_000) // 1000
 
@@ -172,4 +172,4 @@ TIMES: dict[str, tuple[Any, _Translation | None]] = {
     "us": (Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS * 1000)], _from_microseconds),
     "rfc3339": (Annotated[datetime, msgspec.Meta(tz=True)], _from_moments),
 }
-"""What a topic's times are decoded as, and what makes milliseconds of them; None where they are."""
+"""Unit to the type that times are decoded as, and the conversion to milliseconds (None: they are milliseconds)."""

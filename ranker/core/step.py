@@ -1,4 +1,4 @@
-"""A step: from one version of a shard to another, with all that changes on the way. What `advance` carries out."""
+"""A step: from one version of a shard to the next, with all its changes. The script `advance` carries it out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_COST = 2_500
 """Increments and appends of one script on a shard of any size: 17 ms on 100,000 articles with ids of 7 characters, 23
 with ids of 80 (medians of docs/reports/bench-2026-11-23; twice as many had taken 28 and 45)."""
 SMALL_SHARD = 12_500
-"""Articles up to which a batch may cost `SMALL_TIMES` as much: batches that hold more events for each article are what
-makes a backlog cheap. Its price is a longer script, 26 ms on 12,500 articles with ids of 7 characters and 40
-with ids of 80 (medians of the same report)."""
+"""Up to so many articles a batch may cost `SMALL_TIMES` as much: a backlog is cheap when batches hold many events for
+each article. The price is a longer script, 26 ms on 12,500 articles with ids of 7 characters and 40 with ids of 80
+(medians of the same report)."""
 SMALL_TIMES = 4
 
 SliceId = tuple[int, int]
@@ -27,7 +27,7 @@ ListId = tuple[int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Which state a shard is in: counts of the records below `n` that lie at or above `floors`, in this `lineage`."""
+    """The state of a shard: counts of the records below `n` that lie at or above `floors`, in this `lineage`."""
 
     lineage: str
     n: int
@@ -35,7 +35,7 @@ class Version:
 
 
 class Reply(Enum):
-    """What `advance` answers, and so what the consumer does next (DESIGN.md, the crash rule)."""
+    """The reply of `advance`, which decides what the consumer does next (DESIGN.md, the crash rule)."""
 
     APPLIED = "applied"
     ALREADY = "already"
@@ -60,7 +60,7 @@ class Changes:
         return sum(map(len, self.increments.values())) + len(self.appends) + len(self.sums)
 
     def touched(self) -> dict[str, set[str]]:
-        """Site to the articles whose count changes or moves: the ones a stray mark may be due for."""
+        """Site to the articles whose count changes or moves: only these can become strays."""
         touched: dict[str, set[str]] = {}
         for counts in self.appends.values():
             for site, outcomes in counts.items():
@@ -73,13 +73,12 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One script run, whole when it is made. `clock_ms` is T: the store keeps the larger of it and what it has.
+    """One script run, complete when it is made. `watermark_ms` is T: the store keeps the larger of it and its own.
 
     `seals` replaces the list of a slice by one delta; `deletes` are slices that left. `counters` are added to the
-    shard's counters and move with n. `mark` is None where n does not move over a record. `gap_ms` is the append time
-    that a gap reaches to. `partitions` is set where the strays have been made for that number. `refused` says whether
-    the store refuses batches for memory, and is None where that stays as it is. `producers` is what becomes of the
-    sightings.
+    shard's counters and move with n. `mark` is None if n does not move over a record. `gap_ms` is the append time
+    that a gap reaches to. `partitions` is set if the strays have been made for that number. `refused`: whether the
+    store refuses batches for lack of memory; None leaves that as it is. `producers` changes the sequence tracking.
     """
 
     before: Version

@@ -1,8 +1,7 @@
-"""The clock T of a shard: all that Kafka had committed by T is counted.
+"""The watermark T of a shard: all that Kafka had committed by T is counted.
 
-Not all that was appended: a record has its append time before its followers have it, and until then no reader of the
-log can see it or know of it. It is counted when it is committed, in the window of its event time. Times are
-milliseconds since the epoch.
+Not all that was appended: a record gets its append time before the followers have it, and until then no consumer can
+see it. It is counted when it is committed, in the window of its event time. Times are milliseconds since the epoch.
 
 T and floors never go back, so a wall clock that jumps ahead for a moment must not move them: see `WallClock`.
 """
@@ -14,7 +13,7 @@ TOLERANCE_MS = 2_000
 
 
 def wall_ms(process_ms: int, store_ms: int) -> int:
-    """The wall clock is the lesser of two: one fast clock must not be able to retire for good."""
+    """The wall clock is the lesser of two: one fast clock must not retire counts for good."""
     return min(process_ms, store_ms)
 
 
@@ -23,18 +22,18 @@ def clocks_agree(process_ms: int, store_ms: int) -> bool:
 
 
 def behind_ms(append_ms: int, wall: int) -> int:
-    """T while records wait: the last applied one's append time less the tolerance, never ahead of the wall."""
+    """T while records wait: the last applied one's append time less the tolerance, never ahead of the wall clock."""
     return min(append_ms - TOLERANCE_MS, wall)
 
 
 STEADY_MS = 600_000
 """How long a wall clock that has stepped must run evenly before T follows it."""
 LEAP_MS = 600_000
-"""How far a clock that nobody has watched for `STEADY_MS` may take T beyond what state and log vouch for."""
+"""How far a clock that was not yet watched for `STEADY_MS` may move T beyond what state and log prove."""
 
 
 class WallClock:
-    """A wall clock held against a monotonic one. After a step it is believed only as far as it would be without it.
+    """A wall clock compared with a monotonic one. After a step only the time without that step is believed.
 
     wall less monotonic    ┌───┐                      believed: the lower line while it is held
                        ────┴ ─ ┴──────────────
@@ -48,7 +47,7 @@ class WallClock:
         self._since_ms = 0
 
     def believed_ms(self, wall_ms: int, monotonic_ms: int) -> int:
-        """The time that may move T; to be called often, since a step is what lies between two calls."""
+        """The time that may move T; to be called often, since a step is seen only between two calls."""
         offset_ms = wall_ms - monotonic_ms
         if self._offset_ms is None:
             self._since_ms = monotonic_ms
@@ -62,19 +61,19 @@ class WallClock:
         return monotonic_ms + (min(offset_ms, self._before_ms) if self.held else offset_ms)
 
     def steady(self, monotonic_ms: int) -> bool:
-        """Whether it has been watched for ten minutes without a step."""
+        """Whether the clock was watched for ten minutes without a step."""
         return self._offset_ms is not None and monotonic_ms - self._since_ms >= STEADY_MS
 
 
 def may_follow(wall_ms: int, known_ms: int, *, steady: bool) -> bool:
-    """Whether T, all being applied, may become the wall clock: a process that has just started has seen no step.
+    """Whether T may become the wall clock once all is applied: a process that has just started has seen no step yet.
 
-    `known_ms` is the latest time that something else vouches for: T, floors, append times.
+    `known_ms` is the latest time that something else proves: T, floors, append times.
     """
     return steady or wall_ms - known_ms <= LEAP_MS
 
 
 def age_ms(now_ms: int, watermark_ms: int) -> int:
-    """How old a clock T is; below zero only where it lies further ahead than clocks may differ, which is a fault."""
+    """The age of T; below zero only if T lies further ahead than clocks may differ, which is a fault."""
     age = now_ms - watermark_ms
     return age if age < -TOLERANCE_MS else max(0, age)

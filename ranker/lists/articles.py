@@ -1,4 +1,4 @@
-"""The catalogue in memory: what feeds say of each article, and the editor's hand above it."""
+"""The catalogue in memory: feeds' records of each article, overridden by the editor's."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, read, split_key
+from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, decode_record, split_key
 
 log = logging.getLogger(__name__)
 
 MAX_ALIASES = 10_000
-"""Per site. Every refresh of a list asks for the counts of all of them by name."""
+"""Per site. Every refresh of a list reads the counts of all of them by name."""
 
 
 class Article(msgspec.Struct, frozen=True):
-    """What a list shows of an article; None where nobody has said it. `published_at` is ms since the epoch.
+    """What a list shows of an article; None if unknown. `published_at` is ms since the epoch.
 
-    `hidden` by the editor, or because a feed has removed it: then no list shows it.
+    `hidden` by the editor, or removed by a feed: no list shows it.
     """
 
     title: str | None = None
@@ -35,12 +35,12 @@ class Article(msgspec.Struct, frozen=True):
 
 
 class Articles:
-    """Every article of every site. Records come as they are in the topic: an article, or the editor's word on it."""
+    """Every article of every site, from the records of the topic: articles, and the editor's records on them."""
 
     def __init__(self) -> None:
         self._fed: dict[str, dict[str, Article]] = {}
-        self._words: dict[str, dict[tuple[type, str], dict[bytes, EditorRecord | AliasRecord]]] = {}
-        """Of each site's (kind, article): the words by what their key ends with, in the order in which they came."""
+        self._edits: dict[str, dict[tuple[type, str], dict[bytes, EditorRecord | AliasRecord]]] = {}
+        """Of each site's (kind, article): the editor's records by the suffix of their key, in the topic's order."""
         self._hidden: dict[str, set[str]] = {}
         self._aliases: dict[str, dict[str, str]] = {}
         self._shown: dict[str, dict[str, Article]] = {}
@@ -54,32 +54,34 @@ class Articles:
         return frozenset(self._shown)
 
     def of(self, site: str) -> Mapping[str, Article]:
-        """Article id to what is known of it, on one site; of what the editor hides perhaps only that."""
+        """Article id to article, on one site. Of one that no feed has described, only that the editor hides it."""
         return self._shown.get(site, {})
 
     def aliases(self, site: str) -> Mapping[str, str]:
-        """Id of each article that moved, to the id that it stands under now; one hop, at most MAX_ALIASES."""
+        """Id of each article that moved, to its present id; one hop, at most MAX_ALIASES."""
         return self._aliases.get(site, {})
 
-    def take(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
-        """Takes in changed records (key, JSON; None: forgotten); returns the sites they belong to.
+    def apply(self, changes: Iterable[tuple[bytes, bytes | None]]) -> set[str]:
+        """Applies changed records (key, JSON; None: deleted); returns the sites they belong to.
 
-        What cannot be read is passed over: one such record must not keep takedowns behind it from being seen.
+        Invalid records are skipped: one of them must not hold up the takedowns behind it.
         """
         sites = set()
-        unread: list[bytes] = []
+        invalid: list[bytes] = []
         for key, raw in changes:
             try:
-                sites.add(self._take(key, None if raw is None else read(key, raw)))
+                sites.add(self._apply(key, None if raw is None else decode_record(key, raw)))
             except (UnicodeDecodeError, msgspec.MsgspecError, RecursionError):
-                unread.append(key)
-        if unread:
-            log.warning("articles that cannot be read", extra={"records": len(unread), "first": repr(unread[0][:100])})
+                invalid.append(key)
+        if invalid:
+            log.warning(
+                "articles that cannot be read", extra={"records": len(invalid), "first": repr(invalid[0][:100])}
+            )
         return sites
 
-    def _take(self, key: bytes, record: Record | None) -> str:
-        of, suffix = split_key(key)
-        site, _, named = of.decode().partition("/")
+    def _apply(self, key: bytes, record: Record | None) -> str:
+        name, suffix = split_key(key)
+        site, _, named = name.decode().partition("/")
         article_id = named + suffix.decode()
         self._shown.setdefault(site, {})
         if (record is None or suffix) and self._fed.get(site, {}).pop(article_id, None) is not None:
@@ -91,19 +93,19 @@ class Articles:
             self._show(site, article_id)
             record = None
         if suffix:
-            self._hear(site, named, suffix, record)
+            self._edit(site, named, suffix, record)
         return site
 
-    def _hear(self, site: str, named: str, suffix: bytes, word: EditorRecord | AliasRecord | None) -> None:
-        """A word on article `named` under one of its two keys, or none any more. The one that came last holds."""
+    def _edit(self, site: str, named: str, suffix: bytes, record: EditorRecord | AliasRecord | None) -> None:
+        """Sets or deletes the editor's record on article `named` under one of its two keys. The latest one holds."""
         kind = EditorRecord if suffix in EditorRecord.key_suffixes else AliasRecord
-        words = self._words.setdefault(site, {}).setdefault((kind, named), {})
-        words.pop(suffix, None)
-        if word is not None:
-            words[suffix] = word
-        elif not words:
-            del self._words[site][kind, named]
-        last = next(reversed(words.values()), None)
+        records = self._edits.setdefault(site, {}).setdefault((kind, named), {})
+        records.pop(suffix, None)
+        if record is not None:
+            records[suffix] = record
+        elif not records:
+            del self._edits[site][kind, named]
+        last = next(reversed(records.values()), None)
         if kind is EditorRecord:
             self._hidden.setdefault(site, set()).discard(named)
             if isinstance(last, EditorRecord) and last.hidden:

@@ -1,4 +1,4 @@
-"""Keeps the articles in memory level with Redis, and starts over beside what is shown when Redis was filled anew."""
+"""Keeps the articles in memory up to date with Redis. If Redis is filled anew, reads them anew beside the old ones."""
 
 from __future__ import annotations
 
@@ -7,54 +7,54 @@ from collections.abc import Callable
 from typing import Any
 
 from ranker.lists.articles import Articles
-from ranker.store.catalogue import Seen, read_changes
+from ranker.store.catalogue import Position, read_changes
 
 log = logging.getLogger(__name__)
 
 PAGES = 100
-"""Pages of changes taken in per refresh: 100,000 articles at once at the start, a few at a time after it."""
+"""Pages of changes read per refresh: 100,000 articles at the start, a few at a time after it."""
 SETTLED_MS = 60_000
-"""A catalogue filled anew takes the place of the old one when it reaches as far, or has stopped growing for so long."""
+"""A catalogue filled anew replaces the old one when it has reached its offset, or has not grown for so long."""
 
 
 class Catalogue:
-    """`articles` are what is shown.
+    """`articles` are those to show.
 
-    A new lineage means that the consumer reads the topic from its start into Redis. Meanwhile the old articles stay,
-    changes included: a removal that has not been read again yet must not come undone. Then those that the topic does
-    not hold any more are gone.
+    Under a new lineage the consumer copies the topic from its start into Redis. Meanwhile the old articles stay, with
+    all changes applied: a removal that is not copied yet must not come undone. Then the new catalogue replaces them,
+    without articles that the topic no longer contains.
     """
 
     def __init__(self, client: Any, now_ms: Callable[[], int]) -> None:
         self._client = client
         self._now_ms = now_ms
         self.articles = Articles()
-        self._seen: dict[int, Seen] = {}
+        self._positions: dict[int, Position] = {}
         self._anew: Articles | None = None
         self._reached: dict[int, int] = {}
         self._grew_ms: int | None = None
         self._changed: set[str] = set()
-        """Sites that have changed and were not told yet: a look that ended early has taken some in."""
+        """Sites that have changed and were not returned yet: `follow` raised after it had read some."""
 
     async def follow(self) -> set[str]:
-        """Takes in what changed; returns the sites it belongs to. Raises StoreUnavailableError, at no loss.
+        """Applies the changes; returns the sites they belong to. Raises StoreUnavailableError; nothing is lost then.
 
-        A partition that has not begun is looked for again next time.
+        A partition that does not exist yet is tried again next time.
         """
         partition, partitions = 0, 1
         for _ in range(PAGES):
-            seen = self._seen.get(partition, Seen())
-            changes = await read_changes(self._client, partition, seen)
+            position = self._positions.get(partition, Position())
+            changes = await read_changes(self._client, partition, position)
             partitions = max(partitions, changes.partitions)
-            if seen.lineage and changes.seen.lineage != seen.lineage:
+            if position.lineage and changes.position.lineage != position.lineage:
                 self._start_over()
                 partition = 0
                 continue
-            self._changed |= self.articles.take(changes.records)
+            self._changed |= self.articles.apply(changes.records)
             if self._anew is not None and changes.records:
-                self._anew.take(changes.records)
+                self._anew.apply(changes.records)
                 self._grew_ms = self._now_ms()
-            self._seen[partition] = changes.seen  # only now: what was not taken in is read again
+            self._positions[partition] = changes.position  # only now: changes that were not applied are read again
             if changes.more:
                 continue
             partition += 1
@@ -66,17 +66,17 @@ class Catalogue:
 
     def _start_over(self) -> None:
         log.info("the catalogue is filled anew; reading it from the start")
-        for partition, seen in self._seen.items():
-            self._reached[partition] = max(seen.n, self._reached.get(partition, 0))
-        self._seen.clear()
+        for partition, position in self._positions.items():
+            self._reached[partition] = max(position.n, self._reached.get(partition, 0))
+        self._positions.clear()
         self._anew = Articles()
         self._grew_ms = None
 
     def _settle(self) -> set[str]:
-        """Shows the new catalogue once it holds what the old one did; returns the sites of both."""
+        """Replaces the old catalogue once the new one is complete; returns the sites of both."""
         if self._anew is None:
             return set()
-        reached = all(self._seen.get(partition, Seen()).n >= n for partition, n in self._reached.items())
+        reached = all(self._positions.get(partition, Position()).n >= n for partition, n in self._reached.items())
         settled = self._grew_ms is not None and self._now_ms() - self._grew_ms > SETTLED_MS
         if not (reached or settled):
             return set()

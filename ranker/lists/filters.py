@@ -1,4 +1,4 @@
-"""Which articles a reader wants: by section, format, age, count. A filter takes effect before a list is cut."""
+"""Filters of a list: by section, format, age, count. A filter takes effect before the list is cut."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from ranker.lists.articles import Article
 
 BUDGET = 10_000
-"""Articles that one list looks up by name beside its first places, for all its filters together."""
+"""Articles that one list looks up by name besides its first places, for all its filters together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Empty sets and None admit everything. `within_ms` is an age; `known` asks for a record in the catalogue."""
+    """Empty sets and None admit everything. `within_ms` is an age; `known` requires a record in the catalogue."""
 
     sections: frozenset[str] = frozenset()
     not_sections: frozenset[str] = frozenset()
@@ -26,18 +26,18 @@ class Filter:
 
     @property
     def by_catalogue(self) -> bool:
-        """Whether only articles that the catalogue knows can be admitted: then their number is known too."""
+        """Whether it admits only articles in the catalogue: then their number is known too."""
         return self.known or bool(self.sections or self.formats) or self.within_ms is not None
 
     @property
     def in_catalogue(self) -> Filter:
-        """What it asks of the catalogue alone: filters that differ in the rest look up the same articles."""
+        """Its part that depends on the catalogue alone: filters that differ in the rest look up the same articles."""
         return replace(self, exclude=frozenset(), min_count=0)
 
     def admits(self, article_id: str, article: Article | None, now_ms: int, *, coming: bool = False) -> bool:
-        """Whether it may stand in the list; a count is judged apart. A hidden article never is.
+        """Whether the list may show it, whatever its count. Never true of a hidden article.
 
-        `coming`: also one whose time of publication lies ahead, and which therefore may be admitted later.
+        `coming` also admits one whose time of publication lies ahead, since it may match later.
         """
         if article is None:
             return not self.by_catalogue and article_id not in self.exclude
@@ -58,9 +58,9 @@ class Filter:
         return at_ms is not None and now_ms - self.within_ms <= at_ms and (coming or at_ms <= now_ms)
 
     def matching(self, articles: Mapping[str, Article], now_ms: int) -> Iterator[str]:
-        """The articles of the catalogue that it admits, now or while nothing but time passes."""
+        """The articles of the catalogue that it admits now, or will admit as time passes."""
         entries: Iterable[tuple[str, Article]] = articles.items()
-        if self.sections:  # a third of the time, as few are left to be looked at in full
+        if self.sections:  # takes a third of the time: few are left for the full check
             entries = [entry for entry in entries if entry[1].section in self.sections]
         elif self.formats:
             entries = [entry for entry in entries if entry[1].format in self.formats]

@@ -1,6 +1,6 @@
-"""What one list's rank history says of an article: from where it moved, since when it stands there, its best place.
+"""An article's movement in one list, from the rank history: previous rank, since when it is listed, best rank.
 
-Everything is exact to an hour, the grain of the history, and None where the history does not tell.
+Everything is exact to an hour, the grain of the history, and None if the history does not contain it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ranker.store.history import HOUR_MS, PLACES
 
 GRAIN_S = HOUR_MS // 1000
 COMPARED_MS = (HOUR_MS // 2, 2 * HOUR_MS)
-"""How old the entry is that ranks are compared with: with a younger one nearly everything would be the same."""
+"""Age of the entry that ranks are compared with: against a younger one nearly everything would be the same."""
 
 Trend = Literal["up", "down", "new", "same"]
 
@@ -27,9 +27,9 @@ class Movement(NamedTuple):
 
 
 class Ranks:
-    """The history of one list. `entries` are hour to ids in rank order, as `read_ranks` gives them; they are not kept.
+    """The history of one list. `entries` are hour to ids in rank order, from `read_ranks`; they are not kept.
 
-    `since_ms` and `newest_ms` are the times of the oldest and the newest entry, None where there is none.
+    `since_ms` and `newest_ms` are the times of the oldest and the newest entry; None if there is none.
     """
 
     def __init__(self, entries: Mapping[int, Sequence[str]]) -> None:
@@ -49,11 +49,11 @@ class Ranks:
         self._entered = _entered(entries, hours[-1]) if hours else {}
 
     def about(self, article_id: str, rank: int | None, now_ms: int) -> Movement:
-        """What is known of an article that stands at `rank` now; None: below all places that were read.
+        """The movement of an article that is at `rank` now; None: below all places that were read.
 
         `previous_rank` and `trend` compare with the newest entry that is half an hour to two hours old. An article
-        that it lacks is new, unless it stands now where no entry reaches. `entered_at_ms` is the first hour of the
-        unbroken run of entries that ends with the newest one; unknown where the run begins at a missing hour, and
+        that it lacks is new, unless it ranks lower now than entries reach. `entered_at_ms` is the first hour of the
+        unbroken run of entries that ends with the newest one; unknown if the run begins at a missing hour, and
         once the newest entry is older than two hours. `best_rank` is the best of all entries and of now.
         """
         if self.newest_ms is None:
@@ -75,7 +75,7 @@ class Ranks:
 
 
 def _entered(entries: Mapping[int, Sequence[str]], newest: int) -> dict[str, int]:
-    """Each article of the newest entry to the time its run of entries began, where that is known."""
+    """Each article of the newest entry to the time its run of entries began, if known."""
     entered: dict[str, int] = {}
     running = set(entries[newest])
     hour = newest

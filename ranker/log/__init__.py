@@ -4,6 +4,6 @@ from functools import partialmethod
 
 from aiokafka.protocol.metadata import MetadataRequest
 
-# The client allows brokers to create what it asks for, at each refresh of its metadata: a missing topic would come with
-# the broker's defaults, and a deleted one would come back.
+# The client's metadata requests allow brokers to create the topic: a missing one would get the broker's defaults, and a
+# deleted one would come back.
 MetadataRequest.__init__ = partialmethod(MetadataRequest.__init__, allow_auto_topic_creation=False)

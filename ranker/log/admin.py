@@ -1,4 +1,4 @@
-"""What operators ask of Kafka: which topics there are and how they are set, creating them, and the brokers' clock."""
+"""Kafka for operators' commands: reads, creates and alters topics, and shows the brokers' clocks."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ranker.log.errors import LogRefusedError, translated
 
 _ANSWER_MS = 10_000
 _TOPICS_OWN = 1
-"""Kafka's word (DYNAMIC_TOPIC_CONFIG) for the source of a setting that was given to the topic itself."""
+"""DYNAMIC_TOPIC_CONFIG: the source of a setting that was given to the topic itself."""
 _SAMPLE_BYTES = 32 << 20
-"""Of the newest records that are looked at, at most."""
-_GLANCE_BYTES = 65_536
-_LOOK_MS = 100
+"""Of the newest records that are read, at most."""
+_FETCH_BYTES = 65_536
+_POLL_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """A topic as it is. `config` holds what the broker tells: all settings (Apache Kafka), or those once given.
+    """A topic as it is. `config` has the settings that the broker reports: all (Apache Kafka), or those given.
 
     `replicas` and `in_sync` are those of the partition that has the fewest; `leaders` are brokers, by partition.
-    `chosen` are the settings that somebody gave to the topic itself; the others are the broker's.
+    `chosen` are the settings that were given to the topic itself; the others are the broker's defaults.
     """
 
     name: str
@@ -46,7 +46,7 @@ class TopicState:
 
 
 class Stamp(NamedTuple):
-    """A record's append time by its broker's clock, and a time by ours before which it was not committed (ms)."""
+    """A record's append time by its broker's clock, and the last time by ours when it was not yet committed (ms)."""
 
     partition: int
     at_ms: int
@@ -54,7 +54,7 @@ class Stamp(NamedTuple):
 
 
 class LogAdmin:
-    """One connection to the cluster, for the length of a command. LogUnavailableError where Kafka does not answer."""
+    """One connection to the cluster, for the length of a command. LogUnavailableError if Kafka does not answer."""
 
     def __init__(self, bootstrap: str, client: Any) -> None:
         self._bootstrap = bootstrap
@@ -66,7 +66,7 @@ class LogAdmin:
             return len((await self._client.describe_cluster())["brokers"])
 
     async def topics(self, names: Iterable[str]) -> dict[str, TopicState]:
-        """Those of `names` that exist. Never asks for one that does not: some brokers would create it."""
+        """Those of `names` that exist. Never requests one that does not: some brokers would create it."""
         with translated():
             wanted = sorted(set(names) & set(await self._client.list_topics()))
             if not wanted:
@@ -75,8 +75,8 @@ class LogAdmin:
             resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in wanted]
             configs: dict[str, dict[str, str]] = {name: {} for name in wanted}
             chosen: dict[str, frozenset[str]] = {}
-            for answer in await self._client.describe_configs(resources):
-                for error, message, _, name, entries in answer.resources:
+            for response in await self._client.describe_configs(resources):
+                for error, message, _, name, entries in response.resources:
                     if error:
                         raise for_code(error)(f"the settings of topic {name} cannot be read: {message}")
                     configs[name] = {entry[0]: entry[1] for entry in entries}
@@ -95,23 +95,23 @@ class LogAdmin:
         }
 
     async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
-        """Create a topic and wait until it is known; False where it was there.
+        """Creates a topic and waits until brokers know it; False if it existed.
 
-        Raises LogRefusedError, in the broker's words, where it refuses.
+        Raises LogRefusedError with the broker's message if it refuses.
         """
         topic = NewTopic(name, partitions, replicas, topic_configs=dict(config))
         with translated():
-            answer = await self._client.create_topics([topic])
-        _, code, message = answer.topic_errors[0]
+            response = await self._client.create_topics([topic])
+        _, code, message = response.topic_errors[0]
         if code == TopicAlreadyExistsError.errno:
             return False
         if code:
             raise LogRefusedError(f"Kafka did not create topic {name}: {message or for_code(code).__name__}")
-        await self._known(name, partitions)
+        await self._wait_until_known(name, partitions)
         return True
 
     async def add_partitions(self, name: str, partitions: int) -> None:
-        """Raise a topic to `partitions` in all and wait until they are known. LogRefusedError where it cannot be."""
+        """Raises a topic to `partitions` in all and waits until brokers know them. LogRefusedError if refused."""
         with translated():
             try:
                 await self._client.create_partitions({name: NewPartitions(partitions)})
@@ -121,16 +121,16 @@ class LogAdmin:
                 if error.retriable:
                     raise
                 raise LogRefusedError(f"Kafka did not add partitions to {name}: {error}") from error
-        await self._known(name, partitions)
+        await self._wait_until_known(name, partitions)
 
     async def alter(self, name: str, settings: Mapping[str, str]) -> None:
-        """Sets these settings of a topic, leaves its others, and waits until they are known.
+        """Sets these settings of a topic, leaves its others, and waits until brokers know them.
 
-        Raises LogRefusedError, in the broker's words, where it refuses.
+        Raises LogRefusedError with the broker's message if it refuses.
         """
         with translated():
-            answer = await self._client._send_request(AlterTopic(name, settings))  # noqa: SLF001  # no other way
-        ((code, message, _, _),) = answer.responses
+            response = await self._client._send_request(AlterTopic(name, settings))  # noqa: SLF001  # no other way
+        ((code, message, _, _),) = response.responses
         if code:
             raise LogRefusedError(f"Kafka did not alter topic {name}: {message or for_code(code).__name__}")
         with translated():
@@ -142,8 +142,8 @@ class LogAdmin:
         state = (await self.topics([name])).get(name)
         return state is not None and settings.items() <= state.config.items()
 
-    async def _known(self, name: str, partitions: int) -> None:
-        """The controller has answered; every broker knows some milliseconds later, and what starts next may ask one."""
+    async def _wait_until_known(self, name: str, partitions: int) -> None:
+        """Waits for the brokers: they know a change some milliseconds after the controller has acknowledged it."""
         with translated():
             async with asyncio.timeout(_ANSWER_MS / 1000):
                 while await self._partitions(name) < partitions:  # noqa: ASYNC110  # Kafka has no event to wait for
@@ -155,32 +155,32 @@ class LogAdmin:
         return sum(len(topic["partitions"]) for topic in await self._client.describe_topics([name]))
 
     async def newest_after(self, name: str, partitions: int, moment_ms: int) -> int | None:
-        """The largest timestamp at or after `moment_ms` that a first such record of a partition has; None without one.
+        """The largest timestamp of the partitions' first records at or after `moment_ms`; None if there are none.
 
-        Asked with a moment ahead of our clock it tells, of a topic with the broker's times, that the broker's clock is
-        ahead. (Kafka has no way to ask a broker for its time.)
+        With a moment ahead of our clock, and a topic with the brokers' times, a result means that a broker's clock is
+        ahead. (Kafka has no request for a broker's time.)
         """
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, request_timeout_ms=_ANSWER_MS)
         with translated():
             try:
                 await consumer.start()
-                asked = {TopicPartition(name, partition): moment_ms for partition in range(partitions)}
-                found = await consumer.offsets_for_times(asked)
+                moments = {TopicPartition(name, partition): moment_ms for partition in range(partitions)}
+                found = await consumer.offsets_for_times(moments)
             finally:
                 await stop(consumer)
-        # The embedded broker answers 0 to every such question.
+        # The embedded broker replies 0 to every such request.
         return max(
             (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
         )
 
     async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
-        """The last `each` records of every partition, as far as they come within some seconds and are not too many."""
+        """The last `each` records of every partition, as far as they come within 10 s and 32 MiB."""
         record_batches.install()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",  # where retention is faster than we are
+            auto_offset_reset="earliest",  # if retention deletes them first
             request_timeout_ms=_ANSWER_MS,
         )
         found: list[ConsumerRecord] = []
@@ -207,14 +207,14 @@ class LogAdmin:
     async def follow(
         self, name: str, partitions: int, seconds: float, now_ms: Callable[[], int], enough: Callable[[Stamp], bool]
     ) -> None:
-        """Hand over the stamps of what is appended from now on, until `enough` returns True or the time is over."""
+        """Passes the stamps of records appended from now on to `enough`, until it returns True or the time is over."""
         record_batches.install()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             group_id=None,
             enable_auto_commit=False,
             request_timeout_ms=_ANSWER_MS,
-            max_partition_fetch_bytes=_GLANCE_BYTES,
+            max_partition_fetch_bytes=_FETCH_BYTES,
         )
         known: list[tuple[int, Mapping[TopicPartition, int]]] = []
         with translated():
@@ -228,7 +228,7 @@ class LogAdmin:
                         consumer.assign(places)
                         for place, end in known[0][1].items():
                             consumer.seek(place, end)
-                    for place, records in (await consumer.getmany(timeout_ms=_LOOK_MS)).items():
+                    for place, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
                         for record in records:
                             since_ms = max(at_ms for at_ms, ends in known if ends[place] <= record.offset)
                             if enough(Stamp(place.partition, record.timestamp, since_ms)):

@@ -1,4 +1,4 @@
-"""IncrementalAlterConfigs, which the client does not have: its AlterConfigs sets back whatever it is not told."""
+"""IncrementalAlterConfigs, which the client lacks: its AlterConfigs resets every setting that is not in the request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Struct(RequestStruct):  # type: ignore[misc]
 
 
 class AlterTopic(Request[_Struct]):  # type: ignore[misc]
-    """Sets some settings of a topic, and leaves all others; the answer has one response."""
+    """Sets some settings of a topic, and leaves all others; the response has one entry."""
 
     API_KEY = 44
 

@@ -17,13 +17,13 @@ TOPIC = "articles"
 MAX_RECORDS = 500
 """Per partition and poll: what one step of the catalogue holds at most."""
 ANSWER_MS = 40_000
-"""How long Kafka may be away before a question to it fails, and reading starts over."""
+"""How long Kafka may be away before a request fails, and reading starts over."""
 ASSIGNED_S = 10.0
-"""How long the topic's partitions may take to be told."""
+"""How long the client may take to learn the topic's partitions."""
 
 
 class ArticleLog:
-    """Reads where it is told to. No group: catalogues are small, and Redis' own offset says who has done what."""
+    """Reads from the offsets sought. Without a group: catalogues are small, and Redis keeps the offset."""
 
     def __init__(self, bootstrap: str, topic: str = TOPIC, *, answer_ms: int = ANSWER_MS) -> None:
         self._topic = topic
@@ -33,16 +33,16 @@ class ArticleLog:
             client_id="ranker-catalogue",
             enable_auto_commit=False,
             request_timeout_ms=answer_ms,
-            # Where an offset is gone the log starts again; the reader sees offsets fall back and checks what happened.
+            # If an offset is gone, reading restarts at the beginning; the caller sees offsets fall back, and checks.
             auto_offset_reset="earliest",
             isolation_level="read_committed",
         )
 
     async def start(self) -> int:
-        """Connects; returns the number of partitions. LogRefusedError where the topic does not exist."""
+        """Connects; returns the number of partitions. LogRefusedError if the topic does not exist."""
         with translated():
             await self._consumer.start()
-            # Asked for first: the client waits for a missing topic for ever, and brokers may create what is asked for.
+            # Checked first: the client waits for a missing topic for ever, and brokers may create a requested one.
             if self._topic not in await self._consumer.topics():
                 raise LogRefusedError(f"topic {self._topic} does not exist; create it with `ranker topics apply`")
             self._consumer.subscribe([self._topic])
@@ -57,11 +57,11 @@ class ArticleLog:
 
     def seek(self, partition: int, offset: int) -> None:
         """The next poll of this partition starts at `offset`."""
-        with contextlib.suppress(errors.IllegalStateError):  # between two metadata updates; the next poll tells
+        with contextlib.suppress(errors.IllegalStateError):  # between two metadata updates; the next poll shows it
             self._consumer.seek(self._tp(partition), offset)
 
     async def poll(self, partition: int, timeout_ms: int, limit: int = MAX_RECORDS) -> Sequence[Record]:
-        """What follows in one partition, up to `limit` records; empty when nothing came in time."""
+        """The next records of one partition, up to `limit`; empty if none came in time."""
         tp = self._tp(partition)
         with translated():
             fetched: dict[TopicPartition, list[Record]] = await self._consumer.getmany(

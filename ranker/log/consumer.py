@@ -16,28 +16,28 @@ from ranker.log.errors import LogUnavailableError, translated
 from ranker.log.unpacking import MOST_BYTES
 
 CHUNKS_PER_POLL = 16
-"""Chunks that one poll folds at most: the loop must get its turn for heartbeats (some 20 ms)."""
+"""Chunks that one poll folds at most: the event loop must get its turn for heartbeats (some 20 ms)."""
 _DAY_MS = 86_400_000
 _PROBE_S = 5.0
 _COMMIT_S = 5.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
-    """Hands rebalances on as plain calls; the client swallows what is raised here, so little is done here."""
+    """Turns rebalances into plain calls. Does little itself, since the client swallows exceptions raised here."""
 
     def __init__(
         self,
         revoked: Callable[[], None],
         assigned: Callable[[frozenset[int]], None],
-        look_again: Callable[[], Awaitable[None]],
+        update_metadata: Callable[[], Awaitable[None]],
     ) -> None:
-        self._revoked, self._assigned, self._look_again = revoked, assigned, look_again
+        self._revoked, self._assigned, self._update_metadata = revoked, assigned, update_metadata
 
     def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002  # the client's signature
         self._revoked()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        await self._look_again()
+        await self._update_metadata()
         self._assigned(frozenset(tp.partition for tp in assigned))
 
 
@@ -58,8 +58,8 @@ class PageViewLog:
     ) -> None:
         self.topic = topic
         record_batches.install(unpack_bytes)
-        self.seam_active = aiokafka_patch.install()
-        self._folding = aiokafka_patch.FoldingDeserializer(fold, chunk_records)
+        self.patch_active = aiokafka_patch.install()
+        self._deserializer = aiokafka_patch.FoldingDeserializer(fold, chunk_records)
         self._limit = chunk_records
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -68,14 +68,14 @@ class PageViewLog:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            value_deserializer=self._folding,
+            value_deserializer=self._deserializer,
             max_partition_fetch_bytes=4 << 20,
             fetch_max_bytes=32 << 20,
             metadata_max_age_ms=metadata_max_age_ms,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 5,
-            # Partitions may wait for Redis as long as they must: heartbeats share our loop, so a process that hangs
-            # loses its session anyway.
+            # Partitions may wait for Redis as long as necessary. A process that hangs loses its session anyway, since
+            # heartbeats share the event loop.
             max_poll_interval_ms=_DAY_MS,
         )
         self._probe = AIOKafkaConsumer(
@@ -89,21 +89,21 @@ class PageViewLog:
         )
         self._probing = asyncio.Lock()
         self._one_by_one = False
-        """Ends are asked for so: the last question was not answered in full."""
+        """Ends are requested one partition at a time: the last request for all of them failed in part."""
         self._to_commit: dict[TopicPartition, int] = {}
         self._committing: asyncio.Task[None] | None = None
         self._expected: dict[int, int] = {}
-        """Where each partition was sought to or read to; tells the start of chunks where the seam is not active."""
+        """Next offset of each partition: the start of chunks if the patch is not active."""
 
     async def start(self, revoked: Callable[[], None], assigned: Callable[[frozenset[int]], None]) -> None:
-        """Joins the group. `revoked` is called before every rebalance, `assigned` after it with what is ours."""
+        """Joins the group. `revoked` is called before every rebalance, `assigned` after it with our partitions."""
         with translated():
             await self._probe.start()
             await self._consumer.start()
-            self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._look_again))
+            self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._update_metadata))
 
-    async def _look_again(self) -> None:
-        """Asks for the metadata: only the group's leader knows of partitions that were added just now."""
+    async def _update_metadata(self) -> None:
+        """Fetches the metadata: only the group's leader knows of partitions that were just added."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PROBE_S):
                 await self._consumer._client.force_metadata_update()  # noqa: SLF001  # no other way
@@ -121,14 +121,14 @@ class PageViewLog:
         return len(self._consumer.partitions_for_topic(self.topic) or ())
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[aiokafka_patch.Chunk]]:
-        """What has been fetched of these partitions, at least one; never of others, which may not be ours to read."""
+        """Fetched chunks of these partitions, at least one; never of others, which other members may own."""
         wanted = [self._tp(partition) for partition in partitions]
         with translated():
-            limit = CHUNKS_PER_POLL if self.seam_active else CHUNKS_PER_POLL * self._limit
+            limit = CHUNKS_PER_POLL if self.patch_active else CHUNKS_PER_POLL * self._limit
             fetched = await self._consumer.getmany(*wanted, timeout_ms=timeout_ms, max_records=limit)
-            if self.seam_active:
+            if self.patch_active:
                 return {tp.partition: chunks for tp, chunks in fetched.items()}
-            # empty polls move positions too, over holes and control batches
+            # empty polls move positions too, past holes and control batches
             return {tp.partition: await self._fold_plain(tp, fetched.get(tp, [])) for tp in wanted}
 
     async def _fold_plain(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[aiokafka_patch.Chunk]:
@@ -139,7 +139,7 @@ class PageViewLog:
             end = part[-1].offset + 1
             created = any(record.timestamp_type != 1 for record in part)
             every = [record.timestamp for record in part]
-            chunks.append(self._folding.chunk(start, end, part, None if created else (min(every), max(every))))
+            chunks.append(self._deserializer.chunk(start, end, part, None if created else (min(every), max(every))))
             start = end
         position = await self._consumer.position(tp)
         if position > start >= 0:
@@ -149,25 +149,25 @@ class PageViewLog:
         return chunks
 
     def seek(self, partition: int, offset: int) -> None:
-        """The next poll of this partition starts at `offset`; without effect where it is not ours any more."""
+        """The next poll of this partition starts at `offset`; no effect if it is no longer assigned to us."""
         self._expected[partition] = offset
-        with contextlib.suppress(Exception):  # IllegalStateError: lost to a rebalance, whose turn comes
+        with contextlib.suppress(Exception):  # IllegalStateError: lost to a rebalance, which closes the gate
             self._consumer.seek(self._tp(partition), offset)
 
     async def ends(self, partitions: Collection[int]) -> dict[int, int]:
         """Partition to its end offset (the next to be written), open transactions included: T must not pass them.
 
-        The client waits for all of them, so after a failure each is asked alone: one without a leader must not hold up
-        the others, and is not in the answer. LogUnavailableError if none is.
+        The client waits for all of them, so after a failure each is requested alone: one without a leader must not hold
+        up the others, and is left out. LogUnavailableError if all fail.
         """
-        asked = [[partition] for partition in partitions] if self._one_by_one else [partitions]
-        told = await asyncio.gather(*map(self._ends, asked), return_exceptions=True)
-        failed = [one for one in told if isinstance(one, BaseException)]
+        requests = [[partition] for partition in partitions] if self._one_by_one else [partitions]
+        results = await asyncio.gather(*map(self._ends, requests), return_exceptions=True)
+        failed = [result for result in results if isinstance(result, BaseException)]
         if len(partitions) > 1:
             self._one_by_one = bool(failed)
-        if len(failed) == len(told):
+        if len(failed) == len(results):
             raise failed[0]
-        return {partition: end for one in told if isinstance(one, dict) for partition, end in one.items()}
+        return {partition: end for ends in results if isinstance(ends, dict) for partition, end in ends.items()}
 
     async def _ends(self, partitions: Collection[int]) -> dict[int, int]:
         with translated():
@@ -184,14 +184,14 @@ class PageViewLog:
             return int((await self._consumer.beginning_offsets([self._tp(partition)]))[self._tp(partition)])
 
     async def first_at(self, partition: int, append_ms: int) -> int | None:
-        """The first offset whose append time is `append_ms` or later, committed or not; None where there is none."""
+        """The first offset whose append time is `append_ms` or later, committed or not; None if there is none."""
         tp = self._tp(partition)
         with translated():
             found = (await self._probe.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
             return None if found is None or found.offset < 0 else int(found.offset)
 
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
-        """Names the first record at or after `offset`; None where none comes within some seconds."""
+        """The mark of the first record at or after `offset`; None if none comes within 5 s."""
         tp = self._tp(partition)
         async with self._probing:
             with translated():
@@ -203,9 +203,9 @@ class PageViewLog:
         return Mark(records[0].offset, records[0].timestamp, crc(records[0]))
 
     def commit(self, offsets: dict[int, int]) -> None:
-        """A courtesy to tools that show lag; never read back, so it is not waited for and a failure changes nothing.
+        """Commits offsets for tools that show lag. They are never read back, so nothing waits and failures are ignored.
 
-        One is under way at a time, for some seconds at most; the next one takes along what it could not say.
+        One commit is under way at a time; the next one includes the offsets that came meanwhile.
         """
         self._to_commit |= {self._tp(partition): offset for partition, offset in offsets.items()}
         if self._committing is None or self._committing.done():
@@ -215,7 +215,7 @@ class PageViewLog:
         while self._to_commit:
             offsets, self._to_commit = self._to_commit, {}
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(_COMMIT_S):  # the client looks for the group's coordinator for ever
+                async with asyncio.timeout(_COMMIT_S):  # the client would retry for ever to find the coordinator
                     await self._consumer.commit(offsets)
 
     def _tp(self, partition: int) -> TopicPartition:

@@ -1,4 +1,4 @@
-"""Handing records to Kafka's producer and waiting for every one, so that no outcome is left that nobody looks at."""
+"""Sends records through Kafka's producer and waits for every outcome, so that none is left unread."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from aiokafka import errors
 
 
 async def deliver(producer: Any, records: Iterable[dict[str, Any]]) -> list[BaseException | None]:
-    """What became of each record, in their order: None once it is acknowledged, or why it is not.
+    """The outcome of each record, in order: None if it was acknowledged, or the error.
 
-    Raises what ends the handing over; those handed over before are waited for all the same.
+    Raises the error that ends the sending; records sent before it are waited for all the same.
     """
     deliveries: list[asyncio.Future[Any]] = []
     try:
         for record in records:
             try:
                 deliveries.append(await producer.send(**record))
-            except errors.MessageSizeTooLargeError as error:  # by the client itself: this record's affair alone
+            except errors.MessageSizeTooLargeError as error:  # from the client itself: concerns this record alone
                 deliveries.append(asyncio.get_running_loop().create_future())
                 deliveries[-1].set_exception(error)
     except errors.KafkaError:
         await asyncio.gather(*deliveries, return_exceptions=True)
         raise
     except asyncio.CancelledError:
-        # The caller's time is over: a broker that is silent may never answer for those handed over before.
+        # The caller's time is over: an unresponsive broker may never acknowledge the records sent before.
         for delivery in deliveries:
             delivery.cancel()
         raise

@@ -1,4 +1,4 @@
-"""What can go wrong between a process and Kafka, in the words that the rest of the code acts on."""
+"""The errors between a process and Kafka, as the rest of the code handles them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from aiokafka import errors
 
 
 class LogUnavailableError(Exception):
-    """Kafka does not answer: try the same thing again."""
+    """Kafka does not answer: retry the same call."""
 
 
 class OffsetOutsideError(Exception):
-    """A partition was asked for an offset that its log does not have (any more, or yet)."""
+    """The requested offset is not in the partition's log (any more, or yet)."""
 
 
 class LogRefusedError(Exception):
-    """Kafka answers and says no (authorisation, unknown topic, …): the message says what to do."""
+    """Kafka refuses the request (authorisation, unknown topic, …): the message says what to do."""
 
 
 _REFUSED = (

@@ -1,7 +1,7 @@
 """Batches of message formats 0 and 1, which brokers still hand out from logs that were begun before Kafka 0.11.
 
-A batch is one message; a compressed one holds others. Format 0 has no time: such records count as if Kafka had
-appended them when they say that they happened (core/fold.py), where the producers' times are accepted.
+A batch is one message; a compressed one contains others. Format 0 has no time: if the producers' times are accepted,
+such a record counts as appended at its event time (core/fold.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ranker.log.records import FROM_HERE, Record, UnreadableError, readable
 from ranker.log.unpacking import unpack
 
 _OVERHEAD = 12
-"""Offset and length stand before each message."""
+"""Bytes of offset and length before each message."""
 _MAGIC, _ATTRIBUTES, _TIME = 16, 17, 18
 _CODEC, _LZ4, _LOG_APPEND_TIME = 7, 3, 8
 _LZ4_FLAGS, _LZ4_HAS_SIZE = 4, 8
 _WORD = 0xFFFFFFFF
 _PRIMES = (2654435761, 2246822519, 3266489917, 668265263, 374761393)
-"""Of XXH32, which no package here has; a header is shorter than what it takes four at a time."""
+"""Of XXH32, which no dependency has; a header is too short for its four-lane part."""
 
 
 class OldBatch:
@@ -33,7 +33,7 @@ class OldBatch:
     producer_id = None
     leader_epoch = None
     base_offset = -1
-    """Not known before it is unpacked."""
+    """Unknown until it is unpacked."""
 
     def __init__(self, raw: memoryview, most_bytes: int) -> None:
         self._raw, self._most_bytes = raw, most_bytes
@@ -42,7 +42,7 @@ class OldBatch:
         self.size = len(raw)
 
     def validate_crc(self) -> bool:
-        """By CRC-32: this format is older than the other one."""
+        """By CRC-32, not CRC-32C as in format 2."""
         return _intact(self._raw)
 
     def opened(self) -> Iterator[Record]:
@@ -60,7 +60,7 @@ class OldBatch:
         return self._inner(memoryview(data))
 
     def carefully(self, start: int) -> Iterator[Record]:
-        """What `opened` could not read cannot be read: only the last message says where the first one stands."""
+        """Always raises UnreadableError: only the last message shows the offset of the first, so `opened` read all."""
         raise UnreadableError(start)
 
     def __iter__(self) -> Iterator[Record]:
@@ -79,7 +79,7 @@ class OldBatch:
         return self._raw[at + 4 : at + 4 + max(value_bytes, 0)]
 
     def _inner(self, data: memoryview) -> Iterator[Record]:
-        """In format 1 the outer offset is the last one's, and the inner ones begin at 0."""
+        """In format 1 the outer offset is that of the last message, and inner ones begin at 0."""
         try:
             first = 0
             if self._raw[_MAGIC]:
@@ -119,9 +119,9 @@ def _intact(message: memoryview) -> bool:
 
 
 def _with_its_checksum(frame: memoryview) -> memoryview:
-    """An LZ4 frame with the header's checksum that is right: until Kafka 0.10 the frame's magic was summed up with it.
+    """An LZ4 frame with the correct header checksum: until Kafka 0.10 it included the frame's magic.
 
-    It is the second byte of the XXH32 of flags, block size and, where the flags say so, 8 bytes of the content's size.
+    It is the second byte of the XXH32 of flags, block size and, if the flags say so, 8 bytes of the content's size.
     """
     end = _LZ4_FLAGS + (10 if frame[_LZ4_FLAGS : _LZ4_FLAGS + 1] and frame[_LZ4_FLAGS] & _LZ4_HAS_SIZE else 2)
     header = bytes(frame[_LZ4_FLAGS:end])
@@ -143,6 +143,6 @@ def _rotated(number: int, bits: int) -> int:
 
 
 def _record(message: memoryview, offset: int, append_ms: int, kind: int) -> Record:
-    """Of a message that is not compressed, by the client's own way."""
+    """The record of an uncompressed message, read by the client's own code."""
     (record,) = LegacyRecordBatch(message, message[_MAGIC])
     return Record(offset, append_ms, kind, record.key, record.value)

@@ -1,8 +1,8 @@
-"""Fetched record batches: checked by the processor's own CRC, unpacked up to a bound, read as far as they can be.
+"""Fetched batches: checked by the processor's CRC instruction, unpacked up to a bound, read as far as possible.
 
-The client's own `validate_crc` goes byte by byte through a table: 93 of the 1,190 ns that an event of 157 bytes costs
-in all. CRC-32C has an instruction of its own; with it the check costs 7 ns. The client unpacks whatever comes: 9.8 kB
-of zstd became 300 MB, three times over.
+The client's own `validate_crc` uses a table, byte by byte: 93 of the 1,190 ns that an event of 157 bytes costs in all.
+With the processor's instruction for CRC-32C the check costs 7 ns. The client unpacks without a bound: 9.8 kB of zstd
+became 300 MB, held three times.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ranker.log.records import Record, Span, one_by_one, readable
 from ranker.log.unpacking import MOST_BYTES, unpack
 
 _LENGTH, _EPOCH, _MAGIC, _CRC, _ATTRIBUTES, _NUMBER, _RECORDS = 8, 12, 16, 17, 21, 57, 61
-"""Where these begin in a batch of version 2: https://kafka.apache.org/documentation/#recordbatch."""
+"""Offsets of these fields in a batch of version 2: https://kafka.apache.org/documentation/#recordbatch."""
 _LEAST_OLD = 26
 """Bytes of the smallest batch of an old format."""
 _CODEC = 7
 FAST = google_crc32c.implementation == "c"
-"""Else the package has no binary for this machine, and its own Python would be the slower way."""
+"""Otherwise the package has no binary for this machine, and its Python code is slower than the client's."""
 
 
 class Batch:
-    """Stands in for the client's DefaultRecordBatch, in the client's own loop and in ours (log/aiokafka_patch.py)."""
+    """Replaces the client's DefaultRecordBatch, in the client's own loop and in ours (log/aiokafka_patch.py)."""
 
     def __init__(self, raw: memoryview, most_bytes: int) -> None:
         self._raw, self._most_bytes = raw, most_bytes
@@ -41,15 +41,15 @@ class Batch:
         self.is_control_batch, self.is_transactional = batch.is_control_batch, batch.is_transactional
         self.timestamp_type, self.max_timestamp = batch.timestamp_type, batch.max_timestamp
         self.leader_epoch: int | None = _number(raw, _EPOCH)
-        """In whose term as the partition's leader it was appended; None of the formats before 2."""
+        """The leader epoch in which it was appended; None for formats before 2."""
 
     @property
     def size(self) -> int:
-        """Bytes of its records, unpacked once it is opened."""
+        """Bytes of its records; the unpacked size once it is opened."""
         return len(self._data)
 
     def validate_crc(self) -> bool:
-        """Whether it is as its producer made it."""
+        """Whether the batch is undamaged."""
         if not FAST:
             return bool(self._batch.validate_crc())
         return bool(
@@ -57,7 +57,7 @@ class Batch:
         )
 
     def opened(self) -> Any:
-        """Its records, in the client's own way, to be iterated once; what the client cannot read raises at its place.
+        """Its records, read by the client's own code, to be iterated once; raises at a record that it cannot read.
 
         Raises UnsupportedCodecError.
         """
@@ -70,7 +70,7 @@ class Batch:
         return self._batch
 
     def carefully(self, start: int) -> Iterator[Record]:
-        """What `opened` left from offset `start` on. Raises UnreadableError where nothing can be read any more."""
+        """The records from offset `start` on, after `opened` has failed. Raises UnreadableError."""
         number, first_ms = _number(self._raw, _NUMBER), self._batch.first_timestamp
         span = Span(number, self.base_offset, self.next_offset, first_ms, self.max_timestamp, self.timestamp_type)
         return (record for record in one_by_one(self._data, _RECORDS, span) if record.offset >= start)
@@ -84,11 +84,11 @@ class Batch:
         return next(self._batch)
 
 
-class Batches:
-    """Stands in for the client's MemoryRecords; `fetched` are whole batches, and maybe the beginning of one more.
+class RecordBatches:
+    """Replaces the client's MemoryRecords; `fetched` are whole batches, and maybe the beginning of one more.
 
-    Of what a batch holds at most `most_bytes` are unpacked. The client's own takes the format of the first batch for
-    that of all, and cannot read a log that goes over from format 1 to 2.
+    At most `most_bytes` of each batch are unpacked. The client's class assumes the format of the first batch for all,
+    and cannot read a log that changes from format 1 to 2.
     """
 
     __slots__ = ("_at", "_fetched", "_most_bytes")
@@ -115,7 +115,7 @@ class Batches:
         return (Batch if raw[_MAGIC] >= 2 else OldBatch)(raw, self._most_bytes)
 
     def _end(self) -> int | None:
-        """Where the next batch ends; None where it is not all there."""
+        """End of the next batch; None if it is not complete."""
         begins = self._at + _LENGTH + 4
         if begins > len(self._fetched):
             return None
@@ -128,9 +128,9 @@ def _number(data: memoryview, at: int) -> int:
 
 
 def install(most_bytes: int | None = None) -> None:
-    """Has every consumer of this process unpack no more than `most_bytes` of a batch, from its next fetch on.
+    """Makes every consumer of this process unpack at most `most_bytes` of a batch, from its next fetch on.
 
-    None leaves what was installed before, or MOST_BYTES.
+    None keeps the bound installed before, or MOST_BYTES.
     """
     if most_bytes is not None or not isinstance(fetcher.MemoryRecords, partial):
-        fetcher.MemoryRecords = partial(Batches, most_bytes=most_bytes or MOST_BYTES)
+        fetcher.MemoryRecords = partial(RecordBatches, most_bytes=most_bytes or MOST_BYTES)

@@ -1,8 +1,7 @@
-"""Records one by one, for batches that the client cannot read to their end: slower, and as far as the bytes go.
+"""Reads records one by one, for batches that the client cannot read to their end: slower, and as far as possible.
 
-The client gives up a batch for a header whose name is no UTF-8, or for attributes that nobody has defined. Kafka takes
-such records, so they come; here they are read by the lengths that stand before them, and nothing of a record but its
-place, time, key and value is looked at.
+The client gives up a batch for a header whose name is no UTF-8, or for undefined attributes. Kafka accepts such
+records, so they occur. Here they are read by their length prefixes, and only offset, time, key and value of each.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from ranker.core.partial_counts import KEPT_BYTES
 log = logging.getLogger(__name__)
 
 FROM_HERE = -1
-"""An offset below every other: from where the reader is."""
+"""An offset below every other: from the present position on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """As the client's own records."""
+    """With the fields of the client's own records."""
 
     offset: int
     timestamp: int
@@ -37,10 +36,10 @@ class Record:
 
 
 class UnreadableError(Exception):
-    """From `offset` on a batch cannot be read; `key` and `value` are as much of its next record as there is."""
+    """From `offset` on a batch cannot be read; `key` and `value` are as much of its next record as could be."""
 
     def __init__(self, offset: int, key: bytes | None = None, value: bytes | None = None, size: int = 0) -> None:
-        """`size` is how long the value is at least."""
+        """`size` is the least length of the value."""
         super().__init__(f"offset {offset} and on")
         self.offset = offset
         self.reason = "too_large" if size > MAX_VALUE_BYTES else "unreadable"
@@ -49,7 +48,7 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a batch of format 2 says of its records: their number, offsets [base, end), and times."""
+    """The header of a batch of format 2: number of records, offsets [base, end), and times."""
 
     number: int
     base: int
@@ -60,7 +59,7 @@ class Span:
 
 
 def one_by_one(data: memoryview, at: int, span: Span) -> Iterator[Record]:
-    """The records that begin at `at`. Raises UnreadableError where they are cut or broken before the batch's end."""
+    """The records that begin at `at`. Raises UnreadableError if they are cut or broken before the batch's end."""
     next_offset = span.base
     for _ in range(span.number):
         try:
@@ -87,7 +86,7 @@ def one_by_one(data: memoryview, at: int, span: Span) -> Iterator[Record]:
 
 
 def _field(data: memoryview, at: int) -> tuple[memoryview | None, int]:
-    """A key or a value, as much of it as there is, and where it ends by its own account."""
+    """A key or a value, as much of it as there is, and its end according to its length."""
     length, at = _varint(data, at)
     return (None, at) if length < 0 else (data[at : at + length], at + length)
 
@@ -97,7 +96,7 @@ def _bytes(field: memoryview | None, most: int | None = None) -> bytes | None:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    """A zigzag-encoded number of 64 bits at most, and where it ends. Raises IndexError where the data do first."""
+    """A zigzag-encoded number of 64 bits at most, and its end. Raises IndexError if the data end before it."""
     number = shift = 0
     while True:
         byte = data[at]
@@ -111,7 +110,7 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 class Readable(Protocol):
-    """A batch that can be read in two ways (log/record_batches.py)."""
+    """A batch with a fast and a careful way to read it (log/record_batches.py)."""
 
     base_offset: int
     next_offset: int
@@ -121,16 +120,16 @@ class Readable(Protocol):
 
 
 def readable(batch: Readable) -> Iterator[Any]:
-    """All that can be read of a batch; what cannot is left out, and named in the log."""
+    """All records that can be read of a batch; the others are left out, and logged."""
     at = batch.base_offset
     try:
         for record in batch.opened():
-            if at <= record.offset < batch.next_offset:  # Kafka does not look at offsets inside a batch
+            if at <= record.offset < batch.next_offset:  # Kafka does not check offsets inside a batch
                 yield record
                 at = record.offset + 1
     except UnsupportedCodecError:
         raise
-    except Exception:  # whatever the client says when it gives up
+    except Exception:  # the client gives up with any of several errors
         try:
             yield from batch.carefully(at)
         except UnreadableError as rest:

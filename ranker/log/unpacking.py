@@ -1,6 +1,6 @@
-"""Unpacking what producers have packed, up to a bound: 10 kB of zstd may come to 300 MB, and frames may claim any size.
+"""Unpacks compressed batches up to a bound: 10 kB of zstd may become 300 MB, and frames may claim any size.
 
-The codecs write into memory that is given to them and stop at its end, so nothing is allocated by what a frame claims.
+The codecs write into a given buffer and stop at its end, so a frame's claim never allocates memory.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import cramjam
 from aiokafka.errors import UnsupportedCodecError
 
 MOST_BYTES = 64 << 20
-"""Of one batch, where nothing else is configured (consume.unpack_mb)."""
+"""Of one batch, unless configured (consume.unpack_mb)."""
 _FIRST_BYTES, _TIMES = 512 << 10, 8
-"""How much memory is tried: so many times what is packed, then so many times more, up to the bound."""
+"""Size of the buffer: the packed size times so much, then each time so much more, up to the bound."""
 _XERIAL = b"\x82SNAPPY\0"
-"""Begins the frames of the Java client's snappy: 16 bytes, then blocks with their lengths before them."""
+"""Begins the frames of the Java client's snappy: 16 bytes, then blocks, each after its length."""
 
 
 def _snappy(packed: memoryview, into: memoryview) -> int:
@@ -42,9 +42,9 @@ _CODECS: dict[int, Callable[[Any, Any], int]] = {
 
 
 def unpack(codec: int, packed: memoryview, most_bytes: int, head: int = 0) -> tuple[bytearray, bool]:
-    """`head` bytes to be filled by the caller, then what was packed, and whether that is all of it.
+    """`head` bytes to be filled by the caller, then the unpacked data; and whether that is all of it.
 
-    What is not all ends with the last byte that is not zero. Raises UnsupportedCodecError.
+    If it is not all, it ends with the last byte that is not zero. Raises UnsupportedCodecError.
     """
     unpack_into = _CODECS.get(codec)
     if unpack_into is None:
@@ -52,25 +52,25 @@ def unpack(codec: int, packed: memoryview, most_bytes: int, head: int = 0) -> tu
     size = max(_FIRST_BYTES, len(packed) * _TIMES)
     while True:
         size = min(size, most_bytes)
-        room = bytearray(head + size)
-        with memoryview(room) as view, view[head:] as free:
+        buffer = bytearray(head + size)
+        with memoryview(buffer) as view, view[head:] as free:
             try:
                 unpacked = unpack_into(packed, free)
             except (cramjam.DecompressionError, struct.error):
-                unpacked = -1  # too little room, or broken: the codecs do not say which
+                unpacked = -1  # too small a buffer, or broken: the codecs do not say which
         if unpacked >= 0:
-            del room[head + unpacked :]
-            return room, True
+            del buffer[head + unpacked :]
+            return buffer, True
         if size == most_bytes:
-            _cut(room, head)
-            return room, False
-        room.clear()  # before the next one is there
+            _cut(buffer, head)
+            return buffer, False
+        buffer.clear()  # before the next one is allocated
         size *= _TIMES
 
 
-def _cut(room: bytearray, head: int) -> None:
-    """Take off the zeros that no codec wrote, or a record that is broken off would seem to be whole."""
-    end = len(room)
-    while (start := max(head, end - _FIRST_BYTES)) < end and room.count(0, start, end) == end - start:
+def _cut(buffer: bytearray, head: int) -> None:
+    """Removes the zeros that no codec wrote: with them a record that is cut off would seem whole."""
+    end = len(buffer)
+    while (start := max(head, end - _FIRST_BYTES)) < end and buffer.count(0, start, end) == end - start:
         end = start
-    del room[start + len(bytes(room[start:end]).rstrip(b"\0")) :]
+    del buffer[start + len(bytes(buffer[start:end]).rstrip(b"\0")) :]

@@ -1,4 +1,4 @@
-"""Whether the servers behind the settings are fit for exact counts: all is looked at, every fault comes at once."""
+"""Checks that the configured servers are fit for exact counts. Reports every fault at once."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
-from ranker.operate.findings import Finding, fault, note, ok, split
+from ranker.operate.findings import Finding, fault, note, ok, with_fix
 from ranker.service import endpoints
 from ranker.store import generations, inventory, redis_info
 from ranker.store.errors import StoreUnavailableError
 
 OLDEST_REDIS = (7, 0)
 _NEWEST, _PARTITIONS = 100, 8
-"""How many records of how many partitions of a foreign topic are tried, at most."""
+"""At most so many records of so many partitions of a foreign topic are decoded as a trial."""
 
 
 async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept_create_time: bool) -> list[Finding]:
-    """Findings on Kafka: reachable, the topics there and set as counts need them, its clock."""
+    """Findings on Kafka: whether it is reachable, its topics and their settings, its clocks."""
     try:
         async with admin.connected(bootstrap) as log:
             brokers = await log.brokers()
@@ -45,7 +45,7 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 judged = [
                     _create_time(topic.name, accept_create_time)
                     if topics.TIMESTAMPS in sentence
-                    else split("Kafka", sentence)
+                    else with_fix("Kafka", sentence)
                     for sentence in topics.faults(topic, there.get(topic.name))
                 ]
                 found += judged or [_there(topic.name, there[topic.name])]
@@ -68,7 +68,7 @@ def _there(name: str, state: TopicState) -> Finding:
 
 
 def _acknowledged(state: TopicState) -> str:
-    """What it means that Kafka has acknowledged a record, as the collector's 202 says."""
+    """What Kafka's acknowledgement of a record guarantees, and with it the collector's 202."""
     if state.replicas < 2:
         return "one copy: what is acknowledged is on one broker"
     least = _least_in_sync(state)
@@ -93,9 +93,9 @@ def _out_of_sync(state: TopicState) -> list[Finding]:
 
 
 def _foreign(generation: Generation, state: TopicState | None, accept_create_time: bool) -> list[Finding]:
-    """Of a topic of page views that is not ours: its size and how long it keeps records are its owner's affair."""
+    """Findings on a topic of page views that is not ours; its size and retention are its owner's decision."""
     found = [
-        split("Kafka", sentence) for sentence in topics.foreign_faults(generation.topic, state, accept_create_time)
+        with_fix("Kafka", sentence) for sentence in topics.foreign_faults(generation.topic, state, accept_create_time)
     ]
     if state is None:
         return found
@@ -114,23 +114,23 @@ def _foreign(generation: Generation, state: TopicState | None, accept_create_tim
 
 
 def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
-    """Whether [source] says how the topic's newest records are to be read."""
+    """Whether [source] fits the topic's newest records."""
     if not records:
         return note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")
     partial = Fold(generation)(records)
-    bad = [letter for letter in partial.rejected if letter.reason != "future"]
+    bad = [rejected for rejected in partial.rejected if rejected.reason != "future"]
     text = f"of the newest {len(records)} records of {generation.topic} "
-    kind = fault if 2 * (len(bad) + partial.late) > len(records) else note
+    finding = fault if 2 * (len(bad) + partial.late) > len(records) else note
     if bad:
         why = Decoder(generation.source).fault(bad[0].value or b"")
-        return kind(
+        return finding(
             "Kafka",
             f"{text}{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
             + (f" ({why})" if why else ""),
             "compare [source] in ranker.toml with the record",
         )
     if partial.late:
-        return kind(
+        return finding(
             "Kafka",
             f"{text}{partial.late} are too old to be counted",
             "if they are not, time in [source] is not the unit of their times",
@@ -152,9 +152,9 @@ def _create_time(topic: str, accepted: bool) -> Finding:
 
 
 async def _times(log: LogAdmin, topic: TopicState, now_ms: Clock, accepted: bool) -> list[Finding]:
-    """Whether the newest records have the times that the topic's setting promises, and the clocks that made them."""
+    """Whether the newest records have the times that the topic's setting promises; if so, the brokers' clocks."""
     if topics.has_create_time(topic):
-        return []  # said already
+        return []  # `_create_time` has reported it
     records = await log.newest(topic.name, min(topic.partitions, _PARTITIONS), 1)
     if all(record.timestamp_type == 1 for record in records):
         return await clocks.brokers(log, topic, now_ms) if records else []
@@ -166,7 +166,7 @@ async def _times(log: LogAdmin, topic: TopicState, now_ms: Clock, accepted: bool
             "Kafka",
             text,
             "the embedded broker ignores that setting: set RANKER_ENV=development with it, which accepts these times; "
-            "where the topic was set later, accept_create_time = true in ranker.toml until the old records are counted",
+            "if the topic was set later, accept_create_time = true in ranker.toml until the old records are counted",
         )
     ]
 
@@ -186,15 +186,16 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
 
 
 async def unfit(client: Any, now_ms: Clock) -> list[str]:
-    """Why this Redis would lose or refuse counts, as sentences with the fix: what the consumer asks before it counts.
+    """Why this Redis would lose or refuse counts, as sentences with the fix: the consumer's check before it counts.
 
-    Raises StoreUnavailableError where it does not answer: that is waited for. Clocks are measured all the time anyway.
+    Raises StoreUnavailableError if it does not answer: the consumer waits for it. Clocks are left out, since the
+    consumer measures them all the time.
     """
     try:
         found = [finding for one in await redis_info.servers(client, now_ms) for finding in _server(one)]
     except redis_info.NotAllowedError as error:
         return [
-            f"Redis does not say how it is set ({error}); allow this user INFO and TIME (ACL SETUSER … +info +time)"
+            f"the settings of Redis cannot be read ({error}); allow this user INFO and TIME (ACL SETUSER … +info +time)"
         ]
     return [f"{one.text}; {one.fix}" for one in found if one.kind == "fault" and one.subject == "Redis"]
 
@@ -236,38 +237,37 @@ def _active(active: generations.Active | None, generation: str) -> list[Finding]
 
 
 async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
-    """Which partitions of the active generation stand still, or still catch up: further behind than `behind_ms`.
+    """Partitions of the active generation whose T is more than `behind_ms` old: stopped, or catching up.
 
-    One whose T lies ahead is told first: clocks jumped, or this one is wrong.
-
-    All of them is a note: maybe nobody is to count now.
+    A T that lies ahead is reported alone: clocks jumped, or this one is wrong. If all partitions are behind, that is a
+    note only: perhaps no consumer is meant to run.
     """
     try:
         active = await generations.read_active(client)
-        clocks = [] if active is None else await inventory.clocks(client, active.generation, active.partitions)
+        marks = [] if active is None else await inventory.watermarks_ms(client, active.generation, active.partitions)
     except StoreUnavailableError:
-        return []  # `redis` has it
+        return []  # `redis` reports it
     now = now_ms()
-    ahead_ms = max((-age_ms(now, ms) for ms in clocks if ms is not None), default=0)
+    ahead_ms = max((-age_ms(now, ms) for ms in marks if ms is not None), default=0)
     if ahead_ms > 0:
         text = f"T of a partition lies {ahead_ms // 1000} s ahead of this machine's clock, so lists are not complete"
         return [fault("counting", text, "see that this clock is right, then /readyz of the consumer")]
-    behind = {partition: ms for partition, ms in enumerate(clocks) if ms is None or now - ms > behind_ms}
+    behind = {partition: ms for partition, ms in enumerate(marks) if ms is None or now - ms > behind_ms}
     if not behind:
-        return [ok("counting", f"{len(clocks)} partitions are level")] if clocks else []
-    said = [
+        return [ok("counting", f"{len(marks)} partitions are level")] if marks else []
+    shown = [
         f"{partition} ({'not begun' if ms is None else f'{(now - ms) // 1000} s behind'})"
         for partition, ms in islice(behind.items(), _PARTITIONS)
     ]
-    text = f"partition {', '.join(said)}: stands still or catches up, so lists are not complete"
-    if len(behind) > len(said):
-        text += f"; so do {len(behind) - len(said)} more"
-    kind = note if len(behind) == len(clocks) else fault
-    return [kind("counting", text, "see /readyz of its consumer; if none runs, start `ranker consume`")]
+    text = f"partition {', '.join(shown)}: stands still or catches up, so lists are not complete"
+    if len(behind) > len(shown):
+        text += f"; so do {len(behind) - len(shown)} more"
+    finding = note if len(behind) == len(marks) else fault
+    return [finding("counting", text, "see /readyz of its consumer; if none runs, start `ranker consume`")]
 
 
 def versions() -> list[Finding]:
-    """Findings on what this process is made of: whether the client is one whose batches can be folded directly."""
+    """Findings on this process' packages: whether batches can be folded inside the client."""
     named = f"aiokafka {metadata.version('aiokafka')}"
     if aiokafka_patch.install():
         return [ok("versions", f"{named}, batches are folded inside the client")]

@@ -9,22 +9,22 @@ from ranker.operate.findings import Finding, fault, note
 
 CLOCKS_APART_MS = 2000
 """The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
-LOOK_S = 2.0
-"""How long records are waited for that show the brokers' clocks."""
+WATCH_S = 2.0
+"""How long to wait for records that show the brokers' clocks."""
 TIME_SERVICE = "run the same time service (NTP) on all machines"
 
 Clock = Callable[[], int]
-"""Tells milliseconds since the epoch."""
+"""Returns milliseconds since the epoch."""
 
 
 async def brokers(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Finding]:
-    """Kafka tells no client its time; its stamp on a record shows it if we know when the record came.
+    """Kafka reports no broker's time; the stamp of a record shows it if we know when the record was appended.
 
-    Nothing is written for it. A stamp ahead of our clock may be of any time; one behind it shows something only
-    while we look on, so of a broker that gets no record now only a clock ahead is seen.
+    Writes nothing. A stamp ahead of our clock is evidence whenever it was made. One behind it is only if the record was
+    appended while we watch, so without new records only a broker's clock that is ahead is found.
     """
     leaders = sorted(set(topic.leaders.values()))
-    off_ms: dict[int, int] = {}  # by broker; 0 where a stamp lies between what we know of its time
+    off_ms: dict[int, int] = {}  # by broker; 0 if a stamp lies between the bounds that we know
 
     def all_seen(stamp: Stamp) -> bool:
         leader = topic.leaders[stamp.partition]
@@ -32,7 +32,7 @@ async def brokers(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Findi
         off_ms[leader] = max(off_ms.get(leader, off), off)
         return len(off_ms) == len(leaders) and min(off_ms.values()) >= -CLOCKS_APART_MS
 
-    await log.follow(topic.name, topic.partitions, LOOK_S, now_ms, all_seen)
+    await log.follow(topic.name, topic.partitions, WATCH_S, now_ms, all_seen)
     found = [finding for broker in leaders for finding in _broker(topic.name, broker, off_ms.get(broker))]
     now = now_ms()
     if max(off_ms.values(), default=0) <= CLOCKS_APART_MS:
@@ -45,7 +45,7 @@ async def brokers(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Findi
 
 def _broker(topic: str, broker: int, off_ms: int | None) -> list[Finding]:
     if off_ms is None:
-        text = f"no record of {topic} reached broker {broker} within {LOOK_S:.0f} s"
+        text = f"no record of {topic} reached broker {broker} within {WATCH_S:.0f} s"
         return [
             note("clocks", f"{text}: whether its clock is behind cannot be seen", "check again while views come in")
         ]

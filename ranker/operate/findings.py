@@ -1,4 +1,4 @@
-"""What a check found, in the words that an operator reads."""
+"""Findings of a check, as operators read them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`fault`: counting would fail or go wrong. `note`: it would not, but somebody should know. `ok`: looked at."""
+    """`fault`: counting would fail or be wrong. `note`: worth knowing, but counts are right. `ok`: checked."""
 
     kind: Literal["ok", "note", "fault"]
     subject: str
@@ -28,7 +28,7 @@ def fault(subject: str, text: str, fix: str = "") -> Finding:
     return Finding("fault", subject, text, fix)
 
 
-def split(subject: str, sentence: str) -> Finding:
+def with_fix(subject: str, sentence: str) -> Finding:
     """A fault from "what is wrong; what to do"."""
     text, _, fix = sentence.partition("; ")
     return fault(subject, text, fix)

@@ -1,4 +1,4 @@
-"""Listing, activating and dropping generations: the steps of a blue/green change, with their safety checks."""
+"""Lists, activates and drops generations: the steps of a blue/green change, with their safety checks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ranker.store.generations import Active, GenerationError
 from ranker.store.inventory import Shard
 
 LEVEL_MS = 5000
-"""How far a clock may lie behind and still be level: clocks move once a second, and are read one after the other."""
+"""How far T may lie behind and still be level: it moves once a second, and shards are read one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One generation. `as_of_ms` is the oldest T of its shards, None where none has begun; memory in bytes."""
+    """One generation. `as_of_ms` is the oldest T of its shards; None if it has none."""
 
     id: str
     configuration: Generation
@@ -29,13 +29,13 @@ class Row:
 
 
 async def overview(client: Any) -> list[Row]:
-    """Every registered generation, the active one first. Asks Redis for the memory of every key, in small steps."""
+    """Every registered generation, the active one first. Reads the memory of every key from Redis, in small steps."""
     active = await store.read_active(client)
     rows = []
     for generation in await store.registered(client):
         known = await store.configuration(client, generation)
         if known is None:
-            continue  # dropped between the two questions
+            continue  # dropped between the two reads
         shards = await inventory.shards(client, generation)
         rows.append(
             Row(
@@ -52,10 +52,10 @@ async def overview(client: Any) -> list[Row]:
 
 
 async def activate(client: Any, generation: str, now_ms: int, *, force: bool) -> Active:
-    """Let readers follow `generation` from their next refresh on.
+    """Makes readers show `generation` from their next refresh on.
 
     Raises GenerationError with every reason why its lists would be older or emptier than the active one's; `force`
-    activates it all the same, unless it holds nothing at all.
+    activates it all the same, unless it has no counts at all.
     """
     active = await store.read_active(client)
     if active is not None and active.generation == generation:
@@ -80,9 +80,9 @@ async def activate(client: Any, generation: str, now_ms: int, *, force: bool) ->
 def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> list[str]:
     """Why `shards` should not be shown yet instead of `old` (none: instead of nothing), as sentences."""
     partitions = max(*(shard.partitions for shard in shards), 1)
-    there = {shard.partition for shard in shards}
-    reasons = [f"partition {p} has not begun" for p in range(partitions) if p not in there]
-    # Lists are as old as their oldest shard, so that is what the new ones must reach; nobody reaches a T of the future.
+    present = {shard.partition for shard in shards}
+    reasons = [f"partition {p} has not begun" for p in range(partitions) if p not in present]
+    # The new lists must reach the oldest shard's T, which is the age of the old lists; a T in the future counts as now.
     level_ms = min([now_ms, *(shard.watermark_ms for shard in old)]) - LEVEL_MS
     reasons += [
         f"partition {shard.partition} is {(level_ms + LEVEL_MS - shard.watermark_ms) / 1000:.0f} s behind"
@@ -93,7 +93,7 @@ def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> lis
 
 
 async def drop(client: Any, generation: str) -> int:
-    """Delete a generation whole; returns how many shards it had. Raises GenerationError for the active one."""
+    """Deletes a whole generation; returns how many shards it had. Raises GenerationError for the active one."""
     shards = await inventory.shards(client, generation)
     partitions = max((max(shard.partitions, shard.partition + 1) for shard in shards), default=1)
     await inventory.drop(client, generation, partitions)

@@ -1,7 +1,7 @@
-"""The topics as they have to be, compared with those that are: created, grown, set as they must be, never shrunk.
+"""Compares the topics with what counts need, and creates, grows and configures them; never shrinks them.
 
-A topic of page views that is not ours ([source] in ranker.toml) is neither created nor changed: only what counting
-cannot do without is asked of it.
+A topic of page views that is not ours ([source] in ranker.toml) is neither created nor changed: it is checked only for
+what counting cannot do without.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from schemas import Topic
 
 _DAY_MS = 86_400_000
 REPAIR_MS = 3 * _DAY_MS
-"""What the log keeps beyond the longest window: time to repair what broke before records are lost uncounted."""
+"""Retention beyond the longest window: the time to repair a failure before uncounted records are lost."""
 REPLICAS = 3
-"""Copies of every record where there are as many brokers."""
+"""Copies of every record, if there are as many brokers."""
 TIMESTAMPS = "message.timestamp.type"
 IN_SYNC = "min.insync.replicas"
 _RETENTION = "retention.ms"
@@ -29,9 +29,9 @@ _RETENTION = "retention.ms"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one topic: `done` as sentences, `faults` that only an operator may mend, with the fix.
+    """The result for one topic: what was `done`, and the `faults` that only an operator may mend, with the fix.
 
-    `was_there` says whether there was anything to look at.
+    `was_there`: the topic existed.
     """
 
     topic: str
@@ -41,14 +41,14 @@ class Outcome:
 
 
 def is_foreign(generation: Generation) -> bool:
-    """Whether the topic of page views is somebody else's."""
+    """Whether the topic of page views is not ours."""
     return not isinstance(generation.source, msgspec.UnsetType)
 
 
 def wanted(generation: Generation) -> list[Topic]:
-    """The topics of schemas/, under the name that is configured for page views, kept as long as the windows need.
+    """The topics of schemas/, with the configured name of page views and the retention that the windows need.
 
-    Page views that are not ours are not among them.
+    Without a foreign topic of page views.
     """
     topics = {topic.name: topic for topic in schemas.topics()}
     ours = _kept(topics["page-views"], generation.topic, generation)
@@ -66,7 +66,7 @@ def _kept(topic: Topic, name: str, generation: Generation) -> Topic:
 
 
 async def apply(admin: LogAdmin, topics: list[Topic], replicas: int | None, *, dry: bool) -> list[Outcome]:
-    """Create what is missing, add partitions where there are too few, set what is set otherwise; `dry` only says so.
+    """Creates missing topics, adds missing partitions, corrects settings; `dry` only reports that.
 
     `replicas` None: three, or as many as there are brokers. Raises LogUnavailableError.
     """
@@ -90,15 +90,15 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
             altered = {name: value for name, value, _ in _differing(topic, state) if may_set(state, name)}
             if altered and not dry:
                 await admin.alter(topic.name, altered)
-            done += [_set(name, value, told) for name, value, told in _differing(topic, state) if name in altered]
+            done += [_set(name, value, actual) for name, value, actual in _differing(topic, state) if name in altered]
             faults += [fault for name, fault in _faults(topic, state) if name not in altered]
     except LogRefusedError as refused:
         faults.append(str(refused))
     return Outcome(topic.name, tuple(done), tuple(faults), state is not None)
 
 
-async def look(admin: LogAdmin, generation: Generation, *, accept_create_time: bool) -> list[Outcome]:
-    """What is wrong with a foreign topic of page views; nothing where it is ours. Raises LogUnavailableError."""
+async def check_foreign(admin: LogAdmin, generation: Generation, *, accept_create_time: bool) -> list[Outcome]:
+    """The faults of a foreign topic of page views; empty if the topic is ours. Raises LogUnavailableError."""
     if not is_foreign(generation):
         return []
     state = (await admin.topics([generation.topic])).get(generation.topic)
@@ -107,7 +107,7 @@ async def look(admin: LogAdmin, generation: Generation, *, accept_create_time: b
 
 
 def foreign_faults(topic: str, state: TopicState | None, accept_create_time: bool) -> list[str]:
-    """What counting cannot do without in a topic that is not ours, each with its fix."""
+    """The faults of a topic that is not ours that would make counting impossible or wrong, each with its fix."""
     if state is None:
         return [
             f"topic {topic} does not exist and, having a [source], is not ours to create; correct topic in ranker.toml"
@@ -136,13 +136,13 @@ def may_grow(topic: Topic) -> bool:
 
 
 def settings(topic: Topic, replicas: int) -> dict[str, str]:
-    """Kafka's settings of a topic with so many copies: one may be away without stopping what is written."""
+    """Kafka's settings of a topic with so many copies: one may be away without stopping writes."""
     in_sync = min(int(topic.config[IN_SYNC]), max(1, replicas - 1))
     return topic.config | {IN_SYNC: str(in_sync)}
 
 
 def faults(topic: Topic, state: TopicState | None) -> list[str]:
-    """Everything that is wrong with a topic, each with its fix."""
+    """Every fault of a topic, each with its fix."""
     if state is None:
         return [f"topic {topic.name} does not exist; run `ranker topics apply`"]
     found = setting_faults(topic, state)
@@ -155,32 +155,32 @@ def faults(topic: Topic, state: TopicState | None) -> list[str]:
 
 
 def setting_faults(topic: Topic, state: TopicState) -> list[str]:
-    """What is set otherwise than the counts need; more retention, or more copies in sync, is no fault."""
+    """Settings that differ from what counts need; more retention, or more copies in sync, is no fault."""
     return [fault for _, fault in _faults(topic, state)]
 
 
 def may_set(state: TopicState, name: str) -> bool:
-    """Whether a setting may be altered: a retention of the topic's own is somebody's decision (docs/privacy.md)."""
+    """Whether a setting may be altered: a retention that was given to the topic is a decision (docs/privacy.md)."""
     return name != _RETENTION or name not in state.chosen
 
 
-def _set(name: str, value: str, told: str) -> str:
+def _set(name: str, value: str, actual: str) -> str:
     kept = "; records that are there keep their producers' times, so set accept_create_time until they are counted"
-    return f"set to {name}={value} (was {told}{kept if name == TIMESTAMPS else ''})"
+    return f"set to {name}={value} (was {actual}{kept if name == TIMESTAMPS else ''})"
 
 
 def _faults(topic: Topic, state: TopicState) -> Iterator[tuple[str, str]]:
     """Setting to fault, with its fix."""
-    for name, value, told in _differing(topic, state):
+    for name, value, actual in _differing(topic, state):
         fix = "run `ranker topics apply`"
         if not may_set(state, name):
             command = f"kafka-configs.sh --alter --entity-type topics --entity-name {topic.name}"
             fix = f"if that was not meant, set it with {command} --add-config {name}={value}"
-        yield name, f"topic {topic.name}: {name} is {told} instead of {value}; {fix}"
+        yield name, f"topic {topic.name}: {name} is {actual} instead of {value}; {fix}"
 
 
 def _differing(topic: Topic, state: TopicState) -> Iterator[tuple[str, str, str]]:
-    """(setting, as it must be, as it is) of those that are not enough."""
+    """(setting, required value, actual value) of those that do not suffice."""
     for name, value in settings(topic, state.replicas).items():
         actual = state.config.get(name)
         if not _enough(name, value, actual):
@@ -189,7 +189,7 @@ def _differing(topic: Topic, state: TopicState) -> Iterator[tuple[str, str, str]
 
 def _enough(name: str, value: str, actual: str | None) -> bool:
     if actual is None:
-        return name == IN_SYNC  # which the embedded broker does not tell
+        return name == IN_SYNC  # the embedded broker does not report it
     if name == _RETENTION and int(actual) < 0:
         return True
     if name in (_RETENTION, IN_SYNC, "max.message.bytes"):

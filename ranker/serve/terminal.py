@@ -9,12 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ranker.core.generation import ListName
 from ranker.core.loss import Report
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
 from ranker.serve.live.board import Board
 from ranker.service.printable import printable
-from ranker.store.shard_query import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""

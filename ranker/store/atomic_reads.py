@@ -1,4 +1,4 @@
-"""Several reads of one shard at one moment, even where Redis has no memory left."""
+"""Several reads of one shard at one moment, even if Redis has no memory left."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SCRIPT = "#!lua flags=no-writes\n" + resources.files(__package__).joinpath("scr
 async def read_atomically(client: Any, reads: Sequence[Sequence[Word]]) -> list[Any]:
     """The replies to `reads`, each (name, key, argument, …), as Redis sent them; all keys lie in one slot.
 
-    MULTI/EXEC is cheaper than a script. But a Redis that is out of memory refuses to queue anything, reads included,
-    and whoever cannot read the old counts cannot take them out either. And redis-py (8.1) queues each command of a
-    cluster's transaction in a thread and an event loop of its own, where it also opens connections that die with it.
+    MULTI/EXEC is cheaper than a script. But a Redis that is out of memory refuses to queue even reads, and without them
+    old counts cannot be retired. And redis-py (8.1) queues each command of a cluster's transaction in a thread and an
+    event loop of its own, where it also opens connections that end with it: so clusters get the script.
     """
     if isinstance(client, RedisCluster):
         return await _by_script(client, reads)
@@ -40,12 +40,12 @@ async def read_atomically(client: Any, reads: Sequence[Sequence[Word]]) -> list[
 async def read_each_atomically(
     client: Any, groups: Sequence[Sequence[Sequence[Word]]]
 ) -> list[list[Any] | BaseException]:
-    """As `together` for several groups, each at a moment of its own: on one server, all sent at once.
+    """As `read_atomically` for several groups, each at a moment of its own: on one server, all sent at once.
 
-    A group that could not be read has its error in the place of its replies: of a cluster, one node can be away.
+    A group that could not be read has its error in the place of its replies: one node of a cluster can be away.
 
-    For 64 shards half of the time goes into the client's own steps per transaction, which are taken once here. Each
-    group is a transaction still: others' commands run between them.
+    With 64 shards half of the time goes into redis-py's overhead per transaction, which occurs once here. Each group is
+    still a transaction: commands of other clients run between them.
     """
     if isinstance(client, RedisCluster):
         return await asyncio.gather(*(_by_script(client, reads) for reads in groups), return_exceptions=True)
@@ -53,14 +53,14 @@ async def read_each_atomically(
     pool = client.connection_pool
     connection = await pool.get_connection()
     try:
-        said = iter(
+        responses = iter(
             await connection.retry.call_with_retry(partial(_exchange, connection, commands), connection.disconnect)
         )
     finally:
         await pool.release(connection)
     replies: list[list[Any] | BaseException] = []
     for reads in groups:
-        *_, last = islice(said, len(reads) + 2)
+        *_, last = islice(responses, len(reads) + 2)
         replies.append(last)
     for number, (reads, reply) in enumerate(zip(groups, replies, strict=True)):
         if isinstance(reply, exceptions.ExecAbortError):
@@ -69,7 +69,7 @@ async def read_each_atomically(
 
 
 async def _exchange(connection: Any, commands: Sequence[Sequence[Word]]) -> list[Any]:
-    """The replies to commands sent at once, errors among them, all within the time that one may take."""
+    """The replies to commands sent at once, errors among them, all within the timeout of one command."""
     await connection.send_packed_command(connection.pack_commands(commands))
     limit_s, connection.socket_timeout = connection.socket_timeout, None  # one deadline for all is cheaper
     replies: list[Any] = []

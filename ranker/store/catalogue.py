@@ -1,4 +1,4 @@
-"""The catalogue in Redis: the consumer's side writes the articles topic into it, the reader's side fetches changes."""
+"""The catalogue in Redis: consumers write the articles topic into it, readers fetch what changed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ranker.store.errors import translated
 from ranker.store.keys import CatalogueKeys
 
 CHANGES = 1_000
-"""Records that one look at the changes returns at most."""
+"""Records that one read of the changes returns at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueState:
-    """How far a partition of the articles topic is taken in: `n` is the next offset, `last` the record before it
-    as `offset:append_ms:crc32` of key and value ("" where there is none yet).
+    """How far a partition of the articles topic was copied: `n` is the next offset, `last` the record before it
+    as `offset:append_ms:crc32` of key and value ("" if there is none yet).
     """
 
     lineage: str
@@ -28,7 +28,7 @@ class CatalogueState:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record to store: its topic key, and its JSON value (None: a tombstone, nothing is known any more)."""
+    """One record to store: its topic key, and its JSON value (None: a tombstone)."""
 
     key: bytes
     value: bytes | None
@@ -36,7 +36,7 @@ class Change:
 
 
 class CatalogueShard:
-    """One partition of the catalogue as the consumer meets it."""
+    """One partition of the catalogue as the consumer writes it."""
 
     def __init__(self, client: Any, partition: int) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class CatalogueShard:
         self._script = client.register_script(_script())
 
     async def load(self) -> CatalogueState | None:
-        """How far it is; None where it has not begun."""
+        """How far it is; None if it does not exist."""
         with translated():
             lineage, n, last = await self._client.hmget(self.keys.meta, "lineage", "n", "last")
         if lineage is None or n is None:
@@ -52,11 +52,11 @@ class CatalogueShard:
         return CatalogueState(lineage.decode(), int(n), (last or b"").decode())
 
     async def begin(self, lineage: str, partitions: int, instead_of: str = "") -> None:
-        """Starts at offset 0, where nothing is or the lineage `instead_of` is; `partitions` is the topic's number."""
+        """Starts at offset 0 if nothing is stored, or the lineage `instead_of`; the topic has `partitions`."""
         await self._run("begin", instead_of, lineage, partitions)
 
     async def advance(self, state: CatalogueState, n: int, last: str, changes: Sequence[Change]) -> bool:
-        """From `state` to offset `n`. False: the stored state is another one, nothing was done, load again."""
+        """From `state` to offset `n`. False: the stored state is another one and nothing was written; load again."""
         flat: list[bytes | int] = []
         for change in changes:
             flat += (change.key, change.offset, b"" if change.value is None else change.value)
@@ -71,8 +71,8 @@ class CatalogueShard:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How far a reader has followed one partition."""
+class Position:
+    """How far a reader has read one partition."""
 
     lineage: str = ""
     n: int = 0
@@ -80,41 +80,41 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed since: records by key (None: forgotten). `more` at once. `partitions` 0: nothing there yet."""
+    """Changed records by key (None: deleted). `more`: read again at once. `partitions` 0: there is no catalogue yet."""
 
     records: list[tuple[bytes, bytes | None]]
-    seen: Seen
+    position: Position
     more: bool
     partitions: int
 
 
-async def read_changes(client: Any, partition: int, seen: Seen) -> Changes:
-    """What changed in one partition since `seen`, at most CHANGES records; from the start under a new lineage."""
+async def read_changes(client: Any, partition: int, position: Position) -> Changes:
+    """The changes of one partition since `position`, at most CHANGES records; from the start under a new lineage."""
     keys = CatalogueKeys(partition)
     with translated():
         (lineage, n, partitions), flat = await read_atomically(
             client,
             [
                 ("HMGET", keys.meta, "lineage", "n", "partitions"),
-                ("ZRANGE", keys.changes, seen.n, "+inf", "BYSCORE", "LIMIT", 0, CHANGES, "WITHSCORES"),
+                ("ZRANGE", keys.changes, position.n, "+inf", "BYSCORE", "LIMIT", 0, CHANGES, "WITHSCORES"),
             ],
         )
         if lineage is None:
-            return Changes([], seen, more=False, partitions=0)
-        if lineage.decode() != seen.lineage and seen.n:
-            return Changes([], Seen(lineage.decode()), more=True, partitions=int(partitions))
+            return Changes([], position, more=False, partitions=0)
+        if lineage.decode() != position.lineage and position.n:
+            return Changes([], Position(lineage.decode()), more=True, partitions=int(partitions))
         changed = flat[::2]
         values: list[bytes | None] = []
         if changed:
             (still,), values = await read_atomically(
                 client, [("HMGET", keys.meta, "lineage"), ("HMGET", keys.articles, *changed)]
             )
-            if still != lineage:  # emptied in between: nothing was forgotten, so nothing is said
-                return Changes([], seen, more=True, partitions=int(partitions))
+            if still != lineage:  # emptied in between: the records were not deleted, so report no change
+                return Changes([], position, more=True, partitions=int(partitions))
     more = len(changed) == CHANGES
     # Offsets are unique, so a full page ends exactly before the next one.
     reached = int(flat[-1]) + 1 if more else int(n)
-    return Changes(list(zip(changed, values, strict=True)), Seen(lineage.decode(), reached), more, int(partitions))
+    return Changes(list(zip(changed, values, strict=True)), Position(lineage.decode(), reached), more, int(partitions))
 
 
 def _script() -> str:

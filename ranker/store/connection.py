@@ -1,4 +1,4 @@
-"""Opens the Redis that the counts live in: one server, TLS, or a cluster, by its URL."""
+"""Connects to the Redis that holds the counts: one server, TLS, or a cluster, by its URL."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
 )
-"""Errors that time may heal: retry the same command, and say meanwhile that Redis is away."""
+"""Errors that may pass: retry the same command, and report meanwhile that Redis is not available."""
 
 CONNECT_S = 2.0
 ANSWER_S = 5.0
-"""Longer than any script (30 ms) or whole list may take; a suspended server is given up after it."""
+"""Longer than any script (30 ms) or whole list takes; after it a suspended server counts as unavailable."""
 ROLE_EVERY_S = 2.0
-"""How long a connection is used before its server is asked again whether it is still the primary."""
+"""How often a connection in use checks that its server is still the primary."""
 CONNECTIONS = 16
-"""Per client and server; who wants another waits for one, up to ANSWER_S."""
+"""Per client and server; a further command waits for one of them, up to ANSWER_S."""
 
 
 def connect(url: str, *, connections: int = CONNECTIONS, answer_s: float = ANSWER_S) -> Client:
     """A client for `redis://`, `rediss://` (TLS) or `redis+cluster://` (any node; also `rediss+cluster://`).
 
-    It connects at its first command. Replies are bytes, scores are text as Redis sent it where a raw command is used.
-    A connection that the server closed while idle, or whose server has become a replica, is opened again, once, and its
-    address resolved anew; nothing else is retried here, least of all a command that timed out. Raises SettingsError, a
-    ValueError, with the fix and without the password, for an address it cannot read.
+    It connects at its first command. Replies are bytes; raw commands return scores as Redis' text. A connection that
+    the server closed while idle, or whose server has become a replica, is opened again, once, and its address resolved
+    anew; nothing else is retried here, least of all a command that timed out. For an address that it cannot parse,
+    raises SettingsError, a ValueError, with the fix and without the password.
     """
     fault = endpoints.redis_fault(url)
     try:
         if not fault:
             return _client(url, connections, answer_s)
-    except (TypeError, ValueError):  # their texts repeat what they do not know
+    except (TypeError, ValueError):  # their texts repeat the unknown option, and with it secrets
         fault = f"{endpoints.shown(url)!r} has options behind its ? that Redis' client does not know; leave them out"
     raise SettingsError([f"RANKER_REDIS_URL: {fault}"])
 
@@ -78,22 +78,22 @@ def _client(url: str, connections: int, answer_s: float) -> Client:
         return cluster
     pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=answer_s, **options)
     pool.connection_class = _extended(_ToPrimary, pool.connection_class)
-    pool.connection_class(**pool.connection_kwargs)  # connects nothing, but knows all options
+    pool.connection_class(**pool.connection_kwargs)  # does not connect, but raises on unknown options
     return Redis.from_pool(pool)
 
 
 class _Cancellable(AbstractConnection):
-    """A connection on which no cancellation gets lost.
+    """A connection that never loses a cancellation.
 
-    redis-py sends under asyncio.wait_for, which before Python 3.12 can swallow the cancellation of a task that sends:
-    a worker that has been cancelled, once, would go on for ever. asyncio.timeout cannot, and needs no task per command.
+    redis-py sends under asyncio.wait_for, which before Python 3.12 can swallow the cancellation of the sending task: a
+    worker that was cancelled once would run for ever. asyncio.timeout cannot, and needs no task per command.
     """
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         if not self.is_connected:
             await self.connect_check_health(check_health=False)
         limit_s = self.socket_timeout
-        self.socket_timeout = None  # chooses the way without wait_for
+        self.socket_timeout = None  # makes redis-py send without wait_for
         try:
             async with asyncio.timeout(limit_s):
                 await super().send_packed_command(command, check_health)
@@ -106,8 +106,8 @@ class _Cancellable(AbstractConnection):
 class _ToPrimary(_Cancellable):
     """A connection that ends when its server becomes a replica, so that the next one finds the primary.
 
-    After a planned switch the old primary keeps its connections: it would refuse every write for ever, and go on
-    answering reads from a copy. Nodes of a cluster answer MOVED instead.
+    After a planned switch the old primary keeps its connections: it would refuse every write for ever, and answer reads
+    from a copy. Nodes of a cluster reply MOVED instead.
     """
 
     _role_due_s = 0.0
@@ -129,11 +129,11 @@ class _ToPrimary(_Cancellable):
             raise exceptions.ConnectionError(f"{_REPLICA} ({error})") from error
 
     async def _check_role(self) -> None:
-        """HELLO, because every user may send it, and a server that loads its data answers it as well."""
+        """By HELLO: every user may send it, and a server that loads its data answers it too."""
         await self.send_command("HELLO", check_health=False)
         try:
             reply = await self.read_response()
-        except exceptions.ResponseError:  # forbidden by a rule of ACL, or unknown to a proxy: only writes will show it
+        except exceptions.ResponseError:  # forbidden by an ACL, or unknown to a proxy: only writes will show the role
             reply = ()
         if dict(zip(reply[::2], reply[1::2], strict=False)).get(b"role") in (b"replica", b"slave"):
             raise exceptions.ConnectionError(_REPLICA)
@@ -148,6 +148,6 @@ def _extended(extension: type[Any], connection_class: type[Any]) -> type[Any]:
 
 
 async def redis_time_ms(client: Client) -> int:
-    """Redis' own clock, in milliseconds since the epoch; of a cluster, the clock of any one node."""
+    """Redis' own clock, in milliseconds since the epoch; in a cluster, that of any node."""
     seconds, microseconds = await client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000

@@ -1,4 +1,4 @@
-"""What can go wrong between a process and its Redis, in the words that the rest of the code acts on."""
+"""The errors between a process and its Redis, as the rest of the code handles them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ranker.store.connection import UNREACHABLE
 
 
 class StoreUnavailableError(Exception):
-    """Redis does not answer, or not as one that can be written to: try the same thing again."""
+    """Redis does not answer, or does not take writes for now: retry the same call."""
 
 
 class StoreFullError(Exception):
@@ -19,12 +19,12 @@ class StoreFullError(Exception):
 
 
 _NOT_NOW = ("NOREPLICAS", "MISCONF", "BUSY", "UNBLOCKED")
-"""Answers of a Redis that cannot write for now: its disk is full, its replicas are gone, a script runs on."""
+"""Errors of a Redis that cannot write for now: its disk is full, its replicas are gone, a script still runs."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns the client's exceptions into ours; an unknown one passes, since retrying it would hide a fault."""
+    """Turns the client's exceptions into ours; an unknown one passes, since a retry would hide a fault."""
     try:
         yield
     except exceptions.OutOfMemoryError as error:

@@ -1,8 +1,8 @@
-"""Which generations there are, and which one is active.
+"""The register of generations, and which one is active.
 
-`active` is one key {seq, generation, partitions}, changed only by compare-and-set on seq. A lower seq (a failover lost
-the last change) is put back by whoever has seen the higher one. All functions take an asyncio client of redis-py that
-returns bytes, single or cluster; each script touches one key. StoreUnavailableError where Redis does not answer.
+`active` is one key {seq, generation, partitions}, changed only by compare-and-set on seq. After a failover that lost
+the last change, any process that has read the higher seq restores it. All functions take an asyncio client of redis-py
+that returns bytes, single or cluster; each script touches one key. StoreUnavailableError if Redis does not answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ranker.store.shard import script
 
 
 class Active(msgspec.Struct, frozen=True):
-    """What readers follow. `partitions` is how many shards make a whole list; `seq` grows with every change."""
+    """The generation that readers show. `partitions` shards make a whole list; `seq` grows with every change."""
 
     seq: int
     generation: str
@@ -30,17 +30,17 @@ class GenerationError(Exception):
 
 
 class ActiveChangedError(GenerationError):
-    """Somebody else changed the active generation in between: look again, then decide again."""
+    """The active generation was changed in between: read it again, then decide again."""
 
 
 async def read_active(client: Any) -> Active | None:
-    """What is active now; None where nothing is (a new or an emptied Redis)."""
+    """The active generation; None if there is none (a new or an emptied Redis)."""
     with translated():
         return _decoded(await client.get(keys.ACTIVE))
 
 
 async def configuration(client: Any, generation: str) -> Generation | None:
-    """The configuration behind a generation's id; None where it is not registered."""
+    """The configuration behind a generation's id; None if it is not registered."""
     with translated():
         stored = await client.get(keys.configuration(generation))
     return None if stored is None else decode(stored)
@@ -53,14 +53,14 @@ async def registered(client: Any) -> list[str]:
 
 
 async def register(client: Any, generation: Generation) -> None:
-    """Make a generation known: its configuration, immutable, under its id. Harmless when repeated.
+    """Registers a generation: its configuration, immutable, under its id. Idempotent.
 
-    A dropped one stays off the register while its shards refuse writes, however often its consumers ask.
+    A dropped one stays off the register while its shards refuse writes, however often its consumers call this.
     """
     with translated():
         if await client.hexists(keys.ShardKeys(generation.id, 0).meta, "dropped"):
             return
-        # Looked at first: a full Redis refuses even writes that would change nothing.
+        # Reads first: a full Redis refuses even writes that would change nothing.
         if not await client.exists(keys.configuration(generation.id)):
             await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
         if not await client.sismember(keys.GENERATIONS, generation.id):
@@ -68,7 +68,7 @@ async def register(client: Any, generation: Generation) -> None:
 
 
 async def restore_active(client: Any, remembered: Active) -> Active:
-    """Put `remembered` back where nothing is active or a lower seq is; returns what is active then."""
+    """Restores `remembered` if nothing is active, or a lower seq; returns what is active then."""
     stored = await read_active(client)
     while stored is None or stored.seq < remembered.seq:
         stored = await _swap(client, stored.seq if stored else 0, remembered)
@@ -80,16 +80,16 @@ async def ensure_first(
 ) -> Active | None:
     """The consumer's rule, to be called at its start and every few seconds; returns what is active, to be remembered.
 
-    Who has read an active generation before restores it. Who never has makes its own the first one, and only where no
-    other generation is registered; None means: nothing is active and an operator has to choose.
+    A consumer that has read an active generation before restores it. Otherwise it makes its own the first one, but only
+    if no other generation is registered. None: nothing is active, and an operator has to choose.
     """
     if remembered is not None:
         return await restore_active(client, remembered)
     active = await read_active(client)
     if active is not None or set(await registered(client)) - {generation.id}:
         return active
-    # Active before registered: of two that start at once on an empty Redis, one must win. Had both registered first,
-    # each would see the other and neither would dare. The configuration comes first of all: readers follow at once.
+    # Active before registered: of two that start at once on an empty Redis, one must win. If both registered first,
+    # each would see the other and neither would activate. The configuration comes first: readers need it at once.
     with translated():
         await client.set(keys.configuration(generation.id), generation.canonical(), nx=True)
     active = await _swap(client, 0, Active(1, generation.id, partitions))
@@ -98,21 +98,21 @@ async def ensure_first(
 
 
 async def activate(client: Any, generation: str, partitions: int, expected_seq: int) -> Active:
-    """Make a registered generation the active one, where the active seq is still `expected_seq` (0: none).
+    """Makes a registered generation the active one, if the active seq is still `expected_seq` (0: none).
 
-    Raises ActiveChangedError where it is not, GenerationError for a generation that is not registered.
+    Raises ActiveChangedError if it is not, GenerationError for a generation that is not registered.
     """
     if generation not in await registered(client):
         raise GenerationError(f"generation {generation} is not registered; `ranker generations` lists those that are")
     wanted = Active(expected_seq + 1, generation, partitions)
     stored = await _swap(client, expected_seq, wanted)
     if stored != wanted:
-        raise ActiveChangedError(f"the active generation changed meanwhile, to {_told(stored)}; look again")
+        raise ActiveChangedError(f"the active generation changed meanwhile, to {_named(stored)}; list them again")
     return wanted
 
 
 async def raise_partitions(client: Any, generation: str, partitions: int) -> Active | None:
-    """Let lists take in the shards of added partitions, where `generation` is active; returns what is active then.
+    """Lets lists include the shards of added partitions, if `generation` is active; returns what is active then.
 
     Never lowers the number: a partition cannot be taken from a topic.
     """
@@ -123,9 +123,9 @@ async def raise_partitions(client: Any, generation: str, partitions: int) -> Act
 
 
 async def withdraw(client: Any, generation: str) -> None:
-    """Take a generation off the register before it is deleted. Raises GenerationError for the active one.
+    """Takes a generation off the register before it is deleted. Raises GenerationError for the active one.
 
-    Afterwards no activation of it can succeed, not even one that looked before: the active seq moves on once.
+    Afterwards no activation of it can succeed, not even one that read the register before: the active seq moves on.
     """
     with translated():
         await client.srem(keys.GENERATIONS, generation)
@@ -143,8 +143,8 @@ async def withdraw(client: Any, generation: str) -> None:
 
 
 async def _swap(client: Any, expected_seq: int, wanted: Active) -> Active | None:
-    """Write `wanted` where `expected_seq` stands; returns what stands there afterwards."""
-    text = script("activate", allow_oom=True)  # who runs out of memory must still be able to change over
+    """Writes `wanted` if the stored seq is `expected_seq`; returns what is stored afterwards."""
+    text = script("activate", allow_oom=True)  # a full Redis must still allow the change to another generation
     with translated():
         return _decoded(await client.eval(text, 1, keys.ACTIVE, expected_seq, msgspec.json.encode(wanted)))
 
@@ -153,5 +153,5 @@ def _decoded(stored: bytes | None) -> Active | None:
     return None if stored is None else msgspec.json.decode(stored, type=Active)
 
 
-def _told(active: Active | None) -> str:
+def _named(active: Active | None) -> str:
     return "none" if active is None else f"{active.generation} (seq {active.seq})"

@@ -1,7 +1,7 @@
 """Rank history in Redis: the first places of every list as they were at each full hour, written once, kept 8 days.
 
-It is no part of S: the crash rule does not know it, the log cannot make it again, and what is lost stays unknown. So
-its keys may expire, which is how the history of lists that are not written any more goes. Each command touches one key.
+It is no part of S: the crash rule does not cover it, it cannot be rebuilt from the log, and what is lost stays unknown.
+So its keys may expire, which removes the history of lists that are no longer written. Each command touches one key.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ranker.core.event import MAX_ARTICLE_BYTES
+from ranker.core.generation import ListName
 from ranker.store.errors import translated
 from ranker.store.keys import HistoryKeys
-from ranker.store.shard_query import ListName
 
 HOUR_MS = 3_600_000
 """The grain. An hour's number is its start in ms since the epoch, divided by this."""
@@ -35,7 +35,7 @@ def pack(ids: Sequence[str]) -> bytes:
 
 
 def unpack(stored: bytes) -> list[str] | None:
-    """What `pack` was given; None for anything else, such as what a newer version wrote."""
+    """The ids that `pack` stored; None for anything else, such as a newer version's format."""
     if stored[:1] != _ZLIB:
         return None
     inflating = zlib.decompressobj()
@@ -49,30 +49,29 @@ def unpack(stored: bytes) -> list[str] | None:
 
 
 async def settled_hour(client: Any, generation: str) -> int | None:
-    """The last hour of which every list is written; None where there is none."""
+    """The last hour of which every list is written; None if there is none."""
     with translated():
         stored = await client.get(HistoryKeys(generation).settled)
     return None if stored is None else int(stored)
 
 
 async def settle(client: Any, generation: str, hour: int) -> None:
-    """Tell the other consumers that the lists of `hour` are all written."""
+    """Records for the other consumers that all lists of `hour` are written."""
     with translated():
         await client.set(HistoryKeys(generation).settled, hour, ex=_KEPT_S)
 
 
 async def write_ranks(client: Any, generation: str, hour: int, ranks: Mapping[ListName, Sequence[str]]) -> int:
-    """Write the ids of each list, in rank order, under `hour`; the first writer wins. Returns how many were first.
+    """Writes the ids of each list, in rank order, under `hour`, unless they are there. Returns how many were written.
 
-    Entries of 192 hours ago and older are deleted. Raises StoreUnavailableError and StoreFullError; harmless when
-    repeated.
+    Entries of 192 hours ago and older are deleted. Raises StoreUnavailableError and StoreFullError. Idempotent.
     """
     keys = HistoryKeys(generation)
     names = [keys.ranks(name.site, name.window, name.board) for name in ranks]
     if not names:
         return 0
     with translated():
-        # The index goes first: what it does not name would survive a drop.
+        # The index first: `drop` would not find a key that it lacks.
         pipe = client.pipeline(transaction=False)
         pipe.zadd(keys.lists, {f"{name.site}:{name.window}:{name.board}": hour for name in ranks})
         pipe.zremrangebyscore(keys.lists, "-inf", f"({hour - KEPT_HOURS}")
@@ -93,7 +92,7 @@ async def write_ranks(client: Any, generation: str, hour: int, ranks: Mapping[Li
 
 
 async def read_ranks(client: Any, generation: str, name: ListName, now_ms: int) -> dict[int, list[str]]:
-    """Hour to the ids of the first places in rank order, of the last 192 hours; what cannot be read is left out.
+    """Hour to the ids of the first places in rank order, of the last 192 hours; unreadable entries are left out.
 
     Raises StoreUnavailableError.
     """
@@ -102,7 +101,7 @@ async def read_ranks(client: Any, generation: str, name: ListName, now_ms: int) 
     with translated():
         hours = sorted(hour for hour in _hours(await client.hkeys(key)) if hour > oldest)[-KEPT_HOURS:]
         stored = await client.hmget(key, [str(hour) for hour in hours]) if hours else []
-    # 20 ms where ids are long: too long for a loop that answers requests meanwhile.
+    # 20 ms if ids are long: too long for the event loop of a server.
     return await asyncio.to_thread(_unpacked, hours, stored)
 
 

@@ -15,10 +15,11 @@ from ranker.store.keys import ShardKeys
 from ranker.store.shard import FORMAT, parsed_slice
 
 MAX_BYTES = 256_000_000
-"""Of slices as they are stored, read for one article: a day of 1,000 views/s on 4 shards is 10 MB in each with ids of 7
-characters and 86 MB with ids of 80."""
+"""Stored bytes of slices that are read for one article: a day of 1,000 views/s on 4 shards is 10 MB in each with ids of
+7 characters and 86 MB with ids of 80."""
 AT_ONCE = 8
-"""Slices read in one transaction: with 32, 2 MB of replies are parsed at once and others wait 6 ms, with 8 a third."""
+"""Slices read in one transaction: with 32, 2 MB of replies are parsed at once and other tasks wait 6 ms, with 8 a
+third."""
 _TRIES = 2
 
 _Meta = Sequence[bytes | None]
@@ -33,14 +34,14 @@ class HoursReader:
     async def read(
         self, generation: Generation, site: str, shards: Mapping[int, frozenset[str]], from_ms: int
     ) -> Hours | None:
-        """The counts of all these articles together, those of each shard read there; shards not begun hold none.
+        """The counts of all these articles together, given by shard; a shard that does not exist holds none.
 
-        None where that takes more than the budget, or where the slices cannot tell hours apart. Raises
+        None if that takes more than the budget, or if the slices are too coarse for hours. Raises
         StoreUnavailableError.
         """
         reading = _Reading(self._client, generation, site, from_ms)
         for shard, articles in shards.items():
-            # Counts that move on to a coarser tier meanwhile could be read twice, or never; one hour in 24 is so near.
+            # Counts that move to a coarser tier meanwhile could be read twice, or never; only one hour in 24 is so old.
             for _ in range(_TRIES):
                 found = await reading.shard(ShardKeys(generation.id, shard), articles)
                 if found is not None or reading.over:
@@ -53,7 +54,7 @@ class HoursReader:
 
 
 class _Reading:
-    """One article's. `over`: the budget is spent, or the slices are too coarse."""
+    """The state of reading one article. `over`: the budget is spent, or the slices are too coarse."""
 
     def __init__(self, client: Any, generation: Generation, site: str, from_ms: int) -> None:
         self._client = client
@@ -61,26 +62,26 @@ class _Reading:
         self._site = site
         self._from_ms = from_ms
         self._left = MAX_BYTES
-        self.hours = hours.nothing()
+        self.hours = hours.no_hours()
         self.over = False
 
     async def shard(self, keys: ShardKeys, articles: frozenset[str]) -> Hours | None:
-        """None where nothing exact could be read this time."""
-        found = hours.nothing()
-        meta, live = await self._together(keys, [("SMEMBERS", keys.slices)])
+        """None if the shard changed while it was read, or `over`."""
+        found = hours.no_hours()
+        meta, live = await self._read_with_meta(keys, [("SMEMBERS", keys.slices)])
         if meta[0] != FORMAT.encode() or meta[2] is None or meta[3] is not None:
             return found
-        before = self._touched(meta)
+        before = self._stable_part(meta)
         wanted = hours.inside(self._generation, map(parsed_slice, live), self._from_ms)
         if wanted is None:
             self.over = True
             return None
         for at in range(0, len(wanted), AT_ONCE):
             some = wanted[at : at + AT_ONCE]
-            meta, *lists = await self._together(keys, [("LRANGE", keys.slice(*slice_), 0, -1) for slice_ in some])
+            meta, *lists = await self._read_with_meta(keys, [("LRANGE", keys.slice(*slice_), 0, -1) for slice_ in some])
             self._left -= sum(map(len, (delta for deltas in lists for delta in deltas)))
             self.over = self._left < 0
-            if self.over or meta[2] is None or self._touched(meta) != before:
+            if self.over or meta[2] is None or self._stable_part(meta) != before:
                 return None
             slices = dict(zip(some, lists, strict=True))
             floors = tuple(map(int, meta[2].split(b",")))
@@ -89,14 +90,14 @@ class _Reading:
             )
         return found
 
-    async def _together(self, keys: ShardKeys, reads: list[tuple[Word, ...]]) -> list[Any]:
+    async def _read_with_meta(self, keys: ShardKeys, reads: list[tuple[Word, ...]]) -> list[Any]:
         with translated():
             return await read_atomically(
                 self._client, [("HMGET", keys.meta, "format", "lineage", "floors", "dropped"), *reads]
             )
 
-    def _touched(self, meta: _Meta) -> tuple[Any, ...]:
-        """What must stay the same while a shard is read: its lineage, and the floors that lie inside the hours."""
+    def _stable_part(self, meta: _Meta) -> tuple[Any, ...]:
+        """The part of meta that must not change while a shard is read: lineage, and floors inside the hours."""
         _, lineage, floors, _ = meta
         assert floors is not None
         lanes, windows = self._generation.lanes, self._generation.windows

@@ -1,6 +1,6 @@
-"""What a generation holds in Redis: its shards, its keys, their memory; and how all of it is deleted.
+"""A generation's shards, keys and memory in Redis, and how all of it is deleted.
 
-For operators' commands: everything here goes in small steps, so that it may run beside consumers and readers.
+For operators' commands: everything runs in small steps, so that it does not disturb consumers and readers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ranker.store.keys import HistoryKeys, ShardKeys
 from ranker.store.shard import FORMAT, script
 
 STEP_KEYS = 200
-"""Keys per round trip: deleting so many in the background, or asking for their memory, takes well under 10 ms."""
+"""Keys per round trip: to delete so many in the background, or to measure their memory, takes well under 10 ms."""
 
 TOMBSTONE_S = 3600
-"""How long a dropped shard's meta stays, to refuse consumers that still run with that configuration."""
+"""How long a dropped shard's meta stays, so that consumers with that configuration are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard as an operator sees it. `clock_ms` is its T; `partitions` the P that its strays are made for."""
+    """One shard as operators see it. `watermark_ms` is its T; `partitions` the P that its strays are made for."""
 
     partition: int
     n: int
@@ -38,7 +38,7 @@ class Shard:
 
 
 async def shards(client: Any, generation: str) -> list[Shard]:
-    """Every shard that a generation has, dropped ones too, by partition. Walks all key names (a few ms per 10,000)."""
+    """Every shard of a generation, dropped ones too, by partition. Scans all key names (a few ms per 10,000)."""
     pattern = ShardKeys(generation, 0).meta.replace(f"{generation}.0", f"{generation}.*")
     name = re.compile(re.escape(pattern).replace(r"\*", "([0-9]+)"))
     with translated():
@@ -49,22 +49,22 @@ async def shards(client: Any, generation: str) -> list[Shard]:
             pipe.hmget(ShardKeys(generation, partition).meta, "n", "T", "P", "dropped")
         metas = await pipe.execute() if partitions else []
     return [
-        Shard(partition, int(n or 0), int(clock or 0), int(made_for or 0), dropped is not None)
-        for partition, (n, clock, made_for, dropped) in zip(partitions, metas, strict=True)
+        Shard(partition, int(n or 0), int(watermark or 0), int(made_for or 0), dropped is not None)
+        for partition, (n, watermark, made_for, dropped) in zip(partitions, metas, strict=True)
     ]
 
 
-async def clocks(client: Any, generation: str, partitions: int) -> list[int | None]:
-    """T of each shard, None of one that has not begun."""
+async def watermarks_ms(client: Any, generation: str, partitions: int) -> list[int | None]:
+    """T of each shard; None for one that does not exist yet."""
     with translated():
         pipe = client.pipeline(transaction=False)
         for partition in range(partitions):
             pipe.hget(ShardKeys(generation, partition).meta, "T")
-        return [None if clock is None else int(clock) for clock in await pipe.execute()]
+        return [None if watermark is None else int(watermark) for watermark in await pipe.execute()]
 
 
 async def memory_bytes(client: Any, generation: Generation, partition: int) -> int:
-    """Bytes that a shard's keys take, by MEMORY USAGE (large collections are sampled, so to a few per cent)."""
+    """Bytes that a shard's keys take, by MEMORY USAGE (it samples large collections: exact to a few per cent)."""
     return await _memory(client, _all_keys(client, generation, ShardKeys(generation.id, partition)))
 
 
@@ -85,9 +85,9 @@ async def _memory(client: Any, steps: AsyncIterator[list[str]]) -> int:
 
 
 async def drop(client: Any, generation: str, partitions: int) -> None:
-    """Delete a generation whole: shards 0 to `partitions` - 1 are marked, so that nobody writes them, then emptied.
+    """Deletes a whole generation: marks shards 0 to `partitions` - 1, so that writes are refused, then empties them.
 
-    Raises GenerationError for the active one and for one that is unknown. May be repeated after an interruption.
+    Raises GenerationError for the active and for an unknown one. May be repeated after an interruption.
     """
     known = await configuration(client, generation)
     if known is None:
@@ -113,7 +113,7 @@ async def _mark(client: Any, shard: ShardKeys, generation: Generation, partition
 
 
 async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
-    """Delete a marked shard's keys; the indices go last, so that an interrupted drop finds the rest again."""
+    """Deletes a marked shard's keys; the indices last, so that a repeated drop finds the rest."""
     async for names in _data_keys(client, generation, shard):
         with translated():
             await client.unlink(*names)
@@ -123,7 +123,7 @@ async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
 
 
 async def _forget_history(client: Any, generation: str) -> None:
-    """Delete the rank history; its index, in the last step, goes last."""
+    """Deletes the rank history; its index last, with the last step."""
     async for names in _history_keys(client, generation):
         with translated():
             pipe = client.pipeline(transaction=False)

@@ -13,7 +13,7 @@ def configuration(generation: str) -> str:
 
 
 def producers_report(generation: str) -> str:
-    """What was last found of the producers of a generation (string, JSON, expires): for `ranker top`."""
+    """The last report on the producers of a generation (string, JSON, expires): for `ranker top`."""
     return f"{PREFIX}:generation:{generation}:producers"
 
 
@@ -23,17 +23,17 @@ class ShardKeys:
     def __init__(self, generation: str, partition: int) -> None:
         self._tag = f"{PREFIX}:{{{generation}.{partition}}}"
         self.meta = f"{self._tag}:meta"
-        """Hash: version, clock, counters."""
+        """Hash: version, T, counters."""
         self.slices = f"{self._tag}:slices"
         """Set of live slices, members `tier:slice`."""
         self.sites = f"{self._tag}:sites"
-        """Set of the sites that ever held a count here."""
+        """Set of the sites that ever had a count in this shard."""
         self.sums = f"{self._tag}:sums"
         """Hash `site:window:outcome` to count."""
         self.strays = f"{self._tag}:strays"
-        """Set of `site/article` counted here although their home is another partition."""
+        """Set of `site/article` counted in this shard although their home is another partition."""
         self.producers = f"{self._tag}:producers"
-        """Hash: producer_id to what was seen of that run, packed (core/sequence_tracker.py)."""
+        """Hash: producer_id to the packed tracking of that run (core/sequence_tracker.py)."""
         self.sequences = f"{self._tag}:sequences"
         """Hash `block:producer_id` to the bitmap of sequences seen."""
 
@@ -70,6 +70,6 @@ class CatalogueKeys:
         self.meta = f"{tag}:meta"
         """Hash: n (next offset), lineage, mark of the last record."""
         self.articles = f"{tag}:articles"
-        """Hash: record key (`site/article`, or that with ` #editor` or ` #alias` behind it) to its JSON record."""
+        """Hash: record key (`site/article`, or that followed by ` #editor` or ` #alias`) to its JSON record."""
         self.changes = f"{tag}:changes"
         """Sorted set: record key to the offset of its last change."""

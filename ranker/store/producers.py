@@ -1,4 +1,4 @@
-"""What all shards have seen of the producers, and the report of it that `ranker top` shows."""
+"""The sequence tracking of all shards, and the report on producers that `ranker top` shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT_S = 60
 
 @dataclass(frozen=True, slots=True)
 class ShardProducers:
-    """One shard at one moment: where it began (n0), its clock T, sequences that it could not follow, its runs."""
+    """One shard at one moment: its first offset (n0), its T, the sequences that it did not track, its runs."""
 
     began: int
     watermark_ms: int
@@ -30,7 +30,7 @@ class ShardProducers:
 
 
 async def last_seen(client: Any, generation: str, partitions: int, *, bitmaps: bool) -> list[ShardProducers] | None:
-    """Every shard, each at a moment of its own; None where one has not begun. Raises StoreUnavailableError.
+    """Every shard, each at a moment of its own; None if one does not exist yet. Raises StoreUnavailableError.
 
     Without `bitmaps`, which are the larger part by far, the runs have no blocks.
     """
@@ -41,22 +41,22 @@ async def last_seen(client: Any, generation: str, partitions: int, *, bitmaps: b
         if bitmaps:
             reads.append(("HGETALL", names.sequences))
         with translated():
-            (began, clock, untracked), runs, *blocks = await read_atomically(client, reads)
-        if clock is None:
+            (began, watermark, untracked), runs, *blocks = await read_atomically(client, reads)
+        if watermark is None:
             return None
         producers = unpacked(fields_of(runs), fields_of(blocks[0]) if blocks else {})
-        shards.append(ShardProducers(int(began), int(clock), int(untracked or 0), producers))
+        shards.append(ShardProducers(int(began), int(watermark), int(untracked or 0), producers))
     return shards
 
 
 async def write_report(client: Any, generation: str, report: Report) -> None:
-    """For a minute. Raises StoreUnavailableError and StoreFullError."""
+    """Stores the report for a minute. Raises StoreUnavailableError and StoreFullError."""
     with translated():
         await client.set(keys.producers_report(generation), msgspec.json.encode(report), ex=KEPT_S)
 
 
 async def read_report(client: Any, generation: str) -> Report | None:
-    """The last report, None where none was written within a minute. Raises StoreUnavailableError."""
+    """The last report; None if none was written within a minute. Raises StoreUnavailableError."""
     with translated():
         stored = await client.get(keys.producers_report(generation))
     return None if stored is None else msgspec.json.decode(stored, type=Report)

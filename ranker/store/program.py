@@ -1,4 +1,4 @@
-"""A step as `advance` reads it: keys, program and arguments (scripts/advance.lua)."""
+"""A step in the form that `advance` takes: keys, program and arguments (scripts/advance.lua)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _triple(version: Version) -> tuple[str, str, str]:
 
 
 def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
-    """The program of a step. Every key is declared; what goes into commands as it is travels as strings."""
+    """The program of a step. Every key is declared; values that the script passes on unchanged are strings."""
     declared: list[str] = [keys.meta]
     arguments: list[bytes] = [b""]
 
@@ -68,13 +68,13 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
         fields = [f"{site}:{generation.windows[window].name}:{outcome}" for site, window, outcome in changes.sums]
         hincr.append((key(keys.sums), fields, list(map(str, changes.sums.values()))))
     hset, hdel = [], []
-    if (seen := step.producers) is not None:
+    if (update := step.producers) is not None:
         hset = [
             (key(name), list(fields), list(map(argument, fields.values())))
-            for name, fields in ((keys.producers, seen.set_runs()), (keys.sequences, seen.set_blocks()))
+            for name, fields in ((keys.producers, update.set_runs()), (keys.sequences, update.set_blocks()))
             if fields
         ]
-        hdel = _members(key, (keys.producers, seen.gone), (keys.sequences, seen.deleted_blocks()))
+        hdel = _members(key, (keys.producers, update.gone), (keys.sequences, update.deleted_blocks()))
     arguments[0] = _pack(
         {
             "from": _triple(step.before),

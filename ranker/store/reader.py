@@ -9,7 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import (
     NO_EXTRA_KEYS,
@@ -25,17 +25,17 @@ from ranker.core.merge import (
 )
 from ranker.store.atomic_reads import read_each_atomically
 from ranker.store.errors import StoreUnavailableError, translated
-from ranker.store.shard_query import ListName, ShardQuery, ShardReply
+from ranker.store.shard_query import ShardQuery, ShardReply
 
 AT_ONCE = 8
-"""Shards asked over one connection at once; six lists of 8 keep Redis from everybody else for 2 ms."""
+"""Shards read over one connection at once; six lists of 8 occupy Redis for 2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRead:
-    """A list as its shards held it. `total` sums the board's weights over all counts of the window, unlisted ones too.
+    """A list as read from its shards. `total` sums the board's weights over all counts of the window, unlisted too.
 
-    `clocks` has T of the shards that took part; those that have not begun or cannot be reached did not.
+    `clocks` has T of the shards that replied; those that do not exist yet or cannot be reached are absent.
     """
 
     merged: Merged
@@ -51,7 +51,7 @@ class ListRead:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One refresh. `lists` is empty until a shard has begun. `sites` hold counts; others may, without `all_sites`."""
+    """One refresh. `lists` is empty until a shard exists. `sites` hold counts; if not `all_sites`, others may too."""
 
     lists: dict[ListName, ListRead]
     sites: frozenset[str]
@@ -60,11 +60,11 @@ class Snapshot:
 
 
 _Result = ShardReply | StoreUnavailableError | None
-"""Of one shard: None where it has not begun, or is not to be read any more; the error where it cannot be reached."""
+"""Of one shard: None if it does not exist yet or was dropped; the error if it cannot be reached."""
 
 
-class _Gathering:
-    """The merges of all lists under way: rounds of questions, each shard's asked in one transaction."""
+class _Merges:
+    """The merges of all lists, in rounds: the queries to a shard go into one transaction."""
 
     def __init__(
         self,
@@ -91,51 +91,51 @@ class _Gathering:
             )
             for name in lists
         }
-        self._asks: dict[ListName, dict[int, ListQuery]] = {}
+        self._queries: dict[ListName, dict[int, ListQuery]] = {}
         self.latest: dict[ListName, dict[int, ShardReply]] = {name: {} for name in self._merges}
         self.merged: dict[ListName, Merged] = {}
 
     async def begin(self) -> None:
-        """Takes every merge to its first question."""
+        """Runs every merge to its first queries."""
         for name, steps in self._merges.items():
-            self._asks[name] = next(steps)
-            await asyncio.sleep(0)  # one merge is short; all of them are not, and others wait
+            self._queries[name] = next(steps)
+            await asyncio.sleep(0)  # one merge is short; all of them together are not, and other tasks wait
 
-    def asks_of(self, shard: int) -> dict[ListName, ListQuery]:
-        return {name: asks[shard] for name, asks in self._asks.items() if shard in asks}
+    def queries_to(self, shard: int) -> dict[ListName, ListQuery]:
+        return {name: queries[shard] for name, queries in self._queries.items() if shard in queries}
 
-    async def hear(self, reply: Mapping[int, ShardReply]) -> list[int]:
-        """Hands the answers to the merges; returns the shards to ask next. Who said nothing counts as empty."""
+    async def send(self, replies: Mapping[int, ShardReply]) -> list[int]:
+        """Sends the replies to the merges; returns the shards to query next. No reply counts as an empty shard."""
         again = {}
-        for name, asks in self._asks.items():
+        for name, queries in self._queries.items():
             latest = self.latest[name]
-            for shard in asks:
+            for shard in queries:
                 latest.pop(shard, None)
-                if shard in reply:
-                    latest[shard] = reply[shard]
+                if shard in replies:
+                    latest[shard] = replies[shard]
             try:
                 again[name] = self._merges[name].send(
                     {
-                        shard: reply[shard].answers[name] if shard in reply else self._silent(ask)
-                        for shard, ask in asks.items()
+                        shard: replies[shard].lists[name] if shard in replies else self._empty_reply(query)
+                        for shard, query in queries.items()
                     }
                 )
             except StopIteration as end:
                 self.merged[name] = end.value
             await asyncio.sleep(0)
-        self._asks = again
-        return sorted({shard for asks in again.values() for shard in asks})
+        self._queries = again
+        return sorted({shard for queries in again.values() for shard in queries})
 
-    def _silent(self, ask: ListQuery) -> ListReply:
-        return ListReply(self._partitions, (), counts=dict.fromkeys(ask.counts_of, 0))
+    def _empty_reply(self, query: ListQuery) -> ListReply:
+        return ListReply(self._partitions, (), counts=dict.fromkeys(query.counts_of, 0))
 
 
 class Reader:
-    """Reads every list asked for, from all shards of a generation."""
+    """Reads lists from all shards of a generation."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._places = asyncio.Semaphore(2)  # one is read while Redis answers the other
+        self._connections = asyncio.Semaphore(2)  # one reply is parsed while Redis makes the other
 
     async def refresh(
         self,
@@ -145,44 +145,46 @@ class Reader:
         hints: Mapping[ListName, Hints],
         extras: Mapping[ListName, ExtraKeys],
     ) -> Snapshot:
-        """The lists as of now. `hints` are those of the last refresh, and only make it cheaper.
+        """The lists as of now. `hints` are those of the last refresh; they only make it cheaper.
 
-        A shard that cannot be reached is not waited for again: the lists are without it, and incomplete. Raises
-        StoreUnavailableError where some are so and no other has begun.
+        A shard that cannot be reached is not tried again: the lists are incomplete, without it. Raises
+        StoreUnavailableError if a shard cannot be reached and no other exists.
         """
-        gathering = _Gathering(lists, partitions, hints, extras)
-        await gathering.begin()
-        heard: dict[int, ShardReply] = {}
-        away: dict[int, StoreUnavailableError] = {}
+        merges = _Merges(lists, partitions, hints, extras)
+        await merges.begin()
+        first: dict[int, ShardReply] = {}
+        errors: dict[int, StoreUnavailableError] = {}
         due: Iterable[int] = range(partitions)
         while due:
-            results = await self._ask(
-                generation, {shard: gathering.asks_of(shard) for shard in due if shard not in away}
+            results = await self._query(
+                generation, {shard: merges.queries_to(shard) for shard in due if shard not in errors}
             )
-            reply = {shard: result for shard, result in results.items() if isinstance(result, ShardReply)}
-            away |= {shard: result for shard, result in results.items() if isinstance(result, StoreUnavailableError)}
-            heard = reply | heard
-            if away and not heard:
-                raise next(iter(away.values()))
-            due = await gathering.hear(reply)
+            replies = {shard: result for shard, result in results.items() if isinstance(result, ShardReply)}
+            errors |= {shard: result for shard, result in results.items() if isinstance(result, StoreUnavailableError)}
+            first = replies | first
+            if errors and not first:
+                raise next(iter(errors.values()))
+            due = await merges.send(replies)
         return Snapshot(
             {
-                name: _read(generation, partitions, name, gathering.latest[name], merged)
-                for name, merged in gathering.merged.items()
-                if gathering.latest[name]
+                name: _list_read(generation, partitions, name, merges.latest[name], merged)
+                for name, merged in merges.merged.items()
+                if merges.latest[name]
             },
-            frozenset().union(*(answer.sites for answer in heard.values())),
-            not away and all(answer.all_sites for answer in heard.values()),
-            len(heard),
+            frozenset().union(*(reply.sites for reply in first.values())),
+            not errors and all(reply.all_sites for reply in first.values()),
+            len(first),
         )
 
-    async def _ask(
+    async def _query(
         self, generation: Generation, by_shard: Mapping[int, dict[ListName, ListQuery]]
     ) -> dict[int, _Result]:
-        asked = iter(by_shard.items())
-        some = [dict(each) for each in iter(lambda: list(islice(asked, AT_ONCE)), [])]
-        # An error that is not foreseen waits until nobody reads any more.
-        results = await asyncio.gather(*(self._some(generation, each) for each in some), return_exceptions=True)
+        items = iter(by_shard.items())
+        groups = [dict(group) for group in iter(lambda: list(islice(items, AT_ONCE)), [])]
+        # An unexpected error is raised only once all reads have ended.
+        results = await asyncio.gather(
+            *(self._query_group(generation, group) for group in groups), return_exceptions=True
+        )
         found: dict[int, _Result] = {}
         for result in results:
             if isinstance(result, BaseException):
@@ -190,24 +192,22 @@ class Reader:
             found |= result
         return found
 
-    async def _some(
+    async def _query_group(
         self, generation: Generation, by_shard: Mapping[int, dict[ListName, ListQuery]]
     ) -> dict[int, _Result]:
-        questions = [ShardQuery(generation, shard, asks) for shard, asks in by_shard.items()]
+        queries = [ShardQuery(generation, shard, lists) for shard, lists in by_shard.items()]
         try:
-            async with self._places:
+            async with self._connections:
                 with translated():
-                    replies = await read_each_atomically(self._client, [question.reads for question in questions])
+                    replies = await read_each_atomically(self._client, [query.reads for query in queries])
         except StoreUnavailableError as error:
             return dict.fromkeys(by_shard, error)
-        return {
-            shard: _result(question, reply) for shard, question, reply in zip(by_shard, questions, replies, strict=True)
-        }
+        return {shard: _result(query, reply) for shard, query, reply in zip(by_shard, queries, replies, strict=True)}
 
 
-def _result(question: ShardQuery, reply: list[Any] | BaseException) -> _Result:
+def _result(query: ShardQuery, reply: list[Any] | BaseException) -> _Result:
     if not isinstance(reply, BaseException):
-        return question.reply(reply)
+        return query.reply(reply)
     try:
         with translated():
             raise reply
@@ -215,21 +215,21 @@ def _result(question: ShardQuery, reply: list[Any] | BaseException) -> _Result:
         return error
 
 
-def _read(
-    generation: Generation, partitions: int, name: ListName, reply: Mapping[int, ShardReply], merged: Merged
+def _list_read(
+    generation: Generation, partitions: int, name: ListName, replies: Mapping[int, ShardReply], merged: Merged
 ) -> ListRead:
     tier = next(tier for tier, window in enumerate(generation.windows) if window.name == name.window)
-    clocks = [answer.clock for answer in reply.values()]
+    metas = [reply.meta for reply in replies.values()]
     weights = generation.boards[name.board]
     total = sum(
-        weight * answer.sums.get((name.site, name.window, outcome), 0)
-        for answer in reply.values()
+        weight * reply.sums.get((name.site, name.window, outcome), 0)
+        for reply in replies.values()
         for outcome, weight in weights.items()
     )
     return ListRead(
         merged,
-        span(clocks, partitions, tier, generation.windows[tier], generation.lanes),
+        span(metas, partitions, tier, generation.windows[tier], generation.lanes),
         total,
-        {shard: answer.clock.watermark_ms for shard, answer in reply.items()},
-        any(name.site in answer.known for answer in reply.values()),
+        {shard: reply.meta.watermark_ms for shard, reply in replies.items()},
+        any(name.site in reply.known for reply in replies.values()),
     )

@@ -1,4 +1,4 @@
-"""The Redis servers themselves: what they are, how they are set, and their clock."""
+"""The Redis servers: product, version, settings and clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ranker.store.errors import translated
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server that holds, or would hold, counts. `clock_ahead_ms`: its clock less ours."""
+    """One server that is to hold counts. `clock_ahead_ms`: its clock less ours."""
 
     name: str
     product: str
@@ -25,31 +25,31 @@ class Server:
 
 
 async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
-    """The server behind `client`, or every primary of a cluster. StoreUnavailableError where one does not answer.
+    """The server behind `client`, or every primary of a cluster. StoreUnavailableError if one does not answer.
 
-    Raises NotAllowedError where INFO is forbidden.
+    Raises NotAllowedError if INFO is forbidden.
     """
     with translated():
         if not isinstance(client, RedisCluster):
-            return [await _look("", client.execute_command, now_ms)]
+            return [await _server("", client.execute_command, now_ms)]
         await client.initialize()
         return [
-            await _look(f"{node.host}:{node.port}", node.execute_command, now_ms)
+            await _server(f"{node.host}:{node.port}", node.execute_command, now_ms)
             for node in sorted(client.get_primaries(), key=lambda node: (node.host, node.port))
         ]
 
 
 class NotAllowedError(Exception):
-    """The user of the address may not ask what has to be known."""
+    """The user of the address may not run INFO or TIME."""
 
 
-async def _look(name: str, ask: Callable[..., Any], now_ms: Callable[[], int]) -> Server:
+async def _server(name: str, execute: Callable[..., Any], now_ms: Callable[[], int]) -> Server:
     try:
-        info = _parsed(await ask("INFO"))
+        info = _parsed(await execute("INFO"))
     except NoPermissionError as error:
         raise NotAllowedError(str(error)) from error
     before_ms = now_ms()
-    seconds, microseconds = await ask("TIME")
+    seconds, microseconds = await execute("TIME")
     after_ms = now_ms()
     valkey = info.get("valkey_version")
     return Server(
@@ -63,7 +63,7 @@ async def _look(name: str, ask: Callable[..., Any], now_ms: Callable[[], int]) -
 
 
 def _parsed(info: Any) -> dict[str, Any]:
-    """INFO as a mapping: a cluster's node answers with the text itself."""
+    """INFO as a mapping: a cluster's node returns the text itself."""
     if isinstance(info, dict):
         return info
     lines = (line.partition(":") for line in bytes(info).decode().splitlines() if ":" in line)

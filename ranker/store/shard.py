@@ -1,4 +1,4 @@
-"""One shard as the consumer meets it: load, init, read slices, advance. Nothing here decides anything."""
+"""One shard as the consumer uses it: load, init, read slices, advance. No decision is made here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
 
 FORMAT = "1"
-"""Version of the state's layout; another one answers `foreign`."""
+"""Version of the state's layout; a shard of another version replies `foreign`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ShardState:
 
 
 def script(name: str, *, allow_oom: bool = False) -> str:
-    """The text of scripts/NAME.lua; the flag lets steps that free memory run when there is none."""
+    """The text of scripts/NAME.lua; with `allow_oom`, steps that free memory run although Redis is full."""
     text = resources.files("ranker.store").joinpath("scripts", f"{name}.lua").read_text()
     return ("#!lua flags=allow-oom\n" if allow_oom else "#!lua\n") + text
 
@@ -55,7 +55,7 @@ class ShardStore:
         self._advance_full = client.register_script(script("advance", allow_oom=True))
 
     async def load(self) -> ShardState | None:
-        """The shard's state, or None where it has not begun."""
+        """The shard's state; None if the shard does not exist."""
         with translated():
             flat, slices, sites, strays, runs, blocks = await read_atomically(
                 self._client,
@@ -75,7 +75,7 @@ class ShardStore:
         return _state({name: value.decode() for name, value in meta.items()}, slices, sites, strays, producers)
 
     async def init(self, version: Version, watermark_ms: int, partitions: int, gap_ms: int | None) -> None:
-        """Begins the shard; without effect where it has begun."""
+        """Creates the shard; no effect if it exists."""
         fields = {
             "format": FORMAT,
             "lineage": version.lineage,
@@ -124,7 +124,7 @@ class ShardStore:
             return {member.decode() for member in await self._client.smembers(self.keys.strays)}
 
     async def last_seen_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
-        """Append time of the last record of each of these producers' runs, in whichever shard heard it last."""
+        """Append time of the last record of each of these producers' runs, over all shards."""
         last: dict[str, int] = {}
         for partition in range(partitions):
             with translated():
@@ -137,9 +137,9 @@ class ShardStore:
         return assemble(step, self._generation, self.keys)
 
     async def advance(self, program: Program, *, when_full: bool = False) -> tuple[Reply, int]:
-        """Runs a step; the second part is how many articles the longest total that it touched has.
+        """Runs a step; returns the reply, and the number of articles in the longest total that the step touched.
 
-        `when_full` runs it even where Redis has no memory left: for steps that retire, seal or move the clock.
+        With `when_full` it runs even if Redis has no memory left: for steps that retire, seal or move T.
         """
         run = self._advance_full if when_full else self._advance
         with translated():
@@ -148,7 +148,7 @@ class ShardStore:
 
 
 def fields_of(reply: Any) -> dict[str, bytes]:
-    """The fields of a hash; a transaction's client makes a dictionary of the reply, a script's does not."""
+    """The fields of a hash: a transaction returns it as a dictionary, a script as a flat list."""
     pairs = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
     return {name.decode(): value for name, value in pairs.items()}
 

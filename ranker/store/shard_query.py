@@ -1,4 +1,4 @@
-"""What one shard is asked at once for a refresh, and how its replies are read."""
+"""All reads from one shard for a refresh, and how its replies are parsed."""
 
 from __future__ import annotations
 
@@ -6,45 +6,37 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import MAX_STRAYS, ListQuery, ListReply, ShardMeta
 from ranker.store.atomic_reads import Word
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import FORMAT
 
 MAX_SITES = 1_000
-"""Sites that one shard names at each refresh; where it holds more, a site is asked for by name."""
+"""Sites that one shard lists at each refresh; if it holds more, a site is queried by name."""
 
 _AT_A_TIME = 4_000
-"""Members or fields that one command names: reads that go by a script have at most 8,000 words there."""
+"""Members or fields of one command: in a script, a command has at most 8,000 words."""
 
 _META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
 
 
-class ListName(NamedTuple):
-    """One list of a generation."""
-
-    site: str
-    board: str
-    window: str
-
-
 @dataclass(frozen=True, slots=True)
 class ShardReply:
-    """What one shard said in one transaction."""
+    """One shard's reply, of one transaction. `known` are the sites of the query that hold counts."""
 
-    clock: ShardMeta
+    meta: ShardMeta
     sites: frozenset[str]
     all_sites: bool
     known: frozenset[str]
     sums: dict[tuple[str, str, str], int]
-    answers: dict[ListName, ListReply]
+    lists: dict[ListName, ListReply]
 
 
 class ShardQuery:
-    """All that one shard is asked in one transaction, and how its replies are read."""
+    """The reads of one transaction on one shard, and how its replies are parsed."""
 
     def __init__(self, generation: Generation, shard: int, queries: Mapping[ListName, ListQuery]) -> None:
         keys, self._queries = ShardKeys(generation.id, shard), queries
@@ -64,7 +56,7 @@ class ShardQuery:
             self.reads += _reads(keys.total(name.window, name.site, name.board), query)
 
     def reply(self, transaction: Sequence[Any]) -> ShardReply | None:
-        """None where the shard has not begun, or is not to be read any more."""
+        """None if the shard does not exist yet, was dropped, or has another format."""
         replies = iter(transaction)
         meta, strays, named = next(replies), next(replies), next(replies)
         if meta[0] != FORMAT.encode() or meta[1] is None or meta[6] is not None:
@@ -106,7 +98,7 @@ def _in_pieces(command: str, key: str, names: Sequence[Word]) -> list[tuple[Word
 
 
 def _joined(replies: Iterator[Sequence[bytes | None]], names: int) -> list[bytes | None]:
-    """The replies to what `_in_pieces` made of so many names."""
+    """The replies to the commands that `_in_pieces` made of so many names, in one list."""
     return list(chain.from_iterable(islice(replies, math.ceil(names / _AT_A_TIME))))
 
 
@@ -127,11 +119,11 @@ def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
 
 
 def _shard_meta(meta: Sequence[bytes | None]) -> ShardMeta:
-    _, floors, clock, _, gap, refused, _ = meta
+    _, floors, watermark, _, gap, refused, _ = meta
     assert floors is not None
     return ShardMeta(
         tuple(map(int, floors.split(b","))),
-        int(clock or 0),
+        int(watermark or 0),
         None if gap is None else int(gap),
         refused == b"1",
     )

@@ -1,4 +1,4 @@
-"""The store's clock, for the wall clock that must not be one fast process' alone."""
+"""The store's clock: together with the process' own it makes the wall clock (core/watermark.py)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from ranker.store.errors import translated
 
 
 async def store_time_ms(client: Client) -> int:
-    """Redis' clock, milliseconds since the epoch; StoreUnavailableError where it does not answer."""
+    """Redis' clock, milliseconds since the epoch; StoreUnavailableError if it does not answer."""
     with translated():
         return await redis_time_ms(client)

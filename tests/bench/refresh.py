@@ -12,7 +12,7 @@ from typing import Any
 import redis
 import uvloop
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.live.build_live import build_live
@@ -21,7 +21,6 @@ from ranker.serve.live.refresh import Refresh
 from ranker.service.tuning import collect_seldom
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
-from ranker.store.shard_query import ListName
 from tests.bench import ids, processes
 from tests.bench.figures import Part, percentile
 from tests.bench.progress import Progress

@@ -80,15 +80,15 @@ _PYTHON = (
         "sequences are taken over before they are applied",
         "ranker.consume.build_step:build_step",
         "A.producers.plan_update(...)",
-        "(lambda change: A.producers.take(change) or change)(A.producers.plan_update(...))",
+        "(lambda change: A.producers.apply(change) or change)(A.producers.plan_update(...))",
         hunt="floors",
         long=True,
     ),
-    Mutant("sequences are not taken over", "ranker.consume.session:Session._took", "A.take(...)", "None"),
+    Mutant("sequences are not taken over", "ranker.consume.session:Session._take_over", "A.apply(...)", "None"),
     Mutant(
         "a run is forgotten within its lineage",
         "ranker.consume.upkeep:Upkeep.forget_inactive",
-        "_renewing(A)",
+        "_step_to_new_lineage(A)",
         "A.step()",
     ),
     Mutant(

@@ -56,7 +56,7 @@ class Broker:
 class LogClient:
     """What one consumer holds of the log."""
 
-    seam_active = True
+    patch_active = True
 
     def __init__(self, broker: Broker, fold: Callable[[Sequence[Raw]], PartialCounts], chunk_records: int) -> None:
         self._broker = broker

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, Span
 from ranker.lists.filters import Filter
 from ranker.metrics import ReaderMetrics, new_registry
@@ -24,7 +24,6 @@ from ranker.serve.live.refresh import Refresh
 from ranker.settings import Site
 from ranker.store.generations import Active
 from ranker.store.reader import ListRead, Snapshot
-from ranker.store.shard_query import ListName
 from tests.property import merges
 from tests.property.merges import ARTICLES, FEW_OR_MANY, MAX_STRAYS, Shards, distributions
 
@@ -166,7 +165,7 @@ def reading_of(reading: Reading) -> Iterator[Shown]:
         board.generation = refresh._active.generation = _GENERATION
         refresh._active.active = Active(1, _GENERATION.id, partitions)
         refresh._reader = _InMemory(reading.lists)  # type: ignore[assignment]
-        board.articles.take(_records(reading))
+        board.articles.apply(_records(reading))
         yield Shown(Lists(board, demand), refresh)
 
 

@@ -194,6 +194,6 @@ async def test_sightings_are_written_field_by_field(port: Any, server: Server) -
     assert await run(port, Step(V1, last, 0, producers=refused)) is Reply.BEHIND
     assert (await port.load()).producers == held
     assert await port.last_seen_elsewhere(["a:/1", "b"], 2) == {"a:/1": 7}
-    assert await run(port, Step(later, last, 0, producers=held.forgotten(["a:/1", "b"]))) is Reply.APPLIED
+    assert await run(port, Step(later, last, 0, producers=held.forget(["a:/1", "b"]))) is Reply.APPLIED
     assert set((await port.load()).producers.runs) == {"é\0"}
     assert set((await dump(server))["sequences"]) == {"0:é\0"}

@@ -44,7 +44,7 @@ async def _keeps_the_mark() -> bool:
     changes = router.route({(3, "s", "view"): {HERE: 1}, (9, "s", "view"): {STRAY: 1}}, BEGIN.floors)
     await ours.advance(await ours.with_marks(replace(ours.step(Version("00aa", 2, BEGIN.floors)), changes=changes)))
     keeper = Upkeep(GENERATION)
-    await keeper._look_over_strays(ours, due=True)
+    await keeper._scan_strays(ours, due=True)
     other = await open_session(port, GENERATION, PARTITIONS)
     deltas = (await port.read_slices([(0, 3), (0, 9)]))[1]
     contents = {slice_id: delta.total(parts) for slice_id, parts in deltas.items()}
@@ -52,7 +52,7 @@ async def _keeps_the_mark() -> bool:
         await other.advance(await other.with_marks(step))
     assert await ours.reload(), "only the floors have moved: our batch is routed again and we go on"
     for _ in range(5):
-        await keeper._look_over_strays(ours, due=True)
+        await keeper._scan_strays(ours, due=True)
         if await port.strays() != {f"s/{STRAY}"}:
             return False
     return True

@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 
 from ranker.core import delta
+from ranker.core.generation import ListName
 from ranker.core.home import home
 from ranker.settings import Site
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
-from ranker.store.shard_query import ListName
 from tests.support.reader import GENERATION, LIST, PARTITIONS, Reader, T, running_reader, until
 from tests.support.shard_writer import publish
 

@@ -13,13 +13,12 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 
 from deploy.local.faults import MissingTool
 from ranker.core import delta
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.settings import Site
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
-from ranker.store.shard_query import ListName
 from tests.conftest import without
 from tests.support.reader import GENERATION, Reader, beside, running_reader, until
 from tests.support.shard_writer import meta_of, publish

@@ -45,7 +45,7 @@ def test_the_sum_of_slices_is_a_recount(
 ) -> None:
     """Tiers, sealed and open deltas, several articles and floors inside of a slice: what is alive is in its hour."""
     floors = tuple(slice_ * LANES + floor_lane for slice_ in floor_slices)
-    want = hours.nothing()
+    want = hours.no_hours()
     for (tier, slice_), deltas in slices.items():
         hour = (slice_ * GENERATION.windows[tier].grain_ms - FROM_MS) // HOUR_MS
         for counts, _ in deltas:
@@ -60,7 +60,7 @@ def test_the_sum_of_slices_is_a_recount(
         slice_id: [delta.seal(counts) if sealed else delta.pack(counts) for counts, sealed in slices[slice_id]]
         for slice_id in live
     }
-    found = hours.nothing()
+    found = hours.no_hours()
     hours.add_up(found, GENERATION, "demo", articles, FROM_MS, stored, floors)
     assert [_some(hour) for hour in found] == [_some(hour) for hour in want]
 
@@ -96,6 +96,6 @@ def test_slices_that_cannot_tell_hours() -> None:
 
 def test_boards_weigh() -> None:
     """Every board has a count in every hour, by its own weights; what no board counts is in none."""
-    found = hours.nothing()
+    found = hours.no_hours()
     found[0] = Counter({"view": 5, "share": 1, "!bot": 9})
     assert hours.weighed(found, GENERATION.boards) == [{"read": 5, "warm": 7}, *[{"read": 0, "warm": 0}] * 23]

@@ -45,7 +45,7 @@ class Shard:
             if one.sequence is not None:
                 some.append(one.sequence)
         change = self.held.plan_update(sequences, {one.producer: one.append_ms for one in stretch})
-        self.held.take(change)
+        self.held.apply(change)
         self.runs |= change.set_runs()
         self.blocks |= change.set_blocks()
         for name in change.deleted_blocks():
@@ -167,9 +167,9 @@ def test_a_run_without_a_place_is_counted_and_gets_one_when_another_is_forgotten
     assert set(shard.held.runs) == {"a", "b", "c"}
     hour_on = 1_005 + sequence_tracker.INACTIVE_FULL_MS
     assert shard.held.inactive(hour_on) == ["b", "c"]
-    change = shard.held.forgotten(["b"])
+    change = shard.held.forget(["b"])
     assert (change.gone, change.deleted_blocks()) == (["b"], ["0:b"])
-    shard.held.take(change)
+    shard.held.apply(change)
     assert shard.take(stamps(("d", 2))) == 0
     assert shard.held.inactive(hour_on - sequence_tracker.INACTIVE_FULL_MS) == []
 

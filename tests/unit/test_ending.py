@@ -85,7 +85,7 @@ async def test_a_task_that_ends_unasked_is_an_error_with_its_name() -> None:
     """Whether it returned or ended as cancelled; the others end with it."""
     other = asyncio.create_task(asyncio.sleep(3600), name="consumer")
     for ended in (cancelled_by_itself, lambda: asyncio.sleep(0)):
-        with pytest.raises(click.ClickException, match="catalogue ended although nobody asked") as caught:
+        with pytest.raises(click.ClickException, match="catalogue ended without a signal") as caught:
             await _run_until_signal([other, asyncio.create_task(ended(), name="catalogue")])
         assert caught.value.exit_code == 1
         assert other.cancelled()

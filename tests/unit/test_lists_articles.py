@@ -44,7 +44,7 @@ def old(change: Change) -> Change:
 
 def told(*changes: Change) -> Articles:
     articles = Articles()
-    assert articles.take(changes) == {"demo"}
+    assert articles.apply(changes) == {"demo"}
     return articles
 
 
@@ -60,11 +60,11 @@ def test_show_takes_the_hiding_back_and_nothing_else() -> None:
     """What the feed removed stays away, and is back when the feed publishes it again."""
     articles = told(fed("/a"), hidden("/a"), hidden("/a", hidden=False))
     assert not articles.of("demo")["/a"].hidden
-    articles.take([fed("/a", status="removed")])
+    articles.apply([fed("/a", status="removed")])
     assert articles.of("demo")["/a"].hidden
-    articles.take([hidden("/a"), hidden("/a", hidden=False)])
+    articles.apply([hidden("/a"), hidden("/a", hidden=False)])
     assert articles.of("demo")["/a"].hidden
-    articles.take([fed("/a")])
+    articles.apply([fed("/a")])
     assert not articles.of("demo")["/a"].hidden
 
 
@@ -73,7 +73,7 @@ def test_an_article_known_by_the_editors_word_alone() -> None:
     articles = told(hidden("/a"))
     assert articles.of("demo") == {"/a": Article(hidden=True)}
     assert len(articles) == 1
-    articles.take([hidden("/a", hidden=False)])
+    articles.apply([hidden("/a", hidden=False)])
     assert articles.of("demo") == {}
 
 
@@ -82,12 +82,12 @@ def test_a_forgotten_record_takes_only_its_own_word_along() -> None:
     records = [fed("/a"), hidden("/a"), moved("/a", "/b")]
     for gone in records:
         articles = told(*records)
-        articles.take([(gone[0], None)])
+        articles.apply([(gone[0], None)])
         left = [change for change in records if change != gone]
         assert articles.of("demo") == told(*left).of("demo")
         assert articles.aliases("demo") == told(*left).aliases("demo")
     articles = told(*records)
-    articles.take([(key, None) for key, _ in records])
+    articles.apply([(key, None) for key, _ in records])
     assert (len(articles), articles.aliases("demo")) == (0, {})
     assert articles.sites == {"demo"}
 
@@ -103,7 +103,7 @@ def test_aliases_are_one_hop() -> None:
     """Each leads where the editor said, also where that has moved itself; the last word of each counts."""
     articles = told(moved("/a", "/x"), moved("/a", "/b"), moved("/b", "/c"))
     assert articles.aliases("demo") == {"/a": "/b", "/b": "/c"}
-    assert articles.take([moved("/a", None)]) == {"demo"}
+    assert articles.apply([moved("/a", None)]) == {"demo"}
     assert articles.aliases("demo") == {"/b": "/c"}
     assert articles.aliases("other") == {}
 
@@ -114,9 +114,9 @@ def test_a_site_has_room_for_so_many_aliases(monkeypatch: pytest.MonkeyPatch, ca
     articles = told(*(moved(f"/{n}", "/x") for n in range(6)))
     assert set(articles.aliases("demo")) == {"/0", "/1", "/2"}
     assert [(record.levelno, record.site) for record in caplog.records] == [(logging.WARNING, "demo")]  # type: ignore[attr-defined]
-    articles.take([moved("/0", "/y"), moved("/4", "/x")])
+    articles.apply([moved("/0", "/y"), moved("/4", "/x")])
     assert articles.aliases("demo") == {"/0": "/y", "/1": "/x", "/2": "/x"}
-    articles.take([moved("/1", None), moved("/4", "/x")])
+    articles.apply([moved("/1", None), moved("/4", "/x")])
     assert set(articles.aliases("demo")) == {"/0", "/2", "/4"}
     assert len(caplog.records) == 1
 
@@ -134,11 +134,11 @@ def test_an_id_may_end_like_an_editors_key() -> None:
         articles = told(*order)
         assert (articles.of("demo")["/a#editor"].title, articles.of("demo")["/a"].hidden) == ("An odd id", True)
         assert articles.aliases("demo") == {"/a": "/b"}
-        articles.take([(odd[0], None), (moving[0], None)])
+        articles.apply([(odd[0], None), (moving[0], None)])
         assert set(articles.of("demo")) == {"/a"}
         assert articles.of("demo")["/a"].hidden
         assert articles.aliases("demo") == {"/a": "/b"}
-    articles.take([hidden("/a#editor"), moved("/a#editor", "/a")])
+    articles.apply([hidden("/a#editor"), moved("/a#editor", "/a")])
     assert articles.of("demo")["/a#editor"].hidden
     assert articles.aliases("demo")["/a#editor"] == "/a"
 
@@ -149,13 +149,13 @@ def test_of_two_words_the_last_holds_whatever_their_keys(first: bool) -> None:
     for one, other in ((old, lambda word: word), (lambda word: word, old)):
         articles = told(fed("/a"), one(hidden("/a", first)), other(hidden("/a", not first)))
         assert articles.of("demo")["/a"].hidden is not first
-        articles.take([(other(hidden("/a"))[0], None)])
+        articles.apply([(other(hidden("/a"))[0], None)])
         assert articles.of("demo")["/a"].hidden is first
-        articles.take([(one(hidden("/a"))[0], None)])
+        articles.apply([(one(hidden("/a"))[0], None)])
         assert not articles.of("demo")["/a"].hidden
         articles = told(one(moved("/a", "/b")), other(moved("/a", "/c")))
         assert articles.aliases("demo") == {"/a": "/c"}
-        articles.take([one(moved("/a", None))])
+        articles.apply([one(moved("/a", None))])
         assert articles.aliases("demo") == {}
 
 
@@ -166,7 +166,7 @@ def test_an_article_takes_an_old_words_key_as_in_the_topic() -> None:
     for one, other, ids in ((odd, word, {"/a"}), (word, odd, {"/a#editor"})):
         articles = told(one, other)
         assert set(articles.of("demo")) == ids
-        articles.take([(odd[0], None)])
+        articles.apply([(odd[0], None)])
         assert articles.of("demo") == {}
     articles = told(word, hidden("/a"), odd)
     assert articles.of("demo")["/a"].hidden

@@ -19,7 +19,7 @@ from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.partial_counts import KEPT_BYTES, Cut
 from ranker.log import aiokafka_patch
-from ranker.log.record_batches import FAST, Batches, install
+from ranker.log.record_batches import FAST, RecordBatches, install
 from ranker.log.unpacking import MOST_BYTES
 from tests.support.record_batches import CODECS, LOG_APPEND_TIME, PACK, message, message_set, record
 from tests.support.record_batches import batch as batch_of
@@ -119,7 +119,7 @@ def test_the_fast_checksum_says_what_the_clients_own_says(codec: int) -> None:
         damaged = [bytearray(one) for one in whole]
         if place is not None:
             damaged[1][place] ^= 1
-        batches, own = Batches(b"".join(damaged)), MemoryRecords(b"".join(damaged))
+        batches, own = RecordBatches(b"".join(damaged)), MemoryRecords(b"".join(damaged))
         answers = []
         while (ours := batches.next_batch()) and (theirs := own.next_batch()):
             answers.append((ours.validate_crc(), theirs.validate_crc()))
@@ -134,7 +134,7 @@ def test_batches_of_old_brokers_are_checked_too(magic: int) -> None:
     old = bytearray(builder.build())
     for damage in (0, 1):
         old[-1] ^= damage
-        one = Batches(bytes(old)).next_batch()
+        one = RecordBatches(bytes(old)).next_batch()
         assert one is not None
         assert one.validate_crc() is (damage == 0)
         own = MemoryRecords(bytes(old)).next_batch()

@@ -38,7 +38,7 @@ class Reader:
         self.under_way.discard(article)
         if self.fault:
             raise self.fault
-        return hours.nothing()
+        return hours.no_hours()
 
 
 class Clock:

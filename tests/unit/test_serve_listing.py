@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
@@ -17,7 +17,6 @@ from ranker.serve.api.query import Query, parse
 from ranker.serve.http.body import LEAST_BYTES, Body, accepts_gzip
 from ranker.serve.live.published import Published
 from ranker.store.reader import ListRead
-from ranker.store.shard_query import ListName
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 NAME = ListName("demo", "read", "24h")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import orjson
 import pytest
 
+from ranker.core.generation import ListName
 from ranker.lists.articles import Articles
 from ranker.lists.filters import Filter
 from ranker.serve.live import lookups as wishes_module
 from ranker.serve.live.lookups import AT_ONCE, MAX_FILTERS, MAX_LISTS, MAX_NAMED, NAMED_MS, Lookups, Matching
-from ranker.store.shard_query import ListName
 
 T = 1_795_396_624_735
 DEMO, OTHER = ListName("demo", "read", "24h"), ListName("other", "read", "24h")
@@ -78,7 +78,7 @@ def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
 
 def catalogue(site: str, articles: int) -> Articles:
     known = Articles()
-    known.take(entry(site, f"/{number}", "Culture") for number in range(articles))
+    known.apply(entry(site, f"/{number}", "Culture") for number in range(articles))
     return known
 
 
@@ -161,7 +161,7 @@ async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.M
     articles = Articles()
     for number, size in enumerate((3, 1, 2)):
         for article in range(size):
-            articles.take([entry("demo", f"/{number}/{article}", f"s{number}")])
+            articles.apply([entry("demo", f"/{number}/{article}", f"s{number}")])
     lookups = Lookups()
     for number, client in enumerate(("greedy", "greedy", "a")):
         lookups.add(DEMO, section(number), T, by(client))

@@ -1,1 +1,1 @@
-"""What runs in `ranker consume` beside the counting: nothing that is counted waits for it."""
+"""Jobs of `ranker consume` beside the counting, which never waits for them."""

@@ -1,8 +1,8 @@
 """The catalogue consumer: topic `articles` into Redis, beside the page views, in every `ranker consume`.
 
 Redis' own offset moves in the same script as the records, so several processes may do the same work: all but one find
-it done and go on from there. The catalogue is nothing but the compacted log, so whatever does not fit (another log
-under the same name, an emptied Redis) ends with reading it again from the start.
+it done and continue from there. The catalogue is the compacted log and nothing else, so after any mismatch (another log
+under the same name, an emptied Redis) it is read again from the start.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ POLL_MS = 250
 CHECK_S = 10.0
 """How often the log's end is compared with our offset: not every broker refuses a read beyond it."""
 SHORTER_S = 30.0
-"""How long a log may look shorter than it was (end offsets can lag) before it counts as another one."""
+"""How long a log may seem shorter than before (end offsets can lag) until it counts as another one."""
 AGAIN_S = (0.5, 10.0)
 CALM_S = 60.0
-"""After so long without trouble the pauses between attempts begin small again."""
+"""After so long without trouble the pauses between attempts are short again."""
 
 
 async def run_catalogue(
     open_log: Callable[[], ArticleLog], client: Any, trouble: Callable[[str, str | None], None]
 ) -> None:
-    """Follows the articles until cancelled; starts over, with growing pauses, whenever Kafka or Redis is away.
+    """Copies the articles until cancelled; starts over, with growing pauses, whenever Kafka or Redis is away.
 
-    `trouble` is told, under the name "catalogue", what stands in the way, and None when nothing does any more.
+    `trouble` is called with the name "catalogue" and the problem, or None once it is over.
     """
 
     async def follow() -> bool:
@@ -62,7 +62,7 @@ async def run_catalogue(
 
 
 class _Follower:
-    """Keeps one partition of the catalogue level with the log."""
+    """Keeps one partition of the catalogue up to date with the log."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class _Follower:
         self._partitions = partitions
 
     async def run(self) -> None:
-        """Until cancelled; raises what Kafka and Redis raise."""
+        """Runs until cancelled; raises the errors of log and store."""
         while True:
             state = await self._open()
             self._trouble("catalogue", None)
@@ -100,7 +100,7 @@ class _Follower:
                         break
 
     async def _open(self) -> CatalogueState:
-        """Where to go on from; begins anew where nothing is stored, or another log's articles are."""
+        """The stored state to continue from; begins anew if nothing is stored, or the articles of another log."""
         state = await self._shard.load()
         while state is None or await self._is_another(state):
             instead_of = state.lineage if state else ""
@@ -112,9 +112,9 @@ class _Follower:
         return state
 
     async def _is_another(self, state: CatalogueState) -> bool:
-        """Whether the stored records come from another log: the last of them differs there, or the log is shorter.
+        """Whether the stored records come from another log: the last of them differs, or the log is shorter.
 
-        The record decides where it can be read: the embedded broker's end offsets lag by a batch for good.
+        If the record can be read, it decides: the embedded broker's end offsets lag by a batch for good.
         """
         since = time.monotonic()
         while True:
@@ -122,13 +122,13 @@ class _Follower:
             if found is not None:
                 return _mark(found) != state.last
             if await self._log.end(self._partition) >= state.n:
-                return False  # compaction may have taken the record; then nothing can be told, and nothing is assumed
+                return False  # compaction may have removed the record; without it, assume the same log
             if time.monotonic() - since > SHORTER_S:
                 return True
             await asyncio.sleep(AGAIN_S[0])
 
     async def _last_of(self, state: CatalogueState) -> Record | None:
-        """What the log has where the last stored record was; None where it has nothing there."""
+        """The log's record at the offset of the last stored one; None if it has none there."""
         if not state.last:
             return None
         offset = int(state.last.partition(":")[0])
@@ -137,7 +137,7 @@ class _Follower:
         return records[0] if records and records[0].offset == offset else None
 
     async def _take(self, state: CatalogueState, records: Sequence[Record]) -> CatalogueState | None:
-        """Applies records; None where another process was faster or Redis has lost some."""
+        """Applies records; None if another process was faster or Redis has lost some."""
         changes: list[Change] = []
         bad: list[str] = []
         for record in records:
@@ -153,7 +153,7 @@ class _Follower:
 
 
 def _key_fault(key: bytes | None) -> str | None:
-    """Why a tombstone names no article; None where it does. Any other record is held against its own value."""
+    """Why a tombstone's key names no article; None if it does. The keys of other records are checked by `fault`."""
     if key is None:
         return "a record without key and value"
     try:

@@ -1,4 +1,4 @@
-"""Keeps this consumer's generation registered, and the active one from being forgotten."""
+"""Keeps this consumer's generation registered, and restores the active one if Redis loses it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _FIT_EVERY = 30
 
 
 class ActiveKeeper:
-    """Puts `active` back where Redis has lost it; sets it only where no other generation is known."""
+    """Restores `active` if Redis has lost it; sets it only if no other generation is registered."""
 
     def __init__(self, client: Any, generation: Generation, unfit: Callable[[], Awaitable[Sequence[str]]]) -> None:
-        """`unfit` returns why the store would lose counts."""
+        """`unfit` returns the reasons why the store would lose counts."""
         self._client = client
         self._unfit = unfit
         self._generation = generation
@@ -28,23 +28,23 @@ class ActiveKeeper:
         self._partitions = 0
 
     async def before_opening(self, partitions: int) -> None:
-        """Registers the generation and lets lists take in `partitions` shards, before a new one can hold counts."""
+        """Registers the generation and lets lists include `partitions` shards, before a new shard can hold counts."""
         if faults := await self._unfit():
             raise UnfitStoreError("; ".join(faults))
         self._partitions = partitions
         await self._keep()
 
     async def run(self, trouble: Callable[[str, str | None], None]) -> None:
-        """Every two seconds, for ever; whether the store is still fit, every thirtieth time, to `trouble`."""
+        """Keeps it every two seconds, for ever; every thirtieth time it reports an unfit store to `trouble`."""
         rounds = itertools.count(1)
 
-        async def look() -> None:
+        async def keep() -> None:
             if self._partitions:
                 await self._keep()
                 if not next(rounds) % _FIT_EVERY:
                     trouble("settings of Redis", "; ".join(await self._unfit()) or None)
 
-        await periodic(_EVERY_S, look, "the generation is not kept registered", (StoreUnavailableError, StoreFullError))
+        await periodic(_EVERY_S, keep, "the generation is not kept registered", (StoreUnavailableError, StoreFullError))
 
     async def _keep(self) -> None:
         active = await generations.ensure_first(self._client, self._generation, self._partitions, self._remembered)

@@ -1,6 +1,6 @@
-"""Watches the producers beside the counting: whose events are missing, who sends again, who has fallen silent.
+"""Reports on the producers beside the counting: missing events, repeated events, silence.
 
-The process that has partition 0 tells it for the whole topic. Nothing waits for it.
+The process that has partition 0 reports for the whole topic. Nothing waits for it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.producers import last_seen, write_report
 
-LOOK_S = 5.0
+_EVERY_S = 5.0
 SETTLE_MS = 10_000
-"""How long after a sequence was seen lower ones may still be on their way into the log: a producer's batches for
-different partitions leave at different times, and are sent again when a broker changes."""
+"""How long after a sequence was seen lower ones may still be on the way to the log: a producer sends its batches for
+different partitions at different times, and again if a broker changes."""
 
 
 class ProducerWatch:
-    """`has_first` says whether this process has partition 0, `partitions` how many there are (0: not known yet)."""
+    """`has_first` returns whether this process has partition 0, `partitions` their number (0: not known yet)."""
 
     def __init__(
         self,
@@ -40,22 +40,22 @@ class ProducerWatch:
         self._now_ms = now_ms
         self._metrics = metrics
         self._settling: tuple[int, dict[str, int]] | None = None
-        """(when, each run's highest sequence then): what is judged next, once all that was committed by
-        `SETTLE_MS` later is counted in every shard."""
+        """(when, each run's highest sequence then): missing events up to these sequences are determined next, once
+        every shard has counted all that was committed `SETTLE_MS` later."""
         self._missing: dict[str, int] = {}
         self._found: dict[str, int] = {}
-        """Sequences of each run that all shards had seen when it was judged."""
+        """Number of sequences of each run, over all shards, when its missing ones were last determined."""
         self._began: list[int] = []
-        """Where each shard's counts begin in the log."""
+        """First counted offset of each shard."""
 
     async def run(self) -> None:
-        """Looks every five seconds, until cancelled; whatever fails is logged once and tried again."""
+        """Reports every five seconds, until cancelled; an error is logged once, and the report tried again."""
         expected = (StoreUnavailableError, StoreFullError)
         # watching must not be able to stop the counting
-        await periodic(LOOK_S, self._show, "producers are not watched", expected, never_ends=True)
+        await periodic(_EVERY_S, self._show, "producers are not watched", expected, never_ends=True)
 
     async def _show(self) -> None:
-        found = await self.look() if self._has_first() else None
+        found = await self.report() if self._has_first() else None
         if found is None:
             self._forget()
         self._metrics.show_producers(found)
@@ -65,8 +65,8 @@ class ProducerWatch:
         self._missing = {}
         self._found = {}
 
-    async def look(self) -> Report | None:
-        """What is found now, written for `ranker top` too; None until every shard has begun.
+    async def report(self) -> Report | None:
+        """The report as of now, which is also stored for `ranker top`; None until every shard exists.
 
         Raises StoreUnavailableError and StoreFullError.
         """
@@ -76,7 +76,7 @@ class ProducerWatch:
             return None
         watermark_ms = min(shard.watermark_ms for shard in shards)
         began = [shard.began for shard in shards]
-        if began != self._began:  # Redis was emptied: what was seen before may be more than the log gives back
+        if began != self._began:  # Redis was emptied: the log may no longer contain all that was seen before
             self._forget()
             self._began = began
         runs = [shard.producers for shard in shards]
@@ -90,19 +90,19 @@ class ProducerWatch:
         return found
 
     async def _judge(self, since_ms: int, cuts: dict[str, int], partitions: int) -> None:
-        """Counts what is missing up to these sequences. A run that cannot be judged now keeps what was said of it."""
+        """Counts the missing events up to these sequences. A run that cannot be judged now keeps its last number."""
         shards = await last_seen(self._client, self._generation, partitions, bitmaps=True)
         if not shards or min(shard.watermark_ms for shard in shards) < since_ms + SETTLE_MS:
-            return  # a failover since: what a shard has to count again is not missing
+            return  # a failover since: events that a shard has to count again are not missing
         missing_before, self._missing = self._missing, {}
         found_before, self._found = self._found, {}
         for name, cut in cuts.items():
-            seen = [shard.producers.runs[name] for shard in shards if name in shard.producers.runs]
-            found = sum(run.distinct for run in seen)
+            runs = [shard.producers.runs[name] for shard in shards if name in shard.producers.runs]
+            found = sum(run.distinct for run in runs)
             self._found[name] = max(found, found_before.get(name, 0))
             # fewer than before: some shards have forgotten the run, others not yet
-            said = missing(seen, cut) if found == self._found[name] else None
-            if said is None:
-                said = missing_before.get(name)
-            if said is not None:
-                self._missing[name] = said
+            number = missing(runs, cut) if found == self._found[name] else None
+            if number is None:
+                number = missing_before.get(name)
+            if number is not None:
+                self._missing[name] = number

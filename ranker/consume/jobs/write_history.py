@@ -1,7 +1,7 @@
-"""Writes the rank history: what every list showed at the full hour. Each consumer does it for its own generation.
+"""Writes the rank history: every list as it was at the full hour. Each consumer does it for its own generation.
 
-The first writer of an entry wins, so consumers that do it at once only waste work. Nothing waits for the history, and
-nothing is counted by it: where no complete list can be read in time, the hour stays unknown.
+The first writer of an entry wins, so consumers that write at once only waste work. Nothing waits for the history, and
+counts do not depend on it: if no complete list can be read in time, the hour stays unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Article, Articles
 from ranker.lists.catalogue import Catalogue
@@ -22,26 +22,25 @@ from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
 from ranker.store.reader import ListRead, Reader
-from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 
 MAX_SITES = 1_000
 """Sites whose lists are written; configured ones first."""
 PATIENCE_MS = HOUR_MS // 2
-"""How long after the hour its lists may still be written: ranks are compared with entries from that age on, and an
-entry that has just been written would say that nothing moves."""
+"""How long after the hour its lists may still be written: ranks are compared with entries of at least this age, and
+against an entry that was just written no rank would have moved."""
 
 _TRY_S = (10.0, 300.0)
-"""Between two looks; longer and longer while lists of the hour cannot be written."""
+"""Pause between two attempts, and its maximum: it grows while lists of the hour cannot be written."""
 _CATALOGUE_ROUNDS = 10
 """Of 100,000 changes each."""
 
 
 class HistoryWriter:
-    """`sites` are the configured ones, `partitions` says how many shards make a list (0: not known yet).
+    """`sites` are the configured ones, `partitions` returns how many shards make a list (0: not known yet).
 
-    Sites in `hide_unknown` list no article that the catalogue does not know.
+    Sites in `hide_unknown` list only articles of the catalogue.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class HistoryWriter:
         metrics.history_age_seconds.set_function(lambda: max(0, self._now_ms() - self._found_ms) / 1000)
 
     async def run(self) -> None:
-        """Looks every ten seconds or so, until cancelled; whatever fails is logged once and tried again."""
+        """Tries every ten seconds or so, until cancelled; an error is logged once, and the write tried again."""
         # Consumers that were started together should not do the same work together.
         every_s, at_most_s = (pause_s * random.uniform(0.5, 1.5) for pause_s in _TRY_S)  # noqa: S311  # nothing to guess
         await periodic(
@@ -82,7 +81,7 @@ class HistoryWriter:
         )
 
     async def write_due(self, now_ms: int) -> bool:
-        """Writes the lists of this hour that nobody has written yet; whether none is left to try again.
+        """Writes the lists of this hour that are not written yet; returns whether none of them is left to write.
 
         Raises StoreUnavailableError and StoreFullError.
         """
@@ -113,11 +112,11 @@ class HistoryWriter:
         if settled:
             await settle(self._client, self._generation.id, hour)
             self._found_ms = now_ms
-            self._done.clear()  # where Redis loses it all, it is written again
+            self._done.clear()  # if Redis loses the history, the next attempt writes it again
         return settled
 
     async def _articles(self) -> Articles:
-        """The catalogue now. Read anew each hour (100,000 articles: 0.5 s); kept, it would take 75 MB for good."""
+        """The catalogue now. Read anew each hour (100,000 articles: 0.5 s): to keep it would take 75 MB for good."""
         catalogue = Catalogue(self._client, self._now_ms)
         for _ in range(_CATALOGUE_ROUNDS):
             if not await catalogue.follow():
@@ -125,14 +124,14 @@ class HistoryWriter:
         return catalogue.articles
 
     async def _write(self, site: str, hour: int, partitions: int, articles: Articles) -> int:
-        """Writes those of a site's lists that are complete at this hour; returns how many nobody had written.
+        """Writes those of a site's lists that are complete at this hour; returns how many were not written before.
 
-        An empty list beside others is written as well: what enters it next is new. A site without counts is not.
+        An empty list is written too if the site has others, so that the next article in it is "new".
         """
         names = [ListName(site, board, w.name) for w in self._generation.windows for board in self._generation.boards]
         moved = {old.encode(): new.encode() for old, new in articles.aliases(site).items()}
-        wishes = dict.fromkeys(names, ExtraKeys(aliases=moved))
-        read = (await self._reader.refresh(self._generation, partitions, names, {}, wishes)).lists
+        extras = dict.fromkeys(names, ExtraKeys(aliases=moved))
+        read = (await self._reader.refresh(self._generation, partitions, names, {}, extras)).lists
         ready = {name: one for name, one in read.items() if one.span.complete and one.span.as_of_ms // HOUR_MS == hour}
         written = 0
         if any(one.merged.rows for one in read.values()):
@@ -146,7 +145,7 @@ class HistoryWriter:
 
 
 def shown(read: ListRead, articles: Mapping[str, Article], *, hide_unknown: bool) -> list[str]:
-    """The first places as readers publish them, without the articles that are hidden."""
+    """The first places as readers publish them, without hidden articles."""
     published = Filter(known=hide_unknown)
     ids = (raw.decode() for _, raw in read.merged.rows)
     return list(islice((one for one in ids if published.admits(one, articles.get(one), 0)), PLACES))

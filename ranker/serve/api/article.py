@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ranker.core import hours
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import PLACES
 from ranker.lists.articles import Article
@@ -22,7 +22,6 @@ from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.hourly import Hourly, HourlyCounts
 from ranker.serve.live.published import Published, rfc3339
-from ranker.store.shard_query import ListName
 
 HOURS_DEADLINE_S = 3.0
 """How long one answer waits for them; without the hours it goes out all the same."""

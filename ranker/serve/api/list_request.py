@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from ranker.core.generation import LATEST, Generation
+from ranker.core.generation import LATEST, Generation, ListName
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.query import Fault, Query, fault, parse, parse_article, parse_nothing, shown
 from ranker.serve.api.refusals import refusal, unknown_site, unread
@@ -15,7 +15,6 @@ from ranker.serve.http import tokens
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import accept_headers
 from ranker.serve.live.board import Board
-from ranker.store.shard_query import ListName
 
 MAX_QUERY_BYTES = 8_192
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ranker.core.generation import LATEST, Generation, Window
+from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.filters import Filter
 from ranker.serve.api import items
 from ranker.serve.api.items import Place
@@ -17,7 +17,6 @@ from ranker.serve.api.refusals import check_age, held, refusal, unknown_site, un
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.published import Published, rfc3339
-from ranker.store.shard_query import ListName
 
 
 class Lists:

@@ -7,10 +7,10 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
+from ranker.core.generation import ListName
 from ranker.serve.api.refusals import held, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
-from ranker.store.shard_query import ListName
 
 MAX_SITES = 100
 """Sites whose sections and formats are kept counted."""

@@ -19,6 +19,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ranker.core.generation import ListName
 from ranker.metrics import ReaderMetrics
 from ranker.serve.api.clients import PROXY, Clients
 from ranker.serve.api.list_request import ListRequest
@@ -28,7 +29,6 @@ from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import Receive, Scope, Send, allowed_origin
 from ranker.serve.live.board import Board
 from ranker.service.buckets import is_beyond_share
-from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,11 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.lists.articles import Articles
 from ranker.lists.history import Ranks
 from ranker.serve.live.published import Ages, Published
 from ranker.settings import Site
-from ranker.store.shard_query import ListName
 
 _NO_RANKS = Ranks({})
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
+from ranker.core.generation import ListName
 from ranker.lists.filters import Filter
 from ranker.serve.live.board import Board
 from ranker.serve.live.lookups import Lookups, anybody
 from ranker.serve.live.published import Published
-from ranker.store.shard_query import ListName
 
 IN_USE_MS = 60_000
 """A list that was not requested in this time is not read any more."""

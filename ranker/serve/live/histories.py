@@ -6,10 +6,9 @@ from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.lists.history import GRAIN_S, Ranks
 from ranker.store.history import read_ranks
-from ranker.store.shard_query import ListName
 
 AGAIN_MS = 60_000
 """How often a list is looked at whose present hour has not been written yet."""

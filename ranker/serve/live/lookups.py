@@ -9,10 +9,10 @@ from itertools import islice
 from operator import itemgetter
 from typing import TypeVar
 
+from ranker.core.generation import ListName
 from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Articles
 from ranker.lists.filters import BUDGET, Filter
-from ranker.store.shard_query import ListName
 
 _T = TypeVar("_T")
 

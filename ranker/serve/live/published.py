@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from ranker.core.generation import Generation
+from ranker.core.generation import Generation, ListName
 from ranker.core.watermark import age_ms
 from ranker.lists.filters import Filter
 from ranker.settings import BEHIND
 from ranker.store.reader import ListRead
-from ranker.store.shard_query import ListName
 
 KEEP_LEVEL_MS = 5_000
 """How long the last list stays on show while shards are between two floors (once a minute, a second or so)."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
+from ranker.core.generation import ListName
 from ranker.core.merge import Hints
 from ranker.lists.catalogue import Catalogue
 from ranker.metrics import ReaderMetrics
@@ -20,7 +21,6 @@ from ranker.serve.live.histories import Histories
 from ranker.serve.live.published import Published
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.reader import Reader
-from ranker.store.shard_query import ListName
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,9 @@
 -- catalogue: one partition of the articles topic from one offset to another, all or nothing.
 --
 -- KEYS[1]   meta (hash); KEYS[2] articles (hash: record key to JSON); KEYS[3] changes (sorted set: record key to offset)
--- ARGV      begin    instead_of lineage partitions    starts at 0 where nothing is, or where `instead_of` is
+-- ARGV      begin    instead_of lineage partitions    starts at 0 if nothing is stored, or the lineage `instead_of`
 --           advance  lineage n to last {key offset value}…    value '' is a tombstone
--- reply     applied | other (the stored state is another one: nothing was done)
+-- reply     applied | other (the stored state is another one: nothing was written)
 -- cost      3 commands of O(log n) per record; the caller sends at most 500
 local call = redis.call
 local meta, articles, changes = KEYS[1], KEYS[2], KEYS[3]

@@ -1,4 +1,4 @@
--- together: several reads at one moment, where MULTI cannot be had: a full Redis does not even queue reads.
+-- read_atomically: several reads at one moment, without MULTI: a full Redis does not even queue reads.
 --
 -- KEYS      every key that is read
 -- ARGV      for each read: its number of words, then its words (name, key, argument, …)

@@ -21,7 +21,7 @@ from ranker.lists.catalogue import SETTLED_MS, Catalogue
 from ranker.log.articles import ArticleLog
 from ranker.store import catalogue as stored_catalogue
 from ranker.store.atomic_reads import read_atomically
-from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Seen, read_changes
+from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Position, read_changes
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import CatalogueKeys
@@ -282,12 +282,12 @@ async def test_readers_fetch_only_what_changed(client: Any) -> None:
     many = [Change(b"demo//%d" % i, article(f"/{i}"), i) for i in range(CHANGES + 5)]
     assert await shard.advance(state, len(many), "x", many)
     assert not await shard.advance(state, 1, "x", many), "the same step from the same state is refused"
-    articles, seen = Articles(), Seen()
+    articles, seen = Articles(), Position()
     for expected, more in ((CHANGES, True), (5, False), (0, False)):
         changes = await read_changes(client, 0, seen)
         assert (len(changes.records), changes.more, changes.partitions) == (expected, more, 1)
-        articles.take(changes.records)
-        seen = changes.seen
+        articles.apply(changes.records)
+        seen = changes.position
     assert len(articles) == CHANGES + 5
     state = await shard.load()
     assert state is not None
@@ -295,11 +295,11 @@ async def test_readers_fetch_only_what_changed(client: Any) -> None:
     assert await shard.advance(state, 2002, "x", changed)
     changes = await read_changes(client, 0, seen)
     assert [key for key, _ in changes.records] == [b"demo//3", b"demo//4"]
-    articles.take(changes.records)
+    articles.apply(changes.records)
     assert (articles.of("demo")["/3"].title, "/4" in articles.of("demo")) == ("New", False)
     await shard.begin("bb" * 8, 1, instead_of="aa" * 8)
-    changes = await read_changes(client, 0, changes.seen)
-    assert (changes.records, changes.more, changes.seen) == ([], True, Seen("bb" * 8, 0))
+    changes = await read_changes(client, 0, changes.position)
+    assert (changes.records, changes.more, changes.position) == ([], True, Position("bb" * 8, 0))
 
 
 async def step(client: Any, n: int, *changes: Change, begin: str = "") -> None:
@@ -325,7 +325,7 @@ async def test_what_changed_before_a_look_failed_is_told_by_the_next(
     shown = Catalogue(client, lambda: 0)
     read = read_changes
 
-    async def away(client: Any, partition: int, seen: Seen) -> Any:
+    async def away(client: Any, partition: int, seen: Position) -> Any:
         if seen.n:
             raise StoreUnavailableError("away")
         return await read(client, partition, seen)
@@ -395,7 +395,7 @@ async def test_changes_that_were_not_taken_in_are_read_again(client: Any, monkey
     shown = Catalogue(client, lambda: 0)
     await step(client, 1, change("demo//a", 0, status="removed"), begin="aa" * 8)
     with monkeypatch.context() as broken:
-        broken.setattr(Articles, "take", lambda *_: 1 / 0)
+        broken.setattr(Articles, "apply", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await shown.follow()
     await shown.follow()
@@ -414,6 +414,6 @@ async def test_a_redis_emptied_between_two_looks_forgets_nothing(client: Any, mo
             await step(client, 0, begin="bb" * 8)
         return await read_atomically(*arguments)
 
-    monkeypatch.setattr(stored_catalogue, "together", emptied)
-    changes = await read_changes(client, 0, Seen("aa" * 8, 0))
-    assert (changes.records, changes.seen, changes.more) == ([], Seen("aa" * 8, 0), True)
+    monkeypatch.setattr(stored_catalogue, "read_atomically", emptied)
+    changes = await read_changes(client, 0, Position("aa" * 8, 0))
+    assert (changes.records, changes.position, changes.more) == ([], Position("aa" * 8, 0), True)

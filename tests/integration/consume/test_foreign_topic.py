@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from ranker.core.generation import ListName
 from ranker.core.merge import PLACES
 from ranker.store.connection import connect
 from ranker.store.reader import Reader
-from ranker.store.shard_query import ListName
 from tests.integration.consume.engine import RANKER_TOML, Engine
 
 PARTITIONS = 4

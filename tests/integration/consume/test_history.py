@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ranker.consume.jobs.write_history import HistoryWriter
+from ranker.core.generation import ListName
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
 from ranker.store.history import HOUR_MS, PLACES, read_ranks
 from ranker.store.keys import HistoryKeys
 from ranker.store.reader import Reader
-from ranker.store.shard_query import ListName
 from tests.integration.consume.engine import Engine
 
 

@@ -83,7 +83,7 @@ class Topic:
         for number, store in enumerate(self.stores):
             if number != but:
                 await self.step(store, {})
-        self.metrics.show_producers(await self.watch.look())
+        self.metrics.show_producers(await self.watch.report())
 
     def told(self, what: str, producer: str = "a") -> float | None:
         value: float | None = self.registry.get_sample_value(f"ranker_producer_{what}", {"producer": producer})
@@ -214,9 +214,9 @@ async def test_shards_that_began_anew_are_judged_by_what_they_have(topic: Topic,
 
 async def test_until_every_shard_has_begun_nothing_is_said(client: Any) -> None:
     topic = Topic(client)
-    assert await topic.watch.look() is None
+    assert await topic.watch.report() is None
     await topic.stores[0].init(Version("00aa", 0, (0, 0)), NOW, PARTITIONS, None)
-    assert await topic.watch.look() is None
+    assert await topic.watch.report() is None
 
 
 async def test_top_shows_who_is_silent_and_what_is_missing(topic: Topic, client: Any, url: str) -> None:

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from ranker.consume.jobs import write_history as writing
 from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
-from ranker.core.generation import DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
 from ranker.lists.history import Movement, Ranks
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.operate import generations as operate
@@ -22,7 +22,6 @@ from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, KEPT_HOURS, PLACES, read_ranks, settled_hour, write_ranks
 from ranker.store.keys import HistoryKeys, ShardKeys
-from ranker.store.shard_query import ListName
 from tests.support.reader import GENERATION as SERVED
 from tests.support.reader import T, beside, running_reader, until
 from tests.support.shard_writer import Views, activate, write

@@ -71,7 +71,7 @@ async def test_a_scan_lets_others_run(redis_url: str) -> None:
     await store.init(Version("00aa", 0, floors_at(GENERATION, now_ms)), now_ms, 1, None)
     await fill(client, store.keys, hours)
     session = await open_session(store, GENERATION, 2)
-    assert await longest_hold_s(Upkeep(GENERATION)._look_over_strays(session, due=False)) < HELD_S
+    assert await longest_hold_s(Upkeep(GENERATION)._scan_strays(session, due=False)) < HELD_S
     assert session.made_for == 2
     wanted = {f"demo/{article(hour, number)}" for hour in hours for number in range(ARTICLES)}
     assert await store.strays() == {name for name in wanted if home(name.encode(), 2) == 1}

@@ -61,7 +61,7 @@ async def test_every_way_of_reading_gives_the_same_records(engine: Engine, path:
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)
-        assert log.seam_active == (path == "seam")
+        assert log.patch_active == (path == "seam")
         for round_ in range(ROUNDS):
             start = 0 if round_ == 0 else rand.randrange(end)
             stop = end if round_ == 0 else rand.randrange(start, end) + 1

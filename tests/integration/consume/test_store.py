@@ -11,14 +11,13 @@ import pytest
 import redis
 
 from ranker.core import delta
-from ranker.core.generation import DEFAULT_WINDOWS, Generation
+from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.partial_counts import Mark
 from ranker.core.step import Changes, Reply, Step, Version
 from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError
 from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
-from ranker.store.shard_query import ListName
 from tests.integration.consume import shards
 from tests.support.stores import STORES
 

@@ -71,7 +71,7 @@ async def test_theirs_is_left_alone_and_ours_are_made(kafka_apache: ApacheKafka,
     async with admin.connected(kafka_apache.bootstrap) as log:
         assert [topic.name for topic in topics.wanted(generation)] == [f"{generation.topic}.dead", "articles"]
         await topics.apply(log, topics.wanted(generation), 1, dry=False)
-        (outcome,) = await topics.look(log, generation, accept_create_time=False)
+        (outcome,) = await topics.check_foreign(log, generation, accept_create_time=False)
     assert outcome == topics.Outcome(generation.topic, (), ())
     assert await state_of(kafka_apache, generation.topic) == before
     assert await state_of(kafka_apache, f"{generation.topic}.dead") is not None

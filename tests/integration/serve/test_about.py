@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from ranker.core import delta, hours
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
+from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName, Window
 from ranker.core.home import home
 from ranker.core.route import Router
 from ranker.core.step import Changes
@@ -25,7 +25,6 @@ from ranker.store import history
 from ranker.store import hours as reading
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.keys import ShardKeys
-from ranker.store.shard_query import ListName
 from tests.bench.shards import Shard, begin
 from tests.support.reader import GENERATION, Reader, T, running_reader, until
 from tests.support.shard_writer import publish

@@ -8,12 +8,11 @@ import orjson
 from rich.console import Console
 
 from deploy.local.redis import RedisServer
-from ranker.core.generation import Generation, Window
+from ranker.core.generation import Generation, ListName, Window
 from ranker.serve.api.lists import Lists
 from ranker.serve.live.published import rfc3339
 from ranker.serve.terminal import tables
 from ranker.store.keys import ShardKeys
-from ranker.store.shard_query import ListName
 from tests.support.http import Answer
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import activate, meta_of, publish, write
