@@ -1,4 +1,4 @@
-"""The outlet before brokers that pause, die and come back: what was accepted is in the log, in order, and repeats are counted."""
+"""The outbox before brokers that pause, die and come back: what was accepted is in the log, in order, and repeats are counted."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from producers.collector.delivery import outbox as module
 from producers.collector.delivery.outbox import OutboxFullError
 from producers.collector.delivery.spool import CHUNK_EVENTS, Chunk
-from tests.support.outlet_process import Out, opened, views
+from tests.support.outbox_process import Out, opened, views
 
 Broker: TypeAlias = ApacheKafka | EmbeddedKafka
 
@@ -51,7 +51,7 @@ async def topic(broker: Broker) -> str:
 
 
 async def new_topic(bootstrap: str, name: str = "") -> str:
-    name = name or f"outlet.{os.urandom(4).hex()}"
+    name = name or f"outbox.{os.urandom(4).hex()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -119,7 +119,7 @@ def states_of(threads: Path) -> set[str]:
 
 
 async def straight(out: Out) -> None:
-    await until("The way straight to Kafka", lambda: out.outlet._direct and out.spool.events == 0)
+    await until("The way straight to Kafka", lambda: out.outbox._direct and out.spool.events == 0)
 
 
 def ids(first: int, count: int) -> set[str]:
@@ -130,10 +130,10 @@ async def test_events_go_straight_to_a_kafka_that_answers(broker: Broker, topic:
     """Each once, nothing on disk, one run of numbers without a hole."""
     async with opened(broker.bootstrap, topic, tmp_path) as out:
         await straight(out)
-        await asyncio.gather(*(out.outlet.accept(views(n, 10)) for n in range(0, 5000, 10)))
+        await asyncio.gather(*(out.outbox.accept(views(n, 10)) for n in range(0, 5000, 10)))
         assert out.value("events_total", to="kafka") == 5000
         assert out.value("events_total", to="spool") == 0
-        assert out.value("kafka_up") == out.outlet.kafka_up == 1
+        assert out.value("kafka_up") == out.outbox.kafka_up == 1
     counted = await check(broker.bootstrap, topic, ids(0, 5000), 0)
     assert counted.total() == 5000
     log = [event for events in await log_of(broker.bootstrap, topic) for event in events]
@@ -145,22 +145,22 @@ async def test_a_broker_that_pauses(broker: Broker, topic: str, tmp_path: Path) 
     """Accepting takes `delivery_s` for those under way and a commit for all others; afterwards all is sent."""
     async with opened(broker.bootstrap, topic, tmp_path, delivery_s=1.0) as out:
         await straight(out)
-        await out.outlet.accept(views(0, 100))
+        await out.outbox.accept(views(0, 100))
         await suspend(broker)
         began = time.monotonic()
-        await asyncio.gather(*(out.outlet.accept(views(n, 10)) for n in range(100, 1000, 10)))
+        await asyncio.gather(*(out.outbox.accept(views(n, 10)) for n in range(100, 1000, 10)))
         assert 0.9 < time.monotonic() - began < 3.0
         assert out.value("events_total", to="spool") == 900
         slowest = 0.0
         for n in range(1000, 2000, 10):
             began = time.monotonic()
-            await out.outlet.accept(views(n, 10))
+            await out.outbox.accept(views(n, 10))
             slowest = max(slowest, time.monotonic() - began)
         assert slowest < 1.0
-        await until("The notice that Kafka is away", lambda: not out.outlet.kafka_up)
+        await until("The notice that Kafka is away", lambda: not out.outbox.kafka_up)
         broker.resume()
         await straight(out)
-        await out.outlet.accept(views(2000, 100))
+        await out.outbox.accept(views(2000, 100))
         assert out.value("events_total", to="kafka") == 200
         # Those that were under way, and what the attempts of the meantime had sent.
         assert out.resent >= 900
@@ -188,7 +188,7 @@ class Stream:
     async def _send(self, first: int) -> None:
         while not self._stopped:
             began = time.monotonic()
-            await self._out.outlet.accept(views(first, 5))
+            await self._out.outbox.accept(views(first, 5))
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)
             self.accepted |= ids(first, 5)
             first += 5
@@ -246,17 +246,17 @@ async def test_events_go_straight_again_although_they_never_stop(
 
 async def test_a_start_without_kafka(embedded: EmbeddedKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Without a broker, then without the topic: said once, accepted all the same, and sent when both are there."""
-    bootstrap, name = embedded.bootstrap, f"outlet.{os.urandom(4).hex()}"
+    bootstrap, name = embedded.bootstrap, f"outbox.{os.urandom(4).hex()}"
     embedded.stop()
     async with opened(bootstrap, name, tmp_path / "spool") as out:
-        assert not out.outlet.kafka_up
-        await out.outlet.accept(views(0, 10))
+        assert not out.outbox.kafka_up
+        await out.outbox.accept(views(0, 10))
         assert out.spool.events == 10
         await asyncio.to_thread(embedded.start)
-        await out.outlet.accept(views(10, 10))
+        await out.outbox.accept(views(10, 10))
         await new_topic(bootstrap, name)
         await straight(out)
-        assert out.outlet.kafka_up
+        assert out.outbox.kafka_up
         assert out.resent == 0
     said = [record.message for record in caplog.records if record.name == "producers.collector"]
     assert len(said) == 2
@@ -270,13 +270,13 @@ async def test_a_caller_that_goes_away_takes_nothing_back(broker: Broker, topic:
     async with opened(broker.bootstrap, topic, tmp_path, delivery_s=1.0) as out:
         await straight(out)
         await suspend(broker)
-        gone = asyncio.create_task(out.outlet.accept(views(0, 10)))
+        gone = asyncio.create_task(out.outbox.accept(views(0, 10)))
         await asyncio.sleep(0)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-        await out.outlet.accept(views(10, 10))
-        gone = asyncio.create_task(out.outlet.accept(views(20, 10)))
+        await out.outbox.accept(views(10, 10))
+        gone = asyncio.create_task(out.outbox.accept(views(20, 10)))
         await asyncio.sleep(0)
         gone.cancel()
         broker.resume()
@@ -290,7 +290,7 @@ async def test_the_end_is_soon_and_leaves_the_rest_on_disk(broker: Broker, topic
     async with opened(broker.bootstrap, topic, tmp_path, delivery_s=30.0) as out:
         await straight(out)
         await suspend(broker)
-        waiting_ = asyncio.create_task(out.outlet.accept(views(0, 10)))
+        waiting_ = asyncio.create_task(out.outbox.accept(views(0, 10)))
         await asyncio.sleep(0)
         began = time.monotonic()
     assert time.monotonic() - began < module.STOP_S + 4.0
@@ -311,15 +311,15 @@ async def test_a_full_spool_refuses_until_kafka_takes_it(embedded: EmbeddedKafka
         out.spool._room_bytes = 1_000_000
         accepted = 0
         while not out.spool.full:
-            await out.outlet.accept(views(accepted, 100))
+            await out.outbox.accept(views(accepted, 100))
             accepted += 100
         assert accepted > 500
         with pytest.raises(OutboxFullError, match=r"Kafka is away, and the spool .* is full"):
-            await out.outlet.accept(views(accepted, 100))
+            await out.outbox.accept(views(accepted, 100))
         assert out.spool.full
         embedded.resume()
         await straight(out)
-        await out.outlet.accept(views(accepted, 100))
+        await out.outbox.accept(views(accepted, 100))
         resent = out.resent
     counted = await check(embedded.bootstrap, topic, ids(0, accepted + 100), resent)
     log = [event for events in await log_of(embedded.bootstrap, topic) for event in events]
@@ -350,7 +350,7 @@ async def test_kill_9_while_spooling_and_while_sending(kafka_apache: ApacheKafka
 
 
 def start(bootstrap: str, topic: str, directory: Path, count: int) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "tests.support.outlet_process", bootstrap, topic, str(directory), str(count)]
+    argv = [sys.executable, "-m", "tests.support.outbox_process", bootstrap, topic, str(directory), str(count)]
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
