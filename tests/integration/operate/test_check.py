@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,15 +17,10 @@ from click.testing import CliRunner
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from ranker.commands import main
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log import admin
 from ranker.operate import check, topics
 from tests.support.checking import now_ms, of, off_by
-
-
-@pytest.fixture
-def generation() -> Generation:
-    return Generation(f"views-{uuid.uuid4().hex[:8]}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 
 
 async def apply(bootstrap: str, generation: Generation, views_config: dict[str, str] | None = None) -> None:
