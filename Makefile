@@ -37,7 +37,7 @@ test:
 test-long:
 	@deploy/setup.sh dev
 	@deploy/services.sh
-	@deploy/lowest.sh tests/unit tests/integration/serve tests/integration/collector/test_http.py \
+	@deploy/lowest.sh tests/unit tests/integration/serve tests/integration/collector/test_http*.py \
 		tests/integration/collector/test_connections.py
 	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long tests
 	@$(python) -m tests.property --seeds 1000

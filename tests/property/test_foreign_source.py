@@ -18,7 +18,7 @@ from ranker.core import source as sources
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.source import Source
-from tests.unit.test_core_fold import NOW_MS, Given
+from tests.support.raw_records import NOW_MS, Given
 
 REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
 OPTIONAL = ("event_id", "visitor_id", "agent_class", "value", "producer_id", "sequence")

@@ -1,58 +1,28 @@
-"""Raw records to a tally: what counts, what does not, and why."""
+"""Raw records to partial counts: what is counted, under what, and what is late or future."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from ranker.core.event import MAX_TIME_MS, MAX_VALUE_BYTES
-from ranker.core.fold import BOT, REASONS, Fold, crc
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation
-from ranker.core.partial_counts import KEPT_BYTES, Cut, Mark
-
-MINUTE_MS, HOUR_MS, WEEK_MS = 60_000, 3_600_000, 604_800_000
-NOW_MS = 480_000 * HOUR_MS + 1_234
-"""An append time a little after the start of an hour."""
-
-
-class Given(NamedTuple):
-    """A record; `timestamp` is the append time."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-
-
-def generation(**changes: Any) -> Generation:
-    return Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS, **changes)
-
-
-def event(**changes: Any) -> bytes:
-    fields = {
-        "event_id": "e1",
-        "event_type": "view",
-        "site_id": "demo",
-        "article_id": "a",
-        "occurred_at": NOW_MS,
-        **changes,
-    }
-    return json.dumps({name: value for name, value in fields.items() if value is not ...}).encode()
-
-
-def records(*values: bytes | None, append_ms: int = NOW_MS) -> list[Given]:
-    return [Given(offset, append_ms, b"demo/a", value) for offset, value in enumerate(values)]
-
-
-def fold(*values: bytes | None, append_ms: int = NOW_MS, **changes: Any) -> Any:
-    return Fold(generation(**changes))(records(*values, append_ms=append_ms))
-
-
-def counted(partial: Any) -> int:
-    return sum(sum(articles.values()) for articles in partial.counts.values())
+from ranker.core.event import MAX_TIME_MS
+from ranker.core.fold import BOT, Fold, crc
+from ranker.core.generation import FUTURE_MS
+from ranker.core.partial_counts import Mark
+from tests.support.raw_records import (
+    HOUR_MS,
+    MINUTE_MS,
+    NOW_MS,
+    WEEK_MS,
+    Given,
+    counted,
+    event,
+    fold,
+    generation,
+    records,
+)
 
 
 def test_views_are_counted_by_minute_site_outcome_and_article() -> None:
@@ -114,108 +84,11 @@ def test_late_future_and_rejected_events_are_heard() -> None:
     assert partial.sequences == {"c/1": [0, 1, 2]}
 
 
-REJECTED: list[tuple[str, bytes | None]] = [
-    ("empty", None),
-    ("empty", b""),
-    ("malformed", b"{"),
-    ("malformed", b"view of a"),
-    ("malformed", event()[:-1]),
-    ("malformed", event() + event()),
-    ("malformed", event() + b"\n" + event()),
-    ("malformed", b'{"unheard_of":' + b"[" * 100_000),
-    ("schema", b"null"),
-    ("schema", b"[]"),
-    ("schema", b"{}"),
-    ("schema", event(event_id=...)),
-    ("schema", event(event_id="")),
-    ("schema", event(event_id="x" * 129)),
-    ("schema", event(occurred_at="1")),
-    ("schema", event(occurred_at=True)),
-    ("schema", event(occurred_at=-1)),
-    ("schema", event(occurred_at=MAX_TIME_MS + 1)),
-    ("schema", event(value=1001)),
-    ("schema", event(value=-1001)),
-    ("schema", event(value=1.5)),
-    ("schema", event(agent_class="cat")),
-    ("schema", event(visitor_id="x" * 129)),
-    ("schema", event(sequence=-1)),
-    ("schema", event().replace(b'"a"', b'"\xff"')),
-    ("site_id", event(site_id="")),
-    ("site_id", event(site_id="Demo")),
-    ("site_id", event(site_id="a/b")),
-    ("site_id", event(site_id="x" * 65)),
-    ("event_type", event(event_type="View")),
-    ("event_type", event(event_type="!bot")),
-    ("event_type", event(event_type="view\n")),
-    ("event_type", event(event_type="x" * 33)),
-    ("article_id", event(article_id="")),
-    ("article_id", event(article_id="a b")),
-    ("article_id", event(article_id="a\u00a0b")),
-    ("article_id", event(article_id="a\u200bb")),
-    ("article_id", event(article_id="a\n")),
-    ("article_id", event(article_id="é" * 257)),
-    ("value", event(value=0)),
-    ("future", event(occurred_at=NOW_MS + FUTURE_MS + 1)),
-]
-
-
-@pytest.mark.parametrize(("reason", "value"), REJECTED)
-def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | None) -> None:
-    """One bad record among good ones: its bytes, its place and the reason are kept, the others count."""
-    partial = fold(event(), value, event(article_id="b"))
-    (letter,) = partial.rejected
-    assert (letter.reason, letter.offset, letter.value, letter.append_ms) == (reason, 1, value, NOW_MS)
-    assert reason in REASONS
-    assert counted(partial) == 2
-    assert partial.future == (reason == "future")
-
-
 def test_a_record_without_a_time_is_neither_late_nor_future() -> None:
     """Message format 0, and producers that write -1: there is nothing to judge it by but its own time."""
     partial = fold(event(), event(occurred_at=1), event(occurred_at=MAX_TIME_MS), append_ms=-1)
     assert (counted(partial), partial.late, partial.future, partial.rejected) == (3, 0, 0, [])
     assert fold(event(), append_ms=-2).future == 1
-
-
-def test_every_reason_is_tried_above() -> None:
-    """A new reason needs its examples here."""
-    assert {reason for reason, _ in REJECTED} | {"unknown_site", "too_large", "unreadable"} == set(REASONS)
-
-
-def test_a_value_above_a_mebibyte_is_rejected_and_cut() -> None:
-    """Whatever stands in it: the letter has its beginning, its size and its hash, and a key that is too large likewise."""
-    whole = event() + b" " * (MAX_VALUE_BYTES - len(event()))
-    assert fold(whole).rejected == []
-    (letter,) = fold(event(), whole + b" ", event(article_id="b")).rejected
-    assert (letter.offset, letter.reason, letter.value) == (1, "too_large", whole[:KEPT_BYTES])
-    assert letter.cut == Cut(MAX_VALUE_BYTES + 1, hashlib.sha256(whole + b" ").hexdigest())
-    (letter,) = Fold(generation())([Given(0, NOW_MS, b"k" * (KEPT_BYTES + 1), b"{half")]).rejected
-    assert (letter.key, letter.key_size, letter.value, letter.cut) == (
-        b"k" * KEPT_BYTES,
-        KEPT_BYTES + 1,
-        b"{half",
-        None,
-    )
-    again = letter.shortened(2, 3)
-    assert (again.key, again.key_size, again.value) == (b"kkk", KEPT_BYTES + 1, b"{h")
-    assert again.cut == Cut(5, hashlib.sha256(b"{half").hexdigest())
-
-
-def test_an_unknown_site_is_rejected_only_where_sites_are_named() -> None:
-    """unknown_sites = "count" counts them, "reject" sends them to the dead letters."""
-    assert fold(event(), sites=("demo",)).rejected == []
-    assert fold(event(site_id="other"), sites=("demo",)).rejected[0].reason == "unknown_site"
-    assert fold(event(site_id="other")).rejected == []
-
-
-def test_halves_of_an_event_do_not_become_one() -> None:
-    """Joined with newlines these three records would hold three values, two of them made of pieces."""
-    begin, rest = event()[:-1], b',"value":2}'
-    partial = fold(begin, rest, event(article_id="b") + b" " + event(article_id="c"))
-    assert partial.counts == {}
-    assert [letter.reason for letter in partial.rejected] == ["malformed"] * 3
-    literal = fold(b'{"a":1', b',"b":2}', b"{} {}")
-    assert [letter.offset for letter in literal.rejected] == [0, 1, 2]
 
 
 def test_a_type_named_like_a_rule_is_no_rule() -> None:
@@ -288,15 +161,6 @@ def test_the_mark_names_the_last_record() -> None:
     partial = Fold(generation())(given)
     assert partial.mark == Mark(1, NOW_MS, crc(given[1]))
     assert crc(Given(0, 0, b"ab", b"c")) == crc(Given(0, 0, b"a", b"bc")) == crc(Given(0, 0, None, b"abc"))
-
-
-def test_ids_once_found_valid_do_not_make_others_valid() -> None:
-    """The cache of valid ids outlives a stretch, and lets nothing through."""
-    one = Fold(generation())
-    assert counted(one(records(event(), event(article_id="b")))) == 2
-    assert one(records(event(article_id="a b"))).rejected[0].reason == "article_id"
-    assert counted(one(records(event(article_id="a")))) == 1
-    assert one(records(event(article_id="a b"))).rejected[0].reason == "article_id"
 
 
 def test_tallies_add_up() -> None:

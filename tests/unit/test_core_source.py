@@ -18,7 +18,7 @@ from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import Decoder, Source
-from tests.unit.test_core_fold import MINUTE_MS, NOW_MS, records
+from tests.support.raw_records import MINUTE_MS, NOW_MS, records
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 FIELDS = {"article_id": "path", "occurred_at": "ts", "site_id": "site", "event_type": "action"}

@@ -1,14 +1,10 @@
-"""The spool on a real disk: order, durability over kill -9, its bound, a full disk, damage."""
+"""The spool on a real disk: order, its bound, a full disk, damage."""
 
 import asyncio
 import contextlib
 import os
-import random
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
@@ -29,8 +25,7 @@ from producers.collector.delivery.spool import (
 from producers.collector.http.body import MAX_BYTES, MAX_EVENTS
 from producers.event import PageView
 from tests.support.spool_process import LIMIT, noise, numbers, records
-
-ROOT = Path(__file__).parents[3]
+from tests.support.spool_talk import talk
 
 
 async def everything(spool: Spool) -> tuple[list[int], int]:
@@ -160,19 +155,6 @@ async def test_a_full_disk_can_be_emptied(tmp_path: Path) -> None:
     assert said[1] == "emptied " + said[0].split()[1]
 
 
-async def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    async with Spool.open(tmp_path, LIMIT) as spool:
-        await spool.put(records(0, 1), doubtful=False)
-        code, said = await talk(tmp_path, "drain")
-        assert code != 0
-        assert f"The spool {spool.path} is in use by another process. Give each" in said[-1]
-        with pytest.raises(SpoolError, match="in use by another process"):
-            async with Spool.open(tmp_path, LIMIT):
-                pass
-    code, said = await talk(tmp_path, "drain")
-    assert (code, said) == (0, ["sent 0 0", "empty"])
-
-
 async def test_others_can_read_nothing(tmp_path: Path) -> None:
     """Whatever the umask is: the directory made is 0700, all files in it 0600."""
     before = os.umask(0)
@@ -226,77 +208,3 @@ async def test_a_newer_spool_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="newer version"):
         async with Spool.open(tmp_path, LIMIT):
             pass
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_kill_9_loses_nothing(tmp_path: Path, seed: int) -> None:
-    """Random histories of putting and sending, each process killed at a random moment.
-
-    Whatever was said to be stored is sent or there; what was sent twice was marked; the order holds.
-    """
-    rng = random.Random(seed)
-    stored: set[int] = set()
-    sent: list[int] = []
-    repeats, doubtful, first = 0, 0, 0
-    seen: set[int] = set()
-    for turn in range(9):
-        if turn == 8:
-            said = ended(tmp_path, "drain")
-        elif turn == 0 or rng.random() < 0.5:
-            lines = rng.randrange(1, 60)
-            said = until_killed(tmp_path, rng, lines, "put", first, rng.choice((1, 7, 400)), rng.choice((1, 20)))
-        else:
-            said = until_killed(tmp_path, rng, rng.randrange(1, 4), "drain")
-        for line in said:
-            what, *rest = line.split()
-            if what == "stored":
-                stored |= set(range(int(rest[0]), int(rest[0]) + int(rest[1])))
-            elif what == "sent":
-                doubtful += int(rest[0])
-                found = list(map(int, rest[1:]))
-                assert found == sorted(found)
-                repeats += len(seen & set(found))
-                sent += [n for n in found if n not in seen]
-                seen |= set(found)
-        # Numbers of a killed process may have been stored without a word.
-        first += 1_000_000
-    assert stored
-    assert stored <= seen
-    assert sent == sorted(sent)
-    assert repeats <= doubtful
-
-
-def start(directory: Path, *words: object) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "tests.support.spool_process", str(directory), *map(str, words)]
-    return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def until_killed(directory: Path, rng: random.Random, lines: int, *words: object) -> list[str]:
-    """The whole lines that a process has said before it is killed, soon after so many, or ends."""
-    with start(directory, *words) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if len(said) >= lines:
-                # A fraction of a commit later, so that every moment in it can be the last.
-                rng.random() < 0.7 and signal.sigtimedwait([], rng.random() * 0.004)
-                process.send_signal(signal.SIGKILL)
-                break
-        said += process.stdout
-    return [line for line in said if line.endswith("\n")]
-
-
-def ended(directory: Path, *words: object) -> list[str]:
-    with start(directory, *words) as process:
-        assert process.stdout is not None
-        said = list(process.stdout)
-    assert process.returncode == 0, said
-    return said
-
-
-async def talk(directory: Path, *words: object) -> tuple[int, list[str]]:
-    """A process's exit code and what it said."""
-    process = await asyncio.to_thread(start, directory, *words)
-    said, _ = await asyncio.to_thread(process.communicate)
-    return process.returncode, said.splitlines()

@@ -1,149 +1,38 @@
-"""The rank history on a real Redis: written by historians with a clock set by hand, read back, lost, dropped."""
+"""When the rank history is written, and what: complete lists as readers saw them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import orjson
 import pytest
-from prometheus_client import CollectorRegistry
-from redis.asyncio import RedisCluster
 from redis.exceptions import ResponseError
 
 from ranker.consume.jobs import write_history as writing
 from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
-from ranker.lists.history import Movement, Ranks
+from ranker.core.generation import ListName
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.operate import generations as operate
-from ranker.store import generations, inventory
-from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.connection import connect
-from ranker.store.errors import StoreFullError, StoreUnavailableError
-from ranker.store.history import HOUR_MS, KEPT_HOURS, PLACES, read_ranks, settled_hour, write_ranks
-from ranker.store.keys import HistoryKeys, ShardKeys
+from ranker.store.errors import StoreUnavailableError
+from ranker.store.history import HOUR_MS, PLACES, read_ranks, settled_hour
+from ranker.store.keys import HistoryKeys
+from tests.support.history_shards import (
+    GENERATION,
+    HOUR,
+    NOW,
+    PARTITIONS,
+    READ,
+    catalogue,
+    count,
+    entry,
+    historian,
+    known,
+    many,
+)
 from tests.support.reader import GENERATION as SERVED
-from tests.support.reader import T, beside, running_reader, until
-from tests.support.shard_writer import Views, activate, write
+from tests.support.reader import beside, running_reader, until
+from tests.support.shard_writer import activate, write
 from tests.support.stores import STORES
 
-HOUR = T // HOUR_MS
-NOW = HOUR * HOUR_MS + 20_000
-BOARDS = {"read": {"view": 1}, "commented": {"comment": 1}}
-GENERATION = Generation("page-views", DEFAULT_WINDOWS, BOARDS)
-GREEN = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 2}})
-PARTITIONS = 4
-READ = ListName("demo", "read", "24h")
-LISTS = [ListName("demo", board, window.name) for board in BOARDS for window in DEFAULT_WINDOWS]
-
-
-@pytest.fixture(params=STORES)
-def url(request: pytest.FixtureRequest) -> str:
-    """Redis, Valkey, and a Redis Cluster: every promise below holds on each."""
-    return str(request.getfixturevalue(request.param))
-
-
-@pytest.fixture
-async def client(url: str) -> AsyncIterator[Any]:
-    opened = connect(url)
-    yield opened
-    await opened.aclose()
-
-
-def historian(
-    client: Any,
-    generation: Generation = GENERATION,
-    sites: tuple[str, ...] = ("demo",),
-    hide_unknown: tuple[str, ...] = (),
-    now_ms: Callable[[], int] = lambda: NOW,
-) -> tuple[HistoryWriter, Callable[[str], float | None]]:
-    """One consumer's historian, and a look at its metrics."""
-    registry: CollectorRegistry = new_registry()
-    metrics = ConsumerMetrics(registry, ["view"])
-    made = HistoryWriter(client, generation, sites, lambda: PARTITIONS, now_ms, metrics, hide_unknown)
-    return made, registry.get_sample_value
-
-
-async def count(client: Any, views: Views, watermark_ms: int = NOW - 1_000, metas: Any = None) -> None:
-    await write(client, GENERATION, PARTITIONS, views, watermark_ms, metas)
-
-
-def many(articles: int) -> list[tuple[str, str, str, int]]:
-    return [("demo", f"/{number:03}", "view", number + 1) for number in range(articles)]
-
-
-def known(article_id: str) -> dict[str, Any]:
-    """A record of the CMS."""
-    return {
-        "article_id": article_id,
-        "status": "published",
-        "title": "Known",
-        "url": f"https://demo.example{article_id}",
-        "published_at": NOW - HOUR_MS,
-    }
-
-
-async def catalogue(client: Any, *records: tuple[str, dict[str, Any]]) -> None:
-    shard = CatalogueShard(client, 0)
-    await shard.begin("ab" * 8, 1)
-    state = await shard.load()
-    assert state is not None
-    changes = [
-        Change(key.encode(), orjson.dumps({"site_id": "demo", **record}), offset)
-        for offset, (key, record) in enumerate(records)
-    ]
-    assert await shard.advance(state, len(changes), "1:5:7", changes)
-
-
-async def entry(client: Any, name: ListName = READ, hour: int = HOUR) -> list[str] | None:
-    return (await read_ranks(client, GENERATION.id, name, NOW)).get(hour)
-
-
-async def all_keys(client: Any) -> set[str]:
-    return {key.decode() async for key in client.scan_iter(match="*", count=1000)}
-
-
-async def test_of_two_writers_at_once_the_first_wins(url: str, client: Any) -> None:
-    """However they meet: each entry is one writer's, the winner knows it, and nobody changes it afterwards."""
-    other = connect(url)
-    for hour in range(HOUR, HOUR + 30):
-        lists = {who: {name: [f"/{who}", f"/{name.board}"] for name in LISTS} for who in ("one", "two")}
-        won = await asyncio.gather(
-            write_ranks(client, GENERATION.id, hour, lists["one"]),
-            write_ranks(other, GENERATION.id, hour, lists["two"]),
-        )
-        assert sum(won) == len(LISTS)
-        kept = [(await read_ranks(client, GENERATION.id, name, NOW))[hour] for name in LISTS]
-        assert sorted(ids[0] for ids in kept) == ["/one"] * won[0] + ["/two"] * won[1]
-        assert await write_ranks(client, GENERATION.id, hour, {name: ["/late"] for name in LISTS}) == 0
-        assert [(await read_ranks(client, GENERATION.id, name, NOW))[hour] for name in LISTS] == kept
-    await other.aclose()
-
-
-async def test_eight_days_are_kept(client: Any) -> None:
-    """Whoever writes deletes what is 192 hours old; a list that is not written any more goes by itself, and its index."""
-    gone = ListName("gone", "read", "24h")
-    await write_ranks(client, GENERATION.id, HOUR - 300, {gone: ["/x"]})
-    for hour in range(HOUR - 300, HOUR + 1):
-        await write_ranks(client, GENERATION.id, hour, {READ: [f"/{hour}"]})
-    keys = HistoryKeys(GENERATION.id)
-    key = keys.ranks("demo", "24h", "read")
-    assert await client.hlen(key) == KEPT_HOURS
-    kept = await read_ranks(client, GENERATION.id, READ, NOW)
-    assert kept == {hour: [f"/{hour}"] for hour in range(HOUR - KEPT_HOURS + 1, HOUR + 1)}
-    assert list(await read_ranks(client, GENERATION.id, READ, NOW + 190 * HOUR_MS)) == [HOUR - 1, HOUR]
-    assert await client.zrange(keys.lists, 0, -1) == [b"demo:24h:read"]
-    for name in (key, keys.ranks("gone", "24h", "read"), keys.lists):
-        assert KEPT_HOURS * 3600 - 60 < await client.ttl(name) <= KEPT_HOURS * 3600
-
-
-async def test_what_cannot_be_read_is_an_hour_without_an_entry(client: Any) -> None:
-    """A newer format, a damaged value, a strange field: passed over, by the reader and by the next writer."""
-    await write_ranks(client, GENERATION.id, HOUR - 3, {READ: ["/a"]})
-    key = HistoryKeys(GENERATION.id).ranks("demo", "24h", "read")
-    await client.hset(key, mapping={str(HOUR - 2): b"\x09newer", str(HOUR - 1): b"\x01damaged", "note": b"x"})
-    await write_ranks(client, GENERATION.id, HOUR, {READ: ["/b"]})
-    assert await read_ranks(client, GENERATION.id, READ, NOW) == {HOUR - 3: ["/a"], HOUR: ["/b"]}
+pytestmark = pytest.mark.parametrize("url", STORES, indirect=True)
+"""Redis, Valkey, and a Redis Cluster: every promise below holds on each."""
 
 
 async def test_the_first_places_as_published(client: Any) -> None:
@@ -278,50 +167,6 @@ async def test_an_hour_missed_stays_unknown(client: Any) -> None:
     assert await entry(client) is None
 
 
-async def test_after_a_loss_all_is_unknown(client: Any, url: str) -> None:
-    """FLUSHALL takes the history; the same hour is written again where it still can be, earlier ones are not invented."""
-    for hour in range(HOUR - 3, HOUR):
-        await write_ranks(client, GENERATION.id, hour, {READ: ["/002", "/001"]})
-    await count(client, many(3))
-    made, _ = historian(client)
-    assert await made.write_due(NOW)
-    later = NOW + PATIENCE_MS
-    before = Ranks(await read_ranks(client, GENERATION.id, READ, later)).about("/001", 1, later)
-    assert before == Movement(2, None, 1, "up")
-    await client.flushall()
-    assert not await made.write_due(NOW), "its shards are not there"
-    empty = Ranks(await read_ranks(client, GENERATION.id, READ, later))
-    assert (empty.about("/001", 1, later), empty.since_ms) == (Movement(None, None, None, None), None)
-    await count(client, many(3))
-    assert await made.write_due(NOW + 60_000)
-    assert await read_ranks(client, GENERATION.id, READ, later) == {HOUR: ["/002", "/001", "/000"]}
-
-
-async def test_drop_deletes_the_history_of_its_generation(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In steps, after counts and by the index; the other generation's stays; a historian that still runs adds nothing."""
-    monkeypatch.setattr(inventory, "STEP_KEYS", 3)
-    await generations.register(client, GENERATION)
-    await generations.register(client, GREEN)
-    await count(client, [*many(3), ("other", "/o", "view", 1)])
-    await write(client, GREEN, PARTITIONS, many(2), NOW - 1_000)
-    await generations.activate(client, GREEN.id, PARTITIONS, 0)
-    blue, _ = historian(client)
-    green, _ = historian(client, GREEN)
-    assert await blue.write_due(NOW)
-    assert await green.write_due(NOW)
-    kept = {key for key in await all_keys(client) if GREEN.id in key}
-    assert {HistoryKeys(GREEN.id).settled, HistoryKeys(GREEN.id).ranks("demo", "7d", "read")} <= kept
-    row = next(row for row in await operate.overview(client) if row.id == GENERATION.id)
-    shards = [await inventory.memory_bytes(client, GENERATION, partition) for partition in range(PARTITIONS)]
-    assert row.memory_bytes > sum(shards) + 8 * 100
-    assert await operate.drop(client, GENERATION.id) == PARTITIONS
-    tombstones = {ShardKeys(GENERATION.id, partition).meta for partition in range(PARTITIONS)}
-    assert {key for key in await all_keys(client) if GENERATION.id in key} == tombstones
-    assert not await blue.write_due(NOW)
-    assert {key for key in await all_keys(client) if GENERATION.id in key} == tombstones
-    assert {key for key in await all_keys(client) if GREEN.id in key} == kept
-
-
 async def test_sites_are_bounded_and_configured_ones_come_first(
     client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -334,24 +179,6 @@ async def test_sites_are_bounded_and_configured_ones_come_first(
     assert written == {"a", "b", "demo"}
     assert "rank history of 3 sites only" in caplog.text
     assert metric("ranker_history_written_total") == 12
-
-
-async def test_a_full_redis_says_so(client: Any) -> None:
-    """Redis without memory refuses the history as it refuses counts; it can still be dropped, and written afterwards."""
-    await count(client, many(3))
-    made, _ = historian(client)
-    await write_ranks(client, GENERATION.id, HOUR - 1, {READ: ["/000"]})
-    everywhere = {"target_nodes": "primaries"} if isinstance(client, RedisCluster) else {}
-    await client.execute_command("CONFIG SET", "maxmemory", "1", **everywhere)
-    try:
-        with pytest.raises(StoreFullError):
-            await made.write_due(NOW)
-        assert await entry(client) is None
-        assert await entry(client, hour=HOUR - 1) == ["/000"]
-    finally:
-        await client.execute_command("CONFIG SET", "maxmemory", "0", **everywhere)
-    assert await made.write_due(NOW)
-    assert await entry(client) == ["/002", "/001", "/000"]
 
 
 async def test_a_historian_goes_on_whatever_happens(

@@ -20,7 +20,7 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.operate import check
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
-from tests.support.outlet_process import opened, views
+from tests.support.outbox_process import opened, views
 from tests.support.two_brokers import FIRST, SECOND, TwoBrokers
 
 UNCOMMITTED = 40
@@ -138,5 +138,5 @@ async def test_what_is_acknowledged_while_a_copy_is_away(brokers: TwoBrokers, tm
 
         await waiting.until_async(f"The {kind} of ranker check", said)
         async with opened(brokers.bootstrap, topic, tmp_path / least) as out:
-            await out.outlet.accept(views(0, 10))
+            await out.outbox.accept(views(0, 10))
             assert out.spool.events == spooled

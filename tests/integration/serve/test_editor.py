@@ -18,7 +18,7 @@ from ranker.consume.jobs.copy_catalogue import run_catalogue
 from ranker.log.articles import ArticleLog
 from ranker.store.connection import connect
 from ranker.store.keys import CatalogueKeys
-from tests.integration.client.test_embedded import read, run
+from tests.support.producers_command import read, run
 from tests.support.reader import GENERATION, Reader, T, beside, running_reader, until
 from tests.support.shard_writer import publish
 

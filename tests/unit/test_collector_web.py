@@ -34,9 +34,9 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
         NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10, 1),
         ClientHour(30),
     )
-    outlet: Any = Broken()
+    outbox: Any = Broken()
     sites = Sites({"demo": Site(("https://a.example",))})
-    web = Web(sites, Addresses([]), bounds, outlet, None, CollectorMetrics(registry), now_ms=lambda: 7)
+    web = Web(sites, Addresses([]), bounds, outbox, None, CollectorMetrics(registry), now_ms=lambda: 7)
     headers = [(b"origin", b"https://a.example"), (b"content-type", b"text/plain"), (b"user-agent", b"needle")]
     scope = {"method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers, "client": ("1.2.3.4", 5)}
     sent: list[Any] = []

@@ -1,4 +1,4 @@
-"""A collector's outlet without HTTP, in this process or as one to be killed: `python -m tests.support.outlet_process BOOTSTRAP TOPIC DIRECTORY COUNT`."""
+"""A collector's outbox without HTTP, in this process or as one to be killed: `python -m tests.support.outbox_process BOOTSTRAP TOPIC DIRECTORY COUNT`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LIMIT = 64 << 20
 
 @dataclass
 class Out:
-    """An outlet that is open, with what it stands on."""
+    """An outbox that is open, with what it stands on."""
 
-    outlet: Outbox
+    outbox: Outbox
     spool: Spool
     registry: CollectorRegistry
 
@@ -37,14 +37,14 @@ class Out:
 
 @contextlib.asynccontextmanager
 async def opened(bootstrap: str, topic: str, directory: Path, delivery_s: float = 2.0) -> AsyncIterator[Out]:
-    """An outlet over a spool in `directory`."""
+    """An outbox over a spool in `directory`."""
     registry = CollectorRegistry()
     metrics = CollectorMetrics(registry)
     async with (
         Spool.open(directory, LIMIT) as spool,
-        Outbox(bootstrap, topic, spool, metrics, name="test", delivery_s=delivery_s) as outlet,
+        Outbox(bootstrap, topic, spool, metrics, name="test", delivery_s=delivery_s) as outbox,
     ):
-        yield Out(outlet, spool, registry)
+        yield Out(outbox, spool, registry)
 
 
 def views(first: int, count: int) -> list[PageView]:
@@ -59,7 +59,7 @@ async def main(bootstrap: str, topic: str, directory: Path, count: int) -> None:
 
         async def one_after_the_other() -> None:
             for start in starts:
-                await out.outlet.accept(views(start, 100))
+                await out.outbox.accept(views(start, 100))
                 sys.stdout.write(f"accepted {start}\n")
                 sys.stdout.flush()
 

@@ -1,15 +1,13 @@
-"""How much may come: buckets of events, and what articles that the catalogue does not know may cost."""
+"""What articles that the catalogue does not know may cost."""
 
-import asyncio
 import random
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 
-from producers.collector import known_articles, limits
+from producers.collector import limits
 from producers.collector.admission import Bounds, admit
 from producers.collector.authorize import Speaker
 from producers.collector.catalogue import Catalogue
@@ -20,64 +18,6 @@ from producers.collector.settings import Settings, Site
 from producers.collector.validate import Receipt
 from producers.event import PageView
 from ranker.service.buckets import Buckets
-
-
-def test_a_bucket_fills_with_time() -> None:
-    """
-    s  0: ten at once, and none more     ▓▓▓▓▓▓▓▓▓▓
-    s  3: six have come, five are taken  ▓▓▓▓▓▓
-    s 60: full again, no fuller          ▓▓▓▓▓▓▓▓▓▓
-    """
-    buckets = Buckets(rate_s=2, burst=10)
-    assert buckets.take("a", 10, 0) == 0
-    assert buckets.take("a", 1, 0) == 1
-    assert buckets.take("a", 5, 0) == 3
-    assert buckets.take("b", 10, 0) == 0
-    assert buckets.take("a", 5, 3) == 0
-    assert buckets.take("a", 2, 3) == 1
-    assert buckets.left("a", 60) == buckets.left("c", 60) == 1
-    assert buckets.take("a", 10, 60) == 0
-    assert buckets.take("a", 1, 60) == 1
-    assert [buckets.left("a", now) for now in (60, 62, 99)] == [0, 0.4, 1]
-
-
-def test_the_wait_is_enough_and_not_too_long() -> None:
-    """Who comes again after Retry-After is taken, and who comes a second before is not."""
-    buckets = Buckets(rate_s=0.3, burst=20)
-    buckets.take("a", 20, 0)
-    wait_s = buckets.take("a", 2, 0)
-    assert buckets.take("a", 2, wait_s - 1) > 0
-    assert buckets.take("a", 2, wait_s) == 0
-
-
-def test_a_clock_that_goes_back_gives_nothing() -> None:
-    """Nor does it take."""
-    buckets = Buckets(rate_s=1, burst=1)
-    buckets.take("a", 1, 100)
-    assert buckets.take("a", 1, 50) == 1
-    assert buckets.take("a", 1, 51) == 0
-
-
-def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has been silent longest is forgotten, not who is busy."""
-    monkeypatch.setattr("ranker.service.buckets.MAX_BUCKETS", 3)
-    buckets = Buckets(rate_s=1, burst=1)
-    for number in range(10):
-        buckets.take("busy", 1, number / 100)
-        buckets.take(number, 1, number / 100)
-    assert len(buckets._state) == 3
-    assert buckets.take("busy", 1, 0.1) == 1
-    assert buckets.take(0, 1, 0.1) == 0
-
-
-def test_a_name_is_forgotten_once_its_bucket_is_full() -> None:
-    buckets = Buckets(rate_s=2, burst=20)
-    buckets.take("192.0.2.1", 20, 100.0)
-    buckets.take("192.0.2.2", 1, 109.9)
-    assert "192.0.2.1" in buckets._state
-    buckets.take("192.0.2.2", 1, 110.0)
-    assert list(buckets._state) == ["192.0.2.2"]
-
 
 PER_MINUTE, BURST, REPEATS_KB = (
     Settings.new_articles_per_minute,
@@ -285,49 +225,3 @@ def test_a_busy_site_without_a_catalogue_loses_nothing(tmp_path: Path) -> None:
         now_s = 3_480 + number / 1_000
         assert not articles.admit(chance.choice(living), readers[number % 50_000], now_s)
     assert articles.left("demo", 3_720) > 0.4
-
-
-async def test_what_is_known_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The article read last stays, also over a restart, whatever strangers invent."""
-    monkeypatch.setattr(known_articles, "MAX_PAIRS", 10)
-    async with Known.open(tmp_path, ["demo"]) as first:
-        for number in range(50):
-            first.count("demo", name("/read", "view"), 1)
-            first.count("demo", name(f"/{number}", "view"), 1)
-        assert [first.last("demo", name(one, "view")) for one in ("/read", "/30")] == [1, None]
-    second = Known(tmp_path, ["demo"])
-    assert [second.last("demo", name(one, "view")) for one in ("/read", "/49", "/30")] == [NEVER, NEVER, None]
-    assert (tmp_path / "demo.articles").stat().st_size == 80
-    assert (tmp_path / "demo.articles").stat().st_mode & 0o077 == 0
-
-
-async def test_a_disk_that_fails_stops_nothing(tmp_path: Path) -> None:
-    """Known articles are a courtesy: they are saved later, or not."""
-    (tmp_path / "demo.articles").mkdir()
-    async with Known.open(tmp_path, ["demo"]) as articles:
-        articles.count("demo", name("/a", "view"), 1)
-        await articles.save()
-        assert articles.last("demo", name("/a", "view")) == 1
-
-
-async def test_an_end_during_a_save_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is known is all in the files, of every site, though the first one was being written when the end came."""
-    began, may_end, write = threading.Event(), threading.Event(), known_articles._write
-
-    def slowly(file: Path, content: bytes) -> None:
-        began.set()
-        assert may_end.wait(10)
-        write(file, content)
-
-    monkeypatch.setattr(known_articles, "_write", slowly)
-    monkeypatch.setattr(known_articles, "SAVE_EVERY_S", 0.01)
-    sites = ["one", "two", "three"]
-    async with Known.open(tmp_path, sites) as articles:
-        for site in sites:
-            articles.count(site, name("/a", "view"), 1)
-        assert await asyncio.to_thread(began.wait, 10)
-        articles.count("one", name("/b", "view"), 1)
-        asyncio.get_running_loop().call_later(0.05, may_end.set)
-    again = Known(tmp_path, sites)
-    assert [again.last(site, name("/a", "view")) for site in sites] == [NEVER] * 3
-    assert again.last("one", name("/b", "view")) == NEVER
