@@ -3,18 +3,13 @@
 import asyncio
 import contextlib
 import http.client
-import json
 import os
 import re
 import signal
-import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,114 +19,17 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local import children, waiting
+from deploy.local import waiting
 from deploy.local.kafka_embedded import EmbeddedKafka
-from deploy.local.options import COLLECTOR_PORT, DEFAULT_PORT
-from deploy.local.ports import HOST, free_port, is_free, is_listening
+from deploy.local.options import COLLECTOR_PORT
+from deploy.local.ports import is_listening
 from deploy.local.redis import RedisServer
+from tests.support.make_run import CHECKOUT, TWO_MINUTES_S, Run, all_gone, fetch, make_run, needs_ranker, total
 from tests.support.tracked_site import AGENT
 
-CHECKOUT = Path(__file__).parents[2]
-OURS = ("KAFKA", "PORT", "TRAFFIC", "LOG", "PATTERN", "SITE", "RANKER_CONFIG")
-SERVERS = ("RANKER_KAFKA_BOOTSTRAP", "RANKER_REDIS_URL", "RANKER_WRITE_KEYS")
-TWO_MINUTES_S = 120.0
+pytestmark = needs_ranker
+
 MEMORY_BYTES = 1_500_000_000
-
-pytestmark = pytest.mark.skipif(
-    not Path(sys.executable).with_name("ranker").exists(),
-    reason="ranker is not installed beside this Python: make test",
-)
-
-
-@dataclass
-class Run:
-    """A launcher under test; what it says goes to a file."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def says(self, words: str, deadline_s: float = 30.0) -> re.Match[str]:
-        """Wait for a line that begins with `words`, a regular expression."""
-
-        def shown() -> re.Match[str] | None:
-            assert self.process.poll() is None, f"it ended:\n{self.said()}"
-            return re.search(f"^{words}", self.said(), re.MULTILINE)
-
-        found = waiting.until(f"The line {words!r}", shown, deadline_s)
-        assert found is not None
-        return found
-
-    def page(self) -> str:
-        """Wait for the last start-up line and return the address in it."""
-        return self.says(r"Page: (http://\S+)$", TWO_MINUTES_S)[1]
-
-    def interrupt(self) -> int:
-        """Press Ctrl-C: the terminal sends SIGINT to the whole foreground group."""
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(10)
-
-    def below(self) -> dict[int, str]:
-        return children.descendants(self.process.pid)
-
-    def pid_of(self, words: str) -> int:
-        (pid,) = (pid for pid, command in self.below().items() if words in command)
-        return pid
-
-
-@contextlib.contextmanager
-def make_run(tmp_path: Path, *before: str, **wishes: str) -> Iterator[Run]:
-    """Start `make run`, or what it runs where the tests run from another environment than the checkout's.
-
-    `before` is a command that runs what is appended to it.
-    """
-    ours = Path(sys.prefix) == CHECKOUT / ".venv"
-    argv = ["make", "run"] if ours else [sys.executable, "-m", "deploy.local"]
-    environment = {name: value for name, value in os.environ.items() if name not in (*OURS, *SERVERS)}
-    environment |= {"TMPDIR": str(tmp_path), "PORT": str(free_port())} | wishes
-    output = tmp_path / "said"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [*before, *argv],
-            cwd=CHECKOUT,
-            env={name: value for name, value in environment.items() if value},
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield Run(process, output)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def ends_with(run: Run, deadline_s: float = 60.0) -> str:
-    """Wait until the launcher has failed, and return what it said, which is no traceback."""
-    assert waiting.until("The launcher's end", lambda: run.process.poll() is not None, deadline_s)
-    assert run.process.returncode != 0
-    assert "Traceback" not in run.said()
-    return run.said()
-
-
-def fetch(page: str, path: str) -> Any:
-    with urllib.request.urlopen(f"{page}{path}", timeout=5.0) as reply:
-        return json.load(reply)
-
-
-def total(page: str, path: str) -> int:
-    """Return the total of a list, 0 where there is none yet."""
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        return int(fetch(page, path)["total"])
-    return 0
 
 
 def has_ten(page: str, path: str) -> bool:
@@ -172,10 +70,6 @@ def memory_bytes(pids: list[int]) -> int:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             found += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return found
-
-
-def all_gone(pids: list[int]) -> None:
-    waiting.until("The end of every process", lambda: not any(map(children.is_running, pids)), 5.0)
 
 
 def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
@@ -283,105 +177,6 @@ def test_another_terminal_speaks_to_the_run(tmp_path: Path, given: str) -> None:
         assert fetch(page, "v1/demo")["title"] == "demo", "the title is the demonstration's"
         run.interrupt()
     assert not file.exists()
-
-
-def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path) -> None:
-    """A shell without job control starts what it puts behind `&` with SIGINT ignored; it counts all the same."""
-    with make_run(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh", TRAFFIC="0") as run:
-        run.says("Redis ")
-        pids = list(run.below())
-        assert run.interrupt() == 0
-        all_gone(pids)
-
-
-@pytest.mark.parametrize("killed", ["the launcher", "make"])
-def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path, killed: str) -> None:
-    """kill -9 of the launcher, or of the make that runs it, and every process it started ends."""
-    with make_run(tmp_path, TRAFFIC="0") as run:
-        run.page()
-        pids = list(run.below())
-        # Redis, the broker, the consumer, the reader and the collector, at least.
-        assert len(pids) >= 5
-        by_make = Path(sys.prefix) == CHECKOUT / ".venv"
-        pid = run.pid_of("-m deploy.local") if by_make and killed == "the launcher" else run.process.pid
-        os.kill(pid, signal.SIGKILL)
-        all_gone(pids)
-
-
-def test_a_dead_program_is_named_and_ends_the_run(tmp_path: Path) -> None:
-    """One sentence says which process died; the others are ended; the exit code is not 0."""
-    with make_run(tmp_path, TRAFFIC="0") as run:
-        run.page()
-        pids = list(run.below())
-        os.kill(run.pid_of("ranker consume"), signal.SIGKILL)
-        assert "make run: The consumer was killed (signal 9)" in ends_with(run)
-        all_gone(pids)
-
-
-def test_a_server_that_dies_while_others_start_is_named(tmp_path: Path) -> None:
-    """A death is noticed while something else is waited for, and does not become that one's failure."""
-    with make_run(tmp_path, TRAFFIC="0") as run:
-        run.says("Topics ")
-        (store,) = (pid for pid, command in run.below().items() if re.search("redis-server|valkey-server", command))
-        os.kill(store, signal.SIGKILL)
-        assert re.search(r"make run: The (Redis|Valkey) server was killed \(signal 9\)", ends_with(run))
-
-
-def test_a_port_asked_for_and_taken_is_an_error_with_the_fix(tmp_path: Path) -> None:
-    """PORT= that is taken: the sentence names the port and how to choose another; nothing was started."""
-    with socket.create_server((HOST, 0)) as taken:
-        port = taken.getsockname()[1]
-        with make_run(tmp_path, PORT=str(port)) as run:
-            said = ends_with(run)
-            assert f"Port {port} is taken" in said
-            assert "PORT=" in said
-
-
-def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> None:
-    """Nobody asked for 8080: where it is taken, a free port does. Ctrl-C while it starts ends it all the same."""
-    with contextlib.ExitStack() as stack:
-        if is_free(DEFAULT_PORT):
-            stack.enter_context(socket.create_server((HOST, DEFAULT_PORT)))
-        with make_run(tmp_path, TRAFFIC="0", PORT="") as run:
-            chosen = run.says(rf"Port {DEFAULT_PORT} is taken by another program; taking (\d+)")[1]
-            assert is_free(int(chosen))
-            run.says("Kafka ")
-            pids = list(run.below())
-            run.interrupt()
-            all_gone(pids)
-
-
-@pytest.mark.parametrize(
-    ("wishes", "sentence"),
-    [
-        ({"KAFKA": "rabbit"}, "KAFKA=rabbit is not known: it is embedded or apache"),
-        ({"PORT": "http"}, "PORT=http is no port"),
-        ({"SITE": "Le Site"}, "SITE=Le Site is no site"),
-        ({"LOG": "no-such.log", "PATTERN": "/(.+)"}, "LOG=no-such.log is not a file"),
-        ({"LOG": "Makefile"}, "LOG needs PATTERN"),
-        ({"LOG": "Makefile", "PATTERN": "(open"}, "PATTERN=(open is no regular expression"),
-        ({"RANKER_WRITE_KEYS": "demo=short"}, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
-        ({"RANKER_WRITE_KEYS": f"other={'k' * 16}"}, "RANKER_WRITE_KEYS: site 'other' has no [sites.other] table"),
-    ],
-)
-def test_an_impossible_wish_is_refused_in_a_sentence(tmp_path: Path, wishes: dict[str, str], sentence: str) -> None:
-    """What cannot be is said before anything starts."""
-    with make_run(tmp_path, **wishes) as run:
-        assert sentence in ends_with(run)
-
-
-def test_a_missing_tool_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
-    """Without Java, KAFKA=apache says what to install."""
-    bare = tmp_path / "bin"
-    bare.mkdir()
-    for tool in ("make", "sh", "cat", "cksum", "dirname", "pwd", "grep", "python3", "setpriv"):
-        with contextlib.suppress(FileExistsError, StopIteration):
-            found = next(path for path in map(Path, (f"/usr/bin/{tool}", f"/bin/{tool}")) if path.exists())
-            (bare / tool).symlink_to(found)
-    with make_run(tmp_path, KAFKA="apache", PATH=str(bare), JAVA_HOME="") as run:
-        said = ends_with(run)
-        assert "needs Java" in said
-        assert "apt-get install" in said
 
 
 def test_a_log_of_ones_own_on_servers_of_ones_own(tmp_path: Path, redis_url: str) -> None:

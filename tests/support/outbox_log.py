@@ -20,7 +20,7 @@ from tests.support.outbox_process import Out, views
 Broker: TypeAlias = ApacheKafka | EmbeddedKafka
 
 PARTITIONS = 3
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 async def new_topic(bootstrap: str, name: str = "") -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 PARTITIONS = 4
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 async def run(bootstrap: str, *args: str, stdin: bytes = b"") -> tuple[int, str, str]:

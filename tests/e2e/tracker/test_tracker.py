@@ -1,146 +1,23 @@
-"""The tracker on other people's pages, in real Chromium, under a policy that allows it and nothing else."""
+"""The tracker on other people's pages, in real Chromium: what it counts, what it leaves behind, and who serves it."""
 
 import asyncio
 import dataclasses
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import BrowserContext
 
 from producers.collector.http import tracker as served
-from tests.support.page_site import chromium
 from tests.support.published_scripts import TRACKER
-from tests.support.reader import until
-from tests.support.tracker_site import PRERENDER, Site, Unwatched, running_site, unwatched
+from tests.support.tracker_site import Site, Unwatched
+from tests.support.tracker_visit import Visit, canonical, visit
 
-ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs" / "tracker"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SOME_S = 6
-"""Longer than the tracker looks for another article after a navigation."""
-NO_NAVIGATION_API = "delete window.navigation"
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs" / "tracker"
 NO_KEEPALIVE = "delete Request.prototype.keepalive"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running() -> AsyncIterator[Site]:
-    async with running_site() as site:
-        yield site
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(running: Site) -> AsyncIterator[Browser]:
-    """Closed before the servers, whose end would wait for it."""
-    del running
-    async with chromium() as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def tabs(running: Site) -> AsyncIterator[Unwatched]:
-    del running
-    async with unwatched() as tabs:
-        yield tabs
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context()
-    yield context
-    await context.close()
-
-
-@pytest.fixture
-def site(running: Site) -> Site:
-    running.forget()
-    return running
-
-
-class Visit:
-    """One open page, its clock standing until time is made to pass, and what the browser had to complain about."""
-
-    def __init__(self, site: Site, page: Page) -> None:
-        self.site = site
-        self.page = page
-        self.complaints: list[str] = []
-        self.kinds: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("request", lambda request: self.kinds.append(request.resource_type))
-
-    async def pass_time(self, seconds: float = SOME_S) -> None:
-        await self.page.clock.run_for(round(1000 * seconds))
-
-    async def settled(self) -> list[tuple[str, str]]:
-        """What was sent since the last time, once time has passed and nothing more is on its way."""
-        await self.pass_time()
-        await self.page.evaluate("popular('mark', '-')")
-        await self.site.arrival("mark", "-")
-        came = [brief for brief in self.site.briefs if brief[0] != "mark"]
-        self.site.sent.clear()
-        return came
-
-    async def go(self, script: str) -> None:
-        await self.page.evaluate(script)
-        await self.pass_time(0.3)
-
-
-async def visit(site: Site, context: BrowserContext, address: str, *init: str) -> Visit:
-    seen = Visit(site, await context.new_page())
-    await seen.page.clock.install()
-    for script in init:
-        await seen.page.add_init_script(script)
-    await seen.page.goto(address)
-    await seen.page.clock.pause_at(await seen.page.evaluate("Date.now() + 1000"))
-    return seen
-
-
-def canonical(path: str) -> str:
-    return f'<link rel="canonical" href="https://www.example.org{path}?from=feed#top">'
-
-
-@pytest.mark.parametrize("how", ["defer", "async", ""])
-async def test_a_visible_page_counts_once(site: Site, context: BrowserContext, how: str) -> None:
-    """One request that needs no leave of the collector's, wherever the line stands; read when the head is whole."""
-    address = site.page("/a", head=site.script(how) + canonical("/article"))
-    seen = await visit(site, context, f"{address}?id=1#part")
-    await site.arrival("view", "/article")
-    (sent,) = site.sent
-    assert (sent.method, sent.path) == ("POST", "/v1/events")
-    assert sent.event == {"article_id": "/article", "event_type": "view", "agent_class": "bot"}
-    assert sent.headers["content-type"] == "text/plain;charset=UTF-8"
-    assert sent.headers["origin"] == site.origin
-    assert await seen.settled() == [("view", "/article")]
-    assert seen.complaints == []
-
-
-@pytest.mark.parametrize("init", ["", NO_NAVIGATION_API])
-async def test_a_navigation_while_the_page_is_on_its_way_is_part_of_its_view(
-    site: Site, context: BrowserContext, init: str
-) -> None:
-    """As of scripts that tidy the address at once: nothing is counted before the head is whole, and then once."""
-    site.held["/slow.js"] = asyncio.Event()
-    policy = f"default-src 'none'; script-src 'self' {site.collector}; connect-src {site.collector}"
-    head = site.script("") + '<script src="/slow.js"></script>' + canonical("/article")
-    address = site.page("/a", head=head, content_security_policy=policy)
-    site.pages["/slow.js"] = ("", {})
-    page = await context.new_page()
-    await page.clock.install()
-    await page.add_init_script(init)
-    await page.goto(f"{address}?utm=1", wait_until="commit")
-
-    async def there() -> bool:
-        return bool(await page.evaluate("typeof popular === 'function' && document.readyState === 'loading'"))
-
-    await until(there, "the tracker on a page that is not whole")
-    await page.evaluate("history.replaceState(null, '', location.pathname)")
-    await page.clock.run_for(1000 * SOME_S)
-    site.held["/slow.js"].set()
-    await site.arrival("view", "/article")
-    assert await Visit(site, page).settled() == [("view", "/article")]
 
 
 async def test_where_the_article_is_named(site: Site, context: BrowserContext) -> None:
@@ -164,52 +41,6 @@ async def test_where_the_article_is_named(site: Site, context: BrowserContext) -
         await seen.page.evaluate(f"{step}; popular('share')")
         await site.arrival("share", found)
     assert await seen.settled() == [("view", "/body"), *(("share", found) for found in steps.values())]
-    assert seen.complaints == []
-
-
-@pytest.mark.parametrize("init", [(), (NO_NAVIGATION_API,)], ids=["navigation", "history"])
-async def test_navigation_inside_the_page(site: Site, context: BrowserContext, init: tuple[str, ...]) -> None:
-    """Another article is another view, forward and back; another query or hash of the same article is none."""
-    address = site.page("/a", '<nav id="navigation"></nav><a href="#part">x</a>', head=site.script() * 2)
-    seen = await visit(site, context, address, *init)
-    assert await seen.settled() == [("view", "/a")]
-    await seen.page.click("a")
-    await seen.go("history.pushState(null, '', '?page=2')")
-    await seen.go("history.replaceState({}, '')")
-    assert await seen.settled() == []
-    await seen.go("history.pushState(1, '', '/b#x')")
-    await site.arrival("view", "/b")
-    assert await seen.page.evaluate("[history.state, location.pathname]") == [1, "/b"]
-    await seen.page.evaluate("history.pushState(null, '', '/moved')")
-    await seen.pass_time(0.2)
-    await seen.go("history.replaceState(null, '', '/c')")
-    await site.arrival("view", "/c")
-    await seen.go("history.replaceState(null, '', '/d')")
-    await site.arrival("view", "/d")
-    await seen.go("new Promise((done) => { addEventListener('popstate', done, {once: true}); history.back() })")
-    assert await seen.settled() == [("view", "/b"), ("view", "/c"), ("view", "/d"), ("view", "/b")]
-    assert seen.complaints == []
-
-
-async def test_a_head_that_follows_later(site: Site, context: BrowserContext) -> None:
-    """An article that arrives after the navigation is the one that is counted; one view at most for each navigation."""
-    seen = await visit(site, context, site.page("/a", head=canonical("/a") + site.script()))
-    assert await seen.settled() == [("view", "/a")]
-    name = "document.querySelector('link[rel=canonical]').href = "
-    await seen.go("history.pushState(null, '', '/b')")
-    await seen.pass_time(3)
-    assert site.briefs == []
-    await seen.go(name + "'/later'")
-    assert await seen.settled() == [("view", "/later")]
-    await seen.go(name + "'/unasked'; document.dispatchEvent(new Event('visibilitychange'))")  # shown again
-    assert await seen.settled() == []
-    await seen.go(name + "'/later'")
-    await seen.go("history.pushState(null, '', '?p=2')")
-    assert await seen.settled() == []
-    await seen.go(name + "'/too-late'")
-    assert await seen.settled() == []
-    await seen.go(f"history.pushState(null, '', '?p=3'); {name} '/query'")
-    assert await seen.settled() == [("view", "/query")]
     assert seen.complaints == []
 
 
@@ -296,58 +127,6 @@ async def test_a_driven_browser_says_so(site: Site, context: BrowserContext, tab
     await site.arrival("view", "/b")
     assert site.sent[1].event == {"article_id": "/b", "event_type": "view"}
     await tabs.close(tab)
-
-
-async def test_a_background_tab(site: Site, tabs: Unwatched) -> None:
-    """Nothing until it is shown, then one view; hidden and shown again is none."""
-    front = await tabs.open(site.ordered("/front"))
-    await site.arrival("view", "/front")
-    address = site.ordered("/behind")
-    site.held["/behind"] = asyncio.Event()
-    behind = await tabs.open(address)
-    await tabs.show(front)
-    site.held["/behind"].set()
-    await site.arrival("loaded_hidden", "/behind")
-    assert ("view", "/behind") not in site.briefs
-    for _ in range(2):
-        await tabs.show(behind)
-        await site.arrival("view", "/behind")
-        await tabs.show(front)
-    await tabs.close(behind)
-    await tabs.close(front)
-    assert site.briefs.count(("view", "/behind")) == 1
-
-
-async def test_a_prerendered_page(site: Site, tabs: Unwatched) -> None:
-    """Nothing while it is prepared, one view once it is shown, and that one does not say that it is prerendered."""
-    site.ordered("/target")
-    tab = await tabs.open(site.ordered("/from", PRERENDER.format("/target")))
-    await site.arrival("prerendered_hidden", "/target")
-    assert ("view", "/target") not in site.briefs
-    site.order("/from", "/target")
-    await site.arrival("activated", "/target")
-    await site.arrival("view", "/target")
-    views = [one for one in site.sent if one.brief == ("view", "/target")]
-    assert ["sec-purpose" in one.headers for one in views] == [False]
-    await tabs.close(tab)
-
-
-async def test_back_and_forward(site: Site, tabs: Unwatched) -> None:
-    """A page that comes back from the browser's cache, as it was left, is viewed again."""
-    site.ordered("/second")
-    tab = await tabs.open(site.ordered("/first"))
-    await site.arrival("view", "/first")
-    site.order("/first", "/second")
-    await site.arrival("view", "/second")
-    site.order("/second", "back")
-    await site.arrival("restored", "/first")  # only a page that was kept says so
-    await until(lambda: _twice(site, ("view", "/first")), "second view")
-    await tabs.close(tab)
-    assert site.briefs.count(("view", "/first")) == 2
-
-
-async def _twice(site: Site, brief: tuple[str, str]) -> bool:
-    return site.briefs.count(brief) >= 2
 
 
 async def test_nothing_is_left_behind(site: Site, context: BrowserContext) -> None:
