@@ -62,11 +62,11 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     from ranker.serve.api.clients import Clients
     from ranker.serve.api.lists import Lists
     from ranker.serve.app import Web
-    from ranker.serve.http import protocol
+    from ranker.serve.http.reader_port import reader_port
     from ranker.serve.live.published import Ages
     from ranker.serve.live.refresh import Refresher
     from ranker.serve.pages.front import Page
-    from ranker.service import admin
+    from ranker.service import admin, http_server
     from ranker.service.address import Addresses
     from ranker.service.connections import Connections
     from ranker.store.connection import connect
@@ -98,14 +98,11 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         refreshing = asyncio.create_task(refresher.run(), name="refresh")
         stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
         bound = await stack.enter_async_context(
-            protocol.serving(
+            http_server.serving(
                 web.app,
                 host,
                 port,
-                at_once=web.app.at_once,
-                draining=draining,
-                places=places,
-                refused=metrics.refused_connections.inc,
+                reader_port(web.app.at_once, places, draining, metrics.refused_connections.inc),
             )
         )
         stack.callback(web.streams.close)

@@ -14,11 +14,13 @@ from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.app import Web
-from ranker.serve.http import protocol
+from ranker.serve.http.reader_port import reader_port
 from ranker.serve.live.published import Ages
 from ranker.serve.live.refresh import Refresher
 from ranker.serve.pages.front import Page
+from ranker.service import http_server
 from ranker.service.address import Addresses, Network
+from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
 from tests.support.http import Answer, head, raw
@@ -108,7 +110,8 @@ async def running_reader(
         )
         clients = Clients(Addresses(proxies))
         web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), clients, metrics)
-        port = await stack.enter_async_context(protocol.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
+        public = reader_port(web.app.at_once, Connections(), asyncio.Event(), lambda: None)
+        port = await stack.enter_async_context(http_server.serving(web.app, "127.0.0.1", 0, public))
         running = Reader(port, refresher, web, client, registry, now_ms)
         await stack.enter_async_context(beside(refresher.run()))
         yield running

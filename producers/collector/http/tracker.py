@@ -14,6 +14,7 @@ from producers.collector.http import answers
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from ranker.service import scripts
+from ranker.service.problems import NOSNIFF
 
 LATEST = "/tracker.js"
 WEEK = b"public, max-age=604800"
@@ -67,7 +68,7 @@ def answer(path: str, headers: Mapping[bytes, bytes]) -> Answer:
         (b"cache-control", script.caching),
         (b"vary", b"accept-encoding"),
         (b"access-control-allow-origin", b"*"),
-        answers.NOSNIFF,
+        NOSNIFF,
         answers.CROSS_ORIGIN,
     ]
     known = [one.strip().removeprefix(b"W/") for one in headers.get(b"if-none-match", b"").split(b",")]
