@@ -11,8 +11,7 @@ import pytest
 from ranker.lists.articles import Articles
 from ranker.lists.filters import Filter
 from ranker.serve.live import lookups as wishes_module
-from ranker.serve.live.lookups import MAX_FILTERS, MAX_LISTS, MAX_NAMED, NAMED_MS, Lookups
-from ranker.serve.live.matching import AT_ONCE, Matching
+from ranker.serve.live.lookups import AT_ONCE, MAX_FILTERS, MAX_LISTS, MAX_NAMED, NAMED_MS, Lookups, Matching
 from ranker.store.shard_query import ListName
 
 T = 1_795_396_624_735

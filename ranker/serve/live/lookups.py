@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from operator import itemgetter
 from typing import TypeVar
 
 from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Articles
 from ranker.lists.filters import BUDGET, Filter
-from ranker.serve.live.matching import Matching
 from ranker.store.shard_query import ListName
 
 _T = TypeVar("_T")
@@ -25,6 +26,10 @@ MAX_NAMED = 500
 """Single articles that are looked up at once, of all sites; of the client with most of them the oldest makes room."""
 NAMED_MS = 10_000
 """How long a single article is read at every refresh after it was asked for."""
+AGAIN_MS = 10_000
+"""How long a filter's articles are taken for the same while the catalogue does not change: time alone admits some."""
+AT_ONCE = 5_000
+"""Articles that are looked through without a pause: about a millisecond."""
 
 
 def anybody() -> bytes:
@@ -164,3 +169,45 @@ def _yields(clients: Mapping[_T, bytes], client: bytes) -> _T | None:
 def _oldest_of_most(clients: Mapping[_T, bytes]) -> _T:
     (most, _) = Counter(clients.values()).most_common(1)[0]
     return next(place for place, client in clients.items() if client == most)
+
+
+class _Found:
+    """`ids` None: more than the budget."""
+
+    def __init__(self, changes: int, now_ms: int, ids: frozenset[bytes] | None) -> None:
+        self.changes = changes
+        self.found_ms = now_ms
+        self.ids = ids
+
+
+class Matching:
+    """Called by the refresh alone, which is also what changes the catalogue: it stands still during a look."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Filter], _Found] = {}
+
+    async def ids(
+        self, site: str, filter_: Filter, articles: Articles, changes: int, now_ms: int
+    ) -> frozenset[bytes] | None:
+        """Every article of the site's catalogue that the filter admits; None where they are too many."""
+        found = self._found.get((site, filter_))
+        if found is None or changes != found.changes or now_ms - found.found_ms > AGAIN_MS:
+            ids = await _look(filter_, articles, site, now_ms)
+            found = self._found[site, filter_] = _Found(changes, now_ms, ids)
+        return found.ids
+
+    def keep(self, used: set[tuple[str, Filter]]) -> None:
+        """Forgets all others."""
+        for key in self._found.keys() - used:
+            del self._found[key]
+
+
+async def _look(filter_: Filter, articles: Articles, site: str, now_ms: int) -> frozenset[bytes] | None:
+    found: set[bytes] = set()
+    entries = iter(articles.of(site).items())
+    while some := dict(islice(entries, AT_ONCE)):
+        found.update(article_id.encode() for article_id in filter_.matching(some, now_ms))
+        if len(found) > BUDGET:
+            return None
+        await asyncio.sleep(0)
+    return frozenset(found)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ranker.core import hours
 from ranker.core.generation import Generation
 from ranker.core.hours import Hours
-from ranker.serve.api.clients import is_beyond_share
-from ranker.serve.live.refresh import Refresher
+from ranker.service.buckets import is_beyond_share
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.hours import HoursReader
 
@@ -40,9 +39,10 @@ class HourlyCounts(NamedTuple):
 
 
 class Hourly:
-    def __init__(self, refresher: Refresher) -> None:
-        self._refresher = refresher
-        self._reader = HoursReader(refresher.client)
+    def __init__(self, client: Any, now_ms: Callable[[], int]) -> None:
+        """`client` is Redis'."""
+        self._now_ms = now_ms
+        self._reader = HoursReader(client)
         self._kept: dict[_Key, HourlyCounts] = {}
         self._reading: dict[_Key, asyncio.Task[HourlyCounts | None]] = {}
         self._begun: deque[tuple[float, bytes]] = deque(maxlen=READ_A_MINUTE)
@@ -66,7 +66,7 @@ class Hourly:
         until = loop.time() + deadline_s
         while True:
             kept = self._kept.get(key)
-            if kept is not None and self._refresher.now_ms() - kept.read_ms <= KEPT_MS:
+            if kept is not None and self._now_ms() - kept.read_ms <= KEPT_MS:
                 return kept
             own = self._reading.get(key)
             if own is None and self._is_too_often(loop.time(), client):
@@ -103,7 +103,7 @@ class Hourly:
         finally:
             del self._reading[key]
         self._kept.pop(key, None)
-        told = self._kept[key] = HourlyCounts(from_ms, self._refresher.now_ms(), read)
+        told = self._kept[key] = HourlyCounts(from_ms, self._now_ms(), read)
         if len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         return told
