@@ -88,8 +88,8 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.operate import check
     from ranker.service import admin
     from ranker.store.connection import connect
+    from ranker.store.redis_info import store_time_ms
     from ranker.store.shard import ShardStore
-    from ranker.store.time import store_time_ms
 
     generation = settings.generation
     registry = new_registry()
