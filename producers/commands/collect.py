@@ -94,12 +94,13 @@ def command(
     """
     import uvloop
 
-    from producers.collector import logs
     from producers.collector.delivery.spool_file import SpoolError
-    from producers.collector.settings import SettingsError, load
+    from producers.collector.settings import load
+    from ranker.service import logs
     from ranker.service.listener import PortTakenError
+    from schemas.configuration import SettingsError
 
-    logs.configure(log_level)
+    logs.configure(log_level, kafka=logging.CRITICAL)  # the outbox logs what it has to say
     try:
         settings = load(config, os.environ)
         uvloop.run(

@@ -25,9 +25,9 @@ def user_errors() -> Iterator[None]:
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.service.listener import PortTakenError
-    from ranker.settings import SettingsError
     from ranker.store.errors import StoreFullError, StoreUnavailableError
     from ranker.store.generations import GenerationError
+    from schemas.configuration import SettingsError
 
     # The clients log what their exceptions say again.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
