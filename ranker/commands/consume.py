@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import AsyncExitStack
 from functools import partial
 
 import click
 
 from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.service import signals
 from ranker.settings import Settings
 
 _AGAIN_S = 5.0
@@ -154,18 +154,10 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
 
 async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
     """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-
-    def ask() -> None:
-        asked.set()
-        tasks[0].cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        unasked = [] if asked.is_set() else [task.get_name() for task in tasks if task.done()]
+        with signals.stop_event(tasks[0].cancel) as stop:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        unasked = [] if stop.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
         while left := [task for task in tasks if not task.done()]:
             for task in left:
