@@ -16,6 +16,7 @@ from ranker.core import generation as generations
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
+from schemas.configuration import SettingsError
 
 ENVIRONMENTS = ("production", "development")
 """The first is the default of RANKER_ENV: to forget it must not loosen anything."""
@@ -25,15 +26,6 @@ DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 BEHIND = 2
 """Times `stale_after_s`: a shard whose T is older makes its lists incomplete, and they name it."""
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used. `faults` has one sentence per fault, the message all of them."""
-
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        head = "the settings have a fault:" if len(faults) == 1 else f"the settings have {len(faults)} faults:"
-        super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,15 @@ _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]{16,256}=*")
 
 
+class SettingsError(ValueError):
+    """The settings cannot be used. `faults` has one sentence per fault, the message all of them."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        head = "the settings have a fault:" if len(faults) == 1 else f"the settings have {len(faults)} faults:"
+        super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
+
+
 def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
     """The table in the file at `path` (empty without one), and its faults against schemas/ranker.schema.json.
 

@@ -23,9 +23,9 @@ from deploy.local.kafka_jars import fetched
 from deploy.local.ports import HOST, claim, free_port
 from deploy.local.redis import RedisServer
 from deploy.local.supervisor import Supervisor
-from producers.collector.settings import SettingsError
 from producers.collector.settings import load as collector_settings
 from schemas import configuration
+from schemas.configuration import SettingsError
 
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
 PATIENCE_S = 3.0

@@ -25,6 +25,7 @@ from producers.collector.validate import Receipt, ignored_fields
 from producers.collector.visitor import MAX_AGENT, visitor_id
 from producers.event import PageView
 from ranker.service.address import Address, Addresses, rate_limit_key
+from ranker.service.problems import NO_STORE, NOSNIFF
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 """43 bytes of GIF: one pixel that shows nothing."""
@@ -115,10 +116,10 @@ class Web:
         self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
         await answers.send_answer(answer, send)
 
-    def refused(self, refused: RefusedError) -> None:
+    def refused(self, status: int, reason: str) -> None:
         """Counts a request that ended before this application."""
-        self._metrics.refused_requests.labels(reason=refused.reason).inc()
-        self._metrics.requests.labels(route="other", status=refused.status).inc()
+        self._metrics.refused_requests.labels(reason=reason).inc()
+        self._metrics.requests.labels(route="other", status=status).inc()
 
     def _tell_of_proxy(self) -> None:
         """Once: it could not be seen otherwise, since what one client may send is enough for a small site for long."""
@@ -160,7 +161,7 @@ class Web:
                 return await self._pixel(request)
             case tracker.LATEST | "/tracker.{version}.js":
                 return tracker.answer(request.path, request.headers)
-        return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), answers.NO_STORE, answers.NOSNIFF])
+        return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF])
 
     def _preflight(self, request: Request) -> Answer:
         self._sites.by_origin(request.headers.get(b"origin", b""))
@@ -193,9 +194,7 @@ class Web:
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
             await self._accept([item], request, speaker)
-        return Answer(
-            200, PIXEL, [(b"content-type", b"image/gif"), answers.NO_STORE, answers.NOSNIFF, answers.CROSS_ORIGIN]
-        )
+        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN])
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError where the key, or without one the address, has sent too much."""

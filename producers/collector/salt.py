@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
 
-from producers.collector.settings import SettingsError
+from schemas.configuration import SettingsError
 
 DAY_S = 86_400
 AHEAD_S = 3_600

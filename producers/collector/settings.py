@@ -10,17 +10,9 @@ from producers.event import LONGEST_WINDOW_MS
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
+from schemas.configuration import SettingsError
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used; the message has one line for each fault, with its fix."""
-
-    def __init__(self, faults: list[str]) -> None:
-        self.faults = faults
-        head = "the settings have a fault:" if len(faults) == 1 else f"the settings have {len(faults)} faults:"
-        super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
 
 
 @dataclass(frozen=True)

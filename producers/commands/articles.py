@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 import click
 import orjson
 
-from producers import ahead, event, lines, progress
+from producers import ahead, event, lines
 from producers.articles import imports
 from producers.articles.documents import UnreadableError
 from producers.articles.imports import ImportDefaults, Refused
 from producers.client.producer import Producer
 from producers.commands import common, editor
 from producers.simulate import emit
-from ranker.service import signals
+from ranker.service import progress, signals
 from ranker.service.printable import printable
 
 SHOWN_FAULTS = 10

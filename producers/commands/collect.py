@@ -94,12 +94,13 @@ def command(
     """
     import uvloop
 
-    from producers.collector import logs
     from producers.collector.delivery.spool_file import SpoolError
-    from producers.collector.settings import SettingsError, load
+    from producers.collector.settings import load
+    from ranker.service import logs
     from ranker.service.listener import PortTakenError
+    from schemas.configuration import SettingsError
 
-    logs.configure(log_level)
+    logs.configure(log_level, kafka=logging.CRITICAL)  # the outbox logs what it has to say
     try:
         settings = load(config, os.environ)
         uvloop.run(
@@ -137,16 +138,16 @@ async def _run(
     from producers.collector.client_hour import ClientHour
     from producers.collector.delivery.outbox import Outbox
     from producers.collector.delivery.spool import Spool
-    from producers.collector.http.protocol import PortLimits
-    from producers.collector.http.server import many_connections, serving
+    from producers.collector.http.collector_port import collector_port
     from producers.collector.known_articles import Known
     from producers.collector.limits import NewArticles
     from producers.collector.metrics import CollectorMetrics, new_registry
     from producers.collector.salt import open_salts
-    from ranker.service import admin, signals
+    from ranker.service import admin, http_server, signals
     from ranker.service.address import Addresses
     from ranker.service.buckets import Buckets
     from ranker.service.connections import Connections
+    from ranker.service.tuning import many_connections
 
     many_connections()
     registry = new_registry()
@@ -176,15 +177,17 @@ async def _run(
             settings.longest_window_ms,
         )
         web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
-        limits = PortLimits(Connections(addresses.is_proxy), web.refused)
-        metrics.connections.set_function(lambda: limits.connections.open)
+        connections = Connections(addresses.is_proxy)
+        metrics.connections.set_function(lambda: connections.open)
 
         def not_ready() -> list[str]:
             full = spool.full and not outlet.kafka_up
             return ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
 
         await stack.enter_async_context(admin.serving(*admin_at, registry, not_ready))
-        bound = await stack.enter_async_context(serving(web.app, host, port, limits))
+        bound = await stack.enter_async_context(
+            http_server.serving(web.app, host, port, collector_port(web.refused, connections))
+        )
         log.info(
             "collecting", extra={"address": f"http://{host}:{bound}/", "sites": len(settings.sites), "producer": name}
         )

@@ -11,12 +11,12 @@ import time
 import click
 import orjson
 
-from producers import event, lines, progress, times
+from producers import event, lines, times
 from producers.client.producer import Producer
 from producers.commands import common
 from producers.replay import replaying
 from producers.replay.rows import FORMATS, UnfitHeaderError
-from ranker.service import signals
+from ranker.service import progress, signals
 
 
 @click.command("replay")

@@ -13,14 +13,14 @@ from typing import Any
 import click
 import orjson
 
-from producers import event, progress, times
+from producers import event, times
 from producers.client.producer import Producer
 from producers.commands import common
 from producers.simulate import demo, emit, popularity
 from producers.simulate.collector_sender import CollectorSender, is_address
 from producers.simulate.steady import Steady, insist
 from producers.simulate.traffic import Shares, Traffic
-from ranker.service import endpoints, signals
+from ranker.service import endpoints, progress, signals
 from ranker.service.printable import printable
 from schemas import configuration
 

@@ -25,9 +25,9 @@ def user_errors() -> Iterator[None]:
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.service.listener import PortTakenError
-    from ranker.settings import SettingsError
     from ranker.store.errors import StoreFullError, StoreUnavailableError
     from ranker.store.generations import GenerationError
+    from schemas.configuration import SettingsError
 
     # The client logs what its exceptions contain as well.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import AsyncExitStack
 from functools import partial
 
 import click
 
 from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.service import signals
 from ranker.settings import Settings
 
 _AGAIN_S = 5.0
@@ -88,8 +88,8 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.operate import check
     from ranker.service import admin
     from ranker.store.connection import connect
+    from ranker.store.redis_info import store_time_ms
     from ranker.store.shard import ShardStore
-    from ranker.store.time import store_time_ms
 
     generation = settings.generation
     registry = new_registry()
@@ -153,19 +153,11 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
 
 
 async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
-    """Until SIGINT or SIGTERM, which end the first task and then the others. A task that ends before is an error."""
-    loop = asyncio.get_running_loop()
-    signalled = asyncio.Event()
-
-    def stop() -> None:
-        signalled.set()
-        tasks[0].cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+    """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        unexpected = [] if signalled.is_set() else [task.get_name() for task in tasks if task.done()]
+        with signals.stop_event(tasks[0].cancel) as stop:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        unexpected = [] if stop.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
         while left := [task for task in tasks if not task.done()]:
             for task in left:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ranker.commands.common import config_option, load_settings, now_ms, user_errors
-from ranker.commands.progress import bar
 from ranker.service.printable import printable
+from ranker.service.progress import bar
 
 if TYPE_CHECKING:
     from ranker.log.dead_letter_reader import DeadLetter, DeadLetterReader
@@ -231,7 +231,7 @@ async def _read(settings: Settings, work: Callable[[DeadLetterReader], Awaitable
     from ranker.log.dead_letter_reader import reading
 
     source = settings.generation.topic
-    with bar(f"Reading {source}.dead") as advance:
+    with bar(f"Reading {source}.dead", unit="records") as advance:
         async with reading(settings.kafka_bootstrap, source, advance) as log:
             return await work(log)
 

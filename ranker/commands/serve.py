@@ -6,11 +6,15 @@ import asyncio
 import logging
 import signal
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import click
 
 from ranker.commands.common import config_option, load_settings, user_errors
 from ranker.settings import Settings
+
+if TYPE_CHECKING:
+    from ranker.service.signals import Stop
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +65,12 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve.api.clients import Clients
     from ranker.serve.app import Web
-    from ranker.serve.http import protocol
+    from ranker.serve.http.reader_port import reader_port
     from ranker.serve.live.build_live import build_live
     from ranker.serve.live.hourly import Hourly
     from ranker.serve.live.published import Ages
     from ranker.serve.pages.front import Page
-    from ranker.service import admin
+    from ranker.service import admin, http_server, signals
     from ranker.service.address import Addresses
     from ranker.service.connections import Connections
     from ranker.store.connection import connect
@@ -87,13 +91,14 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     web = Web(live, hourly, Page(settings.sites), settings.caching, clients, metrics)
     places = Connections(addresses.is_proxy)
     metrics.connections.set_function(lambda: places.open)
-    draining = asyncio.Event()
-
-    def not_ready() -> list[str]:
-        reasons = live.board.not_ready()
-        return ["draining: asked to end, and serving a little longer", *reasons] if draining.is_set() else reasons
 
     async with AsyncExitStack() as stack:
+        stop = stack.enter_context(signals.stop_event())
+
+        def not_ready() -> list[str]:
+            reasons = live.board.not_ready()
+            return ["draining: asked to end, and serving a little longer", *reasons] if stop.is_set() else reasons
+
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
         refreshing = asyncio.create_task(live.refresh.run(), name="refresh")
@@ -101,19 +106,16 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         beside = asyncio.create_task(web.run(), name="streams and hits")
         stack.push_async_callback(_cancelled, beside)
         bound = await stack.enter_async_context(
-            protocol.serving(
+            http_server.serving(
                 web.app,
                 host,
                 port,
-                at_once=web.app.at_once,
-                draining=draining,
-                places=places,
-                refused=metrics.refused_connections.inc,
+                reader_port(web.app.at_once, places, stop, metrics.refused_connections.inc),
             )
         )
         stack.callback(web.streams.close)
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})
-        ending = asyncio.create_task(_asked_to_end(draining, drain_s), name="end")
+        ending = asyncio.create_task(_asked_to_end(stop, drain_s), name="end")
         stack.push_async_callback(_cancelled, ending)
         done, _ = await asyncio.wait([refreshing, beside, ending], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -125,21 +127,9 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-async def _asked_to_end(draining: asyncio.Event, drain_s: float) -> None:
-    """Returns when the process is to end: at Ctrl-C, or `drain_s` after SIGTERM. Then a second signal kills it."""
-    loop = asyncio.get_running_loop()
-    asked: asyncio.Future[float] = loop.create_future()
-
-    def ask(patience_s: float) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        asked.set_result(patience_s)
-
-    loop.add_signal_handler(signal.SIGINT, ask, 0.0)
-    loop.add_signal_handler(signal.SIGTERM, ask, drain_s)
-    patience_s = await asked
-    draining.set()
-    if patience_s:
-        log.info("draining", extra={"seconds": patience_s})
-        await asyncio.sleep(patience_s)
+async def _asked_to_end(stop: Stop, drain_s: float) -> None:
+    """Returns when the process is to end: at Ctrl-C, or `drain_s` after SIGTERM."""
+    await stop.wait()
+    if drain_s and stop.number == signal.SIGTERM:
+        log.info("draining", extra={"seconds": drain_s})
+        await asyncio.sleep(drain_s)

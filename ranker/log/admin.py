@@ -16,8 +16,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyE
 
 from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
-from ranker.log.closing import stop
-from ranker.log.errors import LogRefusedError, translated
+from ranker.log.errors import LogRefusedError, stop, translated
 
 _ANSWER_MS = 10_000
 _TOPICS_OWN = 1

@@ -10,8 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 
 from ranker.core.fold import Record
-from ranker.log.closing import stop
-from ranker.log.errors import LogRefusedError, LogUnavailableError, translated
+from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
 
 TOPIC = "articles"
 MAX_RECORDS = 500

@@ -11,8 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
 from ranker.log import aiokafka_patch, record_batches
-from ranker.log.closing import stop
-from ranker.log.errors import LogUnavailableError, translated
+from ranker.log.errors import LogUnavailableError, stop, translated
 from ranker.log.unpacking import MOST_BYTES
 
 CHUNKS_PER_POLL = 16

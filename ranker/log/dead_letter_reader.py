@@ -18,8 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ranker.core.fold import REASONS
 from ranker.log import record_batches
-from ranker.log.closing import stop
-from ranker.log.errors import LogRefusedError, translated
+from ranker.log.errors import LogRefusedError, stop, translated
 
 MARK = b"#resent"
 """What a mark's key has behind the letter's; no topic's name, and so no letter's key, can hold a `#`."""

@@ -9,11 +9,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
-from ranker.log.closing import stop
 from ranker.log.dead_letter_reader import MARK, DeadLetter
 from ranker.log.dead_letter_writer import MAX_BYTES
 from ranker.log.delivery import deliver
-from ranker.log.errors import LogRefusedError, translated
+from ranker.log.errors import LogRefusedError, stop, translated
 
 _TRANSACTION_MS = 15_000
 """A resend that is killed holds readers of its partitions back for so long, unless the next resend comes before."""

@@ -14,9 +14,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, errors
 
 from ranker.core.partial_counts import KEPT_BYTES, Rejected
-from ranker.log.closing import stop
 from ranker.log.delivery import deliver
-from ranker.log.errors import LogUnavailableError, translated
+from ranker.log.errors import LogUnavailableError, stop, translated
 
 log = logging.getLogger(__name__)
 

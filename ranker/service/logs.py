@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
-from ranker.service import json_log
 from ranker.service.printable import printable, printable_lines
 
 SELDOM_S = 10.0
 _TEMPLATES = 1000
+_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """What a record was given besides its text."""
+    return {name: value for name, value in record.__dict__.items() if name not in _PLAIN}
+
+
+class JsonFormatter(logging.Formatter):
+    """Time, level, logger, event, what was given besides, and an exception's traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **extras(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        # In ASCII, so that nothing in it moves a terminal; DEL is the one such character that JSON leaves as it is.
+        return json.dumps(line, default=str, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
 class _Readable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        more = " ".join(f"{name}={value}" for name, value in json_log.extras(record).items())
+        more = " ".join(f"{name}={value}" for name, value in extras(record).items())
         text = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.getMessage()} {more}"
         if record.exc_info:
             return f"{printable(text)}\n{printable_lines(self.formatException(record.exc_info))}"
@@ -53,11 +78,11 @@ class Seldom(logging.Filter):
         return True
 
 
-def configure(level: str) -> None:
-    """Once per process, before anything logs. Warnings of Kafka's client pass, each seldom; its chatter does not."""
+def configure(level: str, *, kafka: int = logging.WARNING) -> None:
+    """Once per process, before anything logs. Kafka's client logs from level `kafka` on, each message seldom."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Seldom())
-    handler.setFormatter(_Readable() if sys.stderr.isatty() else json_log.JsonFormatter())
+    handler.setFormatter(_Readable() if sys.stderr.isatty() else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("aiokafka", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(kafka)

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ranker.service import endpoints
-from ranker.settings import SettingsError
+from schemas.configuration import SettingsError
 
 Client: TypeAlias = "Redis | RedisCluster"
 

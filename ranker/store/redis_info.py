@@ -9,6 +9,7 @@ from typing import Any
 from redis.asyncio import RedisCluster
 from redis.exceptions import NoPermissionError
 
+from ranker.store.connection import Client, redis_time_ms
 from ranker.store.errors import translated
 
 
@@ -37,6 +38,12 @@ async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
             await _server(f"{node.host}:{node.port}", node.execute_command, now_ms)
             for node in sorted(client.get_primaries(), key=lambda node: (node.host, node.port))
         ]
+
+
+async def store_time_ms(client: Client) -> int:
+    """Redis' clock, milliseconds since the epoch; StoreUnavailableError where it does not answer."""
+    with translated():
+        return await redis_time_ms(client)
 
 
 class NotAllowedError(Exception):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import uvloop
 
-from ranker.serve.http import protocol
 from ranker.serve.http.response_cache import Message, Receive, Scope, Send
+from ranker.service.http_server import serving
+from ranker.service.public_port import PublicPort
 
 
 async def main(port: str, content: bytes) -> None:
@@ -22,7 +23,7 @@ async def main(port: str, content: bytes) -> None:
         await send(start)
         await send(body)
 
-    async with protocol.serving(constant, "127.0.0.1", int(port)):
+    async with serving(constant, "127.0.0.1", int(port), PublicPort()):
         await asyncio.Event().wait()
 
 

@@ -20,7 +20,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from ranker.serve.api import streams
-from ranker.serve.http import protocol
+from ranker.service import http_server
 from schemas import configuration
 from tests.support.nginx import Nginx
 
@@ -145,7 +145,7 @@ def test_nginx_takes_its_configuration(find_tool: FindTool, tmp_path: Path) -> N
     kept = re.search(r"^    keepalive_timeout (\d+)s;  # less than", conf, re.MULTILINE)
     read = re.search(r"^        proxy_read_timeout (\d+)s;$", conf, re.MULTILINE)
     assert kept is not None
-    assert int(kept[1]) < protocol.KEEP_ALIVE_S
+    assert int(kept[1]) < http_server.KEEP_ALIVE_S
     assert read is not None
     assert int(read[1]) > 2 * streams.BEAT_S
 

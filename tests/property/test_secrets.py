@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from deploy.local.ports import HOST, free_port
 from producers import Producer, ProducerError
-from producers.collector.settings import SettingsError
 from producers.collector.settings import load as collector_settings
 from producers.commands import main as producers
 from ranker import settings as ranker_settings
 from ranker.commands import main as ranker
 from ranker.service import endpoints
 from ranker.store.connection import connect
+from schemas.configuration import SettingsError
 
 GREEK = "αβγδεζηθικλμνξο"
 LETTERS = {"λ", *GREEK}
@@ -47,7 +47,7 @@ def environment(redis: str = "", kafka: str = "") -> dict[str, str]:
 def of_ranker(address: str, place: str) -> str:
     try:
         found = ranker_settings.load(None, environment(**{place: address}))
-    except ranker_settings.SettingsError as error:
+    except SettingsError as error:
         return str(error) + str(error.__context__ or "")
     return str(found.masked())
 

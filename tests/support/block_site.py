@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ranker.serve.http import protocol
 from ranker.serve.pages.block.files import Block
+from ranker.service.http_server import serving
+from ranker.service.public_port import PublicPort
 from tests.support.published_scripts import BLOCK
 
 MINUTE_MS = 60_000
@@ -140,6 +141,6 @@ async def running_site() -> AsyncIterator[Site]:
         Route("/{number:int}", page),
     ]
     app = Starlette(routes=routes)
-    async with protocol.serving(app, "127.0.0.1", 0) as near, protocol.serving(app, "127.0.0.1", 0) as far:
+    async with serving(app, "127.0.0.1", 0, PublicPort()) as near, serving(app, "127.0.0.1", 0, PublicPort()) as far:
         site.origin, site.api = f"http://127.0.0.1:{near}", f"http://127.0.0.1:{far}"
         yield site

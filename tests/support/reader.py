@@ -13,7 +13,7 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
 from ranker.serve.app import Web
-from ranker.serve.http import protocol
+from ranker.serve.http.reader_port import reader_port
 from ranker.serve.live.board import Board
 from ranker.serve.live.build_live import build_live
 from ranker.serve.live.demand import Demand
@@ -21,7 +21,9 @@ from ranker.serve.live.hourly import Hourly
 from ranker.serve.live.published import Ages
 from ranker.serve.live.refresh import Refresh
 from ranker.serve.pages.front import Page
+from ranker.service import http_server
 from ranker.service.address import Addresses, Network
+from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
 from tests.support.http import Answer, head, raw
@@ -114,7 +116,8 @@ async def running_reader(
         clients = Clients(Addresses(proxies))
         hourly = Hourly(client, live.board.now_ms)
         web = Web(live, hourly, Page(configured), caching or Caching(), clients, metrics)
-        port = await stack.enter_async_context(protocol.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
+        public = reader_port(web.app.at_once, Connections(), asyncio.Event(), lambda: None)
+        port = await stack.enter_async_context(http_server.serving(web.app, "127.0.0.1", 0, public))
         running = Reader(port, *live, web, client, registry, now_ms)
         await stack.enter_async_context(beside(live.refresh.run()))
         await stack.enter_async_context(beside(web.run()))

@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from deploy.local.faults import MissingTool
 from producers.collector.http import tracker as served
-from ranker.serve.http import protocol
+from ranker.service.http_server import serving
+from ranker.service.public_port import PublicPort
 from tests.conftest import without
 from tests.support.page_site import FLAGS
 from tests.support.published_scripts import TRACKER
@@ -179,8 +180,8 @@ async def running_site() -> AsyncIterator[Site]:
         Route("/{path:path}", events, methods=["GET", "POST", "OPTIONS"]),
     ]
     async with (
-        protocol.serving(Starlette(routes=near_routes), "127.0.0.1", 0) as near,
-        protocol.serving(Starlette(routes=far_routes), "127.0.0.1", 0) as far,
+        serving(Starlette(routes=near_routes), "127.0.0.1", 0, PublicPort(body_bytes=65_536)) as near,
+        serving(Starlette(routes=far_routes), "127.0.0.1", 0, PublicPort(body_bytes=65_536)) as far,
     ):
         site.origin, site.collector = f"http://127.0.0.1:{near}", f"http://127.0.0.1:{far}"
         yield site

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.collector.settings import Settings, SettingsError, load
+from producers.collector.settings import Settings, load
+from schemas.configuration import SettingsError
 
 KEY = "a-write-key-of-demo"
 

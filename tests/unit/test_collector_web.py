@@ -17,7 +17,7 @@ from producers.collector.metrics import CollectorMetrics, new_registry
 from producers.collector.settings import Site
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
-from ranker.service.json_log import JsonFormatter
+from ranker.service.logs import JsonFormatter
 
 
 class Broken:

@@ -18,6 +18,7 @@ from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import Decoder, Source
+from schemas.configuration import SettingsError
 from tests.support.raw_records import MINUTE_MS, NOW_MS, records
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -215,7 +216,7 @@ def test_all_that_decides_counts_is_in_the_hash(tmp_path: Path) -> None:
 
 def test_tables_that_cannot_be_meant(tmp_path: Path) -> None:
     """All at once, each with its fix."""
-    with pytest.raises(settings.SettingsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         loaded(
             tmp_path,
             """
@@ -241,14 +242,14 @@ def test_tables_that_cannot_be_meant(tmp_path: Path) -> None:
 def test_a_constant_site_must_be_a_known_one(tmp_path: Path) -> None:
     """Where unknown sites are rejected it would reject every record."""
     text = '[source]\nconstants = { site_id = "demo" }\n[rules]\nunknown_sites = "reject"\n'
-    with pytest.raises(settings.SettingsError, match=r"source.constants.site_id: .*add a \[sites.demo\] table"):
+    with pytest.raises(SettingsError, match=r"source.constants.site_id: .*add a \[sites.demo\] table"):
         loaded(tmp_path, text + "[sites.other]")
     assert loaded(tmp_path, text + "[sites.demo]").generation.sites == ("demo",)
 
 
 def test_a_nested_name_is_told_the_limit(tmp_path: Path) -> None:
     """The fault says that only the top level can be read, and what to do."""
-    with pytest.raises(settings.SettingsError, match=r"'page.path' .*what lies deeper cannot be read, so have"):
+    with pytest.raises(SettingsError, match=r"'page.path' .*what lies deeper cannot be read, so have"):
         loaded(tmp_path, '[source]\nfields = { article_id = "page.path" }')
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from ranker.commands import consume
 from ranker.commands.consume import _run_until_signal
-from ranker.log.closing import stop
+from ranker.log.errors import stop
 
 
 class Connections:

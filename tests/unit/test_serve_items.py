@@ -14,8 +14,9 @@ from ranker.lists.history import Ranks
 from ranker.serve.api import items
 from ranker.serve.api.items import Listed, Place, filled_up, listed, newest
 from ranker.serve.api.query import Query, parse
-from ranker.serve.http.body import LEAST_BYTES, Body, accepts_gzip
+from ranker.serve.http.body import LEAST_BYTES, Body
 from ranker.serve.live.published import Published
+from ranker.service.accept import accepts_gzip
 from ranker.store.reader import ListRead
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)

@@ -10,6 +10,7 @@ from ranker import settings
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.service import endpoints
 from ranker.settings import Site
+from schemas.configuration import SettingsError
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
@@ -21,7 +22,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def refused(config_path: str | None, environ: dict[str, str] | None = None) -> list[str]:
-    with pytest.raises(settings.SettingsError) as caught:
+    with pytest.raises(SettingsError) as caught:
         settings.load(config_path, environ or {})
     return caught.value.faults
 
@@ -129,7 +130,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         "RANKER_REDIS_URL": "http://user:hidden@h:1/",
     }
     faults = refused(path, environ)
-    message = str(settings.SettingsError(faults))
+    message = str(SettingsError(faults))
     assert len(faults) == 7
     for word in (
         "RANKER_ENV: 'staging'",

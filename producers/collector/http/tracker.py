@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -14,11 +13,11 @@ from producers.collector.http import answers
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from ranker.service import scripts
+from ranker.service.accept import accepts_gzip, matches
+from ranker.service.problems import NOSNIFF
 
 LATEST = "/tracker.js"
 WEEK = b"public, max-age=604800"
-_GZIP = re.compile(rb"(?:^|,)\s*gzip\s*(?:;\s*q=(?:1|0\.0{0,2}[1-9])|,|$)")
-"""Accept-Encoding names gzip, and not with a weight of 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +59,17 @@ def answer(path: str, headers: Mapping[bytes, bytes]) -> Answer:
     script = trackers().get(path)
     if script is None:
         raise RefusedError(404, "path", scripts.MISSING.format(LATEST))
-    packed = _GZIP.search(headers.get(b"accept-encoding", b"").lower()) is not None
+    packed = accepts_gzip(headers.get(b"accept-encoding", b""))
     tag = (script.etag[:-1] + '-gzip"' if packed else script.etag).encode()
     shared = [
         (b"etag", tag),
         (b"cache-control", script.caching),
         (b"vary", b"accept-encoding"),
         (b"access-control-allow-origin", b"*"),
-        answers.NOSNIFF,
+        NOSNIFF,
         answers.CROSS_ORIGIN,
     ]
-    known = [one.strip().removeprefix(b"W/") for one in headers.get(b"if-none-match", b"").split(b",")]
-    if tag in known or b"*" in known:
+    if matches(headers.get(b"if-none-match"), tag):
         return Answer(304, headers=shared)
     kind = (b"content-type", b"text/javascript; charset=utf-8")
     encoding = [(b"content-encoding", b"gzip")] if packed else []

@@ -57,12 +57,3 @@ def cache_control(caching: Caching, *, private: bool = False) -> bytes:
         caching.stale_while_revalidate_s,
         caching.stale_if_error_s,
     )
-
-
-def accepts_gzip(accept_encoding: bytes) -> bool:
-    """Whether Accept-Encoding takes gzip (RFC 9110, 12.5.3); absent means no."""
-    for part in accept_encoding.split(b","):
-        coding, _, weight = part.strip().lower().partition(b";")
-        if coding.strip() in {b"gzip", b"x-gzip", b"*"}:
-            return weight.replace(b" ", b"") not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
-    return False

@@ -16,7 +16,8 @@ from prometheus_client import Histogram
 
 from ranker.metrics import ReaderMetrics
 from ranker.serve.http import problems, tokens
-from ranker.serve.http.body import Body, accepts_gzip
+from ranker.serve.http.body import Body
+from ranker.service.accept import accepts_gzip, matches
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -53,14 +54,6 @@ def accept_headers(headers: Headers) -> AcceptHeaders:
         elif name == b"authorization" and authorization is None:
             authorization = value
     return AcceptHeaders(tags, gzip, origin, authorization)
-
-
-def matches(tags: bytes | None, etag: bytes) -> bool:
-    """Whether If-None-Match names this ETag, compared weakly (RFC 9110, 13.1.2)."""
-    if tags is None:
-        return False
-    named = [tag.strip().removeprefix(b"W/") for tag in tags.split(b",")]
-    return etag in named or b"*" in named
 
 
 def allowed_origin(origins: Collection[str], origin: str | None) -> tuple[str | None, bool]:

@@ -17,8 +17,9 @@ import pytest
 from deploy.local import waiting
 from deploy.local.ports import HOST
 from producers.collector.http import answers as answers_of
-from producers.collector.http import protocol, server
+from ranker.service import http_protocol, http_server
 from ranker.service.connections import MAX_PER_CLIENT
+from ranker.service.public_port import PublicPort
 from tests.support.collector_process import KEY, ORIGIN, SITES, Collector, collector, new_topic, records
 
 ELSEWHERE = "127.0.0.2"
@@ -89,15 +90,15 @@ async def test_500_slow_senders(running: Collector) -> None:
         for number, (_, writer) in enumerate(slow):
             writer.write((HEAD + ("Content-Length: 1000\r\n\r\n" if number % 2 else "X-Slow: ")).encode())
         took: list[float] = []
-        while time.perf_counter() - begun < protocol.REQUEST_S - 1:
+        while time.perf_counter() - begun < http_protocol.PATIENCE_S - 1:
             took.append(await one_view(running))
             for _, writer in slow[len(took) :: 500]:
                 writer.write(b"x")
         assert len(took) > 20
         assert sorted(took)[len(took) * 99 // 100] < 1
-        async with asyncio.timeout(protocol.REQUEST_S):
+        async with asyncio.timeout(http_protocol.PATIENCE_S):
             replies = await asyncio.gather(*(reader.read() for reader, _ in slow))
-        assert protocol.REQUEST_S - 1 < time.perf_counter() - begun < protocol.REQUEST_S + 8
+        assert http_protocol.PATIENCE_S - 1 < time.perf_counter() - begun < http_protocol.PATIENCE_S + 8
     counted = running.metric("refused_requests_total", reason="slow")
     assert {reply.split(b"\r\n")[0] for reply in replies} == {b"HTTP/1.1 408 Request Timeout"}
     assert counted == 500
@@ -229,13 +230,13 @@ async def test_one_request_at_a_time(kafka_embedded: str, tmp_path: Path, first:
 
 async def test_empty_lines_hold_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between requests they are skipped, and the connection idles out all the same."""
-    monkeypatch.setattr(server, "KEEP_ALIVE_S", 1)
+    monkeypatch.setattr(http_server, "KEEP_ALIVE_S", 1)
 
     async def app(_: object, receive: Any, send: Any) -> None:
         await receive()
         await answers_of.send_answer(answers_of.json(200, {}), send)
 
-    async with server.serving(app, HOST, 0, protocol.PortLimits()) as port:
+    async with http_server.serving(app, HOST, 0, PublicPort()) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         for _ in range(2):  # the second request, after such lines, is one
             writer.write(b"\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n")

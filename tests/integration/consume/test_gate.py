@@ -19,8 +19,8 @@ from ranker.core.step import Version
 from ranker.log.consumer import PageViewLog
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
+from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
-from ranker.store.time import store_time_ms
 from tests.integration.consume.engine import Engine
 
 COUNTED = 40

@@ -9,12 +9,13 @@ import pytest
 
 from ranker.serve.api import streams
 from ranker.serve.api.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
-from ranker.serve.http import protocol
+from ranker.serve.http.reader_port import reader_port
 from ranker.serve.live import lookups
 from ranker.serve.live.lookups import MAX_FILTERS
-from ranker.service import connections
+from ranker.service import connections, http_protocol, http_server
 from ranker.service.buckets import Buckets
 from ranker.service.connections import Connections
+from ranker.service.public_port import PublicPort
 from tests.support.example_site import record, write_articles
 from tests.support.http import Answer
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until
@@ -221,7 +222,8 @@ async def test_connections(
     """So many of one client that is no proxy, and in all: the next is told when to come again, and who leaves makes room."""
     monkeypatch.setattr(connections, bound, 3)
     places, refused = Connections(lambda address: str(address) == PROXY), []
-    async with protocol.serving(reader.web.app, PROXY, 0, places=places, refused=lambda: refused.append(1)) as port:
+    public = reader_port(reader.web.app.at_once, places, asyncio.Event(), lambda: refused.append(1))
+    async with http_server.serving(reader.web.app, PROXY, 0, public) as port:
         async with AsyncExitStack() as stack:
             for _ in range(3):
                 opened = await stack.enter_async_context(connected(port, "127.0.0.9"))
@@ -252,9 +254,10 @@ async def test_refused_connections_take_nobodys_place(reader: Reader, monkeypatc
     """One client begins far more than there are, and keeps each open for as long as it may: another one is served."""
     for bound, most in (("MAX_PER_CLIENT", 3), ("MAX_CONNECTIONS", 5), ("MAX_REFUSED", 4)):
         monkeypatch.setattr(connections, bound, most)
-    monkeypatch.setattr(protocol, "LINGER_S", 3600)
+    monkeypatch.setattr(http_protocol, "LINGER_S", 3600)
     places = Connections()
-    async with protocol.serving(reader.web.app, PROXY, 0, places=places) as port, AsyncExitStack() as stack:
+    public = PublicPort(connections=places)
+    async with http_server.serving(reader.web.app, PROXY, 0, public) as port, AsyncExitStack() as stack:
         begun = [await stack.enter_async_context(connected(port, "127.0.0.9")) for _ in range(3 + 4)]
         assert [await status(one) for one in begun] == [b"200"] * 3 + [b"503"] * 4
         for _ in range(3):  # there is no room to be told why either

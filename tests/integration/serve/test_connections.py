@@ -1,7 +1,6 @@
 """Connections to the public port: many requests on one, heads without end, clients that trickle."""
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 
 from ranker.serve.api import streams
-from ranker.serve.http import protocol
+from ranker.serve.http.reader_port import MAX_WAITING
+from ranker.service import http_protocol, http_server
 from ranker.store.connection import connect
 from tests.support.http import raw
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
@@ -78,8 +78,8 @@ async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) 
     other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     await patient.readuntil(b"}")
     writer.write(b"GET / HTTP/1.1\r\nHost: t\r\n")
-    async with asyncio.timeout(2 * protocol.HEAD_S + 5):
-        assert await stream.read() == b""
+    async with asyncio.timeout(2 * http_protocol.PATIENCE_S + 5):
+        assert (await stream.read()).startswith(b"HTTP/1.1 408 ")
     other.write(f"GET {LIST} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
     async with asyncio.timeout(5):
         await patient.readuntil(b"HTTP/1.1 200 OK")
@@ -108,7 +108,7 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
         async with listening(process) as events:
             await events.next()
             serve.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(protocol.STOP_S - 1):
+            async with asyncio.timeout(http_server.STOP_S - 1):
                 assert await serve.wait() == 0
     finally:
         if serve.returncode is None:
@@ -119,33 +119,21 @@ async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set before the server begins to look."""
-    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    monkeypatch.setattr(http_protocol, "PATIENCE_S", 0.2)
 
 
 async def test_more_requests_than_a_connection_may_hold_end_it(reader: Reader) -> None:
-    """Who sends on and on and reads nothing costs no memory: the connection is gone, the others are served."""
+    """Who sends on and on costs no memory: the first and the 16 that wait are answered, and the last answer says so."""
     await reader.ranking()
-    request = f"GET {LIST}?limit=1000 HTTP/1.1\r\nHost: test\r\nIf-None-Match: {{}}\r\n\r\n"
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
-    connection.connect(("127.0.0.1", reader.port))
-    connection.setblocking(False)
     # first times, so that each takes its way through the framework and waits for the one before it
-    sent = "".join(request.format(f'"{number}"').replace("limit=1000", f"limit={1 + number}") for number in range(900))
-
-    with contextlib.suppress(BlockingIOError):
-        connection.send(sent.encode())
-
-    async def cut_off() -> bool:
-        try:
-            return connection.recv(1) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-
-    await until(cut_off, "end of the connection")
-    connection.close()
+    requests = [f"GET {LIST}?limit={1 + number} HTTP/1.1\r\nHost: test\r\n\r\n" for number in range(900)]
+    stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
+    writer.write("".join(requests).encode())
+    async with asyncio.timeout(20):
+        answers = (await stream.read()).lower().split(b"http/1.1 200 ok")[1:]
+    assert len(answers) == 1 + MAX_WAITING
+    assert [b"connection: close" in answer for answer in answers] == [False] * MAX_WAITING + [True]
+    writer.close()
     await reader.ranking()
 
 

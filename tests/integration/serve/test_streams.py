@@ -6,7 +6,7 @@ import pytest
 
 from ranker.core.generation import Generation, Window
 from ranker.serve.api import query, streams
-from ranker.serve.http import protocol
+from ranker.service import http_protocol
 from tests.support.example_site import record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.shard_writer import activate, publish, write
@@ -161,7 +161,9 @@ async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> 
 async def test_a_client_that_does_not_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds up nobody, and when it reads again goes on with the latest list, not with all that it missed."""
     monkeypatch.setattr(query, "MAX_STREAMED", 1_000)  # more than the system's buffers hold of so many changes
-    monkeypatch.setattr(protocol, "HEAD_S", 600)  # or it is cut off, should the changes take longer on a busy machine
+    monkeypatch.setattr(
+        http_protocol, "PATIENCE_S", 600
+    )  # or it is cut off, should the changes take longer on a busy machine
     await publish(reader.client, GENERATION, PARTITIONS, WIDE, T)
     target = f"{STREAM}?limit=1000"
     changes = 60

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 import schemas
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.http.response_cache import accept_headers, matches
+from ranker.serve.http.response_cache import accept_headers
+from ranker.service.accept import matches
 
 _TYPES = {"yaml": "application/yaml", "css": "text/css; charset=utf-8", "html": "text/html; charset=utf-8"}
 _COMMON = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}

@@ -21,11 +21,12 @@ from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query, parse, shown
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.http.response_cache import accept_headers, matches
+from ranker.serve.http.response_cache import accept_headers
 from ranker.serve.live.board import Board
 from ranker.serve.pages.rows import Row, rows
 from ranker.serve.pages.speech import Speech
 from ranker.serve.pages.templates import environment
+from ranker.service.accept import matches
 from ranker.service.scripts import FOREVER
 from ranker.settings import Site
 
