@@ -1,1 +1,1 @@
-"""Its port: the protocol, bodies, answers, the tracker's script."""
+"""Its port: what it allows, bodies, answers, the tracker's script."""

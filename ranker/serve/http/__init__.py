@@ -1,1 +1,1 @@
-"""Bytes: the protocol on the socket, answers kept in memory, problem details."""
+"""Bytes: what the port allows, answers kept in memory, problem details."""

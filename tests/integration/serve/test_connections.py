@@ -269,3 +269,24 @@ async def test_a_stream_behind_an_answer_outlives_it(reader: Reader, monkeypatch
 
     assert await idle() == []
     outgoing.close()
+
+
+@pytest.mark.parametrize("head", ["", "Host: t\r\nHost: u\r\n", "Host: t\r\nAuthorization: a\r\nAuthorization: b\r\n"])
+async def test_a_head_in_doubt_is_refused(reader: Reader, head: str) -> None:
+    """A proxy may have read the other one."""
+    answer = await raw(reader.port, f"GET {LIST} HTTP/1.1\r\n{head}\r\n".encode())
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+
+
+async def test_a_refusal_does_not_cut_into_an_answer(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head without end behind a stream: the stream goes on, and nothing else is in it."""
+    await reader.ranking()
+    monkeypatch.setattr(streams, "BEAT_S", 0.05)
+    incoming, outgoing = await asyncio.open_connection("127.0.0.1", reader.port)
+    outgoing.write(f"GET {LIST}/stream HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+    await incoming.readuntil(b"event: beat")
+    outgoing.write(f"GET {LIST} HTTP/1.1\r\nx: {'y' * 20_000}".encode())
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            assert b"HTTP/1.1" not in await incoming.readuntil(b"event: beat")
+    outgoing.close()
