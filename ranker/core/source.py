@@ -35,13 +35,14 @@ class Source(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Source:
-        """Of a validated [source] table. What must be known and is nowhere named is read by its own name.
+        """Of a validated [source] table that has its defaults.
 
+        What must be known and is nowhere named is read by its own name.
         Other fields are read only where they are named: a foreign field called value is hardly a number of views.
         """
-        fields, constants = table.get("fields", {}), table.get("constants", {})
+        fields, constants = table["fields"], table["constants"]
         own = {name: name for name in _REQUIRED if name not in constants}
-        return cls(own | fields, dict(constants), dict(table.get("event_types", {})), table.get("time", "ms"))
+        return cls(own | fields, dict(constants), dict(table["event_types"]), table["time"])
 
 
 def faults(source: Source) -> list[str]:

@@ -24,6 +24,7 @@ from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses, Network
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
+from tests.support.defaults import CACHING, LISTS_S, STREAMS
 from tests.support.http import Answer, head, raw
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -92,7 +93,7 @@ async def running_reader(
     sites: Mapping[str, str | Site],
     now_ms: int | None = T,
     *,
-    caching: Caching | None = None,
+    caching: Caching = CACHING,
     refresh_ms: int = 50,
     proxies: Iterable[Network] = (),
 ) -> AsyncIterator[Reader]:
@@ -111,9 +112,9 @@ async def running_reader(
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
-        clients = Clients(Addresses(proxies))
+        clients = Clients(Addresses(proxies), STREAMS, LISTS_S)
         hourly = Hourly(client, live.board.now_ms)
-        web = Web(live, hourly, Page(configured), caching or Caching(), clients, metrics)
+        web = Web(live, hourly, Page(configured), caching, clients, metrics)
         port = await stack.enter_async_context(protocol.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
         running = Reader(port, *live, web, client, registry, now_ms)
         await stack.enter_async_context(beside(live.refresh.run()))
