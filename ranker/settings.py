@@ -28,14 +28,20 @@ BEHIND = 2
 """Times `stale_after_s`: a shard whose T is older makes its lists incomplete, and they name it."""
 
 
+_SITE = configuration.filled({"sites": {"any": {}}})["sites"]["any"]
+
+
 @dataclass(frozen=True)
 class Site:
-    """How one site's lists are shown. Without a `read_token` no client sees what `show_counts` hides."""
+    """How one site's lists are shown; a site without a table has the schema's defaults.
+
+    Without a `read_token` no client sees what `show_counts` hides.
+    """
 
     title: str
-    show_counts: bool = True
-    hide_unknown: bool = False
-    cors: tuple[str, ...] = ("*",)
+    show_counts: bool = _SITE["show_counts"]
+    hide_unknown: bool = _SITE["hide_unknown"]
+    cors: tuple[str, ...] = tuple(_SITE["cors"])
     read_token: str | None = field(default=None, repr=False)
 
 
@@ -43,9 +49,9 @@ class Site:
 class Caching:
     """How long caches may use lists, in seconds: fresh, then while they revalidate, then while the reader fails."""
 
-    max_age_s: int = 1
-    stale_while_revalidate_s: int = 5
-    stale_if_error_s: int = 600
+    max_age_s: int
+    stale_while_revalidate_s: int
+    stale_if_error_s: int
 
 
 @dataclass(frozen=True)
@@ -148,10 +154,8 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     if found:
         raise SettingsError(faults + found)
     generation = generations.from_table(table)
-    kafka_table = table.get("kafka", {})
-    serve = table.get("serve", {})
-    consume = table.get("consume", {})
-    proxies, unfit = networks(serve.get("proxies", ()), "serve.proxies")
+    kafka_table, consume, serve = table["kafka"], table["consume"], table["serve"]
+    proxies, unfit = networks(serve["proxies"], "serve.proxies")
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,
@@ -161,27 +165,27 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         sites={
             name: Site(
                 site.get("title", name),
-                site.get("show_counts", True),
-                site.get("hide_unknown", False),
-                tuple(site.get("cors", ("*",))),
+                site["show_counts"],
+                site["hide_unknown"],
+                tuple(site["cors"]),
                 tokens.get(name),
             )
-            for name, site in table.get("sites", {}).items()
+            for name, site in table["sites"].items()
         },
         accept_create_time=kafka_table.get("accept_create_time", environment == "development"),
-        session_timeout_ms=kafka_table.get("session_timeout_ms", 15_000),
-        metadata_max_age_ms=kafka_table.get("metadata_max_age_ms", 30_000),
-        flush_ms=consume.get("flush_ms", 250),
-        dead_share=float(consume.get("dead_share", 0.5)),
-        dead_stretch=consume.get("dead_stretch", 1000),
-        unpack_mb=consume.get("unpack_mb", 64),
-        refresh_ms=serve.get("refresh_ms", 500),
-        stale_after_s=serve.get("stale_after_s", 30),
-        gone_after_s=serve.get("gone_after_s", 3600),
-        caching=Caching(**{name: serve[name] for name in Caching.__dataclass_fields__ if name in serve}),
+        session_timeout_ms=kafka_table["session_timeout_ms"],
+        metadata_max_age_ms=kafka_table["metadata_max_age_ms"],
+        flush_ms=consume["flush_ms"],
+        dead_share=float(consume["dead_share"]),
+        dead_stretch=consume["dead_stretch"],
+        unpack_mb=consume["unpack_mb"],
+        refresh_ms=serve["refresh_ms"],
+        stale_after_s=serve["stale_after_s"],
+        gone_after_s=serve["gone_after_s"],
+        caching=Caching(**{name: serve[name] for name in Caching.__dataclass_fields__}),
         proxies=tuple(proxies),
-        client_streams=serve.get("client_streams", 20),
-        client_lists_s=serve.get("client_lists_s", 20),
+        client_streams=serve["client_streams"],
+        client_lists_s=serve["client_lists_s"],
     )
     faults += [
         f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or remove its token"

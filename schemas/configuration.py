@@ -24,12 +24,13 @@ class SettingsError(ValueError):
 
 
 def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The table in the file at `path` (empty without one), and its faults against schemas/ranker.schema.json.
+    """The table in the file at `path`, with the schema's defaults where it is silent, and its faults.
 
+    The schema is schemas/ranker.schema.json; a table with faults is as it was found.
     Each fault is a sentence that names the file, the place and the fix.
     """
     if path is None:
-        return {}, []
+        return filled({}), []
     try:
         found = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -41,7 +42,22 @@ def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
     from jsonschema import Draft202012Validator  # 60 ms that a run without a file need not pay
 
     errors = Draft202012Validator(schemas.load("ranker")).iter_errors(found)
-    return found, sorted(f"{path}: {_sentence(error)}" for error in errors)
+    faults = sorted(f"{path}: {_sentence(error)}" for error in errors)
+    return found if faults else filled(found), faults
+
+
+def filled(table: dict[str, Any]) -> dict[str, Any]:
+    """A valid `table` with the schema's default for each absent key; what has no default stays absent."""
+    whole: dict[str, Any] = _filled(schemas.load("ranker"), table)
+    return whole
+
+
+def _filled(schema: dict[str, Any], value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    known, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
+    absent = {key: about["default"] for key, about in known.items() if "default" in about}
+    return {key: _filled(known.get(key, other), inner) for key, inner in (absent | value).items()}
 
 
 def secrets(variable: str, text: str) -> tuple[dict[str, str], list[str]]:

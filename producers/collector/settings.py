@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from producers.event import LONGEST_WINDOW_MS
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
@@ -19,10 +18,10 @@ DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 class Site:
     """Whose requests speak for a site, and what its pages may send. `key` is the write key."""
 
-    origins: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    public_types: frozenset[str] = frozenset({"view", "share"})
-    visitors: bool = False
+    origins: tuple[str, ...]
+    hosts: tuple[str, ...]
+    public_types: frozenset[str]
+    visitors: bool
     key: str | None = field(default=None, repr=False)
 
 
@@ -33,16 +32,16 @@ class Settings:
     topic: str
     sites: dict[str, Site]
     redis_url: str | None
-    proxies: tuple[Network, ...] = ()
-    client_events_s: int = 50
-    client_burst: int = 1_000
-    client_article_hour: int = 30
-    key_events_s: int = 10_000
-    new_articles_per_minute: int = 2
-    new_articles_burst: int = 10_000
-    repeats_kb_per_minute: int = 160
-    spool_mb: int = 1024
-    longest_window_ms: int = LONGEST_WINDOW_MS
+    proxies: tuple[Network, ...]
+    client_events_s: int
+    client_burst: int
+    client_article_hour: int
+    key_events_s: int
+    new_articles_per_minute: int
+    new_articles_burst: int
+    repeats_kb_per_minute: int
+    spool_mb: int
+    longest_window_ms: int
 
 
 def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
@@ -52,9 +51,9 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     keys, bad = configuration.secrets("RANKER_WRITE_KEYS", environ.get("RANKER_WRITE_KEYS") or "")
     if faults + bad:
         raise SettingsError(faults + bad)
-    collect: dict[str, Any] = dict(table.get("collect", {}))
-    sites = {name: _site(site, keys.get(name)) for name, site in table.get("sites", {}).items()}
-    proxies, unfit = networks(collect.pop("proxies", ()), "collect.proxies")
+    collect: dict[str, Any] = dict(table["collect"])
+    sites = {name: _site(site, keys.get(name)) for name, site in table["sites"].items()}
+    proxies, unfit = networks(collect.pop("proxies"), "collect.proxies")
     redis_url = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
     if _any_visitors(sites) and (fault := endpoints.redis_fault(redis_url)):
         raise SettingsError([f"RANKER_REDIS_URL: {fault}"])
@@ -65,24 +64,22 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         )
     if wrong:
         raise SettingsError([f"{path or 'no ranker.toml'}: {fault}" for fault in wrong])
-    lengths_s = [window["length_s"] for window in table.get("windows", {}).values()]
     return Settings(
-        topic=table.get("topic", "page-views"),
+        topic=table["topic"],
         sites=sites,
         redis_url=redis_url if _any_visitors(sites) else None,
         proxies=tuple(proxies),
-        longest_window_ms=max(lengths_s) * 1000 if lengths_s else LONGEST_WINDOW_MS,
+        longest_window_ms=max(window["length_s"] for window in table["windows"].values()) * 1000,
         **collect,
     )
 
 
 def _site(table: dict[str, Any], key: str | None) -> Site:
-    types = frozenset(table.get("public_types", Site.public_types))
     return Site(
-        tuple(map(_without_port, table.get("origins", ()))),
-        tuple(table.get("hosts", ())),
-        types,
-        table.get("visitors", False),
+        tuple(map(_without_port, table["origins"])),
+        tuple(table["hosts"]),
+        frozenset(table["public_types"]),
+        table["visitors"],
         key,
     )
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ranker.commands.common import config_option, load_settings, user_errors
+from ranker.core.generation import ListName
 from ranker.core.loss import Report
 from ranker.lists.boards import first_boards
 from ranker.metrics import ReaderMetrics, new_registry
@@ -28,7 +29,6 @@ from ranker.settings import Settings
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.producers import read_report
-from ranker.core.generation import ListName
 
 SIDE_BY_SIDE = 34
 """Columns of the terminal that a list needs beside others."""

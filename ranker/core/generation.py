@@ -131,22 +131,22 @@ def decode(stored: bytes) -> Generation:
 
 
 def from_table(table: Mapping[str, Any]) -> Generation:
-    """The generation in a validated ranker.toml table (schemas/ranker.schema.json); defaults fill what is absent."""
+    """The generation in a validated ranker.toml table (schemas/ranker.schema.json) that has its defaults."""
     windows = tuple(
         sorted(
-            (Window(name, w["length_s"] * 1000, w["grain_s"] * 1000) for name, w in table.get("windows", {}).items()),
+            (Window(name, w["length_s"] * 1000, w["grain_s"] * 1000) for name, w in table["windows"].items()),
             key=lambda window: window.length_ms,
         )
     )
-    rules = table.get("rules", {})
-    only = tuple(sorted(table.get("sites", {}))) if rules.get("unknown_sites", "count") == "reject" else None
+    rules = table["rules"]
+    only = tuple(sorted(table["sites"])) if rules["unknown_sites"] == "reject" else None
     return Generation(
-        topic=table.get("topic", "page-views"),
-        windows=windows or DEFAULT_WINDOWS,
-        boards={name: dict(weights) for name, weights in table.get("boards", DEFAULT_BOARDS).items()},
-        lanes=table.get("lanes", 64),
-        bots=rules.get("bots", "drop"),
+        topic=table["topic"],
+        windows=windows,
+        boards={name: dict(weights) for name, weights in table["boards"].items()},
+        lanes=table["lanes"],
+        bots=rules["bots"],
         sites=only,
-        epoch=table.get("epoch", 0),
+        epoch=table["epoch"],
         source=Source.from_table(table["source"]) if "source" in table else msgspec.UNSET,
     )

@@ -35,13 +35,13 @@ class Source(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Source:
-        """From a validated [source] table. A required field that it does not mention is read by its own name.
+        """From a validated [source] table with its defaults. A required field it does not name is read by its own.
 
         Other fields are read only if it names them: a foreign field called value is hardly a number of views.
         """
-        fields, constants = table.get("fields", {}), table.get("constants", {})
+        fields, constants = table["fields"], table["constants"]
         own = {name: name for name in _REQUIRED if name not in constants}
-        return cls(own | fields, dict(constants), dict(table.get("event_types", {})), table.get("time", "ms"))
+        return cls(own | fields, dict(constants), dict(table["event_types"]), table["time"])
 
 
 def faults(source: Source) -> list[str]:

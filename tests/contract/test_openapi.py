@@ -15,7 +15,7 @@ from ranker.serve.live.hourly import Hourly
 from ranker.serve.live.published import Ages
 from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses
-from ranker.settings import Caching
+from tests.support.defaults import CACHING, LISTS_S, STREAMS
 from tests.support.docs_page import PAGE, page
 from tests.support.openapi import SCHEMAS, SPEC, Example, at, examples, faults, operations
 
@@ -27,7 +27,7 @@ async def routes() -> list[Any]:
     metrics = ReaderMetrics(new_registry())
     live = build_live(None, sites={}, refresh_ms=1000, ages=Ages(1, 2), metrics=metrics)
     hourly = Hourly(None, live.board.now_ms)
-    return Web(live, hourly, Page({}), Caching(), Clients(Addresses([])), metrics).routes
+    return Web(live, hourly, Page({}), CACHING, Clients(Addresses([]), STREAMS, LISTS_S), metrics).routes
 
 
 def test_it_is_openapi() -> None:

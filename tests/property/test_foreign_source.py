@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ranker.core import source as sources
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
-from ranker.core.source import Source
+from tests.support import defaults
 from tests.support.raw_records import NOW_MS, Given
 
 REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
@@ -56,7 +56,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         "event_types": draw(st.dictionaries(st.sampled_from(words), st.sampled_from(["view", "comment"]), max_size=3)),
         "time": draw(st.sampled_from(["ms", "us", "s", "rfc3339"])),
     }
-    assert sources.faults(Source.from_table(table)) == []
+    assert sources.faults(defaults.source(table)) == []
     return table
 
 
@@ -156,7 +156,7 @@ def test_a_mapped_fold_equals_the_fold_of_what_was_translated(
     """Counts, late, future, and which records are rejected for which reason."""
     foreign = data.draw(st.lists(values(table), min_size=1, max_size=6))
     by_source = Fold(
-        Generation("t", DEFAULT_WINDOWS, DEFAULT_BOARDS, bots=bots, sites=sites, source=Source.from_table(table))
+        Generation("t", DEFAULT_WINDOWS, DEFAULT_BOARDS, bots=bots, sites=sites, source=defaults.source(table))
     )
     plain = Fold(Generation("t", DEFAULT_WINDOWS, DEFAULT_BOARDS, bots=bots, sites=sites))
     found = by_source([Given(offset, NOW_MS, None, value) for offset, value in enumerate(foreign)])

@@ -26,6 +26,7 @@ from ranker.service.address import Addresses, Network
 from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
+from tests.support.defaults import CACHING, LISTS_S, STREAMS
 from tests.support.http import Answer, head, raw
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -94,7 +95,7 @@ async def running_reader(
     sites: Mapping[str, str | Site],
     now_ms: int | None = T,
     *,
-    caching: Caching | None = None,
+    caching: Caching = CACHING,
     refresh_ms: int = 50,
     proxies: Iterable[Network] = (),
 ) -> AsyncIterator[Reader]:
@@ -113,9 +114,9 @@ async def running_reader(
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
-        clients = Clients(Addresses(proxies))
+        clients = Clients(Addresses(proxies), STREAMS, LISTS_S)
         hourly = Hourly(client, live.board.now_ms)
-        web = Web(live, hourly, Page(configured), caching or Caching(), clients, metrics)
+        web = Web(live, hourly, Page(configured), caching, clients, metrics)
         public = reader_port(web.app.at_once, Connections(), asyncio.Event(), lambda: None)
         port = await stack.enter_async_context(http_server.serving(web.app, "127.0.0.1", 0, public))
         running = Reader(port, *live, web, client, registry, now_ms)

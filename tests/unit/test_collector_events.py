@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from producers.collector.authorize import Speaker
-from producers.collector.settings import Site
 from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
 from producers.event import PageView
+from tests.support.defaults import collector_site
 
 NOW = 1_795_396_624_735
 WEEK_MS = 7 * 86_400_000
-PAGE = Speaker("demo", Site(), keyed=False)
-SERVER = Speaker("demo", Site(), keyed=True)
+PAGE = Speaker("demo", collector_site(), keyed=False)
+SERVER = Speaker("demo", collector_site(), keyed=True)
 
 
 def made(item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None) -> PageView:

@@ -14,15 +14,15 @@ from producers.collector.catalogue import Catalogue
 from producers.collector.client_hour import ClientHour
 from producers.collector.known_articles import MAX_PAIRS, NEVER, Known, name
 from producers.collector.limits import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
-from producers.collector.settings import Settings, Site
 from producers.collector.validate import Receipt
 from producers.event import PageView
 from ranker.service.buckets import Buckets
+from tests.support.defaults import TABLE, collector_site
 
 PER_MINUTE, BURST, REPEATS_KB = (
-    Settings.new_articles_per_minute,
-    Settings.new_articles_burst,
-    Settings.repeats_kb_per_minute,
+    TABLE["collect"]["new_articles_per_minute"],
+    TABLE["collect"]["new_articles_burst"],
+    TABLE["collect"]["repeats_kb_per_minute"],
 )
 
 
@@ -169,7 +169,7 @@ def test_what_is_refused_is_none_of_the_articles_hour(tmp_path: Path) -> None:
     articles = new_articles(tmp_path)
     used_up(articles)
     bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3))
-    speaker, receipt = Speaker("demo", Site(), keyed=False), Receipt(0, False, None, b"reader")
+    speaker, receipt = Speaker("demo", collector_site(), keyed=False), Receipt(0, False, None, b"reader")
     refused = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
     assert (len(refused.rejected), refused.wait_s > 0) == (10, True)
     assert articles.admit(view("/true"), b"second", 0) == 0

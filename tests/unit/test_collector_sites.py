@@ -7,9 +7,12 @@ import pytest
 
 from producers.collector.authorize import Sites
 from producers.collector.http.refusal import RefusedError
-from producers.collector.settings import Site
+from tests.support.defaults import collector_site
 
-A, B = Site(("https://a.example",), ("va.example",), key="key-of-a"), Site(("https://b.example",), key="key-of-b")
+A, B = (
+    collector_site(("https://a.example",), ("va.example",), key="key-of-a"),
+    collector_site(("https://b.example",), key="key-of-b"),
+)
 SITES = Sites({"a": A, "b": B})
 
 

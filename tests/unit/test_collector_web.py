@@ -14,10 +14,10 @@ from producers.collector.client_hour import ClientHour
 from producers.collector.known_articles import Known
 from producers.collector.limits import NewArticles
 from producers.collector.metrics import CollectorMetrics, new_registry
-from producers.collector.settings import Site
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
 from ranker.service.logs import JsonFormatter
+from tests.support.defaults import collector_site
 
 
 class Broken:
@@ -35,7 +35,7 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
         ClientHour(30),
     )
     outbox: Any = Broken()
-    sites = Sites({"demo": Site(("https://a.example",))})
+    sites = Sites({"demo": collector_site(("https://a.example",))})
     web = Web(sites, Addresses([]), bounds, outbox, None, CollectorMetrics(registry), now_ms=lambda: 7)
     headers = [(b"origin", b"https://a.example"), (b"content-type", b"text/plain"), (b"user-agent", b"needle")]
     scope = {"method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers, "client": ("1.2.3.4", 5)}

@@ -17,8 +17,9 @@ from ranker.core.event import MAX_TIME_MS
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.partial_counts import PartialCounts
-from ranker.core.source import Decoder, Source
+from ranker.core.source import Decoder
 from schemas.configuration import SettingsError
+from tests.support import defaults
 from tests.support.raw_records import MINUTE_MS, NOW_MS, records
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -29,7 +30,7 @@ SOUND = {"path": "/a", "ts": NOW_MS, "site": "demo", "action": "view"}
 
 def folded(table: dict[str, Any], *events: dict[str, Any], append_ms: int = NOW_MS) -> PartialCounts:
     values = [json.dumps({name: v for name, v in event.items() if v is not ...}).encode() for event in events]
-    generation = Generation("hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=Source.from_table(table))
+    generation = Generation("hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=defaults.source(table))
     return Fold(generation)(records(*values, append_ms=append_ms))
 
 
@@ -56,9 +57,9 @@ def test_optional_fields_are_read_where_they_are_named() -> None:
     table = {"fields": {**FIELDS, "value": "value", "agent_class": "who", "producer_id": "from", "sequence": "no"}}
     partial = folded(table, {**SOUND, "value": 3, "who": "person"}, {**SOUND, "who": "bot"}, SOUND)
     assert partial.counts == {(MINUTE, "demo", "view"): {"/a": 4}, (MINUTE, "demo", "!bot"): {"/a": 1}}
-    event = Decoder(Source.from_table(table)).one(json.dumps({**SOUND, "from": 7, "no": 41}).encode())
+    event = Decoder(defaults.source(table)).one(json.dumps({**SOUND, "from": 7, "no": 41}).encode())
     assert (event.producer_id, event.sequence) == ("7", 41)
-    unread = Decoder(Source.from_table({"fields": FIELDS})).one(json.dumps({**SOUND, "sequence": 41}).encode())
+    unread = Decoder(defaults.source({"fields": FIELDS})).one(json.dumps({**SOUND, "sequence": 41}).encode())
     assert (unread.producer_id, unread.sequence, unread.value, unread.agent_class) == (None, None, 1, "unknown")
 
 
@@ -105,7 +106,7 @@ def test_numbers_may_be_ids() -> None:
         {"fields": FIELDS}, {**SOUND, "path": 17}, {**SOUND, "path": "17"}, {**SOUND, "site": 3, "path": -1}
     )
     assert partial.counts == {(MINUTE, "demo", "view"): {"17": 2}, (MINUTE, "3", "view"): {"-1": 1}}
-    two = Decoder(Source.from_table({"fields": FIELDS})).all(
+    two = Decoder(defaults.source({"fields": FIELDS})).all(
         [json.dumps({**SOUND, "path": p}).encode() for p in ("17", 17)]
     )
     assert [event.article_id for event in two] == ["17", "17"]
@@ -144,7 +145,7 @@ def counted(partial: PartialCounts) -> set[str]:
 )
 def test_times_become_milliseconds(time: str, value: object, time_ms: int) -> None:
     """Cut off to whole milliseconds, as far as a time of ours may reach."""
-    decoder = Decoder(Source.from_table({"fields": FIELDS, "time": time}))
+    decoder = Decoder(defaults.source({"fields": FIELDS, "time": time}))
     found = decoder.one(json.dumps({**SOUND, "ts": value}).encode()).occurred_at
     assert (found, type(found)) == (time_ms, int)
 
@@ -180,7 +181,7 @@ def test_a_name_is_found_however_it_is_escaped() -> None:
     """JSON may write any character of a name as \\u…."""
     partial = Fold(
         Generation(
-            "hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=Source.from_table({"fields": {**FIELDS, "article_id": "é"}})
+            "hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=defaults.source({"fields": {**FIELDS, "article_id": "é"}})
         )
     )(records(json.dumps({**SOUND, "é": "/é"}).encode(), json.dumps({**SOUND, "é": "/é"}, ensure_ascii=False).encode()))
     assert partial.counts == {(MINUTE, "demo", "view"): {"/é": 2}}

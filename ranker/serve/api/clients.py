@@ -13,8 +13,6 @@ from ranker.serve.http.problems import ProblemError
 from ranker.service.address import Addresses, rate_limit_key
 from ranker.service.buckets import Buckets
 
-STREAMS = 20
-LISTS_S = 20
 BURST_S = 5
 """So many seconds' lists may be made at once, after a pause."""
 LOOK_UP = 10
@@ -28,8 +26,8 @@ class Clients:
     def __init__(
         self,
         addresses: Addresses,
-        streams: int = STREAMS,
-        lists_s: int = LISTS_S,
+        streams: int,
+        lists_s: int,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._addresses = addresses

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.local import children, waiting
 from deploy.local.ports import free_port
 from ranker.core.generation import from_table
+from schemas import configuration
 from tests.integration.consume import shards
 from tests.integration.consume.comparing import compare
 from tests.integration.consume.traffic import Traffic
@@ -159,7 +160,7 @@ class Engine:
         """Writes ranker.toml; what is looked at from now on is its generation."""
         self.config.write_text(text)
         self.rules = Rules.read(self.config)
-        self.generation = from_table(tomllib.loads(text))
+        self.generation = from_table(configuration.filled(tomllib.loads(text)))
 
     async def close(self) -> None:
         children.stop_all([consumer.child for consumer in self.consumers])

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.commands import main
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
-from ranker.core.source import Source
 from ranker.log import admin
 from ranker.log.admin import TopicState
 from ranker.operate import check, topics
 from ranker.operate.findings import Finding
+from tests.support import defaults
 
 DAY_MS = 86_400_000
 STAMPED = {"message.timestamp.type": "LogAppendTime"}
@@ -33,7 +33,7 @@ def now_ms() -> int:
 @pytest.fixture
 def generation() -> Generation:
     name = f"hits-{uuid.uuid4().hex[:8]}"
-    return Generation(name, DEFAULT_WINDOWS, DEFAULT_BOARDS, source=Source.from_table({"time": "s"}))
+    return Generation(name, DEFAULT_WINDOWS, DEFAULT_BOARDS, source=defaults.source({"time": "s"}))
 
 
 async def create(kafka: ApacheKafka, name: str, config: dict[str, str], partitions: int = 3) -> None:

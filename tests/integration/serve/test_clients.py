@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from ranker.serve.api import streams
-from ranker.serve.api.clients import BURST_S, LISTS_S, LOOK_UP, STREAMS
+from ranker.serve.api.clients import BURST_S, LOOK_UP
 from ranker.serve.http.reader_port import reader_port
 from ranker.serve.live import lookups
 from ranker.serve.live.lookups import MAX_FILTERS
@@ -16,6 +16,7 @@ from ranker.service import connections, http_protocol, http_server
 from ranker.service.buckets import Buckets
 from ranker.service.connections import Connections
 from ranker.service.public_port import PublicPort
+from tests.support.defaults import LISTS_S, STREAMS
 from tests.support.example_site import record, write_articles
 from tests.support.http import Answer
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, ready, running_reader, until

@@ -12,6 +12,7 @@ import redis.asyncio
 from deploy.local.redis import RedisServer
 from ranker.core.generation import from_table
 from ranker.settings import load
+from schemas import configuration
 from tests.conftest import standing
 from tests.integration.consume import shards
 from tests.integration.consume.comparing import compare
@@ -45,7 +46,7 @@ async def test_the_state_is_what_the_log_says(recorded: RedisServer) -> None:
     for record in RUN.log("page-views"):
         raw = Raw(record["offset"], record["timestamp"], record["key"], record["value"])
         again.records.setdefault(record["partition"], []).append(raw)
-    generation = from_table(tomllib.loads(RUN.config.read_text("utf-8")))
+    generation = from_table(configuration.filled(tomllib.loads(RUN.config.read_text("utf-8"))))
     client = redis.asyncio.Redis.from_url(recorded.url)
     try:
         for partition in range(PARTITIONS["page-views"]):

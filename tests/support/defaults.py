@@ -1,0 +1,24 @@
+"""What an empty ranker.toml gives, for tests that configure nothing or little."""
+
+from typing import Any
+
+from producers.collector import settings as collector
+from ranker import settings
+from ranker.core.source import Source
+from schemas import configuration
+
+TABLE = configuration.filled({})
+CACHING = settings.load(None, {}).caching
+STREAMS, LISTS_S = TABLE["serve"]["client_streams"], TABLE["serve"]["client_lists_s"]
+
+
+def collector_site(
+    origins: tuple[str, ...] = (), hosts: tuple[str, ...] = (), key: str | None = None
+) -> collector.Site:
+    site = configuration.filled({"sites": {"demo": {}}})["sites"]["demo"]
+    return collector.Site(origins, hosts, frozenset(site["public_types"]), site["visitors"], key)
+
+
+def source(table: dict[str, Any]) -> Source:
+    """As [source] with these keys is read."""
+    return Source.from_table(configuration.filled({"source": table})["source"])
