@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where that is a terminal; nothing elsewhere."""
+"""A progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 
 Advance = Callable[[int], None]
-"""Told the position reached, in the bar's unit."""
+"""Called with the position reached, in the bar's unit."""
 
 
 @contextlib.contextmanager
 def bar(label: str, total: int | None, *, unit: str = "bytes", shown: bool = True) -> Iterator[Advance]:
-    """A bar up to `total` bytes or events; None where the end is not known."""
+    """A bar up to `total` bytes or events; None if the end is not known."""
     if not shown or not sys.stderr.isatty():
         yield lambda _: None
         return
