@@ -1,4 +1,4 @@
-"""Which user agents are crawlers, by the list that the crawler-user-agents project keeps."""
+"""Recognises crawlers by user agent, with the list of the crawler-user-agents project."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import functools
 from crawleruseragents import is_crawler
 
 LONGEST = 512
-"""Characters that are looked at: a line of a log may bring a megabyte, which takes seconds and would be remembered."""
+"""Characters that are matched: a line of a log may contain a megabyte, which takes seconds and would be cached."""
 
 
 def is_bot(user_agent: str) -> bool:
-    """Whether `user_agent` names a known crawler. 60 µs for a new one, so the answers are kept."""
+    """Whether `user_agent` names a known crawler. 60 µs for a new one, so results are cached."""
     return _is_bot(user_agent[:LONGEST])
 
 

@@ -1,4 +1,4 @@
-"""What an iterator gives, taken by a thread: neither a long search nor a silent standard input holds the loop."""
+"""Runs an iterator in a thread, so that neither long computation nor a waiting standard input blocks the event loop."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from collections.abc import AsyncGenerator, Iterator
 from typing import Generic, TypeVar
 
 PORTION = 500
-"""Items that are taken ahead, at most; then the thread waits. A wake-up for each item took twice the processor."""
+"""Items read ahead at most; then the thread waits. Waking up for each item took twice the processor time."""
 
 LATEST_S = 0.05
-"""How long an item waits at most for others to go with."""
+"""How long an item waits at most for a full portion."""
 
 Item = TypeVar("Item")
 
 
 async def portions(items: Iterator[Item], stop: asyncio.Event) -> AsyncGenerator[list[Item], None]:
-    """Portions of up to PORTION items, in order, until their end or `stop`; then raises what the iterator raised.
+    """Portions of up to PORTION items, in order, until their end or `stop`; then raises the iterator's exception.
 
-    The iterator is the thread's alone from now on. A thread that waits for input keeps no process from ending.
+    The iterator belongs to the thread from now on. A thread that waits for input does not keep the process from ending.
     """
-    taking = _Taking[Item](items)
-    threading.Thread(target=taking.run, name="ahead", daemon=True).start()
+    reader = _Reader[Item](items)
+    threading.Thread(target=reader.run, name="ahead", daemon=True).start()
     try:
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LATEST_S):
-                    await taking.full.wait()
-            ended = taking.ended
-            if portion := taking.take():
+                    await reader.full.wait()
+            ended = reader.ended
+            if portion := reader.take():
                 yield portion
             elif ended:
-                if taking.error is not None:
-                    raise taking.error
+                if reader.error is not None:
+                    raise reader.error
                 return
     finally:
-        taking.ended = True
-        taking.room.set()
+        reader.ended = True
+        reader.room.set()
 
 
-class _Taking(Generic[Item]):
-    """The thread, and what it has taken that nobody has yet. `full` is set at PORTION items, and at the end."""
+class _Reader(Generic[Item]):
+    """The thread, and the items it has read ahead. `full` is set at PORTION items, and at the end."""
 
     def __init__(self, items: Iterator[Item]) -> None:
         self.full = asyncio.Event()
@@ -52,33 +52,33 @@ class _Taking(Generic[Item]):
         self.error: BaseException | None = None
         self._items = items
         self._loop = asyncio.get_running_loop()
-        self._taken: deque[Item] = deque()
+        self._items_ahead: deque[Item] = deque()
 
     def run(self) -> None:
         try:
             for item in self._items:
-                self._taken.append(item)
-                if len(self._taken) >= PORTION:
+                self._items_ahead.append(item)
+                if len(self._items_ahead) >= PORTION:
                     self.room.clear()
                     self._wake()
                     self.room.wait()
                 if self.ended:
                     return
-        # Broad, since it is raised again by whoever takes.
+        # Broad, since `portions` raises it again.
         except BaseException as error:
             self.error = error
         self.ended = True
         self._wake()
 
     def take(self) -> list[Item]:
-        """What has been taken since the last time."""
-        portion = [self._taken.popleft() for _ in range(len(self._taken))]
+        """The items read since the last call."""
+        portion = [self._items_ahead.popleft() for _ in range(len(self._items_ahead))]
         if not self.ended:
             self.full.clear()
         self.room.set()
         return portion
 
     def _wake(self) -> None:
-        # A loop that has been closed meanwhile waits for nothing.
+        # The loop may have been closed meanwhile.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self.full.set)

@@ -1,4 +1,4 @@
-"""What can go wrong between a producer and Kafka. Each text is a sentence that says what to do."""
+"""The errors between a producer and Kafka. Each message names the fix."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class ProducerError(Exception):
 
 
 class DeliveryError(ProducerError):
-    """Kafka did not acknowledge a record; whether it is in the log all the same is not known."""
+    """Kafka did not acknowledge a record; it may be in the log all the same."""

@@ -1,4 +1,4 @@
-"""A page view as the contract has it (schemas/page-view.schema.json, version 1), on its way out."""
+"""A page view to be sent: the contract of schemas/page-view.schema.json, version 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 LONGEST_WINDOW_MS = 7 * 86_400_000
-"""What is older than the longest default window shows in no list."""
+"""The longest default window: older events show in no list."""
 
 LATEST_MS = 4_102_444_800_000
 """The contract's last instant: the year 2100."""
@@ -23,7 +23,7 @@ _HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class InvalidEventError(ValueError):
-    """An event that the contract does not take. The text names the field and says what it has to be."""
+    """An event that is not valid by the contract. The message names the field and what it has to be."""
 
 
 def is_site_id(text: str) -> bool:
@@ -32,7 +32,7 @@ def is_site_id(text: str) -> bool:
 
 def is_article_id(text: str) -> bool:
     """1 to 512 bytes of UTF-8, printable, without spaces."""
-    # The length in characters first: it spares the encoding of what cannot fit.
+    # The length in characters first: it spares encoding a text that is too long anyway.
     return 0 < len(text) <= 512 and text.isprintable() and " " not in text and len(text.encode()) <= 512
 
 
@@ -47,7 +47,7 @@ def encode(event: dict[str, Any]) -> tuple[bytes, bytes]:
 
 
 def is_valid(event: dict[str, Any]) -> bool:
-    """Whether the contract takes this event. The schema says the same 200 times more slowly; a test compares them."""
+    """Whether this event is valid by the contract. The schema itself is 200 times slower; a test compares them."""
     get = event.get
     return not _fault(
         get("event_id"), get("event_type"), get("site_id"), get("article_id"), get("occurred_at"),
@@ -59,7 +59,7 @@ def _fault(
     event_id: Any, event_type: Any, site_id: Any, article_id: Any, occurred_at: Any,
     visitor_id: Any, agent_class: Any, value: Any, producer_id: Any, sequence: Any,
 ) -> str:  # fmt: skip
-    """The first fault of an event with these fields, as a sentence; "" where the contract takes it."""
+    """The first fault of an event with these fields, as a sentence; "" if it is valid."""
     if not (isinstance(site_id, str) and is_site_id(site_id)):
         return f"site_id is {_shown(site_id)}; give 1 to 64 of a-z 0-9 . _ -"
     if article_id is None:
@@ -91,7 +91,7 @@ def _fault(
 
 
 def _is_text(value: Any) -> bool:
-    # Half a surrogate pair is a character to Python, but nothing that JSON can carry.
+    # Half a surrogate pair is a character in Python, but JSON cannot carry it.
     return isinstance(value, str) and len(value) <= 128 and (value.isascii() or not _HALF.search(value))
 
 
@@ -113,12 +113,12 @@ def _new_id() -> str:
 
 
 class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
-    """Something a reader did with an article, valid by the contract or not made: raises InvalidEventError.
+    """What a reader did with an article. Valid by the contract; raises InvalidEventError otherwise.
 
-    `occurred_at` is in milliseconds since the epoch, now unless given; seconds would be January 1970, which counts
-    nowhere. `event_id` is random unless given: give one where you may send the same event again. `value` is how many
-    times it happened, negative to take back. `producer_id` and `sequence` are put in by the Producer. All are as
-    schemas/page-view.schema.json describes them. A field that is missing or unknown is a TypeError, as in any call.
+    `occurred_at` is in milliseconds since the epoch, by default now; seconds would be January 1970, which counts
+    nowhere. `event_id` is random by default: give one if you may send the same event again. `value` is how many times
+    it happened, negative to take back. The Producer sets `producer_id` and `sequence`. All fields are described in
+    schemas/page-view.schema.json. A missing or unknown field is a TypeError, as in any call.
     """
 
     event_id: str = msgspec.field(default_factory=_new_id)
@@ -149,6 +149,6 @@ def stamped(view: PageView, producer_id: str, sequence: int) -> tuple[bytes, byt
     """An event's record as (key, value), with this producer's id and number instead of its own."""
     if view.producer_id is not None or view.sequence is not None:
         view = msgspec.structs.replace(view, producer_id=None, sequence=None)
-    # Put at the end of the JSON: half the time of a changed copy, which would be checked again.
+    # Appended to the JSON: half the time of a changed copy, which would be validated again.
     end = b',"producer_id":%b,"sequence":%d}' % (_ENCODER.encode(producer_id), sequence)
     return key(view.site_id, view.article_id), _ENCODER.encode(view)[:-1] + end

@@ -14,15 +14,15 @@ from typing import cast
 
 STDIN = "-"
 LONGEST_LINE_BYTES = 1 << 20
-"""What is longer is no line of a log; the rest of it is passed over unread."""
+"""Longer lines are cut: the rest is skipped."""
 
 
 class DamagedInputError(Exception):
-    """A file ends in the middle of what gzip promised, or cannot be read on."""
+    """A gzip file is cut, or a file cannot be read to its end."""
 
 
 def digest(name: str) -> bytes:
-    """SHA-256 of the file as it lies on disk. What comes by standard input is named by chance: it comes only once."""
+    """SHA-256 of the file on disk. Random for standard input, which can be read only once."""
     if name == STDIN:
         return os.urandom(32)
     with Path(name).open("rb") as file:
@@ -30,26 +30,26 @@ def digest(name: str) -> bytes:
 
 
 def stdin() -> io.BufferedReader:
-    """Standard input as bytes, for good: a `sys.stdin` of text would wait at the end for a thread that still reads."""
+    """Standard input as bytes, for good: a text `sys.stdin` would wait at exit for a thread that still reads."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin = sys.stdin.detach()
     return cast("io.BufferedReader", sys.stdin)
 
 
 def first(name: str) -> str:
-    """The first line, as far as it shows without taking it from standard input, which can be read only once."""
+    """The first line. Of standard input, as much as can be peeked at without consuming it."""
     if name == STDIN:
-        # Packed input is not looked into here; servers pack their logs, and a log is what is guessed from it.
+        # Compressed input is not unpacked here: it is taken for a log, since servers compress their logs.
         head = stdin().peek(4096)
         return head.partition(b"\n")[0].decode("utf-8", "replace")
-    return next(read(name), (1, ""))[1]
+    return next(read_lines(name), (1, ""))[1]
 
 
-def read(name: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end) of every line of a file, unpacked where it is gzip.
+def read_lines(name: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, str]]:
+    """(number from 1, line without its end) of every line of a file, unpacked if it is gzip.
 
-    `on_bytes` is told the position reached in the file on disk, now and then. Bytes that are not UTF-8 become lone
-    surrogates: nothing is lost, and no contract takes them. Raises DamagedInputError.
+    `on_bytes` is called with the position in the file on disk, every 1,000 lines. Bytes that are not UTF-8 become lone
+    surrogates, which no valid event contains. Raises DamagedInputError.
     """
     raw: io.BufferedReader
     with stdin() if name == STDIN else Path(name).open("rb") as raw:

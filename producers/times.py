@@ -1,4 +1,4 @@
-"""Points in time as people and log files write them, as milliseconds since the epoch."""
+"""Parses times of log files, feeds and options to milliseconds since the epoch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 @functools.lru_cache(maxsize=1024)
 def from_log(text: str) -> int | None:
-    """`17/May/2015:10:05:03 +0000` in milliseconds, None where it is no time. Lines of one second share the answer."""
+    """`17/May/2015:10:05:03 +0000` in milliseconds; None if it is no time. Cached: many lines share a second."""
     found = _CLF.fullmatch(text)
     if found is None or found[2] not in _MONTHS:
         return None
@@ -41,7 +41,7 @@ def from_log(text: str) -> int | None:
 
 
 def from_rfc3339(text: str) -> int | None:
-    """`2026-11-22T10:05:03Z`, or a date alone, in milliseconds; UTC where no zone is given; None where it is none."""
+    """`2026-11-22T10:05:03Z`, or a date alone, in milliseconds, UTC if no zone is given; None if it is no time."""
     try:
         at = dt.datetime.fromisoformat(text.strip()[:_LONGEST])
         if at.tzinfo is None:
@@ -52,7 +52,7 @@ def from_rfc3339(text: str) -> int | None:
 
 
 def from_feed(text: str) -> int | None:
-    """`Sun, 22 Nov 2026 10:05:03 +0100` as in RSS, or RFC 3339, in milliseconds; None where it is neither."""
+    """`Sun, 22 Nov 2026 10:05:03 +0100` as in RSS, or RFC 3339, in milliseconds; None if it is neither."""
     with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
         if len(text) <= _LONGEST and (parts := email.utils.parsedate_tz(text)) is not None and parts[0] >= 1000:
             return email.utils.mktime_tz(parts) * 1000

@@ -1,7 +1,7 @@
 """Feeds and news sitemaps, read with expat in one pass, so that no document costs more than its length.
 
-A document with entities of its own, which can make a small file fill the memory, is refused; those of HTML are known,
-which many feeds use undeclared. What is longer or deeper than any real one is a fault of its entry or of the document.
+A document with entities of its own, which can make a small file fill the memory, is refused; those of HTML, which many
+feeds use undeclared, are known. Texts and nesting beyond any real document are faults of the entry or the document.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.parsers import expat
 LONGEST_TEXT = 65_536
 """Characters of one text in an entry, such as a title."""
 DEEPEST = 256
-"""Elements within each other."""
+"""Nesting of elements."""
 MOST_ENTRIES = 200_000
 """Entries of a document; a sitemap may have 50,000 by its own standard."""
 
@@ -50,7 +50,7 @@ class UnreadableError(Exception):
 
 @dataclass(slots=True)
 class Entry:
-    """An <url>, <item> or <entry>; what it does not say is empty. `fault` says why it cannot be used."""
+    """An <url>, <item> or <entry>; missing fields are empty. `fault` is the reason why it cannot be used."""
 
     url: str = ""
     title: str = ""
@@ -62,7 +62,7 @@ class Entry:
 
 
 def root_of(document: bytes) -> str:
-    """Local name of the root element, empty where the document is not XML. Reads no further than that."""
+    """Local name of the root element, empty if the document is not XML. Reads no further."""
     found: list[str] = []
 
     def start(name: str, _: dict[str, str]) -> None:
@@ -84,7 +84,7 @@ def sitemap(document: bytes) -> list[Entry]:
 
 def feed(document: bytes) -> list[Entry]:
     """The entries of an RSS or Atom feed; raises UnreadableError. The first title, link or section holds."""
-    # What lies deeper, such as the title of a picture or of the feed that an entry comes from, is not the entry's own.
+    # Deeper fields, such as the title of a picture or of the feed that an entry comes from, are not the entry's own.
     entries = _Reading(_FEED_ENTRIES, _IN_FEED, deepest=1).read(document)
     for entry in entries:
         entry.url = entry.url or entry.guid
@@ -165,7 +165,7 @@ class _Reading:
 
 
 def _given(field: str, attributes: dict[str, str]) -> str | None:
-    """What attributes say instead of the text: Atom's links and categories. "" for a link to something else."""
+    """The value of an attribute in place of the text: Atom's links and categories. "" for a link to something else."""
     if field == "url" and "href" in attributes:
         return attributes["href"] if attributes.get("rel", "alternate") == "alternate" else ""
     if field == "guid" and attributes.get("isPermaLink", "true") != "true":
@@ -178,7 +178,7 @@ def _given(field: str, attributes: dict[str, str]) -> str | None:
 def _parser() -> expat.XMLParserType:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    # As if there were a document type to be read: an entity that nobody has declared is skipped, and told, then.
+    # As if there were an external document type: then an undeclared entity is skipped, and reported to the handler.
     parser.UseForeignDTD(True)
 
     def refuse(*_: object) -> None:

@@ -31,7 +31,7 @@ _SPACE = re.compile(r"[ \t\r\n]+")
 
 @dataclass(frozen=True)
 class ImportDefaults:
-    """Where entries that do not say so belong. `pattern` is searched in a URL's path; group 1 is the article's id."""
+    """Values for entries that lack them. `pattern` is searched in a URL's path; group 1 is the article's id."""
 
     site: str
     pattern: re.Pattern[str] | None
@@ -47,7 +47,7 @@ class Refused:
 
 
 def guess(start: bytes) -> str:
-    """The kind that the first bytes look like; raises UnreadableError where it is none that can be imported."""
+    """The kind by the first bytes; raises UnreadableError if it is none that can be imported."""
     head = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"{"):
         return "jsonl"
@@ -61,8 +61,8 @@ def guess(start: bytes) -> str:
     raise UnreadableError("it is neither JSON lines nor RSS, Atom or a news sitemap; choose with --format")
 
 
-def from_json_lines(readline: Callable[[int], bytes], shelf: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
-    """Articles as the contract has them; site, id (from the URL), status and format of times may be left to us."""
+def from_json_lines(readline: Callable[[int], bytes], defaults: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
+    """Articles by the contract; site, id (from the URL) and status may be missing, times may be RFC 3339."""
     for number in itertools.count(1):
         line = readline(LONGEST_LINE_BYTES + 1)
         if len(line) > LONGEST_LINE_BYTES:
@@ -82,39 +82,39 @@ def from_json_lines(readline: Callable[[int], bytes], shelf: ImportDefaults) -> 
         if not isinstance(entry, dict):
             yield Refused(number, "no JSON object")
             continue
-        article = {"site_id": shelf.site, "status": "published", **entry}
+        article = {"site_id": defaults.site, "status": "published", **entry}
         for name in ("published_at", "updated_at"):
             if isinstance(article.get(name), str):
                 article[name] = times.from_rfc3339(article[name])
         if "article_id" not in article and isinstance(article.get("url"), str):
-            article["article_id"] = _id_of(article["url"], shelf)
+            article["article_id"] = _id_of(article["url"], defaults)
         yield _checked(article, number)
 
 
-def from_feed(document: bytes, shelf: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
+def from_feed(document: bytes, defaults: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
     """Articles of an RSS or Atom feed. The first category is the section; an entry without a date came out now."""
-    return _from_entries(documents.feed(document), shelf)
+    return _from_entries(documents.feed(document), defaults)
 
 
-def from_sitemap(document: bytes, shelf: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
+def from_sitemap(document: bytes, defaults: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
     """Articles of a news sitemap: entries without a news title are pages, not articles."""
-    return _from_entries(documents.sitemap(document), shelf)
+    return _from_entries(documents.sitemap(document), defaults)
 
 
-def _from_entries(entries: Iterable[Entry], shelf: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
+def _from_entries(entries: Iterable[Entry], defaults: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
     for number, entry in enumerate(entries, 1):
         if entry.fault:
             yield Refused(number, entry.fault)
             continue
         updated_ms = times.from_feed(entry.updated)
         article: dict[str, Any] = {
-            "site_id": shelf.site,
-            "article_id": _id_of(entry.url, shelf),
+            "site_id": defaults.site,
+            "article_id": _id_of(entry.url, defaults),
             "title": _plain(entry.title),
             "url": entry.url,
             "format": "",
             "section": _plain(entry.section)[:64],
-            "published_at": times.from_feed(entry.published) or updated_ms or shelf.now_ms,
+            "published_at": times.from_feed(entry.published) or updated_ms or defaults.now_ms,
             "status": "published",
         }
         if updated_ms is not None:
@@ -132,22 +132,22 @@ def _checked(article: dict[str, Any], place: int) -> dict[str, Any] | Refused:
     return Refused(place, "; ".join(faults)) if faults else article
 
 
-def _id_of(url: str, shelf: ImportDefaults) -> str | None:
+def _id_of(url: str, defaults: ImportDefaults) -> str | None:
     path = combined.path_of(url)
-    if shelf.pattern is None:
+    if defaults.pattern is None:
         return path
-    found = shelf.pattern.search(path)
+    found = defaults.pattern.search(path)
     return found[1] if found else None
 
 
 def _plain(text: str) -> str:
     """A title as readers see it: without tags, entities resolved. No-break spaces stay."""
-    # Python refuses to read numbers of more than 4,300 digits; no character has one of more than seven. In its place
-    # stands what HTML has for it: without anything, what stood before and behind it would become another such number.
+    # Python refuses numbers of more than 4,300 digits; no character has one of more than seven. Replaced as HTML does:
+    # without a replacement the text before and after could join to another such number.
     return _SPACE.sub(" ", html.unescape(_NO_CHARACTER.sub("\ufffd", _without_tags(text)))).strip(" ")
 
 
 def _without_tags(text: str) -> str:
-    # Up to the last > every < has its end ahead: without that, each one would search all that follows.
+    # Only up to the last >: a < without a > behind it would make the search run to the end each time.
     tagged, end, rest = text.rpartition(">")
     return _TAG.sub("", tagged + end) + rest

@@ -1,4 +1,4 @@
-"""Kafka's client for a topic: opened patiently, closed in bounded time whatever the broker does."""
+"""Opens Kafka's client for a topic, and closes it in bounded time whatever the broker does."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from producers.errors import ProducerError
 from ranker.service import endpoints
 
 BATCH_BYTES = 256 * 1024
-"""Size of a record batch: below the 1 MiB that brokers accept unasked; larger ones are no faster."""
+"""Size of a record batch: below the brokers' default limit of 1 MiB; larger ones are no faster."""
 
 START_S = 15.0
-"""How long a broker may take to answer the first time."""
+"""How long a broker may take for its first reply."""
 
 HELD_S = 300.0
-"""How long a program may hold its loop without a request being given up that was answered meanwhile."""
+"""How long a program may block its event loop before the client gives up a request whose reply has arrived."""
 
 STOP_S = 5.0
-"""How long closing may take; everything was acknowledged before, or the failure is already known."""
+"""How long closing may take; by then everything is acknowledged, or has failed."""
 
-# The client allows brokers to create what it asks for, at each refresh of its metadata: a topic that was deleted under
-# a producer would come back with the broker's defaults.
+# The client's metadata requests allow brokers to create the topic: one that was deleted while a producer runs would
+# come back with the broker's defaults.
 MetadataRequest.__init__ = partialmethod(MetadataRequest.__init__, allow_auto_topic_creation=False)
 
 _SENDER = logging.getLogger("aiokafka.producer.sender")
@@ -46,7 +46,7 @@ class Connection:
     idempotent: bool
 
     async def close(self, *, failed: bool) -> None:
-        """Close; after a failure without waiting for what the client still holds, and without another attempt."""
+        """Closes; after a failure without waiting for records that the client still holds."""
         with contextlib.suppress(TimeoutError, KafkaError):
             async with asyncio.timeout(STOP_S):
                 if failed:
@@ -56,9 +56,10 @@ class Connection:
 
 
 async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
-    """A connection for sending to `topic`; raises ProducerError where Kafka or the topic is missing.
+    """A connection for sending to `topic`; raises ProducerError if Kafka or the topic is missing.
 
-    Idempotent (a retry inside Kafka's client writes no second record) where the broker can; the embedded one cannot.
+    Idempotent (a retry inside Kafka's client writes no second record) if the broker supports it; the embedded one does
+    not.
     """
     if "@" in bootstrap:
         raise ProducerError(
@@ -77,7 +78,7 @@ async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
     except BaseException:
         await client.stop()
         raise
-    # Asked for among all topics: naming a missing topic would make some brokers create it, with wrong settings.
+    # Looked up among all topics: to request a missing topic would make some brokers create it, with wrong settings.
     partitions = cluster.partitions_for_topic(topic)
     if not partitions:
         await client.stop()
@@ -95,7 +96,7 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
-            # Longer than any clock of ours, which shall end a request: the client's runs while the loop is held.
+            # Longer than our own timeout, which is to end a request: the client's runs on while the loop is blocked.
             request_timeout_ms=int((delivery_s + HELD_S) * 1000),
             client_id="producers",
         )
@@ -105,8 +106,8 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
                     await client.start()
         except (KafkaError, OSError, ValueError, TimeoutError) as error:
             await client.stop()
-            # A broker that was reached and refused a producer id may still take plain records. One that only takes
-            # long, as while it starts, is not to be given up for that.
+            # A broker that replied but refused a producer id may still accept plain records. One that is only slow,
+            # as while it starts, must not lose idempotence for that.
             if idempotent and isinstance(error, KafkaError) and client.client.cluster.brokers():
                 continue
             raise ProducerError(
@@ -122,7 +123,7 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
 
 @contextlib.contextmanager
 def _unlogged() -> Iterator[None]:
-    """Keep the client's errors out of the log: a refused producer id is none, and others are in the error raised."""
+    """Keeps the client's errors out of the log: a refused producer id is no error, and others are raised."""
 
     def nothing(_: logging.LogRecord) -> bool:
         return False
@@ -135,9 +136,9 @@ def _unlogged() -> Iterator[None]:
 
 
 async def _abort(client: Any) -> None:
-    """End the client's tasks and connections. Its own `stop` would wait for every batch that it still holds.
+    """Ends the client's tasks and connections. Its own `stop` would wait for every batch that it still holds.
 
-    An idempotent client tries a batch again for ever, and there is no public way to make it stop.
+    An idempotent client retries a batch for ever, and there is no public way to make it stop.
     """
     sender = client._sender  # noqa: SLF001 - as said
     tasks = [
@@ -148,7 +149,7 @@ async def _abort(client: Any) -> None:
     for task in tasks:
         task.cancel()
     for link in client.client._conns.values():  # noqa: SLF001 - as above
-        # Closed politely, a connection waits until a broker that hangs has read what was written.
+        # An orderly close would wait until a hanging broker has read what was written.
         if link._writer is not None:  # noqa: SLF001 - as above
             link._writer.transport.abort()  # noqa: SLF001 - as above
     if tasks:
@@ -158,12 +159,12 @@ async def _abort(client: Any) -> None:
 
 
 def _why(error: BaseException) -> str:
-    """What adds to "cannot be reached", with its own punctuation."""
+    """The part of the message after "cannot be reached", with its punctuation."""
     if isinstance(error, KafkaConnectionError):
         return ""
     return f": no answer within {START_S:.0f} s" if isinstance(error, TimeoutError) else f": {name(error)}"
 
 
 def name(error: BaseException) -> str:
-    """An error in few words. Those of Kafka begin with their own name."""
+    """An error in few words. Kafka's errors begin with their own name."""
     return str(error).strip().rstrip(".") or type(error).__name__

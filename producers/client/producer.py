@@ -1,9 +1,9 @@
-"""The one way out: typed events and encoded records go to a topic, acknowledged by every replica in sync.
+"""Sends typed events and encoded records to a topic, acknowledged by every replica in sync.
 
 Record batches are built here rather than by `AIOKafkaProducer.send`, which makes a future per record and is 9 times
-slower. A batch leaves at once where its partition has none under way; else it fills until that one is acknowledged or
-it is full, so that a lone event does not wait and a flood travels in large batches. Memory is bounded by three batches
-for each partition.
+slower. A batch is sent at once if its partition has none under way; otherwise it fills until that one is acknowledged.
+So a single event does not wait, and many events travel in large batches. Memory is bounded by three batches for each
+partition.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from producers.errors import DeliveryError, ProducerError
 from producers.event import PageView
 
 DELIVERY_S = 40.0
-"""How long a batch is tried again, through elections and restarts, before it counts as failed."""
+"""How long a batch is retried, through elections and restarts, before it counts as failed."""
 
 STEPS = 20
-"""In how many steps a delivery's time is measured; a loop that is held, however long, takes one of them."""
+"""Steps in which a delivery's time is measured; while the event loop is blocked, however long, one step passes."""
 
 TURN_EVENTS = 64
-"""How often `send` lets other tasks run, also where it need not wait: a loop of it would hold up all others."""
+"""After so many events `send` lets other tasks run although it need not wait: otherwise a loop would block them."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -41,15 +41,15 @@ _CLOSED = "This producer is not open; use it within: async with Producer(…) as
 
 
 class Producer:
-    """An open way to one topic, for one event loop: `async with Producer("kafka:9092") as producer`.
+    """A connection to one topic, for one event loop: `async with Producer("kafka:9092") as producer`.
 
-    Entering raises ProducerError where Kafka or the topic is missing. Leaving flushes, raises DeliveryError where that
+    Entering raises ProducerError if Kafka or the topic is missing. Leaving flushes, raises DeliveryError if that
     fails, and takes at most `delivery_s` for a batch that Kafka does not acknowledge.
 
-    `name` begins the `producer_id` that events carry, so that what gets lost is seen: 1 to 64 of A-Z a-z 0-9 . _ -,
-    one for each program that sends. `delivery_s` is how long a batch may stay without acknowledgement. A failed
-    delivery is final, since what follows must not overtake it: every later call raises DeliveryError, and whoever
-    wants to go on opens a new producer.
+    `name` begins the `producer_id` that events carry, so that losses are detected: 1 to 64 of A-Z a-z 0-9 . _ -, one
+    for each program that sends. `delivery_s` is how long a batch may stay without acknowledgement. A failed delivery is
+    final, since later records must not overtake it: every later call raises DeliveryError. To continue, open a new
+    producer.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Producer:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name of a producer; it has 1 to 64 of A-Z a-z 0-9 . _ -")
         self.topic = topic
-        # Not the time alone: two that start in one millisecond would be taken for one that repeats itself.
+        # Not the time alone: two producers that start in one millisecond would look like one that repeats events.
         self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}-{os.urandom(4).hex()}"
         self.idempotent = False
         self.partitions = 0
@@ -92,7 +92,7 @@ class Producer:
             if error is None:
                 await self.flush()
             else:
-                # What was handed over is still delivered where Kafka takes it; the error that is under way stands.
+                # Records sent before are still delivered if Kafka accepts them; the exception is raised all the same.
                 with contextlib.suppress(ProducerError, TimeoutError):
                     async with asyncio.timeout(connection.STOP_S):
                         await self.flush()
@@ -103,11 +103,11 @@ class Producer:
 
     @property
     def sent(self) -> int:
-        """How many records were handed over; `delivered` of them were acknowledged."""
+        """Number of records passed to this producer; `delivered` of them were acknowledged."""
         return self.delivered + sum(len(batch) for outbox in self._outboxes for batch in outbox.batches())
 
     def next_sequence(self) -> int:
-        """A number to be sent with `producer_id`, for who encodes events without `stamp`: each is given once."""
+        """The next sequence to send with `producer_id`, for callers that encode events without `stamp`."""
         self._sequence += 1
         return self._sequence - 1
 
@@ -118,16 +118,16 @@ class Producer:
         return record
 
     async def send(self, view: PageView) -> Delivery:
-        """Hand over an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError.
+        """Sends an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError.
 
-        What is no PageView is a TypeError: nothing has checked it.
+        Anything but a PageView is a TypeError, since it was not validated.
         """
         self._check()
         if not isinstance(view, PageView):
             raise TypeError(f"send takes a PageView, not a {type(view).__name__}; make one: PageView(**fields)")
         outbox = self._outboxes[self._homes[event.key(view.site_id, view.article_id)]]
         while True:
-            # The number is used up when the record has its place, not while it waits for one.
+            # The sequence is used only once the record is in a batch.
             key, value = event.stamped(view, self.producer_id, self._sequence)
             batch = outbox.filling
             if batch.append(timestamp=None, key=key, value=value) is not None:
@@ -140,13 +140,13 @@ class Producer:
         return Delivery([batch])
 
     async def send_records(self, records: Iterable[tuple[bytes, bytes]]) -> Delivery:
-        """Hand over encoded (key, value) pairs, in order for each key; waits while Kafka is slower than the caller.
+        """Sends encoded (key, value) pairs, in order for each key; waits while Kafka is slower than the caller.
 
-        One delivery for all of them. Raises DeliveryError; what was handed over before may have been delivered.
+        One delivery for all of them. Raises DeliveryError; records before the failure may have been delivered.
         """
         self._check()
         homes, outboxes = self._homes, self._outboxes
-        # Of each partition the last batch is enough: batches are acknowledged in order, and a failure is final.
+        # The last batch of each partition is enough: batches are acknowledged in order, and a failure is final.
         last: dict[int, Batch] = {}
         try:
             for key, value in records:
@@ -154,11 +154,11 @@ class Producer:
                 batch = outboxes[partition].filling
                 while batch.append(timestamp=None, key=key, value=value) is None:
                     await self._make_room(outboxes[partition])
-                    # An empty batch takes any record; whether it is too large is for the broker to say.
+                    # An empty batch accepts any record; the broker decides whether it is too large.
                     batch = outboxes[partition].filling
                 last[partition] = batch
         finally:
-            # Not before all are in: a batch that left with the first record would leave the rest for a second one.
+            # Only now that all are in: otherwise the first record would travel alone, the others in a second batch.
             for partition in last:
                 self._wake(outboxes[partition])
         return Delivery(last.values())
@@ -169,29 +169,29 @@ class Producer:
         self._check()
 
     async def _make_room(self, outbox: Outbox) -> None:
-        """Return when another batch may be filling than the full one; the caller looks again."""
-        if outbox.turn():
+        """Returns when another batch may have replaced the full one; the caller tries again."""
+        if outbox.start_new_batch():
             self._wake(outbox)
         else:
-            await outbox.room()
+            await outbox.wait_for_room()
             self._check()
 
     def _new_batch(self) -> Batch:
         return Batch(self._connection.client.create_batch())
 
     def _wake(self, outbox: Outbox) -> None:
-        """See to it that an outbox is being emptied."""
-        # A task begins with the loop's next turn: what other tasks add in this one goes along.
+        """Starts the task that sends an outbox's batches, unless it runs."""
+        # A task starts in the loop's next iteration: records that other tasks add in this one are included.
         if outbox.partition not in self._carriers and self._fault is None:
             self._carriers[outbox.partition] = asyncio.create_task(self._carry(outbox, self._connection))
 
     async def _carry(self, outbox: Outbox, way: Connection) -> None:
-        """Send an outbox's batches one after the other until nothing is left."""
+        """Sends an outbox's batches one after the other until nothing is left."""
         while (batch := outbox.take()) is not None:
             try:
                 async with _running(self._delivery_s):
                     await (await way.client.send_batch(batch.builder, self.topic, partition=outbox.partition))
-            # Broad, since whatever ends this task, nobody may wait for it for ever.
+            # Broad: whatever ends this task, no delivery may wait for ever.
             except BaseException as error:
                 del self._carriers[outbox.partition]
                 self._fail(self._undelivered(error))
@@ -199,11 +199,11 @@ class Producer:
                     return
                 raise
             self.delivered += len(batch)
-            batch.fault.set_result(None)
+            batch.acknowledged.set_result(None)
         del self._carriers[outbox.partition]
 
     def _fail(self, fault: ProducerError) -> None:
-        """The end: what is not acknowledged never will be, and everyone who waits is told."""
+        """Ends the producer: fails all records that are not acknowledged, and all waits for them."""
         if self._fault is not None:
             return
         self._fault = fault
@@ -235,7 +235,7 @@ class Producer:
 
 @contextlib.asynccontextmanager
 async def _running(limit_s: float) -> AsyncIterator[None]:
-    """As asyncio.timeout, but of time in which the loop ran: an answer that came while it was held is read first."""
+    """As asyncio.timeout, but for time in which the loop ran: a reply that came while it was blocked is read first."""
     loop, left = asyncio.get_running_loop(), STEPS
     timer: asyncio.TimerHandle
 

@@ -1,7 +1,6 @@
-"""The salt of the day, one for all collectors: a Redis key for each UTC day, made by whoever comes first.
+"""The salt of the day, one for all collectors: a Redis key for each UTC day, made by the first collector.
 
-The only place of producers that meets redis. Whoever asks for a salt gets what is in memory: a request never waits for
-Redis.
+The only module of producers that uses redis. Salts are served from memory: a request never waits for Redis.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from schemas.configuration import SettingsError
 
 DAY_S = 86_400
 AHEAD_S = 3_600
-"""So long before midnight the next day's salt is fetched."""
+"""The next day's salt is fetched so long before midnight."""
 KEPT_S = 2 * DAY_S - AHEAD_S
-"""From the day's beginning until Redis forgets its salt, 48 h after it can have been made at the earliest; then nobody
-can tell who a visitor_id was."""
-LOOK_EVERY_S = 60.0
+"""From the day's beginning until Redis deletes its salt, 48 h after the earliest time it can have been made; from then
+on a visitor_id cannot be traced."""
+REFRESH_EVERY_S = 60.0
 RETRY_S = 2.0
 ANSWER_S = 2.0
 
@@ -36,7 +35,7 @@ _log = logging.getLogger(__name__)
 Client: TypeAlias = "Redis | RedisCluster"
 
 _AWAY = (RedisError, RedisClusterException, OSError)
-"""What says that Redis is away; TimeoutError is an OSError, and a cluster without a node no RedisError."""
+"""Errors while Redis is away; TimeoutError is an OSError, and that of a cluster without a node no RedisError."""
 
 
 def key(day: int) -> str:
@@ -54,11 +53,11 @@ class Salts:
         self._answers = True
 
     def of(self, day: int) -> bytes | None:
-        """None where Redis has not given it yet."""
+        """The salt of a day; None if it was not fetched yet."""
         return self._salts.get(day)
 
     async def fetch(self) -> None:
-        """Take over what Redis has, or make it. A salt that Redis has lost is put back. Raises one of _AWAY."""
+        """Fetches the salts from Redis, or makes them. Restores a salt that Redis has lost. Raises one of _AWAY."""
         now_s = self._now_s()
         today, ahead = int(now_s // DAY_S), int((now_s + AHEAD_S) // DAY_S)
         for day in list(self._salts):
@@ -70,11 +69,11 @@ class Salts:
             if found := await self._client.get(key(day)):
                 self._salts[day] = found
 
-    async def look(self) -> None:
-        """Fetch if Redis answers; say so where that has changed.
+    async def refresh(self) -> None:
+        """Fetches if Redis answers; logs when that changes.
 
-        After a failure the next look connects anew: a primary that has become a replica keeps its connections, and
-        refuses what is set.
+        After a failure the next refresh connects anew: a primary that has become a replica keeps its connections, and
+        refuses writes.
         """
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -91,10 +90,10 @@ class Salts:
             self._answers = True
 
     async def run(self) -> None:
-        """Look now and then, until cancelled."""
+        """Refreshes every minute, every 2 s while Redis is away, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S if self._answers else RETRY_S)
-            await self.look()
+            await asyncio.sleep(REFRESH_EVERY_S if self._answers else RETRY_S)
+            await self.refresh()
 
 
 @contextlib.asynccontextmanager
@@ -109,7 +108,7 @@ async def open_salts(url: str) -> AsyncIterator[Salts]:
         fault = "RANKER_REDIS_URL: cannot be read; write redis://[user:password@]host:port/0"
         raise SettingsError([fault]) from None
     salts = Salts(client)
-    await salts.look()
+    await salts.refresh()
     task = asyncio.create_task(salts.run(), name="salts")
     try:
         yield salts

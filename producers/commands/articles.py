@@ -1,4 +1,4 @@
-"""`producers articles`, and its import; what the editor says is in editor.py."""
+"""`producers articles`, and its import; the editor's commands are in editor.py."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONGEST_REASON = 600
 
 @click.group("articles")
 def command() -> None:
-    """Tell the ranker what articles there are: title, address, section, format; which are hidden, which have moved.
+    """Import articles (title, address, section, format); hide them; declare where they have moved.
 
     \b
     Examples:
@@ -38,8 +38,8 @@ def command() -> None:
     """
 
 
-for _word in (editor.hide, editor.show, editor.alias):
-    command.add_command(_word)
+for _command in (editor.hide, editor.show, editor.alias):
+    command.add_command(_command)
 
 
 @command.command("import")
@@ -84,17 +84,17 @@ def import_(
     try:
         with lines.stdin() if file == lines.STDIN else Path(file).open("rb") as source:
             found = _articles(source, kind, ImportDefaults(site, pattern, emit.now_ms()))
-            tally = ImportSummary(topic)
-            common.run(_import(found, tally, bootstrap))
+            summary = ImportSummary(topic)
+            common.run(_import(found, summary, bootstrap))
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror or error}") from error
     except UnreadableError as error:
         raise click.UsageError(f"{file} cannot be imported: {error}") from error
-    tally.tell(as_json=as_json)
+    summary.print(as_json=as_json)
 
 
 class ImportSummary:
-    """What became of the entries."""
+    """The outcomes of all entries."""
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
@@ -104,7 +104,7 @@ class ImportSummary:
         self.refused_count = 0
 
     def keep(self, found: Iterator[dict[str, Any] | Refused]) -> Iterator[tuple[bytes, bytes]]:
-        """The records of what can be imported; the rest is counted and the first faults are kept."""
+        """The records of valid articles; others are counted, and the first faults kept."""
         for article in found:
             if isinstance(article, Refused):
                 self.refused_count += 1
@@ -114,8 +114,8 @@ class ImportSummary:
             self.removed += article["status"] == "removed"
             yield event.encode(article)
 
-    def tell(self, *, as_json: bool) -> None:
-        """Print the summary; exit code 1 where something was refused."""
+    def print(self, *, as_json: bool) -> None:
+        """Prints the summary; exit code 1 if an entry was refused."""
         for fault in self.refused:
             click.echo(f"Entry {fault.place}: {printable(fault.reason, LONGEST_REASON)}", err=True)
         if self.refused_count > len(self.refused):
@@ -133,7 +133,7 @@ class ImportSummary:
             raise click.exceptions.Exit(1)
 
 
-def _articles(source: BinaryIO, kind: str, shelf: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
+def _articles(source: BinaryIO, kind: str, defaults: ImportDefaults) -> Iterator[dict[str, Any] | Refused]:
     head = source.read(65_536)
     kind = imports.guess(head) if kind == "auto" else kind
     if kind == "jsonl":
@@ -141,23 +141,23 @@ def _articles(source: BinaryIO, kind: str, shelf: ImportDefaults) -> Iterator[di
 
         def readline(most_bytes: int) -> bytes:
             line = first.readline(most_bytes)
-            # The head may end within a line: that line goes on in the file.
+            # The head may end within a line, whose rest is still in the file.
             return line if line.endswith(b"\n") else line + source.readline(most_bytes - len(line))
 
-        return imports.from_json_lines(readline, shelf)
+        return imports.from_json_lines(readline, defaults)
     document = head + source.read(imports.LARGEST_DOCUMENT_BYTES)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:
         raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")
     parse = imports.from_feed if kind == "feed" else imports.from_sitemap
-    # Read to the end before anything is sent, so that a document that breaks off imports nothing.
-    return iter(list(parse(document, shelf)))
+    # Parsed to the end before anything is sent, so that a document that is cut imports nothing.
+    return iter(list(parse(document, defaults)))
 
 
-async def _import(found: Iterator[dict[str, Any] | Refused], tally: ImportSummary, bootstrap: str) -> None:
+async def _import(found: Iterator[dict[str, Any] | Refused], summary: ImportSummary, bootstrap: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
-        producer = await stack.enter_async_context(Producer(bootstrap, tally.topic))
-        portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(tally.keep(found), stop)))
+        producer = await stack.enter_async_context(Producer(bootstrap, summary.topic))
+        portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(summary.keep(found), stop)))
         with progress.bar("Importing", None, unit="events") as advance:
             async for portion in portions:
                 await producer.send_records(portion)

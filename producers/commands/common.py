@@ -1,4 +1,4 @@
-"""What the commands share: options, and how a run ends."""
+"""Shared by the commands: options, and how a run ends."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> r
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a command's work to its end; what Kafka refuses becomes one sentence and exit code 1."""
-    # The client logs every failed attempt; what matters of that is in the sentence.
+    """Runs a command's work to its end; a ProducerError becomes one sentence and exit code 1."""
+    # The client logs every failed attempt; the sentence has all that matters.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         asyncio.run(work)

@@ -62,7 +62,7 @@ def command(
     bootstrap: str,
     topic: str,
 ) -> None:
-    """Send what FILEs tell as page views: access logs in the combined format, JSON lines of events, or CSV; also .gz.
+    """Send FILEs as page views: access logs in the combined format, JSON lines of events, or CSV; also .gz.
 
     A line counts when it is a GET answered with 200 or 304 and its path has an article's id. Other lines are counted
     as malformed, method, status, pattern or bot, by the first of these that applies. An id that the contract does not
@@ -101,7 +101,7 @@ def command(
         raise click.UsageError(f"A CSV file does not fit: {error}.") from error
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
-    _tell(summary, topic, as_json=as_json)
+    _print(summary, topic, as_json=as_json)
 
 
 async def _replay(
@@ -117,14 +117,14 @@ async def _replay(
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
         producer = await stack.enter_async_context(Producer(bootstrap, topic, name="replay"))
-        reached = dict.fromkeys((one.name for one in sources), 0)
+        positions = dict.fromkeys((one.name for one in sources), 0)
         if rebase:
             with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
-                latest = await replaying.latest_ms(sources, stop, _summing(reached, advance))
+                latest = await replaying.latest_ms(sources, stop, _summing(positions, advance))
             summary.shift_ms = 0 if latest is None else time.time_ns() // 1_000_000 - latest
-        reached = dict.fromkeys((one.name for one in sources), 0)
+        positions = dict.fromkeys((one.name for one in sources), 0)
         with progress.bar(f"Sending to {topic}", sum(one.size_bytes for one in sources) or None) as advance:
-            watch = _summing(reached, advance)
+            watch = _summing(positions, advance)
             outcomes = itertools.chain.from_iterable(
                 replaying.outcomes(one, rules, summary.shift_ms, watch) for one in sources
             )
@@ -133,15 +133,15 @@ async def _replay(
             raise click.ClickException(f"Interrupted: {summary.sent} events of {summary.lines} lines were sent.")
 
 
-def _summing(reached: dict[str, int], advance: progress.Advance) -> replaying.OnBytes:
+def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.OnBytes:
     def on_bytes(name: str, position: int) -> None:
-        reached[name] = position
-        advance(sum(reached.values()))
+        positions[name] = position
+        advance(sum(positions.values()))
 
     return on_bytes
 
 
-def _tell(summary: replaying.Summary, topic: str, *, as_json: bool) -> None:
+def _print(summary: replaying.Summary, topic: str, *, as_json: bool) -> None:
     old = summary.last_occurred_at is not None and (
         summary.last_occurred_at < time.time_ns() // 1_000_000 - event.LONGEST_WINDOW_MS
     )

@@ -133,11 +133,11 @@ def command(
     topic: str,
     articles_topic: str,
 ) -> None:
-    """Send invented traffic: few articles are read much and many little, they are born and fade, and one goes viral.
+    """Send invented traffic: few articles are read much and many little, they appear and fade, and one goes viral.
 
     A history is spread by the time of day; live traffic keeps the chosen rate, and its events are numbered, so that a
-    loss is seen: a duplicate repeats its number, a broken one may leave a gap. Where Kafka or the collector goes away,
-    live traffic waits, says so, and makes up for the time. Ctrl-C ends it after what was sent is delivered.
+    loss is detected: a duplicate repeats its number, a broken one may leave a gap. If Kafka or the collector goes away,
+    live traffic waits, reports it, and catches up afterwards. Ctrl-C ends it after all sent events are delivered.
 
     \b
     Examples:
@@ -165,22 +165,22 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
     start_ms = emit.now_ms()
     rng = random.Random(plan.seed)  # noqa: S311 - traffic, not secrets
     catalogue = demo.articles(plan.site, start_ms) if plan.demo else []
-    pieces = _pieces(plan, rng, catalogue, start_ms)
+    models = _models(plan, rng, catalogue, start_ms)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
         line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, topic, name="simulate"))))
-        shelf = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, articles_topic))))
+        catalogue_line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, articles_topic))))
         producer = await line.producer()
         if catalogue:
-            await shelf.producer()
+            await catalogue_line.producer()
 
-        async def born(from_ms: int, to_ms: int) -> None:
-            """Put the articles published in (from_ms, to_ms] into the catalogue's topic."""
+        async def publish_articles(from_ms: int, to_ms: int) -> None:
+            """Sends the articles published in (from_ms, to_ms] to the catalogue's topic."""
             if out := [event.encode(entry) for entry in catalogue if from_ms < entry["published_at"] <= to_ms]:
-                await insist(lambda: shelf.deliver(out), stop, _say)
+                await insist(lambda: catalogue_line.deliver(out), stop, _say)
 
-        await born(0, start_ms)
-        past = _past(plan, rng, pieces, start_ms)
+        await publish_articles(0, start_ms)
+        past = _past(plan, rng, models, start_ms)
         if plan.history_events:
             with progress.bar("Writing the past", plan.history_events, unit="events") as advance:
                 await emit.write_history(
@@ -191,21 +191,23 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         if not as_json and plan.history_events:
             click.echo(f"{history:,} events of the past sent to {topic}")
         live_ms = emit.now_ms()
-        spike, run = _spike(rng, pieces, live_ms), f"s{plan.seed}-{live_ms:x}"
-        present = _present(plan, pieces, spike, run, producer.producer_id)
+        spike, run = _spike(rng, models, live_ms), f"s{plan.seed}-{live_ms:x}"
+        present = _present(plan, models, spike, run, producer.producer_id)
 
-        collected = None
+        sender = None
         if plan.collector is not None:
             url, key, share = plan.collector
             # The collector is their producer and numbers them.
-            plain = _present(dataclasses.replace(plan, shares=Shares()), pieces, spike, f"{run}-http", None)
-            collected = await stack.enter_async_context(CollectorSender(url, key, share, plain))
-        # Articles that came out while the history was written are due as well.
-        await born(start_ms, emit.now_ms())
-        live = await emit.go_live(present, line, plan.live, stop=stop, born=born, say=_say, collected=collected)
-    kinds = past.kinds + present.kinds + (collected.traffic.kinds if collected else Counter())
-    by_http = collected.accepted if collected else 0
-    way = f", {by_http:,} of them by {endpoints.shown(collected.url)}" if collected else ""
+            plain = _present(dataclasses.replace(plan, shares=Shares()), models, spike, f"{run}-http", None)
+            sender = await stack.enter_async_context(CollectorSender(url, key, share, plain))
+        # Also the articles published while the history was written.
+        await publish_articles(start_ms, emit.now_ms())
+        live = await emit.go_live(
+            present, line, plan.live, stop=stop, publish_articles=publish_articles, say=_say, collector=sender
+        )
+    kinds = past.kinds + present.kinds + (sender.traffic.kinds if sender else Counter())
+    by_http = sender.accepted if sender else 0
+    way = f", {by_http:,} of them by {endpoints.shown(sender.url)}" if sender else ""
     if as_json:
         summary = {"sent": history + live, "history": history, "live": live, "collected": by_http, "seed": plan.seed}
         click.echo(orjson.dumps(summary | {"kinds": kinds}))
@@ -214,22 +216,22 @@ async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str,
         click.echo(", ".join(f"{kind} {count:,}" for kind, count in kinds.items()) or "nothing sent")
 
 
-def _pieces(
+def _models(
     plan: Plan, rng: random.Random, catalogue: list[dict[str, Any]], start_ms: int
 ) -> list[popularity.ArticleModel]:
     if plan.demo:
         named = [(entry["article_id"], entry["published_at"]) for entry in catalogue]
-        return popularity.pieces(rng, named, [entry["section"] for entry in catalogue])
+        return popularity.article_models(rng, named, [entry["section"] for entry in catalogue])
     named = popularity.invented(rng, plan.article_count, start_ms - plan.history_ms, start_ms + popularity.HOUR_MS)
-    return popularity.pieces(rng, named)
+    return popularity.article_models(rng, named)
 
 
-def _past(plan: Plan, rng: random.Random, pieces: list[popularity.ArticleModel], start_ms: int) -> Traffic:
+def _past(plan: Plan, rng: random.Random, models: list[popularity.ArticleModel], start_ms: int) -> Traffic:
     onset_ms = start_ms - plan.history_ms * 2 // 5
-    spike = popularity.spike(rng, pieces, onset_ms, plan.history_ms // 250 + 1, plan.history_ms // 30 + 1)
+    spike = popularity.spike(rng, models, onset_ms, plan.history_ms // 250 + 1, plan.history_ms // 30 + 1)
     return Traffic(
-        plan.seed, plan.site, pieces, run=f"s{plan.seed}-{start_ms:x}-past", shares=plan.shares,
-        crazes=[spike] if spike else [],
+        plan.seed, plan.site, models, run=f"s{plan.seed}-{start_ms:x}-past", shares=plan.shares,
+        spikes=[spike] if spike else [],
     )  # fmt: skip
 
 
@@ -242,18 +244,18 @@ def _write_key(site: str) -> str:
     return keys[site]
 
 
-def _spike(rng: random.Random, pieces: list[popularity.ArticleModel], now_ms: int) -> popularity.Spike | None:
-    # Seen to happen: it begins within a minute and overtakes the first ten within a few.
+def _spike(rng: random.Random, models: list[popularity.ArticleModel], now_ms: int) -> popularity.Spike | None:
+    # Fast enough to watch: it begins within a minute and overtakes the first ten within a few.
     return popularity.spike(
-        rng, pieces, now_ms + popularity.MINUTE_MS // 2, 3 * popularity.MINUTE_MS, 3 * popularity.HOUR_MS
+        rng, models, now_ms + popularity.MINUTE_MS // 2, 3 * popularity.MINUTE_MS, 3 * popularity.HOUR_MS
     )
 
 
 def _present(
-    plan: Plan, pieces: list[popularity.ArticleModel], spike: popularity.Spike | None, run: str, producer_id: str | None
+    plan: Plan, models: list[popularity.ArticleModel], spike: popularity.Spike | None, run: str, producer_id: str | None
 ) -> Traffic:
     return Traffic(
-        plan.seed, plan.site, pieces, run=run, shares=plan.shares, crazes=[spike] if spike else [],
+        plan.seed, plan.site, models, run=run, shares=plan.shares, spikes=[spike] if spike else [],
         weigh_every_ms=2_000, producer_id=producer_id,
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from producers import times
 
-# Lenient where servers differ: a virtual host in front, a user name with spaces, more fields behind.
+# Lenient about differences between servers: a virtual host in front, a user name with spaces, more fields at the end.
 _LINE = re.compile(
     r"\S+ [^\[]*\[(?P<time>[^\]]{26})\] "
     r'"(?P<request>[^"\\]*(?:\\.[^"\\]*)*)" (?P<status>\d{3}) (?:\d+|-) '
@@ -28,7 +28,7 @@ class Hit(NamedTuple):
 
 
 def parse(line: str) -> Hit | None:
-    """The request that a line tells of; None where the line, its time or its request is not what the format says."""
+    """The request of a line; None if the line, its time or its request does not have the format."""
     found = _LINE.fullmatch(line)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Replaying what happened: lines of files become page views; what is not sent is counted by reason."""
+"""Replays files: lines become page views; those that are not sent are counted by reason."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ REASONS = ("malformed", "method", "status", "pattern", "bot")
 
 WHOLE_PATH = re.compile(r"(.+)", re.DOTALL)
 OnBytes = Callable[[str, int], None]
-"""Told the name of a file and the position reached in it."""
+"""Called with the name of a file and the position reached in it."""
 
 AHEAD_S = 0.05
-"""At a chosen speed, events due this soon go out together."""
+"""At a chosen speed, events due this soon are sent together."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What to send and as what. `pattern` None: an article's id is the whole path, or the id that the event has."""
+    """How lines become events. `pattern` None: an article's id is the whole path, or the id in the event."""
 
     site: str
     pattern: re.Pattern[str] | None = None
@@ -38,7 +38,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Source:
-    """A file, its format (one of candidates.FORMATS), the digest that its event ids are made from, its size on disk."""
+    """A file, its format (one of rows.FORMATS), the digest that its event ids are made from, its size on disk."""
 
     name: str
     kind: str
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass
 class Summary:
-    """What became of all lines. Times in milliseconds since the epoch, after the shift; None while nothing was sent."""
+    """The outcomes of all lines. Times in milliseconds since the epoch, after the shift; None if nothing was sent."""
 
     lines: int = 0
     sent: int = 0
@@ -70,7 +70,7 @@ class Summary:
 
 
 def source(name: str, kind: str = "auto") -> Source:
-    """Open a file for a first look. Raises OSError where it cannot be read, DamagedInputError where gzip is cut."""
+    """A file with its format and digest. Raises OSError if it cannot be read, DamagedInputError if gzip is cut."""
     if kind == "auto":
         suffixes = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv"}
         kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "")
@@ -81,12 +81,12 @@ def source(name: str, kind: str = "auto") -> Source:
 
 
 async def latest_ms(sources: Sequence[Source], stop: asyncio.Event, on_bytes: OnBytes | None = None) -> int | None:
-    """The latest time in the input, sent or not, as far as it was read before `stop`; None where no line has one."""
+    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one."""
     latest: int | None = None
-    found = (candidate for one in sources for _, candidate in rows.read(one.kind, _numbered(one, on_bytes)))
+    found = (row for one in sources for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes)))
     async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
         async for portion in portions:
-            times = [candidate.at_ms for candidate in portion if candidate is not None]
+            times = [row.at_ms for row in portion if row is not None]
             latest = max(times, default=latest) if latest is None else max([latest, *times])
     return latest
 
@@ -94,13 +94,13 @@ async def latest_ms(sources: Sequence[Source], stop: asyncio.Event, on_bytes: On
 def outcomes(
     one: Source, rules: Rules, shift_ms: int = 0, on_bytes: OnBytes | None = None
 ) -> Iterator[dict[str, Any] | str]:
-    """Of every line in order: the event that it becomes, or the reason (one of REASONS) why it is none."""
+    """For every line in order: its event, or the reason (one of REASONS) why it is not sent."""
     base = hashlib.sha256(one.digest)
-    for number, candidate in rows.read(one.kind, _numbered(one, on_bytes)):
-        if candidate is None:
+    for number, row in rows.read_rows(one.kind, _numbered(one, on_bytes)):
+        if row is None:
             yield "malformed"
             continue
-        outcome = judge(candidate, rules)
+        outcome = judge(row, rules)
         if isinstance(outcome, str):
             yield outcome
             continue
@@ -112,26 +112,26 @@ def outcomes(
         yield outcome
 
 
-def judge(candidate: ReplayRow, rules: Rules) -> dict[str, Any] | str:
-    """The event of a candidate, still without an id unless it came with one, or the reason why it is not sent.
+def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
+    """The event of a row, without an id unless the row has one; or the reason why it is not sent.
 
     An id that the contract does not allow (a space, more than 512 bytes) counts as `pattern`, like no match at all.
     """
-    if candidate.method != "GET":
+    if row.method != "GET":
         return "method"
-    if candidate.status not in (200, 304):
+    if row.status not in (200, 304):
         return "status"
-    given = candidate.fields.get("article_id")
+    given = row.fields.get("article_id")
     if rules.pattern is None and given is not None:
         article_id = given
     else:
-        found = (rules.pattern or WHOLE_PATH).search(str(given) if candidate.path is None else candidate.path)
+        found = (rules.pattern or WHOLE_PATH).search(str(given) if row.path is None else row.path)
         article_id = found[1] if found else None
         if article_id is None or not event.is_article_id(article_id):
             return "pattern"
-    view = {"event_type": "view", "site_id": rules.site, **candidate.fields, "article_id": article_id}
-    view["occurred_at"] = candidate.at_ms
-    if rules.bots != "keep" and (candidate.fields.get("agent_class") == "bot" or agents.is_bot(candidate.agent)):
+    view = {"event_type": "view", "site_id": rules.site, **row.fields, "article_id": article_id}
+    view["occurred_at"] = row.at_ms
+    if rules.bots != "keep" and (row.fields.get("agent_class") == "bot" or agents.is_bot(row.agent)):
         if rules.bots == "drop":
             return "bot"
         view["agent_class"] = "bot"
@@ -148,8 +148,8 @@ async def send(
 ) -> None:
     """Send the events among `outcomes` and count them all in `summary`, until `stop` is set. Raises DamagedInputError.
 
-    Events that name no producer are numbered as the producer's own, so that a loss on the way is seen. `speed` is how
-    many times faster than they happened; None sends as fast as Kafka takes them. What was read before damage is sent.
+    Events without a producer are numbered as this producer's own, to detect losses. `speed` is how many times
+    faster than they happened; None sends as fast as Kafka accepts them. Lines before a damaged place are sent.
     """
     loop = asyncio.get_running_loop()
     start_s, start_ms = loop.time(), None
@@ -192,5 +192,5 @@ async def _hand_over(producer: Producer, ready: list[tuple[bytes, bytes]]) -> No
 
 def _numbered(one: Source, on_bytes: OnBytes | None) -> Iterator[tuple[int, str]]:
     if on_bytes is None:
-        return lines.read(one.name)
-    return lines.read(one.name, lambda position: on_bytes(one.name, position))
+        return lines.read_lines(one.name)
+    return lines.read_lines(one.name, lambda position: on_bytes(one.name, position))

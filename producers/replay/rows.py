@@ -1,4 +1,4 @@
-"""What a line of input says before it is judged: one shape for access logs, JSON lines and CSV."""
+"""Parses lines of input to rows of one form: access logs, JSON lines and CSV."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _STAND_IN = {"event_id": "-", "event_type": "view", "site_id": "-", "article_id"
 
 
 class ReplayRow(NamedTuple):
-    """A request or an event, perhaps to be sent. `path` is None where the input names the article itself.
+    """A request or an event that may be sent. `path` is None if the input names the article itself.
 
-    `fields` are fields of the contract that the input gave. An access log gives none.
+    `fields` are the fields of the contract in the input. An access log has none.
     """
 
     at_ms: int
@@ -45,8 +45,8 @@ class UnfitHeaderError(Exception):
     """A CSV file whose first line does not name the columns needed."""
 
 
-def read(kind: str, numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, ReplayRow | None]]:
-    """(line number, candidate) of every line; None where the line is malformed. `kind` is one of FORMATS."""
+def read_rows(kind: str, numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, ReplayRow | None]]:
+    """(line number, row) of every line; None if the line is malformed. `kind` is one of FORMATS."""
     if kind == "csv":
         yield from _csv(numbered)
         return
@@ -56,7 +56,7 @@ def read(kind: str, numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, 
 
 
 def guess(first_line: str) -> str:
-    """The format that a first line looks like: an object is JSON lines, a header naming columns is CSV."""
+    """The format by the first line: an object is JSON lines, a header with columns is CSV."""
     if first_line.lstrip().startswith("{"):
         return "jsonl"
     return "csv" if "occurred_at" in _columns(first_line) else "combined"

@@ -1,4 +1,4 @@
-"""A share of live traffic by way of the collector, as a site's own server sends it: over HTTP, with the write key."""
+"""Sends a share of live traffic through the collector, as a site's own server does: over HTTP, with the write key."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ranker.service.printable import printable
 PATH = "/v1/events"
 
 MOST_EVENTS = 500
-"""Events of one request, as the collector bounds them."""
+"""Events of one request, the collector's limit."""
 
 MOST_BYTES = 65_536
-"""Length of one body, as the collector bounds it."""
+"""Length of one body, the collector's limit."""
 
 ANSWER_S = 15.0
-"""How long an answer may take: the collector waits for Kafka, and then for its spool."""
+"""How long a response may take: the collector waits for Kafka, and then for its spool."""
 
 
 class CollectorError(ProducerError):
@@ -31,7 +31,7 @@ class CollectorError(ProducerError):
 
 
 class CollectorRefusedError(CollectorError):
-    """No waiting will help: it has never accepted anything, or says that it will not."""
+    """Waiting will not help: it has never accepted an event, or its status says that it will not."""
 
 
 class CollectorSender:
@@ -58,21 +58,21 @@ class CollectorSender:
         self._connection.close()
 
     def part_of(self, count: int) -> int:
-        """How many of the next `count` events go this way, so that in the long run it is the share."""
+        """How many of the next `count` events go to the collector, so that it gets its share in the long run."""
         self._owed += count * self._share
         part = int(self._owed)
         self._owed -= part
         return part
 
     async def send(self, records: Sequence[Record]) -> None:
-        """Send records, and return when all are accepted. Raises CollectorError."""
+        """Sends records, and returns when all are accepted. Raises CollectorError."""
         for body, count in _bodies(records):
             await asyncio.to_thread(self._post, body)
             self.accepted += count
 
     def _post(self, body: bytes) -> None:
         try:
-            status, said = self._answer(body)
+            status, text = self._request(body)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise self._fault(
@@ -82,15 +82,15 @@ class CollectorSender:
             ) from error
         if status != 202:
             raise self._fault(
-                f"The collector at {endpoints.shown(self.url)} answered {status} instead of 202: {printable(said)}",
+                f"The collector at {endpoints.shown(self.url)} answered {status} instead of 202: {printable(text)}",
                 passes=status == 429 or status >= 500,
             )
 
     def _fault(self, sentence: str, *, passes: bool) -> CollectorError:
         return CollectorError(sentence) if passes and self.accepted else CollectorRefusedError(sentence)
 
-    def _answer(self, body: bytes) -> tuple[int, str]:
-        """Status and the beginning of what is said; asked twice where the connection was closed while it was idle."""
+    def _request(self, body: bytes) -> tuple[int, str]:
+        """Status and the beginning of the response's body; sent twice if the connection was closed while idle."""
         for is_kept in (self._connection.sock is not None, False):
             try:
                 self._connection.request("POST", self._path, body, self._headers)
@@ -113,7 +113,7 @@ def is_address(url: str) -> bool:
 
 
 def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
-    """A connection that is not open yet, and the path of requests. Raises ValueError where `url` is no address."""
+    """A connection that is not open yet, and the path of requests. Raises ValueError if `url` is no address."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(url)

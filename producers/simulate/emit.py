@@ -1,4 +1,4 @@
-"""Sending invented traffic: a past in time order first, then live at a steady rate."""
+"""Sends invented traffic: first a past in time order, then live events at a steady rate."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TICK_S = 0.1
 """How often live traffic is sent."""
 
 MOST_AT_ONCE = 20_000
-"""Records of one tick: what a slow broker left undone is made up for in portions."""
+"""Records of one tick at most: a backlog behind a slow broker is sent in portions."""
 
 
 @dataclass(frozen=True)
 class Live:
-    """How live traffic goes: `rate` events a second, until `events` or `duration_s` is reached, whichever is first."""
+    """Live traffic: `rate` events a second, until `events` or `duration_s` is reached, whichever is first."""
 
     rate: float
     events: int | None = None
@@ -44,7 +44,7 @@ async def write_history(
     stop: asyncio.Event,
     advance: Callable[[int], None],
 ) -> None:
-    """Send `count` events of the time between, in its order, as fast as Kafka takes them."""
+    """Sends `count` events between the two times, in order, as fast as Kafka accepts them."""
     done = 0
     for records in traffic.history(from_ms, to_ms, count, to_ms):
         await producer.send_records(records)
@@ -61,14 +61,14 @@ async def go_live(
     live: Live,
     *,
     stop: asyncio.Event,
-    born: Callable[[int, int], Awaitable[None]],
+    publish_articles: Callable[[int, int], Awaitable[None]],
     say: Say,
-    collected: CollectorSender | None = None,
+    collector: CollectorSender | None = None,
 ) -> int:
-    """Send live traffic and return how many events there were. `born(from_ms, to_ms)` is awaited before each tick.
+    """Sends live traffic; returns the number of events. Awaits `publish_articles(from_ms, to_ms)` before each tick.
 
-    What goes by the collector is part of the rate and of the events. While Kafka or the collector is away, which is
-    said, nothing is sent; the events of that time are made up for, with the times at which they were due.
+    Events through the collector are part of the rate and the number. While Kafka or the collector is away, which is
+    reported, nothing is sent; the events of that time are sent afterwards, with the times at which they were due.
     """
     loop = asyncio.get_running_loop()
     start_s, last_ms, sent = loop.time(), now_ms(), 0
@@ -81,17 +81,17 @@ async def go_live(
         if live.events is not None and due >= live.events:
             due, over = live.events, True
         at_ms = max(now_ms(), last_ms)
-        await born(last_ms, at_ms)
+        await publish_articles(last_ms, at_ms)
         while sent < due and not stop.is_set():
             count = min(due - sent, MOST_AT_ONCE)
-            by_http = collected.part_of(count) if collected else 0
+            by_http = collector.part_of(count) if collector else 0
             records = traffic.burst(last_ms, at_ms, count - by_http, at_ms)
-            others = collected.traffic.burst(last_ms, at_ms, by_http, at_ms) if collected else []
+            others = collector.traffic.burst(last_ms, at_ms, by_http, at_ms) if collector else []
             if not (records or others):
                 break
             if await insist(partial(line.deliver, records), stop, say):
                 sent += len(records)
-            if collected and await insist(partial(collected.send, others), stop, say):
+            if collector and await insist(partial(collector.send, others), stop, say):
                 sent += len(others)
         last_ms = at_ms
         if not over:

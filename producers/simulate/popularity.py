@@ -1,4 +1,4 @@
-"""How much each article is wanted at a moment: Zipf over articles, born and fading, one going viral, by time of day."""
+"""The interest in each article at a moment: Zipf over articles that come and fade, one going viral, by time of day."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 ZIPF = 0.75
-"""The article of rank r is wanted r^-0.75 times as much as the first, at the same age."""
+"""The article of rank r has r^-0.75 times the interest of the first, at the same age."""
 
 RISE_MS = 30 * MINUTE_MS
 """From publication to full interest."""
@@ -30,11 +30,11 @@ _BY_HOUR = (
 
 @dataclass(frozen=True)
 class ArticleModel:
-    """An article as traffic sees it. `wanted` is relative; the shares say how many events are comments and shares."""
+    """The traffic of an article. `weight` is relative; the shares are those of comments and shares among its events."""
 
     article_id: str
     published_ms: int
-    wanted: float
+    weight: float
     half_life_ms: int
     comment_share: float
     share_share: float
@@ -45,7 +45,7 @@ class ArticleModel:
         if age < 0:
             return 0.0
         faded = float(0.5 ** (age / self.half_life_ms))
-        return self.wanted * min(1.0, (age + MINUTE_MS) / RISE_MS) * max(faded, EVERGREEN)
+        return self.weight * min(1.0, (age + MINUTE_MS) / RISE_MS) * max(faded, EVERGREEN)
 
     def by_type(self) -> tuple[float, float, float]:
         """Shares of this article's events, in the order of TYPES."""
@@ -54,7 +54,7 @@ class ArticleModel:
 
 @dataclass(frozen=True)
 class Spike:
-    """One article going viral: from `onset_ms` on it takes up to `peak` of all traffic, then lets go."""
+    """One article going viral: from `onset_ms` on it takes up to `peak` of all traffic, then fades."""
 
     article_id: str
     onset_ms: int
@@ -63,21 +63,21 @@ class Spike:
     peak: float = 0.35
 
     def share(self, at_ms: int) -> float:
-        """Of all traffic, what this craze adds at `at_ms`."""
+        """Its share of all traffic at `at_ms`."""
         age = at_ms - self.onset_ms
         if age < 0:
             return 0.0
         if age < self.rise_ms:
-            # Each reader sends it to others: exponential, from a hundredth of the peak.
+            # Readers pass it on: exponential growth, from a hundredth of the peak.
             return float(self.peak * 0.01 ** (1.0 - age / self.rise_ms))
         faded = self.peak * 0.5 ** ((age - self.rise_ms) / self.half_life_ms)
         return float(faded) if faded > 0.001 else 0.0
 
 
-def pieces(
+def article_models(
     rng: random.Random, named: Sequence[tuple[str, int]], sections: Sequence[str] | None = None
 ) -> list[ArticleModel]:
-    """Traffic's view of (article id, publication in ms); `sections`, where known, colour what is commented."""
+    """Models of (article id, publication in ms); `sections`, if known, influence the share of comments."""
     ranks = list(range(1, len(named) + 1))
     rng.shuffle(ranks)
     found = []
@@ -88,7 +88,7 @@ def pieces(
             ArticleModel(
                 article_id,
                 published_ms,
-                wanted=ranks[place] ** -ZIPF,
+                weight=ranks[place] ** -ZIPF,
                 half_life_ms=round(rng.uniform(8, 36) * HOUR_MS),
                 comment_share=min(0.12, rng.lognormvariate(-4.2, 0.8) * talked_about),
                 share_share=min(0.15, rng.lognormvariate(-3.6, 0.9)),
@@ -108,12 +108,12 @@ def invented(rng: random.Random, count: int, from_ms: int, to_ms: int) -> list[t
 def spike(
     rng: random.Random, among: Sequence[ArticleModel], onset_ms: int, rise_ms: int, half_life_ms: int
 ) -> Spike | None:
-    """An article that nobody expected: of the less wanted half, published in the day before `onset_ms` if any was."""
-    out = [piece for piece in among if piece.published_ms <= onset_ms]
-    if not out:
+    """An unexpected article: of the less popular half, published in the day before `onset_ms` if any was."""
+    published = [article for article in among if article.published_ms <= onset_ms]
+    if not published:
         return None
-    fresh = [piece for piece in out if piece.published_ms > onset_ms - DAY_MS] or out
-    unexpected = sorted(fresh, key=lambda piece: piece.wanted)[: max(1, len(fresh) // 2)]
+    fresh = [article for article in published if article.published_ms > onset_ms - DAY_MS] or published
+    unexpected = sorted(fresh, key=lambda article: article.weight)[: max(1, len(fresh) // 2)]
     return Spike(rng.choice(unexpected).article_id, onset_ms, rise_ms, half_life_ms)
 
 

@@ -1,4 +1,4 @@
-"""Sending that outlives an outage: what fails is tried again until it succeeds, and both are said."""
+"""Sending through outages: a failed attempt is repeated until it succeeds, and both are reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 
 
 class Steady:
-    """A producer that is made anew, by `new`, when its delivery has failed. `aclose` closes the last one."""
+    """A producer that is replaced, by `new`, when a delivery has failed. `aclose` closes the last one."""
 
     def __init__(self, new: Callable[[], Producer]) -> None:
         self._new = new
@@ -25,13 +25,13 @@ class Steady:
         self._producer: Producer | None = None
 
     async def producer(self) -> Producer:
-        """The one that is open. Raises ProducerError where none is and none can be opened."""
+        """The open producer; opens one if necessary. Raises ProducerError if that fails."""
         if self._producer is None:
             self._producer = await self._opened.enter_async_context(self._new())
         return self._producer
 
     async def deliver(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Return when Kafka has acknowledged these records. Raises ProducerError; the next call may succeed."""
+        """Returns when Kafka has acknowledged these records. Raises ProducerError; the next call may succeed."""
         producer = await self.producer()
         try:
             await producer.send_records(records)
@@ -43,14 +43,14 @@ class Steady:
             raise
 
     async def aclose(self) -> None:
-        """Flush and close; raises DeliveryError where that fails."""
+        """Flushes and closes; raises DeliveryError if that fails."""
         await self._opened.aclose()
 
 
 async def insist(attempt: Callable[[], Awaitable[None]], stop: asyncio.Event, say: Say) -> bool:
-    """Attempt until it succeeds; False where `stop` came first. What is sent again may be in the log twice.
+    """Repeats `attempt` until it succeeds; False if `stop` came first. Repeated records may be in the log twice.
 
-    Raises CollectorRefusedError, which no waiting mends.
+    Raises CollectorRefusedError, since waiting would not help.
     """
     failed = False
     while True:

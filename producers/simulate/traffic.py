@@ -1,4 +1,4 @@
-"""Invented traffic as records: a pure function of seed, articles and the times it is asked for."""
+"""Invented traffic as records: a pure function of seed, articles and the requested times."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Record = tuple[bytes, bytes]
 VISITORS = 50_000
 
 LATE_MS = (7 * DAY_MS + 2 * HOUR_MS, 14 * DAY_MS)
-"""How long before it is sent a late event happened: beyond the longest window and one of its slices."""
+"""Age of a late event when it is sent: beyond the longest window and one of its slices."""
 
 FUTURE_MS = (10 * MINUTE_MS, DAY_MS)
-"""How far a future event lies ahead of its sending: beyond the 5 minutes that clocks may differ."""
+"""How far a future event lies ahead when it is sent: beyond the 5 minutes that clocks may differ."""
 
 STEP_MS = 10 * MINUTE_MS
-"""History is drawn in steps of this length; the wish for each article is constant within one."""
+"""History is drawn in steps of this length; the interest in each article is constant within one."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Traffic:
     """A stream of records. The same arguments and the same calls give the same bytes.
 
     `run` begins every event id: give each run another one. With a `producer_id` events carry it, and their number as
-    sequence: without gaps, except where a broken record hides it. `kinds` counts the records by what they are.
+    sequence: without gaps, except for broken records. `kinds` counts the records by kind.
     """
 
     def __init__(
@@ -56,28 +56,30 @@ class Traffic:
         *,
         run: str,
         shares: Shares | None = None,
-        crazes: Sequence[Spike] = (),
+        spikes: Sequence[Spike] = (),
         weigh_every_ms: int = STEP_MS,
         producer_id: str | None = None,
     ) -> None:
         self.kinds: Counter[str] = Counter()
         self._rng = random.Random(f"{seed}:{run}")  # noqa: S311 - traffic, not secrets
         self._articles = articles
-        self._crazes = [(piece, one) for one in crazes for piece in articles if piece.article_id == one.article_id]
+        self._spikes = [
+            (article, one) for one in spikes for article in articles if article.article_id == one.article_id
+        ]
         self._shares = asdict(shares or Shares())
         self._owed = dict.fromkeys(self._shares, 0.0)
         self._weigh_every_ms = weigh_every_ms
         self._weighed: tuple[int, list[int], list[float]] | None = None
         self._number = itertools.count()
         self._visitors = [b"v%x" % self._rng.getrandbits(40) for _ in range(VISITORS)]
-        self._keys = [event.key(site, piece.article_id) for piece in articles for _ in TYPES]
+        self._keys = [event.key(site, article.article_id) for article in articles for _ in TYPES]
         self._templates = [
-            _template(run, kind, site, piece.article_id, producer_id) for piece in articles for kind in TYPES
+            _template(run, kind, site, article.article_id, producer_id) for article in articles for kind in TYPES
         ]
         self._is_numbered = producer_id is not None
 
     def history(self, from_ms: int, to_ms: int, count: int, now_ms: int) -> Iterator[list[Record]]:
-        """About `count` records of the time between, in its order, spread by the time of day; one list a step."""
+        """About `count` records between the two times, in order, spread by the time of day; one list a step."""
         steps = range(from_ms, to_ms, STEP_MS)
         curve = [by_hour(step) for step in steps]
         total = sum(curve)
@@ -89,7 +91,7 @@ class Traffic:
             yield self.burst(step, min(step + STEP_MS, to_ms), whole, now_ms)
 
     def burst(self, from_ms: int, to_ms: int, count: int, now_ms: int) -> list[Record]:
-        """`count` records of [from_ms, to_ms), in its order, sent at `now_ms`; none while no article is published."""
+        """`count` records of [from_ms, to_ms), in order, sent at `now_ms`; none while no article is published."""
         columns, cumulated = self._weigh(from_ms)
         if not columns or count <= 0:
             return []
@@ -105,7 +107,7 @@ class Traffic:
         keys, templates = self._keys, self._templates
         visitors = rng.choices(self._visitors, k=count)
         repeats = self._repeats(special)
-        # A repeat has the number of what it repeats, and takes none.
+        # A repeat has the number of the record that it repeats, and uses none.
         numbers = [0 if place in repeats else next(self._number) for place in range(count)] if repeats else self._number
         rows = zip(drawn, times, visitors, numbers, strict=False)
         if self._is_numbered:
@@ -118,26 +120,26 @@ class Traffic:
         return records
 
     def _weigh(self, at_ms: int) -> tuple[list[int], list[float]]:
-        """The columns (article and type) wanted at a moment, with their cumulated weights."""
+        """The columns (an article and a type each) with events at a moment, and their cumulated weights."""
         turn = at_ms // self._weigh_every_ms
         if self._weighed is not None and self._weighed[0] == turn:
             return self._weighed[1], self._weighed[2]
-        wishes = [piece.interest(at_ms) for piece in self._articles]
-        plain = sum(wishes)
-        for piece, one in self._crazes:
+        interests = [article.interest(at_ms) for article in self._articles]
+        plain = sum(interests)
+        for article, one in self._spikes:
             share = one.share(at_ms)
-            wishes[self._articles.index(piece)] += plain * share / (1.0 - share)
+            interests[self._articles.index(article)] += plain * share / (1.0 - share)
         columns: list[int] = []
         weights: list[float] = []
-        for place, (piece, wish) in enumerate(zip(self._articles, wishes, strict=True)):
-            if wish > 0.0:
+        for place, (article, interest) in enumerate(zip(self._articles, interests, strict=True)):
+            if interest > 0.0:
                 columns += range(place * len(TYPES), (place + 1) * len(TYPES))
-                weights += [wish * share for share in piece.by_type()]
+                weights += [interest * share for share in article.by_type()]
         self._weighed = turn, columns, list(itertools.accumulate(weights))
         return self._weighed[1], self._weighed[2]
 
     def _special(self, count: int) -> dict[int, str]:
-        """Place to kind for what is not plain: exact shares, since what one call owes is kept for the next."""
+        """Place to kind of the records that are not plain. Shares are exact: rests are carried to the next call."""
         kinds: list[str] = []
         for kind, share in self._shares.items():
             self._owed[kind] += share * count
@@ -161,7 +163,7 @@ class Traffic:
         return repeats
 
     def _spoil(self, records: list[Record], special: dict[int, str]) -> None:
-        """Make records what `special` says they are, in place."""
+        """Changes bot and broken records in place."""
         for place in sorted(special):
             key, value = records[place]
             if special[place] == "bot":
@@ -171,7 +173,7 @@ class Traffic:
 
 
 def _template(run: str, event_type: str, site: str, article_id: str, producer_id: str | None) -> bytes:
-    """A value as JSON with places for number (hexadecimal), time, visitor and, where a producer is named, number again.
+    """A value as JSON with places for number (hexadecimal), time, visitor and, with a producer, number again.
 
     0.5 µs instead of 1.5 for encoding.
     """

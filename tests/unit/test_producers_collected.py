@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from producers.simulate.collector_sender import CollectorError, CollectorSender, is_address
-from producers.simulate.popularity import invented, pieces
+from producers.simulate.popularity import article_models, invented
 from producers.simulate.traffic import Record, Traffic
 
 KEY = "a-write-key-of-the-test"
@@ -59,7 +59,7 @@ def serving() -> Iterator[Server]:
 
 
 def way(server: Server, share: float = 0.1) -> CollectorSender:
-    traffic = Traffic(1, "demo", pieces(random.Random(1), invented(random.Random(1), 3, 0, 1)), run="r")
+    traffic = Traffic(1, "demo", article_models(random.Random(1), invented(random.Random(1), 3, 0, 1)), run="r")
     return CollectorSender(f"http://127.0.0.1:{server.server_address[1]}", KEY, share, traffic)
 
 

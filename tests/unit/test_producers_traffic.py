@@ -27,7 +27,7 @@ def steady(count: int) -> list[ArticleModel]:
 
 def traffic(seed: int = 1, count: int = 50, shares: Shares | None = None, **more: Any) -> Traffic:
     rng = random.Random(seed)
-    pieces = popularity.pieces(rng, popularity.invented(rng, count, NOW_MS - WEEK_MS, NOW_MS))
+    pieces = popularity.article_models(rng, popularity.invented(rng, count, NOW_MS - WEEK_MS, NOW_MS))
     return Traffic(seed, "demo", pieces, run="r", shares=shares, **more)
 
 
@@ -79,9 +79,9 @@ def test_popularity_follows_zipf() -> None:
     pieces = steady(100)
     made = Traffic(3, "demo", pieces, run="r")
     counts = Counter(event["article_id"] for event in views(made.burst(NOW_MS, NOW_MS + 1000, 50_000, NOW_MS)))
-    whole = sum(piece.wanted for piece in pieces)
+    whole = sum(piece.weight for piece in pieces)
     for piece in pieces:
-        expected = 50_000 * piece.wanted / whole
+        expected = 50_000 * piece.weight / whole
         assert abs(counts[piece.article_id] - expected) < 5 * expected**0.5, piece.article_id
 
 
@@ -116,7 +116,7 @@ def test_articles_are_born_and_fade() -> None:
 def test_one_goes_viral_and_lets_go() -> None:
     """At its peak it has a third of all traffic, before and long after next to nothing."""
     spike = Spike("/a90", NOW_MS, rise_ms=10 * MINUTE_MS, half_life_ms=HOUR_MS)
-    made = Traffic(1, "demo", steady(100), run="r", crazes=[spike], weigh_every_ms=1000)
+    made = Traffic(1, "demo", steady(100), run="r", spikes=[spike], weigh_every_ms=1000)
 
     def share(at_ms: int) -> float:
         events = views(made.burst(at_ms, at_ms + 1000, 5000, at_ms))
@@ -131,13 +131,13 @@ def test_one_goes_viral_and_lets_go() -> None:
 def test_the_craze_takes_an_article_that_is_out_and_unexpected() -> None:
     """Of the less wanted half; none where nothing is published yet."""
     rng = random.Random(5)
-    pieces = popularity.pieces(rng, popularity.invented(rng, 50, NOW_MS - WEEK_MS, NOW_MS))
+    pieces = popularity.article_models(rng, popularity.invented(rng, 50, NOW_MS - WEEK_MS, NOW_MS))
     spike = popularity.spike(rng, pieces, NOW_MS, 1, 1)
     assert spike is not None
     chosen = next(piece for piece in pieces if piece.article_id == spike.article_id)
     assert chosen.published_ms <= NOW_MS
-    fresh = sorted(piece.wanted for piece in pieces if NOW_MS - DAY_MS < piece.published_ms <= NOW_MS)
-    assert chosen.wanted <= fresh[len(fresh) // 2]
+    fresh = sorted(piece.weight for piece in pieces if NOW_MS - DAY_MS < piece.published_ms <= NOW_MS)
+    assert chosen.weight <= fresh[len(fresh) // 2]
     assert popularity.spike(rng, pieces, 0, 1, 1) is None
 
 

@@ -1,8 +1,8 @@
-"""Events on disk while Kafka does not take them: a queue that survives kill -9 and loss of power.
+"""Events on disk while Kafka does not accept them: a queue that survives kill -9 and loss of power.
 
-What waits at the same time is committed together, so a disk of 500 fsyncs a second takes tens of thousands of events a
-second. One thread does all that touches the file: the event loop never waits for the disk. The file never outgrows its
-limit, gives the room of what was sent to what comes, and shrinks when it is empty.
+Puts that wait at the same time are committed together, so a disk of 500 fsyncs a second stores tens of thousands of
+events a second. One thread does all work on the file: the event loop never waits for the disk. The file never outgrows
+its limit, reuses the room of sent events, and shrinks when it is empty.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ __all__ = ["CHUNK_EVENTS", "SMALLEST_LIMIT_BYTES", "Chunk", "Record", "Spool", "
 SMALLEST_LIMIT_BYTES = WAL_BYTES + RESERVE_BYTES + 8 * 1024 * 1024
 
 COMMIT_BYTES = 2 * 1024 * 1024
-"""Where a commit ends, before packing: one more put fits into SQLite's log all the same."""
+"""A commit ends at so many bytes, before compression: one more put still fits into SQLite's log."""
 
 PUT_BYTES = 384 * 1024
-"""What one request can bring at most: 500 events in 64 KiB, with what is added to them."""
+"""One request's events at most: 500 in 64 KiB, with the fields that are added to them."""
 
 QUEUE_BYTES = 64 * 1024 * 1024
 """How much may wait in memory for the disk."""
 
 NEARLY_FULL = 0.8
 
-_ROW_BYTES = 512  # what a row takes beside its body, so that the bound is met before SQLite meets it
+_ROW_BYTES = 512  # of a row beside its body, so that our bound is reached before SQLite's
 
 T = TypeVar("T")
 
@@ -78,9 +78,9 @@ class Spool:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, directory: Path, limit_bytes: int) -> AsyncIterator[Self]:
-        """Open the spool in `directory`, made where it is missing (0700, its files 0600), and close it afterwards.
+        """Opens the spool in `directory`, made if it is missing (0700, its files 0600), and closes it afterwards.
 
-        Raises SpoolError where another process has it, or the file is damaged: it is never deleted or mended here.
+        Raises SpoolError if another process has it, or if the file is damaged: it is never deleted or repaired here.
         """
         if limit_bytes < SMALLEST_LIMIT_BYTES:
             raise SpoolError(f"A spool needs at least {SMALLEST_LIMIT_BYTES >> 20} MiB; raise its limit.")
@@ -97,12 +97,12 @@ class Spool:
 
     @property
     def bytes(self) -> int:
-        """What is in use of the disk, SQLite's log included."""
+        """Disk space in use, SQLite's log included."""
         return self._file.bytes
 
     @property
     def oldest_ms(self) -> int | None:
-        """When the oldest stored event was put, in ms since the epoch."""
+        """When the oldest stored event was put, in ms since the epoch; None if there is none."""
         return self._file.oldest_ms
 
     @property
@@ -111,18 +111,18 @@ class Spool:
 
     @property
     def full(self) -> bool:
-        """Whether a put of PUT_BYTES would be refused: known beforehand, so that no event is numbered in vain."""
+        """Whether a put of PUT_BYTES would be refused: to be checked before events are numbered."""
         return self._refuses(PUT_BYTES)
 
     async def put(self, records: Sequence[Record], *, doubtful: bool) -> None:
-        """Store records behind all that is there. They are on disk when it returns; cancelling it takes nothing back.
+        """Stores records after all others. They are on disk when it returns; cancelling it does not undo it.
 
-        `doubtful` says that they may be in Kafka's log already. Raises SpoolFullError: none of them is stored.
+        `doubtful`: they may be in Kafka's log already. Raises SpoolFullError: none of them is stored.
         """
         await asyncio.shield(self.enqueue(records, doubtful=doubtful))
 
     def enqueue(self, records: Sequence[Record], *, doubtful: bool) -> asyncio.Future[None]:
-        """Take the place in the order at once; the future is what `put` waits for. Raises SpoolFullError as well."""
+        """As `put`, with its place in the order taken at once; the future is done when they are on disk."""
         size = sum(len(key) + len(value) for key, value in records)
         if self._refuses(size):
             what = "waits for its disk" if self._queue_bytes + size > QUEUE_BYTES else "has reached its limit"
@@ -137,14 +137,14 @@ class Spool:
         return put.stored
 
     async def take(self, done: Chunk | None = None) -> Chunk:
-        """Forget `done`, which Kafka has acknowledged, and mark the oldest events as under way: one durable commit.
+        """Deletes `done`, which Kafka has acknowledged, and marks the oldest events as under way: one durable commit.
 
-        The chunk has no records where nothing is stored; what is being stored counts in `events`. Raises SpoolError.
+        The chunk is empty if nothing is stored; `events` also counts what is still being stored. Raises SpoolError.
         """
         return await self._run(lambda: self._take(done.last if done else 0, more=True))
 
     async def forget(self, done: Chunk) -> None:
-        """Delete what Kafka has acknowledged, durably, and mark nothing. Raises SpoolError."""
+        """Deletes events that Kafka has acknowledged, durably, and marks none. Raises SpoolError."""
         await self._run(lambda: self._take(done.last, more=False))
 
     def _refuses(self, size: int) -> bool:
@@ -157,7 +157,7 @@ class Spool:
     # From here on in the worker's thread.
 
     def _store(self) -> None:
-        """Commit what waits, in its order, as few rows."""
+        """Commits the waiting puts, in order, in few rows."""
         self._scheduled = False
         group: list[_Put] = []
         size = 0
@@ -184,7 +184,7 @@ class Spool:
         return chunk
 
     def _shrink(self) -> None:
-        """In steps, between which others have their turn."""
+        """Shrinks the file in steps, between which other work is done."""
         if self._file.oldest_ms is None and self._file.shrink():
             self._worker.submit(self._shrink)
 
@@ -211,7 +211,7 @@ def _room(limit_bytes: int) -> int:
 
 
 def _rows(group: list[_Put]) -> Iterator[tuple[bool, list[Record]]]:
-    """The records of several puts in their order, together as far as they are of one kind and one row holds them."""
+    """The records of several puts in order, joined into rows if equally doubtful and not too many."""
     for doubtful, puts in itertools.groupby(group, key=lambda put: put.doubtful):
         records: list[Record] = []
         for put in puts:

@@ -1,10 +1,10 @@
-"""The spool's file: SQLite of the standard library, in WAL mode with synchronous=FULL. What is committed was fsynced.
+"""The spool's file: SQLite of the standard library, in WAL mode with synchronous=FULL, so every commit is fsynced.
 
-Not a library: persist-queue writes and commits every item by itself, pickles it and knows no bound of bytes; litequeue
-asks for synchronous=1, which a loss of power undoes, and keeps what was done. Here a row holds all that arrived during
-the commit before it, packed with zlib (level 1, measured: 32 bytes an event instead of 260, for 0.8 µs).
+Not a library: persist-queue commits every item by itself, pickles it and has no bound in bytes; litequeue sets
+synchronous=1, which a loss of power undoes, and keeps finished items. Here a row holds all events that arrived during
+the commit before it, compressed with zlib (level 1, measured: 32 bytes an event instead of 260, for 0.8 µs).
 
-For one thread; nothing here knows of the event loop.
+For one thread; without asyncio.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ CHUNK_EVENTS = 5_000
 """How many events are sent, marked and deleted together, unless one row holds more."""
 
 CHUNK_BYTES = 1024 * 1024
-"""Where a chunk ends before it has so many events: packed size of its rows."""
+"""A chunk ends at so many compressed bytes, even with fewer events."""
 
 WAL_BYTES = 8 * 1024 * 1024
-"""Kept free of the limit for SQLite's log of changes: 4 MiB until it is worked in, and the commit that reaches them."""
+"""Part of the limit kept free for SQLite's log: 4 MiB until a checkpoint, and the commit that reaches them."""
 
 RESERVE_BYTES = WAL_BYTES
-"""A file given up when the disk is full: then the log can be worked in, and what Kafka takes be marked and deleted."""
+"""A file that is deleted when the disk is full: then a checkpoint is possible, and events can be marked and deleted."""
 
 SHRINK_PAGES = 2_000
-"""How much of an empty file is given back at a time."""
+"""Pages of an empty file that are freed at a time."""
 
 _FORMAT = 1
 _PAGE_BYTES = 4096
@@ -50,7 +50,7 @@ class SpoolError(Exception):
 
 
 class SpoolFullError(SpoolError):
-    """Nothing of this put is stored: the spool is at its limit, or its disk is full."""
+    """No event of this put is stored: the spool is at its limit, or its disk is full."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Chunk:
 
 
 class SpoolFile:
-    """An open file, held against other processes until `close`.
+    """An open file, locked against other processes until `close`.
 
-    `room_bytes` is what rows may take; SQLite's log and the reserve come on top. `events` counts what was there at the
-    beginning. `used_bytes` is what rows take now, `bytes` that and the log, `oldest_ms` when the oldest row was put.
+    `room_bytes` is the limit for rows; SQLite's log and the reserve come on top. `events` is the number of events when
+    it was opened. `used_bytes` is the size of rows, `bytes` that and the log, `oldest_ms` when the oldest row was put.
     """
 
     def __init__(self, path: Path, room_bytes: int) -> None:
-        """Raises SpoolError where another process has it, or it is damaged: it is never deleted or mended here."""
+        """Raises SpoolError if another process has it, or if it is damaged: it is never deleted or repaired here."""
         self.path = path
         self.events = 0
         self.used_bytes = 0
@@ -100,7 +100,7 @@ class SpoolFile:
         self._db.close()
 
     def store(self, rows: Iterable[tuple[bool, list[Record]]], now_ms: int) -> None:
-        """Store rows of (doubtful, records) behind all others, all or none. Raises SpoolFullError."""
+        """Stores rows of (doubtful, records) after all others, all or none. Raises SpoolFullError."""
         next_id = self._next_id
         try:
             with self._transaction():
@@ -112,18 +112,18 @@ class SpoolFile:
         except sqlite3.Error as error:
             raise SpoolFullError(f"The spool {self.path} cannot be written: {error}. Make room on its disk.") from error
         self._next_id = next_id
-        self._look()
+        self._measure()
 
     def take(self, done: int, *, more: bool) -> tuple[Chunk, int]:
-        """Delete the rows up to `done` and, where `more` is wanted, mark the oldest of the others as under way.
+        """Deletes the rows up to `done` and, with `more`, marks the oldest of the others as under way, in one commit.
 
-        One commit. Returns them, and how many events are gone. Raises SpoolError.
+        Returns the marked ones, and how many events were deleted. Raises SpoolError.
         """
         try:
             try:
                 return self._take(done, more=more)
             except sqlite3.OperationalError:
-                # Most likely the disk is full: with the reserve given up and the log worked in, a small commit fits.
+                # Most likely the disk is full: without the reserve and after a checkpoint a small commit fits.
                 self._reserve.unlink(missing_ok=True)
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -132,21 +132,21 @@ class SpoolFile:
             raise SpoolError(f"The spool {self.path} failed: {error}. Check its disk.") from error
 
     def shrink(self) -> bool:
-        """Give disk back that an empty file does not need; true where there is more to give."""
+        """Frees disk space that an empty file does not need; returns whether there is more to free."""
         with contextlib.suppress(sqlite3.Error):
             # As a script, since `execute` would free the first page only.
             self._db.executescript(f"PRAGMA incremental_vacuum({SHRINK_PAGES})")
-            self._look()
+            self._measure()
             if self._db.execute("PRAGMA freelist_count").fetchone() != (0,):
                 return True
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._look()
-            self._lay_by()
+            self._measure()
+            self._allocate_reserve()
         return False
 
     def _prepare(self, room_bytes: int) -> None:
         run = self._db.execute
-        # Held until the end, against a second process; and no shared memory is needed beside the file.
+        # Locked until the end against a second process, which also avoids a file of shared memory.
         run("PRAGMA locking_mode = EXCLUSIVE")
         run(f"PRAGMA page_size = {_PAGE_BYTES}")
         run("PRAGMA auto_vacuum = INCREMENTAL")
@@ -165,16 +165,16 @@ class SpoolFile:
                 columns = "id INTEGER PRIMARY KEY, put_ms INTEGER, events INTEGER, doubtful INTEGER, body BLOB"
                 run(f"CREATE TABLE queue ({columns})")
                 run(f"CREATE TABLE aside ({columns})")
-                # Up to here rows have been under way. One number, since marking a row would write its pages anew.
+                # Rows up to this id have been under way. One number, since marking each row would rewrite its pages.
                 run("CREATE TABLE mark (sent_to INTEGER)")
                 run("INSERT INTO mark VALUES (0)")
                 run(f"PRAGMA user_version = {_FORMAT}")
         (self._sent_to,) = run("SELECT sent_to FROM mark").fetchone()
         last, self.events = run("SELECT coalesce(max(id), 0), coalesce(sum(events), 0) FROM queue").fetchone()
-        # Never the number of a row that was sent, or the mark would hold for another one.
+        # Never the id of a row that was sent: the mark would apply to another one.
         self._next_id = max(last, self._sent_to) + 1
-        self._look()
-        self._lay_by()
+        self._measure()
+        self._allocate_reserve()
 
     def _unusable(self, error: sqlite3.Error) -> SpoolError:
         code = error.sqlite_errorcode & 0xFF
@@ -225,7 +225,7 @@ class SpoolFile:
             if sent_to > self._sent_to:
                 run("UPDATE mark SET sent_to = ?", (sent_to,))
         self._sent_to = sent_to
-        self._look()
+        self._measure()
         return Chunk(last, records, doubtful), gone
 
     def _oldest(self) -> list[tuple[int, int, int, bytes]]:
@@ -241,7 +241,7 @@ class SpoolFile:
         return rows
 
     def _put_aside(self, id_: int, events: int, error: Exception) -> None:
-        """Keep a row that cannot be read out of the way of all others."""
+        """Moves a row that cannot be read out of the queue."""
         self._db.execute("INSERT OR REPLACE INTO aside SELECT * FROM queue WHERE id = ?", (id_,))
         self._db.execute("DELETE FROM queue WHERE id = ?", (id_,))
         _log.error(
@@ -251,8 +251,8 @@ class SpoolFile:
             error,
         )
 
-    def _lay_by(self) -> None:
-        """Have the reserve, where the disk has room for it."""
+    def _allocate_reserve(self) -> None:
+        """Allocates the reserve, if the disk has room for it."""
         with contextlib.suppress(OSError):
             file = os.open(self._reserve, os.O_CREAT | os.O_WRONLY, 0o600)
             try:
@@ -260,8 +260,8 @@ class SpoolFile:
             finally:
                 os.close(file)
 
-    def _look(self) -> None:
-        """Note how much is in use. Where that fails, what was committed is committed all the same."""
+    def _measure(self) -> None:
+        """Measures the space in use. An error is ignored: it does not undo the commit before."""
         with contextlib.suppress(sqlite3.Error, OSError):
             (pages,) = self._db.execute("PRAGMA page_count").fetchone()
             (free,) = self._db.execute("PRAGMA freelist_count").fetchone()

@@ -15,7 +15,7 @@ from deploy.local.waiting import until_async
 from producers import DeliveryError, Producer
 from producers.client.connection import BATCH_BYTES
 from producers.simulate.emit import Live, go_live
-from producers.simulate.popularity import invented, pieces
+from producers.simulate.popularity import article_models, invented
 from producers.simulate.steady import Steady
 from producers.simulate.traffic import Traffic
 from tests.support.producing import events, silent, until_stuck, view
@@ -114,7 +114,7 @@ async def test_a_loop_that_is_held_fails_no_delivery(bootstrap: str) -> None:
 async def test_live_traffic_outlives_an_outage(kafka_apache: ApacheKafka) -> None:
     """It says that Kafka is away and when it is back; no event is missing, and those of the outage are made up for."""
     topic = await new_topic(kafka_apache.bootstrap)
-    articles = pieces(random.Random(1), invented(random.Random(1), 3, 0, 1))
+    articles = article_models(random.Random(1), invented(random.Random(1), 3, 0, 1))
     said: list[str] = []
     stop = asyncio.Event()
     resume = contextlib.ExitStack()
@@ -131,7 +131,7 @@ async def test_live_traffic_outlives_an_outage(kafka_apache: ApacheKafka) -> Non
 
     async with contextlib.aclosing(Steady(new)) as line:
         traffic = Traffic(1, "demo", articles, run="r", producer_id=(await line.producer()).producer_id)
-        live = asyncio.create_task(go_live(traffic, line, Live(200, 800), stop=stop, born=born, say=say))
+        live = asyncio.create_task(go_live(traffic, line, Live(200, 800), stop=stop, publish_articles=born, say=say))
         await until_async("The first events", lambda: asyncio.sleep(0, bool(traffic.kinds)))
         resume.enter_context(silent(kafka_apache))
         assert await live == 800

@@ -173,7 +173,7 @@ async def test_a_cluster_that_is_away(tmp_path: Path) -> None:
         assert running.metric("visitors_without_salt_total") == 1
     async with salt.open_salts(url) as salts:
         assert salts.of(int(time.time() // DAY_S)) is None
-        await salts.look()
+        await salts.refresh()
         (looking,) = (task for task in asyncio.all_tasks() if task.get_name() == "salts")
         assert not looking.done()
 
@@ -229,9 +229,9 @@ async def test_salts_follow_the_primary(tmp_path: Path) -> None:
         before = salts.of(today)
         await pair.follow()
         pair.switch()
-        await salts.look()
-        await salts.look()
+        await salts.refresh()
+        await salts.refresh()
         with pair.primary.client() as client:
             client.delete(salt.key(today))
-            await salts.look()
+            await salts.refresh()
             assert client.get(salt.key(today)) == before
