@@ -1,10 +1,15 @@
 """Accepted events go to Kafka, or to the spool and from there to Kafka: in their order, and none is lost.
 
-While the spool is empty and Kafka acknowledges, events go straight there. An event that Kafka does not acknowledge in
-time goes to the spool with all others under way, in order, marked as doubtful: the log may have them. From then on
-everything goes behind them, until a new connection has sent what the spool holds. Back to the straight way it goes at
-one point: when the last of the spool is handed over, on the same connection, new events follow it. For that moment
-accepting waits, or a steady stream of events would keep the spool from ever being empty.
+    start ──► diverting ── Kafka is reached ──► draining ── last of the spool handed over ──► direct
+              new events: to the spool          new events: to the spool                  new events: to Kafka
+                  ▲                             its oldest: to Kafka                           │
+                  │                                 │                                          │
+                  ├──────── Kafka fails ◄───────────┘                                          │
+                  └──────── Kafka fails, or no acknowledgement in time: all under way to the spool, in order
+
+What was under way when the outbox left direct is marked as doubtful in the spool: the log may have it. Draining ends
+and direct begins at one point: when the last of the spool is handed over, new events follow on the same connection. For
+that moment accepting waits, or a steady stream of events would keep the spool from ever being empty.
 """
 
 from __future__ import annotations
