@@ -20,7 +20,7 @@ NOT_OURS = {
 
 def test_paths_exist() -> None:
     named = {word for word in re.findall(r"`([\w./*-]+)`", DESIGN) if _is_path(word)} - NOT_OURS
-    named |= {link for link in re.findall(r"\]\(([^)#:]+)\)", DESIGN)}
+    named |= set(re.findall(r"\]\(([^)#:]+)\)", DESIGN))
 
     assert len(named) > 50
     assert [name for name in sorted(named) if not _exists(name)] == []

@@ -4,8 +4,9 @@
               new events: to the spool          new events: to the spool                  new events: to Kafka
                   ▲                             its oldest: to Kafka                           │
                   │                                 │                                          │
-                  ├──────── Kafka fails ◄───────────┘                                          │
-                  └──────── Kafka fails, or no acknowledgement in time: all under way to the spool, in order
+                  ├───── Kafka fails ───────────────┘                                          │
+                  └───── Kafka fails, or no acknowledgement in time: what is under way goes ───┘
+                         to the spool, in order
 
 What was under way when the outbox left direct is marked as doubtful in the spool: the log may have it. Draining ends
 and direct begins at one point: when the last of the spool is handed over, new events follow on the same connection. For
