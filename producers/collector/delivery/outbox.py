@@ -1,10 +1,16 @@
 """Sends accepted events to Kafka, directly or through the spool: in order, and without loss.
 
-While the spool is empty and Kafka acknowledges, events are sent directly. If Kafka does not acknowledge an event in
-time, it is diverted to the spool with all others under way, in order, marked as doubtful: the log may have them. From
-then on all events go through the spool, while a new connection drains it. Sending becomes direct again when the last
-chunk of the spool was sent, on the same connection. During that switch `accept` waits: otherwise a steady stream of
-events would keep the spool from ever being empty.
+    start ──► diverting ── Kafka is reached ──► draining ── last of the spool handed over ──► direct
+              new events: to the spool          new events: to the spool                  new events: to Kafka
+                  ▲                             its oldest: to Kafka                           │
+                  │                                 │                                          │
+                  ├───── Kafka fails ───────────────┘                                          │
+                  └───── Kafka fails, or no acknowledgement in time: what is under way goes ───┘
+                         to the spool, in order
+
+What was under way when the outbox left direct is marked as doubtful in the spool: the log may have it. Draining ends
+and direct begins at one point: when the last of the spool is handed over, new events follow on the same connection. For
+that moment accepting waits, or a steady stream of events would keep the spool from ever being empty.
 """
 
 from __future__ import annotations
