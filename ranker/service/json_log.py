@@ -11,12 +11,12 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", 
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
-    """What a record was given besides its text."""
+    """The extra fields of a record."""
     return {name: value for name, value in record.__dict__.items() if name not in _PLAIN}
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger, event, what was given besides, and an exception's traceback."""
+    """Time, level, logger, event, extra fields, and an exception's traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -28,5 +28,5 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        # In ASCII, so that nothing in it moves a terminal; DEL is the one such character that JSON leaves as it is.
+        # In ASCII, so that nothing in it controls a terminal; JSON leaves only DEL unescaped.
         return json.dumps(line, default=str, separators=(",", ":")).replace("\x7f", "\\u007f")

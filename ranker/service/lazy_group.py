@@ -1,4 +1,4 @@
-"""A command line whose subcommands are imported when they are called: --help and mistakes answer at once."""
+"""A command line whose subcommands are imported when they are called: --help and usage errors come at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ranker.service.printable import printable_lines
 class LazyGroup(click.Group):
     """`commands_of` a package: the name of each module, which has a click command called `command`, to its help.
 
-    What it says when it fails may repeat arguments and answers of servers, so it is printed as printable text.
+    Its error messages may repeat arguments and replies of servers, so they are printed as printable text.
     """
 
     def __init__(self, *args: Any, package: str, modules: Mapping[str, str], **more: Any) -> None:
