@@ -122,7 +122,7 @@ class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc
     """
 
     event_id: str = msgspec.field(default_factory=_new_id)
-    # A factory, since a plain default would be left out of the JSON, where the contract requires it.
+    # A factory, since a plain default would be left out of the JSON, but the contract requires it.
     event_type: str = msgspec.field(default_factory=lambda: "view")
     site_id: str
     article_id: str

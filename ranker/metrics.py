@@ -70,7 +70,7 @@ class ConsumerMetrics(Metrics):
     )
     step_increments = histogram(
         "ranker_step_increments",
-        "Increments of totals in one step; 5,000 at most, 10,000 where the shard is small.",
+        "Increments of totals in one step; 5,000 at most, 10,000 if the shard is small.",
         STEP_INCREMENTS,
     )
     step_bytes = histogram(

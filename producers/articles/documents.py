@@ -114,7 +114,7 @@ class _Reading:
         parser.SkippedEntityHandler = self._add_entity
         try:
             parser.Parse(document.lstrip(), True)
-        except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an encoding that nobody knows
+        except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an unknown encoding
             raise UnreadableError(f"this is not XML: {str(error)[:200]}") from error
         return self._entries
 

@@ -140,7 +140,7 @@ async def _abort(client: Any) -> None:
 
     An idempotent client retries a batch for ever, and there is no public way to make it stop.
     """
-    sender = client._sender  # noqa: SLF001 - as said
+    sender = client._sender  # noqa: SLF001 - no public way
     tasks = [
         task
         for task in asyncio.all_tasks()
@@ -155,7 +155,7 @@ async def _abort(client: Any) -> None:
     if tasks:
         await asyncio.wait(tasks)
     await client.client.close()
-    client._closed = True  # noqa: SLF001 - else it warns that nobody called `stop`
+    client._closed = True  # noqa: SLF001 - else it warns that `stop` was not called
 
 
 def _why(error: BaseException) -> str:

@@ -164,7 +164,7 @@ class Producer:
         return Delivery(last.values())
 
     async def flush(self) -> None:
-        """Wait until Kafka has acknowledged everything handed over so far; raises DeliveryError where it did not."""
+        """Waits until Kafka has acknowledged all records sent so far; raises DeliveryError if it did not."""
         await Delivery(batches[-1] for outbox in self._outboxes if (batches := outbox.batches()))
         self._check()
 

@@ -1,4 +1,4 @@
-"""Which events of a request may go on: valid ones, of articles that are admitted, not too often from one client."""
+"""Admits the events of a request: valid ones, of admitted articles, not too often from one client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEW = FaultError(
 
 @dataclass(frozen=True)
 class Bounds:
-    """Of clients and keys in their buckets, of one client on one article, of new articles; how old events may be."""
+    """The limits of clients, keys, one client on one article, and new articles; and how old events may be."""
 
     clients: Buckets
     keys: Buckets
@@ -32,7 +32,7 @@ class Bounds:
 
 @dataclass
 class Admitted:
-    """`accepted` go on; `rejected` and `not_counted` are as the answer has them; `wait_s` if all are too many new."""
+    """`rejected` and `not_counted` have the form of the response; `wait_s` if all are new articles without budget."""
 
     accepted: list[PageView] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Admitted:
 
 
 def admit(items: list[Any], speaker: Speaker, receipt: Receipt, bounds: Bounds) -> Admitted:
-    """Each of a request's events to where it belongs."""
+    """Sorts a request's events into accepted, rejected and not counted."""
     found = Admitted()
     wait_s = 0
     for index, view in enumerate(views(items, speaker, receipt)):

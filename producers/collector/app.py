@@ -1,4 +1,4 @@
-"""The public port's application: from a whole request to its answer, as schemas/openapi-collector.yaml has it."""
+"""The public port's application: from a whole request to its response, as in schemas/openapi-collector.yaml."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ranker.service.address import Address, Addresses, rate_limit_key
 from ranker.service.problems import NO_STORE, NOSNIFF
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-"""43 bytes of GIF: one pixel that shows nothing."""
+"""43 bytes of GIF: one transparent pixel."""
 RETRY_FULL_S = 10
 _INDEX = b"This collects page views: POST /v1/events, GET /v1/view.gif, GET /tracker.js.\n"
 _METHODS = {
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """A whole request; `headers` by their names in lower case, `address` the client's, behind whatever proxies."""
+    """A whole request; `headers` by their names in lower case, `address` the client's, behind known proxies."""
 
     method: str
     path: str
@@ -63,20 +63,20 @@ class Request:
 
     @property
     def is_prefetch(self) -> bool:
-        """Whether a browser loads it ahead, so that perhaps nobody will ever see the page."""
+        """Whether a browser prefetches it, so that the page may never be seen."""
         purposes = b" ".join(self.headers.get(name, b"") for name in _PREFETCH).lower()
         return b"prefetch" in purposes or b"prerender" in purposes
 
 
 class Web:
-    """`salts` is None where no site wants a visitor_id."""
+    """`salts` is None if no site has visitors configured."""
 
     def __init__(
         self,
         sites: Sites,
         addresses: Addresses,
         bounds: Bounds,
-        outlet: Outbox,
+        outbox: Outbox,
         salts: Salts | None,
         metrics: CollectorMetrics,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -84,11 +84,11 @@ class Web:
         self._sites = sites
         self._addresses = addresses
         self._bounds = bounds
-        self._outlet = outlet
+        self._outbox = outbox
         self._salts = salts
         self._metrics = metrics
         self._now_ms = now_ms
-        self._is_proxy_told = False
+        self._is_proxy_logged = False
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """ASGI; the first message has the whole body."""
@@ -101,7 +101,7 @@ class Web:
         forwarded = [value for name, value in headers if name == b"x-forwarded-for"]
         address = self._addresses.of(peer, forwarded)
         if forwarded and address.is_private and str(address) == peer:
-            self._tell_of_proxy()
+            self._warn_of_proxy()
         request = Request(
             scope["method"],
             scope["path"],
@@ -121,10 +121,10 @@ class Web:
         self._metrics.refused_requests.labels(reason=reason).inc()
         self._metrics.requests.labels(route="other", status=status).inc()
 
-    def _tell_of_proxy(self) -> None:
-        """Once: it could not be seen otherwise, since what one client may send is enough for a small site for long."""
-        if not self._is_proxy_told:
-            self._is_proxy_told = True
+    def _warn_of_proxy(self) -> None:
+        """Warns once: the fault could stay hidden, since one client's limit is enough for a small site."""
+        if not self._is_proxy_logged:
+            self._is_proxy_logged = True
             _log.warning(
                 "a proxy in a private network is not named in collect.proxies: all readers behind it are one client"
             )
@@ -197,7 +197,7 @@ class Web:
         return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN])
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
-        """Raises RefusedError where the key, or without one the address, has sent too much."""
+        """Raises RefusedError if the key, or without one the address, has sent too much."""
         now_s = self._now_ms() / 1000
         if speaker.keyed:
             wait_s, reason, whose = self._bounds.keys.take(speaker.site_id, count, now_s), "key_rate", "with this key"
@@ -208,9 +208,9 @@ class Web:
             raise RefusedError(429, reason, f"Too many events {whose}.", retry_s=wait_s)
 
     async def _accept(self, items: list[Any], request: Request, speaker: Speaker) -> dict[str, Any]:
-        """The answer: how many events are durable now, and what became of the others.
+        """The response: how many events are durable now, and the outcomes of the others.
 
-        Raises RefusedError where each has a fault.
+        Raises RefusedError if every event has a fault.
         """
         if request.is_prefetch:
             self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
@@ -236,7 +236,7 @@ class Web:
 
     async def _store(self, events: list[PageView], request: Request, speaker: Speaker) -> None:
         try:
-            await self._outlet.accept(events)
+            await self._outbox.accept(events)
         except OutboxFullError:
             raise RefusedError(
                 503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
@@ -245,7 +245,7 @@ class Web:
             self._metrics.visitors_without_salt.inc(len(events))
 
     def _receipt(self, request: Request, speaker: Speaker) -> Receipt:
-        """What is known of a page's request. A server's address and agent, with a key, are nobody's."""
+        """The receipt of a request. The address and agent of a server with a key are not those of a reader."""
         now_ms = self._now_ms()
         if speaker.keyed:
             return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)

@@ -1,4 +1,4 @@
-"""For which site a request speaks, and with what right."""
+"""Determines the site of a request, and its rights."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _NOBODY = (
     "in ranker.toml."
 )
 MAX_LOGGED = 100
-"""So many foreign origins are named in the log."""
+"""At most so many foreign origins are logged."""
 _ORIGIN = re.compile(rb"null|https?://[A-Za-z0-9._:\[\]-]{1,200}")
-"""What browsers send for a page. Others say more than where a page is: an extension's origin names its installation."""
+"""The form of a page's origin. Others reveal more than the page: an extension's origin identifies its installation."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """`keyed`: with the site's write key. Types, visitors: as the site is configured."""
+    """A request's site; `keyed`: with its write key."""
 
     site_id: str
     site: Site
@@ -38,7 +38,7 @@ class Speaker:
 
 
 class Sites:
-    """The configured sites, by what names them."""
+    """The configured sites, by origin, host and key."""
 
     def __init__(self, sites: Mapping[str, Site]) -> None:
         public = {name: Speaker(name, site, keyed=False) for name, site in sites.items()}
@@ -50,10 +50,10 @@ class Sites:
         self._logged: set[bytes] = set()
 
     def speaker(self, headers: Mapping[bytes, bytes], *, referred: bool = False) -> Speaker:
-        """By write key, else Origin, else (where `referred`) the Referer's origin, else Host.
+        """By write key, else Origin, else (if `referred`) the Referer's origin, else Host.
 
-        Host only if the browser does not say that the page is of another site: it hides an origin if its page wants so.
-        Raises RefusedError: 401 for a key that is nobody's, 403 where the request speaks for no site.
+        Not by Host if the browser reports a page of another site, which can hide its origin. Raises RefusedError: 401
+        for an unknown key, 403 if the request belongs to no site.
         """
         if (authorization := headers.get(b"authorization")) is not None:
             return self._by_key(authorization)
@@ -69,7 +69,7 @@ class Sites:
         return found
 
     def by_origin(self, origin: bytes) -> Speaker:
-        """Raises RefusedError (403) for an origin that is no site's."""
+        """The site of an origin; raises RefusedError (403) if it is no site's."""
         if (found := self._origins.get(origin.decode("latin-1"))) is None:
             self._log_foreign(origin)
             raise RefusedError(403, "foreign_origin", _FOREIGN)
@@ -80,7 +80,7 @@ class Sites:
         return origin.decode("latin-1") in self._origins
 
     def _log_foreign(self, origin: bytes) -> None:
-        """Once for each, so that who runs the sites sees what to add; a stranger cannot fill the log."""
+        """Logs each origin once, so that operators see which to add, but strangers cannot fill the log."""
         if origin not in self._logged and len(self._logged) < MAX_LOGGED and _ORIGIN.fullmatch(origin):
             self._logged.add(origin)
             _log.warning("an origin is refused: it is no site's in ranker.toml", extra={"origin": origin.decode()})
@@ -88,7 +88,7 @@ class Sites:
     def _by_key(self, authorization: bytes) -> Speaker:
         scheme, _, given = authorization.partition(b" ")
         found = None
-        for key, speaker in self._keys:  # all of them, whichever fits: how long it takes tells nothing
+        for key, speaker in self._keys:  # always all of them: the time must not reveal which one fits
             if hmac.compare_digest(key, given):
                 found = speaker
         if not authorization.strip() or (scheme.lower() == b"bearer" and not given.strip()):
@@ -101,7 +101,7 @@ class Sites:
 
 
 def _origin_of(referer: bytes) -> bytes:
-    """The origin of a Referer, as an Origin header would have it; empty where there is none in it."""
+    """The origin of a Referer, in the form of an Origin header; empty if it has none."""
     try:
         parts = urlsplit(referer.decode("latin-1"))
     except ValueError:

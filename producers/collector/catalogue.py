@@ -1,6 +1,6 @@
-"""Which articles the catalogue has: the topic `articles`, read from its beginning and then on, beside everything else.
+"""The ids of the catalogue's articles: reads the topic `articles` from its beginning, beside everything else.
 
-A courtesy: without it (Kafka away, no such topic, more articles than fit) articles are paid for out of the budget.
+Best effort: without it (Kafka away, no such topic, too many articles) articles are charged to the budget.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from aiokafka import AIOKafkaConsumer
 
 TOPIC = "articles"
 MAX_ARTICLES = 500_000
-"""For each site, about 75 MB of memory for ids of 60 characters; what comes after is not remembered."""
+"""For each site, about 75 MB of memory for ids of 60 characters; further ones are not remembered."""
 PIECE_RECORDS = 200
-"""Taken at once, 1 ms: requests are answered between."""
+"""Records processed at once, 1 ms: requests are handled in between."""
 RETRY_S = (1.0, 60.0)
-"""From the first to the longest pause before Kafka, or a topic that is not there yet, is tried again."""
+"""The first and the longest pause before another attempt, also for a topic that does not exist yet."""
 STOP_S = 2.0
 """How long Kafka's client may take to close."""
 
@@ -40,7 +40,7 @@ class Catalogue:
         return article_id in self._articles[site_id]
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
-        """A record of the topic: what it names is known from now on, a tombstone's article no longer."""
+        """Applies a record of the topic: adds its article, or removes that of a tombstone."""
         if not value:
             site_id, _, article_id = (key or b"").decode(errors="replace").partition("/")
             self._articles.get(site_id, set()).discard(article_id)
@@ -51,7 +51,7 @@ class Catalogue:
             if known is not None and len(known) < MAX_ARTICLES:
                 known.add(article_id)
         except (ValueError, TypeError, KeyError):
-            return  # no article: the consumer says so, who runs the catalogue looks there
+            return  # no valid record: the consumer of the catalogue logs those
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -66,29 +66,29 @@ class Catalogue:
             await asyncio.wait([task], timeout=STOP_S)
 
     async def _keep(self, bootstrap: str) -> None:
-        pause_s, told = RETRY_S[0], False
+        pause_s, logged = RETRY_S[0], False
         while True:
             before = len(self)
             try:
                 await self._follow(bootstrap)
-            # Broad, since it is a courtesy: nothing of it may end the process.
+            # Broad, since this is best effort: no error of it may end the process.
             except Exception as error:
-                if not told:
+                if not logged:
                     _log.warning("the catalogue is not read", extra={"why": type(error).__name__})
-                told = True
+                logged = True
             if len(self) != before:
-                pause_s, told = RETRY_S[0], False
+                pause_s, logged = RETRY_S[0], False
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
 
     async def _follow(self, bootstrap: str) -> None:
-        """Read until Kafka fails; return at once if there is no such topic."""
+        """Reads until Kafka fails; returns at once if there is no such topic."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, client_id="producers"
         )
         try:
             await consumer.start()
-            # Looked for among all topics: naming a missing one would make some brokers create it.
+            # Looked up among all topics: to request a missing one would make some brokers create it.
             if TOPIC not in await consumer.topics():
                 return
             consumer.subscribe([TOPIC])

@@ -1,8 +1,8 @@
-"""How often one client has sent events of one type for one article in this hour, in fixed memory, without its address.
+"""Limits one client's events of one type for one article in an hour, in fixed memory, without storing its address.
 
 A count-min sketch with conservative update (Estan and Varghese, 2002): an event has a cell in each of two rows, chosen
-by a keyed hash, and was counted no more often than the smaller one says. Nothing is ever evicted, so nobody can make
-the collector forget what they have sent by sending more. Counts and key are new in each clock hour (UTC).
+by a keyed hash; the smaller cell is an upper bound for its count. Nothing is ever evicted, so a client cannot erase its
+counts by sending more. Counts and key are new in each clock hour (UTC).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _CELLS = struct.Struct("<2I")
 
 
 class ClientHour:
-    """`limit` (1 to 65,535) events of one type for one article and client are taken in an hour."""
+    """`limit` (1 to 65,535) events of one type for one article and client are accepted in an hour."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._hour: int | None = None
 
     def room(self, client: bytes, view: PageView, now_ms: int) -> tuple[int, int] | None:
-        """Its cells, to be counted if it is taken; None if the limit is reached."""
+        """The event's cells, to be counted if it is accepted; None if the limit is reached."""
         if now_ms // HOUR_MS != self._hour:
             self._hour = now_ms // HOUR_MS
             self._key = os.urandom(32)
@@ -43,7 +43,7 @@ class ClientHour:
         return (i, j) if min(self._rows[0][i], self._rows[1][j]) < self._limit else None
 
     def count(self, cells: tuple[int, int]) -> None:
-        """One more in what `room` found just now."""
+        """Counts an event in the cells that `room` has just returned."""
         (one, other), (i, j) = self._rows, cells
         least = min(one[i], other[j])
         if one[i] == least:

@@ -1,7 +1,7 @@
-"""Which articles have been paid for, kept over restarts: a file for each site in the spool's directory.
+"""The articles that were already charged, kept over restarts in a file for each site in the spool's directory.
 
 An article with an event type is 8 bytes of their hash. The files are written every minute and at the end. A crash loses
-a minute of them at most, which the burst that a new process begins with makes good.
+a minute of them at most, which the burst of the new process makes up for.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import Self
 
 SAVE_EVERY_S = 60.0
 NEVER = -1
-"""The minute in which an article was last counted, where nobody knows."""
+"""In place of the minute in which an article was last counted, if that is unknown."""
 MAX_PAIRS = 35_000
-"""Articles with a type for each site, about 5 MB of memory; the one not seen for longest goes first. Part of what a
-week may cost (limits.py), since a stranger can have all of them counted again."""
+"""Articles with a type for each site, about 5 MB of memory; the one not seen for longest is dropped. Part of a week's
+cost (limits.py), since a stranger can have all of them counted again."""
 
 _SIZE = 8
 _log = logging.getLogger(__name__)
 
 
 class Known:
-    """Reads what is in `directory` of these sites; a file that cannot be read counts as none."""
+    """The known articles of these sites, from their files in `directory`; a file that cannot be read is ignored."""
 
     def __init__(self, directory: Path, sites: Iterable[str]) -> None:
         self._directory = directory
@@ -35,11 +35,11 @@ class Known:
         self._changed: set[str] = set()
 
     def last(self, site_id: str, pair: bytes) -> int | None:
-        """In which minute it was last counted, NEVER included; None if it is not known."""
+        """The minute in which it was last counted, or NEVER; None if it is not known."""
         return self._seen[site_id].get(pair)
 
     def count(self, site_id: str, pair: bytes, minute: int) -> None:
-        """It is the one seen last."""
+        """Records that it was counted in this minute."""
         seen = self._seen[site_id]
         if seen.pop(pair, None) is None:
             self._changed.add(site_id)
@@ -48,9 +48,9 @@ class Known:
             del seen[next(iter(seen))]
 
     async def save(self) -> None:
-        """Write what has changed, in a thread. A disk that fails is logged: there is nothing to be lost but a burst."""
+        """Writes the changed files, in a thread. An error of the disk is logged only: no more than a burst is lost."""
         for site_id in tuple(self._changed):
-            self._changed.discard(site_id)  # before it is read: what changes meanwhile is written the next time
+            self._changed.discard(site_id)  # before the write: changes during it are written the next time
             try:
                 await asyncio.to_thread(_write, self._file(site_id), b"".join(self._seen[site_id]))
             except OSError as error:
@@ -60,7 +60,7 @@ class Known:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, directory: Path, sites: Iterable[str]) -> AsyncIterator[Self]:
-        """What is known, saved now and then while the block runs, and at its end."""
+        """The known articles, saved every minute while the block runs, and at its end."""
         known, ending = cls(directory, sites), asyncio.Event()
 
         async def save_now_and_then() -> None:
@@ -74,7 +74,7 @@ class Known:
         try:
             yield known
         finally:
-            ending.set()  # a cancellation would leave a thread that writes, beside the last save
+            ending.set()  # not cancelled: its thread might still write during the last save
             await task
             await known.save()
 

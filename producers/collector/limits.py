@@ -1,8 +1,8 @@
-"""What articles that the catalogue does not know may cost in Redis: budgets of bytes for each site, and their shares.
+"""Bounds the bytes in Redis for articles that are not in the catalogue: a budget for each site, and shares of it.
 
-A week costs a site at most (MAX_PAIRS · cost(512)) for what is known when it begins, (burst + 10,080 · per_minute)
-· DEAREST_BYTES for what is new, and ALIVE_MINUTES · repeats_kb kilobytes for what is counted again: 73, 126 and 325 MB
-with the defaults, whatever is sent. Each collector has its own.
+A week costs a site at most (MAX_PAIRS · cost(512)) for articles known when it begins, (burst + 10,080 · per_minute)
+· DEAREST_BYTES for new ones, and ALIVE_MINUTES · repeats_kb kilobytes for repeats: 73, 126 and 325 MB with the
+defaults, whatever is sent. Each collector has its own budgets.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ DAY_S = 86_400
 HOUR_S = 3_600
 MINUTE_S = 60
 SEVERAL = 0.25
-"""Of the budget, for articles that two addresses have named: what strangers with few addresses cannot take."""
+"""Part of the budget for articles that two addresses have named: strangers with few addresses cannot use it up."""
 CLIENT = 0.02
-"""Of the budget at once, and as much again in a day, for one address; of what repeats may add, at any time."""
+"""Part of the budget for one address at once, and as much again in a day; of that for repeats, at any time."""
 MAX_WAITING = 100_000
-"""Articles that wait for a second address; the oldest goes first. One address can fill 3 % of it in a day."""
+"""Articles that wait for a second address; beyond it the oldest is dropped. One address can fill 3 % in a day."""
 
 
 def cost(size: int) -> int:
@@ -39,16 +39,16 @@ DEAREST_BYTES = 2 * cost(512)
 
 
 HOURLY = 4
-"""Times what a minute has, for the first repeats in each clock hour: an hour names more articles than a minute."""
+"""The budget of an hour's first repeats, in minutes: an hour has more different articles than a minute."""
 ALIVE_MINUTES = 1_444 + HOURLY * 146
-"""Minutes' worth of repeats that live at a time: minute slices for a day, then hour slices for six, and the bursts."""
+"""Minutes of repeats stored at a time: minute slices for a day, then hour slices for six, and the bursts."""
 
 
 class NewArticles:
     """The budgets: `burst` of the dearest articles at once, `per_minute` more each minute; others cost less.
 
-    `repeats_kb` of ids a minute are for what is known. Only the first repeat of an article and type in a slice makes it
-    larger; so this one pays, in the minute's slice and, once an hour, in the hour's, which it will move to.
+    `repeats_kb` of ids a minute are for known articles. Only the first repeat of an article and type in a slice makes
+    it larger; so that one is charged, to the minute's slice and, once an hour, to the hour's, which it will move to.
     """
 
     def __init__(self, catalogue: Catalogue, known: Known, per_minute: int, burst: int, repeats_kb: int) -> None:
@@ -65,7 +65,7 @@ class NewArticles:
         self._waiting = _Waiting()
 
     def admit(self, view: PageView, client: bytes | None, now_s: float) -> int:
-        """0 if it may go on, else seconds to wait. `client` None, a server with its key, need not pay."""
+        """0 if the event is admitted, else seconds to wait. `client` None, a server with its key, is not charged."""
         site_id, article_id = view.site_id, view.article_id
         if self._catalogue.has(site_id, article_id):
             return 0
@@ -84,17 +84,17 @@ class NewArticles:
         else:
             wait_s = self._repeat((site_id, client), size, last, minute, now_s)
         if wait_s:
-            self._clients.take((site_id, client), -share, now_s)  # given back: nothing was counted for it
+            self._clients.take((site_id, client), -share, now_s)  # refund: nothing was counted
         else:
             self._known.count(site_id, pair, minute)
         return wait_s
 
     def left(self, site_id: str, now_s: float) -> float:
-        """What is left, 0 to 1, of what one address is enough for, or of the repeats if there is less."""
+        """The part left, 0 to 1, of the budget that one address can use, or of that for repeats if that is less."""
         return min(one.left(site_id, now_s) for one in (self._alone, self._minutes.site, self._hours.site))
 
     def _repeat(self, whose: tuple[str, bytes], size: int, last: int, minute: int, now_s: float) -> int:
-        """Pays for what the slices do not hold yet of an article that was counted `last` in that minute."""
+        """Charges a known article to the slices that do not contain it yet; it was last counted in minute `last`."""
         if last == minute:
             return 0
         wait_s = self._minutes.take(whose, size, now_s)
@@ -110,14 +110,14 @@ class NewArticles:
 
 
 class _Slices:
-    """What repeats may add to a site's slices of one length: a bucket of bytes, of which each address has its share."""
+    """The budget for repeats in a site's slices of one length: a bucket of bytes, with a share for each address."""
 
     def __init__(self, rate_s: float, burst: int) -> None:
         self.site = Buckets(rate_s, burst)
         self._clients = Buckets(CLIENT * rate_s, max(512, int(CLIENT * burst)))
 
     def take(self, whose: tuple[str, bytes], size: int, now_s: float) -> int:
-        """0 if the site and its client had so much, else seconds to wait; below zero it is given back."""
+        """0 if the site and the client had so many bytes left, else seconds to wait; a negative size is a refund."""
         if wait_s := self._clients.take(whose, size, now_s):
             return wait_s
         if wait_s := self.site.take(whose[0], size, now_s):
@@ -126,13 +126,13 @@ class _Slices:
 
 
 class _Waiting:
-    """Which client, as a hash with a key of the hour, was the first to name an article that there was no budget for."""
+    """The first client, as a hash with the hour's key, of each article that there was no budget for."""
 
     def __init__(self) -> None:
         self._hour: float | None = None
 
     def named_by_another(self, article: bytes, client: bytes, now_s: float) -> bool:
-        """Whether another client has named it in this clock hour; else this one is remembered."""
+        """Whether another client has named it in this clock hour; if none has, remembers this one."""
         if now_s // HOUR_S != self._hour:
             self._hour = now_s // HOUR_S
             self._key = os.urandom(32)

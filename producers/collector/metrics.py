@@ -1,4 +1,4 @@
-"""Every metric of the collector. The help texts are the documentation; docs/reference.md repeats them.
+"""The collector's metrics. The help texts are the documentation; docs/reference.md repeats them.
 
 Labels are bounded: routes, statuses and reasons that this code knows; never an article, a site, an address or a key.
 """
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["CollectorMetrics", "new_registry"]
 
 REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-"""An answer waits for Kafka or the disk: some milliseconds are normal, beyond 2 s the spool has taken over."""
+"""A response waits for Kafka or the disk: some milliseconds are normal, beyond 2 s the spool has taken over."""
 
 
 class CollectorMetrics(Metrics):
-    """What `producers collect` tells."""
+    """Metrics of `producers collect`."""
 
     requests = counter(
         "collector_requests_total{route,status}",
@@ -34,7 +34,8 @@ class CollectorMetrics(Metrics):
         REQUEST_S,
     )
     events = counter(
-        "collector_events_total{to}", "Events accepted, by what had made them durable when it was said: kafka or spool."
+        "collector_events_total{to}",
+        "Events accepted, by what had made them durable when they were acknowledged: kafka or spool.",
     )
     rejected_events = counter(
         "collector_rejected_events_total{reason}",
@@ -81,12 +82,12 @@ class CollectorMetrics(Metrics):
     )
 
     def watch_articles(self, catalogue: Catalogue, left: Callable[[], float]) -> None:
-        """Ask these at each scrape."""
+        """Reads these at each scrape."""
         self.catalogue_articles.set_function(lambda: len(catalogue))
         self.new_articles_left.set_function(left)
 
     def watch(self, spool: Spool) -> None:
-        """Ask `spool` at each scrape."""
+        """Reads `spool` at each scrape."""
 
         def oldest_s() -> float:
             return 0.0 if spool.oldest_ms is None else max(0.0, time.time() - spool.oldest_ms / 1000)

@@ -1,4 +1,4 @@
-"""What the collector is told by ranker.toml and the environment: every fault in one message, no secret in any."""
+"""The collector's settings, from ranker.toml and the environment: every fault in one message, without secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 
 @dataclass(frozen=True)
 class Site:
-    """Whose requests speak for a site, and what its pages may send. `key` is the write key."""
+    """The pages and hosts that send for a site, and what they may send. `key` is the write key."""
 
     origins: tuple[str, ...]
     hosts: tuple[str, ...]
@@ -27,7 +27,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that is configured. `redis_url` is None where no site wants a visitor_id."""
+    """All settings. `redis_url` is None if no site has visitors configured."""
 
     topic: str
     sites: dict[str, Site]
@@ -85,7 +85,7 @@ def _site(table: dict[str, Any], key: str | None) -> Site:
 
 
 def _without_port(origin: str) -> str:
-    """The origin as browsers write it: without the port that its scheme has anyway."""
+    """The origin as browsers write it: without its scheme's default port."""
     scheme = origin.partition(":")[0]
     return origin.removesuffix({"http": ":80", "https": ":443"}[scheme])
 
@@ -95,9 +95,9 @@ def _any_visitors(sites: dict[str, Site]) -> bool:
 
 
 def _meaning_faults(sites: dict[str, Site], keys: dict[str, str]) -> Iterator[str]:
-    """What the schema cannot say: values that are each allowed but do not work together."""
+    """Faults that the schema cannot express: values that are valid each, but not together."""
     for name in sorted(keys.keys() - sites.keys()):
-        yield f"RANKER_WRITE_KEYS: site {name!r} has no [sites.{name}] table; add it, or take its key away"
+        yield f"RANKER_WRITE_KEYS: site {name!r} has no [sites.{name}] table; add it, or remove its key"
     if not any(site.origins or site.hosts or site.key for site in sites.values()):
         yield (
             'no site has events to collect; write such as [sites.demo] with origins = ["https://www.example.org"], '

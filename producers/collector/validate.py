@@ -1,4 +1,4 @@
-"""What was sent to page views, each with the rights of who sent it, or a fault with its position."""
+"""Turns the items of a request into page views by the sender's rights, or into faults with their positions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from producers.collector.authorize import Speaker
 from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
 
 FUTURE_MS = 5 * 60_000
-"""What is further ahead than this would be a dead letter, and the sender would never know."""
+"""Events further ahead would become dead letters without the sender's knowledge, so they are refused."""
 SECONDS_MS = 946_684_800_000
-"""The year 2000. What is before it was meant in seconds: as milliseconds those of today are in January 1970."""
+"""The year 2000. Earlier times were meant in seconds: today's seconds, read as milliseconds, are in January 1970."""
 MAX_DETAIL = 200
 
 MAX_IGNORED = 10
-"""So many names of fields that are not taken over are told."""
+"""At most so many names of ignored fields are reported."""
 
 _FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
 _KNOWN = {*_FIELDS, "site_id"}
@@ -35,21 +35,21 @@ class FaultError(Exception):
         self.detail = detail if len(detail) <= MAX_DETAIL else detail[: MAX_DETAIL - 1] + "…"
 
     def at(self, index: int) -> dict[str, Any]:
-        """As the answer has it."""
+        """Its form in the response."""
         return {"index": index, "reason": self.reason, "detail": self.detail}
 
 
 def not_counted(index: int) -> dict[str, Any]:
-    """As the answer has an event that is taken and goes no further."""
+    """The response's entry of an event that is accepted but not counted."""
     detail = "This address has sent as many of this type for this article as count in an hour."
     return {"index": index, "reason": "client_article_hour", "detail": detail}
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the collector itself knows of a request: when it came, without a key from whom, how far lists reach back.
+    """The collector's own data of a request: its time, its client if it has no key, how far lists reach back.
 
-    `client` is what limits are kept by, None for a server with a key.
+    `client` is the rate-limit key; None for a server with a write key.
     """
 
     now_ms: int
@@ -71,9 +71,9 @@ def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[Page
 
 
 def ignored_fields(items: list[Any]) -> list[str]:
-    """Names in these events that say nothing here, each once and at most MAX_IGNORED: `type` for event_type, say.
+    """Unknown field names in these events, each once and at most MAX_IGNORED: such as `type` for event_type.
 
-    What is no ordinary name, or longer than 64 characters, is left out.
+    Names with unusual characters or more than 64 of them are left out.
     """
     found: dict[str, None] = {}
     for item in items:
@@ -85,7 +85,7 @@ def ignored_fields(items: list[Any]) -> list[str]:
 
 
 def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
-    """The fields that are taken over. producer_id and sequence are not: it is the collector that numbers."""
+    """The fields that are used. Not producer_id and sequence: the collector numbers the events."""
     if not isinstance(item, dict):
         raise FaultError("invalid", "An event is an object.")
     if (site_id := item.get("site_id")) is not None and site_id != speaker.site_id:

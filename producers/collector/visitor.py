@@ -1,4 +1,4 @@
-"""A reader's pseudonym: the same for a day, on one site, and nothing that can be turned back without the day's salt."""
+"""A reader's pseudonym: the same for a day on one site; it cannot be traced back without the day's salt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hashlib import blake2b
 from ranker.service.address import Address
 
 MAX_AGENT = 512
-"""Characters of a user agent that are looked at."""
+"""Characters of a user agent that are used."""
 
 
 def visitor_id(salt: bytes, site_id: str, address: Address, agent: str) -> str:

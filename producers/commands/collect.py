@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class _UnfitSettings(click.ClickException):
-    """Ends like an unfit command line: who restarts the process sees that another start would not mend it."""
+    """Ends with the exit code of a usage error: a supervisor sees that a restart would not help."""
 
     exit_code = 2
 
@@ -44,7 +44,9 @@ def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str
 
 
 @click.command("collect")
-@click.option("--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG. It says which pages may send events.")
+@click.option(
+    "--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG. It defines which pages may send events."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of --port; 0.0.0.0 for every one.")
 @click.option("--port", default=8081, show_default=True, help="Where events come in; 0 for any free one.")
 @click.option(
@@ -81,9 +83,9 @@ def command(
 ) -> None:
     """Take events over HTTP and put them into Kafka: POST /v1/events, GET /v1/view.gif, and the script /tracker.js.
 
-    What was answered with 202 is in Kafka or on the disk. ranker.toml says which pages may send what
+    Events answered with 202 are in Kafka or on the disk. ranker.toml defines which pages may send what
     ([sites.NAME] origins, hosts, public_types; [collect] limits); RANKER_WRITE_KEYS (site=key,…) has the keys for
-    servers. SIGTERM and Ctrl-C end it after the answers under way; a second signal ends it at once.
+    servers. SIGTERM and Ctrl-C end it after the responses under way; a second signal ends it at once.
 
     \b
     Examples:
@@ -157,7 +159,7 @@ async def _run(
         stop = stack.enter_context(signals.stop_event())
         spool = await stack.enter_async_context(Spool.open(directory, settings.spool_mb << 20))
         metrics.watch(spool)
-        outlet = await stack.enter_async_context(Outbox(bootstrap, topic, spool, metrics, name=name))
+        outbox = await stack.enter_async_context(Outbox(bootstrap, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
         salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
         catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, settings.sites))
@@ -176,12 +178,12 @@ async def _run(
             ClientHour(settings.client_article_hour),
             settings.longest_window_ms,
         )
-        web = Web(Sites(settings.sites), addresses, bounds, outlet, salts, metrics)
+        web = Web(Sites(settings.sites), addresses, bounds, outbox, salts, metrics)
         connections = Connections(addresses.is_proxy)
         metrics.connections.set_function(lambda: connections.open)
 
         def not_ready() -> list[str]:
-            full = spool.full and not outlet.kafka_up
+            full = spool.full and not outbox.kafka_up
             return ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
 
         await stack.enter_async_context(admin.serving(*admin_at, registry, not_ready))

@@ -1,4 +1,4 @@
-"""`producers articles hide | show | alias`: the editor's hand, in records that no feed overwrites."""
+"""`producers articles hide | show | alias`: the editor's decisions, in records that no feed overwrites."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def hide(*, site: str, article: str, bootstrap: str, topic: str) -> None:
       producers articles hide demo /faits-divers/un-nom-de-trop
       producers articles hide demo -- -42
     """
-    _say(bootstrap, topic, site, article, "editor", {"hidden": True})
+    _write(bootstrap, topic, site, article, "editor", {"hidden": True})
     click.echo(f"{article} of {site} is hidden from every list")
 
 
@@ -47,16 +47,16 @@ def hide(*, site: str, article: str, bootstrap: str, topic: str) -> None:
 @common.bootstrap_option
 @common.topic_option("articles")
 def show(*, site: str, article: str, bootstrap: str, topic: str) -> None:
-    """Take `producers articles hide` back: the article stands where its counts put it.
+    """Take `producers articles hide` back: the article returns to the place of its counts.
 
-    What a feed or an import has removed (status removed) stays away; for that, import the article again as published.
+    An article that a feed or an import has removed (status removed) stays away; import it again as published.
 
     \b
     Examples:
       producers articles show demo /faits-divers/un-nom-de-trop
       producers articles show demo -- -42
     """
-    _say(bootstrap, topic, site, article, "editor", {"hidden": False})
+    _write(bootstrap, topic, site, article, "editor", {"hidden": False})
     click.echo(f"{article} of {site} is no longer hidden by the editor")
 
 
@@ -67,7 +67,7 @@ def show(*, site: str, article: str, bootstrap: str, topic: str) -> None:
 @common.bootstrap_option
 @common.topic_option("articles")
 def alias(*, site: str, old: str, new: str | None, bootstrap: str, topic: str) -> None:
-    """Let the counts of an article that moved stand under its new id; without NEW, take that back.
+    """Count an article that moved under its new id; without NEW, take that back.
 
     OLD and NEW become one article in every list, also for what was counted before. One hop: an article that moves a
     second time needs an alias of both old ids to the newest one. A site has room for 10,000 aliases; beyond that, new
@@ -81,14 +81,14 @@ def alias(*, site: str, old: str, new: str | None, bootstrap: str, topic: str) -
     """
     if old == new:
         raise click.UsageError(f"OLD and NEW are both {old!r}; an alias leads from one article to another.")
-    _say(bootstrap, topic, site, old, "alias", {"alias_of": new})
+    _write(bootstrap, topic, site, old, "alias", {"alias_of": new})
     if new is None:
         click.echo(f"{old} of {site} stands for itself")
     else:
         click.echo(f"{old} of {site} is counted together with {new}, and stands under that id")
 
 
-def _say(bootstrap: str, topic: str, site: str, article: str, word: str, fields: dict[str, Any]) -> None:
+def _write(bootstrap: str, topic: str, site: str, article: str, word: str, fields: dict[str, Any]) -> None:
     """Send a record of schema `word`; returns when Kafka has acknowledged it. No id holds the space in its key."""
     value = orjson.dumps({"site_id": site, "article_id": article, **fields})
     common.run(_send(bootstrap, topic, (event.key(site, article) + f" #{word}".encode(), value)))

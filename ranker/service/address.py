@@ -1,4 +1,4 @@
-"""Whose request it is: the peer's address, or behind proxies that are known what they say of it."""
+"""The client's address of a request: the peer's, or behind known proxies the one that they report."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NOBODY = ipaddress.IPv6Address(0)
-"""Stands for a peer that has no address, as on a Unix socket."""
+"""The address of a peer without one, as on a Unix socket."""
 
 MAX_FORWARDED = 20
-"""Addresses in X-Forwarded-For that are looked at, from the right; no request comes through so many proxies."""
+"""Addresses in X-Forwarded-For that are read, from the right; no request comes through so many proxies."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 """What a translator makes of IPv4 addresses (RFC 6052)."""
 
@@ -22,16 +22,16 @@ _WITH_PORT = re.compile(r"([0-9.]+):[0-9]{1,5}|\[([^]]*)](?::[0-9]{1,5})?")
 
 
 class Addresses:
-    """`proxies` are believed in what they write into X-Forwarded-For, and nobody else is."""
+    """X-Forwarded-For is used only if `proxies` wrote it."""
 
     def __init__(self, proxies: Iterable[Network]) -> None:
         self._proxies = tuple(proxies)
 
     def of(self, peer: str | None, forwarded: Iterable[bytes]) -> Address:
         """The client's address: the last one in X-Forwarded-For that is no proxy's, if the peer is a proxy.
-        Where even the last MAX_FORWARDED are proxies': the peer.
 
-        What is no address there was not written by a proxy, so that everything before it is worth nothing: the peer.
+        If the last MAX_FORWARDED are all proxies', the peer's; so too if a text is no address, since no proxy wrote it
+        and nothing before it can be trusted.
         """
         address = parsed(peer or "") or NOBODY
         if not self._proxies or not self.is_proxy(address):
@@ -62,7 +62,7 @@ def networks(texts: Iterable[str], where: str) -> tuple[list[Network], list[str]
 
 
 def parsed(text: str) -> Address | None:
-    """`text` as an address, IPv4 also where it is written as IPv6; None where it is none."""
+    """`text` as an address, an IPv4-mapped IPv6 one as IPv4; None if it is none."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -77,9 +77,9 @@ def _written(text: str) -> Address | None:
 
 
 def rate_limit_key(address: Address) -> bytes:
-    """What limits are kept by: an IPv4 address, and the first 64 bits of an IPv6 one, which one client has whole.
+    """The key of rate limits: an IPv4 address, or the first 64 bits of an IPv6 one, since a client has a whole /64.
 
-    Of a translated IPv4 address it is that one: all of IPv4 has the same first 64 bits there.
+    For an IPv4 address translated by NAT64 that address: otherwise all of them would share one /64.
     """
     if address in _NAT64:
         return address.packed[12:]

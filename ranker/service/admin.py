@@ -1,8 +1,8 @@
 """The admin port of a process: /healthz, /readyz and /metrics, apart from anything public.
 
-It shares the event loop of the work it reports on, so /healthz falls silent exactly when the loop hangs; but it can
+It shares the event loop of the work it reports on, so /healthz stops answering exactly when the loop hangs; but it can
 neither stop that work (its failures are logged and end here) nor be stopped by load on the public port. One request a
-connection, in bounded time and memory: whoever begins connections and sends nothing does not keep a scrape out.
+connection, in bounded time and memory: idle connections do not keep a scrape out.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 16_384
 CONNECTION_S = 10.0
-"""From a connection's beginning until its answer is taken."""
+"""From a connection's beginning until its response is read."""
 MAX_CONNECTIONS = 100
-"""One more ends the oldest."""
+"""A further one ends the oldest."""
 
 
 Reasons = Callable[[], Sequence[str]]

@@ -1,4 +1,4 @@
-"""How much each of many may take: buckets of tokens, in bounded memory."""
+"""Rate limits: buckets of tokens for many names, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_BUCKETS = 100_000
 class Buckets:
     """A bucket for each name: `burst` tokens at first and at most, `rate_s` more each second.
 
-    A name, which may be an address, is forgotten once its bucket must be full again: keeping it would limit nothing.
+    A name, which may be an address, is forgotten once its bucket must be full again: to keep it would limit nothing.
     """
 
     def __init__(self, rate_s: float, burst: int) -> None:
@@ -21,7 +21,7 @@ class Buckets:
         self._state: dict[Hashable, tuple[float, float]] = {}
 
     def take(self, name: Hashable, count: int, now_s: float) -> int:
-        """0 where `count` (at most the burst) tokens were taken; else none was: whole seconds to wait for them."""
+        """0 if `count` tokens (at most the burst) were taken; otherwise none was: whole seconds to wait for them."""
         self._forget_full(now_s)
         tokens, since_s = self._state.pop(name, (float(self._burst), now_s))
         tokens = min(self._burst, tokens + max(0.0, now_s - since_s) * self._rate_s)
@@ -32,7 +32,7 @@ class Buckets:
         return 0 if enough else max(1, math.ceil((count - tokens) / self._rate_s))
 
     def _forget_full(self, now_s: float) -> None:
-        """Those not used for as long as an empty bucket takes to fill; the one used longest ago stands first."""
+        """Forgets names not used for as long as an empty bucket takes to fill; the one used longest ago is first."""
         while self._state:
             name, (_, used_s) = next(iter(self._state.items()))
             if now_s - used_s < self._burst / self._rate_s:
@@ -40,7 +40,7 @@ class Buckets:
             del self._state[name]
 
     def left(self, name: Hashable, now_s: float) -> float:
-        """What share of the burst, 0 to 1, could be taken."""
+        """The share of the burst, 0 to 1, that could be taken."""
         tokens, since_s = self._state.get(name, (float(self._burst), now_s))
         return min(1.0, (tokens + max(0.0, now_s - since_s) * self._rate_s) / self._burst)
 

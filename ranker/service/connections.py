@@ -1,4 +1,4 @@
-"""How many connections one port takes, in all and from one client."""
+"""Limits the connections of one port, in all and from one client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_CONNECTIONS = 8_000
 MAX_PER_CLIENT = 1_000
 """Connections of one address (of one /64 in IPv6) that is no proxy."""
 MAX_REFUSED = 500
-"""So many at once are told that there is no room; others are just closed."""
+"""So many at once get a response that there is no room; others are just closed."""
 
 Leave = Callable[[], None]
 """Gives a place back; to be called once."""
@@ -23,14 +23,14 @@ def _nobody(_: Address) -> bool:
 
 
 class Connections:
-    """Those of one port. A proxy brings the connections of many clients, so that only the limit in all is its own.
+    """The connections of one port. A proxy has those of many clients, so only the limit in all applies to it.
 
-    Refused ones take none of these places while they are told why: else one client could take everybody's.
+    Refused ones count apart while they get their response: otherwise one client could use up all places.
     """
 
     def __init__(self, is_proxy: Callable[[Address], bool] = _nobody) -> None:
         self._is_proxy = is_proxy
-        self._of_household: Counter[bytes] = Counter()
+        self._per_client: Counter[bytes] = Counter()
         self._refused = 0
         self.open = 0
 
@@ -39,14 +39,14 @@ class Connections:
         address = parsed(peer or "") or NOBODY
         client = rate_limit_key(address)
         is_proxy = address is not NOBODY and self._is_proxy(address)
-        if self.open >= MAX_CONNECTIONS or (self._of_household[client] >= MAX_PER_CLIENT and not is_proxy):
+        if self.open >= MAX_CONNECTIONS or (self._per_client[client] >= MAX_PER_CLIENT and not is_proxy):
             return None
-        self._of_household[client] += 1
+        self._per_client[client] += 1
         self.open += 1
         return partial(self._leave, client)
 
     def refuse(self) -> Leave | None:
-        """A place to be told why there is no room; None if there is none of these either."""
+        """A place for a refused connection, to send the response; None if there is none of these either."""
         if self._refused >= MAX_REFUSED:
             return None
         self._refused += 1
@@ -54,9 +54,9 @@ class Connections:
 
     def _leave(self, client: bytes) -> None:
         self.open -= 1
-        self._of_household[client] -= 1
-        if not self._of_household[client]:
-            del self._of_household[client]
+        self._per_client[client] -= 1
+        if not self._per_client[client]:
+            del self._per_client[client]
 
     def _end_refusal(self) -> None:
         self._refused -= 1

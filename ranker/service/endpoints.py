@@ -1,4 +1,4 @@
-"""Addresses of servers, Redis' and Kafka's: how they are printed, and what is wrong with one, without its secrets."""
+"""Addresses of Redis and Kafka: how to print them without secrets, and their faults."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _REDIS_FIX = "write redis://[user:password@]host:port/0, with / ? # @ in a user 
 
 
 def shown(address: str) -> str:
-    """`address`, or several of them, as they may be printed: nothing before an @, nothing of a query or fragment.
+    """`address`, or several of them, for printing: without anything before an @, without query or fragment.
 
-    It need not be one that can be read: what a password may have made of it is not guessed, but left out.
+    It need not be valid: any part that may belong to a password is left out.
     """
     scheme, mark, rest = address.partition("://")
     if not mark:
@@ -34,10 +34,10 @@ def shown(address: str) -> str:
 
 
 def redis_fault(address: str) -> str:
-    """Why `address` is none of a Redis, with the fix; "" where it is one."""
+    """Why `address` is not valid for Redis, with the fix; "" if it is."""
     try:
         parts = urlsplit(address)
-        named = bool(parts.hostname) and parts.port != 0  # `.port` raises ValueError where it is not a port
+        named = bool(parts.hostname) and parts.port != 0  # `.port` raises ValueError if it is no port
     except ValueError:  # its text repeats the password
         return f"{shown(address)!r} cannot be read; {_REDIS_FIX}"
     if parts.scheme not in REDIS_SCHEMES:
@@ -55,7 +55,7 @@ def redis_fault(address: str) -> str:
 
 
 def kafka_fault(bootstrap: str) -> str:
-    """Why `bootstrap` is no address of Kafka, with the fix; "" where it is one, or several."""
+    """Why `bootstrap` is no list of Kafka's addresses, with the fix; "" if it is."""
     for broker in bootstrap.split(","):
         found = _BROKER.fullmatch(broker.strip())
         if found is None or not 0 < int(found[2]) < 65536:

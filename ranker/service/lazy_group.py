@@ -1,4 +1,4 @@
-"""A command line whose subcommands are imported when they are called: --help and mistakes answer at once."""
+"""A command line whose subcommands are imported when they are called: --help and usage errors come at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class LazyGroup(click.Group):
 
     `renamed` maps the commands that are not called as their modules are to these.
 
-    What it says when it fails may repeat arguments and answers of servers, so it is printed as printable text.
+    Its error messages may repeat arguments and replies of servers, so they are printed as printable text.
     """
 
     def __init__(

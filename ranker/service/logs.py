@@ -51,15 +51,15 @@ class _Readable(logging.Formatter):
 class Seldom(logging.Filter):
     """Lets a message of Kafka's client through once in SELDOM_S, whatever its arguments; others pass.
 
-    While a broker is away the client says the same some 160 times a second. What comes after a pause says how many
-    were held back, as `unsaid`.
+    While a broker is away the client logs the same message some 160 times a second. The next one that passes has the
+    number of suppressed ones as `unsaid`.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now_s = now_s
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
-        """(logger, template) to when it was said last, and how often it was not since."""
+        """(logger, template) to when it was last logged, and how often it was suppressed since."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] != "aiokafka":

@@ -39,7 +39,7 @@ class Metrics:
 
 def new_registry() -> CollectorRegistry:
     """A registry of a process' own, with its CPU, memory and file descriptors (process_…, where the system tells)."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series of birth dates beside every counter helps nobody
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # no use of a creation time for every counter
     registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     return registry

@@ -1,4 +1,4 @@
-"""Text of the world as it may be printed: on one line, and with nothing in it that a terminal would obey."""
+"""Makes foreign text safe to print: on one line, without control sequences of a terminal."""
 
 from __future__ import annotations
 

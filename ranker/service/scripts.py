@@ -1,7 +1,7 @@
-"""Scripts that other people's pages load, at addresses that name their content.
+"""Scripts that other sites' pages load, at addresses that contain a hash of their content.
 
-A page pins what it loads by `integrity`, so the bytes behind its address must not change with an upgrade: every version
-that was published lies in a folder and is served on. Until when, docs/tracker and docs/block say.
+A page pins a script by `integrity`, so the bytes behind its address must not change with an upgrade: every published
+version is kept in a folder and still served (how long: docs/tracker and docs/block).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 from importlib import resources
 
 FOREVER = b"public, max-age=31536000, immutable"
-"""Cache-Control of what stands at such an address."""
+"""Cache-Control of such an address."""
 MISSING = "This version is not served here; {} is always the latest one, to be loaded without `integrity`."
 
 

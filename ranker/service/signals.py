@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event to be looked at, so that what was handed over is still delivered."""
+"""Ctrl-C and SIGTERM as an event, so that a command can still deliver what it has sent."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ async def test_connections(
             return places.open == 0
 
         await until(room, "end of every connection")
-        assert not places._of_household
+        assert not places._per_client
         async with connected(port, "127.0.0.9") as one:
             assert await status(one) == b"200"
 
