@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     cls=LazyGroup,
     package=__name__,
     modules=SUBCOMMANDS,
+    renamed={"dead": "dead_letters"},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="ranker")

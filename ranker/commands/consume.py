@@ -73,7 +73,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.batch import chunk_records
     from ranker.consume.build_worker import build_worker
     from ranker.consume.clocks import Clocks
-    from ranker.consume.dead import DeadStretch
+    from ranker.consume.dead_letter_limit import DeadLetterLimit
     from ranker.consume.homes import Homes
     from ranker.consume.jobs.copy_catalogue import run_catalogue
     from ranker.consume.jobs.keep_active import ActiveKeeper
@@ -83,7 +83,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.core.fold import Fold
     from ranker.log.articles import ArticleLog
     from ranker.log.consumer import PageViewLog
-    from ranker.log.dead_letters import DeadLetters
+    from ranker.log.dead_letter_writer import DeadLetters
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check
     from ranker.service import admin
@@ -114,7 +114,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         page_views=page_views,
         store_of=partial(ShardStore, client, generation),
         dead_letters=dead_letters,
-        dead_stretch_of=lambda partition: DeadStretch(
+        dead_stretch_of=lambda partition: DeadLetterLimit(
             partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)
         ),
         clocks=clocks,

@@ -60,11 +60,11 @@ def command(
 async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_port: int, drain_s: float) -> None:
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve.api.clients import Clients
-    from ranker.serve.api.lists import Lists
     from ranker.serve.app import Web
     from ranker.serve.http import protocol
+    from ranker.serve.live.build_live import build_live
+    from ranker.serve.live.hourly import Hourly
     from ranker.serve.live.published import Ages
-    from ranker.serve.live.refresh import Refresher
     from ranker.serve.pages.front import Page
     from ranker.service import admin
     from ranker.service.address import Addresses
@@ -74,7 +74,7 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     registry = new_registry()
     metrics = ReaderMetrics(registry)
     client = connect(settings.redis_url, answer_s=2.0)
-    refresher = Refresher(
+    live = build_live(
         client,
         sites=settings.sites,
         refresh_ms=settings.refresh_ms,
@@ -83,20 +83,23 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     )
     addresses = Addresses(settings.proxies)
     clients = Clients(addresses, settings.client_streams, settings.client_lists_s)
-    web = Web(Lists(refresher, settings.sites), Page(settings.sites), settings.caching, clients, metrics)
+    hourly = Hourly(client, live.board.now_ms)
+    web = Web(live, hourly, Page(settings.sites), settings.caching, clients, metrics)
     places = Connections(addresses.is_proxy)
     metrics.connections.set_function(lambda: places.open)
     draining = asyncio.Event()
 
     def not_ready() -> list[str]:
-        reasons = refresher.not_ready()
+        reasons = live.board.not_ready()
         return ["draining: asked to end, and serving a little longer", *reasons] if draining.is_set() else reasons
 
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
-        refreshing = asyncio.create_task(refresher.run(), name="refresh")
+        refreshing = asyncio.create_task(live.refresh.run(), name="refresh")
         stack.push_async_callback(_cancelled, refreshing)  # after the server: an answer under way may wait for a list
+        beside = asyncio.create_task(web.run(), name="streams and hits")
+        stack.push_async_callback(_cancelled, beside)
         bound = await stack.enter_async_context(
             protocol.serving(
                 web.app,
@@ -112,7 +115,7 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})
         ending = asyncio.create_task(_asked_to_end(draining, drain_s), name="end")
         stack.push_async_callback(_cancelled, ending)
-        done, _ = await asyncio.wait([refreshing, ending], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([refreshing, beside, ending], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 

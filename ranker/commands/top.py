@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ranker.core.generation import ListName
-    from ranker.serve.live.refresh import Refresher
+    from ranker.serve.live.board import Board
 
 
 @click.command("top")
@@ -53,37 +53,37 @@ async def _run(
 
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve.api.lists import Lists
+    from ranker.serve.live.build_live import build_live
     from ranker.serve.live.published import Ages
-    from ranker.serve.live.refresh import Refresher
     from ranker.serve.terminal import tables
     from ranker.store.connection import connect
     from ranker.store.errors import StoreUnavailableError
     from ranker.store.producers import read_report
 
     client = connect(settings.redis_url, answer_s=2.0)
-    refresher = Refresher(
+    board, demand, refresh = build_live(
         client,
         sites=settings.sites,
         refresh_ms=settings.refresh_ms,
         ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
         metrics=ReaderMetrics(new_registry()),
     )
-    lists = Lists(refresher, settings.sites)
+    lists = Lists(board, demand)
     try:
-        await refresher.refresh()
-        names = _chosen(refresher, site, boards, window)
+        await refresh.refresh()
+        names = _chosen(board, site, boards, window)
         for name in names:
-            refresher.get(name)
-        await refresher.refresh()
+            demand.use(name)
+        await refresh.refresh()
 
         console = Console()
 
         async def shown() -> RenderableType:
-            generation = refresher.generation
+            generation = board.generation
             report = None
-            with contextlib.suppress(StoreUnavailableError):  # the lists show that Redis is away
+            with contextlib.suppress(StoreUnavailableError):  # the lists say that Redis is away
                 report = await read_report(client, generation.id) if generation else None
-            shown = tables(lists, names, limit, console.width, report)
+            shown = tables(board, lists, names, limit, console.width, report)
             if generation is None or generation.id == settings.generation.id:
                 return shown
             return Group(Text(_inactive(settings.generation.id, generation.id), style="yellow"), shown)
@@ -91,14 +91,14 @@ async def _run(
         if once or not console.is_terminal:
             console.print(await shown())
             return
-        refreshing = asyncio.create_task(refresher.run())
+        refreshing = asyncio.create_task(refresh.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, refreshing.cancel)
         with Live(await shown(), console=console, auto_refresh=False, screen=True) as live:
             while not refreshing.done():
                 for name in names:
-                    refresher.get(name)  # keeps them in use
+                    demand.use(name)  # keeps them in use
                 live.update(await shown(), refresh=True)
                 await asyncio.wait([refreshing], timeout=settings.refresh_ms / 1000)
     finally:
@@ -112,18 +112,18 @@ def _inactive(ours: str, active: str) -> str:
     )
 
 
-def _chosen(refresher: Refresher, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
+def _chosen(shown: Board, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
     """The chosen lists; for an unknown name a usage error with the known ones."""
     from ranker.core.generation import ListName
     from ranker.lists.boards import first_boards
 
-    generation = refresher.generation
+    generation = shown.generation
     assert generation is not None  # a refresh that succeeded has followed one
-    sites = refresher.sites
+    sites = shown.sites
     windows = [known.name for known in generation.windows]
     if site is None and not sites:
         raise click.ClickException("no site is configured or holds counts yet; name one with --site")
-    if site is not None and refresher.knows(site) is False:
+    if site is not None and shown.knows(site) is False:
         raise click.UsageError(f"--site {site}: neither configured nor with counts; there are {', '.join(sites)}")
     for board in boards:
         if board not in generation.boards:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ranker.consume.clocks import Clocks
-from ranker.consume.dead import DeadStretch
+from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.gate import Gate
 from ranker.consume.homes import Homes
 from ranker.consume.worker import Worker
 from ranker.core.generation import Generation
 from ranker.log.consumer import PageViewLog
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics
 from ranker.store.shard import ShardStore
 
@@ -24,7 +24,7 @@ def build_worker(
     page_views: PageViewLog,
     store_of: Callable[[int], ShardStore],
     dead_letters: DeadLetters,
-    dead_stretch_of: Callable[[int], DeadStretch],
+    dead_stretch_of: Callable[[int], DeadLetterLimit],
     clocks: Clocks,
     metrics: ConsumerMetrics,
     homes: Homes,

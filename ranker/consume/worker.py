@@ -13,7 +13,7 @@ from ranker.consume.batch import Batch, Batches
 from ranker.consume.build_step import build_step
 from ranker.consume.check_chunk import check_chunk
 from ranker.consume.clocks import Clocks
-from ranker.consume.dead import DeadStretch
+from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.gate import Gate
 from ranker.consume.session import Session
@@ -24,7 +24,7 @@ from ranker.core.step import Reply
 from ranker.core.watermark import age_ms, behind_ms
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.consumer import PageViewLog
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
@@ -50,7 +50,7 @@ class Worker:
         dead_letters: DeadLetters,
         clocks: Clocks,
         metrics: ConsumerMetrics,
-        dead_stretch: DeadStretch,
+        dead_stretch: DeadLetterLimit,
         flush_s: float,
         *,
         accept_create_time: bool,

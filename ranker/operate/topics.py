@@ -51,14 +51,18 @@ def wanted(generation: Generation) -> list[Topic]:
     Without a foreign topic of page views.
     """
     topics = {topic.name: topic for topic in schemas.topics()}
-    views = topics["page-views"]
-    retention_ms = max(int(views.config["retention.ms"]), generation.longest.length_ms + REPAIR_MS)
-    ours = replace(views, name=generation.topic, config=views.config | {"retention.ms": str(retention_ms)})
+    ours = _kept(topics["page-views"], generation.topic, generation)
     return [
         *([] if is_foreign(generation) else [ours]),
-        replace(topics["page-views.dead"], name=f"{generation.topic}.dead"),
+        _kept(topics["page-views.dead"], f"{generation.topic}.dead", generation),
         topics["articles"],
     ]
+
+
+def _kept(topic: Topic, name: str, generation: Generation) -> Topic:
+    """Kept longer than the longest window: dead letters too, whose marks must outlast what a rebuild reads again."""
+    retention_ms = max(int(topic.config[_RETENTION]), generation.longest.length_ms + REPAIR_MS)
+    return replace(topic, name=name, config=topic.config | {_RETENTION: str(retention_ms)})
 
 
 async def apply(admin: LogAdmin, topics: list[Topic], replicas: int | None, *, dry: bool) -> list[Outcome]:

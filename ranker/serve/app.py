@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -13,50 +13,66 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ranker.core.generation import LATEST, ListName
 from ranker.metrics import ReaderMetrics
-from ranker.serve.api import list_request
-from ranker.serve.api.article import About
+from ranker.serve.api.article import ArticleDetails
 from ranker.serve.api.clients import Clients
+from ranker.serve.api.list_request import FIRST_DEADLINE_S, article_request, list_request, site_request
 from ranker.serve.api.lists import Lists
-from ranker.serve.api.query import Query
 from ranker.serve.api.rss import feed
+from ranker.serve.api.site import Sites
 from ranker.serve.api.streams import Streams
 from ranker.serve.http import tokens
 from ranker.serve.http.body import HTML, RSS, SCRIPT, Body, cache_control
 from ranker.serve.http.problems import ProblemError, answer
-from ranker.serve.http.response_cache import App, Entry, Form, Hot, Paths, Receive, Scope, Send, allowed_origin, asked
+from ranker.serve.http.response_cache import (
+    App,
+    Entry,
+    Form,
+    Paths,
+    Receive,
+    ResponseCache,
+    Scope,
+    Send,
+    accept_headers,
+    allowed_origin,
+)
+from ranker.serve.live.build_live import Live
+from ranker.serve.live.hourly import Hourly
 from ranker.serve.pages.block import Block
 from ranker.serve.pages.docs import Docs
 from ranker.serve.pages.front import Page
+from ranker.service.periodic import periodic
 from ranker.service.scripts import FOREVER, MISSING
 from ranker.settings import Caching
 
 LIST_ROUTE = "/v1/{site}/popular/{board}/{window}"
 SCRIPT_CACHING = b"public, max-age=3600, stale-while-revalidate=86400"
-FIRST_DEADLINE_S = 3.0
-"""How long the first request for a list waits for it to be read."""
+TIDY_S = 1.0
+"""How often the hits of kept answers are counted, and their lists noted as in use."""
 
 
 class Web:
-    """Answers requests from what `lists` has; `app` is the ASGI application."""
+    """`app` is the ASGI application; `run` goes on beside it."""
 
-    def __init__(self, lists: Lists, page: Page, caching: Caching, clients: Clients, metrics: ReaderMetrics) -> None:
-        self._lists = lists
+    def __init__(
+        self, live: Live, hourly: Hourly, page: Page, caching: Caching, clients: Clients, metrics: ReaderMetrics
+    ) -> None:
+        self._board = live.board
         self._clients = clients
-        self._refresher = lists.refresher
         self._page = page
         self._caching = caching
+        self._lists = Lists(live.board, live.demand, clients.pays_look_up)
+        self._sites = Sites(live.board, live.demand)
+        self._articles = ArticleDetails(live.board, live.demand, hourly)
+        self.streams = Streams(self._lists, live.board, clients, metrics)
         self._block = Block()
         self._scripts = {"/block.js": Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))}
         for address, script in self._block.scripts.items():
             self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
-        self.streams = Streams(lists, clients, metrics)
-        about = About(lists, clients, self._answer)
         docs = Docs()
         self.routes = [
-            Route("/v1/{site}", about.site),
-            Route("/v1/{site}/article", about.article),
+            Route("/v1/{site}", self._site),
+            Route("/v1/{site}/article", self._article),
             Route(LIST_ROUTE, self._list),
             Route(LIST_ROUTE + "/feed.rss", self._feed),
             Route(LIST_ROUTE + "/stream", self._stream),
@@ -75,96 +91,75 @@ class Web:
         )
         framework.router.redirect_slashes = False
         paths = {route.endpoint: route.path for route in self.routes}
-        self._hot = Hot(_Measured(framework, metrics, paths), metrics, paths)
-        self._refresher.on_change = self._changed
+        self.app = ResponseCache(_Measured(framework, metrics, paths), live.board, metrics, paths)
 
-    @property
-    def app(self) -> Hot:
-        return self._hot
+    async def run(self) -> None:
+        """Streams lists and counts hits, until it is cancelled."""
+        await asyncio.gather(self.streams.run(), periodic(TIDY_S, self._tidy))
 
-    def _changed(self) -> None:
-        self._hot.clear()
-        self.streams.tell()
+    async def _tidy(self) -> None:
+        self.app.tidy()
 
     async def _list(self, request: Request) -> Response:
-        name, query, counts = await self._asked(request, html=True)
+        parsed = await list_request(request, self._board, self._clients, html=True)
         began = time.perf_counter()
-        content, until = await self._content(request, name, query, counts=counts)
-        if query.html:
-            body = Body(self._block.fragment(content, query.lang, self._refresher.now_ms()), HTML)
+        content, until = await self._lists.answer(parsed, FIRST_DEADLINE_S)
+        if parsed.query.html:
+            body = Body(self._block.fragment(content, parsed.query.lang, self._board.now_ms()), HTML)
         else:
             body = Body(orjson.dumps(content))
-        return self._answer(request, name.site, body, began, until, lambda: self._used(name))
+        return self._respond(request, parsed.name.site, body, began, until, lambda: self._lists.use(parsed.name))
 
     async def _feed(self, request: Request) -> Response:
-        name, query, counts = await self._asked(request, html=False)
+        parsed = await list_request(request, self._board, self._clients, html=False)
         began = time.perf_counter()
-        content, until = await self._content(request, name, query, counts=counts)
-        body = Body(feed(content, self._lists.site(name.site).title), RSS)
-        return self._answer(request, name.site, body, began, until, lambda: self._used(name))
+        content, until = await self._lists.answer(parsed, FIRST_DEADLINE_S)
+        body = Body(feed(content, self._board.site(parsed.name.site).title), RSS)
+        return self._respond(request, parsed.name.site, body, began, until, lambda: self._lists.use(parsed.name))
 
     async def _stream(self, request: Request) -> Response:
-        name, query, counts = key = await self._asked(request, html=False, stream=True)
-        self._clients.check_stream(self._clients.of(request))
-        content = self.streams.shown(key)
-        if content is None:
-            content, _ = await self._content(request, name, query, counts=counts)
-        return self.streams.open(request, key, content)
+        parsed = await list_request(request, self._board, self._clients, html=False, stream=True)
+        return await self.streams.answer(request, parsed, FIRST_DEADLINE_S)
 
-    async def _asked(self, request: Request, *, html: bool, stream: bool = False) -> tuple[ListName, Query, bool]:
-        await self._refresher.attempted(FIRST_DEADLINE_S)
-        return list_request.asked_list(request, self._lists, html=html, stream=stream)
+    async def _site(self, request: Request) -> Response:
+        name, counts = await site_request(request, self._board)
+        began = time.perf_counter()
+        content, until = await self._sites.answer(name, FIRST_DEADLINE_S, counts=counts)
+        return self._respond(request, name, Body(orjson.dumps(content)), began, until)
 
-    async def _content(
-        self, request: Request, name: ListName, query: Query, *, counts: bool
-    ) -> tuple[dict[str, Any], float]:
-        """The answer's fields, and until when they stay true without a refresh (perf_counter)."""
-        if query.is_own:
-            self._clients.charge(request)
-        refresher, ages = self._refresher, self._refresher.ages
-        published = None
-        if name.board == LATEST:
-            if refresher.knows(name.site) is None:
-                raise list_request.refusal([list_request.unknown_site(name.site)], [], {})
-            age_ms = refresher.now_ms() - refresher.articles_read_ms
-        else:
-            published = await self._lists.read(name, query, FIRST_DEADLINE_S)
-            published = list_request.held(published, name.site, self._lists)
-            age_ms = published.age_ms(refresher.now_ms())
-        list_request.check_age(age_ms, self._lists, published)
-        content = await self._lists.full(
-            name, query, FIRST_DEADLINE_S, counts=counts, payer=lambda: self._clients.pays_look_up(request)
-        )
-        if content is None:
-            raise list_request.unread(self._lists)
-        left_ms = (ages.gone_ms if content["stale"] else ages.stale_ms) - age_ms
-        return content, time.perf_counter() + left_ms / 1000
+    async def _article(self, request: Request) -> Response:
+        parsed = await article_request(request, self._board, self._clients)
+        began = time.perf_counter()
+        content, until = await self._articles.answer(parsed, FIRST_DEADLINE_S)
+        body = Body(orjson.dumps(content))
+        return self._respond(request, parsed.site, body, began, until, lambda: self._articles.use(parsed))
 
-    def _answer(
-        self, request: Request, name: str, body: Body, began: float, until: float, used: Callable[[], None]
+    def _respond(
+        self,
+        request: Request,
+        name: str,
+        body: Body,
+        began: float,
+        until: float,
+        used: Callable[[], None] = lambda: None,
     ) -> Response:
-        """In the form that the request asks for; kept for the next one, unless it is one person's alone.
+        """In the form that the request wants; kept for the next one, unless it is one client's alone.
 
-        `name` is the site's; `used` is called while the answer goes on being asked for.
+        `name` is the site's; `used` is called while the answer is requested again.
         """
-        site = self._lists.site(name)
+        site = self._board.site(name)
         body.made_ms = (time.perf_counter() - began) * 1000
         body.until = until
-        wanted = asked(request.scope["headers"])
+        wanted = accept_headers(request.scope["headers"])
         private = tokens.fits(wanted.authorization, site.read_token) is True
-        caching = cache_control(self._caching, private=private)
-        entry = Entry(body, caching, site.cors, used, token=site.read_token)
+        entry = Entry(body, cache_control(self._caching, private=private), site.cors, used, token=site.read_token)
         if not private:
-            self._hot.put(request.scope, entry)
+            self.app.put(request.scope, entry)
         return _response(entry.form(wanted))
 
-    def _used(self, name: ListName) -> None:
-        if name.board != LATEST:
-            self._refresher.get(name)
-
     async def _preflight(self, request: Request) -> Response:
-        """What a browser asks before it sends a token from another origin's page."""
-        site = self._lists.site(request.path_params["rest"].partition("/")[0])
+        """A browser's request before it sends a token from another origin's page."""
+        site = self._board.site(request.path_params["rest"].partition("/")[0])
         allowed, varies = allowed_origin(site.cors, request.headers.get("origin"))
         headers = {"access-control-max-age": "86400"}
         if varies:
@@ -179,11 +174,11 @@ class Web:
         script = self._scripts.get(request.scope["path"])
         if script is None:
             raise ProblemError(404, MISSING.format("/block.js"))
-        return _response(script.form(asked(request.scope["headers"])))
+        return _response(script.form(accept_headers(request.scope["headers"])))
 
     async def _index(self, request: Request) -> Response:
-        await self._refresher.attempted(FIRST_DEADLINE_S)
-        return await self._page.index(request, self._lists, self._clients)
+        await self._board.attempted(FIRST_DEADLINE_S)
+        return await self._page.index(request, self._board, self._lists, self._clients)
 
 
 def _response(form: Form) -> Response:

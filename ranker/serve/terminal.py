@@ -13,6 +13,7 @@ from ranker.core.generation import ListName
 from ranker.core.loss import Report
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
+from ranker.serve.live.board import Board
 from ranker.service.printable import printable
 
 SIDE_BY_SIDE = 34
@@ -23,25 +24,27 @@ SILENT_S = 60
 """From when on a producer is called silent."""
 
 
-def tables(lists: Lists, names: Sequence[ListName], limit: int, width: int, report: Report | None) -> RenderableType:
+def tables(
+    board: Board, lists: Lists, names: Sequence[ListName], limit: int, width: int, report: Report | None
+) -> RenderableType:
     """One table per list of `names`, all of one site, under a line that says how current they are; the producers."""
-    shown = [_lists(lists, names, limit, width)]
+    shown = [_lists(board, lists, names, limit, width)]
     if report is not None and report.producers:
         shown += (Text(), _producers(report))
     return Group(*shown)
 
 
-def _lists(lists: Lists, names: Sequence[ListName], limit: int, width: int) -> RenderableType:
+def _lists(board: Board, lists: Lists, names: Sequence[ListName], limit: int, width: int) -> RenderableType:
     query = Query(limit=limit)
     contents = [content for name in names if (content := lists.content(name, query, counts=True)) is not None]
-    head = Text(printable(lists.site(names[0].site).title), style="bold")
+    head = Text(printable(board.site(names[0].site).title), style="bold")
     head.append(f"  {names[0].window}", style="cyan")
     head.append(f"  {_state(contents)}", style="dim")
-    shown = filter(None, map(lists.refresher.get, names))
-    if any(published.age_ms(lists.refresher.now_ms()) < 0 for published in shown):
+    shown = filter(None, map(board.shown, names))
+    if any(published.age_ms(board.now_ms()) < 0 for published in shown):
         head.append("\nas of a time that lies ahead of this machine's clock: see /readyz of the consumer", style="red")
-    if lists.refresher.fault:
-        head.append(f"\n{printable(lists.refresher.fault)}", style="red")
+    if board.fault:
+        head.append(f"\n{printable(board.fault)}", style="red")
     found = [_table(content) for content in contents]
     if not found:
         return Group(head, Text("No list has been read yet."))

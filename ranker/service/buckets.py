@@ -43,3 +43,8 @@ class Buckets:
         """The share of the burst, 0 to 1, that could be taken."""
         tokens, since_s = self._state.get(name, (float(self._burst), now_s))
         return min(1.0, (tokens + max(0.0, now_s - since_s) * self._rate_s) / self._burst)
+
+
+def is_beyond_share(own: int, others: int, places: int, share: float) -> bool:
+    """Whether a client that has `own` of so many places may have no more: it gets `share` of what others leave."""
+    return own >= max(1, int((places - others) * share))

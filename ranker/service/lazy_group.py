@@ -12,15 +12,25 @@ from ranker.service.printable import printable_lines
 
 
 class LazyGroup(click.Group):
-    """`commands_of` a package: the name of each module, which has a click command called `command`, to its help.
+    """The commands of a package: the name of each module, which has a click command called `command`, to its help.
+
+    `renamed` maps the commands that are not called as their modules are to these.
 
     Its error messages may repeat arguments and replies of servers, so they are printed as printable text.
     """
 
-    def __init__(self, *args: Any, package: str, modules: Mapping[str, str], **more: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        package: str,
+        modules: Mapping[str, str],
+        renamed: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(*args, **more)
         self._package = package
         self._modules = modules
+        self._renamed = renamed or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(self._modules)
@@ -28,7 +38,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self._modules:
             return None
-        command = importlib.import_module(f"{self._package}.{cmd_name}").command
+        command = importlib.import_module(f"{self._package}.{self._renamed.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
 

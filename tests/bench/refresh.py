@@ -15,8 +15,9 @@ import uvloop
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
+from ranker.serve.live.build_live import build_live
 from ranker.serve.live.published import Ages
-from ranker.serve.live.refresh import Refresher
+from ranker.serve.live.refresh import Refresh
 from ranker.service.tuning import collect_seldom
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
@@ -82,8 +83,8 @@ async def _measure(stack: Stack, rounds: int, repeats: int, done: Callable[[floa
         await _fill(client)
         done(1)
         ways: dict[str, Callable[[], Awaitable[object]]] = {
-            "1 list": _refresher(client, ALL[:1]).refresh,
-            f"{len(ALL)} lists": _refresher(client, ALL).refresh,
+            "1 list": _refresh_of(client, ALL[:1]).refresh,
+            f"{len(ALL)} lists": _refresh_of(client, ALL).refresh,
             PLAIN: lambda: _plain(client),
         }
         costs: dict[str, list[Cost]] = {what: [] for what in ways}
@@ -108,16 +109,16 @@ async def _fill(client: Any) -> None:
         await shard.count(now_ms // GENERATION.windows[0].grain_ms, of_kind)
 
 
-def _refresher(client: Any, lists: list[ListName]) -> Refresher:
+def _refresh_of(client: Any, lists: list[ListName]) -> Refresh:
     """A reader with these lists in use, at a time that stands still: they stay in use and fresh."""
     now_ms = int(time.time() * 1000)
     metrics = ReaderMetrics(new_registry())
-    refresher = Refresher(
-        client, sites=(), refresh_ms=1_000, ages=Ages(60_000, 120_000), metrics=metrics, now_ms=lambda: now_ms
+    _, demand, refresh = build_live(
+        client, sites={}, refresh_ms=1_000, ages=Ages(60_000, 120_000), metrics=metrics, now_ms=lambda: now_ms
     )
     for name in lists:
-        refresher.get(name)
-    return refresher
+        demand.use(name)
+    return refresh
 
 
 async def _plain(client: Any) -> list[tuple[int, bytes]]:

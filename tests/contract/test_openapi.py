@@ -9,10 +9,10 @@ import yaml
 import schemas
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
-from ranker.serve.api.lists import Lists
 from ranker.serve.app import Web
+from ranker.serve.live.build_live import build_live
+from ranker.serve.live.hourly import Hourly
 from ranker.serve.live.published import Ages
-from ranker.serve.live.refresh import Refresher
 from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses
 from ranker.settings import Caching
@@ -25,8 +25,9 @@ VALUES = [example for example in examples() if example.value is not None]
 @pytest.fixture
 async def routes() -> list[Any]:
     metrics = ReaderMetrics(new_registry())
-    refresher = Refresher(None, sites=[], refresh_ms=1000, ages=Ages(1, 2), metrics=metrics)
-    return Web(Lists(refresher, {}), Page({}), Caching(), Clients(Addresses([])), metrics).routes
+    live = build_live(None, sites={}, refresh_ms=1000, ages=Ages(1, 2), metrics=metrics)
+    hourly = Hourly(None, live.board.now_ms)
+    return Web(live, hourly, Page({}), Caching(), Clients(Addresses([])), metrics).routes
 
 
 def test_it_is_openapi() -> None:

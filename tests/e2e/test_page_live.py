@@ -110,7 +110,7 @@ async def test_it_says_when_it_is_behind_or_incomplete(browser: Browser, reader:
     await expect(notice).to_contain_text("Liste incomplète\u00a0:")
     started_ms = time.monotonic_ns() // 1_000_000
     ahead_ms = now_ms() + 31_000
-    reader.refresher.now_ms = lambda: ahead_ms + time.monotonic_ns() // 1_000_000 - started_ms
+    reader.board.now_ms = lambda: ahead_ms + time.monotonic_ns() // 1_000_000 - started_ms
     await expect(notice).to_contain_text("Liste en retard\u00a0:")
     await shot(seen, "page-stale")
     await seen.page.context.set_offline(True)

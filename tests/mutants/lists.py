@@ -60,14 +60,14 @@ LISTS = (
     ),
     Mutant("what is looked up has no holes", "ranker.serve.api.items:listed", _SHORT, "not A", "lists"),
     Mutant("what was read is all there is", "ranker.serve.api.items:listed", _SHORT, "False", "lists"),
-    Mutant("nothing is looked up", "ranker.serve.api.lists:Lists.full", "await A.look_up(...)", "None", "lists"),
+    Mutant("nothing is looked up", "ranker.serve.api.lists:Lists._full", "await A.look_up(...)", "None", "lists"),
     Mutant(
         "counts below the least stay", "ranker.serve.api.items:listed", "A < B.min_count", "False", "lists", long=True
     ),
     Mutant("hidden articles stay", "ranker.lists.filters:Filter.admits", "not A.hidden", "True", "lists", long=True),
     Mutant(
         "more than the budget is half looked up",
-        "ranker.serve.live.matching:_look",
+        "ranker.serve.live.lookups:_look",
         "if len(A) > BUDGET: ...",
         "if len(A) > BUDGET: return frozenset(sorted(A)[:BUDGET])",
         "lists",
@@ -87,5 +87,5 @@ LISTS = (
         "A.setdefault(B.article_id + B.origin, B)",
         "fallback",
     ),
-    Mutant("what moved is new again", "ranker.serve.api.latest:Newest.of", "A.aliases(B)", "{}", "fallback"),
+    Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.of", "A.aliases(B)", "{}", "fallback"),
 )

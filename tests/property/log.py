@@ -168,7 +168,7 @@ class LogClient:
 
 
 class DeadLetterBox:
-    """The interface of ranker.log.dead_letters.DeadLetters."""
+    """The interface of ranker.log.dead_letter_writer.DeadLetters."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker

@@ -18,14 +18,14 @@ from typing import Any, Protocol, cast
 from ranker.consume.batch import chunk_records
 from ranker.consume.build_worker import build_worker
 from ranker.consume.clocks import Clocks
-from ranker.consume.dead import DeadStretch
+from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.homes import Homes
 from ranker.consume.loop import Consumer
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log.consumer import PageViewLog
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardStore
@@ -106,7 +106,7 @@ class _Process:
                 page_views=page_views,
                 store_of=store_of,
                 dead_letters=cast("DeadLetters", DeadLetterBox(world.broker)),
-                dead_stretch_of=lambda partition: DeadStretch(partition, 1.0, 1_000),
+                dead_stretch_of=lambda partition: DeadLetterLimit(partition, 1.0, 1_000),
                 clocks=clocks,
                 metrics=self.metrics,
                 homes=homes,

@@ -15,7 +15,7 @@ from ranker.core.home import home
 from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, ListQuery, ListReply, Merged, Row, merge
 from ranker.lists import filters
 from ranker.serve.api import items
-from ranker.serve.live import lookups, matching
+from ranker.serve.live import lookups
 
 MAX_ROUNDS = 9
 
@@ -119,7 +119,6 @@ def small(places: int, max_strays: int, budget: int = filters.BUDGET) -> Iterato
             (merging, "share", share),
             (items, "PLACES", places),
             (lookups, "BUDGET", budget),
-            (matching, "BUDGET", budget),
         ):
             stack.enter_context(patch.object(module, name, value))
         yield

@@ -15,10 +15,12 @@ from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, 
 from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, Span
 from ranker.lists.filters import Filter
 from ranker.metrics import ReaderMetrics, new_registry
+from ranker.serve.api.list_request import ListRequest
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
+from ranker.serve.live.build_live import build_live
 from ranker.serve.live.published import Ages
-from ranker.serve.live.refresh import Refresher
+from ranker.serve.live.refresh import Refresh
 from ranker.settings import Site
 from ranker.store.generations import Active
 from ranker.store.reader import ListRead, Snapshot
@@ -116,9 +118,10 @@ class Reading:
 
 @dataclass
 class Shown:
-    """The product's own lists and refresher."""
+    """The product's own lists and refresh."""
 
     lists: Lists
+    refresh: Refresh
     asked: list[Query] = field(default_factory=list)
 
     def answer(self, name: ListName, query: Query) -> dict[str, Any]:
@@ -129,12 +132,12 @@ class Shown:
     async def _answer(self, name: ListName, query: Query) -> dict[str, Any]:
         async def requested() -> dict[str, Any] | None:
             await self.lists.read(name, query, 10.0)
-            return await self.lists.full(name, query, 10.0, counts=True)
+            return await self.lists._full(ListRequest(name, query, counts=True, client=b""), 10.0)
 
         request = asyncio.ensure_future(requested())
         while not request.done():
             await asyncio.sleep(0)
-            await self.lists.refresher.refresh_new()
+            await self.refresh.refresh_new()
         content = request.result()
         assert content is not None
         return content
@@ -150,15 +153,20 @@ class Shown:
 @contextmanager
 def reading_of(reading: Reading) -> Iterator[Shown]:
     with merges.small(reading.places, reading.max_strays, reading.budget):
-        refresher = Refresher(
-            None, sites=(), refresh_ms=50, ages=Ages(30_000, 3_600_000), metrics=_METRICS, now_ms=lambda: NOW_MS
+        board, demand, refresh = build_live(
+            None,
+            sites={"demo": Site("Demo", hide_unknown=reading.hide_unknown)},
+            refresh_ms=50,
+            ages=Ages(30_000, 3_600_000),
+            metrics=_METRICS,
+            now_ms=lambda: NOW_MS,
         )
         partitions = reading.lists[DAY].partitions
-        refresher._following.generation = _GENERATION
-        refresher._following.active = Active(1, _GENERATION.id, partitions)
-        refresher._reader = _InMemory(reading.lists)  # type: ignore[assignment]
-        refresher.articles.apply(_records(reading))
-        yield Shown(Lists(refresher, {"demo": Site("Demo", hide_unknown=reading.hide_unknown)}))
+        board.generation = refresh._active.generation = _GENERATION
+        refresh._active.active = Active(1, _GENERATION.id, partitions)
+        refresh._reader = _InMemory(reading.lists)  # type: ignore[assignment]
+        board.articles.apply(_records(reading))
+        yield Shown(Lists(board, demand), refresh)
 
 
 class _InMemory:

@@ -142,7 +142,7 @@ async def _catalogue(running: Reader) -> None:
     assert await shard.advance(state, len(changes), "9:1:1", changes)
 
     async def titled() -> bool:
-        return len(running.refresher.articles) == len(TITLES)
+        return len(running.board.articles) == len(TITLES)
 
     await until(titled, "catalogue")
 

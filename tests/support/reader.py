@@ -12,11 +12,14 @@ import pytest
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
-from ranker.serve.api.lists import Lists
 from ranker.serve.app import Web
 from ranker.serve.http import protocol
+from ranker.serve.live.board import Board
+from ranker.serve.live.build_live import build_live
+from ranker.serve.live.demand import Demand
+from ranker.serve.live.hourly import Hourly
 from ranker.serve.live.published import Ages
-from ranker.serve.live.refresh import Refresher
+from ranker.serve.live.refresh import Refresh
 from ranker.serve.pages.front import Page
 from ranker.service.address import Addresses, Network
 from ranker.settings import Caching, Site
@@ -35,7 +38,9 @@ class Reader:
     """A reader that runs: its port, its clock (set by hand), its Redis."""
 
     port: int
-    refresher: Refresher
+    board: Board
+    demand: Demand
+    refresh: Refresh
     web: Web
     client: Any
     registry: Any
@@ -54,7 +59,7 @@ class Reader:
 
 
 async def ready(reader: Reader) -> bool:
-    return reader.refresher.not_ready() == []
+    return reader.board.not_ready() == []
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
@@ -98,7 +103,7 @@ async def running_reader(
         registry = new_registry()
         metrics = ReaderMetrics(registry)
         configured = {name: Site(site) if isinstance(site, str) else site for name, site in sites.items()}
-        refresher = Refresher(
+        live = build_live(
             client,
             sites=configured,
             refresh_ms=refresh_ms,
@@ -107,8 +112,10 @@ async def running_reader(
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
         )
         clients = Clients(Addresses(proxies))
-        web = Web(Lists(refresher, configured), Page(configured), caching or Caching(), clients, metrics)
+        hourly = Hourly(client, live.board.now_ms)
+        web = Web(live, hourly, Page(configured), caching or Caching(), clients, metrics)
         port = await stack.enter_async_context(protocol.serving(web.app, "127.0.0.1", 0, at_once=web.app.at_once))
-        running = Reader(port, refresher, web, client, registry, now_ms)
-        await stack.enter_async_context(beside(refresher.run()))
+        running = Reader(port, *live, web, client, registry, now_ms)
+        await stack.enter_async_context(beside(live.refresh.run()))
+        await stack.enter_async_context(beside(web.run()))
         yield running

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from ranker.consume.clocks import Clocks
-from ranker.consume.dead import DeadStretch
+from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.consume.loop import Consumer
 from ranker.consume.worker import Worker
@@ -166,7 +166,7 @@ async def test_readiness_says_that_a_clock_has_stepped() -> None:
 def worker_of(machine: Machine, metrics: ConsumerMetrics) -> Worker:
     """Partition 3, with neither a log nor a gate."""
     generation, nobody = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS), cast("Any", None)
-    rest = (machine.clocks, metrics, DeadStretch(3, 1.0, 100), 0.25)
+    rest = (machine.clocks, metrics, DeadLetterLimit(3, 1.0, 100), 0.25)
     return Worker(generation, 3, nobody, nobody, nobody, *rest, accept_create_time=False)
 
 

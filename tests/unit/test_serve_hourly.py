@@ -11,8 +11,8 @@ import pytest
 from ranker.core import hours
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.hours import Hours
-from ranker.serve.api import hourly
-from ranker.serve.api.hourly import KEPT_MS, MAX_KEPT, Hourly
+from ranker.serve.live import hourly
+from ranker.serve.live.hourly import KEPT_MS, MAX_KEPT, Hourly
 from ranker.store.errors import StoreUnavailableError
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -41,8 +41,7 @@ class Reader:
         return hours.no_hours()
 
 
-class ShardMeta:
-    client = None
+class Clock:
     now = T
 
     def now_ms(self) -> int:
@@ -55,14 +54,13 @@ async def reader() -> Reader:
 
 
 @pytest.fixture
-def clock() -> ShardMeta:
-    return ShardMeta()
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-def told(reader: Reader, clock: ShardMeta) -> Hourly:
-    refresher: Any = clock
-    made = Hourly(refresher)
+def told(reader: Reader, clock: Clock) -> Hourly:
+    made = Hourly(None, clock.now_ms)
     slow: Any = reader
     made._reader = slow
     return made
@@ -96,7 +94,7 @@ async def test_the_deadline(told: Hourly, reader: Reader) -> None:
     assert reader.begun == ["/a", "/b"]
 
 
-async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: ShardMeta) -> None:
+async def test_kept_for_a_minute(told: Hourly, reader: Reader, clock: Clock) -> None:
     reader.go.set()
     first = await of(told, "/a")
     clock.now += KEPT_MS

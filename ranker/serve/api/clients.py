@@ -22,11 +22,6 @@ LOOK_UP = 10
 PROXY = "A proxy before this reader has to be named in [serve] proxies."
 
 
-def is_beyond_share(own: int, others: int, places: int, share: float) -> bool:
-    """Whether a client that has `own` of so many places may have no more: it gets `share` of what others leave."""
-    return own >= max(1, int((places - others) * share))
-
-
 class Clients:
     """By address (by /64 in IPv6); behind proxies that are known, by the address that these forward."""
 
@@ -49,16 +44,15 @@ class Clients:
         forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
         return rate_limit_key(self._addresses.of(request.client.host if request.client else None, forwarded))
 
-    def charge(self, request: Request, lists: int = 1) -> None:
+    def charge(self, client: bytes, lists: int = 1) -> None:
         """For lists that are made for this client; 429 for more than it may have."""
-        wait_s = self._lists.take(self.of(request), lists, self._now_s())
+        wait_s = self._lists.take(client, lists, self._now_s())
         if wait_s:
             detail = f"This address asks for too many articles, or lists with filters or beyond 100 places. {PROXY}"
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
-    def pays_look_up(self, request: Request) -> bytes | None:
-        """The client, if it may cause a filter's first look-up; without one its list may be shorter, and says so."""
-        client = self.of(request)
+    def pays_look_up(self, client: bytes) -> bytes | None:
+        """The client if it may cause a first look-up. Without one the list may be short (`complete: false`)."""
         return None if self._look_ups.take(client, 1, self._now_s()) else client
 
     def check_stream(self, client: bytes) -> None:

@@ -59,7 +59,7 @@ def listed(published: Published, filter_: Filter, articles: Mapping[str, Article
     covered = filter_.in_catalogue in published.covered
     if covered:
         ends_in(published.further)
-    # What the catalogue does not know was not looked up: where that may stand in the list, there may be holes.
+    # Articles that the catalogue does not know were not looked up, so there may be holes where they belong.
     return Listed(places, short=not (covered and filter_.by_catalogue))
 
 
@@ -84,7 +84,7 @@ def newest(
 
 
 def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
-    """One list out of several, each article once, where it stands first."""
+    """One list out of several, each article once, at its first place."""
     seen: dict[str, Place] = {}
     for places in lists:
         for place in places:
@@ -104,7 +104,7 @@ def items(
     *,
     counts: bool,
 ) -> Iterator[dict[str, Any]]:
-    """The asked part of these places as the API gives them. `ranks` None: no history here; `counts`: whether shown."""
+    """The requested part of these places as the API has them. `ranks` None: no history; `counts`: whether shown."""
     page = places[query.offset : query.offset + query.limit]
     for rank, place in enumerate(page, query.offset + 1):
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}

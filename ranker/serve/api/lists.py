@@ -1,8 +1,9 @@
-"""Answers for lists, from what a Refresher keeps: which lists an answer takes, and its content out of memory."""
+"""Answers for lists: which lists one takes, and its content out of what is shown. The second stage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,98 +11,113 @@ from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.filters import Filter
 from ranker.serve.api import items
 from ranker.serve.api.items import Place
-from ranker.serve.api.latest import Newest
+from ranker.serve.api.list_request import ListRequest
 from ranker.serve.api.query import Query
-from ranker.serve.live.lookups import anybody
+from ranker.serve.api.refusals import check_age, held, refusal, unknown_site, unread
+from ranker.serve.live.board import Board
+from ranker.serve.live.demand import Demand
 from ranker.serve.live.published import Published, rfc3339
-from ranker.serve.live.refresh import Refresher
-from ranker.settings import Site
 
 
 class Lists:
-    """`sites` are the configured ones; others are shown as a site without any setting is."""
+    """What lists answer, as of now."""
 
-    def __init__(self, refresher: Refresher, sites: Mapping[str, Site]) -> None:
-        self.refresher = refresher
-        self._sites = sites
-        self._newest = Newest(refresher)
+    def __init__(
+        self, board: Board, demand: Demand, pays_look_up: Callable[[bytes], bytes | None] = lambda client: client
+    ) -> None:
+        """`pays_look_up` returns the client that pays for a filter's first look-up; None if it may cause no more."""
+        self._board = board
+        self._demand = demand
+        self._pays_look_up = pays_look_up
+        self._newest = _Newest(board)
 
-    def site(self, name: str) -> Site:
-        """How a site is shown."""
-        return self._sites.get(name) or Site(name)
+    async def answer(self, request: ListRequest, deadline_s: float) -> tuple[dict[str, Any], float]:
+        """The answer's fields, read and looked up as far as can be in time, and until when they hold (perf_counter).
+
+        Raises ProblemError for what does not exist, has not been read, or is too old.
+        """
+        board, name = self._board, request.name
+        published = None
+        if name.board == LATEST:
+            if board.knows(name.site) is None:
+                raise refusal([unknown_site(name.site)], [], {})
+            age_ms = board.now_ms() - board.articles_read_ms
+        else:
+            published = held(await self.read(name, request.query, deadline_s), name.site, board)
+            age_ms = published.age_ms(board.now_ms())
+        check_age(age_ms, board, published)
+        content = await self._full(request, deadline_s)
+        if content is None:
+            raise unread(board)
+        left_ms = (board.ages.gone_ms if content["stale"] else board.ages.stale_ms) - age_ms
+        return content, time.perf_counter() + left_ms / 1000
 
     async def read(self, name: ListName, query: Query, deadline_s: float) -> Published | None:
-        """Has every list read that an answer takes; the list itself, None where it cannot be had in time."""
-        read = [await self.refresher.first(wanted, deadline_s) for wanted in self._chain(name, query)]
+        """Has every list read that an answer takes; the list itself, None if it cannot be had in time."""
+        read = [await self._demand.first(one, deadline_s) for one in self._chain(name, query)]
         return read[0] if read else None
 
-    async def full(
-        self,
-        name: ListName,
-        query: Query,
-        deadline_s: float,
-        *,
-        counts: bool,
-        payer: Callable[[], bytes | None] = anybody,
-    ) -> dict[str, Any] | None:
-        """The answer's fields, once what they lack has been looked up by name, as far as that is possible.
+    def use(self, name: ListName) -> None:
+        """Notes that a list's answer is still requested."""
+        if name.board != LATEST:
+            self._demand.use(name)
 
-        `payer` names the client of each look-up that nobody has caused yet, None if it may cause no more.
-        """
+    async def _full(self, request: ListRequest, deadline_s: float) -> dict[str, Any] | None:
+        name, query, counts, client = request
         content, lacking = self._content(name, query, counts=counts)
         if lacking:
-            for wanted in lacking:
-                lookup = self._filter(name.site, query).in_catalogue
-                await self.refresher.look_up(wanted, lookup, deadline_s, payer)
+            filter_ = self._filter(name.site, query).in_catalogue
+            for one in lacking:
+                await self._demand.look_up(one, filter_, deadline_s, lambda: self._pays_look_up(client))
             content, _ = self._content(name, query, counts=counts)
         return content
 
     def content(self, name: ListName, query: Query, *, counts: bool) -> dict[str, Any] | None:
-        """The answer's fields as of now; None where the list has not been read. `counts`: whether they are shown."""
+        """The answer's fields as of now; None if the list has not been read. `counts`: whether they are shown."""
         return self._content(name, query, counts=counts)[0]
 
     def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any] | None, list[ListName]]:
         """The fields, and the lists that may have more for them than was read."""
-        generation = self.refresher.generation
+        generation = self._board.generation
         if generation is None or not _has(generation, name):
             return None, []
         if name.board == LATEST:
             return self._latest(name, query, generation), []
-        published = self.refresher.get(name)
+        published = self._demand.use(name)
         if published is None:
             return None, []
         short = False
-        now_ms = self.refresher.now_ms()
-        articles = self.refresher.articles.of(name.site)
+        now_ms = self._board.now_ms()
+        articles = self._board.articles.of(name.site)
         filter_ = self._filter(name.site, query)
         most = query.offset + query.limit
         found: list[Sequence[Place]] = []
         lacking: list[ListName] = []
-        for wanted in self._chain(name, query):
-            shown = self.refresher.get(wanted)
+        for one in self._chain(name, query):
+            shown = self._demand.use(one)
             if shown is None:
                 continue
             part = items.listed(shown, filter_, articles, now_ms, most)
             found.append(part.places)
             if filter_.in_catalogue in shown.covered:
-                self.refresher.keep(wanted, filter_.in_catalogue)
+                self._demand.keep_filter(one, filter_.in_catalogue)
             elif part.short:
-                lacking.append(wanted)
-            if wanted == name:
+                lacking.append(one)
+            if one == name:
                 short = part.short
         if query.fallback:
             found.append(items.newest(self._newest.of(name.site), filter_, articles, now_ms, most).places)
         places = items.filled_up(found, most)
-        ranks = None if query.filtered else self.refresher.ranks(name)
+        ranks = None if query.filtered else self._board.ranks(name)
         span, age_ms = published.read.span, published.age_ms(now_ms)
-        behind = published.behind(self.refresher.ages)
+        behind = published.behind(self._board.ages)
         content: dict[str, Any] = {
             "site": name.site,
             "board": name.board,
             "window": _window(published.window, span.from_ms, span.as_of_ms),
             "as_of": rfc3339(span.as_of_ms),
             "complete": span.complete and not short and not behind and age_ms >= 0,
-            "stale": age_ms > self.refresher.ages.stale_ms,
+            "stale": age_ms > self._board.ages.stale_ms,
             "total": published.read.total if counts else None,
         }
         if behind:
@@ -114,11 +130,11 @@ class Lists:
         return content, lacking
 
     def _latest(self, name: ListName, query: Query, generation: Generation) -> dict[str, Any]:
-        now_ms = self.refresher.now_ms()
+        now_ms = self._board.now_ms()
         window = next(window for window in generation.windows if window.name == name.window)
         filter_ = self._filter(name.site, query)
         within_ms = min(window.length_ms, filter_.within_ms or window.length_ms)
-        articles = self.refresher.articles.of(name.site)
+        articles = self._board.articles.of(name.site)
         most = query.offset + query.limit
         newest = self._newest.of(name.site)
         places = items.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
@@ -126,14 +142,14 @@ class Lists:
         if query.fallback and not places.short:
             older = items.newest(newest, filter_, articles, now_ms, most)
             found = items.filled_up([found, older.places], most)
-        read_ms = self.refresher.articles_read_ms
+        read_ms = self._board.articles_read_ms
         content: dict[str, Any] = {
             "site": name.site,
             "board": LATEST,
             "window": _window(Window(window.name, window.length_ms, 0), read_ms - window.length_ms, read_ms),
             "as_of": rfc3339(read_ms),
             "complete": not places.short,
-            "stale": now_ms - read_ms > self.refresher.ages.stale_ms,
+            "stale": now_ms - read_ms > self._board.ages.stale_ms,
             "total": None,
         }
         if query.fallback:
@@ -143,7 +159,7 @@ class Lists:
 
     def _chain(self, name: ListName, query: Query) -> list[ListName]:
         """The list, and those of longer windows that fill it up."""
-        generation = self.refresher.generation
+        generation = self._board.generation
         if name.board == LATEST or generation is None or not _has(generation, name):
             return []
         windows = [window.name for window in generation.windows]
@@ -151,11 +167,11 @@ class Lists:
         return [name, *(name._replace(window=window) for window in longer)]
 
     def _filter(self, site: str, query: Query) -> Filter:
-        return replace(query.filter, known=True) if self.site(site).hide_unknown else query.filter
+        return replace(query.filter, known=True) if self._board.site(site).hide_unknown else query.filter
 
 
 def _has(generation: Generation, name: ListName) -> bool:
-    """Whether there is such a list; another generation may have come since it was asked for."""
+    """Whether there is such a list; another generation may have come since the request was parsed."""
     named = name.board == LATEST or name.board in generation.boards
     return named and any(window.name == name.window for window in generation.windows)
 
@@ -167,3 +183,28 @@ def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:
         "to": rfc3339(to_ms),
         "grain_s": window.grain_ms // 1000,
     }
+
+
+class _Newest:
+    """One order for each site, made when it is needed (100,000 articles: some 50 ms, once for each change)."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._orders: dict[str, tuple[int, list[str]]] = {}
+
+    def of(self, site: str) -> Sequence[str]:
+        """Article ids, by time of publication, then by id, both downwards; without hidden, undated and moved ones."""
+        if site not in self._board.articles.sites:
+            return ()  # nothing is kept of sites that clients invent
+        changes = self._board.changes_of(site)
+        kept = self._orders.get(site)
+        if kept is None or kept[0] != changes:
+            moved = self._board.articles.aliases(site)
+            dated = [
+                (article.published_at, article_id)
+                for article_id, article in self._board.articles.of(site).items()
+                if article.published_at is not None and not article.hidden and article_id not in moved
+            ]
+            dated.sort(reverse=True)
+            kept = self._orders[site] = (changes, [article_id for _, article_id in dated])
+        return kept[1]

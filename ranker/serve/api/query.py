@@ -1,4 +1,4 @@
-"""What a request for a list asks: its parameters, every fault of them at once."""
+"""The parameters of a request for a list, and every fault of them at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KNOWN = (*_SINGLE, *_REPEATED)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One cut of a list. `html` asks for a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream."""
+    """One cut of a list. `html`: a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream."""
 
     limit: int = DEFAULT_LIMIT
     offset: int = 0
@@ -52,7 +52,7 @@ class Query:
 
     @property
     def is_own(self) -> bool:
-        """Whether few ask for the same: it is no plain list of up to 100 places."""
+        """Whether few requests are the same: it is no plain list of up to 100 places."""
         return self.filtered or self.offset + self.limit > MAX_STREAMED
 
 
@@ -67,7 +67,7 @@ def shown(value: str) -> str:
 
 
 def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
-    """The query and every fault of it; with faults, what the query says otherwise. `html` false: no fragment here."""
+    """The query and every fault of it; with faults, the rest of the query. `html` false: no fragment here."""
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
     known += ("last_event_id",) * stream
     faults: list[Fault] = []
@@ -108,7 +108,7 @@ def parse_article(raw: bytes) -> tuple[str, int, list[Fault]]:
 
 
 def parse_nothing(raw: bytes) -> list[Fault]:
-    """The faults of a query where none is expected."""
+    """The faults of a query if none is expected."""
     faults: list[Fault] = []
     _given(raw, (), (), faults)
     return faults

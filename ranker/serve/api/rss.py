@@ -14,7 +14,7 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 class _Feed(Rss201rev2Feed):  # type: ignore[misc]
-    """Says as_of where no article has a date: the present moment would give equal lists other bytes."""
+    """as_of if no article has a date: the present moment would give equal lists other bytes."""
 
     def latest_post_date(self) -> datetime:
         dates = [item["pubdate"] for item in self.items if item["pubdate"]]
@@ -52,7 +52,7 @@ def _plain(text: str) -> str:
 
 
 def _home(url: str | None) -> str | None:
-    """The front page of an article's host; None where the address is none that a reader of feeds should open."""
+    """The front page of an article's host; None if a feed reader should not open it."""
     try:
         parts = urlsplit(url or "")
     except ValueError:

@@ -1,6 +1,6 @@
 """Lists as server-sent events: the whole list on connect, and again whenever it has changed.
 
-Everybody who asks the same shares one channel, whose event is made once for each change. A client that reads slowly
+Equal requests share one channel, whose event is made once for each change. A client that reads slowly
 holds up nobody and misses nothing that still matters: it goes on with the latest list. Plain lists are made at every
 refresh; those with filters beside them, in a bounded share of the time, so that many of them hold up each other alone.
 """
@@ -21,11 +21,14 @@ from starlette.responses import Response, StreamingResponse
 
 from ranker.core.generation import ListName
 from ranker.metrics import ReaderMetrics
-from ranker.serve.api.clients import PROXY, Clients, is_beyond_share
+from ranker.serve.api.clients import PROXY, Clients
+from ranker.serve.api.list_request import ListRequest
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import Receive, Scope, Send, allowed_origin
+from ranker.serve.live.board import Board
+from ranker.service.buckets import is_beyond_share
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +63,9 @@ class _Channel:
         self.readers = 0
 
     def take(self, content: dict[str, Any]) -> None:
-        """Takes the list as it is now; wakes the readers where it is another one."""
+        """Takes the list as it is now; wakes the readers if it is another one."""
         self.content = content
-        # what only says how current it is makes no other list
+        # fields that only show how current it is make no other list
         essence = {name: value for name, value in content.items() if name not in {"as_of", "window", "total", "behind"}}
         current = hashlib.sha256(orjson.dumps(essence)).hexdigest()[:24]
         state = {name: content[name] for name in ("as_of", "complete", "stale", "behind") if name in content}
@@ -81,8 +84,6 @@ class _Channels:
         self._lists = lists
         self._pause = 1 / share - 1
         self.of: dict[Key, _Channel] = {}
-        self._told = asyncio.Event()
-        self._telling: asyncio.Task[None] | None = None
 
     @contextmanager
     def reading(self, key: Key, content: dict[str, Any], client: bytes) -> Iterator[_Channel]:
@@ -107,15 +108,11 @@ class _Channels:
             if not channel.readers:
                 self.of.pop(key, None)
 
-    def tell(self) -> None:
-        """After a refresh: every channel takes its list anew, one at a time, between other work."""
-        self._told.set()
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.get_running_loop().create_task(self._tell(), name="streams")
-
-    async def _tell(self) -> None:
-        while self._told.is_set():
-            self._told.clear()
+    async def run(self, board: Board) -> None:
+        """After each refresh every channel takes its list anew, one at a time, between other work."""
+        version = board.version
+        while True:
+            version = await board.newer(version)
             for key, channel in list(self.of.items()):
                 began = time.perf_counter()
                 if channel.readers:
@@ -135,18 +132,18 @@ class _Channels:
 class Streams:
     """All open streams of this process."""
 
-    def __init__(self, lists: Lists, clients: Clients, metrics: ReaderMetrics) -> None:
+    def __init__(self, lists: Lists, board: Board, clients: Clients, metrics: ReaderMetrics) -> None:
         self._lists = lists
+        self._board = board
         self._clients = clients
         self._plain, self._filtered = _Channels(lists), _Channels(lists, FILTERED_SHARE)
         self._open = 0
         self._closed = False
         metrics.streams.set_function(lambda: self._open)
 
-    def tell(self) -> None:
-        """After each refresh."""
-        self._plain.tell()
-        self._filtered.tell()
+    async def run(self) -> None:
+        """Makes what is streamed anew after each refresh, until it is cancelled."""
+        await asyncio.gather(self._plain.run(self._board), self._filtered.run(self._board))
 
     def close(self) -> None:
         """Ends every stream: the clients come back, to another process."""
@@ -154,15 +151,19 @@ class Streams:
         for channel in (*self._plain.of.values(), *self._filtered.of.values()):
             channel.changed.set()
 
-    def shown(self, key: Key) -> dict[str, Any] | None:
-        """What is streamed of a list already; None if nobody reads it yet."""
+    async def answer(self, request: Request, list_request: ListRequest, deadline_s: float) -> Response:
+        """The answer that goes on, from the list as it is now. Raises ProblemError."""
+        name, query, counts, client = list_request
+        self._clients.check_stream(client)
+        key = name, query, counts
         channel = self._of_kind(key).of.get(key)
-        return channel.content if channel else None
-
-    def open(self, request: Request, key: Key, content: dict[str, Any]) -> Response:
-        """The answer that goes on, from the list as it is now."""
+        content = channel.content if channel else None
+        if content is None:
+            if query.is_own:
+                self._clients.charge(client)
+            content, _ = await self._lists.answer(list_request, deadline_s)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no", "x-content-type-options": "nosniff"}
-        allowed, varies = allowed_origin(self._lists.site(key[0].site).cors, request.headers.get("origin"))
+        allowed, varies = allowed_origin(self._board.site(name.site).cors, request.headers.get("origin"))
         if allowed is not None:
             headers["access-control-allow-origin"] = allowed
         if varies:
@@ -171,12 +172,11 @@ class Streams:
             raise ProblemError(505, "A stream needs HTTP/1.1.")
         if request.method == "HEAD":
             head = Response(headers=headers, media_type="text/event-stream")
-            del head.headers["content-length"]  # there is no saying
+            del head.headers["content-length"]  # nobody knows it
             return head
-        last = request.headers.get("last-event-id") or key[1].last_event_id
-        place = self._place(self._clients.of(request), key, content)
+        last = request.headers.get("last-event-id") or query.last_event_id
         return _Streamed(
-            place,
+            self._place(client, key, content),
             lambda channel: StreamingResponse(
                 self._events(channel, last), headers=headers, media_type="text/event-stream"
             ),
@@ -184,7 +184,7 @@ class Streams:
 
     @contextmanager
     def _place(self, client: bytes, key: Key, content: dict[str, Any]) -> Iterator[_Channel]:
-        """A stream's, taken when it begins; 503 where there are too many already, 429 for too many of one client."""
+        """A stream's, taken when it begins; 503 if there are too many already, 429 for too many of one client."""
         with self._clients.streaming(client):
             if self._open >= MAX_STREAMS:
                 raise ProblemError(503, _TOO_MANY, headers=_RETRY)

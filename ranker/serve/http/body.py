@@ -1,4 +1,4 @@
-"""An answer's bytes: rendered once, tagged by content, compressed when somebody asks for that."""
+"""An answer's bytes: rendered once, tagged by content, compressed when a client accepts that."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Body:
 
     @cached_property
     def gzipped(self) -> bytes | None:
-        """None where it would not be smaller by much."""
+        """None if it would not be smaller by much."""
         if len(self.content) < LEAST_BYTES:
             return None
         packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP_BITS)

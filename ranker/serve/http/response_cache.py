@@ -1,8 +1,8 @@
-"""Answers from memory, in front of the web framework: a list that was asked for once costs a dictionary look-up.
+"""Answers from memory, in front of the web framework: a list that was requested once costs a dictionary look-up.
 
-Entries live until the next refresh, or until the moment their list turns stale, whichever comes first. The server asks
-`at_once` as soon as it has read a request's head (no task, no messages: half the work of the smallest ASGI
-application); what it does not ask for there (HEAD, a connection to close, a client that reads slowly) comes as ASGI.
+An entry holds for the version of the board that it was made of, or until its list turns stale, whichever ends first.
+The server calls `at_once` as soon as it has read a request's head (no task, no messages: half the work of the smallest
+ASGI application); other requests (HEAD, a connection to close, a client that reads slowly) come as ASGI.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from prometheus_client import Histogram
 
@@ -28,11 +28,11 @@ Paths = Mapping[Any, str]
 """Endpoint to the path of its route, as the framework names the one in the scope."""
 
 MAX_ENTRIES = 10_000
-"""One list can be asked for in many spellings; whoever tries them all is served, but not from here."""
+"""One list has many spellings; a client that tries them all is served, but not from here."""
 
 
-class Asked(NamedTuple):
-    """What a request's headers say of the answer's form."""
+class AcceptHeaders(NamedTuple):
+    """The headers of a request that decide the answer's form."""
 
     tags: bytes | None
     gzip: bool
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     authorization: bytes | None
 
 
-def asked(headers: Headers) -> Asked:
+def accept_headers(headers: Headers) -> AcceptHeaders:
     """One pass over the headers."""
     tags, gzip, origin, authorization = None, False, None, None
     for name, value in headers:
@@ -52,7 +52,7 @@ def asked(headers: Headers) -> Asked:
             origin = value
         elif name == b"authorization" and authorization is None:
             authorization = value
-    return Asked(tags, gzip, origin, authorization)
+    return AcceptHeaders(tags, gzip, origin, authorization)
 
 
 def matches(tags: bytes | None, etag: bytes) -> bool:
@@ -64,7 +64,7 @@ def matches(tags: bytes | None, etag: bytes) -> bool:
 
 
 def allowed_origin(origins: Collection[str], origin: str | None) -> tuple[str | None, bool]:
-    """Whom an answer to `origin` allows to read it in a browser, and whether that depends on who asks.
+    """The origin that may read an answer to `origin` in a browser, and whether that depends on the request.
 
     It does not if one origin alone, or every one, may read it: then all get the same answer, and caches need one.
     """
@@ -86,12 +86,14 @@ class Form(NamedTuple):
 
 
 class Entry:
-    """One answer in every form that is asked for, each made once. `origins` may read it in browsers ("*": all).
+    """One answer in every requested form, each made once. `origins` may read it in browsers ("*": all).
 
-    `token`: who sends it gets another answer, which a shared cache must not answer with this one.
-    `route` and `duration` are what its hits are counted under, set by who keeps it.
+    `token`: a client that sends it gets another answer, which a shared cache must not answer with this one.
+    `used` is called once a second while the entry is requested. The cache sets `version`, and `route` and `duration`,
+    which its hits are counted under.
     """
 
+    version: int
     route: str
     duration: Histogram
 
@@ -119,8 +121,8 @@ class Entry:
         self.hits: Counter[int] = Counter()
         """By status."""
 
-    def form(self, request: Asked) -> Form:
-        """The answer to a request with these headers: 304 for who has it already."""
+    def form(self, request: AcceptHeaders) -> Form:
+        """The answer to a request with these headers: 304 for a client that has it already."""
         gzip = request.gzip and self._body.gzipped is not None
         origin = request.origin if request.origin in self._choices else None
         known = matches(request.tags, self._body.etag(gzipped=gzip))
@@ -162,49 +164,65 @@ def _wrong_token() -> Form:
 _WRONG_TOKEN = _wrong_token()
 
 
-class Hot:
+class Versioned(Protocol):
+    """What entries are made of: they hold as long as `version` stays."""
+
+    version: int
+
+
+class ResponseCache:
     """An ASGI application that answers what it knows and hands the rest to `cold`."""
 
-    def __init__(self, cold: App, metrics: ReaderMetrics, paths: Paths) -> None:
+    def __init__(self, cold: App, source: Versioned, metrics: ReaderMetrics, paths: Paths) -> None:
         self._cold = cold
+        self._source = source
         self._paths = paths
         self._entries: dict[bytes, Entry] = {}
         self._metrics = metrics
 
     def put(self, scope: Scope, entry: Entry) -> None:
-        """Answers requests for the same path and query from now on."""
+        """Answers requests for the same path and query from now on, while the source has the version of now."""
         target = _target(scope)
         before = self._entries.pop(target, None)
-        if before is not None:  # two asked at once, and the other one's answer has been counting since
+        if before is not None:  # of two cold requests at once, the other one's answer has been counting since
             self._count(before)
+        if len(self._entries) >= MAX_ENTRIES:
+            self.tidy()
         if len(self._entries) < MAX_ENTRIES:
+            entry.version = self._source.version
             entry.route = self._paths[scope["endpoint"]]
             entry.duration = self._metrics.request_duration_seconds.labels(entry.route)
             self._entries[target] = entry
 
-    def clear(self) -> None:
-        """Forgets every answer; tells the lists that were asked for, and the counters, how often."""
-        for entry in self._entries.values():
+    def tidy(self) -> None:
+        """Counts the hits of every entry and drops what does not hold any more. To be called about once a second."""
+        for target, entry in list(self._entries.items()):
             self._count(entry)
-        self._entries.clear()
+            if entry.version != self._source.version:
+                del self._entries[target]
 
     def _count(self, entry: Entry) -> None:
         if entry.hits:
             entry.used()
         for status, hits in entry.hits.items():
             self._metrics.requests.labels(entry.route, str(status)).inc(hits)
+        entry.hits.clear()
 
     def at_once(self, target: bytes, headers: Headers) -> tuple[bytes, bytes] | None:
-        """The answer to a GET as bytes, to be sent with further header lines in between; None where there is none."""
+        """The answer to a GET as bytes, to be sent with further header lines in between; None if there is none."""
         started = time.perf_counter()
-        entry = self._entries.get(target)
-        if entry is None or started >= entry.until:
+        entry = self._holding(target, started)
+        if entry is None:
             return None
-        form = self._take(entry, asked(headers), started)
+        form = self._take(entry, accept_headers(headers), started)
         return None if form is None else (form.line, form.rest)
 
-    def _take(self, entry: Entry, request: Asked, started: float) -> Form | None:
-        """None for who has the site's token: that answer is one person's alone."""
+    def _holding(self, target: bytes, now: float) -> Entry | None:
+        entry = self._entries.get(target)
+        return None if entry is None or entry.version != self._source.version or now >= entry.until else entry
+
+    def _take(self, entry: Entry, request: AcceptHeaders, started: float) -> Form | None:
+        """None for a client with the site's token: that answer is its own alone."""
         fits = tokens.fits(request.authorization, entry.token)
         if fits:
             return None
@@ -215,10 +233,10 @@ class Hot:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            entry = self._entries.get(_target(scope))
+            started = time.perf_counter()
+            entry = self._holding(_target(scope), started)
             if entry is not None and scope["method"] in {"GET", "HEAD"}:
-                started = time.perf_counter()
-                form = self._take(entry, asked(scope["headers"]), started) if started < entry.until else None
+                form = self._take(entry, accept_headers(scope["headers"]), started)
                 if form is not None:
                     await send({"type": "http.response.start", "status": form.status, "headers": form.headers})
                     await send({"type": "http.response.body", "body": form.content})

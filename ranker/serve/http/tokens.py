@@ -16,5 +16,5 @@ def fits(authorization: bytes | None, token: str | None) -> bool | None:
 
 
 def wrong() -> ProblemError:
-    """What a request with another token is told."""
+    """The answer to a request with another token."""
     return ProblemError(401, "This is not the site's read token.", headers={"WWW-Authenticate": "Bearer"})

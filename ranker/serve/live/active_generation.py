@@ -1,4 +1,4 @@
-"""Which generation readers show: the active one, followed at once, and put back where Redis has lost it."""
+"""Which generation readers show: the active one, followed at once, and restored if Redis has lost it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ActiveGeneration:
         self.generation: Generation | None = None
 
     async def follow(self) -> bool:
-        """Looks again; whether another generation is active now. Raises StoreUnavailableError."""
+        """Reads it again; true if another generation is active now. Raises StoreUnavailableError."""
         if self.active is None:
             active = await read_active(self._client)
         else:

@@ -1,4 +1,4 @@
-"""What a refresh reads beside its lists: they do not wait for a part of Redis that does not answer."""
+"""Readings beside the lists, which do not wait for a part of Redis that does not reply."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ranker.store.errors import StoreUnavailableError
 
 _T = TypeVar("_T")
 _PATIENCE_S = 0.3
-"""How long the refresh that begins a reading waits for it; those after it look only whether it has ended."""
+"""How long the refresh that begins a reading waits for it; later ones only check whether it has ended."""
 
 
 class Aside(Generic[_T]):
-    """One reading, begun again when it has ended. `name` says what of, in a sentence about it."""
+    """One reading, begun again when it has ended. `name` is its subject in a sentence."""
 
     def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> None:
         self._name = name
@@ -23,12 +23,12 @@ class Aside(Generic[_T]):
         self._task: asyncio.Task[_T] | None = None
 
     async def result(self, *, patient: bool = False) -> _T:
-        """What it gives or raises; StoreUnavailableError while it does not end. `patient` waits for the end."""
+        """Its result or error; StoreUnavailableError while it has not ended. `patient` waits for the end."""
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=self._name)
             await asyncio.wait([self._task], timeout=None if patient else _PATIENCE_S)
         if not self._task.done():
-            raise StoreUnavailableError(self._fault)  # what the one before failed with, if it did: the same trouble
+            raise StoreUnavailableError(self._fault)  # the last one's error, if it failed: the same cause
         task, self._task = self._task, None
         self._fault = self._slow
         try:

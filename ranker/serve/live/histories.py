@@ -14,39 +14,34 @@ AGAIN_MS = 60_000
 """How often a list is looked at whose present hour has not been written yet."""
 AT_ONCE = 8
 """Lists whose history one refresh reads at most: a refresh must not become long because many come into use."""
-_UNKNOWN = Ranks({})
 
 
 class Histories:
-    """What has not been read is told as unknown, so nothing waits for it."""
+    """`ranks` has what was read; nothing waits for what was not."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._ranks: dict[ListName, Ranks] = {}
+        self.ranks: dict[ListName, Ranks] = {}
         self._due: dict[ListName, int] = {}
         self._generation = ""
-
-    def of(self, name: ListName) -> Ranks:
-        """The list's history as it was last read."""
-        return self._ranks.get(name, _UNKNOWN)
 
     async def follow(self, generation: Generation, names: Collection[ListName], now_ms: int) -> None:
         """Reads what is due. Raises StoreUnavailableError."""
         if generation.id != self._generation:
             self._generation = generation.id
-            self._ranks.clear()
+            self.ranks.clear()
             self._due.clear()
         due = (name for name in list(names) if name.board in generation.boards and self._due.get(name, 0) <= now_ms)
         for name in islice(due, AT_ONCE):
             ranks = Ranks(await read_ranks(self._client, generation.id, name, now_ms))
             if name not in names or generation.id != self._generation:
                 continue  # not in use any more: it would be kept for good
-            self._ranks[name] = ranks
+            self.ranks[name] = ranks
             hour_ms = now_ms - now_ms % (GRAIN_S * 1000)
             written = ranks.newest_ms is not None and ranks.newest_ms >= hour_ms
             self._due[name] = hour_ms + GRAIN_S * 1000 if written else now_ms + AGAIN_MS
 
     def forget(self, name: ListName) -> None:
         """The list is not in use any more."""
-        self._ranks.pop(name, None)
+        self.ranks.pop(name, None)
         self._due.pop(name, None)

@@ -1,9 +1,11 @@
-"""What each refresh asks of a list beside its first places: aliases, and the articles that filters look up by name."""
+"""What a refresh reads of a list beside its first places: aliases, articles that filters match, single articles."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from operator import itemgetter
 from typing import TypeVar
 
@@ -11,7 +13,6 @@ from ranker.core.generation import ListName
 from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Articles
 from ranker.lists.filters import BUDGET, Filter
-from ranker.serve.live.matching import Matching
 
 _T = TypeVar("_T")
 
@@ -19,12 +20,16 @@ MAX_FILTERS = 32
 """Filters of all sites that look up articles at once; more have to do with the first places. Each looks through its
 site's catalogue whenever that has changed (100,000 articles: 23 ms)."""
 MAX_LISTS = 8
-"""Lists that have such filters at once: together they bound what web traffic can ask of Redis."""
+"""Lists that have such filters at once: together they bound what web traffic can cause in Redis."""
 IN_USE_MS = 60_000
 MAX_NAMED = 500
 """Single articles that are looked up at once, of all sites; of the client with most of them the oldest makes room."""
 NAMED_MS = 10_000
-"""How long a single article is read at every refresh after it was asked for."""
+"""How long a single article is read at every refresh after it was requested."""
+AGAIN_MS = 10_000
+"""How long a filter's articles are taken for the same while the catalogue does not change: time alone admits some."""
+AT_ONCE = 5_000
+"""Articles that are looked through without a pause: about a millisecond."""
 
 
 def anybody() -> bytes:
@@ -32,58 +37,58 @@ def anybody() -> bytes:
     return b""
 
 
-class _Asked:
-    """One filter of one list: when it was asked for last, and whether a refresh has tried to look its articles up.
+class _Lookup:
+    """One filter of one list: when it was requested last, and whether a refresh has tried to look its articles up.
 
-    `client` has caused the look-up.
+    `client` has caused it.
     """
 
     def __init__(self, now_ms: int, client: bytes) -> None:
-        self.asked_ms = now_ms
+        self.used_ms = now_ms
         self.client = client
         self.tried = False
 
 
 class Lookups:
-    """Kept while asked for, a minute at a time. The client that has caused most makes room for others."""
+    """Kept while requested, a minute at a time. The client that has caused most makes room for others."""
 
     def __init__(self) -> None:
-        self._asked: dict[ListName, dict[Filter, _Asked]] = {}
+        self._of: dict[ListName, dict[Filter, _Lookup]] = {}
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
         self._named: dict[tuple[str, bytes], tuple[int, bytes]] = {}
         self._matching = Matching()
 
-    def name(self, site: str, article: bytes, now_ms: int, client: bytes = b"") -> None:
-        """Notes that one article's counts are asked for, wherever it stands."""
+    def add_article(self, site: str, article: bytes, now_ms: int, client: bytes = b"") -> None:
+        """Notes that one article's counts are requested, whatever its rank."""
         _, first = self._named.pop((site, article), (0, client))
-        self._named[site, article] = now_ms, first  # the last one asked for stands last
+        self._named[site, article] = now_ms, first  # the last one requested comes last
         if len(self._named) > MAX_NAMED:
             del self._named[_oldest_of_most({named: of for named, (_, of) in self._named.items()})]
 
-    def ask(self, name: ListName, filter_: Filter, now_ms: int, payer: Callable[[], bytes | None] = anybody) -> bool:
-        """Notes that a filter needs its articles looked up; true where the next refresh may do that for the first time.
+    def add(self, name: ListName, filter_: Filter, now_ms: int, payer: Callable[[], bytes | None] = anybody) -> bool:
+        """Notes that a filter needs its articles looked up; true if the next refresh may do that for the first time.
 
-        False where no more can be, `payer` names no client for a new one, or refreshes do so already or have found it
-        to be over the budget: whoever asks again must not cause another one.
+        False if there is no room, if `payer` returns no client for a new one, or if refreshes have looked them up or
+        found them to be over the budget: another request must not cause another refresh.
         """
         if not self.keep(name, filter_, now_ms):
             client = payer()
             if client is None or not self._has_room(name, filter_, client):
                 return False
-            self._asked.setdefault(name, {})[filter_] = _Asked(now_ms, client)
-        return not self._asked[name][filter_].tried
+            self._of.setdefault(name, {})[filter_] = _Lookup(now_ms, client)
+        return not self._of[name][filter_].tried
 
     def keep(self, name: ListName, filter_: Filter, now_ms: int) -> bool:
-        """Notes that a filter is still in use; false where it is not looked up, or no longer."""
-        about = self._asked.get(name, {}).get(filter_)
-        if about is not None:
-            about.asked_ms = now_ms
-        return about is not None
+        """Notes that a filter is still in use; false if it is not looked up, or no longer."""
+        lookup = self._of.get(name, {}).get(filter_)
+        if lookup is not None:
+            lookup.used_ms = now_ms
+        return lookup is not None
 
     def _has_room(self, name: ListName, filter_: Filter, client: bytes) -> bool:
-        """Whether one more filter of a list can be looked up, once others have made room for it as far as they must."""
-        lists = {of: next(iter(asked.values())).client for of, asked in self._asked.items()}
-        filters = {(of.site, each): asked[each].client for of, asked in self._asked.items() for each in asked}
+        """Whether one more filter of a list can be looked up, once others have made room for it."""
+        lists = {of: next(iter(lookups.values())).client for of, lookups in self._of.items()}
+        filters = {(of.site, each): lookups[each].client for of, lookups in self._of.items() for each in lookups}
         full_lists = name not in lists and len(lists) >= MAX_LISTS
         full_filters = (name.site, filter_) not in filters and len(filters) >= MAX_FILTERS
         list_ = _yields(lists, client) if full_lists else None
@@ -93,32 +98,32 @@ class Lookups:
         if list_ is not None:
             self.forget(list_)
         if found is not None:
-            for of in [of for of in self._asked if of.site == found[0]]:
+            for of in [of for of in self._of if of.site == found[0]]:
                 self._drop(of, [found[1]])
         return True
 
     def _drop(self, name: ListName, filters: Iterable[Filter]) -> None:
         for filter_ in filters:
-            self._asked[name].pop(filter_, None)
-        if not self._asked[name]:
-            del self._asked[name]
+            self._of[name].pop(filter_, None)
+        if not self._of[name]:
+            del self._of[name]
 
-    async def of(
+    async def extra_keys(
         self, name: ListName, articles: Articles, changes: int, now_ms: int
     ) -> tuple[ExtraKeys, frozenset[Filter]]:
-        """What to ask of a list now, and the filters that are covered by that."""
-        asked = self._asked.get(name, {})
-        if asked:
-            self._drop(name, [old for old, about in asked.items() if now_ms - about.asked_ms > IN_USE_MS])
-        self._matching.keep({(of.site, filter_) for of, filters in self._asked.items() for filter_ in filters})
+        """What to read of a list now, and the filters that this covers."""
+        lookups = self._of.get(name, {})
+        if lookups:
+            self._drop(name, [old for old, lookup in lookups.items() if now_ms - lookup.used_ms > IN_USE_MS])
+        self._matching.keep({(of.site, filter_) for of, filters in self._of.items() for filter_ in filters})
         found = []
         turns: Counter[bytes] = Counter()
-        for filter_, about in list(asked.items()):
+        for filter_, lookup in list(lookups.items()):
             ids = await self._matching.ids(name.site, filter_, articles, changes, now_ms)
-            about.tried = True
+            lookup.tried = True
             if ids is not None:
-                found.append((turns[about.client], len(ids), filter_, ids))
-                turns[about.client] += 1
+                found.append((turns[lookup.client], len(ids), filter_, ids))
+                turns[lookup.client] += 1
         wanted: set[bytes] = set()
         covered = set()
         left = 2 * BUDGET  # filters that find the same articles take time too: 32 of them 60 ms, for each list
@@ -135,7 +140,7 @@ class Lookups:
         return ExtraKeys(self._aliases_of(name.site, articles, changes), frozenset(wanted)), frozenset(covered)
 
     def forget(self, name: ListName) -> None:
-        self._asked.pop(name, None)
+        self._of.pop(name, None)
 
     def _named_of(self, site: str, now_ms: int) -> frozenset[bytes]:
         while self._named and now_ms - next(iter(self._named.values()))[0] > NAMED_MS:
@@ -155,7 +160,7 @@ class Lookups:
 
 
 def _yields(clients: Mapping[_T, bytes], client: bytes) -> _T | None:
-    """Whose place `client` gets of all that are taken: the oldest one of who has most, unless it has as many then."""
+    """The place that `client` gets of those taken: the oldest of the client with most, unless both had as many then."""
     oldest = _oldest_of_most(clients)
     taken = Counter(clients.values())
     return oldest if taken[clients[oldest]] > taken[client] + 1 else None
@@ -164,3 +169,45 @@ def _yields(clients: Mapping[_T, bytes], client: bytes) -> _T | None:
 def _oldest_of_most(clients: Mapping[_T, bytes]) -> _T:
     (most, _) = Counter(clients.values()).most_common(1)[0]
     return next(place for place, client in clients.items() if client == most)
+
+
+class _Found:
+    """`ids` None: more than the budget."""
+
+    def __init__(self, changes: int, now_ms: int, ids: frozenset[bytes] | None) -> None:
+        self.changes = changes
+        self.found_ms = now_ms
+        self.ids = ids
+
+
+class Matching:
+    """Called by the refresh alone, which also changes the catalogue: nothing changes while it is searched."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Filter], _Found] = {}
+
+    async def ids(
+        self, site: str, filter_: Filter, articles: Articles, changes: int, now_ms: int
+    ) -> frozenset[bytes] | None:
+        """Every article of the site's catalogue that the filter admits; None if they are too many."""
+        found = self._found.get((site, filter_))
+        if found is None or changes != found.changes or now_ms - found.found_ms > AGAIN_MS:
+            ids = await _look(filter_, articles, site, now_ms)
+            found = self._found[site, filter_] = _Found(changes, now_ms, ids)
+        return found.ids
+
+    def keep(self, used: set[tuple[str, Filter]]) -> None:
+        """Forgets all others."""
+        for key in self._found.keys() - used:
+            del self._found[key]
+
+
+async def _look(filter_: Filter, articles: Articles, site: str, now_ms: int) -> frozenset[bytes] | None:
+    found: set[bytes] = set()
+    entries = iter(articles.of(site).items())
+    while some := dict(islice(entries, AT_ONCE)):
+        found.update(article_id.encode() for article_id in filter_.matching(some, now_ms))
+        if len(found) > BUDGET:
+            return None
+        await asyncio.sleep(0)
+    return frozenset(found)

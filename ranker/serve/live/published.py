@@ -13,7 +13,7 @@ from ranker.settings import BEHIND
 from ranker.store.reader import ListRead
 
 KEEP_LEVEL_MS = 5_000
-"""How long the last list stands in while shards are between two floors (once a minute, a second or so)."""
+"""How long the last list stays on show while shards are between two floors (once a minute, a second or so)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Published:
 
     @cached_property
     def further(self) -> list[tuple[int, str]]:
-        """The same of what was looked up by name and stands below them."""
+        """The same of articles below them that were looked up by name."""
         return [(count, article.decode()) for count, article in self.read.merged.further]
 
     @cached_property
@@ -72,7 +72,7 @@ class Published:
         return {article: count for count, article in (*merged.rows, *merged.further)}
 
     def count_of(self, article: bytes) -> int | None:
-        """The count of an article, 0 where it has none; None where it may have one that was not read."""
+        """The count of an article, 0 if it has none; None if it may have one that was not read."""
         count = self._counts.get(article)
         if count is None and (not self.read.merged.more or article in self._named):
             return 0
@@ -85,7 +85,7 @@ class Published:
     def behind(self, ages: Ages) -> list[tuple[int, int | None]]:
         """Shards whose T lay too far behind the clock when they were read, and T; None of those without an answer.
 
-        By that reading and not by now: that Redis is away is no standing still of a shard. Whether it stands still or
+        By that reading and not by now: if Redis is away, no shard stands still. Whether one stands still or
         catches up is the same to who reads the list, and needs no memory that another reader would not have.
         """
         clocks = self.read.clocks

@@ -12,7 +12,7 @@ from deploy.local import children
 from deploy.local.kafka_apache import ApacheKafka
 from producers.client.producer import Producer
 from ranker.core.partial_counts import Rejected
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogUnavailableError
 from tests.integration.consume.engine import Engine
 

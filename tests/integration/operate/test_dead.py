@@ -14,6 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from deploy.local import children, waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
-from ranker.core.partial_counts import KEPT_BYTES, Rejected
-from ranker.log import resender
-from ranker.log.dead_letters import DeadLetters
+from ranker.core.partial_counts import KEPT_BYTES, Cut, Rejected
+from ranker.log import dead_letter_resender
+from ranker.log.dead_letter_reader import DeadLetter, reading
+from ranker.log.dead_letter_resender import opened
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.log.letters import Letter, LetterLog
 from tests.integration.consume.engine import CHECKOUT, RANKER
 
 HOUR_MS = 3_600_000
@@ -111,13 +113,9 @@ class Topic:
                     found += (await consumer.getmany(place, timeout_ms=200)).get(place, [])
         return found
 
-    async def letters(self) -> list[Letter]:
-        log = LetterLog(self.bootstrap, self.name)
-        await log.start()
-        try:
-            return [letter async for letter in log.letters(lambda _done, _total: None)]
-        finally:
-            await log.stop()
+    async def letters(self) -> list[DeadLetter]:
+        async with reading(self.bootstrap, self.name, lambda _done, _total: None) as log:
+            return [letter async for portion in log.portions() for letter in portion]
 
     @property
     def environ(self) -> dict[str, str]:
@@ -290,8 +288,10 @@ async def test_ctrl_c_ends_it_in_order(apache: Topic) -> None:
     said = (apache.directory / "resend.log").read_text()
     sent = len(await apache.records())
     assert child.process.returncode == 1
-    assert f"interrupted: {sent:,} letters sent and marked" in said
+    assert f"{sent:,} letters sent and marked to {apache.name}\n" in said
+    assert "Traceback" not in said
     assert 0 < sent < 20_000
+    assert await apache.counts() == {"future": (20_000, sent)}
 
 
 async def test_of_two_resends_at_once_the_later_one_sends(apache: Topic) -> None:
@@ -299,9 +299,9 @@ async def test_of_two_resends_at_once_the_later_one_sends(apache: Topic) -> None
     now = int(time.time() * 1000)
     await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(6)])
     letters = await apache.letters()
-    async with resender.opened(apache.bootstrap, apache.name) as earlier:
+    async with opened(apache.bootstrap, apache.name) as earlier:
         await earlier.send(letters[:2])
-        async with resender.opened(apache.bootstrap, apache.name) as later:
+        async with opened(apache.bootstrap, apache.name) as later:
             with pytest.raises(LogRefusedError, match="another resend"):
                 await earlier.send(letters[2:4])
             await later.send(letters[4:])
@@ -314,12 +314,12 @@ async def test_a_broker_that_falls_silent_ends_the_portion_in_time(
     apache: Topic, kafka_apache: ApacheKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also while letters are still being handed over: it is said, instead of waiting until the broker is back."""
-    monkeypatch.setattr(resender, "_PORTION_S", 2.0)
+    monkeypatch.setattr(dead_letter_resender, "_PORTION_S", 2.0)
     now = int(time.time() * 1000)
     large = b" " * 8000  # more than the client takes before the first are acknowledged
     await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now) + large) for n in range(100)])
     letters = await apache.letters()
-    async with resender.opened(apache.bootstrap, apache.name) as sender:
+    async with opened(apache.bootstrap, apache.name) as sender:
         await sender.send(letters[:1])
         kafka_apache.suspend()
         try:
@@ -341,19 +341,21 @@ async def test_others_records_are_told_and_left(topic: Topic) -> None:
         headers = [("reason", b"future"), ("append_ms", b"1")]
         for key, value, given in (
             (b"hello", b"", []),
+            (b"", b"", []),
             (f"{topic.name}/0/x".encode(), b"", headers),
-            (f"{topic.name}/0/9".encode(), b"", [("reason", b"tuesday"), ("append_ms", b"1")]),
-            (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", b"-")]),
-            (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", b"9" * 5000)]),
-            (f"{topic.name}/0/9".encode(), b"", [("reason", b"future"), ("append_ms", None)]),
+            (f"{topic.name}/0/5".encode(), b"", [("reason", b"tuesday"), ("append_ms", b"1")]),
+            (f"{topic.name}/0/6".encode(), b"", [("reason", b"future"), ("append_ms", b"-")]),
+            (f"{topic.name}/0/7".encode(), b"", [("reason", b"future"), ("append_ms", b"9" * 5000)]),
+            (f"{topic.name}/0/8".encode(), b"", [("reason", b"future"), ("append_ms", None)]),
             (f"{topic.name}/0/9".encode(), b"", [("reason", None), ("append_ms", b"1")]),
+            (f"{topic.name}/0/9#resent".encode(), b"", []),  # no mark without a time
         ):
             await producer.send_and_wait(f"{topic.name}.dead", value, key, headers=given)
     finally:
         await producer.stop()
     await topic.write([wrong(0, now - HOUR_MS + 1, "future", event("new-log", now))])  # the topic was created anew
     listed = await topic.ranker("list")
-    assert f"records of {topic.name}.dead: 7" in listed.stdout
+    assert f"records of {topic.name}.dead: 8" in listed.stdout
     assert await topic.counts() == {"future": (3, 2)}
     assert (await topic.ranker("resend", "--all")).stdout.startswith("1 letter sent")
 
@@ -380,14 +382,17 @@ async def test_what_was_too_large_for_a_letter_is_cut(apache: Topic) -> None:
     value = event("a", now) + b" " * (9 << 20)
     await apache.write([wrong(0, now - HOUR_MS, "too_large", value).shortened(KEPT_BYTES, KEPT_BYTES)])
     await apache.write([wrong(1, now - HOUR_MS, "future", event("b", now), b"k" * 99_999).shortened(1, 1)])
+    await apache.write([replace(wrong(2, now - HOUR_MS, "unreadable", b"{"), cut=Cut(None, None))])
     listed = json.loads((await apache.ranker("list", "--json")).stdout)["reasons"]
     assert {reason: (count["letters"], count["cut"]) for reason, count in listed.items()} == {
         "too_large": (1, 1),
         "future": (1, 1),
+        "unreadable": (1, 1),
     }
     shown = (await apache.ranker("show")).stdout
-    assert f"the value had {len(value):,} bytes, SHA-256 {hashlib.sha256(value).hexdigest()}\n" in shown
-    assert "the key had 99,999 bytes" in shown
+    assert f"  cut    size {len(value)}, sha256 {hashlib.sha256(value).hexdigest()}\n" in shown
+    assert ", key_size 99999\n" in shown
+    assert "  cut    size unknown\n" in shown
     assert "  fault " not in shown, "what is cut is no fault of who sent it"
     raw = await apache.ranker("show", f"{apache.name}/0/0", "--raw")
     assert (raw.stdout, "the beginning only" in raw.stderr) == (value[:KEPT_BYTES].decode(), True)
@@ -403,7 +408,10 @@ async def test_letters_fit_the_topic_of_dead_letters(kafka_apache: ApacheKafka, 
     topic = Topic(kafka_apache.bootstrap, tmp_path, transactional=True)
     await topic.create(max_message_bytes=str(most))
     await topic.write([wrong(n, n, "malformed", b"{" * size) for n, size in enumerate((10, 500, 50_000, 900_000))])
-    kept = {letter.offset: (len(letter.value), letter.cut is not None) for letter in await topic.letters()}
+    kept = {
+        int(letter.position.rsplit("/")[-1]): (len(letter.value), letter.cut is not None)
+        for letter in await topic.letters()
+    }
     small = {0: (10, False), 1: (500, False)}
     assert (
         kept
@@ -470,13 +478,3 @@ async def test_what_cannot_be_done_is_said(topic: Topic, tmp_path: Path) -> None
     topic.bootstrap = f"127.0.0.1:{free_port()}"
     away = await topic.ranker("resend", "--all")
     assert (away.returncode, "Kafka is not available" in away.stderr, "Traceback" in away.stderr) == (1, True, False)
-
-
-async def test_a_letter_older_than_marks_are_kept_is_not_sent(topic: Topic) -> None:
-    """A rebuild writes old letters again, whose marks may be gone: sent only where somebody insists."""
-    old = int(time.time() * 1000) - 721 * HOUR_MS
-    await topic.write([wrong(0, old, "future", event("e", old + HOUR_MS))])
-    left = await topic.ranker("resend", "--all")
-    assert "0 letters sent" in left.stdout
-    assert "left: 1 older than dead letters are kept" in left.stdout
-    assert "1 letter sent" in (await topic.ranker("resend", "--all", "--force")).stdout

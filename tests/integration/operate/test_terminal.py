@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from ranker import settings
 from ranker.core.partial_counts import Rejected
-from ranker.log.dead_letters import DeadLetters
+from ranker.log.dead_letter_writer import DeadLetters
 from ranker.store.catalogue import CatalogueShard, Change
 from tests.integration.consume.engine import CHECKOUT, RANKER
 from tests.support.shard_writer import publish

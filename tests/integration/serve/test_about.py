@@ -19,7 +19,6 @@ from ranker.core.home import home
 from ranker.core.route import Router
 from ranker.core.step import Changes
 from ranker.lists.articles import Articles
-from ranker.serve.api import article as explaining
 from ranker.serve.live.published import rfc3339
 from ranker.settings import Site
 from ranker.store import history
@@ -89,7 +88,7 @@ async def counting(
 
 
 async def _ready(reader: Reader) -> bool:
-    return reader.refresher.not_ready() == []
+    return reader.board.not_ready() == []
 
 
 async def about(reader: Reader, article: str, more: str = "", **headers: str) -> Any:
@@ -106,20 +105,12 @@ async def settled(reader: Reader, article: str, more: str = "", **headers: str) 
 
 async def refreshed(reader: Reader) -> None:
     """Two whole refreshes from now on: what was under way does not count."""
-    seen: list[int] = []
-    tell = reader.refresher.on_change
-
-    def told() -> None:
-        seen.append(1)
-        tell()
-
-    reader.refresher.on_change = told
+    before = reader.board.version
 
     async def twice() -> bool:
-        return len(seen) >= 2
+        return reader.board.version >= before + 2
 
     await until(twice, "second refresh")
-    reader.refresher.on_change = tell
 
 
 def placed(answer: Any, board: str = "read", window: str = "24h") -> Any:
@@ -352,20 +343,20 @@ async def test_below_all_places(redis_url: str) -> None:
 async def test_articles_do_not_hurry_a_refresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are asked for below the first places: Redis is asked for lists when a refresh is due, no sooner."""
     views = [("demo", f"/{i:04d}", "view", 2_050 - i) for i in range(2_050)]
-    monkeypatch.setattr(explaining, "LISTS_DEADLINE_S", 0.2)
+    monkeypatch.setattr("ranker.serve.app.FIRST_DEADLINE_S", 0.2)
     async with running_reader(redis_url, {"demo": "Le Courrier"}) as reader:
         await publish(reader.client, GENERATION, PARTITIONS, views, T)
         await until(lambda: _ready(reader), "readiness")
         assert placed(await about(reader, "/0000"))["rank"] == 1
         last = asyncio.Event()
-        refresh = reader.refresher.refresh
+        refresh = reader.refresh.refresh
 
         async def refresh_once() -> None:
             await refresh()
             last.set()
 
-        reader.refresher._refresh_ms = 60_000
-        monkeypatch.setattr(reader.refresher, "refresh", refresh_once)
+        reader.refresh.refresh_ms = 60_000
+        monkeypatch.setattr(reader.refresh, "refresh", refresh_once)
         async with asyncio.timeout(10):
             await last.wait()
 

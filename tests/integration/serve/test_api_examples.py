@@ -33,7 +33,7 @@ async def test_an_example(redis_url: str, example: Example) -> None:
 async def stand_still(reader: Reader) -> None:
     """Partition 1 was last counted ten minutes ago."""
     await reader.client.hset(ShardKeys(GENERATION.id, 1).meta, "T", T - 600_000)
-    reader.refresher._lists.clear()  # or the newer list stays until it is stale
+    reader.board._lists.clear()  # or the newer list stays until it is stale
 
     async def seen() -> bool:
         return "behind" in (await reader.get(LIST)).json

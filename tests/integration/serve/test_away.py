@@ -49,7 +49,7 @@ async def test_the_active_generation_is_put_back(reader: Reader) -> None:
 
 
 async def seen(reader: Reader, seq: int) -> bool:
-    active = reader.refresher._following.active
+    active = reader.refresh._active.active
     return active is not None and active.seq == seq
 
 
@@ -64,7 +64,7 @@ async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
     reader.now_ms = T + 61_000
     stale = await until(lambda: marked(reader), "stale list")
     assert (stale["complete"], "behind" in stale) == (True, False), "no partition is to blame"
-    assert reader.refresher.not_ready() == []
+    assert reader.board.not_ready() == []
     unread = await reader.get("/v1/demo/popular/shared/7d")
     assert (unread.status, unread.headers["retry-after"]) == (503, "1")
     assert "Redis" in unread.json["detail"]
@@ -72,13 +72,13 @@ async def test_redis_away(reader: Reader, redis_server: RedisServer) -> None:
     gone = await until(lambda: refused(reader), "refusal of a list too old")
     assert "too old" in gone.json["detail"]
     assert b"/29" not in (await reader.get("/")).body, "the page shows no list that the API refuses"
-    assert reader.refresher.not_ready() != []
+    assert reader.board.not_ready() != []
     redis_server.resume()
     for shard in range(PARTITIONS):
         keys = ShardKeys(GENERATION.id, shard)
         await reader.client.hset(keys.meta, mapping=meta_of(GENERATION, reader.now_ms, PARTITIONS))
     await until(lambda: marked(reader, stale=False), "fresh list")
-    assert reader.refresher.not_ready() == []
+    assert reader.board.not_ready() == []
 
 
 #        partition 0's T    T+1 s ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─  stands still
@@ -94,7 +94,7 @@ async def test_a_part_that_stands_still_is_named(reader: Reader) -> None:
     assert await aged(reader, {0: 1_000, 1: 61_001}, 61_001) == (True, False, at_rest)
     assert (await reader.ranking())["as_of"] == rfc3339(T + 1_000), "of the part that is furthest behind"
     terminal = Console(width=200, file=io.StringIO())
-    terminal.print(tables(Lists(reader.refresher, {}), [NAME], 5, 200, None))
+    terminal.print(tables(reader.board, Lists(reader.board, reader.demand), [NAME], 5, 200, None))
     assert f"incomplete, partition 0 stands still or catches up: as of {rfc3339(T + 1_000)}" in terminal.file.getvalue()  # type: ignore[attr-defined]
     assert await aged(reader, {0: 61_500, 1: 61_500}, 61_500) == (False, True, None)
 
@@ -110,7 +110,7 @@ async def test_a_reader_that_starts_again_says_the_same(reader: Reader) -> None:
     """What is behind depends on the shards and the clock alone, so no restart makes it flap."""
     at_rest = [{"partition": 0, "as_of": rfc3339(T)}]
     assert await aged(reader, {0: 0, 1: 100_000}, 100_000) == (True, False, at_rest)
-    reader.refresher._lists.clear()
+    reader.board._lists.clear()
     assert (await reader.ranking())["behind"] == at_rest
 
 
@@ -132,7 +132,7 @@ async def aged(reader: Reader, shards: dict[int, int], now: int) -> tuple[bool, 
     """(stale, complete, behind) of the list read at T + `now` with these clocks, each so long after T."""
     await clocks(reader, shards)
     reader.now_ms = T + now
-    shown = reader.refresher
+    shown = reader.board
 
     async def read() -> Any:
         published = shown._lists.get(NAME)
@@ -156,7 +156,7 @@ async def test_shards_counted_again_from_the_start(redis_url: str) -> None:
         reader.now_ms = T + 31_000
 
         async def read_again() -> bool:
-            return reader.refresher._sites == frozenset()
+            return reader.board._counted_sites == frozenset()
 
         await until(read_again, "reading of the emptied shards")
         assert reader.items(await until(lambda: marked(reader), "stale list"))[0] == ("/29", 30)
@@ -184,7 +184,7 @@ async def test_redis_empty_at_the_start(redis_url: str) -> None:
         assert not await ready(waiting)
         assert (await waiting.get(LIST)).status == 503
         assert (await waiting.get("/")).status == 200
-        assert "no generation is active" in waiting.refresher.not_ready()[0]
+        assert "no generation is active" in waiting.board.not_ready()[0]
         await publish(waiting.client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
         await until(lambda: ready(waiting), "readiness")
         assert waiting.items(await waiting.ranking())[0] == ("/29", 30)

@@ -29,14 +29,14 @@ async def reader(redis_url: str) -> AsyncIterator[Reader]:
     """Refreshes so seldom that what is in memory stays there."""
     async with running_reader(redis_url, SITES, caching=Caching(7, 8, 9), refresh_ms=600_000) as running:
         await publish(running.client, GENERATION, PARTITIONS, VIEWS, T)
-        await running.refresher.refresh()
+        await running.refresh.refresh()
         await until(lambda: ready(running), "readiness")
         yield running
 
 
 async def both(reader: Reader, target: str = LIST, method: str = "GET", **headers: str) -> Answer:
     """The framework's answer; and the same again from memory, by both ways that lead there."""
-    reader.web.app.clear()
+    reader.web.app._entries.clear()
     first = await reader.get(target, method, **headers)
     answers = [first, await reader.get(target, method, **headers)]
     if method == "GET":
@@ -133,7 +133,7 @@ async def test_requests_that_met_are_counted_all(reader: Reader) -> None:
     reader.web.app.put({"endpoint": endpoint, "raw_path": LIST.encode(), "query_string": b""}, second)
     assert list(reader.web.app._entries.values()) == [second] != [first]
     await reader.get(LIST)
-    reader.web.app.clear()
+    reader.web.app.tidy()
     counted = {
         status: reader.registry.get_sample_value("ranker_requests_total", {"route": LIST_ROUTE, "status": status})
         for status in ("200", "304")

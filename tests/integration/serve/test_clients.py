@@ -185,7 +185,7 @@ async def test_what_stands_ready_is_free(redis_url: str, monkeypatch: pytest.Mon
     """The same filtered list, however often: it is made once."""
     async with running_reader(redis_url, {"demo": "Démo"}, refresh_ms=600_000) as reader:
         await publish(reader.client, GENERATION, PARTITIONS, VIEWS, T)
-        await reader.refresher.refresh()
+        await reader.refresh.refresh()
         monkeypatch.setattr(reader.web._clients, "_now_s", lambda: 0.0)
         for _ in range(LISTS_S * BURST_S + 20):
             assert (await reader.get(f"{LIST}?exclude=/a")).status == 200

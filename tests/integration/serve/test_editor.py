@@ -75,7 +75,7 @@ class Desk:
         async with running_reader(self.redis_url, {"demo": "Demo"}, refresh_ms=REFRESH_MS) as running:
 
             async def ready() -> bool:
-                return running.refresher.not_ready() == []
+                return running.board.not_ready() == []
 
             await until(ready, "readiness")
             yield running
@@ -123,7 +123,7 @@ async def knows(reader: Reader, title: str) -> None:
     """Waits until the reader has taken in what the feed said last."""
 
     async def known() -> bool:
-        return reader.refresher.articles.of("demo")["/4"].title == title
+        return reader.board.articles.of("demo")["/4"].title == title
 
     await until(known, f"article called {title}")
 
@@ -181,7 +181,7 @@ async def test_aliases_reach_the_reader(desk: Desk) -> None:
 
         async def are(**expected: str) -> None:
             async def so() -> bool:
-                return dict(reader.refresher.articles.aliases("demo")) == expected
+                return dict(reader.board.articles.aliases("demo")) == expected
 
             await until(so, f"aliases {expected}")
 
@@ -224,7 +224,7 @@ async def test_compaction_keeps_the_editors_word(
         async with desk.reader() as reader:
             await knows(reader, "Second")
             assert await ids(reader) == ALL[1:4], "/0 stands under /1"
-            assert reader.refresher.articles.aliases("demo") == {"/0": "/1"}
+            assert reader.board.articles.aliases("demo") == {"/0": "/1"}
 
 
 async def test_words_of_version_0_1_stay_in_force_until_there_is_another(

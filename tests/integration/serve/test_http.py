@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from ranker.serve.app import FIRST_DEADLINE_S, LIST_ROUTE
-from ranker.serve.live import refresh
+from ranker.serve.api.list_request import FIRST_DEADLINE_S
+from ranker.serve.app import LIST_ROUTE
+from ranker.serve.live import demand
 from ranker.store import shard_query as reading
 from tests.support.example_site import record, write_articles
 from tests.support.http import Answer
@@ -205,7 +206,7 @@ async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.Mon
     await write(reader.client, GENERATION, PARTITIONS, [*VIEWS, *more], T)
 
     async def too_many() -> bool:
-        return reader.refresher.knows("nobody") is None
+        return reader.board.knows("nobody") is None
 
     await until(too_many, "reader that cannot name every site")
     for i in range(20):
@@ -216,17 +217,17 @@ async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.Mon
     assert reader.items(await reader.ranking("/v1/site-3/popular/read/24h")) == [("/3", 1)]
     assert reader.items(await reader.ranking("/v1/quiet/popular/read/24h")) == []
     assert reader.registry.get_sample_value("ranker_lists") == 2
-    assert len(reader.refresher._asked) == 2
+    assert len(reader.demand.used) == 2
 
 
 async def test_lists_waited_for_are_bounded(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for one more list than may be waited for is told to come again at once, not queued."""
-    monkeypatch.setattr(refresh, "MAX_LISTS", 0)
+    monkeypatch.setattr(demand, "MAX_LISTS", 0)
     began = time.monotonic()
     answer = await reader.get(LIST)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert time.monotonic() - began < FIRST_DEADLINE_S
-    assert reader.refresher._asked == {}
+    assert reader.demand.used == {}
 
 
 async def test_methods(reader: Reader) -> None:

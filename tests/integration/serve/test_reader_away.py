@@ -162,7 +162,7 @@ async def test_lists_do_not_wait_for_what_stands_beside_them(
         goes(node)
 
         async def noticed() -> bool:
-            return reader.refresher.fault != ""
+            return reader.board.fault != ""
 
         await waiting.until_async("A fault that is said", noticed)
 
@@ -178,6 +178,6 @@ async def test_lists_do_not_wait_for_what_stands_beside_them(
         node.start()
 
         async def all_again() -> bool:
-            return reader.refresher.fault == ""
+            return reader.board.fault == ""
 
         await waiting.until_async("The end of the fault", all_again)

@@ -100,7 +100,7 @@ async def test_a_token_that_is_none_is_answered_from_memory(redis_url: str) -> N
             return answer and b"".join(answer)
 
         for target in (LIST, SECRET):
-            reader.web.app.clear()
+            reader.web.app._entries.clear()
             assert at_once(target) is None
             await reader.get(target, Authorization="Basic ZTpm")
             plain = at_once(target)

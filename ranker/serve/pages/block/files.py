@@ -62,5 +62,5 @@ def _count(item: Mapping[str, Any], board: str, window: str, speech: Speech) -> 
 
 
 def _words(page: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says too is worded there."""
+    """Words that the page has too are the page's."""
     return {name: page[name] for name in _FROM_PAGE} | dict(own) | {"boards": page["boards"] | own["boards"]}

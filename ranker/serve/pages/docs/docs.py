@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 import schemas
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.http.response_cache import asked, matches
+from ranker.serve.http.response_cache import accept_headers, matches
 
 _TYPES = {"yaml": "application/yaml", "css": "text/css; charset=utf-8", "html": "text/html; charset=utf-8"}
 _COMMON = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
@@ -50,6 +50,6 @@ class Docs:
 def _answer(request: Request, content: bytes, kind: str, more: dict[str, str]) -> Response:
     etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
     headers = {**_COMMON, **more, "etag": etag.decode()}
-    if matches(asked(request.scope["headers"]).tags, etag):
+    if matches(accept_headers(request.scope["headers"]).tags, etag):
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, _TYPES[kind])

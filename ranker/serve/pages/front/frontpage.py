@@ -21,7 +21,8 @@ from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query, parse, shown
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.http.response_cache import asked, matches
+from ranker.serve.http.response_cache import accept_headers, matches
+from ranker.serve.live.board import Board
 from ranker.serve.pages.rows import Row, rows
 from ranker.serve.pages.speech import Speech
 from ranker.serve.pages.templates import environment
@@ -29,15 +30,15 @@ from ranker.service.scripts import FOREVER
 from ranker.settings import Site
 
 LANGUAGE = "fr"
-"""The lists are for French-language sites, whatever language a visitor's browser asks for."""
+"""The lists are for French-language sites, whatever language a visitor's browser prefers."""
 PLACES = 10
 NEWEST = 6
 MOST_SITES = 12
 """If there are more, the page offers no choice: the address bar serves better."""
 MAX_NAMED = 20
-"""So many sites are named to who asks for one that is not there."""
+"""So many sites are named if the requested one does not exist."""
 FIRST_S = 1.0
-"""How long the page waits for lists that nobody has asked for lately; without them it fills itself."""
+"""How long the page waits for lists that were not requested lately; without them it fills itself."""
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _SECURITY = {
@@ -52,7 +53,7 @@ _SECURITY = {
 
 @dataclass(frozen=True)
 class _Choice:
-    """What the address asks for, as far as there is such a thing."""
+    """The valid parameters of the address."""
 
     site: str
     lang: str
@@ -86,7 +87,7 @@ class Page:
     def file(self, request: Request) -> Response:
         """One of the page's files; its address carries the version of all, so it may be kept for ever.
 
-        Under another version, as pages of other readers ask during a deploy, it is served all the same, not to be kept.
+        Under another version, as pages of other readers request it during a deploy, it is served too, not to be kept.
         """
         name = request.path_params["name"]
         if name not in self._files:
@@ -98,9 +99,9 @@ class Page:
         }
         return Response(self._files[name], 200, headers, _TYPES[name.rpartition(".")[2]])
 
-    async def index(self, request: Request, lists: Lists, clients: Clients) -> Response:
+    async def index(self, request: Request, board: Board, lists: Lists, clients: Clients) -> Response:
         """The page of `?site=` (default: the first known) in `?lang=` (default: French), with its lists as of now."""
-        sites = lists.refresher.sites
+        sites = board.sites
         site = request.query_params.get("site") or (sites[0] if sites else "")
         if sites and site not in sites:
             raise ProblemError(
@@ -108,15 +109,15 @@ class Page:
                 f"Site {shown(site)} is not configured and has neither counts nor articles.",
                 sites=sites[:MAX_NAMED],
             )
-        generation = lists.refresher.generation
+        generation = board.generation
         choice = self._choice(request, site, generation)
         if choice.filters:
-            clients.charge(request, len(choice.boards) + 1)
-        found = await _first(lists, choice, generation) if sites and generation else {}
+            clients.charge(clients.of(request), len(choice.boards) + 1)
+        found = await _first(board, lists, choice, generation) if sites and generation else {}
         content = self._render(choice, sites, generation, found).encode()
         etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
         headers = {**_SECURITY, "cache-control": "no-cache", "etag": etag.decode()}
-        if matches(asked(request.scope["headers"]).tags, etag):
+        if matches(accept_headers(request.scope["headers"]).tags, etag):
             return Response(status_code=304, headers=headers)
         return Response(content, 200, headers, "text/html; charset=utf-8")
 
@@ -190,9 +191,11 @@ def _offered(name: str) -> str:
     return "" if name.startswith("-") else name[:64]
 
 
-async def _first(lists: Lists, choice: _Choice, generation: Generation) -> dict[str, Sequence[Mapping[str, Any]]]:
+async def _first(
+    board: Board, lists: Lists, choice: _Choice, generation: Generation
+) -> dict[str, Sequence[Mapping[str, Any]]]:
     """The items of each list that is to be shown; of those that cannot be had in time, nothing."""
-    counts = lists.site(choice.site).show_counts
+    counts = board.site(choice.site).show_counts
     newest = ListName(choice.site, LATEST, generation.longest.name)
     names = [ListName(choice.site, board, choice.window) for board in choice.boards]
 
@@ -202,13 +205,13 @@ async def _first(lists: Lists, choice: _Choice, generation: Generation) -> dict[
     await asyncio.gather(*(lists.read(name, query(PLACES), FIRST_S) for name in names))
     wanted = [(name, query(PLACES)) for name in names] + [(newest, query(NEWEST))]
     contents = {name.board: lists.content(name, asked_for, counts=counts) for name, asked_for in wanted}
-    return {board: content["items"] for board, content in contents.items() if content and not _gone(lists, content)}
+    return {name: content["items"] for name, content in contents.items() if content and not _gone(board, content)}
 
 
-def _gone(lists: Lists, content: Mapping[str, Any]) -> bool:
+def _gone(board: Board, content: Mapping[str, Any]) -> bool:
     """Whether the API would refuse the list, for its age."""
-    age_ms = lists.refresher.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
-    return age_ms > lists.refresher.ages.gone_ms
+    age_ms = board.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
+    return age_ms > board.ages.gone_ms
 
 
 def period(window: Window, speech: Speech) -> str:

@@ -8,7 +8,7 @@ from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.core.partial_counts import PartialCounts
 
 
-class DeadStretch:
+class DeadLetterLimit:
     """Watches stretches of at least `stretch` records; `share` of them may be rejected (1.0: all).
 
     Records below `accepted` are let through: an operator has looked at them (--accept-bad PARTITION:OFFSET).

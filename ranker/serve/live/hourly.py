@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ranker.core import hours
 from ranker.core.generation import Generation
 from ranker.core.hours import Hours
-from ranker.serve.api.clients import is_beyond_share
-from ranker.serve.live.refresh import Refresher
+from ranker.service.buckets import is_beyond_share
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.hours import HoursReader
 
@@ -20,11 +19,11 @@ log = logging.getLogger(__name__)
 
 KEPT_MS = 60_000
 MAX_KEPT = 256
-"""Articles; whose hours were read longest ago goes first."""
+"""Articles; the one whose hours were read longest ago is dropped first."""
 READ_AT_ONCE = 2
 """Articles: each is up to 1,440 slices out of Redis, and a thread's work for a second."""
 READ_A_MINUTE = 30
-"""Articles: what Redis is asked must not grow with what the web asks."""
+"""Articles: reads of Redis must not grow with web traffic."""
 CLIENT_SHARE = 1 / 3
 """One client may cause this part of the readings that others leave."""
 
@@ -32,7 +31,7 @@ _Key = tuple[str, str, frozenset[str]]
 
 
 class HourlyCounts(NamedTuple):
-    """`hours` begin at `from_ms`; None: they cannot be told."""
+    """`hours` begin at `from_ms`; None: they are not known."""
 
     from_ms: int
     read_ms: int
@@ -40,9 +39,10 @@ class HourlyCounts(NamedTuple):
 
 
 class Hourly:
-    def __init__(self, refresher: Refresher) -> None:
-        self._refresher = refresher
-        self._reader = HoursReader(refresher.client)
+    def __init__(self, client: Any, now_ms: Callable[[], int]) -> None:
+        """`client` is Redis'."""
+        self._now_ms = now_ms
+        self._reader = HoursReader(client)
         self._kept: dict[_Key, HourlyCounts] = {}
         self._reading: dict[_Key, asyncio.Task[HourlyCounts | None]] = {}
         self._begun: deque[tuple[float, bytes]] = deque(maxlen=READ_A_MINUTE)
@@ -56,9 +56,9 @@ class Hourly:
         deadline_s: float,
         client: bytes,
     ) -> HourlyCounts | None:
-        """The counts of the articles that `shards` names, together; None where they cannot be had in time.
+        """The counts of the articles that `shards` names, together; None if they cannot be read in time.
 
-        What is under way then goes on, for whoever asks next. None too where there were too many readings in a minute,
+        A reading that is under way goes on, for the next request. None too if there were too many readings in a minute,
         in all or for `client`.
         """
         key = generation.id, site, frozenset[str]().union(*shards.values())
@@ -66,7 +66,7 @@ class Hourly:
         until = loop.time() + deadline_s
         while True:
             kept = self._kept.get(key)
-            if kept is not None and self._refresher.now_ms() - kept.read_ms <= KEPT_MS:
+            if kept is not None and self._now_ms() - kept.read_ms <= KEPT_MS:
                 return kept
             own = self._reading.get(key)
             if own is None and self._is_too_often(loop.time(), client):
@@ -96,14 +96,14 @@ class Hourly:
         try:
             read = await self._reader.read(generation, key[1], shards, from_ms)
         except StoreUnavailableError:
-            return None  # the refresh says so
-        except Exception:  # whatever a slice holds, the rest of the answer stands
+            return None  # the refresh reports it
+        except Exception:  # whatever a slice holds, the rest of the answer is good
             log.exception("an article's hours cannot be read")
             return None
         finally:
             del self._reading[key]
         self._kept.pop(key, None)
-        told = self._kept[key] = HourlyCounts(from_ms, self._refresher.now_ms(), read)
+        counts = self._kept[key] = HourlyCounts(from_ms, self._now_ms(), read)
         if len(self._kept) > MAX_KEPT:
             del self._kept[next(iter(self._kept))]
-        return told
+        return counts

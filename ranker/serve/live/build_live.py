@@ -1,0 +1,37 @@
+"""Puts the reader's live part together: what is in use, what is shown, and the refresh between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ranker.metrics import ReaderMetrics
+from ranker.serve.live.board import Board, BoardWriter, wall_ms
+from ranker.serve.live.demand import Demand
+from ranker.serve.live.published import Ages
+from ranker.serve.live.refresh import Refresh
+from ranker.settings import Site
+
+
+class Live(NamedTuple):
+    board: Board
+    demand: Demand
+    refresh: Refresh
+
+
+def build_live(
+    client: Any,
+    *,
+    sites: Mapping[str, Site],
+    refresh_ms: int,
+    ages: Ages,
+    metrics: ReaderMetrics,
+    now_ms: Callable[[], int] = wall_ms,
+) -> Live:
+    """`sites` are the configured ones; `client` is Redis'."""
+    board = BoardWriter(sites, ages, now_ms)
+    demand = Demand(board)
+    # At every scrape: ages go on growing while nothing is refreshed.
+    metrics.lists.set_function(lambda: len(board))
+    metrics.list_age_seconds.set_function(board.oldest_s)
+    return Live(board, demand, Refresh(client, board, demand, metrics, refresh_ms))

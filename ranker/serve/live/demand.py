@@ -1,0 +1,134 @@
+"""What is in use: requests note it here, and each refresh reads what is noted. Control never goes from here to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from ranker.core.generation import ListName
+from ranker.lists.filters import Filter
+from ranker.serve.live.board import Board
+from ranker.serve.live.lookups import Lookups, anybody
+from ranker.serve.live.published import Published
+
+IN_USE_MS = 60_000
+"""A list that was not requested in this time is not read any more."""
+MAX_LISTS = 2_000
+"""Lists kept, and lists waited for, at once; beyond it, those kept that were requested longest ago are dropped."""
+
+
+class Demand:
+    """Lists in use, requests that wait for a reading, and what is looked up by name."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._used_ms: dict[ListName, int] = {}
+        self._waiting: dict[ListName, asyncio.Future[Published | None]] = {}
+        self.lookups = Lookups()
+        self.urgent = asyncio.Event()
+        """Somebody waits for a list: it is to be read before the next interval."""
+
+    def use(self, name: ListName) -> Published | None:
+        """The list on show, in use from now on; None if it has not been read yet."""
+        self._used_ms[name] = self._board.now_ms()
+        return self._board.shown(name)
+
+    async def first(self, name: ListName, deadline_s: float) -> Published | None:
+        """The list on show, read now if it is not in use yet; None if that fails or takes too long.
+
+        The list of a site that nobody knows is returned once and not kept: clients can invent any number of names.
+        """
+        if self._board.shown(name) is not None:
+            return self.use(name)
+        if name not in self._waiting and len(self._waiting) >= MAX_LISTS:
+            return None
+        self.urgent.set()
+        return await self._next(name, deadline_s)
+
+    async def _next(self, name: ListName, deadline_s: float) -> Published | None:
+        """The list after it was read the next time."""
+        reading = self._waiting.setdefault(name, asyncio.get_running_loop().create_future())
+        done, _ = await asyncio.wait([reading], timeout=deadline_s)
+        return reading.result() if done else None
+
+    async def look_up(
+        self, name: ListName, filter_: Filter, deadline_s: float, payer: Callable[[], bytes | None] = anybody
+    ) -> None:
+        """Has the articles of the catalogue that a filter admits read by name, now and at every refresh.
+
+        Afterwards the list on show covers the filter, unless that takes more than the budget or the time.
+        """
+        if not self.lookups.add(name, filter_, self._board.now_ms(), payer):
+            return
+        for _ in range(2):  # the reading that is under way does not know of the filter yet
+            self.urgent.set()
+            shown = await self._next(name, deadline_s)
+            if shown is None or filter_ in shown.covered:
+                return
+
+    def keep_filter(self, name: ListName, filter_: Filter) -> None:
+        """Notes that a filter which was looked up is still in use."""
+        self.lookups.keep(name, filter_, self._board.now_ms())
+
+    async def article(self, name: ListName, article: bytes, deadline_s: float, client: bytes = b"") -> Published | None:
+        """The list on show with this article's count, unless that takes too long; None if there is no list.
+
+        An article below the first places is read by name at the next refresh and no sooner: reads of Redis
+        must not grow with web traffic.
+        """
+        board = self._board
+        published = board.shown(name)
+        for _ in range(2):  # the reading that is under way does not know of the article yet
+            published = board.shown(name)
+            if published is None or published.read.merged.more:
+                self.lookups.add_article(name.site, article, board.now_ms(), client)
+            if published is None:
+                published = await self.first(name, deadline_s)
+            elif published.count_of(article) is None and not board.rests(name):
+                published = await self._next(name, deadline_s)
+            if published is None or published.count_of(article) is not None:
+                break
+        return self.use(name) if board.shown(name) is not None else published
+
+    def keep_article(self, name: ListName, article: bytes) -> None:
+        """Notes that an article of a list on show is still requested."""
+        published = self._board.shown(name)
+        if published is not None:
+            self.use(name)
+            if published.read.merged.more:
+                self.lookups.add_article(name.site, article, self._board.now_ms())
+
+    def due(self) -> list[ListName]:
+        """What a refresh reads: every list in use but those that rest, and the waited-for ones."""
+        return list(dict.fromkeys([*(name for name in self._used_ms if not self._board.rests(name)), *self._waiting]))
+
+    @property
+    def used(self) -> Mapping[ListName, int]:
+        """When each list in use was last requested (ms)."""
+        return self._used_ms
+
+    @property
+    def waiting(self) -> list[ListName]:
+        """Lists that requests wait for."""
+        return list(self._waiting)
+
+    def keep(self, name: ListName, now_ms: int) -> None:
+        """A list that was read for the first time is in use."""
+        self._used_ms.setdefault(name, now_ms)
+
+    def resolve(self, names: Iterable[ListName], unknown: Mapping[ListName, Published] | None = None) -> None:
+        """Ends the waiting for `names`, with what is shown now, or with `unknown`, which is not kept."""
+        for name in list(names):
+            reading = self._waiting.pop(name, None)
+            if reading is not None:
+                reading.set_result(self._board.shown(name) or (unknown or {}).get(name))
+
+    def drop_unused(self, now_ms: int) -> list[ListName]:
+        """Forgets and returns the lists that are not in use any more."""
+        unused = [name for name, used_ms in self._used_ms.items() if now_ms - used_ms > IN_USE_MS]
+        if len(self._used_ms) - len(unused) > MAX_LISTS:
+            unused = sorted(self._used_ms, key=self._used_ms.__getitem__)[: len(self._used_ms) - MAX_LISTS]
+        for name in unused:
+            del self._used_ms[name]
+            self.lookups.forget(name)
+        return unused
