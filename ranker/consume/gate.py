@@ -75,7 +75,7 @@ class Gate:
                 "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation",
                 Stop.STATE,
             )
-        await self._recognise(state)
+        await self._check_log_end(state)
         session = Session(
             self._store,
             self._generation,
@@ -118,19 +118,19 @@ class Gate:
         await self._store.init(version, since, self._log.partitions(), gap_ms)
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
 
-    async def _recognise(self, state: ShardState) -> None:
+    async def _check_log_end(self, state: ShardState) -> None:
         """Checks that the log reaches up to n and is the one that was counted."""
         n, mark = state.version.n, state.mark
         until = asyncio.get_running_loop().time() + self.patience_s
         while n > (end := (await self._log.ends([self._partition]))[self._partition]):
-            if await self.holds(mark):
+            if await self.log_has(mark):
                 return
             if asyncio.get_running_loop().time() >= until:
                 raise self.foreign(f"{n} records were counted, and the log ends at {end}")
             await asyncio.sleep(min(1.0, self.patience_s / 10))
-        await self.recognise(mark)
+        await self.check_last_counted(mark)
 
-    async def recognise(self, mark: Mark | None) -> None:
+    async def check_last_counted(self, mark: Mark | None) -> None:
         """Compares the last counted record with the one at its offset now, if the log still has that offset.
 
         Also called before records of another leader are applied: one that was not in sync may have lost counted records
@@ -147,7 +147,7 @@ class Gate:
             return
         raise self.foreign(f"the record at offset {mark.offset} is not the one that was counted")
 
-    async def holds(self, mark: Mark | None) -> bool:
+    async def log_has(self, mark: Mark | None) -> bool:
         """Whether the log has this record: then an end offset below it lags, as the embedded broker's do."""
         return mark is not None and await self._log.mark_at(self._partition, mark.offset) == mark
 

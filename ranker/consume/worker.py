@@ -200,7 +200,7 @@ class Worker:
         """One batch, until it is applied: its counts stay the same, and are routed again if the floors move."""
         partial = batch.partial
         if batch.epoch != session.epoch:
-            await self._gate.recognise(session.mark)
+            await self._gate.check_last_counted(session.mark)
             session.epoch = batch.epoch
         if partial.rejected:
             await self._dead_letters.write(self.partition, partial.rejected)
@@ -280,7 +280,7 @@ class Worker:
         except StoreFullError:
             await self._upkeep.run_when_full(session, self._clocks.proven_ms(session.known_ms))
         beyond_end = self._beyond_end  # `seen_end` may clear it while the log is read
-        if beyond_end is not None and await self._gate.holds(session.mark):
+        if beyond_end is not None and await self._gate.log_has(session.mark):
             self._lagging_end, self._beyond_end = beyond_end[:2], None
         self._metrics.strays.labels(self.partition).set(session.strays)
         self._metrics.live_slices.labels(self.partition).set(len(session.live))

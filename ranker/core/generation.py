@@ -27,7 +27,7 @@ NO_BOARDS = (LATEST, "from")
 """Names that the API uses for something else in the place of a board's name."""
 
 FUTURE_MS = 5 * 60 * 1000
-"""How far an event may lie ahead of its append time before it is `future`."""
+"""How far an event may lie ahead of its append time before it is `future`. Not configurable, so no part of the hash."""
 
 
 class Window(msgspec.Struct, frozen=True):

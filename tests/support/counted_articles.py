@@ -97,10 +97,10 @@ async def settled(reader: Reader, article: str, more: str = "", **headers: str) 
 
 async def refreshed(reader: Reader) -> None:
     """Two whole refreshes from now on: what was under way does not count."""
-    before = reader.board.version
+    before = reader.board.revision
 
     async def twice() -> bool:
-        return reader.board.version >= before + 2
+        return reader.board.revision >= before + 2
 
     await until(twice, "second refresh")
 

@@ -1,4 +1,4 @@
-"""A list as an answer: filtered, cut, filled up from longer lists, with what the catalogue and the history know."""
+"""The items of a list's JSON: filtered, cut, filled up from longer lists, with titles and history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request means: which list or article of which site, and whether its counts are shown. The first stage."""
+"""Checks a request: site, board, window, token, the client's limits. Its parameters are parsed by `query.py`."""
 
 from __future__ import annotations
 

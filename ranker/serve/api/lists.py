@@ -1,4 +1,4 @@
-"""Answers for lists: which lists one takes, and its content out of what is shown. The second stage."""
+"""The JSON of a list, from the board: its own places, and those of longer windows. After list_request, before items."""
 
 from __future__ import annotations
 

@@ -110,9 +110,9 @@ class _Channels:
 
     async def run(self, board: Board) -> None:
         """After each refresh every channel takes its list anew, one at a time, between other work."""
-        version = board.version
+        revision = board.revision
         while True:
-            version = await board.newer(version)
+            revision = await board.newer(revision)
             for key, channel in list(self.of.items()):
                 began = time.perf_counter()
                 if channel.readers:

@@ -1,6 +1,6 @@
 """Answers from memory, in front of the web framework: a list that was requested once costs a dictionary look-up.
 
-An entry holds for the version of the board that it was made of, or until its list turns stale, whichever ends first.
+An entry holds for the revision of the board that it was made of, or until its list turns stale, whichever ends first.
 The server calls `at_once` as soon as it has read a request's head (no task, no messages: half the work of the smallest
 ASGI application); other requests (HEAD, a connection to close, a client that reads slowly) come as ASGI.
 """
@@ -82,11 +82,11 @@ class Entry:
     """One answer in every requested form, each made once. `origins` may read it in browsers ("*": all).
 
     `token`: a client that sends it gets another answer, which a shared cache must not answer with this one.
-    `used` is called once a second while the entry is requested. The cache sets `version`, and `route` and `duration`,
+    `used` is called once a second while the entry is requested. The cache sets `revision`, and `route` and `duration`,
     which its hits are counted under.
     """
 
-    version: int
+    revision: int
     route: str
     duration: Histogram
 
@@ -157,16 +157,16 @@ def _wrong_token() -> Form:
 _WRONG_TOKEN = _wrong_token()
 
 
-class Versioned(Protocol):
-    """What entries are made of: they hold as long as `version` stays."""
+class Source(Protocol):
+    """What entries are made of: they hold as long as `revision` stays."""
 
-    version: int
+    revision: int
 
 
 class ResponseCache:
     """An ASGI application that answers what it knows and hands the rest to `cold`."""
 
-    def __init__(self, cold: App, source: Versioned, metrics: ReaderMetrics, paths: Paths) -> None:
+    def __init__(self, cold: App, source: Source, metrics: ReaderMetrics, paths: Paths) -> None:
         self._cold = cold
         self._source = source
         self._paths = paths
@@ -174,7 +174,7 @@ class ResponseCache:
         self._metrics = metrics
 
     def put(self, scope: Scope, entry: Entry) -> None:
-        """Answers requests for the same path and query from now on, while the source has the version of now."""
+        """Answers requests for the same path and query from now on, while the source has its present revision."""
         target = _target(scope)
         before = self._entries.pop(target, None)
         if before is not None:  # of two cold requests at once, the other one's answer has been counting since
@@ -182,7 +182,7 @@ class ResponseCache:
         if len(self._entries) >= MAX_ENTRIES:
             self.tidy()
         if len(self._entries) < MAX_ENTRIES:
-            entry.version = self._source.version
+            entry.revision = self._source.revision
             entry.route = self._paths[scope["endpoint"]]
             entry.duration = self._metrics.request_duration_seconds.labels(entry.route)
             self._entries[target] = entry
@@ -191,7 +191,7 @@ class ResponseCache:
         """Counts the hits of every entry and drops what does not hold any more. To be called about once a second."""
         for target, entry in list(self._entries.items()):
             self._count(entry)
-            if entry.version != self._source.version:
+            if entry.revision != self._source.revision:
                 del self._entries[target]
 
     def _count(self, entry: Entry) -> None:
@@ -212,7 +212,7 @@ class ResponseCache:
 
     def _holding(self, target: bytes, now: float) -> Entry | None:
         entry = self._entries.get(target)
-        return None if entry is None or entry.version != self._source.version or now >= entry.until else entry
+        return None if entry is None or entry.revision != self._source.revision or now >= entry.until else entry
 
     def _take(self, entry: Entry, request: AcceptHeaders, started: float) -> Form | None:
         """None for a client with the site's token: that answer is its own alone."""

@@ -21,13 +21,13 @@ def wall_ms() -> int:
 
 
 class Board:
-    """Read-only. `version` changes with every refresh: what was made of an older one is out of date."""
+    """Read-only. `revision` changes with every refresh: what was made of an older one is out of date."""
 
     def __init__(self, sites: Mapping[str, Site], ages: Ages, now_ms: Callable[[], int] = wall_ms) -> None:
         """`sites` are the configured ones."""
         self.ages = ages
         self.now_ms = now_ms
-        self.version = 0
+        self.revision = 0
         self.fault = ""
         """What cannot be read at present; "" if all can."""
         self.generation: Generation | None = None
@@ -40,7 +40,7 @@ class Board:
         self._lists: dict[ListName, Published] = {}
         self._ranks: dict[ListName, Ranks] = {}
         self._changes: dict[str, int] = {}
-        self._whole_until: dict[ListName, int] = {}
+        self._skipped_until: dict[ListName, int] = {}
         self._counted_sites: frozenset[str] = frozenset()
         self._shown_sites: frozenset[str] = frozenset()
         self._has_all_sites = False
@@ -60,9 +60,9 @@ class Board:
         """How often the site's articles have changed: what was made of them before is out of date."""
         return self._changes.get(site, 0)
 
-    def rests(self, name: ListName) -> bool:
-        """Whether the next refreshes leave the list out, because whole lists had to be read for it."""
-        return self._whole_until.get(name, 0) > self.now_ms()
+    def is_skipped(self, name: ListName) -> bool:
+        """Whether the next refreshes skip the list, because whole lists had to be read for it."""
+        return self._skipped_until.get(name, 0) > self.now_ms()
 
     def site(self, name: str) -> Site:
         """How a site is shown; one that is not configured as a site without any setting."""
@@ -95,11 +95,11 @@ class Board:
             async with asyncio.timeout(deadline_s):
                 await self._attempted.wait()
 
-    async def newer(self, version: int) -> int:
-        """The present version, once it is another one than `version`."""
-        while self.version == version:
+    async def newer(self, revision: int) -> int:
+        """The present revision, once it is another one than `revision`."""
+        while self.revision == revision:
             await self._refreshed.wait()
-        return self.version
+        return self.revision
 
     def __len__(self) -> int:
         return len(self._lists)
@@ -120,12 +120,12 @@ class BoardWriter(Board):
     def show_ranks(self, ranks: Mapping[ListName, Ranks]) -> None:
         self._ranks = dict(ranks)
 
-    def rest(self, name: ListName, until_ms: int) -> None:
-        """See `rests`; 0 ends it."""
-        self._whole_until[name] = until_ms
+    def skip_until(self, name: ListName, until_ms: int) -> None:
+        """See `is_skipped`; 0 ends it."""
+        self._skipped_until[name] = until_ms
 
-    def end_rests(self) -> None:
-        self._whole_until.clear()
+    def end_skips(self) -> None:
+        self._skipped_until.clear()
 
     def show_articles(self, articles: Articles, changed: Iterable[str], now_ms: int) -> None:
         """The catalogue as it was read at `now_ms`; `changed` are the sites whose articles are others now."""
@@ -137,7 +137,7 @@ class BoardWriter(Board):
     def drop(self, names: Iterable[ListName]) -> None:
         """Lists that are not in use any more."""
         for name in names:
-            for kept in (self._lists, self._whole_until, self._ranks):
+            for kept in (self._lists, self._skipped_until, self._ranks):
                 kept.pop(name, None)
 
     def take_sites(self, counted: frozenset[str], now_ms: int, *, is_all: bool) -> None:
@@ -145,10 +145,10 @@ class BoardWriter(Board):
         self._counted_sites, self._has_all_sites, self._read_ms = counted, is_all, now_ms
 
     def finish(self) -> None:
-        """After each refresh, whether it succeeded or not: a new version."""
+        """After each refresh, whether it succeeded or not: a new revision."""
         # Shards that were emptied name no sites for a while; what is on show goes on being served.
         self._shown_sites = frozenset(name.site for name, shown in self._lists.items() if shown.read.site_known)
-        self.version += 1
+        self.revision += 1
         self._refreshed.set()
         self._refreshed = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""What is in use: requests note it here, and each refresh reads what is noted. Control never goes from here to it."""
+"""What is in use: requests note it here; `due` is what the next refresh reads. Nothing here calls the refresh."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Demand:
                 self.lookups.add_article(name.site, article, board.now_ms(), client)
             if published is None:
                 published = await self.first(name, deadline_s)
-            elif published.count_of(article) is None and not board.rests(name):
+            elif published.count_of(article) is None and not board.is_skipped(name):
                 published = await self._next(name, deadline_s)
             if published is None or published.count_of(article) is not None:
                 break
@@ -99,8 +99,10 @@ class Demand:
                 self.lookups.add_article(name.site, article, self._board.now_ms())
 
     def due(self) -> list[ListName]:
-        """What a refresh reads: every list in use but those that rest, and the waited-for ones."""
-        return list(dict.fromkeys([*(name for name in self._used_ms if not self._board.rests(name)), *self._waiting]))
+        """What a refresh reads: every list in use but skipped ones, and the waited-for ones."""
+        return list(
+            dict.fromkeys([*(name for name in self._used_ms if not self._board.is_skipped(name)), *self._waiting])
+        )
 
     @property
     def used(self) -> Mapping[ListName, int]:

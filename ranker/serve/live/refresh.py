@@ -106,7 +106,7 @@ class Refresh:
         try:
             if await self._follow_active.result(patient=self._active.generation is None):
                 self._hints.clear()
-                self._board.end_rests()
+                self._board.end_skips()
         except StoreUnavailableError as error:
             if self._active.generation is None:
                 raise
@@ -176,7 +176,7 @@ class Refresh:
                 unknown[name] = published
                 continue
             self._hints[name] = read.merged.hints
-            board.rest(name, now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0)
+            board.skip_until(name, now_ms + int(took_ms / WHOLE_SHARE) if read.merged.whole else 0)
             self._demand.keep(name, now_ms)
             if shown is None or shown.yields_to(read, generation, active.partitions, now_ms, board.ages):
                 board.show(published)

@@ -80,4 +80,4 @@ async def test_a_hole_in_the_place_of_what_was_counted(gate: Gate, engine: Engin
             await producer.send_and_wait(engine.topic, partition=0, value=value)
             await producer.commit_transaction()
     with pytest.raises(PartitionStoppedError, match="the record at offset 1 is not the one that was counted"):
-        await gate.recognise(Mark(1, 0, 0))
+        await gate.check_last_counted(Mark(1, 0, 0))
