@@ -7,7 +7,7 @@ from typing import Any
 
 from producers.collector.authorize import Speaker
 from producers.collector.client_hour import ClientHour
-from producers.collector.limits import NewArticles
+from producers.collector.new_articles import NewArticles
 from producers.collector.validate import FaultError, Receipt, not_counted, views
 from producers.event import LONGEST_WINDOW_MS, PageView
 from ranker.service.buckets import Buckets

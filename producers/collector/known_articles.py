@@ -20,7 +20,7 @@ NEVER = -1
 """In place of the minute in which an article was last counted, if that is unknown."""
 MAX_PAIRS = 35_000
 """Articles with a type for each site, about 5 MB of memory; the one not seen for longest is dropped. Part of a week's
-cost (limits.py), since a stranger can have all of them counted again."""
+cost (new_articles.py), since a stranger can have all of them counted again."""
 
 _SIZE = 8
 _log = logging.getLogger(__name__)

@@ -142,8 +142,8 @@ async def _run(
     from producers.collector.delivery.spool import Spool
     from producers.collector.http.collector_port import collector_port
     from producers.collector.known_articles import Known
-    from producers.collector.limits import NewArticles
     from producers.collector.metrics import CollectorMetrics, new_registry
+    from producers.collector.new_articles import NewArticles
     from producers.collector.salt import open_salts
     from ranker.service import admin, http_server, signals
     from ranker.service.address import Addresses

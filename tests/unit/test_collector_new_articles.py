@@ -7,13 +7,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from producers.collector import limits
+from producers.collector import new_articles as budget
 from producers.collector.admission import Bounds, admit
 from producers.collector.authorize import Speaker
 from producers.collector.catalogue import Catalogue
 from producers.collector.client_hour import ClientHour
 from producers.collector.known_articles import MAX_PAIRS, NEVER, Known, name
-from producers.collector.limits import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
+from producers.collector.new_articles import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
 from producers.collector.validate import Receipt
 from producers.event import PageView
 from ranker.service.buckets import Buckets
@@ -107,7 +107,7 @@ def test_what_is_counted_again_costs_its_client(tmp_path: Path) -> None:
     times = [
         sum(not articles.admit(one, who, 0) for _ in range(30_000)) for one, who in ((long, b"me"), (short, b"you"))
     ]
-    share = limits.CLIENT * BURST * DEAREST_BYTES
+    share = budget.CLIENT * BURST * DEAREST_BYTES
     assert (times[0], times[1] > 26_000) == ((share - cost(512)) // 512, True)
 
 
@@ -132,7 +132,7 @@ def test_many_strangers_cannot_lock_out_what_two_addresses_read(tmp_path: Path) 
 
 def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first."""
-    monkeypatch.setattr(limits, "MAX_WAITING", 10)
+    monkeypatch.setattr(budget, "MAX_WAITING", 10)
     articles = new_articles(tmp_path)
     used_up(articles)
     for number in range(50):
@@ -209,7 +209,7 @@ def test_one_stranger_cannot_use_up_what_repeats_may_add(tmp_path: Path) -> None
         articles.admit(one, None, 0)
     for minute in (0, 60):
         added = sum(not articles.admit(one, b"me", 60 * minute) for one in paid)
-        assert 1 <= added <= limits.CLIENT * 2 * REPEATS_KB * 1_000 / 512
+        assert 1 <= added <= budget.CLIENT * 2 * REPEATS_KB * 1_000 / 512
         assert articles.left("demo", 60 * minute) > 0.97
         assert not articles.admit(paid[-1], b"reader", 60 * minute)
 

@@ -12,8 +12,8 @@ from producers.collector.authorize import Sites
 from producers.collector.catalogue import Catalogue
 from producers.collector.client_hour import ClientHour
 from producers.collector.known_articles import Known
-from producers.collector.limits import NewArticles
 from producers.collector.metrics import CollectorMetrics, new_registry
+from producers.collector.new_articles import NewArticles
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
 from ranker.service.logs import JsonFormatter

@@ -15,7 +15,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from producers.collector import catalogue
 from producers.collector.catalogue import Catalogue
-from producers.collector.limits import DEAREST_BYTES, cost
+from producers.collector.new_articles import DEAREST_BYTES, cost
 from ranker.core import delta
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
 from ranker.core.step import Changes
