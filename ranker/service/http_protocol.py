@@ -262,7 +262,7 @@ class Protocol(HttpToolsProtocol):
         self._refuse("head", ProblemError(431, f"The head is longer than {MAX_HEAD_BYTES} bytes."))
 
     def _too_large(self) -> None:
-        detail = f"The body is longer than {self._port.body_bytes} bytes: send less at once."
+        detail = f"The body is longer than {self._port.body_bytes} bytes: send fewer events at once."
         self._refuse("too_large", ProblemError(413, detail))
 
     def _too_slow(self) -> None:

@@ -136,7 +136,7 @@ async def test_changes_that_were_not_taken_in_are_read_again(client: Any, monkey
     shown = Catalogue(client, lambda: 0)
     await step(client, 1, change("demo//a", 0, status="removed"), begin="aa" * 8)
     with monkeypatch.context() as broken:
-        broken.setattr(Articles, "take", lambda *_: 1 / 0)
+        broken.setattr(Articles, "apply", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await shown.follow()
     await shown.follow()
