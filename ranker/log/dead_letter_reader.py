@@ -94,12 +94,14 @@ class DeadLetterReader:
                 for record in records:
                     key = record.key or b""
                     position = key.removesuffix(MARK)
-                    if not self._position.fullmatch(position):
+                    if not self._position.fullmatch(position) or (
+                        position == key and record.value is not None and _letter(record, None) is None
+                    ):
                         self.strange += 1
                     elif position == key:
                         last[key] = record.offset
-                    else:
-                        marks[position] = dict(record.headers).get("append_ms")
+                    elif record.value is not None and (append_ms := dict(record.headers).get("append_ms")):
+                        marks[position] = append_ms  # nothing else undoes a mark: the letter would be sent again
             async for records in self._polls(partition, offsets):
                 kept = [each for each in records if last.get(each.key) == each.offset and each.value is not None]
                 letters = [letter for each in kept if (letter := _letter(each, marks.get(each.key))) is not None]

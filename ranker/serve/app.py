@@ -95,7 +95,7 @@ class Web:
 
     async def run(self) -> None:
         """Streams lists and counts hits, until it is cancelled."""
-        await asyncio.gather(self.streams.run(), periodic(TIDY_S, self._tidy))
+        await asyncio.gather(self.streams.run(), periodic(TIDY_S, self._tidy, "hits are not counted", never_ends=True))
 
     async def _tidy(self) -> None:
         self.app.tidy()

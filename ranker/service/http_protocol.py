@@ -181,7 +181,7 @@ class Protocol(HttpToolsProtocol):
             self._arrived(last=True)
         elif length > self._port.body_bytes:
             self._too_large()
-        elif expects:
+        elif expects and self._has_body:  # without one it would stand in an answer under way
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -197,6 +197,7 @@ class Protocol(HttpToolsProtocol):
 
     def _arrived(self, *, last: bool) -> None:
         """Only now is there a request for uvicorn: its own handling of the head and of the whole body."""
+        self._unset_keepalive_if_required()  # of an answer that ended while this head came
         self._begun = False
         self._arriving_bytes = 0  # what else has come is the next one's
         self._no_deadline()

@@ -60,7 +60,7 @@ class ArticleDetails:
         aliases = board.articles.aliases(site)
         article_id = aliases.get(request.article_id, request.article_id)
         lists = await self._read(generation, site, article_id, deadline_s, request.client)
-        now_ms = board.now_ms()
+        now_ms, began = board.now_ms(), time.perf_counter()
         as_of_ms = min(published.as_of_ms for published in lists)
         check_age(now_ms - as_of_ms, board)
         article = board.articles.of(site).get(article_id, _UNKNOWN)
@@ -85,7 +85,7 @@ class ArticleDetails:
             "lists": [self._placed(name, one, article_id, now_ms, counts=counts) for name, one in details.items()],
             "hours": None if hourly is None else _hours(hourly, generation),
         }
-        return content, time.perf_counter() + (board.ages.gone_ms - (now_ms - as_of_ms)) / 1000
+        return content, began + (board.ages.gone_ms - (now_ms - as_of_ms)) / 1000
 
     def use(self, request: ArticleRequest) -> None:
         """Notes that an article's answer is still requested."""

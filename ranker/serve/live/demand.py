@@ -96,7 +96,7 @@ class Demand:
         if published is not None:
             self.use(name)
             if published.read.merged.more:
-                self.lookups.add_article(name.site, article, self._board.now_ms())
+                self.lookups.keep_article(name.site, article, self._board.now_ms())
 
     def due(self) -> list[ListName]:
         """What a refresh reads: every list in use but skipped ones, and the waited-for ones."""

@@ -65,6 +65,11 @@ class Lookups:
         if len(self._named) > MAX_NAMED:
             del self._named[_oldest_of_most({named: of for named, (_, of) in self._named.items()})]
 
+    def keep_article(self, site: str, article: bytes, now_ms: int) -> None:
+        """Notes that an article is still requested; one that has made room for others is not taken again."""
+        if (site, article) in self._named:
+            self.add_article(site, article, now_ms)
+
     def add(self, name: ListName, filter_: Filter, now_ms: int, payer: Callable[[], bytes | None] = anybody) -> bool:
         """Notes that a filter needs its articles looked up; true if the next refresh may do that for the first time.
 

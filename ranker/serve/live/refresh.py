@@ -140,7 +140,10 @@ class Refresh:
 
     async def _read_catalogue(self) -> None:
         now_ms = self._board.now_ms()
-        changed = await self._catalogue.follow()
+        try:
+            changed = await self._catalogue.follow()
+        finally:  # what was read is shown, also if the node of a later partition is away: a takedown must not wait
+            self._board.articles = self._catalogue.articles
         self._board.show_articles(self._catalogue.articles, changed, now_ms)
 
     async def _read_histories(self) -> None:
