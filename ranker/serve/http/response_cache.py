@@ -172,6 +172,8 @@ class ResponseCache:
         self._paths = paths
         self._entries: dict[bytes, Entry] = {}
         self._metrics = metrics
+        self._tidied: int | None = None
+        """The revision at the last tidying."""
 
     def put(self, scope: Scope, entry: Entry) -> None:
         """Answers requests for the same path and query from now on, while the source has its present revision."""
@@ -179,7 +181,7 @@ class ResponseCache:
         before = self._entries.pop(target, None)
         if before is not None:  # of two cold requests at once, the other one's answer has been counting since
             self._count(before)
-        if len(self._entries) >= MAX_ENTRIES:
+        if len(self._entries) >= MAX_ENTRIES and self._tidied != self._source.revision:
             self.tidy()
         if len(self._entries) < MAX_ENTRIES:
             entry.revision = self._source.revision
@@ -189,6 +191,7 @@ class ResponseCache:
 
     def tidy(self) -> None:
         """Counts the hits of every entry and drops what does not hold any more. To be called about once a second."""
+        self._tidied = self._source.revision
         for target, entry in list(self._entries.items()):
             self._count(entry)
             if entry.revision != self._source.revision:

@@ -116,11 +116,16 @@ async def test_others_records_are_told_and_left(topic: Topic) -> None:
             (f"{topic.name}/0/9#resent".encode(), b"", []),  # no mark without a time
         ):
             await producer.send_and_wait(f"{topic.name}.dead", value, key, headers=given)
+        for partition in range(4):  # neither undoes a mark, nor hides a letter
+            mark, stray = f"{topic.name}/0/1#resent".encode(), f"{topic.name}/0/2".encode()
+            await producer.send_and_wait(f"{topic.name}.dead", None, mark, partition=partition)
+            given = [("reason", b"tuesday"), ("append_ms", b"1")]
+            await producer.send_and_wait(f"{topic.name}.dead", b"", stray, partition=partition, headers=given)
     finally:
         await producer.stop()
     await topic.write([wrong(0, now - HOUR_MS + 1, "future", event("new-log", now))])  # the topic was created anew
     listed = await topic.ranker("list")
-    assert f"records of {topic.name}.dead: 8" in listed.stdout
+    assert f"records of {topic.name}.dead: 12" in listed.stdout
     assert await topic.counts() == {"future": (3, 2)}
     assert (await topic.ranker("resend", "--all")).stdout.startswith("1 letter sent")
 
