@@ -127,7 +127,6 @@ async def test_below_all_places(redis_url: str) -> None:
 async def test_articles_do_not_hurry_a_refresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are asked for below the first places: Redis is asked for lists when a refresh is due, no sooner."""
     views = [("demo", f"/{i:04d}", "view", 2_050 - i) for i in range(2_050)]
-    monkeypatch.setattr("ranker.serve.app.FIRST_DEADLINE_S", 0.2)
     async with running_reader(redis_url, {"demo": "Le Courrier"}) as reader:
         await publish(reader.client, GENERATION, PARTITIONS, views, T)
         await until(lambda: has_lists(reader), "readiness")
@@ -148,6 +147,7 @@ async def test_articles_do_not_hurry_a_refresh(redis_url: str, monkeypatch: pyte
             return int((await reader.client.info("commandstats"))["cmdstat_zrange"]["calls"])
 
         before = await lists_read()
+        monkeypatch.setattr("ranker.serve.app.FIRST_DEADLINE_S", 0.2)
         answers = await asyncio.gather(*(about(reader, f"/{number}") for number in range(2_001, 2_050)))
         assert {(placed(answer)["count"], placed(answer)["rank"]) for answer in answers} == {(None, None)}
         assert await lists_read() == before
