@@ -24,7 +24,7 @@ class SettingsError(ValueError):
 
 
 def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The table in the file at `path`, with the schema's defaults where it is silent, and its faults.
+    """The table in the file at `path`, with the schema's default for each absent key, and its faults.
 
     The schema is schemas/ranker.schema.json; a table with faults is as it was found.
     Each fault is a sentence that names the file, the place and the fix.

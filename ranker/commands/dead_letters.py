@@ -188,7 +188,7 @@ def resend(
         source = settings.generation.topic
         if is_foreign(settings.generation) and not (dry or foreign):
             raise click.ClickException(
-                f"topic {source} is not the ranker's own ([source] in ranker.toml): whoever else reads it would see "
+                f"topic {source} is not the ranker's own ([source] in ranker.toml): its other readers would see "
                 "these records twice; --foreign sends them all the same"
             )
         try:

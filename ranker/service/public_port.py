@@ -40,5 +40,5 @@ class PublicPort:
     """Called with status and reason for each request, or connection, that ends before the application."""
     connections: Connections = field(default_factory=Connections)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
-    """Once it is set, each answer is the last of its connection: whoever wants more connects anew, and a balancer does
-    so elsewhere."""
+    """Once it is set, each answer is the last of its connection: a client that wants more connects anew, which a
+    balancer does elsewhere."""

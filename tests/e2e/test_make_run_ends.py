@@ -70,7 +70,7 @@ def test_a_port_asked_for_and_taken_is_an_error_with_the_fix(tmp_path: Path) -> 
 
 
 def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> None:
-    """Nobody asked for 8080: where it is taken, a free port does. Ctrl-C while it starts ends it all the same."""
+    """8080 was not required: if it is taken, a free port does. Ctrl-C while it starts ends it all the same."""
     with contextlib.ExitStack() as stack:
         if is_free(DEFAULT_PORT):
             stack.enter_context(socket.create_server((HOST, DEFAULT_PORT)))

@@ -114,7 +114,7 @@ async def test_a_sidebar_of_300_px(browser: Browser, site: Site) -> None:
 
 
 async def test_a_theme_of_the_page(browser: Browser, site: Site) -> None:
-    """Custom properties and parts reach in, nothing else does; light where the page says so, whoever prefers dark."""
+    """Custom properties and parts reach in, nothing else does; light if the page says so, also for readers who prefer dark."""
     site.css += """
 articles-populaires { --articles-accent: rgb(0, 90, 156); --articles-padding: 16px; --articles-lines: 1 }
 articles-populaires::part(heading) { text-transform: uppercase }

@@ -62,7 +62,10 @@ async def test_a_stream_outlives_the_idle_time_of_its_connection(monkeypatch: py
         outgoing.write(head[10:])
         app.part.release()
         await incoming.readuntil(b"part 0\n")
-        await asyncio.sleep(1.2)  # longer than the idle time: what is tested
+        idle, other = await asyncio.open_connection("127.0.0.1", port)  # begins its idle time later than the stream's
+        other.write(GET.format("slow", "").encode())
+        assert (await idle.read()).endswith(b"0\r\n\r\n"), "ended for its idle time"
+        other.close()
         app.part.release()
         app.part.release()
         await incoming.readuntil(b"end")
