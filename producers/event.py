@@ -11,6 +11,8 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
+from schemas.article_id import ALLOWED, is_article_id
+
 LONGEST_WINDOW_MS = 7 * 86_400_000
 """The longest default window: older events show in no list."""
 
@@ -28,12 +30,6 @@ class InvalidEventError(ValueError):
 
 def is_site_id(text: str) -> bool:
     return _SITE.fullmatch(text) is not None
-
-
-def is_article_id(text: str) -> bool:
-    """1 to 512 bytes of UTF-8, printable, without spaces."""
-    # The length in characters first: it spares encoding a text that is too long anyway.
-    return 0 < len(text) <= 512 and text.isprintable() and " " not in text and len(text.encode()) <= 512
 
 
 def key(site_id: str, article_id: str) -> bytes:
@@ -63,9 +59,9 @@ def _fault(
     if not (isinstance(site_id, str) and is_site_id(site_id)):
         return f"site_id is {_shown(site_id)}; give 1 to 64 of a-z 0-9 . _ -"
     if article_id is None:
-        return "article_id is missing; give 1 to 512 bytes of UTF-8, printable and without spaces"
+        return f"article_id is missing; give {ALLOWED}"
     if not (isinstance(article_id, str) and is_article_id(article_id)):
-        return f"article_id is {_shown(article_id)}; give 1 to 512 bytes of UTF-8, printable and without spaces"
+        return f"article_id is {_shown(article_id)}; give {ALLOWED}"
     if not (isinstance(event_type, str) and _TYPE.fullmatch(event_type)):
         return (
             f"event_type is {_shown(event_type)}; give view, comment, share, or 1 to 32 of a-z 0-9 _ from a letter on"

@@ -16,6 +16,7 @@ from ranker.core import generation as generations
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
+from schemas.article_id import DEFAULT, IdRule
 from schemas.configuration import SettingsError
 
 ENVIRONMENTS = ("production", "development")
@@ -42,6 +43,7 @@ class Site:
     show_counts: bool = _SITE["show_counts"]
     hide_unknown: bool = _SITE["hide_unknown"]
     cors: tuple[str, ...] = tuple(_SITE["cors"])
+    ids: IdRule = DEFAULT
     read_token: str | None = field(default=None, repr=False)
 
 
@@ -103,6 +105,7 @@ class Settings:
                     "show_counts": site.show_counts,
                     "hide_unknown": site.hide_unknown,
                     "cors": list(site.cors),
+                    "ids": {"from": site.ids.source, "trailing_slash": site.ids.trailing_slash},
                     "read_token": "***" if site.read_token else "(none)",
                 }
                 for name, site in self.sites.items()
@@ -154,6 +157,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     if found:
         raise SettingsError(faults + found)
     generation = generations.from_table(table)
+    rules = configuration.id_rules(table)
     kafka_table, consume, serve = table["kafka"], table["consume"], table["serve"]
     proxies, unfit = networks(serve["proxies"], "serve.proxies")
     settings = Settings(
@@ -168,6 +172,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
                 site["show_counts"],
                 site["hide_unknown"],
                 tuple(site["cors"]),
+                rules[name],
                 tokens.get(name),
             )
             for name, site in table["sites"].items()

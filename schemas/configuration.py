@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import schemas
+from schemas import article_id
+from schemas.article_id import IdRule
 
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]{16,256}=*")
@@ -43,13 +46,24 @@ def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
 
     errors = Draft202012Validator(schemas.load("ranker")).iter_errors(found)
     faults = sorted(f"{path}: {_sentence(error)}" for error in errors)
-    return found if faults else filled(found), faults
+    if faults:
+        return found, faults
+    table = filled(found)
+    for name, site in table["sites"].items():
+        if fault := article_id.source_fault(site["ids"]["from"]):
+            faults.append(f"{path}: sites.{name}.ids.from: {fault}")
+    return table, faults
 
 
 def filled(table: dict[str, Any]) -> dict[str, Any]:
     """A valid `table` with the schema's default for each absent key; what has no default stays absent."""
     whole: dict[str, Any] = _filled(schemas.load("ranker"), table)
     return whole
+
+
+def id_rules(table: Mapping[str, Any]) -> dict[str, IdRule]:
+    """Site to its rule for article ids, out of a valid `table` with its defaults."""
+    return {name: IdRule.from_table(site["ids"]) for name, site in table["sites"].items()}
 
 
 def _filled(schema: dict[str, Any], value: Any) -> Any:

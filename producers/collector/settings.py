@@ -9,6 +9,7 @@ from typing import Any
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
+from schemas.article_id import IdRule
 from schemas.configuration import SettingsError
 
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
@@ -22,6 +23,7 @@ class Site:
     hosts: tuple[str, ...]
     public_types: frozenset[str]
     visitors: bool
+    ids: IdRule
     key: str | None = field(default=None, repr=False)
 
 
@@ -80,6 +82,7 @@ def _site(table: dict[str, Any], key: str | None) -> Site:
         tuple(table["hosts"]),
         frozenset(table["public_types"]),
         table["visitors"],
+        IdRule.from_table(table["ids"]),
         key,
     )
 

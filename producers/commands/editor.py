@@ -10,11 +10,12 @@ import orjson
 from producers import event
 from producers.client.producer import Producer
 from producers.commands import common
+from schemas.article_id import ALLOWED, is_article_id
 
 
 def _check_article(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not event.is_article_id(value):
-        raise click.BadParameter(f"{value!r} is no article id; it has 1 to 512 bytes of UTF-8, printable, no spaces")
+    if value is not None and not is_article_id(value):
+        raise click.BadParameter(f"{value!r} is no article id; it has {ALLOWED}")
     return value
 
 

@@ -15,6 +15,7 @@ from producers import agents, ahead, event, lines
 from producers.client.producer import Producer
 from producers.replay import rows
 from producers.replay.rows import ReplayRow
+from schemas.article_id import is_article_id
 
 REASONS = ("malformed", "method", "status", "pattern", "bot")
 """Why a line is not sent; a line that fails in several ways counts under the first."""
@@ -127,7 +128,7 @@ def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
     else:
         found = (rules.pattern or WHOLE_PATH).search(str(given) if row.path is None else row.path)
         article_id = found[1] if found else None
-        if article_id is None or not event.is_article_id(article_id):
+        if article_id is None or not is_article_id(article_id):
             return "pattern"
     view = {"event_type": "view", "site_id": rules.site, **row.fields, "article_id": article_id}
     view["occurred_at"] = row.at_ms

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from ranker.core.event import MAX_TIME_MS, article_ok, site_ok
+from ranker.core.event import MAX_TIME_MS, site_ok
+from schemas.article_id import is_article_id
 
 _Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 _ShortText = Annotated[str, msgspec.Meta(max_length=64)]
@@ -96,7 +97,7 @@ def fault(key: bytes | None, value: bytes) -> str | None:
         return str(error)
     if not site_ok(record.site_id):
         return "site_id is not allowed"
-    if not article_ok(record.article_id):
+    if not is_article_id(record.article_id):
         return "article_id is not allowed"
     if key not in [f"{record.site_id}/{record.article_id}".encode() + suffix for suffix in record.key_suffixes]:
         return (
@@ -105,7 +106,7 @@ def fault(key: bytes | None, value: bytes) -> str | None:
     if isinstance(record, ArticleRecord):
         return _incomplete(record)
     if isinstance(record, AliasRecord) and record.alias_of is not None:
-        other = article_ok(record.alias_of) and record.alias_of != record.article_id
+        other = is_article_id(record.alias_of) and record.alias_of != record.article_id
         return None if other else "alias_of is not the id of another article"
     return None
 

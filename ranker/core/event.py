@@ -9,7 +9,6 @@ import msgspec
 
 MAX_TIME_MS = 4_102_444_800_000
 """2100-01-01: later times are typing errors, and the bound keeps every slice number small."""
-MAX_ARTICLE_BYTES = 512
 MAX_VALUE_BYTES = 1 << 20
 """Of a record's value: the brokers' default limit. A larger one is never counted, whatever its content."""
 
@@ -44,10 +43,3 @@ def site_ok(site: str) -> bool:
 
 def type_ok(event_type: str) -> bool:
     return _TYPE.match(event_type) is not None
-
-
-def article_ok(article: str) -> bool:
-    """1 to 512 bytes of printable UTF-8 without spaces."""
-    if not article or " " in article or not article.isprintable():
-        return False
-    return len(article) * 4 <= MAX_ARTICLE_BYTES or len(article.encode()) <= MAX_ARTICLE_BYTES

@@ -9,10 +9,11 @@ from typing import Protocol
 
 import msgspec
 
-from ranker.core.event import MAX_VALUE_BYTES, PageView, article_ok, site_ok, type_ok
+from ranker.core.event import MAX_VALUE_BYTES, PageView, site_ok, type_ok
 from ranker.core.generation import FUTURE_MS, RULE_PREFIX, Generation
 from ranker.core.partial_counts import KEPT_BYTES, Articles, Group, Mark, PartialCounts, Rejected, add
 from ranker.core.source import Decoder
+from schemas.article_id import is_article_id
 
 BOT = f"{RULE_PREFIX}bot"
 """Outcome of a bot's events if the rules drop bots: counted in the sums, weighed by no board."""
@@ -140,7 +141,7 @@ class Fold:
             if kind in others:
                 add(articles, others[kind])
             if not valid.issuperset(articles):
-                if not all(map(article_ok, articles.keys() - valid)):
+                if not all(map(is_article_id, articles.keys() - valid)):
                     raise _OneByOneError
                 if len(valid) > _REMEMBERED_IDS:
                     valid.clear()
@@ -202,7 +203,7 @@ class Fold:
             return fault
         if not type_ok(event.event_type):
             return "event_type"
-        if not article_ok(event.article_id):
+        if not is_article_id(event.article_id):
             return "article_id"
         return None if event.value else "value"
 

@@ -14,9 +14,11 @@ import msgspec
 
 from ranker.core import source as sources
 from ranker.core.source import Source
+from schemas import configuration
 
-SCHEMA_VERSION = 1
-"""Version of the page view contract that the fold reads (schemas/page-view.schema.json)."""
+SCHEMA_VERSION = 2
+"""Raised when the fold takes or rejects other records than before. 2: article ids may have the joiners U+200C and
+U+200D, and no other characters that show nothing."""
 
 RULE_PREFIX = "!"
 """Begins an outcome that a rule assigned; no event type can begin with it."""
@@ -148,5 +150,7 @@ def from_table(table: Mapping[str, Any]) -> Generation:
         bots=rules["bots"],
         sites=only,
         epoch=table["epoch"],
-        source=Source.from_table(table["source"]) if "source" in table else msgspec.UNSET,
+        source=Source.from_table(table["source"], configuration.id_rules(table))
+        if "source" in table
+        else msgspec.UNSET,
     )

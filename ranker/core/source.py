@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ranker.core.event import MAX_TIME_MS, PageView
+from schemas.article_id import DEFAULT, IdRule, NoArticleError, normalized
 
 _REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
 _IDS = ("event_id", "site_id", "article_id", "visitor_id", "producer_id")
@@ -32,16 +34,19 @@ class Source(msgspec.Struct, frozen=True):
     constants: dict[str, str]
     event_types: dict[str, str]
     time: str
+    ids: dict[str, IdRule] | msgspec.UnsetType = msgspec.UNSET
+    """If set, article ids that are addresses get their normal form, by these sites' rules; others have the default."""
 
     @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> Source:
+    def from_table(cls, table: Mapping[str, Any], rules: Mapping[str, IdRule]) -> Source:
         """From a validated [source] table with its defaults. A required field it does not name is read by its own.
 
         Other fields are read only if it names them: a foreign field called value is hardly a number of views.
         """
+        ids = {site: rule for site, rule in rules.items() if rule != DEFAULT} if "ids" in table else msgspec.UNSET
         fields, constants = table["fields"], table["constants"]
         own = {name: name for name in _REQUIRED if name not in constants}
-        return cls(own | fields, dict(constants), dict(table["event_types"]), table["time"])
+        return cls(own | fields, dict(constants), dict(table["event_types"]), table["time"], ids)
 
 
 def faults(source: Source) -> list[str]:
@@ -79,6 +84,8 @@ class Decoder:
         self._translations += [_as_text(name) for name in _IDS if name in source.fields]
         if "event_type" in source.fields and source.event_types:
             self._translations.append(_with_our_types(source.event_types))
+        if not isinstance(source.ids, msgspec.UnsetType):
+            self._translations.append(_with_normal_ids(source.ids))
         in_ms = TIMES[source.time][1]
         if in_ms is not None:
             self._translations.append(in_ms)
@@ -134,6 +141,15 @@ def _as_text(name: str) -> _Translation:
             for event, id_ in zip(events, ids, strict=True):
                 if type(id_) is int:
                     setattr(event, name, str(id_))
+
+    return translate
+
+
+def _with_normal_ids(rules: Mapping[str, IdRule]) -> _Translation:
+    def translate(events: Sequence[Any]) -> None:
+        for event in events:
+            with contextlib.suppress(NoArticleError):  # then the id is too long as it is, too, and rejected as that
+                event.article_id = normalized(event.article_id, rules.get(event.site_id, DEFAULT))
 
     return translate
 

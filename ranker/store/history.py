@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ranker.core.event import MAX_ARTICLE_BYTES
 from ranker.core.generation import ListName
 from ranker.store.errors import translated
 from ranker.store.keys import HistoryKeys
+from schemas import article_id
 
 HOUR_MS = 3_600_000
 """The grain. An hour's number is its start in ms since the epoch, divided by this."""
@@ -26,7 +26,7 @@ ids of 80: an entry is 604 or 6,759 bytes."""
 
 _KEPT_S = KEPT_HOURS * 3600
 _ZLIB = b"\x01"
-_MAX_BYTES = PLACES * (MAX_ARTICLE_BYTES + 1)
+_MAX_BYTES = PLACES * (article_id.MAX_BYTES + 1)
 
 
 def pack(ids: Sequence[str]) -> bytes:

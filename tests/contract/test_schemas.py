@@ -18,6 +18,7 @@ from producers import event
 from ranker.core.event import PageView
 from ranker.core.fold import Fold
 from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from schemas.article_id import is_article_id
 
 VALID = [(name, case) for name in schemas.NAMES for case in schemas.examples(name, valid=True)]
 INVALID = [(name, case) for name in schemas.NAMES for case in schemas.examples(name, valid=False)]
@@ -185,7 +186,7 @@ def test_schema_and_code_agree_on_every_character_of_an_id() -> None:
     known = [chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) != "Cn"]
     forbidden = schemas.load("page-view")["properties"]["article_id"]["not"]["pattern"]
     matches = re.compile(forbidden).search
-    assert [char for char in known if event.is_article_id(char) == bool(matches(char))] == []
+    assert [char for char in known if is_article_id(char) == bool(matches(char))] == []
 
 
 @given(st.text(max_size=200))
@@ -199,5 +200,5 @@ def test_an_id_that_code_allows_is_allowed_by_the_schema(article_id: str) -> Non
 
 def test_ids_are_measured_in_bytes() -> None:
     """512 bytes of UTF-8, however few characters that is."""
-    assert event.is_article_id("é" * 256)
-    assert not event.is_article_id("é" * 256 + "e")
+    assert is_article_id("é" * 256)
+    assert not is_article_id("é" * 256 + "e")

@@ -6,6 +6,7 @@ from producers.collector import settings as collector
 from ranker import settings
 from ranker.core.source import Source
 from schemas import configuration
+from schemas.article_id import DEFAULT
 
 TABLE = configuration.filled({})
 CACHING = settings.load(None, {}).caching
@@ -16,9 +17,9 @@ def collector_site(
     origins: tuple[str, ...] = (), hosts: tuple[str, ...] = (), key: str | None = None
 ) -> collector.Site:
     site = configuration.filled({"sites": {"demo": {}}})["sites"]["demo"]
-    return collector.Site(origins, hosts, frozenset(site["public_types"]), site["visitors"], key)
+    return collector.Site(origins, hosts, frozenset(site["public_types"]), site["visitors"], DEFAULT, key)
 
 
 def source(table: dict[str, Any]) -> Source:
     """As [source] with these keys is read."""
-    return Source.from_table(configuration.filled({"source": table})["source"])
+    return Source.from_table(configuration.filled({"source": table})["source"], {})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ranker.core.event import article_ok
 from ranker.lists.filters import Filter
+from schemas.article_id import is_article_id
 
 MAX_PLACES = 1_000
 """offset + limit at most; twice as many places are read, so that filters and takedowns leave no hole."""
@@ -79,7 +79,7 @@ def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query
         faults.append(fault("offset", f"offset and limit together are more than {places}"))
     sections, not_sections = read.names("section")
     formats, not_formats = read.names("format")
-    exclude = read.several("exclude", lambda value: value if article_ok(value) else None, "is no article id")
+    exclude = read.several("exclude", lambda value: value if is_article_id(value) else None, "is no article id")
     wanted = Filter(
         sections,
         not_sections,
@@ -101,7 +101,7 @@ def parse_article(raw: bytes) -> tuple[str, int, list[Fault]]:
     faults: list[Fault] = []
     given = _given(raw, ("id", "places"), ("id", "places"), faults)
     read = _Values(given, faults)
-    ids = read.several("id", lambda value: value if article_ok(value) else None, "is no article id")
+    ids = read.several("id", lambda value: value if is_article_id(value) else None, "is no article id")
     if "id" not in given:
         faults.append(fault("id", "is missing; it is the article's id, percent-encoded"))
     return next(iter(ids), ""), read.number("places", 1, MAX_PLACES, DEFAULT_LIMIT), faults

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis.asyncio
 
@@ -46,7 +47,8 @@ async def test_the_state_is_what_the_log_says(recorded: RedisServer) -> None:
     for record in RUN.log("page-views"):
         raw = Raw(record["offset"], record["timestamp"], record["key"], record["value"])
         again.records.setdefault(record["partition"], []).append(raw)
-    generation = from_table(configuration.filled(tomllib.loads(RUN.config.read_text("utf-8"))))
+    table = configuration.filled(tomllib.loads(RUN.config.read_text("utf-8")))
+    generation = msgspec.structs.replace(from_table(table), schema_version=1)
     client = redis.asyncio.Redis.from_url(recorded.url)
     try:
         for partition in range(PARTITIONS["page-views"]):

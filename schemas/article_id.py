@@ -1,0 +1,237 @@
+"""The normal form of article ids: an address is one article, however it is spelled. No other place knows the form.
+
+Equal are all spellings that RFC 3986 (6.2.2) calls equivalent, and those that Unicode does (NFC).
+docs/from-elsewhere.md has the form in words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+MAX_BYTES = 512
+MAX_ADDRESS = 8_192
+"""Characters of an address that is read: servers take no longer ones."""
+ALLOWED = f"1 to {MAX_BYTES} bytes of UTF-8, without spaces, control characters and other invisible ones"
+
+# Fixed, not by the Unicode version of this Python: every process must decide alike. Controls, spaces, private use,
+# non-characters and what shows nothing (bidirectional controls, fillers, variation selectors); the joiners U+200C and
+# U+200D are absent, since Persian and Indic words need them.
+_UNFIT = (
+    "\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200b\u200e\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
+)
+_unfit = re.compile(f"[{_UNFIT}]")
+_PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+"""A path that is its own normal form, whatever the rule for trailing slashes."""
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|%|[\ud800-\udfff]+")
+_KEPT = 0xDC00
+"""Added to a character that stays encoded, while the rest is decoded: it becomes half a surrogate pair, as invalid
+bytes do."""
+
+
+class NoArticleError(ValueError):
+    """An address without an article's id. The message is a sentence on why."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdRule:
+    """How a site's addresses become ids: `[sites.NAME.ids]` in ranker.toml.
+
+    `source` is `path`, `query:NAME` (the parameter of that name) or a regular expression, whose group 1 is the id. It
+    is searched in the path, and then in path and query.
+    """
+
+    source: str = "path"
+    trailing_slash: str = "strip"
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> IdRule:
+        """From a site's `ids` table with its defaults."""
+        return cls(table["from"], table["trailing_slash"])
+
+
+DEFAULT = IdRule()
+
+
+def source_fault(source: str) -> str:
+    """Why this cannot be an `IdRule`'s source; "" if it can."""
+    if source == "path" or (source.startswith("query:") and len(source) > len("query:")):
+        return ""
+    try:
+        groups = re.compile(source).groups
+    except re.error as error:
+        return f"{source!r} is no regular expression ({error}); write path, query:NAME or one with a group"
+    return "" if groups else f"{source!r} has no group; write path, query:NAME or a regular expression with a group"
+
+
+def is_article_id(text: str) -> bool:
+    """Whether the contract (schemas/page-view.schema.json) allows this id: ALLOWED says what it has to be."""
+    if not text or len(text) > MAX_BYTES:
+        return False
+    if text.isascii():
+        return text.isprintable() and " " not in text
+    return not _unfit.search(text) and len(text.encode()) <= MAX_BYTES
+
+
+def is_address(text: str) -> bool:
+    """Whether an id is given as an address: it begins with a slash or is a URL."""
+    return text.startswith("/") or _ORIGIN.match(text) is not None
+
+
+def normalized(given: str, rule: IdRule = DEFAULT) -> str:
+    """The normal form of an id that somebody gives. One that is no address is returned as it is.
+
+    An address that the rule finds no article in stands for its path. Raises NoArticleError if the id is too long.
+    """
+    if not is_address(given):
+        return given
+    if rule.source != "path":
+        try:
+            return from_address(given, rule)
+        except NoArticleError:
+            pass
+    return from_address(given, IdRule("path", rule.trailing_slash))
+
+
+def from_address(address: str, rule: IdRule = DEFAULT) -> str:
+    """The id of the article at a URL or at a path with or without a query. Raises NoArticleError if there is none.
+
+    Idempotent for `path`. Half surrogate pairs are bytes that are not UTF-8, as Python's `surrogateescape` gives them.
+    """
+    if rule.source == "path" and len(address) <= MAX_BYTES and _PLAIN.fullmatch(address):
+        return address
+    if len(address) > MAX_ADDRESS:
+        raise NoArticleError(f"the address is longer than {MAX_ADDRESS:,} characters")
+    return _from_address(address, rule)
+
+
+@lru_cache(maxsize=4096)
+def _from_address(address: str, rule: IdRule) -> str:
+    path, _, query = _split(address)
+    if rule.source == "path":
+        found = _path(path, rule)
+    elif rule.source.startswith("query:"):
+        found = _parameter(query, rule)
+    else:
+        found = _matched(path, query, rule)
+    if not is_article_id(found):
+        raise NoArticleError(f"the id is longer than {MAX_BYTES} bytes" if found else f"its {_place(rule)} is empty")
+    return found
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """(path, "?", query) without origin and fragment."""
+    address = address.strip(" \t\r\n")
+    if origin := _ORIGIN.match(address):
+        address = address[origin.end() :]
+        if not address.startswith("/"):
+            address = "/" + address
+    elif not address.startswith("/"):
+        raise NoArticleError("it is no address: it begins neither with / nor with a scheme such as https://")
+    return address.partition("#")[0].partition("?")
+
+
+def _path(path: str, rule: IdRule) -> str:
+    whole = _resolved(_decoded(path, "/?#%"))
+    if rule.trailing_slash == "strip":
+        whole = whole.rstrip("/") or "/"
+    return _written(whole)
+
+
+def _parameter(query: str, rule: IdRule) -> str:
+    wanted = rule.source.removeprefix("query:")
+    for pair in query.split("&"):
+        name, _, value = pair.replace("+", " ").partition("=")
+        if _decoded(name, "") == wanted and value:
+            return _given(_written(_decoded(value, "?#%")), rule)
+    raise NoArticleError(f"its query has no {wanted}")
+
+
+def _matched(path: str, query: str, rule: IdRule) -> str:
+    # Before trailing slashes go, since patterns may name them.
+    whole = _written(_resolved(_decoded(path, "/?#%")))
+    pattern = _compiled(rule.source)
+    found = pattern.search(whole)
+    if found is None and query:
+        found = pattern.search(f"{whole}?{_written(_decoded(query, '/?#%&=+'))}")
+    if found is None or not found[1]:
+        raise NoArticleError("the pattern finds no id in it")
+    return _given(found[1], rule)
+
+
+def _given(found: str, rule: IdRule) -> str:
+    """An id out of a query or a pattern: in the form of paths if it is one."""
+    return _path(found, rule) if found.startswith("/") else found
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _decoded(text: str, reserved: str) -> str:
+    """Text in NFC, whose encoded characters are decoded; the `reserved` ones and invalid bytes become half pairs."""
+    if "%" in text or not text.isascii():
+        keep = {ord(char): _KEPT + ord(char) for char in reserved}
+        text = _ENCODED.sub(lambda found: _of_bytes(found[0]).translate(keep), text)
+    return unicodedata.normalize("NFC", text)
+
+
+def _of_bytes(found: str) -> str:
+    if found == "%":  # of no encoded character
+        return found
+    if found[0] == "%":
+        raw = bytes.fromhex(found.replace("%", ""))
+    else:
+        raw = b"".join(
+            bytes([ord(half) - _KEPT]) if 0xDC80 <= ord(half) <= 0xDCFF else half.encode("utf-8", "surrogatepass")
+            for half in found
+        )
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _resolved(path: str) -> str:
+    """Without dot segments (RFC 3986, 5.2.4), and with one slash at its beginning."""
+    if "/." in path:
+        kept: list[str] = []
+        *segments, last = path.split("/")[1:]
+        for segment in segments:
+            if segment == "..":
+                del kept[-1:]
+            elif segment != ".":
+                kept.append(segment)
+        if last == "..":
+            del kept[-1:]
+        path = "/" + "/".join([*kept, "" if last in {".", ".."} else last])
+    return "/" + path.lstrip("/")
+
+
+def _written(text: str) -> str:
+    """Text with everything encoded that no id may contain, in upper-case hexadecimal digits."""
+    if not _unfit.search(text):
+        return text
+    written: list[str] = []
+    encoded = False
+    for char in text:
+        # A mark behind an encoded character would join with its last digit.
+        encoded = bool(_unfit.match(char)) or (encoded and unicodedata.combining(char) > 0)
+        written.append(_percent(char) if encoded else char)
+    return "".join(written)
+
+
+def _percent(char: str) -> str:
+    code = ord(char)
+    if 0xDC00 <= code < 0xDD00:
+        return f"%{code - _KEPT:02X}"
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _place(rule: IdRule) -> str:
+    return "path" if rule.source == "path" else "id"
