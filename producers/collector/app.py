@@ -228,6 +228,8 @@ class Web:
         if found.accepted:
             await self._store(found.accepted, request, speaker)
         content: dict[str, Any] = {"accepted": len(found.accepted)}
+        if found.accepted and all(view.agent_class == "bot" for view in found.accepted):
+            content["counted_as"] = "bot"
         if found.rejected:
             content["rejected"] = found.rejected
         if found.not_counted:
