@@ -1,11 +1,14 @@
 """Which article a page's addresses name, as the browser resolves them and the collector reads them."""
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import BrowserContext
 
 from schemas.article_id import IdRule, normalized
 from tests.support.tracker_site import Site
 from tests.support.tracker_visit import Visit, visit
+from tests.unit.test_origins import SENT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -105,3 +108,30 @@ async def test_a_page_without_an_address_names_no_article(site: Site, context: B
     await seen.page.frames[1].evaluate("popular('share')")
     assert sorted(await seen.settled()) == [("view", "/named"), ("view", "/outer")]
     assert seen.complaints == []
+
+
+async def test_a_page_that_was_saved(site: Site, context: BrowserContext, tmp_path: Path) -> None:
+    """Where it lies on the reader's disk is nobody's business."""
+    file = tmp_path / "article.html"
+    file.write_text(site.script())
+    seen = await visit(site, context, file.as_uri())
+    assert await seen.settled() == []
+    assert seen.complaints == []
+
+
+async def test_a_frame_that_is_shut_in(site: Site, context: BrowserContext) -> None:
+    """Its origin is null, for which the collector has a sentence; with allow-same-origin it is the page's."""
+    policy = f"frame-src *; {POLICY.format(site.collector)}"
+    for rights, origin in (("allow-scripts", "null"), ("allow-scripts allow-same-origin", site.origin)):
+        inner = site.page("/inner", content_security_policy=policy)
+        frame = f'<iframe sandbox="{rights}" src="{inner}"></iframe>'
+        await visit(site, context, site.page("/outer", frame, head="", content_security_policy=policy))
+        await site.arrival("view", "/inner")
+        assert site.sent[0].headers["origin"] == origin
+        site.sent.clear()
+
+
+async def test_origins_are_the_browsers(context: BrowserContext) -> None:
+    """What ranker.toml may name is what this browser sends."""
+    page = await context.new_page()
+    assert await page.evaluate("(given) => given.map((one) => new URL(one).origin)", list(SENT)) == list(SENT.values())

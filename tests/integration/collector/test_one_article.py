@@ -52,6 +52,20 @@ async def test_rules_of_the_site(kafka_embedded: str, topic: str, tmp_path: Path
     assert counts == {"demo/café": 5, "demo//about": 1, "other//a/": 1, "other//a": 1}
 
 
+def test_origins_in_unicode_and_of_caches(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
+    """As the file has them, and as browsers send them; of a cache, if it is named."""
+    named = ["https://www.Soci\u00e9t\u00e9.example:443", "https://www-demo-example.cdn.ampproject.org"]
+    config = SITES.replace("www.demo.example", '", "'.join(named)[8:]).replace("views.demo", "vues.d\u00e9mo")
+    with collector(kafka_embedded, topic, tmp_path, config) as running:
+        sent, cache = "https://www.xn--socit-esab.example", named[1]
+        answer = running.page({"article_id": "/a"}, Origin=sent)
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (202, sent)
+        image = "/v1/view.gif?article_id=%2Fa"
+        assert running.ask("GET", image, Referer=f"{cache}/").status == 200
+        assert running.ask("GET", image, Host="vues.xn--dmo-bma.example:8081").status == 200
+        assert running.ask("GET", image, Referer="https://www-demo-example.translate.goog/").status == 403
+
+
 async def test_an_image_of_encoded_bytes(running: Collector) -> None:
     """Latin-1 stays what it is; bytes that are not encoded are no HTTP, and refused."""
     assert running.ask("GET", "/v1/view.gif?article_id=/caf%e9/", Host="views.demo.example").status == 200
