@@ -10,7 +10,7 @@ import pytest
 
 import schemas
 from deploy.local.kafka_apache import ApacheKafka
-from producers import DeliveryError, PageView, Producer, ProducerError
+from producers import DeliveryError, InvalidEventError, PageView, Producer, ProducerError
 from ranker.core.home import home
 from tests.support.producing import events, view
 from tests.support.topics import PARTITIONS, new_topic, read
@@ -152,6 +152,8 @@ async def test_what_is_no_page_view_is_told_how_to_be_one(kafka_embedded: str) -
         fields: Any = {"site_id": "demo", "article_id": "/a"}
         with pytest.raises(TypeError, match=r"send takes a PageView, not a dict; make one: PageView\(\*\*fields\)"):
             await producer.send(fields)
+        with pytest.raises(InvalidEventError, match="1795396624, which looks like seconds; give milliseconds"):
+            await producer.send(PageView(**fields, occurred_at=1_795_396_624))
         await producer.send(PageView(**fields))
     assert [event["sequence"] for event in events(await read(kafka_embedded, topic))] == [0]
 
