@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
-from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
+from producers.event import InvalidEventError, PageView
 
 FUTURE_MS = 5 * 60_000
 """Events further ahead would become dead letters without the sender's knowledge, so they are refused."""
@@ -55,8 +55,8 @@ class Receipt:
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    longest_window_ms: int
     client: bytes | None = None
-    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:

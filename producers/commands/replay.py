@@ -11,12 +11,13 @@ import time
 import click
 import orjson
 
-from producers import event, lines, times
+from producers import lines, times
 from producers.client.producer import Producer
 from producers.commands import common
 from producers.replay import replaying
 from producers.replay.rows import FORMATS, UnfitHeaderError
 from ranker.service import progress, signals
+from schemas import configuration
 
 
 @click.command("replay")
@@ -142,13 +143,12 @@ def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.
 
 
 def _print(summary: replaying.Summary, topic: str, *, as_json: bool) -> None:
-    old = summary.last_occurred_at is not None and (
-        summary.last_occurred_at < time.time_ns() // 1_000_000 - event.LONGEST_WINDOW_MS
-    )
+    longest_ms = configuration.longest_window_ms(configuration.filled({}))
+    old = summary.last_occurred_at is not None and summary.last_occurred_at < time.time_ns() // 1_000_000 - longest_ms
     if old:
         click.echo(
-            "Warning: everything sent is older than 7 days, the longest window, so no list will show it. "
-            "--rebase-to now moves it to the present.",
+            f"Warning: everything sent is older than {longest_ms // 86_400_000} days, the longest window, "
+            "so no list will show it. --rebase-to now moves it to the present.",
             err=True,
         )
     if as_json:

@@ -13,7 +13,7 @@ import redis
 from deploy.local import waiting
 from ranker.core import delta
 from ranker.core.delta import Counts
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.step import MAX_COST, Changes
 from ranker.store.connection import connect
 from tests.bench import ids
@@ -22,6 +22,7 @@ from tests.bench.progress import Progress
 from tests.bench.shards import Shard, begin, homes, pieces
 from tests.bench.stack import Stack
 from tests.bench.traffic import ARTICLES, SITE
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 PARTITIONS = 4
 EVENTS_PER_S = 1_000

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import redis
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.partial_counts import Articles, Group
 from ranker.core.retire import Retirement
 from ranker.core.route import Router
@@ -23,6 +23,7 @@ from tests.bench.progress import Progress
 from tests.bench.shards import Shard, begin
 from tests.bench.stack import Stack
 from tests.bench.traffic import SITE
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 LONGEST_MS = 30
 SIZES = (12_500, 100_000)

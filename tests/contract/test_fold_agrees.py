@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import schemas
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.recount import Raw, Rules, verdict
 
 VALID, INVALID = schemas.examples("page-view", valid=True), schemas.examples("page-view", valid=False)

@@ -17,8 +17,9 @@ import schemas
 from producers import event
 from ranker.core.event import PageView
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from schemas.article_id import is_article_id
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 VALID = [(name, case) for name in schemas.NAMES for case in schemas.examples(name, valid=True)]
 INVALID = [(name, case) for name in schemas.NAMES for case in schemas.examples(name, valid=False)]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ranker.core import source as sources
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from tests.support import defaults
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.raw_records import NOW_MS, Given
 
 REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")

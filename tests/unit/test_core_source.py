@@ -15,11 +15,12 @@ from ranker import settings
 from ranker.core import source as sources
 from ranker.core.event import MAX_TIME_MS
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import Decoder
 from schemas.configuration import SettingsError
 from tests.support import defaults
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.raw_records import MINUTE_MS, NOW_MS, records
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"

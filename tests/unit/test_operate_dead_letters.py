@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log.dead_letter_reader import PORTION, DeadLetter, DeadLetterReader
 from ranker.operate import dead_letters
 from ranker.operate.dead_letters import COUNTED, CUT, FUTURE, IN_LOG, LATE, RESENT, Choice, Outcome, Verdict
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 NOW = 1_795_400_000_000
 HOUR_MS = 3_600_000

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from ranker.core import hours
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.hours import Hours
 from ranker.serve.live import hourly
 from ranker.serve.live.hourly import KEPT_MS, MAX_KEPT, Hourly
 from ranker.store.errors import StoreUnavailableError
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 T = 1_795_396_624_735

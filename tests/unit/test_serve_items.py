@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
@@ -18,6 +18,7 @@ from ranker.serve.http.body import LEAST_BYTES, Body
 from ranker.serve.live.published import Published
 from ranker.service.accept import accepts_gzip
 from ranker.store.reader import ListRead
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 NAME = ListName("demo", "read", "24h")

@@ -7,7 +7,7 @@ import pytest
 
 import schemas
 from ranker import settings
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation, Window
 from ranker.service import endpoints
 from ranker.settings import Site
 from schemas.configuration import SettingsError
@@ -30,7 +30,9 @@ def refused(config_path: str | None, environ: dict[str, str] | None = None) -> l
 def test_defaults_need_no_file() -> None:
     """Without a file and without a variable everything has a value, and nothing is loosened."""
     found = settings.load(None, {})
-    assert found.generation == Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+    windows = Window("24h", 86_400_000, 60_000), Window("7d", 604_800_000, 3_600_000)
+    boards = {"read": {"view": 1}, "commented": {"comment": 1}, "shared": {"share": 1}}
+    assert found.generation == Generation("page-views", windows, boards)
     assert (found.kafka_bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     assert (found.environment, found.accept_create_time) == ("production", False)
     assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (250, 0.5, 1000, 64)

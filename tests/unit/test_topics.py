@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 import schemas
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
+from ranker.core.generation import Generation, Window
 from ranker.log.admin import TopicState
 from ranker.operate import topics
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 DAY_MS = 86_400_000
 VIEWS = schemas.topic("page-views")

@@ -16,10 +16,11 @@ import pytest_asyncio
 
 from deploy.local import waiting
 from deploy.local.faults import MissingTool
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.operate import check
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.outbox_process import opened, views
 from tests.support.two_brokers import FIRST, SECOND, TwoBrokers
 

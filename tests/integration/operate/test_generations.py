@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from ranker.commands import main
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory, keys
 from ranker.store.connection import connect
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.shard_writer import count_in, meta_of
 from tests.support.stores import STORES
 

@@ -11,10 +11,11 @@ import schemas
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from ranker.commands import main
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log import admin
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import topics
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 
 def own_topics() -> list[schemas.Topic]:

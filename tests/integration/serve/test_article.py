@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, ListName
+from ranker.core.generation import ListName
 from ranker.serve.live.published import rfc3339
 from ranker.store import history
 from tests.support.counted_articles import (
@@ -26,6 +26,7 @@ from tests.support.counted_articles import (
     seal,
     settled,
 )
+from tests.support.defaults import DEFAULT_BOARDS
 from tests.support.reader import GENERATION, T, running_reader, until
 from tests.support.shard_writer import publish
 

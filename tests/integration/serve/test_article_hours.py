@@ -8,11 +8,12 @@ import pytest
 from redis import Redis
 
 from ranker.core import hours
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, Window
+from ranker.core.generation import Generation, Window
 from ranker.core.home import home
 from ranker.store import hours as reading
 from ranker.store.keys import ShardKeys
 from tests.support.counted_articles import HOUR, HOUR_MS, MINUTE_MS, PARTITIONS, count, counting, naive, placed, settled
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import GENERATION, T
 
 

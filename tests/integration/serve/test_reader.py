@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ranker.core import merge as merging
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.lists.articles import MAX_ALIASES
@@ -17,6 +17,7 @@ from ranker.store.connection import connect, redis_time_ms
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
 from ranker.store.reader import ListRead, Reader, Snapshot
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.shard_writer import count_in, write
 from tests.support.stores import STORES
 

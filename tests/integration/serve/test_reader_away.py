@@ -10,13 +10,14 @@ from deploy.local import waiting
 from deploy.local.redis import RedisServer
 from deploy.local.redis_cluster import RedisCluster
 from ranker.core import merge as merging
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ACTIVE, CatalogueKeys, ShardKeys
 from ranker.store.reader import Reader, Snapshot
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import ready, running_reader
 from tests.support.shard_writer import count_in, publish, write
 

@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ranker.core.generation import DEFAULT_WINDOWS, LATEST, Generation, ListName, Window
+from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
@@ -28,7 +28,7 @@ from ranker.serve.pages.speech import Speech
 from ranker.serve.pages.templates import environment
 from ranker.service.accept import matches
 from ranker.service.scripts import FOREVER
-from ranker.settings import Site
+from ranker.settings import DEFAULT_GENERATION, Site
 
 LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser prefers."""
@@ -228,4 +228,4 @@ def period(window: Window, speech: Speech) -> str:
 
 
 def _windows(generation: Generation | None) -> Sequence[Window]:
-    return generation.windows if generation else DEFAULT_WINDOWS
+    return (generation or DEFAULT_GENERATION).windows
