@@ -64,6 +64,21 @@ async def test_one_client_names_no_others_away() -> None:
     assert b"/a" in found
 
 
+async def test_of_clients_with_as_many_the_last_one_to_come_keeps_its_articles() -> None:
+    """The one that has named nothing new for longest makes room; clients whose articles are gone are forgotten."""
+    lookups = Lookups()
+    for number in range(MAX_NAMED):
+        lookups.add_article("demo", b"/%d" % number, T, b"client %d" % number)
+    lookups.add_article("demo", b"/0 again", T, b"client 0")  # its older one makes room
+    lookups.add_article("demo", b"/x", T + 1, b"new")
+    found = await wanted(lookups, DEMO, T)
+    assert {b"/0", b"/1"}.isdisjoint(found)
+    assert {b"/0 again", b"/2", b"/x"} <= found
+    assert sum(lookups._named_by.values()) == len(lookups._named_by) == MAX_NAMED
+    assert await wanted(lookups, DEMO, T + NAMED_MS + 1) == {b"/x"}
+    assert lookups._named_by == {b"new": 1}
+
+
 def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
     fields: dict[str, str | int] = {
         "site_id": site,

@@ -56,14 +56,19 @@ class Lookups:
         self._of: dict[ListName, dict[Filter, _Lookup]] = {}
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
         self._named: dict[tuple[str, bytes], tuple[int, bytes]] = {}
+        self._named_by: dict[bytes, int] = {}
+        """Client to how many of these it has caused; the one that caused the last comes last."""
         self._matching = Matching()
 
     def add_article(self, site: str, article: bytes, now_ms: int, client: bytes = b"") -> None:
         """Notes that one article's counts are requested, whatever its rank."""
-        _, first = self._named.pop((site, article), (0, client))
-        self._named[site, article] = now_ms, first  # the last one requested comes last
+        known = self._named.pop((site, article), None)
+        self._named[site, article] = now_ms, known[1] if known else client  # the last one requested comes last
+        if known is None:
+            self._named_by[client] = self._named_by.pop(client, 0) + 1
         if len(self._named) > MAX_NAMED:
-            del self._named[_oldest_of_most({named: of for named, (_, of) in self._named.items()})]
+            most = max(self._named_by, key=self._named_by.__getitem__)
+            self._forget_article(next(named for named, (_, client) in self._named.items() if client == most))
 
     def keep_article(self, site: str, article: bytes, now_ms: int) -> None:
         """Notes that an article is still requested; one that has made room for others is not taken again."""
@@ -147,9 +152,15 @@ class Lookups:
     def forget(self, name: ListName) -> None:
         self._of.pop(name, None)
 
+    def _forget_article(self, named: tuple[str, bytes]) -> None:
+        _, client = self._named.pop(named)
+        self._named_by[client] -= 1
+        if not self._named_by[client]:
+            del self._named_by[client]
+
     def _named_of(self, site: str, now_ms: int) -> frozenset[bytes]:
         while self._named and now_ms - next(iter(self._named.values()))[0] > NAMED_MS:
-            del self._named[next(iter(self._named))]
+            self._forget_article(next(iter(self._named)))
         return frozenset(article for named, article in self._named if named == site)
 
     def _aliases_of(self, site: str, articles: Articles, changes: int) -> dict[bytes, bytes]:
@@ -166,14 +177,9 @@ class Lookups:
 
 def _yields(clients: Mapping[_T, bytes], client: bytes) -> _T | None:
     """The place that `client` gets of those taken: the oldest of the client with most, unless both had as many then."""
-    oldest = _oldest_of_most(clients)
     taken = Counter(clients.values())
-    return oldest if taken[clients[oldest]] > taken[client] + 1 else None
-
-
-def _oldest_of_most(clients: Mapping[_T, bytes]) -> _T:
-    (most, _) = Counter(clients.values()).most_common(1)[0]
-    return next(place for place, client in clients.items() if client == most)
+    ((most, places),) = taken.most_common(1)
+    return next(place for place, of in clients.items() if of == most) if places > taken[client] + 1 else None
 
 
 class _Found:
