@@ -67,3 +67,12 @@ async def test_what_nobody_expected_ends_it(waits: list[float]) -> None:
     with pytest.raises(ValueError, match="strange"):
         await periodic(1, rounds(None, ValueError("strange")), "no look", (AwayError,))
     assert waits == [1]
+
+
+async def test_each_wait_is_spread_anew(waits: list[float]) -> None:
+    """Processes that were started together drift apart, however many rounds they take."""
+    with pytest.raises(asyncio.CancelledError):
+        await periodic(10, rounds(*[True] * 50), spread=0.5)
+    assert len(set(waits)) == 50
+    assert min(waits) >= 5
+    assert max(waits) <= 15
