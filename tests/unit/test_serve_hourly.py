@@ -70,7 +70,7 @@ def told(reader: Reader, clock: Clock) -> Hourly:
 async def of(told: Hourly, article: str, deadline_s: float = 5.0, client: str = "") -> hourly.HourlyCounts | None:
     """`client` is one for each article where none is given."""
     shards = {0: frozenset({article})}
-    return await told.of(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
+    return await told.counts(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
 
 
 async def test_two_at_once(told: Hourly, reader: Reader) -> None:

@@ -74,9 +74,9 @@ async def test_of_clients_with_as_many_the_last_one_to_come_keeps_its_articles()
     found = await wanted(lookups, DEMO, T)
     assert {b"/0", b"/1"}.isdisjoint(found)
     assert {b"/0 again", b"/2", b"/x"} <= found
-    assert sum(lookups._named_by.values()) == len(lookups._named_by) == MAX_NAMED
+    assert sum(lookups._articles_by.values()) == len(lookups._articles_by) == MAX_NAMED
     assert await wanted(lookups, DEMO, T + NAMED_MS + 1) == {b"/x"}
-    assert lookups._named_by == {b"new": 1}
+    assert lookups._articles_by == {b"new": 1}
 
 
 def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
@@ -151,7 +151,7 @@ def test_a_client_cannot_keep_all_lists() -> None:
         assert lookups.add(ListName("other", "read", f"{number}h"), CULTURE, T, by(f"client {number}"))
     assert lookups.keep(names[-1], CULTURE, T)
     assert not lookups.add(names[-2], CULTURE, T, by("late"))
-    assert len(lookups._of) == MAX_LISTS
+    assert len(lookups._lookups) == MAX_LISTS
 
 
 def test_a_client_cannot_keep_all_filters() -> None:

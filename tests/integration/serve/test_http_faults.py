@@ -115,7 +115,7 @@ async def test_lists_waited_for_are_bounded(reader: Reader, monkeypatch: pytest.
     answer = await reader.get(LIST)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert time.monotonic() - began < FIRST_DEADLINE_S
-    assert reader.demand.used == {}
+    assert reader.demand.last_used_ms == {}
 
 
 async def test_the_query_is_bounded(reader: Reader) -> None:

@@ -67,4 +67,4 @@ async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.Mon
     assert reader.items(await reader.ranking("/v1/site-3/popular/read/24h")) == [("/3", 1)]
     assert reader.items(await reader.ranking("/v1/quiet/popular/read/24h")) == []
     assert reader.registry.get_sample_value("ranker_lists") == 2
-    assert len(reader.demand.used) == 2
+    assert len(reader.demand.last_used_ms) == 2
