@@ -151,7 +151,7 @@ def _of_ranks(drawn: Drawn, articles: list[str], ranks: list[int]) -> Counts:
 
 
 def _in_a_hash(client: redis.Redis, drawn: Drawn, articles: list[str]) -> float:
-    """Bytes per (article, slice) where a slice is a hash of article to count, its views alone."""
+    """Bytes per (article, slice) if a slice is a hash of article to count, its views alone."""
     views = drawn["view"]
     client.hset("bench-hash", mapping={articles[rank]: count for rank, count in views.items()})
     return _weight(client, "bench-hash") / len(views)

@@ -139,7 +139,7 @@ LIKELY = {
 @example({"visitor_id": 0})
 @example({"sequence": True})
 def test_the_producers_check_agrees_with_the_schema(changes: dict[str, Any]) -> None:
-    """`event.is_valid` is the schema, only quicker; a typed event is made just where it says yes."""
+    """`event.is_valid` is the schema, only quicker; a typed event is made only if it is valid."""
     view = {**SOUND, **changes}
     assert event.is_valid(view) == (schemas.faults("page-view", view) == [])
     assert is_made(view) == event.is_valid(view)

@@ -50,7 +50,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Reading:
-    """Two lists of a site, its catalogue and aliases, the reader's limits, and what is asked, one after the other."""
+    """Two lists of a site, its catalogue and aliases, the reader's limits, and the requests, one after the other."""
 
     lists: dict[ListName, Shards]
     catalogue: dict[str, Known]

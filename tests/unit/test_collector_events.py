@@ -32,7 +32,7 @@ def test_a_page_says_little() -> None:
     assert made({"article_id": "/a"}).event_id != made({"article_id": "/a"}).event_id
 
 
-def test_names_that_say_nothing_are_told() -> None:
+def test_names_that_mean_nothing_are_reported() -> None:
     """Each once, in their order, bounded in number and length; what the contract knows and we number anew is among them."""
     every = dict.fromkeys(("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id"))
     assert ignored_fields([every | {"site_id": "demo"}, 7, None, []]) == []

@@ -108,7 +108,7 @@ async def test_overview_and_newest() -> None:
     assert [each.position for each in newest] == ["views/0/1", "views/0/2"]
 
 
-async def test_newest_of_a_letter_that_stands_in_two_partitions() -> None:
+async def test_newest_of_a_letter_that_is_in_two_partitions() -> None:
     """As after partitions were added to the dead topic: shown twice, like everything that is there."""
     twice = [letter(1), replace(letter(1), home=3)]
     assert await dead_letters.newest(Log(twice), Choice(), 5) == twice[::-1]
@@ -184,7 +184,7 @@ async def test_a_named_letter_is_sent_only_if_it_would_be_counted() -> None:
 
 
 async def test_the_outcome_is_true_if_it_ends_early() -> None:
-    """Kafka refuses the second portion, or somebody ends it: what was sent is what is said."""
+    """Kafka refuses the second portion, or somebody ends it: what was sent is what is reported."""
     good = [letter(n, value=event(NOW)) for n in range(2 * PORTION)]
     outcome = Outcome()
     with pytest.raises(ConnectionError):

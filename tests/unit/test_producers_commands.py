@@ -84,7 +84,7 @@ def test_version() -> None:
         (["articles", "alias", "demo", "/a", "/a"], "OLD and NEW are both '/a'"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
+def test_wrong_use_is_reported_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
     """Exit code 2 and a sentence, no traceback."""
     result = run(*(log if arg == "LOG" else arg for arg in args))
     assert result.exit_code == 2, result.output

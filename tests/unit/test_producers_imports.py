@@ -62,7 +62,7 @@ def test_a_feed_becomes_articles() -> None:
     assert no_title == Refused(4, "no title: https://demo.example/articles/14")
 
 
-def test_an_atom_feed_tells_changes_too() -> None:
+def test_an_atom_feed_reports_changes_too() -> None:
     """published and updated are different times."""
     (entry,) = imports.from_feed(ATOM, SHELF)
     assert isinstance(entry, dict)
@@ -252,7 +252,7 @@ def test_the_kind_is_guessed(start: bytes, kind: str) -> None:
         (b"", "neither"),
     ],
 )
-def test_what_cannot_be_imported_is_told(start: bytes, said: str) -> None:
+def test_what_cannot_be_imported_is_reported(start: bytes, said: str) -> None:
     """The sentence says what to do instead."""
     with pytest.raises(UnreadableError, match=said):
         imports.guess(start)

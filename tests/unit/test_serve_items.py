@@ -52,7 +52,7 @@ def test_hidden_articles_leave_before_the_cut() -> None:
 
 
 def test_too_many_left_out_articles_leave_a_list_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the places that were read do not fill the list, and there would be more, it says so."""
+    """If the places that were read do not fill the list, and there would be more, it says so."""
     monkeypatch.setattr(items, "PLACES", 4)
     articles = {"/a": REMOVED}
     assert list_places(shown(more=True), Filter(), articles, T, 4).short
@@ -61,7 +61,7 @@ def test_too_many_left_out_articles_leave_a_list_short(monkeypatch: pytest.Monke
 
 
 def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below the last place only articles that were asked for by name stand: they count for their own filter alone."""
+    """Below the last place only articles that were requested by name are listed: they count for their own filter alone."""
     monkeypatch.setattr(items, "PLACES", 4)
     culture = Filter(sections=frozenset({"Culture"}))
     articles = {"/b": Article("B", section="Culture"), "/z": Article("Z", section="Culture")}
@@ -72,8 +72,8 @@ def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ids(list_places(deep, Filter(), articles, T, 5)) == ["/a", "/b", "/c", "/é"]
 
 
-def test_what_was_looked_up_leaves_holes_where_the_unknown_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filter that admits what the catalogue does not know: filled up, and said to be incomplete."""
+def test_what_was_looked_up_leaves_holes_where_the_unknown_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that admits what the catalogue does not know: filled up, and reported as incomplete."""
     monkeypatch.setattr(items, "PLACES", 4)
     no_sport = Filter(not_sections=frozenset({"Sport"}))
     articles = {"/a": REMOVED, "/z": Article("Z")}
@@ -174,7 +174,7 @@ def test_an_article_stands_once_where_it_comes_first() -> None:
     ],
 )
 def test_every_fault_of_a_query(query: str, parameters: list[str]) -> None:
-    """All told, none guessed."""
+    """All reported, none guessed."""
     assert [fault["parameter"] for fault in parse(query.encode())[1]] == parameters
 
 

@@ -1,4 +1,4 @@
-"""What refreshes ask for by name: single articles, for a while and no more than so many."""
+"""What refreshes read by name: single articles, for a while and no more than so many."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_an_article_is_wanted_of_its_site_for_a_while() -> None:
     assert await wanted(lookups, DEMO, T + NAMED_MS + 1) == {b"/b"}
 
 
-async def test_asked_for_again_it_stays() -> None:
+async def test_requested_again_it_stays() -> None:
     lookups = Lookups()
     lookups.add_article("demo", b"/a", T)
     lookups.add_article("demo", b"/b", T)
@@ -40,7 +40,7 @@ async def test_asked_for_again_it_stays() -> None:
 
 
 async def test_too_many_articles() -> None:
-    """The one asked for longest ago makes room, of whatever site."""
+    """The one requested longest ago makes room, of whatever site."""
     lookups = Lookups()
     for number in range(MAX_NAMED):
         lookups.add_article("demo", b"/%d" % number, T)
@@ -203,7 +203,7 @@ async def test_what_makes_room_does_not_come_back_unpaid() -> None:
 
 
 async def test_nothing_is_kept_of_invented_sites() -> None:
-    """Any number of names can be asked for."""
+    """Any number of names can be requested."""
     lookups = Lookups()
     for number in range(50):
         await lookups.extra_keys(ListName(f"invented-{number}", "read", "24h"), Articles(), 0, T)

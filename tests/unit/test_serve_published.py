@@ -123,7 +123,7 @@ def test_three_boards_side_by_side() -> None:
 
 
 def test_the_count_of_an_article() -> None:
-    """Of the places and of what was read by name; nought where it surely has none; unknown where it may."""
+    """Of the places and of what was read by name; nought if it surely has none; unknown if it may have one."""
 
     def count_of(article: bytes, *, more: bool) -> int | None:
         merged = Merged([(9, b"/a")], more, False, Hints(), [(2, b"/z")])

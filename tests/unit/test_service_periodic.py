@@ -40,7 +40,7 @@ def rounds(*outcomes: object) -> Callable[[], Awaitable[object]]:
 
 
 async def test_a_fault_is_logged_once_until_it_changes(waits: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    """An expected one in a line; one that nobody expected with its traceback, where it may not end the work."""
+    """An expected one in a line; one that nobody expected with its traceback, if it may not end the work."""
     away, other, strange = AwayError("away"), AwayError("elsewhere"), ValueError("strange")
     with pytest.raises(asyncio.CancelledError):
         await periodic(5, rounds(away, away, other, None, other, strange), "no look", (AwayError,), never_ends=True)

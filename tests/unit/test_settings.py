@@ -100,7 +100,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
 
 
 def test_the_argument_goes_before_the_variable(tmp_path: Path) -> None:
-    """--config wins over RANKER_CONFIG; the variable is read where there is no argument."""
+    """--config wins over RANKER_CONFIG; the variable is read if there is no argument."""
     path = write(tmp_path, 'topic = "a"')
     assert settings.load(path, {"RANKER_CONFIG": "/nowhere"}).generation.topic == "a"
     assert settings.load(None, {"RANKER_CONFIG": path}).generation.topic == "a"
@@ -161,7 +161,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_do_not_work_together_are_refused(tmp_path: Path, text: str, fault: str) -> None:
-    """What the schema cannot say is said by its meaning."""
+    """What the schema cannot express is checked by its meaning."""
     faults = refused(write(tmp_path, text))
     assert len(faults) == 1
     assert fault in faults[0]
@@ -184,7 +184,7 @@ def test_invalid_examples_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
-    """A missing file, and one in another encoding, are said with the fix and without a traceback."""
+    """A missing file, and one in another encoding, are reported with the fix and without a traceback."""
     assert "--config or RANKER_CONFIG" in refused(str(tmp_path / "none.toml"))[0]
     file = tmp_path / "latin.toml"
     file.write_bytes('topic = "é"'.encode("latin-1"))

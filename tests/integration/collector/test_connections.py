@@ -105,7 +105,7 @@ async def test_500_slow_senders(running: Collector) -> None:
 
 
 async def test_one_client_has_so_many_connections(running: Collector, many_files: None) -> None:
-    """1,000; the next are told to come again, another client is served, and closing makes room."""
+    """1,000; the next are answered with when to come again, another client is served, and closing makes room."""
     async with connections(running, MAX_PER_CLIENT):
         answer = await answers(running, b"")
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -183,7 +183,7 @@ SMUGGLING = {
 
 async def test_smuggled_requests(kafka_embedded: str, tmp_path: Path) -> None:
     """
-    Whoever stands before us may have seen another end of the first request than we do. So one whose end is not beyond
+    A proxy before us may have seen another end of the first request than we do. So one whose end is not beyond
     doubt is refused, the connection ends, and nothing behind it is a request: one answer, and not one event.
     """
     topic = await new_topic(kafka_embedded, "collect.smuggling")
@@ -228,35 +228,14 @@ async def test_one_request_at_a_time(kafka_embedded: str, tmp_path: Path, first:
         assert record.event["article_id"] == "/a"
 
 
-async def app(_: object, receive: Any, send: Any) -> None:
-    await receive()
-    await answers_of.send_answer(answers_of.json(200, {}), send)
-
-
-@pytest.mark.parametrize(
-    ("head", "ends"),
-    [
-        ("HTTP/1.1\r\nHost: t\r\nConnection: upgrade, close", True),
-        ("HTTP/1.0\r\nConnection: upgrade", True),
-        ("HTTP/1.1\r\nHost: t\r\nConnection: upgrade", False),
-    ],
-)
-async def test_an_upgrade_that_is_refused_changes_nothing_else(head: str, ends: bool) -> None:
-    """The request is parsed again without it. What else the head has of the connection holds: one answer, then its end."""
-    async with http_server.serving(app, HOST, 0, PublicPort()) as port:
-        reader, writer = await asyncio.open_connection(HOST, port)
-        writer.write(f"GET / {head}\r\nUpgrade: h2c\r\n\r\n".encode())
-        async with asyncio.timeout(5):
-            answer = await reader.readuntil(b"\r\n\r\n{}")
-            assert (answer[:13], b"connection: close" in answer) == (b"HTTP/1.1 200 ", ends)
-            if ends:
-                assert await reader.read() == b""
-        writer.close()
-
-
 async def test_empty_lines_hold_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between requests they are skipped, and the connection idles out all the same."""
     monkeypatch.setattr(http_server, "KEEP_ALIVE_S", 1)
+
+    async def app(_: object, receive: Any, send: Any) -> None:
+        await receive()
+        await answers_of.send_answer(answers_of.json(200, {}), send)
+
     async with http_server.serving(app, HOST, 0, PublicPort()) as port:
         reader, writer = await asyncio.open_connection(HOST, port)
         for _ in range(2):  # the second request, after such lines, is one

@@ -130,7 +130,7 @@ async def test_records_of_others_are_skipped(topic: Topic) -> None:
     assert (await topic.ranker("resend", "--all")).stdout.startswith("1 letter sent")
 
 
-async def test_what_cannot_be_done_is_said(topic: Topic, tmp_path: Path) -> None:
+async def test_what_cannot_be_done_is_reported(topic: Topic, tmp_path: Path) -> None:
     """No letters, no such letter, no topic, no Kafka: a sentence and an exit code, never a traceback."""
     nothing = await topic.ranker("list")
     assert (nothing.returncode, nothing.stdout) == (0, f"{topic.name}.dead has no letters\n")

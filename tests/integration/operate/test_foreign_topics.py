@@ -93,7 +93,7 @@ async def test_a_fit_topic_is_ok(kafka_apache: ApacheKafka, generation: Generati
     )
 
 
-async def test_what_counting_cannot_do_without_is_said_at_once(
+async def test_what_counting_cannot_do_without_is_reported_at_once(
     kafka_apache: ApacheKafka, generation: Generation
 ) -> None:
     """The producers' times, with how to accept them, and compaction."""

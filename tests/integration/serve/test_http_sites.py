@@ -50,7 +50,7 @@ async def test_a_site_that_holds_counts_need_not_be_configured(reader: Reader) -
 
 
 async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a shard holds too many sites to name: 404 for each invented one, and none of their lists is kept or read on."""
+    """If a shard holds too many sites to name: 404 for each invented one, and none of their lists is kept or read on."""
     monkeypatch.setattr(reading, "MAX_SITES", 1)
     more = [(f"site-{i}", f"/{i}", "view", 1) for i in range(8)]
     await write(reader.client, GENERATION, PARTITIONS, [*VIEWS, *more], T)

@@ -148,8 +148,8 @@ async def test_queries_are_streams_of_their_own(reader: Reader) -> None:
     assert plain == filtered_ones == {}
 
 
-async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> None:
-    """Beyond the minute after which lists that nobody asked for are dropped."""
+async def test_a_list_that_only_streams_request_stays_in_use(reader: Reader) -> None:
+    """Beyond the minute after which lists that nobody requested are dropped."""
     async with listening(reader) as events:
         await events.next()
         for minutes in (2, 4):
@@ -218,7 +218,7 @@ async def test_many_listeners_one_channel(reader: Reader) -> None:
 
 
 async def test_what_is_not_a_stream(reader: Reader) -> None:
-    """HEAD says what GET would be; faults are told as on the list."""
+    """HEAD says what GET would be; faults are reported as on the list."""
     head = await reader.get(STREAM, "HEAD")
     assert (head.status, head.headers["content-type"], head.body) == (200, "text/event-stream; charset=utf-8", b"")
     assert (await reader.get(f"{STREAM}?limit=0&render=html")).status == 400
