@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
-from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView, other_unit
+from producers.event import FUTURE_MS, LONGEST_WINDOW_MS, InvalidEventError, PageView, other_unit
 
-FUTURE_MS = 5 * 60_000
-"""Events further ahead would become dead letters without the sender's knowledge, so they are refused."""
 MAX_DETAIL = 200
 
 MAX_IGNORED = 10
