@@ -10,9 +10,9 @@ from producers.replay.malformed import EMPTY, Malformed
 from producers.times import LocalClock
 
 # Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
-# other brackets between time and request, more fields at the end. A user may be called like a time: the last one holds.
+# other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
 _TIME = r"\[(?P<time>\d\d/\w{3}/\d{4}:[^\]\[\"]{8,24}|\d{4}-\d\d-\d\d[T ][^\]\[\"]{5,30})\]"
-_BEFORE = _TIME + r"(?: +\[(?!\d\d/\w{3}/|\d{4}-\d\d-\d\d)[^\]\"]{0,200}\]){0,8} +"
+_BEFORE = _TIME + r"(?: +(?:\[(?!\d\d/\w{3}/|\d{4}-\d\d-\d\d)[^\]\"]{0,200}\]|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
 _QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
 _LINE = re.compile(
     _BEFORE + rf'"(?P<request>{_QUOTED})" (?P<status>\d{{3}}) (?:\d+|-) "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
@@ -45,7 +45,7 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
     time, logged, status, agent = found
     request = _REQUEST.fullmatch(logged)
     if request is None:
-        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', usual=True)
+        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', usual='"' not in logged)
     at_ms = times.from_log(time)
     if at_ms is None:
         try:

@@ -41,7 +41,7 @@ _FORMATS = (
     ),
     _made(
         "caddy",
-        r'^\s*\{.*"request"\s*:\s*\{',
+        r'^\s*\{(?=.*"(?:ts|logger)"\s*:).*"request"\s*:\s*\{',
         "Caddy's JSON",
         "Convert it: jq -c '{occurred_at: (.ts * 1000 | floor), url: .request.uri, method: .request.method, status, "
         f'user_agent: .request.headers["User-Agent"][0]}}\' FILE {_AS_LINES}',
@@ -104,6 +104,12 @@ _FORMATS = (
         "the extended format of the W3C, as IIS writes it",
         "Convert it to CSV with the columns occurred_at, path, method, status and user_agent; "
         "its times are UTC, so end them with Z",
+    ),
+    _made(
+        "nginx-proxy-manager",
+        r'\] .*\bhttps? \S+ "[^"]*" \[Client \S+\] \[Length ',
+        "the log of Nginx Proxy Manager",
+        f"{_COMBINED}: access_log /data/logs/combined.log combined; in the host's custom configuration",
     ),
     _made(
         "squid",

@@ -119,7 +119,7 @@ def _from_log(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
 
 def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
     try:
-        row = orjson.loads(line)
+        row = orjson.loads(line.removeprefix("\ufeff"))  # files with a mark that were joined
     except orjson.JSONDecodeError as error:
         return Malformed(f"no JSON: {error}", line) if line.strip() else EMPTY
     if not isinstance(row, dict):

@@ -90,6 +90,14 @@ LOOKS = [
     ("csv", '"Date";"Page";"Views"'),
     ("markup", '<?xml version="1.0"?>'),
     ("combined", LINE),
+    (
+        "nginx-proxy-manager",
+        (
+            '[22/Nov/2026:10:05:03 +0100] - 200 200 - GET https www.example.org "/a" [Client 1.2.3.4] [Length 31] '
+            '[Gzip 2.1] [Sent-to 10.0.0.1] "Mozilla/5.0" "-"'
+        ),
+    ),
+    ("json", '{"request":{"method":"GET","uri":"/a"},"upstream_uri":"/","response":{"status":200}}'),
     ("", "GET /a 200"),
     ("", "Nov 22 10:05:03 host sshd[1]: session opened"),
 ]

@@ -31,6 +31,7 @@ SAME = [
     LINE.replace("- -", "- [admin]"),
     LINE.replace("- -", "- jo [the boss] ann"),
     LINE.replace("- -", '- "jo ann"'),
+    LINE.replace("- -", '- ""'),
     LINE.replace("- -", r"- jo\"ann"),
     LINE.replace("- -", "- ]["),
     LINE.replace("- -", "- [22/Nov/2025:10:05:03 +0100]"),
@@ -40,9 +41,13 @@ SAME = [
     LINE.replace(":03 +0100", ":03.000 +0100"),
     LINE.replace("+0100", "+01:00"),
     LINE.replace('] "', '] [0.003] [PORT 80] "'),
+    LINE.replace('] "', ']  "'),
+    LINE.replace('] "', '] "www.example.org" "'),
+    LINE.replace('] "', '] "-" [x] "1.2.3.4, 5.6.7.8" "'),
     # Further fields.
     f'{LINE} 0.003 "10.0.0.1" [x] "-"',
     f"{LINE} \\",
+    f'"{LINE}"',
     f"{LINE}\t\r",
     LINE.replace(" 31 ", " - "),
     # Requests and browsers.
@@ -52,6 +57,8 @@ SAME = [
     LINE.replace("HTTP/1.1", " HTTP/1.0 "),
     LINE.replace("https://x.example/", r"https://x/?q=\"a\" 200 1 \"-\""),
     LINE.replace("https://x.example/", 'https://x/?q="a"'),
+    LINE.replace('"Mozilla/5.0 (X11)"', '""Mozilla/5.0 (X11) 2.0""'),
+    LINE.replace("Mozilla", r"Alba 10\" Mozilla"),
     LINE.replace("https://x.example/", '[22/Nov/2025:10:05:03 +0100] GET /forged 200 1 "-"'),
 ]
 
