@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,6 +13,8 @@ import click
 
 from producers import event
 from producers.errors import ProducerError
+from schemas import article_id, configuration
+from schemas.article_id import IdRule
 
 bootstrap_option = click.option(
     "--bootstrap",
@@ -44,6 +47,26 @@ def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> r
     if pattern.groups < 1:
         raise click.BadParameter(f"{value!r} has no group; put ( ) around the part that is the article's id")
     return pattern
+
+
+config_option = click.option(
+    "--config", metavar="FILE", help="ranker.toml, for its sites' ids; else RANKER_CONFIG, else the defaults."
+)
+
+
+def id_rules(config: str | None) -> dict[str, IdRule]:
+    """Site to its rule for article ids, out of this file, else RANKER_CONFIG. Raises UsageError."""
+    table, faults = configuration.table(config or os.environ.get("RANKER_CONFIG") or None)
+    if faults:
+        raise click.UsageError(str(configuration.SettingsError(faults)))
+    return configuration.id_rules(table)
+
+
+def check_source(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """What an address's id is taken from, as in `ids.from` of ranker.toml."""
+    if value is not None and (fault := article_id.source_fault(value)):
+        raise click.BadParameter(fault)
+    return value
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
