@@ -245,7 +245,7 @@ def _given(found: str, attributes: dict[str, str]) -> str | None:
     """The value of an attribute in place of the text: Atom's links and categories. "" for a link to something else."""
     if found == "url" and "href" in attributes:
         return attributes["href"] if attributes.get("rel", "alternate") == "alternate" else ""
-    if found == "guid" and attributes.get("isPermaLink", "true").lower() != "true":
+    if found == "guid" and any(v.lower() != "true" for name, v in attributes.items() if name.lower() == "ispermalink"):
         return ""
     if found == "section" and (term := attributes.get("term") or attributes.get("label")):
         return titles.of_text(term)

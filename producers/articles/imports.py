@@ -75,6 +75,8 @@ def is_json(start: bytes) -> bool:
             "it is a JSON Feed; write an object a line, as with:"
             " jq -c '.items[] | {title, url, published_at: .date_published}'"
         )
+    if plain.partition(b"\n")[0].strip() == b"{":
+        raise UnreadableError("its JSON goes over several lines; write an object a line, as with: jq -c .")
     return True
 
 

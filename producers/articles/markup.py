@@ -87,7 +87,7 @@ def text_of(document: bytes, notes: Notes) -> str:
     beginning = _BEGINNING.match(text)
     assert beginning is not None
     # Blank lines and a declaration of what is decoded by now; spaces keep the places of all that follows.
-    text = re.sub(r"[^\n]", " ", beginning[0]) + text[beginning.end() :]
+    text = re.sub(r"[^\n]", " ", beginning[0]) + text[beginning.end() :].rstrip("\ufeff\0 \t\r\n")
     if found := _NO_CHARACTER.search(text):
         notes.add("a control character that XML does not allow was read as a space", text, found.start())
         text = _NO_CHARACTER.sub(" ", text)

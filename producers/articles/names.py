@@ -82,7 +82,7 @@ class Names:
 
     def is_entry(self, namespace: str, local: str) -> bool:
         if self._root == "urlset":
-            return local == "url" and namespace == self._namespace
+            return local == "url" and self._of(namespace) == "sitemap"
         return local in {"item", "entry"} and self._of(namespace) in {"feed", "atom"}
 
     def field(self, namespace: str, local: str) -> str:
@@ -104,7 +104,7 @@ class Names:
 
     def _of(self, namespace: str) -> str:
         if self._root == "urlset":
-            if namespace == self._namespace:
+            if namespace in {self._namespace, ""} or _plain(namespace) == _plain(_SITEMAP):
                 return "sitemap"
             found = _vocabulary(namespace)
             if found == "news" and namespace != NAMESPACES["news"]:

@@ -20,6 +20,7 @@ _IN_TITLES = _UNCLOSED | frozenset(
     | {"i", "ins", "kbd", "mark", "p", "q", "s", "small", "span", "strike", "strong", "sub", "sup", "tt", "u", "var"}
 )
 _NO_CHARACTER = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
+_SECTION = re.compile(r"<!\[CDATA\[(.*)\]\]>", re.DOTALL)
 _SPACE = re.compile(r"[\0-\x20\x7f-\x9f\u2028\u2029]+")
 
 
@@ -37,6 +38,8 @@ def of_html(text: str) -> str:
 
 def of_rss(text: str) -> str:
     """As HTML if it looks like that, else as text."""
+    if whole := _SECTION.fullmatch(text.strip()):  # that was escaped once too often
+        text = whole[1]
     # Only up to the last >: a < without a > behind it would make each search run to the end.
     tags = [(end, name.lower()) for end, name in _TAG.findall(text[: text.rfind(">") + 1]) if name]
     if not tags:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 import orjson
@@ -178,13 +179,13 @@ class ImportSummary:
             yield f"{repeated:,} entries have the id of another; of each id the newest holds, or the last without dates"
 
 
-def _read(source: BinaryIO, kind: str, defaults: ImportDefaults, stack: contextlib.ExitStack) -> Import:
+def _read(opened: io.BufferedIOBase, kind: str, defaults: ImportDefaults, stack: contextlib.ExitStack) -> Import:
     """To the end before anything is sent, so that a document or a packed file that is cut imports nothing."""
-    head, source, packed = files.unpacked(source)
+    head, source, packed = files.unpacked(opened)
     if kind == "jsonl" or (kind == "auto" and imports.is_json(head)):
-        return imports.from_json_lines(
-            (stack.enter_context(files.whole(source)) if packed else source).readline, defaults
-        )
+        rows = stack.enter_context(files.whole(source)) if packed else source
+        files.check_end(rows if packed else opened)
+        return imports.from_json_lines(rows.readline, defaults)
     with files.damage_told():
         document = source.read(imports.LARGEST_DOCUMENT_BYTES + 1)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:

@@ -224,6 +224,7 @@ def test_another_kind_than_the_given_one_is_a_sentence() -> None:
     [
         (b'[{"title":"A"}]', "array of JSON"),
         (b'\xef\xbb\xbf {"version": "https://jsonfeed.org/version/1.1", "items": []}', "JSON Feed"),
+        (b'{\n  "title": "A"\n}\n', "over several lines"),
         ('{"title":"A"}'.encode("utf-16"), "JSON in UTF-16"),
         ('{"title":"A"}'.encode("utf-16-be"), "JSON in UTF-16"),
     ],
@@ -236,7 +237,7 @@ def test_json_of_another_form_is_a_sentence(start: bytes, said: str) -> None:
 
 def test_json_lines_are_known() -> None:
     bom = b"\xef\xbb\xbf"
-    assert all(imports.is_json(start) for start in (b"{", b' \n{"article_id"', bom + b"{", bom + bom + b"\n{"))
+    assert all(imports.is_json(start) for start in (b'{"a', b' \n{"article_id"', bom + b'{"', bom + bom + b'\n{ "'))
     assert not any(imports.is_json(start) for start in (b"", b"<", b"a,b\n", "<a".encode("utf-16")))
 
 
@@ -260,3 +261,15 @@ def test_gzip_that_is_cut_is_a_sentence(cut: int) -> None:
         stack.enter_context(files.whole(files.unpacked(io.BytesIO(gzip.compress(rows)[:cut]))[1]))
     with pytest.raises(UnreadableError, match="more than 3 times"):
         files.unpacked(io.BytesIO(gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"x"))))))
+
+
+def test_json_lines_that_are_cut_are_a_sentence() -> None:
+    """If it is a file; the position stays where it was."""
+    whole = b'{"article_id":"/a","status":"removed"}'
+    for rows in (whole, whole + b"\n", whole + b"\n" + whole, b"", b"\n\n", b"nothing\n"):
+        file = io.BytesIO(rows)
+        files.check_end(file)
+        assert file.read() == rows
+    for cut in (1, 10, 30):
+        with pytest.raises(UnreadableError, match="its end is missing"):
+            files.check_end(io.BytesIO(whole + b"\n" + whole[:-cut]))

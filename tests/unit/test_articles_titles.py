@@ -69,12 +69,18 @@ def test_xhtml_is_the_text_in_it() -> None:
         ("a &nosuch; b", "a &nosuch; b"),
         ("AT&T &amp; Verizon", "AT&T & Verizon"),
         ("x <y et z> w", "x <y et z> w"),
+        ("A free guide to <head> elements", "A free guide to <head> elements"),
+        ("A free guide to &lt;head&gt; elements", "A free guide to <head> elements"),
     ],
 )
 def test_titles_of_rss_are_html_if_they_look_like_it(given: str, title: str) -> None:
     """RSS does not say; both ways to write it are read alike."""
     assert only(rss(escaped(given)))[0]["title"] == title
     assert only(rss(f"<![CDATA[{given}]]>"))[0]["title"] == title
+
+
+def test_a_section_that_was_escaped_is_no_part_of_the_title() -> None:
+    assert only(rss(escaped("<![CDATA[Bonjour]]>")))[0]["title"] == "Bonjour"
 
 
 def test_blanks_and_joiners() -> None:
@@ -105,3 +111,20 @@ def test_blanks_and_joiners() -> None:
 def test_links_are_read_as_browsers_read_them_on_the_channels_page(link: str, url: str) -> None:
     given, _ = only(rss(link=link, channel="<link>https://demo.example/home/</link>"))
     assert getattr(given, "reason", "") or given["url"] == url
+
+
+def test_links_by_bases_guids_and_redirections() -> None:
+    """xml:base of the entry within that of the feed; a guid that is an address; the address before a counting one."""
+    base = "<feed xmlns='http://www.w3.org/2005/Atom' xml:base='https://demo.example/blog/'>"
+    entry = "<entry xml:base='2026/'><title>T</title><link rel='replies' href='x'/><link href='un'/></entry></feed>"
+    assert only(base + entry)[0]["url"] == "https://demo.example/blog/2026/un"
+    original = "<f:origLink xmlns:f='http://rssnamespace.org/feedburner/ext/1.0'>https://demo.example/o</f:origLink>"
+    for more, url in (
+        ("<guid>https://demo.example/g</guid>", "https://demo.example/g"),
+        ("<guid isPermaLink='TRUE'>https://demo.example/g</guid>", "https://demo.example/g"),
+        (original + "<guid>https://demo.example/g</guid>", "https://demo.example/o"),
+    ):
+        assert only(rss(link="").replace("</item>", f"{more}</item>"))[0]["url"] == url
+    for more in ("<guid>886840</guid>", "<guid ispermalink='false'>https://demo.example/no</guid>", ""):
+        document = rss(link="", channel="<link>https://demo.example/</link>").replace("</item>", f"{more}</item>")
+        assert only(document)[0].reason == "no link: T"
