@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import zoneinfo
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -37,18 +36,6 @@ def check_site(_: click.Context, __: click.Parameter, value: str) -> str:
     if not event.is_site_id(value):
         raise click.BadParameter(f"{value!r} is no site id; it has 1 to 64 of a-z 0-9 . _ -")
     return value
-
-
-def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> re.Pattern[str] | None:
-    if value is None:
-        return None
-    try:
-        pattern = re.compile(value)
-    except re.error as error:
-        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from error
-    if pattern.groups < 1:
-        raise click.BadParameter(f"{value!r} has no group; put ( ) around the part that is the article's id")
-    return pattern
 
 
 config_option = click.option(

@@ -59,12 +59,12 @@ async def test_simulate_ends_on_a_signal(kafka_embedded: str, topics: tuple[str,
 async def test_articles_are_imported(kafka_embedded: str, topics: tuple[str, str]) -> None:
     """Good entries are written under their key; bad ones are reported and make the exit code 1."""
     stdin = (
-        b'{"title":"A","url":"https://demo.example/a","published_at":5}\nnothing\n'
+        b'{"title":"A","url":"https://demo.example/a","published_at":1795338000000}\nnothing\n'
         b'{"article_id":"/b","status":"removed"}\n'
     )
     code, out, err = await run(kafka_embedded, "articles", "import", "-", "--json", "--topic", topics[1], stdin=stdin)
     assert code == 1
-    assert orjson.loads(out) == {"imported": 2, "removed": 1, "refused": 1}
+    assert orjson.loads(out) == {"imported": 2, "removed": 1, "refused": 1, "repeated": 0, "undated": 0}
     assert "Entry 2: no JSON" in err
     records = await read(kafka_embedded, topics[1], 2, partitions=1)
     assert [record.key for record in records] == [b"demo//a", b"demo//b"]
