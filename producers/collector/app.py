@@ -39,6 +39,7 @@ _METHODS = {
     "/": ("GET", "HEAD"),
 }
 _VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
+_BYTES = "surrogateescape"
 _PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
 _log = logging.getLogger(__name__)
 
@@ -227,6 +228,8 @@ class Web:
         if found.accepted:
             await self._store(found.accepted, request, speaker)
         content: dict[str, Any] = {"accepted": len(found.accepted)}
+        if found.accepted and all(view.agent_class == "bot" for view in found.accepted):
+            content["counted_as"] = "bot"
         if found.rejected:
             content["rejected"] = found.rejected
         if found.not_counted:
@@ -262,11 +265,8 @@ class Web:
 
 
 def _article(query: bytes) -> str:
-    """The one article that a query names."""
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError:
-        pairs = []
+    """The one article that a query names; bytes that are not UTF-8 are halves of surrogate pairs."""
+    pairs = parse_qsl(query.decode("ascii", _BYTES), keep_blank_values=True, errors=_BYTES)
     named = [value for name, value in pairs if name == "article_id"]
     if len(named) != 1:
         raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")
