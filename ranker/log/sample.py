@@ -8,8 +8,8 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from ranker.log.errors import LogUnavailableError
 
-_RECORDS = 500
-"""Read at each place, or 1 MiB."""
+_RECORDS, _BYTES = 500, 1 << 20
+"""Read at each place, the last fetch whole."""
 _WAIT_MS = 2_000
 
 
@@ -26,8 +26,12 @@ async def sample(consumer: Any, tp: TopicPartition, begin: int, end: int) -> lis
     found: list[ConsumerRecord] = []
     for place in places:
         consumer.seek(tp, place)
-        records = (await consumer.getmany(tp, timeout_ms=_WAIT_MS, max_records=_RECORDS)).get(tp, [])
-        if not records and await consumer.position(tp) == place:  # control batches alone would have moved it
-            raise LogUnavailableError(f"the records at offset {place} and on do not come")
-        found += records
+        at, left_bytes = place, _BYTES
+        while at < min(place + _RECORDS, end) and left_bytes > 0:  # a fetch ends with a segment of the log
+            records = (await consumer.getmany(tp, timeout_ms=_WAIT_MS, max_records=_RECORDS)).get(tp, [])
+            before, at = at, await consumer.position(tp)
+            if at == before:  # control batches alone would have moved it
+                raise LogUnavailableError(f"the records at offset {at} and on do not come")
+            found += records
+            left_bytes -= sum(len(record.value or b"") for record in records)
     return found

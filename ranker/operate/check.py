@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
-from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
-from ranker.core.source import Decoder
 from ranker.core.watermark import age_ms
 from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.operate import clocks, topics
+from ranker.operate import check_records, clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, with_fix
 from ranker.service import endpoints
@@ -38,9 +35,8 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 state = there.get(generation.topic)
                 found += _foreign(generation, state, accept_create_time)
                 if state is not None:
-                    found.append(
-                        _fits(generation, await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST))
-                    )
+                    newest = await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST)
+                    found += check_records.fits(generation, newest)
             for topic in wanted:
                 judged = [
                     _create_time(topic.name, accept_create_time)
@@ -51,7 +47,10 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 found += judged or [_there(topic.name, there[topic.name])]
             found += [finding for name in sorted(there) for finding in _out_of_sync(there[name])]
             if generation.topic in there:
-                found += await _times(log, there[generation.topic], now_ms, accept_create_time)
+                state = there[generation.topic]
+                samples = await log.samples(state.name, state.partitions)
+                found += check_records.timestamps(state, samples, now_ms())
+                found += await _times(log, state, now_ms, accept_create_time)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         return [
@@ -111,31 +110,6 @@ def _foreign(generation: Generation, state: TopicState | None, accept_create_tim
             )
         )
     return found or [_there(generation.topic, state)]
-
-
-def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
-    """Whether [source] fits the topic's newest records."""
-    if not records:
-        return note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")
-    partial = Fold(generation)(records)
-    bad = [rejected for rejected in partial.rejected if rejected.reason != "future"]
-    text = f"of the newest {len(records)} records of {generation.topic} "
-    finding = fault if 2 * (len(bad) + partial.late) > len(records) else note
-    if bad:
-        why = Decoder(generation.source).fault(bad[0].value or b"")
-        return finding(
-            "Kafka",
-            f"{text}{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
-            + (f" ({why})" if why else ""),
-            "compare [source] in ranker.toml with the record",
-        )
-    if partial.late:
-        return finding(
-            "Kafka",
-            f"{text}{partial.late} are too old to be counted",
-            "if they are not, time in [source] is not the unit of their times",
-        )
-    return ok("Kafka", f"{text}all can be read as page views")
 
 
 def _create_time(topic: str, accepted: bool) -> Finding:
