@@ -10,8 +10,8 @@ _YEAR_MS = 31_536_000_000
 
 
 def is_append_time(stamp: int) -> bool:
-    """Whether it is milliseconds since the epoch, of the years 2000 to 2099."""
-    return _FIRST_MS <= stamp < MAX_TIME_MS
+    """Whether it is milliseconds since the epoch, of the years 2000 to 2099, or 2100 as it begins."""
+    return _FIRST_MS <= stamp <= MAX_TIME_MS
 
 
 def named(stamp: int) -> str:

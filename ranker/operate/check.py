@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
 from itertools import islice
 from typing import Any
@@ -152,34 +153,42 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
         for one in await redis_info.servers(client, now_ms):
             found += _server(one)
         found += _active(await generations.read_active(client), generation)
-    except redis_info.NotAllowedError as error:
-        found.append(fault("Redis", f"{url}: {error}", "allow this user INFO and TIME (ACL SETUSER … +info +time)"))
     except StoreUnavailableError as error:
         found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
     return found
 
 
-async def unfit(client: Any, now_ms: Clock) -> list[str]:
+async def unfit(client: Any, now_ms: Clock, noted: Callable[[str], object] | None = None) -> list[str]:
     """Why this Redis would lose or refuse counts, as sentences with the fix: the consumer's check before it counts.
 
-    Raises StoreUnavailableError if it does not answer: the consumer waits for it. Clocks are left out, since the
-    consumer measures them all the time.
+    What it does not tell goes to `noted`. Raises StoreUnavailableError if it does not answer: the consumer waits for
+    it. Clocks that differ are left out, since the consumer measures them all the time.
     """
-    try:
-        found = [finding for one in await redis_info.servers(client, now_ms) for finding in _server(one)]
-    except redis_info.NotAllowedError as error:
-        return [
-            f"the settings of Redis cannot be read ({error}); allow this user INFO and TIME (ACL SETUSER … +info +time)"
-        ]
+    found = [finding for one in await redis_info.servers(client, now_ms) for finding in _server(one)]
+    for one in found:
+        if noted is not None and one.kind == "note" and one.fix:
+            noted(f"{one.text}; {one.fix}")
     return [f"{one.text}; {one.fix}" for one in found if one.kind == "fault" and one.subject == "Redis"]
 
 
 def _server(one: redis_info.Server) -> list[Finding]:
-    named = f"{one.product} {'.'.join(map(str, one.version))}" + (f" at {one.name}" if one.name else "")
+    named = f"{one.product} {'.'.join(map(str, one.version))}".rstrip() + (f" at {one.name}" if one.name else "")
     found: list[Finding] = []
-    if one.product == "Redis" and one.version < OLDEST_REDIS:
+    if one.product == "Redis" and one.version and (*one.version, 0) < OLDEST_REDIS:
         found.append(fault("Redis", f"{named} is too old", "run Redis 7.0 or later, or Valkey"))
-    if one.policy != "noeviction":
+    elif "EVAL" in one.withheld:
+        text = f"{named} does not run our scripts ({one.withheld['EVAL']}), and counts change by them alone"
+        rights = "allow this user scripts, and INFO and TIME with them (ACL SETUSER … +@scripting +info +time)"
+        found.append(fault("Redis", text, f"run Redis 7.0 or later, or Valkey; or {rights}"))
+    if not one.policy:
+        found.append(
+            note(
+                "Redis",
+                f"{named} does not show its maxmemory-policy{_why(one, 'INFO', 'CONFIG')}",
+                "see to it that this is noeviction, or counts are thrown away when its memory is full",
+            )
+        )
+    elif one.policy != "noeviction":
         found.append(
             fault(
                 "Redis",
@@ -187,13 +196,35 @@ def _server(one: redis_info.Server) -> list[Finding]:
                 "set maxmemory-policy noeviction in its configuration",
             )
         )
+    if not one.version and "EVAL" not in one.withheld:
+        found.append(
+            note(
+                "Redis",
+                f"{named} does not show its version{_why(one, 'INFO')}, but runs our scripts",
+                "see to it that it is Redis 7.0 or later, or a product that promises the same",
+            )
+        )
     if one.loading:
         found.append(note("Redis", f"{named} is still loading its data"))
-    if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
+    if one.clock_ahead_ms is None:
+        found.append(
+            note(
+                "clocks",
+                f"{named} does not show its time{_why(one, 'TIME')}: lists follow the consumers' clocks alone",
+                f"allow TIME, or on every machine of theirs {TIME_SERVICE}",
+            )
+        )
+    elif abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
         way = "ahead of" if one.clock_ahead_ms > 0 else "behind"
         text = f"{named}: its clock is {abs(one.clock_ahead_ms) / 1000:.1f} s {way} this machine's; nothing is retired"
         found.append(fault("clocks", text, TIME_SERVICE))
-    return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms), 1)} ms")]
+    return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms or 0), 1)} ms")]
+
+
+def _why(one: redis_info.Server, *commands: str) -> str:
+    """Why it does not tell something, as far as it was refused; else a field was left out."""
+    refused = [f"{command}: {one.withheld[command]}" for command in commands if command in one.withheld]
+    return f" ({'; '.join(refused)})" if refused else ""
 
 
 def _active(active: generations.Active | None, generation: str) -> list[Finding]:
