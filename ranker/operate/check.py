@@ -51,6 +51,8 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 state = there[generation.topic]
                 samples = await log.samples(state.name, state.partitions)
                 found += check_records.timestamps(state, samples, now_ms())
+                if not topics.is_foreign(generation):
+                    found += check_records.strangers(generation, samples)
                 found += await _times(log, state, now_ms, accept_create_time)
             return found
     except (LogUnavailableError, LogRefusedError) as error:

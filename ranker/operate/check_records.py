@@ -14,6 +14,7 @@ from ranker.operate.findings import Finding, fault, note, ok
 from ranker.operate.topics import has_create_time
 
 _DAY_MS = 86_400_000
+_NEWEST = 100
 
 
 def timestamps(topic: TopicState, samples: Mapping[int, Sample], now_ms: int) -> list[Finding]:
@@ -60,9 +61,27 @@ def fits(generation: Generation, records: Sequence[Record]) -> list[Finding]:
     if bad:
         why = Decoder(generation.source).fault(bad[0].value or b"")
         text += f"{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
-        text += f" ({why})" if why else ""
-        return [finding("Kafka", text, "compare [source] in ranker.toml with the record")]
+        text += f" ({why.what})" if why else ""
+        return [finding("Kafka", text, (why and why.fix) or "compare [source] in ranker.toml with the record")]
     if partial.late:
         text += f"{partial.late} are too old to be counted"
         return [finding("Kafka", text, "if they are not, time in [source] is not the unit of their times")]
     return [ok("Kafka", f"{text}all can be read as page views")]
+
+
+def strangers(generation: Generation, samples: Mapping[int, Sample]) -> list[Finding]:
+    """Finding on newest records of a topic of ours whose values are none of our producers' but have a known form."""
+    newest = [
+        (number, record)
+        for number, part in samples.items()
+        for record in sorted(part.records, key=lambda record: record.offset)[-_NEWEST:]
+    ]
+    decoder = Decoder(generation.source)
+    found = [(number, record.offset, decoder.fault(record.value or b"")) for number, record in newest]
+    named = [(number, offset, form) for number, offset, form in found if form is not None and form.fix]
+    if not named:
+        return []
+    number, offset, form = named[0]
+    text = f"of the newest {len(newest)} records of {generation.topic} {len(named)} cannot be counted"
+    text = f"{text}, such as offset {offset} of partition {number}: {form.what}"
+    return [(fault if 2 * len(named) > len(newest) else note)("Kafka", text, form.fix)]
