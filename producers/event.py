@@ -11,13 +11,13 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
-from schemas.article_id import ALLOWED, is_article_id
-
-LONGEST_WINDOW_MS = 7 * 86_400_000
-"""The longest default window: older events show in no list."""
+from schemas.article_id import ALLOWED, IdRule, NoArticleError, is_article_id, normalized
 
 LATEST_MS = 4_102_444_800_000
 """The contract's last instant: the year 2100."""
+
+FUTURE_MS = 5 * 60_000
+"""Events further ahead of the clock become dead letters, so they are refused before they are sent."""
 
 SECONDS_MS = 946_684_800_000
 """The year 2000. Earlier times were meant in seconds: today's seconds, read as milliseconds, are in January 1970."""
@@ -59,8 +59,13 @@ def encode(event: dict[str, Any]) -> tuple[bytes, bytes]:
 
 def is_valid(event: dict[str, Any]) -> bool:
     """Whether this event is valid by the contract. The schema itself is 200 times slower; a test compares them."""
+    return not fault_of(event)
+
+
+def fault_of(event: dict[str, Any]) -> str:
+    """The first fault of this event by the contract, as a sentence; "" if it is valid."""
     get = event.get
-    return not _fault(
+    return _fault(
         get("event_id"), get("event_type"), get("site_id"), get("article_id"), get("occurred_at"),
         get("visitor_id"), get("agent_class", "unknown"), get("value", 1), get("producer_id"), get("sequence"),
     )  # fmt: skip
@@ -154,6 +159,15 @@ class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc
         )  # fmt: skip
         if fault:
             raise InvalidEventError(f"Not a page view: {fault}.")
+
+
+def with_normal_id(view: PageView, rule: IdRule) -> PageView:
+    """The event under its article's normal id (schemas/article_id.py); raises InvalidEventError if that is too long."""
+    try:
+        article_id = normalized(view.article_id, rule)
+    except NoArticleError as error:
+        raise InvalidEventError(f"Not a page view: article_id is {_shown(view.article_id)}; {error}.") from error
+    return view if article_id == view.article_id else msgspec.structs.replace(view, article_id=article_id)
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
-from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView, other_unit
+from producers.event import FUTURE_MS, InvalidEventError, PageView, other_unit
 from schemas.article_id import NoArticleError, normalized
 
-FUTURE_MS = 5 * 60_000
-"""Events further ahead would become dead letters without the sender's knowledge, so they are refused."""
 MAX_DETAIL = 200
 
 MAX_IGNORED = 10
@@ -54,8 +52,8 @@ class Receipt:
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    longest_window_ms: int
     client: bytes | None = None
-    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
