@@ -187,13 +187,13 @@ async def test_aliases_reach_the_reader(desk: Desk) -> None:
 
         said = await desk.says("alias", "demo", "/0", "/1")
         assert said == "/0 of demo is counted together with /1, and stands under that id\n"
-        await desk.says("alias", "demo", "--", "-7", "/a#alias")
-        await are(**{"/0": "/1", "-7": "/a#alias"})
+        await desk.says("alias", "demo", "--", "-7", "a#alias")
+        await are(**{"/0": "/1", "-7": "a#alias"})
         await desk.emptied()
         await desk.says("alias", "demo", "/0", "/2")
-        await are(**{"/0": "/2", "-7": "/a#alias"})
+        await are(**{"/0": "/2", "-7": "a#alias"})
         assert await desk.says("alias", "demo", "/0") == "/0 of demo stands for itself\n"
-        await are(**{"-7": "/a#alias"})
+        await are(**{"-7": "a#alias"})
 
 
 async def test_compaction_keeps_the_editors_word(
