@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from ranker.core.article import id_ok
 from ranker.lists.articles import Articles
 from ranker.lists.history import Ranks, by_name
 from ranker.lists.names import namer
@@ -111,6 +112,14 @@ def test_an_id_without_a_normal_form_is_its_own_name() -> None:
     long = "/" + "\ufe0f" * (MAX_BYTES // 3 - 1)
     assert namer(DEFAULT)(long) == long
     assert namer(DEFAULT)("/❤️") == "/❤%EF%B8%8F"
+
+
+def test_records_of_version_0_1_stay_in_force() -> None:
+    """Ids that are not allowed any more are spellings of those that are: a copy made anew has what they say."""
+    articles = shown(fed("/❤️/x"), old(hidden("/❤️/x")), moved("/ㅤ", "/a\u034f"), (fed("/❤️/x")[0], None))
+    assert articles.of("demo")["/❤%EF%B8%8F/x"].hidden
+    assert articles.aliases("demo")["/%E3%85%A4"] == "/a%CD%8F"
+    assert [id_ok(one) for one in ("/a b", "/a\u200b", "/" + "é" * 256, "❤️", "/\ud800")] == [False] * 5
 
 
 def test_articles_that_differ_in_their_query_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
