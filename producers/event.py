@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
-from schemas.article_id import ALLOWED, is_article_id
+from schemas.article_id import ALLOWED, IdRule, NoArticleError, is_article_id, normalized
 
 LONGEST_WINDOW_MS = 7 * 86_400_000
 """The longest default window: older events show in no list."""
@@ -136,6 +136,15 @@ class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc
         )  # fmt: skip
         if fault:
             raise InvalidEventError(f"Not a page view: {fault}.")
+
+
+def with_normal_id(view: PageView, rule: IdRule) -> PageView:
+    """The event under its article's normal id (schemas/article_id.py); raises InvalidEventError if that is too long."""
+    try:
+        article_id = normalized(view.article_id, rule)
+    except NoArticleError as error:
+        raise InvalidEventError(f"Not a page view: article_id is {_shown(view.article_id)}; {error}.") from error
+    return view if article_id == view.article_id else msgspec.structs.replace(view, article_id=article_id)
 
 
 _ENCODER = msgspec.json.Encoder()
