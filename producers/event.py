@@ -13,9 +13,6 @@ import orjson
 
 from schemas.article_id import ALLOWED, IdRule, NoArticleError, is_article_id, normalized
 
-LONGEST_WINDOW_MS = 7 * 86_400_000
-"""The longest default window: older events show in no list."""
-
 LATEST_MS = 4_102_444_800_000
 """The contract's last instant: the year 2100."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import email.utils
 import functools
 import re
 import zoneinfo
@@ -135,14 +133,6 @@ def from_rfc3339(text: str) -> int | None:
         return round(at.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
-
-
-def from_feed(text: str) -> int | None:
-    """`Sun, 22 Nov 2026 10:05:03 +0100` as in RSS, or RFC 3339, in milliseconds; None if it is neither."""
-    with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
-        if len(text) <= _LONGEST and (parts := email.utils.parsedate_tz(text)) is not None and parts[0] >= 1000:
-            return email.utils.mktime_tz(parts) * 1000
-    return from_rfc3339(text)
 
 
 def duration_ms(text: str) -> int:

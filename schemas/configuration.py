@@ -66,6 +66,11 @@ def id_rules(table: Mapping[str, Any]) -> dict[str, IdRule]:
     return {name: IdRule.from_table(site["ids"]) for name, site in table["sites"].items()}
 
 
+def longest_window_ms(table: Mapping[str, Any]) -> int:
+    """How far back the lists of a valid `table` with its defaults reach."""
+    return 1000 * max(int(window["length_s"]) for window in table["windows"].values())
+
+
 def _filled(schema: dict[str, Any], value: Any) -> Any:
     if not isinstance(value, dict):
         return value

@@ -246,16 +246,16 @@ class Web:
 
     def _receipt(self, request: Request, speaker: Speaker) -> Receipt:
         """The receipt of a request. The address and agent of a server with a key are not those of a reader."""
-        now_ms = self._now_ms()
+        now_ms, longest_ms = self._now_ms(), self._bounds.longest_window_ms
         if speaker.keyed:
-            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
+            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=longest_ms)
         agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
         visitor = None
         if self._salts is not None and self._wants_visitor(request, speaker):
             salt = self._salts.of(now_ms // (DAY_S * 1000))
             if salt is not None:
                 visitor = visitor_id(salt, speaker.site_id, request.address, agent)
-        return Receipt(now_ms, agents.is_bot(agent), visitor, rate_limit_key(request.address))
+        return Receipt(now_ms, agents.is_bot(agent), visitor, longest_ms, rate_limit_key(request.address))
 
     def _wants_visitor(self, request: Request, speaker: Speaker) -> bool:
         return speaker.site.visitors and not speaker.keyed and request.headers.get(b"sec-gpc") != b"1"

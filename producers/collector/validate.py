@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
-from producers.event import FUTURE_MS, LONGEST_WINDOW_MS, InvalidEventError, PageView, other_unit
+from producers.event import FUTURE_MS, InvalidEventError, PageView, other_unit
 
 MAX_DETAIL = 200
 
@@ -51,8 +51,8 @@ class Receipt:
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    longest_window_ms: int
     client: bytes | None = None
-    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:

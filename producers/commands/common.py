@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import zoneinfo
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -39,29 +38,22 @@ def check_site(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> re.Pattern[str] | None:
-    if value is None:
-        return None
-    try:
-        pattern = re.compile(value)
-    except re.error as error:
-        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from error
-    if pattern.groups < 1:
-        raise click.BadParameter(f"{value!r} has no group; put ( ) around the part that is the article's id")
-    return pattern
-
-
 config_option = click.option(
     "--config", metavar="FILE", help="ranker.toml, for its sites' ids; else RANKER_CONFIG, else the defaults."
 )
 
 
-def id_rules(config: str | None) -> dict[str, IdRule]:
-    """Site to its rule for article ids, out of this file, else RANKER_CONFIG. Raises UsageError."""
-    table, faults = configuration.table(config or os.environ.get("RANKER_CONFIG") or None)
+def table(config: str | None) -> dict[str, Any]:
+    """The table of this file, else of RANKER_CONFIG, with its defaults. Raises UsageError."""
+    found, faults = configuration.table(config or os.environ.get("RANKER_CONFIG") or None)
     if faults:
         raise click.UsageError(str(configuration.SettingsError(faults)))
-    return configuration.id_rules(table)
+    return found
+
+
+def id_rules(config: str | None) -> dict[str, IdRule]:
+    """Site to its rule for article ids, by `table`."""
+    return configuration.id_rules(table(config))
 
 
 def check_source(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -195,7 +195,7 @@ async def test_a_page_prepared_in_advance_is_not_read(engine: Engine, tabs: Unwa
 
 
 async def test_simulated_traffic_goes_this_way_in_part(engine: Engine) -> None:
-    """With the site's key from the environment: the share is said, accepted by the collector, and counted with the rest."""
+    """With the site's key from the environment: the share is reported, accepted by the collector, and counted with the rest."""
     before = engine.collector.metric("collector_events_total")
     argv: list[str | Path] = [
         program("producers"),

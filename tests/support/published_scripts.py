@@ -90,7 +90,7 @@ class Published:
 
 
 def block_script(block: Block) -> bytes:
-    """block.js with row.js, its style and its words where comments name them, without comments and indentation."""
+    """block.js with row.js, its style and its words if comments name them, without comments and indentation."""
     source = (FOLDER / "block.js").read_text("utf-8")
     row = (FOLDER.parent / "row.js").read_text("utf-8").replace("export ", "")
     spoken = {

@@ -1,6 +1,6 @@
 """The dearest requests that a stranger can send, for the bench that keeps their table and the test that bounds them.
 
-Each is made from a number, so that no two are answered from memory where that can be avoided.
+Each is made from a number, so that no two are answered from memory if that can be avoided.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def get(target: str, *lines: str, method: str = "GET") -> bytes:
 
 
 def _full(start: str, piece: str, most: int = _QUERY_BYTES) -> str:
-    """`piece` again and again, numbered where it has a place for that, until the whole is as long as may be."""
+    """`piece` again and again, numbered if it has a place for that, until the whole is as long as may be."""
     parts, length, number = [start], len(start), 0
     while length + len(part := piece.format(number)) <= most:
         parts.append(part)

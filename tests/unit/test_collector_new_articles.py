@@ -17,7 +17,7 @@ from producers.collector.new_articles import ALIVE_MINUTES, DEAREST_BYTES, HOURL
 from producers.collector.validate import Receipt
 from producers.event import PageView
 from ranker.service.buckets import Buckets
-from tests.support.defaults import TABLE, collector_site
+from tests.support.defaults import LONGEST_WINDOW_MS, TABLE, collector_site
 
 PER_MINUTE, BURST, REPEATS_KB = (
     TABLE["collect"]["new_articles_per_minute"],
@@ -168,8 +168,9 @@ def test_what_is_refused_is_none_of_the_articles_hour(tmp_path: Path) -> None:
     """A reader whose views of a new article had to wait counts as often as anybody, once it is taken."""
     articles = new_articles(tmp_path)
     used_up(articles)
-    bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3))
-    speaker, receipt = Speaker("demo", collector_site(), keyed=False), Receipt(0, False, None, b"reader")
+    bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3), LONGEST_WINDOW_MS)
+    speaker = Speaker("demo", collector_site(), keyed=False)
+    receipt = Receipt(0, False, None, LONGEST_WINDOW_MS, b"reader")
     refused = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
     assert (len(refused.rejected), refused.wait_s > 0) == (10, True)
     assert articles.admit(view("/true"), b"second", 0) == 0

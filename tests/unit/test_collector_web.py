@@ -17,7 +17,7 @@ from producers.collector.new_articles import NewArticles
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
 from ranker.service.logs import JsonFormatter
-from tests.support.defaults import collector_site
+from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
 
 
 class Broken:
@@ -33,6 +33,7 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
         Buckets(1, 500),
         NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10, 1),
         ClientHour(30),
+        LONGEST_WINDOW_MS,
     )
     outbox: Any = Broken()
     sites = Sites({"demo": collector_site(("https://a.example",))})

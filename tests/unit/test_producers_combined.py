@@ -74,7 +74,7 @@ def test_the_path_has_no_origin_and_no_query(target: str, path: str) -> None:
 
 
 def test_a_path_with_spaces_is_kept_whole() -> None:
-    """Some servers log what they were asked, unescaped."""
+    """Some servers log request targets unescaped."""
     hit = combined.parse(line(request="GET /a b HTTP/1.1"))
     assert isinstance(hit, Hit)
     assert hit.target == "/a b"

@@ -115,7 +115,7 @@ async def test_crawlers(running: Collector) -> None:
 
 
 def test_faults_by_index(running: Collector) -> None:
-    """In one answer, each where it stands; what is said is short and repeats no key."""
+    """In one answer, each where it stands; the message is short and repeats no key."""
     events = [7, {"article_id": "/a"}, {"article_id": "x" * 9_000}, {"article_id": KEY * 30}]
     answer = running.server(events)
     assert (answer.status, answer.json["accepted"]) == (207, 1)
@@ -128,8 +128,8 @@ def test_faults_by_index(running: Collector) -> None:
     assert running.metric("rejected_events_total", reason="invalid") == 6
 
 
-def test_so_many_faults_are_told(running: Collector) -> None:
-    """Where some events are accepted, each other one by its index; where none is, twenty, and the number of the others."""
+def test_so_many_faults_are_named(running: Collector) -> None:
+    """If some events are accepted, each other one by its index; if none is, twenty, and the number of the others."""
     some = running.server([{"article_id": "/a"}, *[{}] * 400])
     assert (some.status, len(some.json["rejected"])) == (207, 400)
     none = running.server([{}] * 400)
@@ -171,7 +171,7 @@ def test_paths_and_methods(running: Collector) -> None:
 
 
 def test_the_tracker(running: Collector) -> None:
-    """Kept for a week, asked for by its tag, packed for who wants it; under the address of its version for ever."""
+    """Kept for a week, requested by its tag, packed for those who accept it; under the address of its version for ever."""
     plain, packed = running.ask("GET", "/tracker.js"), running.ask("GET", "/tracker.js", Accept_Encoding="br, gzip")
     assert plain.headers["cache-control"] == "public, max-age=604800"
     assert plain.headers["access-control-allow-origin"] == "*"

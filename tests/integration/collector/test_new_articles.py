@@ -17,10 +17,11 @@ from producers.collector import catalogue
 from producers.collector.catalogue import Catalogue
 from producers.collector.new_articles import DEAREST_BYTES, cost
 from ranker.core import delta
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.step import Changes
 from ranker.store.connection import connect
 from tests.bench import shards
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.topics import new_topic
 
 ARTICLES = 2_000

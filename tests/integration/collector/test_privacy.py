@@ -62,7 +62,7 @@ async def client(redis_url: str) -> AsyncIterator[Any]:
 
 
 async def test_a_name_for_a_day(two: tuple[Collector, Collector], client: Any) -> None:
-    """One reader has one name at every collector, another one on another site, and none where it is not wanted."""
+    """One reader has one name at every collector, another one on another site, and none if it is not wanted."""
     first, second = two
     sent = {
         "a": (first, READER),
@@ -204,7 +204,7 @@ async def test_salts_by_the_day(client: Any) -> None:
     assert one.of(day + 1) == other.of(day + 1) == tomorrow
 
 
-def test_how_long_a_salt_lives_is_said_as_it_is() -> None:
+def test_the_documented_life_of_a_salt_is_the_true_one() -> None:
     """In both languages: from the day's beginning and from its end."""
     begun, ended = KEPT_S // 3_600, (KEPT_S - DAY_S) // 3_600
     english, french = (

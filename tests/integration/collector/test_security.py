@@ -107,7 +107,7 @@ def memory_kb(running: Collector) -> int:
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else value,
 )
 def test_bodies_that_are_no_events(running: Collector, body: bytes, status: int) -> None:
-    """Said at once, with a key as without; nothing of it is repeated at length."""
+    """Refused at once, with a key as without; nothing of it is repeated at length."""
     for right in ({"Origin": ORIGIN}, {"Authorization": f"Bearer {KEY}"}):
         begun = time.monotonic()
         answer = running.post(body, **right)
