@@ -190,12 +190,15 @@ class Web:
         return answers.json(207 if "rejected" in content else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
+        headers = [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN]
         if request.method == "GET":
             speaker = self._sites.speaker(request.headers, referred=True)
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
-            await self._accept([item], request, speaker)
-        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN])
+            content = await self._accept([item], request, speaker)
+            if "counted_as" in content:
+                headers.append((b"counted-as", content["counted_as"].encode()))
+        return Answer(200, PIXEL, headers)
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError if the key, or without one the address, has sent too much."""
