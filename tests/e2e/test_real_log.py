@@ -53,7 +53,7 @@ FLAGS = [
 
 @dataclass
 class Engine:
-    """Everything runs and the log was sent, before `sent_by_ms`. `summaries` is what replay said, by site."""
+    """Everything runs and the log was sent, before `sent_by_ms`. `summaries` is what replay printed, by site."""
 
     kafka: str
     supervisor: Supervisor
@@ -144,7 +144,7 @@ def engine(
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_the_replay_tells_what_became_of_every_line(engine: Engine, site: str) -> None:
+def test_the_replay_reports_what_became_of_every_line(engine: Engine, site: str) -> None:
     """Lines, what was sent, what was skipped and why, and the times after the shift: all as the recount has them."""
     summary = dict(engine.summaries[site])
     shift_ms = summary["shift_ms"]

@@ -52,17 +52,22 @@ LISTS = (
     ),
     Mutant(
         "the filter is applied after the cut",
-        "ranker.serve.api.items:listed",
+        "ranker.serve.api.items:list_places",
         "ends_in(A.rows)",
         "ends_in(A.rows[:most]) or len(A.rows) >= most",
         "lists",
         long=True,
     ),
-    Mutant("what is looked up has no holes", "ranker.serve.api.items:listed", _SHORT, "not A", "lists"),
-    Mutant("what was read is all there is", "ranker.serve.api.items:listed", _SHORT, "False", "lists"),
+    Mutant("what is looked up has no holes", "ranker.serve.api.items:list_places", _SHORT, "not A", "lists"),
+    Mutant("what was read is all there is", "ranker.serve.api.items:list_places", _SHORT, "False", "lists"),
     Mutant("nothing is looked up", "ranker.serve.api.lists:Lists._full", "await A.look_up(...)", "None", "lists"),
     Mutant(
-        "counts below the least stay", "ranker.serve.api.items:listed", "A < B.min_count", "False", "lists", long=True
+        "counts below the least stay",
+        "ranker.serve.api.items:list_places",
+        "A < B.min_count",
+        "False",
+        "lists",
+        long=True,
     ),
     Mutant("hidden articles stay", "ranker.lists.filters:Filter.admits", "not A.hidden", "True", "lists", long=True),
     Mutant(
@@ -87,5 +92,5 @@ LISTS = (
         "True",
         "fallback",
     ),
-    Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.of", "A.aliases(B)", "{}", "fallback"),
+    Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.article_ids", "A.aliases(B)", "{}", "fallback"),
 )

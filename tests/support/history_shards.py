@@ -7,11 +7,12 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from ranker.consume.jobs.write_history import HistoryWriter
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, read_ranks
 from schemas.article_id import DEFAULT
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import T
 from tests.support.shard_writer import Views, write
 

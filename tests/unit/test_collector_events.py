@@ -7,7 +7,7 @@ import pytest
 from producers.collector.authorize import Speaker
 from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
 from producers.event import PageView
-from tests.support.defaults import collector_site
+from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
 
 NOW = 1_795_396_624_735
 WEEK_MS = 7 * 86_400_000
@@ -16,7 +16,7 @@ SERVER = Speaker("demo", collector_site(), keyed=True)
 
 
 def made(item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None) -> PageView:
-    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id))
+    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id, LONGEST_WINDOW_MS))
     if isinstance(found, FaultError):
         raise found
     return found
@@ -32,7 +32,7 @@ def test_a_page_says_little() -> None:
     assert made({"article_id": "/a"}).event_id != made({"article_id": "/a"}).event_id
 
 
-def test_names_that_say_nothing_are_told() -> None:
+def test_names_that_mean_nothing_are_reported() -> None:
     """Each once, in their order, bounded in number and length; what the contract knows and we number anew is among them."""
     every = dict.fromkeys(("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id"))
     assert ignored_fields([every | {"site_id": "demo"}, 7, None, []]) == []
@@ -96,7 +96,10 @@ def test_a_server_says_all() -> None:
         (PAGE, {"article_id": "/a", "event_type": {}}, "invalid"),
         (PAGE, {"article_id": "/a", "agent_class": ["bot"]}, "not_public"),
         (PAGE, {"article_id": "/a", "event_id": "x" * 129}, "invalid"),
-        (PAGE, {"article_id": "/a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "/" + "x" * 512}, "invalid"),
+        (SERVER, {"article_id": "https://www.example.org/" + "%C3%A9" * 256}, "invalid"),
+        (PAGE, {"article_id": "/" + "a/../" * 2_000}, "invalid"),
         (PAGE, {"article_id": "x" * 60_000}, "invalid"),
         (PAGE, {"article_id": ["/a"]}, "invalid"),
         (PAGE, {"article_id": None}, "invalid"),

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import Source
 from schemas.article_id import IdRule
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.raw_records import MINUTE_MS, NOW_MS, records
 from tests.unit.test_article_id import SAME
 

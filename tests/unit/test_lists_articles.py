@@ -109,7 +109,7 @@ def test_hiding_and_moving_do_not_undo_each_other() -> None:
 
 
 def test_aliases_are_one_hop() -> None:
-    """Each leads where the editor said, also where that has moved itself; the last word of each counts."""
+    """Each leads where the editor set it, also if that has moved itself; the last word of each counts."""
     articles = told(moved("/a", "/x"), moved("/a", "/b"), moved("/b", "/c"))
     assert articles.aliases("demo") == {"/a": "/b", "/b": "/c"}
     assert take(articles, moved("/a", None)) == {"demo"}

@@ -7,7 +7,6 @@ counts do not depend on it: if no complete list can be read in time, the hour st
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any
@@ -70,14 +69,13 @@ class HistoryWriter:
 
     async def run(self) -> None:
         """Tries every ten seconds or so, until cancelled; an error is logged once, and the write tried again."""
-        # Consumers that were started together should not do the same work together.
-        every_s, at_most_s = (pause_s * random.uniform(0.5, 1.5) for pause_s in _TRY_S)  # noqa: S311  # nothing to guess
         await periodic(
-            every_s,
+            _TRY_S[0],
             lambda: self.write_due(self._now_ms()),
             "rank history is not written",
             (StoreUnavailableError, StoreFullError),
-            at_most_s=at_most_s,
+            at_most_s=_TRY_S[1],
+            spread=0.5,  # consumers that were started together should not do the same work together
             never_ends=True,  # the history must not be able to stop the counting
         )
 

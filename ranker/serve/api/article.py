@@ -15,10 +15,10 @@ from ranker.core.merge import PLACES
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.names import namer
-from ranker.serve.api.items import described, listed
+from ranker.serve.api.items import catalogue_fields, list_places
 from ranker.serve.api.list_request import ArticleRequest
-from ranker.serve.api.query import fault, shown
-from ranker.serve.api.refusals import check_age, held, refusal, unread
+from ranker.serve.api.query import fault, quoted
+from ranker.serve.api.refusals import check_age, existing_list, refusal, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.hourly import Hourly, HourlyCounts
@@ -77,11 +77,10 @@ class ArticleDetails:
         check_age(now_ms - as_of_ms, board)
         article_id, aliases = found.article_id, board.articles.aliases(site)
         article = board.articles.of(site).get(namer(board.site(site).ids)(article_id), _UNKNOWN)
-        if not (article is not _UNKNOWN or found.requested in aliases or found.counted) or (
-            article.hidden and not counts
-        ):
-            raise refusal([fault("id", f"{shown(found.requested)} is neither counted nor in the catalogue")], [], {})
-        details = {one.name: self._details_of(one, now_ms).of(article_id, request.edge) for one in found.lists}
+        known = article is not _UNKNOWN or found.requested in aliases or found.counted
+        if not known or (article.hidden and not counts):
+            raise refusal([fault("id", f"{quoted(found.requested)} is neither counted nor in the catalogue")], [], {})
+        details = {one.name: self._list_details(one, now_ms).detail(article_id, request.edge) for one in found.lists}
         moved = sorted(old for old, to in aliases.items() if to == article_id)
         ids = [article_id, *moved]
         counted = any(one.count for one in details.values())
@@ -89,12 +88,12 @@ class ArticleDetails:
         content = {
             "site": site,
             "article_id": found.requested,
-            **described(article),
+            **catalogue_fields(article),
             "hidden": article.hidden,
             "alias_of": article_id if article_id != found.requested else None,
             "aliases": moved[:MAX_ALIASES],
             "as_of": rfc3339(as_of_ms),
-            "lists": [self._placed(name, one, article_id, now_ms, counts=counts) for name, one in details.items()],
+            "lists": [self._place(name, one, article_id, now_ms, counts=counts) for name, one in details.items()],
             "hours": None if hourly is None else _hours(hourly, generation),
         }
         return content, began + (board.ages.gone_ms - (now_ms - as_of_ms)) / 1000
@@ -122,9 +121,9 @@ class ArticleDetails:
         """Every list with the article's count, as far as it can be had in time."""
         names, raw = _names(generation, site), article_id.encode()
         read = await asyncio.gather(*(self._demand.article(name, raw, deadline_s, client) for name in names))
-        return [held(one, site, self._board) for one in read]
+        return [existing_list(one, site, self._board) for one in read]
 
-    def _details_of(self, published: Published, now_ms: int) -> RankDetails:
+    def _list_details(self, published: Published, now_ms: int) -> RankDetails:
         name = published.name
         changes = self._board.changes_of(name.site)
         kept = self._rank_details.pop(name, None)
@@ -137,7 +136,7 @@ class ArticleDetails:
             del self._rank_details[next(iter(self._rank_details))]
         return kept[2]
 
-    def _placed(
+    def _place(
         self, name: ListName, detail: RankDetail, article_id: str, now_ms: int, *, counts: bool
     ) -> dict[str, Any]:
         named = namer(self._board.site(name.site).ids)(article_id)
@@ -167,7 +166,7 @@ class ArticleDetails:
                 shards.setdefault(shard, set()).add(article_id)
         frozen = {shard: frozenset(articles) for shard, articles in sorted(shards.items())}
         generation, site = shown.generation, shown.name.site
-        return await self._hourly.of(generation, site, frozen, shown.as_of_ms, HOURS_DEADLINE_S, client)
+        return await self._hourly.counts(generation, site, frozen, shown.as_of_ms, HOURS_DEADLINE_S, client)
 
 
 def _names(generation: Generation, site: str) -> list[ListName]:
@@ -203,11 +202,11 @@ class RankDetails:
         self, published: Published, articles: Mapping[str, Article], now_ms: int, *, hide_unknown: bool
     ) -> None:
         self._published = published
-        places = listed(published, Filter(known=hide_unknown), articles, now_ms, PLACES).places
+        places = list_places(published, Filter(known=hide_unknown), articles, now_ms, PLACES).places
         self._ranks = {place.article_id: rank for rank, place in enumerate(places, 1)}
         self._counts = [place.count or 0 for place in places]
 
-    def of(self, article_id: str, edge: int) -> RankDetail:
+    def detail(self, article_id: str, edge: int) -> RankDetail:
         """`edge` is the place that distances to the list's edge are counted to, from 1."""
         count = self._published.count_of(article_id.encode())
         rank = self._ranks.get(article_id)

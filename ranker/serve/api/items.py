@@ -45,7 +45,9 @@ class Listed:
     short: bool
 
 
-def listed(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int) -> Listed:
+def list_places(
+    published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
+) -> Listed:
     """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
     more, names = published.read.merged.more, published.names
     places: list[Place] = []
@@ -111,11 +113,11 @@ def items(
     page = places[query.offset : query.offset + query.limit]
     for rank, place in enumerate(page, query.offset + 1):
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
-        item.update(described(articles.get(place.name, _UNKNOWN)))
+        item.update(catalogue_fields(articles.get(place.name, _UNKNOWN)))
         if ranks is not None:
             # what fills the list up has no place in its history
             known = place.origin == window
-            item.update(_moved(ranks.about(place.name, rank, now_ms) if known else _NO_HISTORY))
+            item.update(_movement(ranks.about(place.name, rank, now_ms) if known else _NO_HISTORY))
         if query.fallback:
             item["origin"] = place.origin
         yield item
@@ -128,7 +130,7 @@ def _count(place: Place, *, counts: bool) -> dict[str, Any]:
     return {"count": place.count, "share": share}
 
 
-def described(article: Article) -> dict[str, Any]:
+def catalogue_fields(article: Article) -> dict[str, Any]:
     """What the catalogue knows of an article, in the API's words."""
     return {
         "title": article.title,
@@ -139,7 +141,7 @@ def described(article: Article) -> dict[str, Any]:
     }
 
 
-def _moved(movement: Movement) -> dict[str, Any]:
+def _movement(movement: Movement) -> dict[str, Any]:
     entered_ms = movement.entered_at_ms
     return {
         "previous_rank": movement.previous_rank,
@@ -149,7 +151,7 @@ def _moved(movement: Movement) -> dict[str, Any]:
     }
 
 
-def behind(shards: Sequence[tuple[int, int | None]]) -> list[dict[str, Any]]:
+def shards_behind(shards: Sequence[tuple[int, int | None]]) -> list[dict[str, Any]]:
     """The shards that a list waits for, those without an answer and the oldest first."""
     first = sorted(shards, key=lambda shard: shard[1] or 0)[:MOST_BEHIND]
     return [{"partition": shard, "as_of": None if ms is None else rfc3339(ms)} for shard, ms in first]

@@ -60,7 +60,7 @@ def fault(parameter: str, detail: str) -> Fault:
     return {"parameter": parameter[:MAX_SHOWN], "detail": detail}
 
 
-def shown(value: str) -> str:
+def quoted(value: str) -> str:
     """A value that was sent as a fault's detail repeats it: quoted, with what is not printable escaped, and cut."""
     text = repr(value[:MAX_SHOWN])
     return text if len(value) <= MAX_SHOWN and len(text) <= MAX_SHOWN + 2 else text[:MAX_SHOWN] + "…'"
@@ -74,7 +74,7 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
     known += ("last_event_id",) * stream
     faults: list[Fault] = []
-    read = _Values(_given(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
+    read = _Values(_parameters(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
     places = MAX_STREAMED if stream else MAX_PLACES
     limit = read.number("limit", 1, places, DEFAULT_LIMIT)
     offset = read.number("offset", 0, places - 1, 0)
@@ -105,7 +105,7 @@ def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], 
     The id is in its normal form, and then as it is given if that is another id.
     """
     faults: list[Fault] = []
-    given = _given(raw, ("id", "places"), ("id", "places"), faults)
+    given = _parameters(raw, ("id", "places"), ("id", "places"), faults)
     read = _Values(given, faults)
     ids = [*read.article_ids("id", rule), *(value for value in given.get("id", ()) if is_article_id(value))]
     if "id" not in given:
@@ -116,11 +116,11 @@ def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], 
 def parse_nothing(raw: bytes) -> list[Fault]:
     """The faults of a query if none is expected."""
     faults: list[Fault] = []
-    _given(raw, (), (), faults)
+    _parameters(raw, (), (), faults)
     return faults
 
 
-def _given(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
+def _parameters(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
     """Parameter to its values."""
     given: dict[str, list[str]] = {}
     choices = f"; known: {', '.join(known) or 'none'}"
@@ -157,7 +157,7 @@ class _Values:
             self._faults.append(fault(name, f"given {len(values)} times; {MAX_VALUES} at most"))
             return []
         found = [(value, read(value)) for value in values]
-        self._faults += [fault(name, f"{shown(value)} {wrong}") for value, it in found if it is None]
+        self._faults += [fault(name, f"{quoted(value)} {wrong}") for value, it in found if it is None]
         return [it for _, it in found if it is not None]
 
     def article_ids(self, name: str, rule: IdRule) -> list[str]:

@@ -69,7 +69,7 @@ class Refresh:
     async def _run(self) -> None:
         while True:
             due = asyncio.get_running_loop().time() + self.refresh_ms / 1000
-            await self._guarded(self.refresh)
+            await self._refresh_or_report(self.refresh)
             while (left := due - asyncio.get_running_loop().time()) > 0:
                 try:
                     # Not wait_for: before Python 3.12 it can swallow a cancellation, and the process would not end.
@@ -79,9 +79,9 @@ class Refresh:
                     break
                 await asyncio.sleep(NEW_EVERY_S)  # requests that come meanwhile are served by the same reading
                 self._demand.urgent.clear()
-                await self._guarded(self.refresh_new)
+                await self._refresh_or_report(self.refresh_new)
 
-    async def _guarded(self, refresh: Callable[[], Awaitable[None]]) -> None:
+    async def _refresh_or_report(self, refresh: Callable[[], Awaitable[None]]) -> None:
         try:
             await refresh()
         except StoreUnavailableError as error:
@@ -158,7 +158,7 @@ class Refresh:
     async def _read_histories(self) -> None:
         if self._active.generation is not None:
             try:
-                await self._histories.follow(self._active.generation, self._demand.used, self._board.now_ms())
+                await self._histories.follow(self._active.generation, self._demand.last_used_ms, self._board.now_ms())
             finally:  # another generation's are gone, whether ours can be read or not
                 self._board.show_ranks(self._histories.ranks)
 
@@ -184,7 +184,7 @@ class Refresh:
             keys, covered = looked_up[name]
             rule = self._rules.get(name.site, DEFAULT)
             published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted, rule)
-            shown = board.shown(name)
+            shown = board.published(name)
             if shown is None and not read.site_known and not board.knows(name.site):
                 unknown[name] = published
                 continue

@@ -58,7 +58,7 @@ def change(key: str, offset: int, **fields: Any) -> Change:
     return Change(key.encode(), article(key.removeprefix("demo/"), **fields), offset)
 
 
-async def test_what_changed_before_a_look_failed_is_told_by_the_next(
+async def test_what_changed_before_a_look_failed_is_reported_by_the_next(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what is made of a site's articles would stay as it was until its next change."""
@@ -122,7 +122,7 @@ async def test_a_shorter_catalogue_replaces_the_old_one_when_it_has_settled(clie
 
 
 async def test_what_cannot_be_read_hides_nothing_behind_it(client: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Keys and values that no reader understands are passed over and said; the removal on the same page is seen."""
+    """Keys and values that no reader understands are passed over and logged; the removal on the same page is seen."""
     shown = Catalogue(client, lambda: 0, {})
     unread = [Change(b"demo//\xff", None, 0), Change(b"\xff", b"{}", 1), Change(b"demo//x", b"[" * 1000, 2)]
     await step(client, 4, *unread, change("demo//a", 3, status="removed"), begin="aa" * 8)

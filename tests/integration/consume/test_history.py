@@ -29,7 +29,7 @@ async def test_an_entry_is_the_list_that_was_counted(engine: Engine) -> None:
     keys = HistoryKeys(engine.generation.id)
 
     async def level() -> Any:
-        """What a reader merges now, and the entry that a historian writes now; None where no list is complete."""
+        """What a reader merges now, and the entry that a historian writes now; None if no list is complete."""
         read = (await Reader(client).refresh(engine.generation, 2, [name], {}, {})).lists[name]
         hour = read.span.as_of_ms // HOUR_MS
         # In the first half of an hour the consumer may have written it when it had not counted all.
