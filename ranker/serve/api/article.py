@@ -77,9 +77,8 @@ class ArticleDetails:
         check_age(now_ms - as_of_ms, board)
         article_id, aliases = found.article_id, board.articles.aliases(site)
         article = board.articles.of(site).get(namer(board.site(site).ids)(article_id), _UNKNOWN)
-        if not (article is not _UNKNOWN or found.requested in aliases or found.counted) or (
-            article.hidden and not counts
-        ):
+        known = article is not _UNKNOWN or found.requested in aliases or found.counted
+        if not known or (article.hidden and not counts):
             raise refusal([fault("id", f"{quoted(found.requested)} is neither counted nor in the catalogue")], [], {})
         details = {one.name: self._list_details(one, now_ms).detail(article_id, request.edge) for one in found.lists}
         moved = sorted(old for old, to in aliases.items() if to == article_id)
