@@ -161,9 +161,16 @@ def _matched(path: str, query: str, rule: IdRule) -> str:
     found = pattern.search(whole)
     if found is None and query:
         found = pattern.search(f"{whole}?{_written(_decoded(query, '/?#%&=+'))}")
+        # One meant for paths, such as ^/blog/([^/]+)$, must not take a query for a part of it.
+        if found and found[1] and "?" in found[1] and not _names_query(rule.source):
+            found = None
     if found is None or not found[1]:
         raise NoArticleError("the pattern finds no id in it")
     return _given(found[1], rule)
+
+
+def _names_query(pattern: str) -> bool:
+    return r"\?" in pattern or "[?" in pattern
 
 
 def _given(found: str, rule: IdRule) -> str:

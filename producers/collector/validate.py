@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
-from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
+from producers.event import FUTURE_MS, LONGEST_WINDOW_MS, InvalidEventError, PageView, other_unit
 
-FUTURE_MS = 5 * 60_000
-"""Events further ahead would become dead letters without the sender's knowledge, so they are refused."""
-SECONDS_MS = 946_684_800_000
-"""The year 2000. Earlier times were meant in seconds: today's seconds, read as milliseconds, are in January 1970."""
 MAX_DETAIL = 200
 
 MAX_IGNORED = 10
@@ -118,7 +114,7 @@ def _keyed(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageVi
     view = PageView(site_id=speaker.site_id, **({"occurred_at": receipt.now_ms} | fields))
     if view.occurred_at > receipt.now_ms + FUTURE_MS:
         raise FaultError("future", "occurred_at is more than 5 minutes ahead of the collector's clock.")
-    if view.occurred_at < SECONDS_MS:
+    if other_unit(view.occurred_at):  # microseconds are beyond the contract
         raise FaultError("late", f"occurred_at is {view.occurred_at}: that looks like seconds; give milliseconds.")
     if view.occurred_at < receipt.now_ms - receipt.longest_window_ms:
         days = receipt.longest_window_ms / 86_400_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
+import zoneinfo
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 
 from producers import event
 from producers.errors import ProducerError
+from producers.times import LocalClock
 from schemas import article_id, configuration
 from schemas.article_id import IdRule
 
@@ -37,18 +38,6 @@ def check_site(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> re.Pattern[str] | None:
-    if value is None:
-        return None
-    try:
-        pattern = re.compile(value)
-    except re.error as error:
-        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from error
-    if pattern.groups < 1:
-        raise click.BadParameter(f"{value!r} has no group; put ( ) around the part that is the article's id")
-    return pattern
-
-
 config_option = click.option(
     "--config", metavar="FILE", help="ranker.toml, for its sites' ids; else RANKER_CONFIG, else the defaults."
 )
@@ -67,6 +56,19 @@ def check_source(_: click.Context, __: click.Parameter, value: str | None) -> st
     if value is not None and (fault := article_id.source_fault(value)):
         raise click.BadParameter(fault)
     return value
+
+
+def check_zone(_: click.Context, __: click.Parameter, value: str | None) -> LocalClock | None:
+    if value is None:
+        return None
+    try:
+        return LocalClock(zoneinfo.ZoneInfo(value))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        if not zoneinfo.available_timezones():
+            raise click.BadParameter(
+                "this machine has no database of time zones; install the system's tzdata, or: pip install tzdata"
+            ) from error
+        raise click.BadParameter(f"{value!r} is no time zone; write it as Europe/Paris or America/Montreal") from error
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

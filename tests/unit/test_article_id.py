@@ -95,6 +95,7 @@ def test_trailing_slashes_by_site() -> None:
         (IdRule(r"^/articles/(.+)/$"), "/articles/%C3%A9t%C3%A9/", "été"),
         (IdRule(r"^(/blog/.+)"), "/blog/moon/", "/blog/moon"),
         (IdRule(r"[?&]id=([0-9]+)"), "/article.asp?lang=fr&id=12", "12"),
+        (IdRule(r"^(/article\.php\?id=\d+)"), "/article.php?id=12&x", "/article.php?id=12"),
         (IdRule(r"^/a/(\d+)|^/b/(\d+)"), "/a/1", "1"),
     ],
 )
@@ -119,6 +120,8 @@ def test_rules_of_sites(rule: IdRule, address: str, article: str) -> None:
         (IdRule("query:p"), "/?q=1", "its query has no p"),
         (IdRule(r"^/articles/([0-9]+)"), "/about", "finds no id"),
         (IdRule(r"^/articles/([0-9]*)"), "/articles/", "finds no id"),
+        (IdRule(r"^/blog/([^/]+)/?$"), "/blog/?page=2", "finds no id"),
+        (IdRule(r"^/(blog/[^/]+/[^/]+?)(?:\.html|/)?$"), "/blog/a.html?utm_campaign=Feed:+x/y", "finds no id"),
         (IdRule(r"^/a/(\d+)|^/b/(\d+)"), "/b/1", "finds no id"),
     ],
 )

@@ -4,6 +4,8 @@ import pytest
 
 from producers import times
 from producers.replay import combined
+from producers.replay.combined import Hit
+from producers.replay.malformed import Malformed
 
 AGENT = '"-" "Mozilla/5.0 (X11)"'
 
@@ -14,7 +16,7 @@ def line(request: str = "GET /a HTTP/1.1", time: str = "17/May/2015:10:05:03 +00
 
 def test_a_line_is_read() -> None:
     """Time, method, path, status and agent of an ordinary line."""
-    assert combined.parse(line()) == combined.Hit(1431857103000, "GET", "/a", 200, "Mozilla/5.0 (X11)")
+    assert combined.parse(line()) == Hit(1431857103000, "GET", "/a", 200, "Mozilla/5.0 (X11)")
 
 
 @pytest.mark.parametrize(
@@ -31,8 +33,8 @@ def test_a_line_is_read() -> None:
 def test_what_servers_vary_is_read_all_the_same(oddity: str) -> None:
     """Virtual host, user with a space, more fields, no size, escaped quotes, IPv6."""
     hit = combined.parse(oddity)
-    assert hit is not None
-    assert (hit.method, hit.path, hit.status) == ("GET", "/a", 200)
+    assert isinstance(hit, Hit)
+    assert (hit.method, hit.target, hit.status) == ("GET", "/a", 200)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_what_servers_vary_is_read_all_the_same(oddity: str) -> None:
 )
 def test_what_is_not_of_the_format_is_malformed(text: str) -> None:
     """No guess is made from a line that is cut, or whose time or request is none."""
-    assert combined.parse(text) is None
+    assert isinstance(combined.parse(text), Malformed)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,8 @@ def test_the_path_has_no_origin_and_no_query(target: str, path: str) -> None:
 def test_a_path_with_spaces_is_kept_whole() -> None:
     """Some servers log what they were asked, unescaped."""
     hit = combined.parse(line(request="GET /a b HTTP/1.1"))
-    assert hit is not None
-    assert hit.path == "/a b"
+    assert isinstance(hit, Hit)
+    assert hit.target == "/a b"
 
 
 @pytest.mark.parametrize(

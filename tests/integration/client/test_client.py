@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import schemas
 from deploy.local.kafka_apache import ApacheKafka
-from producers import DeliveryError, PageView, Producer, ProducerError
+from producers import DeliveryError, IdRule, InvalidEventError, PageView, Producer, ProducerError
 from ranker.core.home import home
 from tests.support.producing import events, view
 from tests.support.topics import PARTITIONS, new_topic, read
@@ -34,6 +35,22 @@ async def test_a_delivery_needs_no_flush(bootstrap: str) -> None:
         assert event["producer_id"] == producer.producer_id
     assert producer.producer_id.startswith("test/")
     assert sorted(event["sequence"] for event in events(records)) == list(range(5))
+
+
+async def test_an_address_is_one_article(bootstrap: str) -> None:
+    """However it is spelled, by the rule that the producer was given; other ids stay as they are."""
+    topic = await new_topic(bootstrap)
+    given = ["https://www.example.org/soci%c3%a9t%c3%a9/?utm_source=x", "/soci%C3%A9t%C3%A9", "/société/", "17/"]
+    async with Producer(bootstrap, topic) as producer:
+        for article_id in given:
+            await producer.send(view(article_id))
+    async with Producer(bootstrap, topic, ids=IdRule(trailing_slash="keep")) as producer:
+        await producer.send(view("/soci%C3%A9t%C3%A9/"))
+        with pytest.raises(InvalidEventError, match="longer than 512 bytes"):
+            await producer.send(view("/" + "%" * 400))
+    found = await read(bootstrap, topic)
+    assert Counter(event["article_id"] for event in events(found)) == {"/société": 3, "17/": 1, "/société/": 1}
+    assert {record.key for record in found} == {"demo//société".encode(), b"demo/17/", "demo//société/".encode()}
 
 
 async def test_whoever_cancels_every_task_ends_the_waiting_too(bootstrap: str) -> None:
