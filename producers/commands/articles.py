@@ -20,6 +20,7 @@ from producers.client import whole_topic
 from producers.client.producer import Producer
 from producers.commands import common, editor
 from producers.simulate import emit
+from producers.times import LocalClock
 from ranker.service import progress, signals
 from ranker.service.printable import printable
 from schemas.article_id import NoArticleError, normalized
@@ -59,6 +60,13 @@ for _command in (editor.hide, editor.show, editor.alias):
     " the parameter NAME. Use the same as for replay.",
 )
 @common.config_option
+@click.option(
+    "--zone",
+    "clock",
+    metavar="NAME",
+    callback=common.check_zone,
+    help="Zone of times without an offset, such as Europe/Paris. Default: such times are none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @common.bootstrap_option
 @common.topic_option("articles")
@@ -69,6 +77,7 @@ def import_(
     kind: str,
     source: str | None,
     config: str | None,
+    clock: LocalClock | None,
     as_json: bool,
     bootstrap: str,
     topic: str,
@@ -96,7 +105,7 @@ def import_(
             lines.stdin() if file == lines.STDIN else Path(file).open("rb") as opened,
             contextlib.ExitStack() as stack,
         ):
-            defaults = ImportDefaults(site, emit.now_ms(), common.id_rules(config), source)
+            defaults = ImportDefaults(site, emit.now_ms(), common.id_rules(config), source, clock)
             summary = ImportSummary(topic, _read(opened, kind, defaults, stack), defaults)
             common.run(_import(summary, bootstrap))
     except UnreadableError as error:
@@ -175,6 +184,8 @@ class ImportSummary:
             yield f"{undated:,} articles have no date of publication{known}; each keeps that of its first import"
         if unread := self.about.unread:
             yield f"{len(unread):,} entries have a date that cannot be read or could be two, such as {unread[0][:80]!r}"
+        if (clock := self._defaults.clock) and clock.twice:
+            yield f"{clock.twice:,} times are of an hour that came twice in {clock.zone}; the first was taken"
         if repeated := self.about.repeated:
             yield f"{repeated:,} entries have the id of another; of each id the newest holds, or the last without dates"
 

@@ -258,9 +258,9 @@ def test_json_lines_are_completed() -> None:
         (b'{"article_id":"a","title":"A","url":"https://x/","published_at":1795338000000,"updated_at":1}', "seconds"),
         (
             b'{"article_id":"a","title":"A","url":"https://x/","published_at":"2026-11-22T10:05:03"}',
-            "no time with a zone",
+            "no time with an offset",
         ),
-        (b'{"article_id":"a","title":"A","url":"https://x/","published_at":"22/11/2026"}', "no time with a zone"),
+        (b'{"article_id":"a","title":"A","url":"https://x/","published_at":"22/11/2026"}', "no time with an offset"),
     ],
 )
 def test_a_row_that_does_not_fit_is_refused_with_its_line(row: bytes, said: str) -> None:

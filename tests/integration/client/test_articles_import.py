@@ -104,5 +104,7 @@ async def test_an_article_without_a_date_keeps_that_of_its_first_import(desk: De
     assert "cannot be read or could be two, such as '22/11/2026 10:05'" in desk.err
     await desk.says("import", "-", stdin=news(date="2020-01-02"))
     await desk.says("import", "-", stdin=news())
-    given = [article.get("published_at") for _, article in await desk.records(6)]
-    assert given == [given[0], None, given[0], given[0], 1577923200000, 1577923200000]
+    await desk.says("import", "-", "--zone", "Europe/Paris", stdin=news(date="2026/10/25 02:30"))
+    assert "1 times are of an hour that came twice in Europe/Paris" in desk.err
+    given = [article.get("published_at") for _, article in await desk.records(7)]
+    assert given == [given[0], None, given[0], given[0], 1577923200000, 1577923200000, 1792888200000]
