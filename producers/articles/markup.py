@@ -11,8 +11,10 @@ import html.entities
 import re
 from collections.abc import Iterable
 
-_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,500}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,64})["']""")
-_BEGINNING = re.compile(r"[\ufeff\s\0]*(?:<\?xml\s[^>]{0,1000}\?>)?")
+_DECLARED = re.compile(
+    rb"""\s*<\?xml\b[^>]{0,500}?\bencoding\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,64})\s*["'?]""", re.IGNORECASE
+)
+_BEGINNING = re.compile(r"[\ufeff\s\0]*(?:<\?xml\s[^>]{0,1000}\?>)?", re.IGNORECASE)
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -34,6 +36,12 @@ _WIDER = {
 }
 _OTHER_NAMES = {
     "ks_c_5601-1987": "cp949",
+    "x-cp1250": "cp1250",
+    "x-cp1251": "cp1251",
+    "x-cp1252": "cp1252",
+    "iso-8859-8-i": "iso8859-8",
+    "cn-big5": "big5hkscs",
+    "utf8mb4": "utf-8",
     "x-gbk": "gb18030",
     "x-sjis": "cp932",
     "windows-31j": "cp932",

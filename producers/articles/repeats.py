@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,8 +11,8 @@ from typing import Any, NamedTuple
 
 from schemas.article_id import IdRule
 
-_OF_CAMPAIGNS = ("utm_", "at_", "mtm_", "pk_", "xtor", "fbclid", "gclid", "mc_cid", "mc_eid", "ref")
-"""Beginnings of parameters that tell where a reader comes from, and lead to the same article."""
+_OF_CAMPAIGN = re.compile(r"(?:utm|at|mtm|pk|mc)_.*|xtor|fbclid|gclid|ref", re.IGNORECASE)
+"""Parameters that tell where a reader comes from, and lead to the same article."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def beyond(url: str, rule: IdRule) -> str | None:
         return None
     address, _, fragment = url.partition("#")
     pairs = urllib.parse.parse_qsl(address.partition("?")[2], keep_blank_values=True)
-    query = urllib.parse.urlencode(sorted(p for p in pairs if not p[0].lower().startswith(_OF_CAMPAIGNS)))
+    query = urllib.parse.urlencode(sorted(p for p in pairs if not _OF_CAMPAIGN.fullmatch(p[0])))
     return f"{query}#{fragment}" if fragment.startswith(("!", "/")) else query
 
 

@@ -171,6 +171,8 @@ class ImportSummary:
             click.echo(
                 f"{self.imported:,} articles imported into {self.topic} ({self.removed:,} of them as removed), "
                 f"{self.refused_count:,} refused"
+                + (f", {self.about.repeated:,} repeated" if self.about.repeated else "")
+                + (f", {len(self.about.undated):,} without a date" if self.about.undated else "")
             )
         if not self.imported and not self.refused_count:
             raise click.ClickException("There was no article in it.")
@@ -193,6 +195,8 @@ class ImportSummary:
 def _read(opened: io.BufferedIOBase, kind: str, defaults: ImportDefaults, stack: contextlib.ExitStack) -> Import:
     """To the end before anything is sent, so that a document or a packed file that is cut imports nothing."""
     head, source, packed = files.unpacked(opened)
+    if not head:
+        raise UnreadableError("it is empty")
     if kind == "jsonl" or (kind == "auto" and imports.is_json(head)):
         rows = stack.enter_context(files.whole(source)) if packed else source
         files.check_end(rows if packed else opened)

@@ -52,6 +52,8 @@ ENCODINGS = [
     ("tis-620", "tis-620", "ไทย"),
     ("macintosh", "mac_roman", "été"),
     ("UTF8", "utf-8", "été"),
+    (" windows-1252 ", "cp1252", "été"),
+    ("x-cp1251", "cp1251", "мир"),
     ("utf-16", "utf-16", "été"),
     ("utf-16", "utf-16-le", "été"),
     ("utf-16", "utf-16-be", "été"),

@@ -65,6 +65,7 @@ CLASHES = [
     (("/?lang=fr&id=1", "/?lang=fr&id=2"), "query:id"),
     (("/index.php", "/index.php?p=2"), "query:p"),
     (("/index.php?p=1&utm_source=a", "/index.php?p=2&utm_source=a"), "query:p"),
+    (("/a?refid=1", "/a?refid=2"), "query:refid"),
     (("/#!/a", "/#!/b"), ""),
 ]
 
