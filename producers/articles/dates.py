@@ -90,7 +90,7 @@ def _moment(found: re.Match[str], clock: LocalClock | None) -> int | None:
     year = int(given["year"])
     if len(given["year"]) == 2:  # RFC 2822, 4.3
         year += 2000 if year < 50 else 1900
-    second = min(int(given["second"] or 0), 59)  # 60 is a leap second: datetime has none
+    second = 59 if given["second"] == "60" else int(given["second"] or 0)  # a leap second: datetime has none
     micros = int((given["part"] or "0").ljust(6, "0")[:6])
     try:
         at = dt.datetime(

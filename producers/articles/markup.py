@@ -118,9 +118,12 @@ def _decoded(document: bytes, notes: Notes) -> str:
             notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")
             return _in(["utf-8"], document, "")
         raise UnreadableError(f"it has an unknown encoding, {declared}; save it as UTF-8")
-    if encodings != ["utf-8"] and _is_utf_8(document, encodings[0]):
-        notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")
-        return document.decode()
+    if encodings != ["utf-8"] and not document.isascii() and _is_utf_8(document):
+        beyond = len(document.translate(None, bytes(range(128))))
+        if encodings[0] not in _MANY_BYTES or beyond >= _CERTAIN_BYTES:
+            notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")
+            return document.decode()
+        notes.add(f"it was read as {declared}, which it declares; it could be UTF-8 too")
     return _in(encodings, document, declared)
 
 
@@ -147,13 +150,7 @@ def _encodings(declared: str) -> list[str]:
     return [_WIDER[name], name] if name in _WIDER else [name]
 
 
-def _is_utf_8(document: bytes, encoding: str) -> bool:
-    """Whether a document in what is not declared as UTF-8 is certainly that."""
-    if document.isascii():
-        return False
-    beyond = len(document.translate(None, bytes(range(128))))
-    if encoding in _MANY_BYTES and beyond < _CERTAIN_BYTES:
-        return False
+def _is_utf_8(document: bytes) -> bool:
     try:
         document.decode()
     except UnicodeDecodeError:

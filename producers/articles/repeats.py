@@ -75,9 +75,14 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
     refused: list[Refused] = []
     repeated = 0
     for group in groups.values():
-        others = {one.place: next((o for o in group if one.held.clashes(o.held)), None) for one in group}
-        if any(others.values()):
-            refused += [Refused(one.place, clash(one, other.held)) for one in group if (other := others[one.place])]
+        told = {one.beyond: one for one in reversed(group) if one.beyond is not None}
+        if len(told) > 1:
+            first, second, *_ = sorted(told.values(), key=lambda one: one.place)
+            refused += [
+                Refused(one.place, clash(one, second.held if one.beyond == first.beyond else first.held))
+                for one in group
+                if one.beyond is not None
+            ]
             continue
         kept.append(max(group, key=lambda one: (one.at_ms, one.place)))
         repeated += len(group) - 1

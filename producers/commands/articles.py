@@ -23,7 +23,7 @@ from producers.simulate import emit
 from producers.times import LocalClock
 from ranker.service import progress, signals
 from ranker.service.printable import printable
-from schemas.article_id import NoArticleError, normalized
+from schemas.article_id import normalized
 
 SHOWN_FAULTS = 10
 LONGEST_REASON = 600
@@ -65,7 +65,8 @@ for _command in (editor.hide, editor.show, editor.alias):
     "clock",
     metavar="NAME",
     callback=common.check_zone,
-    help="Zone of times without an offset, such as Europe/Paris. Default: such times are none.",
+    help="Zone of times without an offset, such as Europe/Paris. Default: lines with such times are refused, entries of"
+    " feeds have no date then.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @common.bootstrap_option
@@ -130,12 +131,12 @@ class ImportSummary:
 
     def see(self, value: bytes) -> None:
         """Keep the publication that a record of the topic gives for an article that has none in this import."""
-        with contextlib.suppress(ValueError, TypeError, KeyError, NoArticleError):  # no record of an article
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # no record of an article
             record: Any = orjson.loads(value)
             site, published_ms = record["site_id"], record["published_at"]
             key = site, normalized(record["article_id"], self._defaults.rule(site))
-            if key in self.about.undated and isinstance(published_ms, int):
-                self._first_seen[key] = published_ms
+            if key in self.about.undated and 0 < published_ms <= event.LATEST_MS:
+                self._first_seen[key] = int(published_ms)
 
     def keep(self) -> Iterator[tuple[bytes, bytes]]:
         """The records of valid articles; others are counted, and the first faults kept."""

@@ -122,6 +122,12 @@ HOSTILE = [
     (rss("x", "<author>" + "a" * LONG + "</author>"), ""),
     (rss("x", "<category>x</category>" * 50_000), ""),
     (rss("x", "<pubDate>" + "1 " * LONG + "</pubDate>"), "published is longer than"),
+    (
+        f"<feed xml:base='https://demo.example/{'y' * LONG}'>".encode()
+        + b"<entry><title>x</title><link href='a'/></entry>" * 5_000
+        + b"</feed>",
+        "no id in a: it is no address",
+    ),
     (news("x" * LONG), "title is longer than 65,536 characters"),
     (news("&lt;a " * 10_000), "does not fit: The headline"),
 ]
