@@ -9,7 +9,7 @@
     if (window.popular !== null) {
       window.popular = null;
       console.warn(
-        "The tracker of popular articles counts nothing here: it sends to the server it came from, and cannot see which; " +
+        "The tracker of popular articles counts nothing: it cannot see which server it came from, where it has to send; " +
           'load it as <script defer src="https://…/tracker.js">, neither inlined nor bundled nor as a module.',
       );
     }
@@ -106,12 +106,22 @@
   document.addEventListener("prerenderingchange", look);
   addEventListener("pageshow", (event) => event.persisted && shown()); // from the back/forward cache
   if (framed) {
-    addEventListener("resize", look);
+    const seen = new Map(); // watched element to whether it is seen
     const meets = (entries) => {
-      met = entries.pop().intersectionRatio > 0;
-      look();
+      for (const { target, intersectionRatio } of entries) seen.set(target, intersectionRatio > 0);
+      const before = met;
+      met = [...seen.values()].includes(true);
+      if (!before) look();
     };
-    new IntersectionObserver(meets, { threshold: [0, 1e-6] }).observe(document.documentElement);
+    const observer = new IntersectionObserver(meets, { threshold: [0, 1e-6] });
+    const root = document.documentElement;
+    // The root's box may be out of sight in a page that is not: html { height: 100% }, scrolled.
+    const watch = () => {
+      if (!met) observer.observe(document.elementFromPoint(innerWidth / 2, innerHeight / 2) || root);
+    };
+    observer.observe(root);
+    for (const name of ["load", "resize", "scroll"]) addEventListener(name, watch);
+    addEventListener("resize", look);
   }
   // What navigates before the head is whole, to tidy the address say, makes no view of its own.
   const begin = () => {

@@ -33,11 +33,20 @@ UNSEEN_IF_OF_THE_SAME_ORIGIN = {
     "inside-what-is-invisible": '<div style="visibility: hidden"><iframe src="{}"></iframe></div>',
     "transparent": '<div style="opacity: 0"><iframe src="{}"></iframe></div>',
 }
+ODD = {
+    "no-flow": '<p style="position: fixed">All</p>',
+    "no-root-size": "<style>html { position: fixed; width: 0; height: 0 }</style>",
+    "no-root-box": "<style>html { display: contents }</style>",
+    "root-scrolled-away": "<style>html, body { height: 100% }</style>"
+    '<p style="height: 5000px">Long</p><p id="far" style="height: 500px">Here</p>',
+    "tall": '<p style="height: 100000px">Long</p>',
+}
+"""Pages whose root element says little of where they are."""
 SEEN = {
     "plain": '<iframe src="{}"></iframe>',
     "small": '<iframe src="{}" width="20" height="20"></iframe>',
     "lazy": '<iframe src="{}" loading="lazy"></iframe>',
-    "no-flow": '<iframe src="{}"></iframe>',
+    **dict.fromkeys(ODD, '<iframe src="{}#far"></iframe>'),
 }
 SHOW = """(path) => {
   const frame = document.querySelector(`iframe[src*="${path}"]`);
@@ -58,8 +67,7 @@ async def test_a_frame_that_nobody_sees(site: Site, context: BrowserContext, oth
     policy = POLICY.format(site.collector)
     unseen = UNSEEN if other_site else UNSEEN | UNSEEN_IF_OF_THE_SAME_ORIGIN
     for name in unseen | SEEN:
-        body = '<p style="position: fixed">All</p>' if name == "no-flow" else ""
-        site.page(f"/{name}", body, content_security_policy=policy)
+        site.page(f"/{name}", ODD.get(name, ""), content_security_policy=policy)
     frames = "".join(frame.format(f"{origin}/{name}") for name, frame in (SEEN | unseen).items())
     seen = await visit(site, context, site.page("/outer", frames, head="", content_security_policy=policy))
     for name in SEEN:
