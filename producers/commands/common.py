@@ -43,12 +43,17 @@ config_option = click.option(
 )
 
 
-def id_rules(config: str | None) -> dict[str, IdRule]:
-    """Site to its rule for article ids, out of this file, else RANKER_CONFIG. Raises UsageError."""
-    table, faults = configuration.table(config or os.environ.get("RANKER_CONFIG") or None)
+def table(config: str | None) -> dict[str, Any]:
+    """The table of this file, else of RANKER_CONFIG, with its defaults. Raises UsageError."""
+    found, faults = configuration.table(config or os.environ.get("RANKER_CONFIG") or None)
     if faults:
         raise click.UsageError(str(configuration.SettingsError(faults)))
-    return configuration.id_rules(table)
+    return found
+
+
+def id_rules(config: str | None) -> dict[str, IdRule]:
+    """Site to its rule for article ids, by `table`."""
+    return configuration.id_rules(table(config))
 
 
 def check_source(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -9,7 +9,7 @@ import time
 import click
 import orjson
 
-from producers import event, lines, times
+from producers import lines, times
 from producers.client.producer import Producer
 from producers.commands import common
 from producers.replay import replaying
@@ -18,6 +18,7 @@ from producers.replay.summary import FileTally, Summary
 from producers.times import LocalClock
 from ranker.service import progress, signals
 from ranker.service.printable import printable
+from schemas import configuration
 
 LONGEST_REASON = 600
 
@@ -106,7 +107,8 @@ def command(
         raise click.UsageError(
             "--rebase-to reads the input twice, which standard input cannot; save it to a file first."
         )
-    rules = replaying.Rules(site, pattern, bots, common.id_rules(config), clock)
+    table = common.table(config)
+    rules = replaying.Rules(site, pattern, bots, configuration.id_rules(table), clock)
     sources = []
     for name in files:
         try:
@@ -124,7 +126,7 @@ def command(
         )
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
-    _print(summary, topic, clock, as_json=as_json)
+    _print(summary, topic, clock, configuration.longest_window_ms(table), as_json=as_json)
     if summary.not_understood():
         raise click.exceptions.Exit(1)
 
@@ -169,7 +171,7 @@ def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.
     return on_bytes
 
 
-def _print(summary: Summary, topic: str, clock: LocalClock | None, *, as_json: bool) -> None:
+def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: int, *, as_json: bool) -> None:
     for fault in summary.faults:
         place = printable(f"{fault.file}, line {fault.line}")
         click.echo(f"{place}: {fault.reason}: {printable(fault.text, LONGEST_REASON)}", err=True)
@@ -184,13 +186,11 @@ def _print(summary: Summary, topic: str, clock: LocalClock | None, *, as_json: b
             f"{twice:,} lines have times of an hour that comes twice in {clock.zone}; each is taken as the first.",
             err=True,
         )
-    old = summary.last_occurred_at is not None and (
-        summary.last_occurred_at < time.time_ns() // 1_000_000 - event.LONGEST_WINDOW_MS
-    )
+    old = summary.last_occurred_at is not None and summary.last_occurred_at < time.time_ns() // 1_000_000 - longest_ms
     if old:
         click.echo(
-            "Warning: everything sent is older than 7 days, the longest window, so no list will show it. "
-            "--rebase-to now moves it to the present.",
+            f"Warning: everything sent is older than {longest_ms // 86_400_000} days, the longest window, "
+            "so no list will show it. --rebase-to now moves it to the present.",
             err=True,
         )
     if as_json:

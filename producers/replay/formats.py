@@ -22,6 +22,12 @@ def _made(name: str, shape: str, sentence: str, advice: str) -> Format:
 _COMBINED = "Let the server write the combined format"
 _AS_LINES = "| producers replay - --format jsonl"
 _W3C = r"#(?:Fields|Version|Software): |\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d[ \t]\S+[ \t]\S+[ \t]"
+_FROM_W3C = (
+    """Convert it: awk 'BEGIN {OFS = "\\t"; print "occurred_at", "url", "method", "status", "user_agent"} """
+    """/^#Fields:/ {for (n = 2; n <= NF; n++) at[$n] = n - 1} !/^#/ {print $at["date"] "T" $at["time"] "Z", """
+    """$at["cs-uri-stem"] "?" $at["cs-uri-query"], $at["cs-method"], $at["sc-status"], $at["cs(User-Agent)"]}' FILE """
+    "| producers replay - --format csv"
+)
 _JQ_NAMES = "with the names of your log"
 
 # Of several that fit, the first counts.
@@ -57,7 +63,8 @@ _FORMATS = (
         "container",
         r'^\s*\{.*"(?:log|MESSAGE|message)"\s*:\s*"[^"]*\[\d\d/\w{3}/\d{4}:',
         "JSON around the lines of an access log, as Docker and journald keep them",
-        "Take the lines out: jq -r '.log // .MESSAGE // .message' FILE | producers replay - --format combined",
+        "Take the lines out: jq -r '.log // .MESSAGE // .message | rtrimstr(\"\\n\")' FILE | "
+        "producers replay - --format combined",
     ),
     _made(
         "nginx-json",
@@ -72,12 +79,6 @@ _FORMATS = (
         "JSON lines of other names",
         "They need occurred_at, and article_id or path or url. "
         f"Convert them: jq -c '{{occurred_at: …, url: …}}' FILE {_AS_LINES}",
-    ),
-    _made(
-        "cloudfront",
-        r"#Fields:.*x-edge-|\t[A-Z]{3}\d{1,3}(?:-[A-Z]\d+)?\t\d+\t\S+\t[A-Z]+\t\S+\.cloudfront\.net\t",
-        "the log of Amazon CloudFront",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent; its times are UTC",
     ),
     _made(
         "load-balancer",
@@ -101,9 +102,8 @@ _FORMATS = (
     _made(
         "w3c",
         _W3C,
-        "the extended format of the W3C, as IIS writes it",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent; "
-        "its times are UTC, so end them with Z",
+        "the extended format of the W3C, as IIS and Amazon CloudFront write it, in UTC",
+        _FROM_W3C,
     ),
     _made(
         "nginx-proxy-manager",
@@ -158,4 +158,4 @@ def described(name: str) -> str:
             "Is --format right?"
         )
     one = _BY_NAME[name]
-    return f"They look like {one.sentence}. {one.advice}."
+    return f"They look like {one.sentence}. {one.advice}"

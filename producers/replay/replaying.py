@@ -82,10 +82,14 @@ async def latest_ms(
     """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one."""
     latest: int | None = None
     clock = None if zone is None else LocalClock(zone)
-    found = (row for one in sources for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes), clock))
+    found = (
+        row.at_ms if isinstance(row, ReplayRow) else None
+        for one in sources
+        for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes), clock)
+    )
     async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
         async for portion in portions:
-            times = [row.at_ms for row in portion if isinstance(row, ReplayRow)]
+            times = [at_ms for at_ms in portion if at_ms is not None]
             latest = max(times, default=latest) if latest is None else max([latest, *times])
     return latest
 

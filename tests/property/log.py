@@ -17,7 +17,7 @@ TERM = 50
 
 
 class Partition:
-    """One partition: its offsets from 0 on, None where compaction or a transaction left a hole; `start` is the first kept."""
+    """One partition: its offsets from 0 on, None if compaction or a transaction left a hole; `start` is the first kept."""
 
     def __init__(self) -> None:
         self.entries: list[Raw | None] = []
@@ -154,6 +154,11 @@ class LogClient:
         kept = self._broker.partitions[partition]
         found = (raw for raw in kept.entries[kept.start :] if raw is not None and raw.timestamp >= append_ms)
         return next((raw.offset for raw in found), None)
+
+    async def has_append_times(self, partition: int, begin: int, end: int) -> bool:
+        """Of every record of a history."""
+        await self._broker.pause()
+        return partition >= 0 and begin < end
 
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
         await self._broker.pause()

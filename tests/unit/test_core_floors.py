@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 
 from ranker.core.floors import first_append_ms, floor_at, floors_at, lane, start_ms
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation, Window
+from ranker.core.generation import FUTURE_MS, Generation, Window
 from ranker.core.watermark import TOLERANCE_MS, behind_ms, clocks_agree, wall_ms
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 WINDOW = Window("10s", 10_000, 2_000)
@@ -75,3 +76,5 @@ def test_while_behind_the_clock_is_two_seconds_before_the_last_record_and_never_
     """The next record may carry the time of another broker, two seconds less."""
     assert behind_ms(10_000, 60_000) == 8_000
     assert behind_ms(10_000, 7_000) == 7_000
+    assert behind_ms(7_000 + 86_400_000, 7_000) == 7_000
+    assert behind_ms(7_001 + 86_400_000, 7_000) == 0, "one record from next week settles nothing"

@@ -69,8 +69,9 @@ def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | No
 
 
 def test_every_reason_is_tried_above() -> None:
-    """A new reason needs its examples here."""
-    assert {reason for reason, _ in REJECTED} | {"unknown_site", "too_large", "unreadable"} == set(REASONS)
+    """A new reason needs its examples here, or a test of its own."""
+    others = {"unknown_site", "too_large", "unreadable", "timestamp"}
+    assert {reason for reason, _ in REJECTED} | others == set(REASONS)
 
 
 def test_a_value_above_a_mebibyte_is_rejected_and_cut() -> None:
@@ -92,7 +93,7 @@ def test_a_value_above_a_mebibyte_is_rejected_and_cut() -> None:
     assert again.cut == Cut(5, hashlib.sha256(b"{half").hexdigest())
 
 
-def test_an_unknown_site_is_rejected_only_where_sites_are_named() -> None:
+def test_an_unknown_site_is_rejected_only_if_sites_are_named() -> None:
     """unknown_sites = "count" counts them, "reject" sends them to the dead letters."""
     assert fold(event(), sites=("demo",)).rejected == []
     assert fold(event(site_id="other"), sites=("demo",)).rejected[0].reason == "unknown_site"

@@ -91,7 +91,7 @@ def test_version() -> None:
         (["articles", "alias", "demo", "/soci%c3%a9t%c3%a9/", "https://demo.example/société"], "both '/société'"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
+def test_wrong_use_is_reported_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
     """Exit code 2 and a sentence, no traceback."""
     result = run(*(log if arg == "LOG" else arg for arg in args))
     assert result.exit_code == 2, result.output

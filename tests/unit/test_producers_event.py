@@ -37,7 +37,7 @@ def test_every_field_is_written() -> None:
     assert key == event.key(fields["site_id"], fields["article_id"])
 
 
-def test_producers_that_start_together_are_told_apart() -> None:
+def test_producers_that_start_together_are_distinguished() -> None:
     """However short the time between them; the longest name leaves room for its run."""
     ids = {Producer(name="n" * 64).producer_id for _ in range(100)}
     assert len(ids) == 100
@@ -81,7 +81,7 @@ def test_an_event_stays_what_was_checked() -> None:
     ],
     ids=lambda value: "" if isinstance(value, str) else "-".join(value),
 )
-def test_what_is_wrong_is_said_with_the_fix(fields: dict[str, Any], sentence: str) -> None:
+def test_what_is_wrong_is_reported_with_the_fix(fields: dict[str, Any], sentence: str) -> None:
     """The field, what it is, what it has to be; in bounded length."""
     with pytest.raises(InvalidEventError) as caught:
         PageView(**{**LEAST, **fields})

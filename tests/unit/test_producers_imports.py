@@ -70,7 +70,7 @@ def test_a_feed_becomes_articles() -> None:
     assert no_title == Refused(4, "no title: https://demo.example/articles/14")
 
 
-def test_an_atom_feed_tells_changes_too() -> None:
+def test_an_atom_feed_reports_changes_too() -> None:
     """published and updated are different times."""
     (entry,) = read(ATOM)
     assert isinstance(entry, dict)

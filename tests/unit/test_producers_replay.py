@@ -114,7 +114,7 @@ def test_json_lines_keep_what_the_contract_knows(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_json_lines_may_tell_requests(tmp_path: Path) -> None:
+def test_json_lines_may_describe_requests(tmp_path: Path) -> None:
     """A URL, a method, a status and a user agent are judged like those of a log; the site is the one chosen."""
     rows = [
         '{"url":"https://x/blog/a?b","occurred_at":"2026-11-22T10:00:00+01:00"}',

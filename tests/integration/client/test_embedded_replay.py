@@ -135,7 +135,7 @@ async def test_what_comes_by_a_quiet_pipe_is_sent_at_once(kafka_embedded: str, t
 
 @pytest.mark.parametrize("more", [(), ("--rebase-to", "now")], ids=["sending", "looking for the latest time"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-async def test_a_replay_that_finds_nothing_ends_when_asked_to(
+async def test_a_replay_that_finds_nothing_ends_on_a_signal(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, number: signal.Signals, more: tuple[str, ...]
 ) -> None:
     """Four gigabytes of lines that do not count take minutes; the end takes a moment."""

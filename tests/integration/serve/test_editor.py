@@ -46,7 +46,7 @@ class Desk:
     client: Any
 
     async def says(self, *args: str, stdin: str = "") -> str:
-        """Run `producers articles ARGS` to its end; returns what it said."""
+        """Run `producers articles ARGS` to its end; returns its output."""
         command, *rest = args
         code, out, err = await run(
             self.bootstrap, "articles", command, "--topic", self.topic, *rest, stdin=stdin.encode()
@@ -120,7 +120,7 @@ async def lists(reader: Reader, expected: list[str]) -> None:
 
 
 async def knows(reader: Reader, title: str) -> None:
-    """Waits until the reader has taken in what the feed said last."""
+    """Waits until the reader has taken in the feed's last message."""
 
     async def known() -> bool:
         return reader.board.articles.of("demo")["/4"].title == title
@@ -176,7 +176,7 @@ async def test_hidden_outlives_imports_and_an_emptied_redis(desk: Desk) -> None:
 
 
 async def test_aliases_reach_the_reader(desk: Desk) -> None:
-    """Said, said otherwise, and taken back; an id may begin with - and end like a key."""
+    """Set, changed, and taken back; an id may begin with - and end like a key."""
     async with desk.reader() as reader:
 
         async def are(**expected: str) -> None:
