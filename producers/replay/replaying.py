@@ -104,7 +104,7 @@ def outcomes(
         tally.lines += 1
         if isinstance(row, Malformed):
             tally.refuse(row)
-            yield Fault("malformed", one.name, number, row.reason)
+            yield Fault("malformed", one.name, number, row.reason, row.usual)
             continue
         outcome = judge(row, rules)
         if isinstance(outcome, str):

@@ -11,7 +11,7 @@ import pytest
 import schemas
 from producers.replay import replaying, rows
 from producers.replay.replaying import Rules
-from producers.replay.summary import Fault, Summary
+from producers.replay.summary import Fault, FileTally, Summary
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0"
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -187,6 +187,21 @@ def test_a_quote_that_never_ends_does_not_swallow_the_file(tmp_path: Path) -> No
     assert isinstance(found[-1], dict)
 
 
+def test_lines_that_a_quote_took_in_are_each_malformed(tmp_path: Path) -> None:
+    """They were not understood, so they count; the reason says where the quote began."""
+    rows = [f"1431857103{n:03},/a{n}" for n in range(100)]
+    rows[50] = rows[50].replace("/a", '"/a')
+    file = tmp_path / "in.csv"
+    file.write_text("\n\noccurred_at,article_id\n" + "\n".join(rows))
+    summary = Summary(files=[FileTally(str(file))])
+    for outcome in replaying.outcomes(replaying.source(str(file)), Rules("demo"), tally=summary.files[0]):
+        summary.add(outcome)
+    assert (summary.lines, summary.sent, summary.skipped["malformed"]) == (100, 50, 50)
+    assert [fault.line for fault in summary.faults] == list(range(54, 64))
+    assert summary.faults[0].text.endswith("; its quotes take in the lines 54 to 103")
+    assert len(summary.not_understood()) == 1
+
+
 def test_a_csv_without_the_columns_needed_is_refused(tmp_path: Path) -> None:
     """The message names them."""
     with pytest.raises(rows.UnfitHeaderError, match="occurred_at, and article_id or path or url"):
@@ -241,3 +256,20 @@ def test_the_summary_adds_up() -> None:
         summary.add(outcome)
     assert (summary.lines, summary.sent, sum(summary.skipped.values())) == (5, 2, 3)
     assert (summary.first_occurred_at, summary.last_occurred_at) == (3, 7)
+
+
+def test_the_summary_shows_first_what_no_log_should_have() -> None:
+    """Connections without a request may come by the thousand; ten faults are kept."""
+    summary = Summary()
+    for n in range(40):
+        summary.add(Fault("malformed", "in", n, "text", usual=n % 10 != 9))
+    assert [fault.line for fault in summary.faults] == [*range(6), 9, 19, 29, 39]
+    assert summary.skipped["malformed"] == 40
+
+
+def test_the_summary_counts_what_no_list_shows() -> None:
+    """One time that is far ahead leaves all others behind when the latest is brought to the present."""
+    summary = Summary(since_ms=100)
+    for at in (99, 100, 5):
+        summary.add({"occurred_at": at})
+    assert (summary.sent, summary.old) == (3, 2)

@@ -145,6 +145,10 @@ def test_junk_and_connections_without_a_request_are_no_other_format(tmp_path: Pa
     assert [one.looks_like for one in summary.not_understood()] == [""]
     summary, _ = replayed(tmp_path, "")
     assert summary.not_understood() == []
+    summary, _ = replayed(tmp_path, f"{silent}\n" * 20)
+    assert summary.not_understood() == []
+    summary, _ = replayed(tmp_path, f"{silent}\n" * 20 + "junk\n")
+    assert len(summary.not_understood()) == 1
 
 
 SECONDS = [
