@@ -88,12 +88,6 @@ _FORMATS = (
         "servers behind it",
     ),
     _made(
-        "s3",
-        r"\[\d\d/\w{3}/\d{4}:[^\]]+\] \S+ \S+ \S+ (?:REST|WEBSITE|BATCH|S3)\.",
-        "the log of an Amazon S3 bucket",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent",
-    ),
-    _made(
         "haproxy",
         r"haproxy\[\d+\]: |\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\.\d{3}\] \S+ \S+/\S+ [-+\d]+/",
         "the log of HAProxy, which has no browser",

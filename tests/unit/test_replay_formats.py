@@ -67,13 +67,6 @@ LOOKS = [
         ),
     ),
     (
-        "s3",
-        (
-            "79a59df900b949e5 bucket [22/Nov/2026:09:05:03 +0000] 1.2.3.4 79a59df9 3E57427F3EXAMPLE REST.GET.OBJECT a "
-            '"GET /a HTTP/1.1" 200 - 113 - 7 - "-" "S3Console/0.4" -'
-        ),
-    ),
-    (
         "haproxy",
         (
             "Nov 22 10:05:03 lb haproxy[14389]: 1.2.3.4:33317 [22/Nov/2026:10:05:03.655] in static/srv1 10/0/30/69/109 200 "
