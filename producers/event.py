@@ -134,10 +134,10 @@ def _new_id() -> str:
 class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What a reader did with an article. Valid by the contract; raises InvalidEventError otherwise.
 
-    `occurred_at` is in milliseconds since the epoch, by default now; seconds would be January 1970, which counts
-    nowhere. `event_id` is random by default: give one if you may send the same event again. `value` is how many times
-    it happened, negative to take back. The Producer sets `producer_id` and `sequence`. All fields are described in
-    schemas/page-view.schema.json. A missing or unknown field is a TypeError, as in any call.
+    `occurred_at` is in milliseconds since the epoch, by default now; a Producer refuses seconds, which would be January
+    1970 and count nowhere. `event_id` is random by default: give one if you may send the same event again. `value` is
+    how many times it happened, negative to take back. The Producer sets `producer_id` and `sequence`. All fields are
+    described in schemas/page-view.schema.json. A missing or unknown field is a TypeError, as in any call.
     """
 
     event_id: str = msgspec.field(default_factory=_new_id)

@@ -20,6 +20,8 @@ LONGEST_TEXT = 65_536
 """Characters of one text in an entry, such as a title."""
 DEEPEST = 256
 """Nesting of elements."""
+LONGEST_BASE = 8_192
+"""Characters of an address that links are resolved by."""
 MOST_ENTRIES = 200_000
 """Entries of a document; a sitemap may have 50,000 by its own standard."""
 MOST_UNDECLARED = 20
@@ -233,7 +235,7 @@ def _refuse(*_: object) -> None:
 def _resolved(url: str, base: str) -> str:
     """An address as browsers read a link on the page `base`. Of a host without its scheme nothing is made."""
     url = _WRAPPED.sub("", url).replace(" ", "%20")
-    if not url or not base or url.lower().startswith("www."):
+    if not url or not base or len(base) > LONGEST_BASE or url.lower().startswith("www."):
         return url
     try:
         return urllib.parse.urljoin(base, url)

@@ -20,7 +20,7 @@ LONGEST_TAIL_BYTES = 2 << 20
 """More than a line of JSON may have."""
 _MOST_PACKINGS = 3
 _IN_MEMORY = 16 << 20
-LARGEST_UNPACKED_BYTES = 4 << 30
+LARGEST_UNPACKED_BYTES = 1 << 30
 """Of JSON lines that were packed: they are unpacked to disk before the first is imported."""
 
 

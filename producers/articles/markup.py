@@ -11,8 +11,10 @@ import html.entities
 import re
 from collections.abc import Iterable
 
-_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,500}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,64})["']""")
-_BEGINNING = re.compile(r"[\ufeff\s\0]*(?:<\?xml\s[^>]{0,1000}\?>)?")
+_DECLARED = re.compile(
+    rb"""\s*<\?xml\b[^>]{0,500}?\bencoding\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,64})\s*["'?]""", re.IGNORECASE
+)
+_BEGINNING = re.compile(r"[\ufeff\s\0]*(?:<\?xml\s[^>]{0,1000}\?>)?", re.IGNORECASE)
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -34,6 +36,12 @@ _WIDER = {
 }
 _OTHER_NAMES = {
     "ks_c_5601-1987": "cp949",
+    "x-cp1250": "cp1250",
+    "x-cp1251": "cp1251",
+    "x-cp1252": "cp1252",
+    "iso-8859-8-i": "iso8859-8",
+    "cn-big5": "big5hkscs",
+    "utf8mb4": "utf-8",
     "x-gbk": "gb18030",
     "x-sjis": "cp932",
     "windows-31j": "cp932",
@@ -110,9 +118,12 @@ def _decoded(document: bytes, notes: Notes) -> str:
             notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")
             return _in(["utf-8"], document, "")
         raise UnreadableError(f"it has an unknown encoding, {declared}; save it as UTF-8")
-    if encodings != ["utf-8"] and _is_utf_8(document, encodings[0]):
-        notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")
-        return document.decode()
+    if encodings != ["utf-8"] and not document.isascii() and _is_utf_8(document):
+        beyond = len(document.translate(None, bytes(range(128))))
+        if encodings[0] not in _MANY_BYTES or beyond >= _CERTAIN_BYTES:
+            notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")
+            return document.decode()
+        notes.add(f"it was read as {declared}, which it declares; it could be UTF-8 too")
     return _in(encodings, document, declared)
 
 
@@ -139,13 +150,7 @@ def _encodings(declared: str) -> list[str]:
     return [_WIDER[name], name] if name in _WIDER else [name]
 
 
-def _is_utf_8(document: bytes, encoding: str) -> bool:
-    """Whether a document in what is not declared as UTF-8 is certainly that."""
-    if document.isascii():
-        return False
-    beyond = len(document.translate(None, bytes(range(128))))
-    if encoding in _MANY_BYTES and beyond < _CERTAIN_BYTES:
-        return False
+def _is_utf_8(document: bytes) -> bool:
     try:
         document.decode()
     except UnicodeDecodeError:

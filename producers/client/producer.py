@@ -124,12 +124,17 @@ class Producer:
         """Sends an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError.
 
         An article_id that is an address gets its normal form. Anything but a PageView is a TypeError, since it was not
-        validated.
+        validated. One whose time looks like seconds is an InvalidEventError: valid by the contract, it would count
+        nowhere.
         """
         self._check()
         if not isinstance(view, PageView):
             raise TypeError(f"send takes a PageView, not a {type(view).__name__}; make one: PageView(**fields)")
         view = event.with_normal_id(view, self._ids)
+        if unit := event.other_unit(view.occurred_at):
+            raise event.InvalidEventError(
+                f"occurred_at is {view.occurred_at}, which looks like {unit}; give milliseconds since 1970."
+            )
         outbox = self._outboxes[self._homes[event.key(view.site_id, view.article_id)]]
         while True:
             # The sequence is used only once the record is in a batch.

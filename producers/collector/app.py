@@ -39,6 +39,7 @@ _METHODS = {
     "/": ("GET", "HEAD"),
 }
 _VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
+_BYTES = "surrogateescape"
 _PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
 _log = logging.getLogger(__name__)
 
@@ -189,12 +190,15 @@ class Web:
         return answers.json(207 if "rejected" in content else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
+        headers = [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN]
         if request.method == "GET":
             speaker = self._sites.speaker(request.headers, referred=True)
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
-            await self._accept([item], request, speaker)
-        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN])
+            content = await self._accept([item], request, speaker)
+            if "counted_as" in content:
+                headers.append((b"counted-as", content["counted_as"].encode()))
+        return Answer(200, PIXEL, headers)
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError if the key, or without one the address, has sent too much."""
@@ -227,6 +231,8 @@ class Web:
         if found.accepted:
             await self._store(found.accepted, request, speaker)
         content: dict[str, Any] = {"accepted": len(found.accepted)}
+        if found.accepted and all(view.agent_class == "bot" for view in found.accepted):
+            content["counted_as"] = "bot"
         if found.rejected:
             content["rejected"] = found.rejected
         if found.not_counted:
@@ -262,11 +268,8 @@ class Web:
 
 
 def _article(query: bytes) -> str:
-    """The one article that a query names."""
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError:
-        pairs = []
+    """The one article that a query names; bytes that are not UTF-8 are halves of surrogate pairs."""
+    pairs = parse_qsl(query.decode("ascii", _BYTES), keep_blank_values=True, errors=_BYTES)
     named = [value for name, value in pairs if name == "article_id"]
     if len(named) != 1:
         raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")

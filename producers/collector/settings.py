@@ -76,19 +76,13 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
 
 def _site(table: dict[str, Any], key: str | None) -> Site:
     return Site(
-        tuple(map(_without_port, table["origins"])),
+        tuple(table["origins"]),
         tuple(table["hosts"]),
         frozenset(table["public_types"]),
         table["visitors"],
         IdRule.from_table(table["ids"]),
         key,
     )
-
-
-def _without_port(origin: str) -> str:
-    """The origin as browsers write it: without its scheme's default port."""
-    scheme = origin.partition(":")[0]
-    return origin.removesuffix({"http": ":80", "https": ":443"}[scheme])
 
 
 def _any_visitors(sites: dict[str, Site]) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
 from producers.event import FUTURE_MS, InvalidEventError, PageView, other_unit
+from schemas.article_id import NoArticleError, normalized
 
 MAX_DETAIL = 200
 
@@ -81,14 +82,23 @@ def ignored_fields(items: list[Any]) -> list[str]:
 
 
 def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
-    """The fields that are used. Not producer_id and sequence: the collector numbers the events."""
+    """The fields that are used, an address as its article's id.
+
+    Not producer_id and sequence: the collector numbers the events.
+    """
     if not isinstance(item, dict):
         raise FaultError("invalid", "An event is an object.")
     if (site_id := item.get("site_id")) is not None and site_id != speaker.site_id:
         raise FaultError(
             "foreign_site", "site_id is not the site of this request; another one needs its own write key."
         )
-    return {"article_id": None} | {name: item[name] for name in _FIELDS if item.get(name) is not None}
+    fields = {"article_id": None} | {name: item[name] for name in _FIELDS if item.get(name) is not None}
+    if isinstance(given := fields["article_id"], str):
+        try:
+            fields["article_id"] = normalized(given, speaker.site.ids)
+        except NoArticleError as error:
+            raise FaultError("invalid", f"article_id is an address without an article: {error}.") from None
+    return fields
 
 
 def _public(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:

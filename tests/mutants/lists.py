@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.catalogue import Mutant
 
 _NAMED = "{*A.aliases, *A.aliases.values(), *A.wanted}"
-_SHORT = "not (A and B.by_catalogue)"
+_SHORT = "not (A and B.by_catalogue and not C)"
 
 LISTS = (
     Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "A.get(B, B)", "B", "merge"),
@@ -88,8 +88,8 @@ LISTS = (
     Mutant(
         "what fills a list up may be in it",
         "ranker.serve.api.items:filled_up",
-        "A.setdefault(B.article_id, B)",
-        "A.setdefault(B.article_id + B.origin, B)",
+        "A.name not in B",
+        "True",
         "fallback",
     ),
     Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.article_ids", "A.aliases(B)", "{}", "fallback"),

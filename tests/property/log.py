@@ -155,6 +155,11 @@ class LogClient:
         found = (raw for raw in kept.entries[kept.start :] if raw is not None and raw.timestamp >= append_ms)
         return next((raw.offset for raw in found), None)
 
+    async def has_append_times(self, partition: int, begin: int, end: int) -> bool:
+        """Of every record of a history."""
+        await self._broker.pause()
+        return partition >= 0 and begin < end
+
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
         await self._broker.pause()
         raw = self._broker.partitions[partition].first(offset)

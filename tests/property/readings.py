@@ -166,7 +166,7 @@ def reading_of(reading: Reading) -> Iterator[Shown]:
         board.generation = refresh._active.generation = _GENERATION
         refresh._active.active = Active(1, _GENERATION.id, partitions)
         refresh._reader = _InMemory(reading.lists)  # type: ignore[assignment]
-        board.articles.apply(_records(reading))
+        board.articles.apply((*record, offset) for offset, record in enumerate(_records(reading)))
         yield Shown(Lists(board, demand), refresh)
 
 

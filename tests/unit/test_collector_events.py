@@ -49,6 +49,15 @@ def test_bots() -> None:
     assert made({"article_id": "/a", "agent_class": "bot"}).agent_class == "bot"
 
 
+@pytest.mark.parametrize("speaker", [PAGE, SERVER])
+def test_an_address_is_its_article(speaker: Speaker) -> None:
+    """Whatever limits or counts the event sees the normal form alone; an id that is no address stays."""
+    for given in ("/soci%c3%a9t%c3%a9/", "https://www.example.org/x/../soci%C3%A9t%C3%A9?utm_source=x#y", "/société"):
+        assert made({"article_id": given}, speaker).article_id == "/société"
+    for plain in ("17", "a/b/", "soci%c3%a9t%c3%a9", "tag:example.org,2026:1"):
+        assert made({"article_id": plain}, speaker).article_id == plain
+
+
 def test_null_is_absent() -> None:
     """As in the page view."""
     names = ("value", "occurred_at", "visitor_id", "agent_class", "event_id", "event_type", "site_id")
@@ -89,6 +98,8 @@ def test_a_server_says_all() -> None:
         (SERVER, {"article_id": "/a", "occurred_at": NOW - WEEK_MS - 1}, "late"),
         (SERVER, {"article_id": "/a", "occurred_at": NOW // 1000}, "late"),
         (SERVER, {"article_id": "/a", "occurred_at": 0}, "late"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW * 1_000}, "invalid"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW * 1_000_000}, "invalid"),
         (SERVER, {"article_id": "/a", "occurred_at": 10**40}, "invalid"),
         (SERVER, {"article_id": "/a", "value": 0}, "invalid"),
         (SERVER, {"article_id": "/a", "value": 1.0}, "invalid"),
@@ -96,7 +107,10 @@ def test_a_server_says_all() -> None:
         (PAGE, {"article_id": "/a", "event_type": {}}, "invalid"),
         (PAGE, {"article_id": "/a", "agent_class": ["bot"]}, "not_public"),
         (PAGE, {"article_id": "/a", "event_id": "x" * 129}, "invalid"),
-        (PAGE, {"article_id": "/a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "/" + "x" * 512}, "invalid"),
+        (SERVER, {"article_id": "https://www.example.org/" + "%C3%A9" * 256}, "invalid"),
+        (PAGE, {"article_id": "/" + "a/../" * 2_000}, "invalid"),
         (PAGE, {"article_id": "x" * 60_000}, "invalid"),
         (PAGE, {"article_id": ["/a"]}, "invalid"),
         (PAGE, {"article_id": None}, "invalid"),
@@ -118,6 +132,8 @@ def test_faults(speaker: Speaker, item: Any, reason: str) -> None:
     ("longest_ms", "at_ms", "said"),
     [
         (WEEK_MS, NOW // 1000, "that looks like seconds; give milliseconds"),
+        (WEEK_MS, NOW * 1_000, "which looks like microseconds; give milliseconds"),
+        (WEEK_MS, NOW * 1_000_000, "which looks like nanoseconds; give milliseconds"),
         (WEEK_MS, NOW - WEEK_MS - 1, "(7 days)"),
         (3_600_000, NOW - 3_600_001, "(0.0417 days)"),
         (30 * 86_400_000, NOW - WEEK_MS - 1, ""),

@@ -81,6 +81,14 @@ def test_nobody(headers: dict[str, Any], status: int) -> None:
     assert refused.value.status == status
 
 
+def test_a_page_without_an_origin_is_told_so() -> None:
+    """Nobody can add null to a site's origins."""
+    with pytest.raises(RefusedError, match=r"no origin \(null\).*sandbox"):
+        site(origin="null")
+    with pytest.raises(RefusedError, match="add it to the origins"):
+        site(origin="https://www-a-example.translate.goog")
+
+
 @pytest.mark.parametrize(
     ("authorization", "said"),
     [

@@ -142,7 +142,7 @@ def test_so_many_new_articles_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_fills_a_list_up_has_no_history_in_it() -> None:
     """An article of the longer window is not new here, it has no place here."""
     ranks = Ranks({T // HOUR_MS: ["/a"], T // HOUR_MS - 1: ["/a"]})
-    places = [Place("/a", 2, 9, "24h"), Place("/b", 1, 9, "7d")]
+    places = [Place("/a", "/a", 2, 9, "24h"), Place("/b", "/b", 1, 9, "7d")]
     now_ms = T // HOUR_MS * HOUR_MS + HOUR_MS // 2
     one, other = items.items(places, Query(fallback=True), {}, ranks, "24h", now_ms, counts=True)
     assert (one["trend"], one["best_rank"]) == ("same", 1)
@@ -151,7 +151,7 @@ def test_what_fills_a_list_up_has_no_history_in_it() -> None:
 
 def test_an_article_stands_once_where_it_comes_first() -> None:
     """What fills a list up begins below all that the list itself has."""
-    day, week = Place("/a", 1, 2, "24h"), [Place("/b", 9, 9, "7d"), Place("/a", 8, 9, "7d"), Place("/c", 7, 9, "7d")]
+    day, week = Place("/a", "/a", 1, 2, "24h"), [Place(f"/{one}", f"/{one}", 9, 9, "7d") for one in "bac"]
     assert filled_up([[day], week], 3) == [day, week[0], week[2]]
     assert filled_up([[day], week], 2) == [day, week[0]]
 

@@ -19,7 +19,7 @@ DEMO, OTHER = ListName("demo", "read", "24h"), ListName("other", "read", "24h")
 
 
 async def wanted(lookups: Lookups, name: ListName, now_ms: int) -> frozenset[bytes]:
-    return (await lookups.extra_keys(name, Articles(), 0, now_ms))[0].wanted
+    return (await lookups.extra_keys(name, Articles({}), 0, now_ms))[0].wanted
 
 
 async def test_an_article_is_wanted_of_its_site_for_a_while() -> None:
@@ -92,8 +92,8 @@ def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
 
 
 def catalogue(site: str, articles: int) -> Articles:
-    known = Articles()
-    known.apply(entry(site, f"/{number}", "Culture") for number in range(articles))
+    known = Articles({})
+    known.apply((*entry(site, f"/{number}", "Culture"), number) for number in range(articles))
     return known
 
 
@@ -173,10 +173,10 @@ def test_a_client_cannot_keep_all_filters() -> None:
 async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """First one filter of each client is looked up, the narrowest before others; then their second ones."""
     monkeypatch.setattr(wishes_module, "BUDGET", 4)
-    articles = Articles()
+    articles = Articles({})
     for number, size in enumerate((3, 1, 2)):
         for article in range(size):
-            articles.apply([entry("demo", f"/{number}/{article}", f"s{number}")])
+            articles.apply([(*entry("demo", f"/{number}/{article}", f"s{number}"), 0)])
     lookups = Lookups()
     for number, client in enumerate(("greedy", "greedy", "a")):
         lookups.add(DEMO, section(number), T, by(client))
@@ -199,12 +199,12 @@ async def test_what_makes_room_does_not_come_back_unpaid() -> None:
     lookups = Lookups()
     assert not lookups.keep(DEMO, CULTURE, T)
     assert not lookups.add(DEMO, CULTURE, T, lambda: None)
-    assert (await lookups.extra_keys(DEMO, Articles(), 0, T))[1] == frozenset()
+    assert (await lookups.extra_keys(DEMO, Articles({}), 0, T))[1] == frozenset()
 
 
 async def test_nothing_is_kept_of_invented_sites() -> None:
     """Any number of names can be requested."""
     lookups = Lookups()
     for number in range(50):
-        await lookups.extra_keys(ListName(f"invented-{number}", "read", "24h"), Articles(), 0, T)
+        await lookups.extra_keys(ListName(f"invented-{number}", "read", "24h"), Articles({}), 0, T)
     assert lookups._aliases == {}

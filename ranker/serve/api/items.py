@@ -25,9 +25,13 @@ _UNKNOWN = Article()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One article that passed the filter. `total` is that of the list it comes from; both are None in "latest"."""
+    """One article that passed the filter. `total` is that of the list it comes from; both are None in "latest".
+
+    `name` is what the catalogue knows it by: its id, unless that is another spelling.
+    """
 
     article_id: str
+    name: str
     count: int | None
     total: int | None
     origin: str
@@ -45,15 +49,16 @@ def list_places(
     published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
 ) -> Listed:
     """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
-    more = published.read.merged.more
+    more, names = published.read.merged.more, published.names
     places: list[Place] = []
 
     def ends_in(rows: Iterable[tuple[int, str]]) -> bool:
         for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            if filter_.admits(article_id, articles.get(article_id), now_ms):
-                places.append(Place(article_id, count, published.read.total, published.name.window))
+            name = names.get(article_id, article_id)
+            if filter_.admits(name, articles.get(name), now_ms):
+                places.append(Place(article_id, name, count, published.read.total, published.name.window))
         return len(places) == most
 
     if ends_in(published.rows) or not more or len(published.rows) < PLACES:
@@ -61,8 +66,8 @@ def list_places(
     covered = filter_.in_catalogue in published.covered
     if covered:
         ends_in(published.further)
-    # Articles that the catalogue does not know were not looked up, so there may be holes where they belong.
-    return Listed(places, short=not (covered and filter_.by_catalogue))
+    # Articles that the catalogue does not know, and other spellings, were not looked up: there may be holes.
+    return Listed(places, short=not (covered and filter_.by_catalogue and not names))
 
 
 def newest(
@@ -81,19 +86,17 @@ def newest(
         if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
             break
         if filter_.admits(article_id, article, now_ms):
-            places.append(Place(article_id, None, None, LATEST))
+            places.append(Place(article_id, article_id, None, None, LATEST))
     return Listed(places, short=False)
 
 
 def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
     """One list out of several, each article once, at its first place."""
-    seen: dict[str, Place] = {}
+    found: list[Place] = []
     for places in lists:
-        for place in places:
-            if len(seen) == most:
-                break
-            seen.setdefault(place.article_id, place)
-    return list(seen.values())
+        before = {place.name for place in found}
+        found += [place for place in places if place.name not in before]
+    return found[:most]
 
 
 def items(
@@ -110,11 +113,11 @@ def items(
     page = places[query.offset : query.offset + query.limit]
     for rank, place in enumerate(page, query.offset + 1):
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
-        item.update(catalogue_fields(articles.get(place.article_id, _UNKNOWN)))
+        item.update(catalogue_fields(articles.get(place.name, _UNKNOWN)))
         if ranks is not None:
             # what fills the list up has no place in its history
             known = place.origin == window
-            item.update(_movement(ranks.about(place.article_id, rank, now_ms) if known else _NO_HISTORY))
+            item.update(_movement(ranks.about(place.name, rank, now_ms) if known else _NO_HISTORY))
         if query.fallback:
             item["origin"] = place.origin
         yield item

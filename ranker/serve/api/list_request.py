@@ -32,10 +32,12 @@ class ListRequest(NamedTuple):
 
 
 class ArticleRequest(NamedTuple):
-    """`edge`: the place that is a list's edge. The rest as of a list."""
+    """`ids`: the article's in its normal form, then as given if that is another id; `edge`: the place that is a
+    list's edge. The rest as of a list.
+    """
 
     site: str
-    article_id: str
+    ids: tuple[str, ...]
     edge: int
     counts: bool
     client: bytes
@@ -52,7 +54,7 @@ async def list_request(
     raw = _query_string(request)
     name = ListName(*(request.path_params[part] for part in ("site", "board", "window")))
     generation = board.generation
-    query, of_query = parse(raw, html=html, stream=stream)
+    query, of_query = parse(raw, board.site(name.site).ids, html=html, stream=stream)
     of_address, known = _list_faults(name, generation) if generation else ([], {})
     if not _is_known(name.site, board):
         of_address.insert(0, unknown_site(name.site))
@@ -72,12 +74,13 @@ async def list_request(
 async def article_request(request: Request, board: Board, clients: Clients) -> ArticleRequest:
     """Raises ProblemError, also 429."""
     await board.first_attempt(FIRST_DEADLINE_S)
-    article_id, edge, of_query = parse_article(_query_string(request))
+    rule = board.site(request.path_params["site"]).ids
+    ids, edge, of_query = parse_article(_query_string(request), rule)
     site = _site_id(request, board, of_query)
     counts = _may_see_counts(request, board, site)
     client = clients.rate_limit_key(request)
     clients.charge(client)
-    return ArticleRequest(site, article_id, edge, counts, client)
+    return ArticleRequest(site, ids, edge, counts, client)
 
 
 async def site_request(request: Request, board: Board) -> tuple[str, bool]:

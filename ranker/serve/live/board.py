@@ -32,7 +32,7 @@ class Board:
         """What cannot be read at present; "" if all can."""
         self.generation: Generation | None = None
         """The active one; None until it has been read."""
-        self.articles = Articles()
+        self.articles = Articles({})
         """The catalogue as it is shown."""
         self.articles_read_ms = 0
         """When the catalogue was last found level with Redis."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from ranker.core.generation import ListName
@@ -21,6 +21,7 @@ from ranker.serve.live.histories import Histories
 from ranker.serve.live.published import Published
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.reader import Reader
+from schemas.article_id import DEFAULT, IdRule
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,24 @@ class Refresh:
     """Reads what `demand` names, and writes it onto `board`."""
 
     def __init__(
-        self, client: Any, board: BoardWriter, demand: Demand, metrics: ReaderMetrics, refresh_ms: int
+        self,
+        client: Any,
+        board: BoardWriter,
+        demand: Demand,
+        metrics: ReaderMetrics,
+        refresh_ms: int,
+        rules: Mapping[str, IdRule],
     ) -> None:
+        """`rules` are the sites' rules for article ids."""
         self._board = board
         self._demand = demand
         self._metrics = metrics
         self.refresh_ms = refresh_ms
         self._reader = Reader(client)
         self._active = ActiveGeneration(client)
-        self._catalogue = Catalogue(client, board.now_ms)
-        self._histories = Histories(client)
+        self._rules = rules
+        self._catalogue = Catalogue(client, board.now_ms, rules)
+        self._histories = Histories(client, rules)
         self._hints: dict[ListName, Hints] = {}
         self._follow_active = Aside("which generation is active", self._read_active)
         self._follow_articles = Aside("the catalogue", self._read_catalogue)
@@ -173,7 +182,8 @@ class Refresh:
         unknown = {}
         for name, read in snapshot.lists.items():
             keys, covered = looked_up[name]
-            published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted)
+            rule = self._rules.get(name.site, DEFAULT)
+            published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted, rule)
             shown = board.published(name)
             if shown is None and not read.site_known and not board.knows(name.site):
                 unknown[name] = published

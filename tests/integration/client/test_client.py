@@ -169,6 +169,8 @@ async def test_what_is_no_page_view_is_refused_with_the_fix(kafka_embedded: str)
         fields: Any = {"site_id": "demo", "article_id": "/a"}
         with pytest.raises(TypeError, match=r"send takes a PageView, not a dict; make one: PageView\(\*\*fields\)"):
             await producer.send(fields)
+        with pytest.raises(InvalidEventError, match="1795396624, which looks like seconds; give milliseconds"):
+            await producer.send(PageView(**fields, occurred_at=1_795_396_624))
         await producer.send(PageView(**fields))
     assert [event["sequence"] for event in events(await read(kafka_embedded, topic))] == [0]
 

@@ -100,18 +100,27 @@ async def test_what_is_no_view(running: Collector) -> None:
 
 
 async def test_crawlers(running: Collector) -> None:
-    """Known by their user agent, however long; a server's program is not what read the article."""
-    for agent in (
-        CRAWLER,
-        "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0",
-        "x" * 600 + CRAWLER,
-    ):
-        assert running.page({"article_id": "/a"}, User_Agent=agent).status == 202
-    assert running.page({"article_id": "/a", "agent_class": "bot"}).status == 202
-    assert running.server({"article_id": "/a"}, User_Agent=CRAWLER).status == 202
+    """Known by their user agent, however long; a server's program is not what read the article. The answer says it."""
+    view, bot = {"article_id": "/a"}, {"article_id": "/a", "agent_class": "bot"}
+    as_bot = {"accepted": 1, "counted_as": "bot"}
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"
+    for agent, said in ((CRAWLER, as_bot), (firefox, {"accepted": 1}), ("x" * 600 + CRAWLER, {"accepted": 1})):
+        assert running.page(view, User_Agent=agent).json == said
+    assert running.page(bot).json == as_bot
+    assert running.server(view, User_Agent=CRAWLER).json == {"accepted": 1}
     found = await records(running.bootstrap, running.topic, 5)
     events = sorted((record.event for record in found), key=lambda event: event["sequence"])
     assert [event.get("agent_class") for event in events] == ["bot", None, None, "bot", None]
+    curl = {"Host": "views.demo.example", "User_Agent": "curl/8.14.1"}
+    assert running.post([view, {}], **curl).json["counted_as"] == "bot"
+    assert running.page([view, bot], User_Agent=CRAWLER).json == {"accepted": 2, "counted_as": "bot"}
+    assert "counted_as" not in running.page([view, bot]).json
+    assert running.server([bot, bot]).json == {"accepted": 2, "counted_as": "bot"}
+    assert "counted_as" not in running.server([bot, view], User_Agent=CRAWLER).json
+    assert running.page(view, User_Agent=CRAWLER, Sec_Purpose="prefetch").json == {"accepted": 0}
+    image = "/v1/view.gif?article_id=/a"
+    assert running.ask("GET", image, **curl).headers["counted-as"] == "bot"
+    assert "counted-as" not in running.ask("GET", image, Host="views.demo.example").headers
 
 
 def test_faults_by_index(running: Collector) -> None:

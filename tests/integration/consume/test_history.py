@@ -36,7 +36,7 @@ async def test_an_entry_is_the_list_that_was_counted(engine: Engine) -> None:
         for key in (keys.settled, keys.ranks("demo", "long", "read")):
             await client.delete(key)
         metrics = ConsumerMetrics(new_registry(), ["view"])
-        historian = HistoryWriter(client, engine.generation, [], lambda: 2, lambda: hour * HOUR_MS, metrics)
+        historian = HistoryWriter(client, engine.generation, {}, lambda: 2, lambda: hour * HOUR_MS, metrics)
         await historian.write_due(hour * HOUR_MS)
         entry = (await read_ranks(client, engine.generation.id, name, hour * HOUR_MS)).get(hour)
         return None if entry is None else ([article.decode() for _, article in read.merged.rows], entry)

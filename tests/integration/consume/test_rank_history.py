@@ -199,7 +199,7 @@ async def test_a_historian_goes_on_whatever_happens(
         looked.append(NOW)
         return NOW
 
-    made = HistoryWriter(client, GENERATION, [], lambda: PARTITIONS, now_ms, ConsumerMetrics(new_registry(), []))
+    made = HistoryWriter(client, GENERATION, {}, lambda: PARTITIONS, now_ms, ConsumerMetrics(new_registry(), []))
 
     async def looked_often() -> bool:
         return len(looked) > 20
