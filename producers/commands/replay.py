@@ -117,19 +117,24 @@ def command(
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
         except UnfitHeaderError as error:
-            reason = printable(str(error), LONGEST_REASON)
-            raise click.UsageError(f"{name}: a CSV file does not fit: {reason}. Nothing was sent.") from error
+            raise _unfit_header(error) from error
     longest_ms = configuration.longest_window_ms(table)
     summary = Summary(files=[FileTally(one.name) for one in sources], since_ms=time.time_ns() // 1_000_000 - longest_ms)
     try:
         common.run(
             _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
         )
+    except UnfitHeaderError as error:
+        raise _unfit_header(error) from error
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
     _print(summary, topic, clock, longest_ms, as_json=as_json)
     if summary.not_understood():
         raise click.exceptions.Exit(1)
+
+
+def _unfit_header(error: UnfitHeaderError) -> click.UsageError:
+    return click.UsageError(f"A CSV file does not fit: {printable(str(error), LONGEST_REASON)}.")
 
 
 async def _replay(

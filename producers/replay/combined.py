@@ -49,7 +49,9 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
     time, logged, status, agent = found
     request = _REQUEST.fullmatch(logged)
     if request is None:
-        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', usual='"' not in logged)
+        # A connection without one: a timeout, or TLS and the like at a port of HTTP.
+        usual = logged in {"", "-"} or "\\x" in logged or not "200" <= status < "400"
+        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', "" if usual else line, usual)
     try:
         at_ms = times.from_text(time, clock)
     except NoTimeError as error:

@@ -66,11 +66,12 @@ def source(name: str, kind: str = "auto") -> Source:
     """
     # Standard input is waited for only if need be: a pipe may be quiet.
     head = b"" if name == lines.STDIN and kind in {"combined", "jsonl"} else lines.head(name)
-    first = next(filter(None, map(str.strip, head.decode("utf-8-sig", "replace").splitlines())), "")
+    text = head.decode("utf-8", "replace")
+    first = next(filter(None, (line.strip("\ufeff \t\r") for line in text.split("\n"))), "")
     if kind == "auto":
         suffixes = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv"}
         kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "") or rows.guess(first)
-    if kind == "csv":
+    if kind == "csv" and "\n" in text:  # of a pipe a part of the line may have come
         rows.check_header(first)
     size_bytes = 0 if name == lines.STDIN else Path(name).stat().st_size
     return Source(name, kind, lines.digest(name), size_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ _OTHER_NAMES = {
     | {"uri", "request_uri"},
     "article_id": {"id", "article", "post_id", "content_id"},
 }
-_LONGEST_NUMBER = 64
+_NUMBER = re.compile(r"[+-]?\d{1,64}(?:\.\d{0,64})?", re.ASCII)
 _LONGEST_SHOWN = 80
 
 
@@ -119,7 +120,7 @@ def _from_log(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
 
 def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
     try:
-        row = orjson.loads(line.removeprefix("\ufeff"))  # files with a mark that were joined
+        row = orjson.loads(line.lstrip("\ufeff"))  # marks of files that were joined
     except orjson.JSONDecodeError as error:
         return Malformed(f"no JSON: {error}", line) if line.strip() else EMPTY
     if not isinstance(row, dict):
@@ -199,13 +200,12 @@ def _from_row(row: dict[str, Any], clock: LocalClock | None) -> ReplayRow:
 
 def _milliseconds(given: Any, clock: LocalClock | None) -> int:
     if isinstance(given, str):
-        digits = given.strip()
-        if not digits.lstrip("+-").replace(".", "", 1).isdecimal() or len(digits) > _LONGEST_NUMBER:
+        if _NUMBER.fullmatch(given.strip()) is None:
             try:
                 return times.from_text(given, clock)
             except times.NoTimeError as error:
                 raise _RowError(f"occurred_at: {error}") from error
-        given = int(digits) if digits.lstrip("+-").isdecimal() else float(digits)
+        given = float(given) if "." in given else int(given)
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise _RowError(f"occurred_at is {_shown(given)}; give milliseconds since 1970, or 2026-11-22T10:05:03+01:00")
     if unit := event.other_unit(given):

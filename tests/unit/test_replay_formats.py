@@ -149,6 +149,7 @@ SECONDS = [
     (1_795_338_303.123, "seconds"),
     ("1795338303", "seconds"),
     ("1795338303.123", "seconds"),
+    ("+1795338303", "seconds"),
     (5, "seconds"),
     (0, "seconds"),
     (-5, "seconds"),
@@ -183,6 +184,9 @@ def test_other_units_are_refused_each_with_its_line(tmp_path: Path) -> None:
         ('{"url":"/a","occurred_at":[1]}', "occurred_at is [1]; give"),
         ('{"url":"/a","occurred_at":1795338303000.5}', "give whole milliseconds"),
         ('{"url":"/a","occurred_at":1e999}', ""),
+        ('{"url":"/a","occurred_at":"+-5"}', "occurred_at: +-5 is no time"),
+        ('{"url":"/a","occurred_at":"."}', "occurred_at: . is no time"),
+        ('{"url":"/a","occurred_at":""}', "occurred_at:  is no time"),
         ('{"url":"/a","occurred_at":4200000000000}', "up to the year 2100"),
         ('{"url":"/a","occurred_at":"2026-11-22 10:05:03"}', "occurred_at: 2026-11-22 10:05:03 has no offset"),
         ('{"url":"/a","occurred_at":"22/11/2026 10:05"}', "occurred_at: 22/11/2026 10:05 may begin with its day"),
@@ -279,7 +283,7 @@ def test_csv_may_be_packed_marked_and_begin_with_empty_lines(tmp_path: Path) -> 
     """A byte order mark, gzip, semicolons or tabs, an empty line at its end."""
     for delimiter in ",;\t":
         file = tmp_path / "in"
-        text = f"\ufeff\n\noccurred_at,url\n{AT_MS},/a\n\n".replace(",", delimiter)
+        text = f"\ufeff\ufeff\n\noccurred_at,url\n{AT_MS},/a\n\n".replace(",", delimiter)
         file.write_bytes(gzip.compress(text.encode()))
         found = list(replaying.outcomes(replaying.source(str(file)), Rules("demo")))
         assert isinstance(found[0], dict)
