@@ -189,7 +189,7 @@ def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: i
     twice = 0 if clock is None else clock.twice
     if clock is not None and twice:
         click.echo(
-            f"{twice:,} lines have times of an hour that comes twice in {clock.zone}; each is taken as the first.",
+            f"Times of an hour that comes twice in {clock.zone}, each taken as the first: {twice:,}",
             err=True,
         )
     if summary.old:

@@ -25,6 +25,9 @@ from schemas.article_id import IdRule, NoArticleError
 OnBytes = Callable[[str, int], None]
 """Called with the name of a file and the position reached in it."""
 
+FURTHEST_ZONE_MS = 26 * 3_600_000
+"""From UTC-12 to UTC+14: a clock of another zone is ahead by no more."""
+
 AHEAD_S = 0.05
 """At a chosen speed, events due this soon are sent together."""
 
@@ -80,8 +83,12 @@ def source(name: str, kind: str = "auto") -> Source:
 async def latest_ms(
     sources: Sequence[Source], stop: asyncio.Event, on_bytes: OnBytes | None = None, zone: ZoneInfo | None = None
 ) -> int | None:
-    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one."""
+    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one.
+
+    A time that no zone can explain is not taken, unless all are such: one of 2062 would leave the others decades behind.
+    """
     latest: int | None = None
+    furthest_ms = time.time_ns() // 1_000_000 + FURTHEST_ZONE_MS
     clock = None if zone is None else LocalClock(zone)
     found = (
         row.at_ms if isinstance(row, ReplayRow) else None
@@ -90,8 +97,8 @@ async def latest_ms(
     )
     async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
         async for portion in portions:
-            times = [at_ms for at_ms in portion if at_ms is not None]
-            latest = max(times, default=latest) if latest is None else max([latest, *times])
+            times = [at_ms for at_ms in (*portion, latest) if at_ms is not None]
+            latest = max(times, default=None, key=lambda at_ms: (at_ms <= furthest_ms, at_ms))
     return latest
 
 
@@ -111,7 +118,7 @@ def outcomes(
         if isinstance(outcome, str):
             yield outcome
             continue
-        outcome["occurred_at"] += shift_ms
+        outcome["occurred_at"] = max(0, outcome["occurred_at"] + shift_ms)
         ahead_ms = outcome["occurred_at"] - time.time_ns() // 1_000_000
         if ahead_ms > event.FUTURE_MS:
             tally.refuse()

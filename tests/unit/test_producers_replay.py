@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,17 @@ async def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
         event for source in sources for event in replaying.outcomes(source, Rules("demo", BLOG), 1_000)
     ]
     assert [event["occurred_at"] for event in shifted if isinstance(event, dict)] == [1431857106000, 1431857108000]
+
+
+@pytest.mark.parametrize(
+    ("ahead_h", "latest"), [([-5, -1], -1), ([-5, 14], 14), ([-5, 400_000, -7], -5), ([400_000, 500_000], 500_000)]
+)
+async def test_a_time_that_no_zone_explains_is_not_the_latest(tmp_path: Path, ahead_h: list[int], latest: int) -> None:
+    """One typo would bring all other times to before 1970; a server's wrong clock is brought to the present."""
+    now_ms = time.time_ns() // 1_000_000
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(f'{{"url":"/a","occurred_at":{now_ms + hours * 3_600_000}}}\n' for hours in ahead_h))
+    assert await replaying.latest_ms([replaying.source(str(file))], asyncio.Event()) == now_ms + latest * 3_600_000
 
 
 async def test_input_without_a_time_has_no_latest(tmp_path: Path) -> None:
