@@ -85,7 +85,7 @@ async def latest_ms(
 ) -> int | None:
     """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one.
 
-    A time that no zone can explain is not taken, unless all are such: one of 2062 would leave the others decades behind.
+    A time that no zone can explain is not taken unless all are such: one of 2062 would leave all others in the past.
     """
     latest: int | None = None
     furthest_ms = time.time_ns() // 1_000_000 + FURTHEST_ZONE_MS
