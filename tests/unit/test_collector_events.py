@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from producers.collector.authorize import Speaker
-from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
+from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, ignored_parameters, views
 from producers.event import PageView
+from schemas.article_id import IdRule
 from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
 
 NOW = 1_795_396_624_735
@@ -41,6 +42,19 @@ def test_names_that_mean_nothing_are_reported() -> None:
     assert ignored_fields([{"": 1, "é": 2, "a b": 3, "<b>": 4, "x\n": 5, "7": 6, "x" * 65: 7}]) == []
     assert ignored_fields([{"x" * 64: 1}]) == ["x" * 64]
     assert ignored_fields([{f"f{i}": i for i in range(1_000)}] * 500) == [f"f{i}" for i in range(10)]
+
+
+def test_parameters_that_name_no_article_are_told() -> None:
+    """As fields are; those of the rule's own name are none, and a pattern may read any."""
+    items = [
+        {"article_id": one} for one in ("/?p=12&utm_source=x#?q=1", "https://a.example/?P=1&p=2", "a?b=1", "/?%70=3")
+    ]
+    assert ignored_parameters([*items, 7, None, {}, {"article_id": 5}], IdRule()) == ["p", "utm_source", "P"]
+    assert ignored_parameters(items, IdRule("query:p")) == ["utm_source", "P"]
+    assert ignored_parameters(items, IdRule("^/([0-9]+)")) == []
+    assert ignored_parameters([{"article_id": f"/?é=1&<b>=2&{'x' * 65}=3&=4&5=6&"}], IdRule()) == []
+    many = "&".join(f"f{i}=1" for i in range(1_000))
+    assert ignored_parameters([{"article_id": f"/?{many}"}] * 500, IdRule()) == [f"f{i}" for i in range(10)]
 
 
 def test_bots() -> None:

@@ -32,7 +32,8 @@ async def test_every_spelling_through_each_door(running: Collector) -> None:
     in_json = [(form, spelling) for form, spelling in ALL if not any("\ud800" <= char <= "\udfff" for char in spelling)]
     events = [{"article_id": spelling} for _, spelling in in_json]
     assert (await asyncio.to_thread(running.page, events)).json["accepted"] == len(events)
-    assert (await asyncio.to_thread(running.server, events)).json == {"accepted": len(events)}
+    answer = await asyncio.to_thread(running.server, events)
+    assert answer.json == {"accepted": len(events), "ignored_parameters": ["utm_source", "p"]}
     for _, spelling in ALL:
         errors = "surrogatepass" if "\ud800" in spelling else "surrogateescape"
         target = f"/v1/view.gif?article_id={quote(spelling, errors=errors)}"
@@ -51,7 +52,7 @@ async def test_rules_origins_and_limits_of_a_site(kafka_embedded: str, topic: st
     with collector(kafka_embedded, topic, tmp_path, UNUSUAL) as running:
         views = ["/?p=caf%c3%a9&utm_source=x", f"{IN_UNICODE}/?a=1&p=caf%C3%A9#x", "/about/?q=1"]
         answer = running.page([{"article_id": one} for one in views], Origin=AS_SENT)
-        assert answer.json == {"accepted": 3}
+        assert answer.json == {"accepted": 3, "ignored_parameters": ["utm_source", "a", "q"]}
         assert answer.headers["access-control-allow-origin"] == AS_SENT
         image = "/v1/view.gif?article_id=" + quote("/?p=cafe\u0301")
         assert running.ask("GET", image, Host="vues.xn--dmo-bma.example:8081").status == 200
