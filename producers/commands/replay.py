@@ -179,8 +179,7 @@ def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.
 
 def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: int, *, as_json: bool) -> None:
     for fault in summary.faults:
-        place = printable(f"{fault.file}, line {fault.line}")
-        click.echo(f"{place}: {fault.reason}: {printable(fault.text, LONGEST_REASON)}", err=True)
+        click.echo("{file}, line {line}: {kind}: {reason}".format(kind=fault.reason, **fault.printable()), err=True)
     more = summary.skipped["malformed"] + summary.skipped["future"] - len(summary.faults)
     if more:
         click.echo(f"… and {more:,} more", err=True)

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from producers.replay import formats
 from producers.replay.malformed import Malformed
+from ranker.service.printable import printable
 
 REASONS = ("malformed", "method", "status", "pattern", "bot", "future")
 """Why a line is not sent; a line that fails in several ways counts under the first."""
 
 SHOWN_FAULTS = 10
+_LONGEST_REASON = 600
 _SAMPLED = 100
 """Lines of a file that are compared with other formats."""
 
@@ -25,6 +27,10 @@ class Fault(NamedTuple):
     line: int
     text: str
     usual: bool = False
+
+    def printable(self) -> dict[str, Any]:
+        """File, line and reason as text that any output takes: bytes that are not UTF-8 are escaped."""
+        return {"file": printable(self.file), "line": self.line, "reason": printable(self.text, _LONGEST_REASON)}
 
 
 @dataclass
@@ -117,9 +123,14 @@ class Summary:
             "first_occurred_at": self.first_occurred_at,
             "last_occurred_at": self.last_occurred_at,
             "twice": twice,
-            "faults": [{"file": one.file, "line": one.line, "reason": one.text} for one in self.faults],
+            "faults": [one.printable() for one in self.faults],
             "not_understood": [
-                {"file": one.file, "lines": one.lines, "refused": one.refused, "looks_like": one.looks_like or None}
+                {
+                    "file": printable(one.file),
+                    "lines": one.lines,
+                    "refused": one.refused,
+                    "looks_like": one.looks_like or None,
+                }
                 for one in self.not_understood()
             ],
         }

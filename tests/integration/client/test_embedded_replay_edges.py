@@ -151,8 +151,11 @@ async def test_brackets_before_the_client_are_no_fault(
         + line(b"/a", before=b'<190>1 2026-11-22T10:05:03Z host nginx 123 - [sd id="x"] ')
         + line(b"/a").replace(b"- -", b"- [admin]")
         + line(b"/a").replace(b"GET /a HTTP/1.1", b"-").replace(b" 200 ", b" 408 ") * 5
+        + line(b"/a").replace(b"GET /a HTTP/1.1", b"\xe9\x1b[2J").replace(b" 200 ", b" 400 ")
     )
     code, out, err = await run(kafka_embedded, "replay", str(file), "--json", "--topic", topics[0])
-    assert (code, orjson.loads(out)["skipped"]["malformed"]) == (0, 5), err
+    summary = orjson.loads(out)
+    assert (code, summary["skipped"]["malformed"]) == (0, 6), err
     assert err.count('malformed: no request in it: "-"') == 5
+    assert summary["faults"][-1]["reason"] == r'no request in it: "\udce9\x1b[2J"'
     assert await sent(kafka_embedded, topics[0], 3) == {"/a": 3}
