@@ -9,6 +9,7 @@ import zoneinfo
 from dataclasses import dataclass
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LATEST = dt.datetime(2100, 12, 31, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * n : 3 * n + 3]: n + 1 for n in range(12)}
 _LONGEST = 64
@@ -92,10 +93,9 @@ def _read(text: str) -> int | dt.datetime:
 
 
 def _milliseconds(at: dt.datetime) -> int:
-    found = (at - _EPOCH) // _MILLISECOND
-    if found < 0:
-        raise NoTimeError(f"{at.isoformat()} is before 1970")
-    return found
+    if not _EPOCH <= at <= _LATEST:
+        raise NoTimeError(f"{at.isoformat()} is before 1970 or after 2100")
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def _zone(offset: str) -> dt.timezone:

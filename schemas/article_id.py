@@ -101,7 +101,8 @@ def normalized(given: str, rule: IdRule = DEFAULT) -> str:
             return from_address(given, rule)
         except NoArticleError:
             pass
-    return from_address(given, IdRule("path", rule.trailing_slash))
+        rule = IdRule("path", rule.trailing_slash)
+    return from_address(given, rule)
 
 
 def from_address(address: str, rule: IdRule = DEFAULT) -> str:

@@ -75,9 +75,9 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
     refused: list[Refused] = []
     repeated = 0
     for group in groups.values():
-        told = {one.beyond: one for one in reversed(group) if one.beyond is not None}
-        if len(told) > 1:
-            first, second, *_ = sorted(told.values(), key=lambda one: one.place)
+        different = {one.beyond: one for one in reversed(group) if one.beyond is not None}
+        if len(different) > 1:
+            first, second, *_ = sorted(different.values(), key=lambda one: one.place)
             refused += [
                 Refused(one.place, clash(one, second.held if one.beyond == first.beyond else first.held))
                 for one in group

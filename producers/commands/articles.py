@@ -202,7 +202,7 @@ def _read(opened: io.BufferedIOBase, kind: str, defaults: ImportDefaults, stack:
         rows = stack.enter_context(files.whole(source)) if packed else source
         files.check_end(rows if packed else opened)
         return imports.from_json_lines(rows.readline, defaults)
-    with files.damage_told():
+    with files.gzip_errors():
         document = source.read(imports.LARGEST_DOCUMENT_BYTES + 1)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:
         raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")

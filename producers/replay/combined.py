@@ -12,10 +12,15 @@ from producers.times import LocalClock, NoTimeError
 # Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
 # other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
 _TIME = r"\[(?P<time>\d\d/\w{3}/\d{4}:[^\]\[\"]{8,24}|\d{4}-\d\d-\d\d[T ][^\]\[\"]{5,30})\]"
-_BEFORE = _TIME + r"(?: +(?:\[(?!\d\d/\w{3}/|\d{4}-\d\d-\d\d)[^\]\"]{0,200}\]|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
+_WORD = r"[^\s\"\[\]]{1,200}"
+_BEFORE = (
+    _TIME + rf"(?: +(?:\[(?!\d\d/\w{{3}}/|\d{{4}}-\d\d-\d\d)[^\]\"]{{0,200}}\]|{_WORD}"
+    r"|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
+)
 _QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
 _LINE = re.compile(
-    _BEFORE + rf'"(?P<request>{_QUOTED})" (?P<status>\d{{3}}) (?:\d+|-) "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
+    _BEFORE + rf'"(?P<request>{_QUOTED})"(?:(?! \d{{3}} )(?: {_WORD}){{1,8}}?)? (?P<status>\d{{3}}) (?:\d+|-)'
+    rf'(?: {_WORD}){{0,8}} "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
     re.DOTALL,
 )
 _START = re.compile(_BEFORE + '"')
@@ -44,7 +49,9 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
     time, logged, status, agent = found
     request = _REQUEST.fullmatch(logged)
     if request is None:
-        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', usual='"' not in logged)
+        # A connection without one: a timeout, or TLS and the like at a port of HTTP.
+        usual = logged in {"", "-"} or "\\x" in logged or not "200" <= status < "400"
+        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', "" if usual else line, usual)
     try:
         at_ms = times.from_text(time, clock)
     except NoTimeError as error:

@@ -34,8 +34,8 @@ _JQ_NAMES = "with the names of your log"
 _FORMATS = (
     _made(
         "common",
-        r'\[\d\d/\w{3}/\d{4}:[^\]]+\] "[^"\\]*(?:\\.[^"\\]*)*" \d{3} (?:\d+|-)\s*$',
-        "the common log format, which lacks referrer and browser, so that crawlers cannot be told from people",
+        r'\[\d\d/\w{3}/\d{4}:[^\]]+\] "[^"\\]*(?:\\.[^"\\]*)*" \d{3} (?:\d+|-)(?: [^\s"]+){0,8}(?: "[^"]*")?\s*$',
+        "the common log format, which lacks the browser, so that crawlers cannot be told from people",
         f"{_COMBINED} (Apache: CustomLog … combined; nginx: access_log … combined). To count everybody, crawlers too: "
         'sed \'s/$/ "-" "-"/\' FILE | producers replay - --format combined',
     ),
@@ -86,12 +86,6 @@ _FORMATS = (
         "the log of an Amazon load balancer",
         "Convert it to CSV with the columns occurred_at, url, method, status and user_agent, or replay the log of the "
         "servers behind it",
-    ),
-    _made(
-        "s3",
-        r"\[\d\d/\w{3}/\d{4}:[^\]]+\] \S+ \S+ \S+ (?:REST|WEBSITE|BATCH|S3)\.",
-        "the log of an Amazon S3 bucket",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent",
     ),
     _made(
         "haproxy",

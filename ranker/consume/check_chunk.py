@@ -26,7 +26,7 @@ def check_chunk(partition: int, chunk: Chunk, accepted: int, *, accept_create_ti
             Stop.FOLD,
         ) from chunk.error
     if chunk.partial is not None:
-        _check_times(partition, chunk.partial.rejected, chunk.end, accepted)
+        _check_times(partition, chunk, chunk.partial.rejected, accepted)
     if chunk.create_time and not accept_create_time:
         raise PartitionStoppedError(
             f"partition {partition}: records carry their producer's time (CreateTime); set "
@@ -37,13 +37,14 @@ def check_chunk(partition: int, chunk: Chunk, accepted: int, *, accept_create_ti
         )
 
 
-def _check_times(partition: int, rejected: Iterable[Rejected], end: int, accepted: int) -> None:
+def _check_times(partition: int, chunk: Chunk, rejected: Iterable[Rejected], accepted: int) -> None:
     for record in rejected:
         if record.reason == TIMESTAMP and record.offset >= accepted:
-            stamp = append_time.named(record.append_ms)
             raise PartitionStoppedError(
-                f"partition {partition}: the record at offset {record.offset} has {stamp}, so nothing says whether it "
-                f"counts; {append_time.FIX}: start with --accept-bad {partition}:{end}, or a higher offset, to send "
-                "those below it to the dead letters, from which `ranker dead resend` appends them anew",
+                f"partition {partition}: the record at offset {record.offset} has "
+                f"{append_time.named(record.append_ms)}, so nothing says whether it counts; "
+                f"{append_time.fix_of(by_broker=not chunk.create_time)}: start with --accept-bad "
+                f"{partition}:{chunk.end}, or a higher offset, to send those below it to the dead letters, from which "
+                "`ranker dead resend` appends them anew",
                 Stop.TIMESTAMP,
             )

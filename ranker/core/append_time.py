@@ -25,7 +25,12 @@ def named(stamp: int) -> str:
     return f"the timestamp {stamp}, which in milliseconds is {year}"
 
 
-FIX = (
-    "have the topic's owner set message.timestamp.type=LogAppendTime (`ranker topics apply` does if it is ours), "
-    "or correct the producer, which must give milliseconds; records that are in the topic keep their timestamps"
-)
+def fix_of(*, by_broker: bool) -> str:
+    """What to do about such timestamps, for operators."""
+    kept = "records that are in the topic keep their timestamps"
+    if by_broker:
+        return f"correct the clock of the broker that leads the partition; {kept}"
+    return (
+        "have the topic's owner set message.timestamp.type=LogAppendTime (`ranker topics apply` does if it is ours), "
+        f"or correct the producer, which must give milliseconds; {kept}"
+    )

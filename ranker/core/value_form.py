@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,6 +65,10 @@ def _binary(value: bytes) -> Form | None:
     if len(value) > 18 and value[0] == 3 and value[1] in (0, 5):
         what = f"in a schema registry's frame (AWS Glue: a byte 3, version {value[2:18].hex()}, then its content)"
         return Form(what, f"{_CONVERT}, {_FRAME}")
+    if int.from_bytes(value[:4], "little") == len(value) > 4:
+        return Form("BSON", _CONVERT)
+    if value and value[0] & 0xF0 == 0x80 and isinstance(_inside(value, msgspec.msgpack.decode), dict):
+        return Form("MessagePack", _CONVERT)
     for begin, name in _PACKED:
         if value.startswith(begin):
             return Form(
@@ -134,8 +138,9 @@ def _enveloped(event: Mapping[str, Any], names: Collection[str]) -> Form | None:
     return None
 
 
-def _inside(text: str | bytes) -> Any:
+def _inside(text: str | bytes, decode: Callable[[Any], Any] = msgspec.json.decode) -> Any:
+    """What it holds; None if it cannot be decoded."""
     try:
-        return msgspec.json.decode(text)
+        return decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -7,8 +7,9 @@ on one article, the last one of the topic holds.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from operator import attrgetter, itemgetter
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -41,11 +42,37 @@ class Article(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "hidden", True)
 
 
-class _Fed(msgspec.Struct, frozen=True, gc=False):
-    """What a feed's record says, and the record's offset."""
+class _Record(msgspec.Struct, frozen=True, gc=False):
+    """What a record says, and its offset."""
 
     offset: int
-    article: Article
+    says: Any
+
+
+class _Records:
+    """The records of one kind on one article, by what their keys have of their own; `last` has the largest offset."""
+
+    __slots__ = ("_of", "last")
+
+    def __init__(self) -> None:
+        self._of: dict[str | bytes, _Record] = {}
+        self.last: _Record | None = None
+
+    def __iter__(self) -> Iterator[_Record]:
+        return iter(self._of.values())
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def put(self, key: str | bytes, record: _Record | None) -> None:
+        """Sets or deletes one. Compares all of them only if the last one goes: there may be 100,000."""
+        before = self._of.pop(key, None)
+        if record is not None:
+            self._of[key] = record
+        if record is not None and (self.last is None or record.offset >= self.last.offset):
+            self.last = record
+        elif before is not None and before is self.last:
+            self.last = max(self._of.values(), key=attrgetter("offset"), default=None)
 
 
 class Articles:
@@ -54,12 +81,10 @@ class Articles:
     def __init__(self, rules: Mapping[str, IdRule]) -> None:
         """`rules` make the names; sites without one have the default."""
         self._rules = rules
-        self._fed: dict[str, dict[str, _Fed]] = {}
-        """Of each site: the feeds' records by the id in their keys."""
-        self._spellings: dict[str, dict[str, set[str]]] = {}
-        """Of each site: the ids of `_fed` that are not names, by name."""
-        self._edits: dict[str, dict[tuple[type, str], dict[bytes, tuple[int, EditorRecord | AliasRecord]]]] = {}
-        """Of each site's (kind, name): the editor's records and their offsets by key."""
+        self._fed: dict[str, dict[str, _Record | _Records]] = {}
+        """Of each site's name: the feed's record, or all of them if one has another spelling."""
+        self._edits: dict[str, dict[tuple[type, str], _Records]] = {}
+        """Of each site's (kind, name): the editor's records."""
         self._hidden: dict[str, set[str]] = {}
         self._targets: dict[str, dict[str, str]] = {}
         """Of each site: the names of articles that moved, to those of their targets."""
@@ -91,11 +116,11 @@ class Articles:
             found = dict(targets)
             name = namer(self._rules.get(site, DEFAULT))
             for moved, target in targets.items():
-                for _, record in self._edits[site][AliasRecord, moved].values():
-                    found[record.article_id] = target
-                    if isinstance(record, AliasRecord) and record.alias_of is not None:
-                        to = name(record.alias_of)
-                        found[record.alias_of] = targets.get(to, to)
+                for record in self._edits[site][AliasRecord, moved]:
+                    found[record.says.article_id] = target
+                    if (given := record.says.alias_of) is not None:
+                        to = name(given)
+                        found[given] = targets.get(to, to)
             self._aliases[site] = {moved: to for moved, to in found.items() if moved != to}
         return self._aliases[site]
 
@@ -123,58 +148,57 @@ class Articles:
         self._shown.setdefault(site, {})
         if isinstance(record, ArticleRecord):
             shown = Article(record.title, record.url, record.format, record.section, record.published_at, record.status)
-            self._feed(site, article_id + suffix.decode(), _Fed(offset, shown))
+            self._feed(site, article_id + suffix.decode(), _Record(offset, shown))
             record = None
         elif record is None or suffix:
             self._feed(site, article_id + suffix.decode(), None)
         if suffix:
-            self._edit(site, key, article_id, None if record is None else (offset, record))
+            self._edit(site, key, article_id, None if record is None else _Record(offset, record))
         return site
 
-    def _feed(self, site: str, article_id: str, fed: _Fed | None) -> None:
+    def _feed(self, site: str, article_id: str, fed: _Record | None) -> None:
         """Sets or deletes the feed's record under one id."""
-        records = self._fed.setdefault(site, {})
-        if fed is None and records.pop(article_id, None) is None:
-            return
-        if fed is not None:
-            records[article_id] = fed
         rule = self._rules.get(site, DEFAULT)
         name = namer(rule)(article_id)
-        if name != article_id:
-            spellings = self._spellings.setdefault(site, {}).setdefault(name, set())
-            spellings.add(article_id)
-            if len(spellings) > 1 and "?" in article_id and rule.source == "path":
+        all_fed = self._fed.setdefault(site, {})
+        found = all_fed.get(name)
+        if found is None and fed is None:
+            return
+        if fed is not None and name == article_id and not isinstance(found, _Records):
+            all_fed[name] = fed
+        else:
+            if not isinstance(found, _Records):
+                alone, found = found, _Records()
+                found.put(name, alone)
+            found.put(article_id, fed)
+            if len(found) > 1 and "?" in article_id and rule.source == "path":
                 self._warn("articles that differ in their query only are taken for one; set sites.NAME.ids.from", site)
-            if fed is None:
-                spellings.remove(article_id)
-            if not spellings:
-                del self._spellings[site][name]
+            if found:
+                all_fed[name] = found
+            else:
+                del all_fed[name]
         self._show(site, name)
 
-    def _edit(
-        self, site: str, key: bytes, article_id: str, edit: tuple[int, EditorRecord | AliasRecord] | None
-    ) -> None:
+    def _edit(self, site: str, key: bytes, article_id: str, edit: _Record | None) -> None:
         """Sets or deletes the editor's record under one key."""
         kind = EditorRecord if key.endswith(EditorRecord.key_suffixes) else AliasRecord
         name = namer(self._rules.get(site, DEFAULT))
         edited = name(article_id)
-        edits = self._edits.setdefault(site, {}).setdefault((kind, edited), {})
-        edits.pop(key, None)
-        if edit is not None:
-            edits[key] = edit
-        elif not edits:
+        edits = self._edits.setdefault(site, {}).setdefault((kind, edited), _Records())
+        edits.put(key, edit)
+        if not edits:
             del self._edits[site][kind, edited]
-        _, last = max(edits.values(), key=itemgetter(0), default=(0, None))
+        last = None if edits.last is None else edits.last.says
         if kind is EditorRecord:
             self._hidden.setdefault(site, set()).discard(edited)
-            if isinstance(last, EditorRecord) and last.hidden:
+            if last is not None and last.hidden:
                 self._hidden[site].add(edited)
             self._show(site, edited)
             return
         self._aliases.pop(site, None)
         targets = self._targets.setdefault(site, {})
         targets.pop(edited, None)
-        if isinstance(last, AliasRecord) and last.alias_of is not None:
+        if last is not None and last.alias_of is not None:
             if len(targets) < MAX_ALIASES:
                 targets[edited] = name(last.alias_of)
             else:
@@ -186,11 +210,10 @@ class Articles:
             log.warning(what, extra={"site": site})
 
     def _show(self, site: str, name: str) -> None:
-        shown, records = self._shown[site], self._fed.get(site, {})
-        last = records.get(name)
-        if others := self._spellings.get(site, {}).get(name):
-            last = max((records[one] for one in {name, *others} if one in records), key=attrgetter("offset"))
-        fed = None if last is None else last.article
+        shown = self._shown[site]
+        found = self._fed.get(site, {}).get(name)
+        last = found.last if isinstance(found, _Records) else found
+        fed: Article | None = None if last is None else last.says
         if name in self._hidden.get(site, ()):
             shown[name] = msgspec.structs.replace(fed or Article(), hidden=True)
         elif fed is not None:

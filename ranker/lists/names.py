@@ -19,10 +19,13 @@ def namer(rule: IdRule) -> Callable[[str], str]:
     return partial(_name, rule.source, rule.trailing_slash)
 
 
+_rule = lru_cache(maxsize=64)(IdRule)  # to make one takes as long as to recognise a plain id
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _name(source: str, trailing_slash: str, article_id: str) -> str:
     try:
-        name = normalized(article_id, IdRule(source, trailing_slash))
+        name = normalized(article_id, _rule(source, trailing_slash))
     except NoArticleError:  # longer than an id may be
         return article_id
     return article_id if name == article_id else name

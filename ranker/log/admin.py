@@ -196,7 +196,8 @@ class LogAdmin:
     async def samples(self, name: str, partitions: int) -> dict[int, Sample]:
         """A sample of each partition's log, by its number, of as many as come within 10 s."""
         found: dict[int, Sample] = {}
-        async with self._reading(auto_offset_reset="earliest") as consumer:
+        options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": _FETCH_BYTES}
+        async with self._reading(**options) as consumer:
             places = _places(name, partitions)
             begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
             with contextlib.suppress(TimeoutError):

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from ranker.log.errors import LogUnavailableError
 
-_RECORDS, _BYTES = 500, 1 << 20
+_RECORDS, _BYTES = 500, 256 << 10
 """Read at each place, the last fetch whole."""
 _WAIT_MS = 2_000
 

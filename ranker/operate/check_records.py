@@ -19,7 +19,8 @@ _NEWEST = 100
 
 def timestamps(topic: TopicState, samples: Mapping[int, Sample], now_ms: int) -> list[Finding]:
     """Findings on records that have no append time, or one far ahead; on records that are gone because of theirs."""
-    stamps = {(number, one.offset): one.timestamp for number, part in samples.items() for one in part.records}
+    records = {(number, one.offset): one for number, part in samples.items() for one in part.records}
+    stamps = {place: one.timestamp for place, one in records.items()}
     none = sorted(place for place, stamp in stamps.items() if not is_append_time(stamp))
     ahead = sorted(place for place, stamp in stamps.items() if is_append_time(stamp) and stamp > now_ms + _DAY_MS)
     text = f"of {len(stamps)} records of {topic.name}"
@@ -27,20 +28,21 @@ def timestamps(topic: TopicState, samples: Mapping[int, Sample], now_ms: int) ->
     if none:
         partition, offset = none[0]
         first = f"the record at offset {offset} of partition {partition} has {append_time.named(stamps[none[0]])}"
-        text = f"{text} {len(none)} do not say when they were appended: {first}. Its partition is counted up to there"
-        found.append(fault("Kafka", text, f"{append_time.FIX}, and `ranker consume` says how to pass over them"))
+        text += f" {len(none)} do not say when they were appended: {first}. Its partition is counted up to there"
+        fix = append_time.fix_of(by_broker=records[none[0]].timestamp_type == 1)
+        found.append(fault("Kafka", text, f"{fix}, and `ranker consume` says how to pass over them"))
     elif ahead:
         partition, offset = ahead[0]
-        text = f"{text} {len(ahead)} have timestamps more than a day ahead of this machine's clock"
-        text = (
-            f"{text}, such as offset {offset} of partition {partition}: what they hold counts as late, or much too long"
+        text += (
+            f" {len(ahead)} have timestamps more than a day ahead of this machine's clock, such as offset {offset} of "
         )
+        text += f"partition {partition}: what they hold counts as late, or much too long"
         found.append(note("Kafka", text, "correct the clocks of its producers, or this one"))
     elif not stamps and any(part.end for part in samples.values()) and has_create_time(topic):
         text = (
-            f"Kafka has deleted every record that {topic.name} had; with CreateTime it does so at once if they say 1970"
+            f"Kafka has deleted every record that {topic.name} had: with CreateTime at once, if its timestamps say 1970"
         )
-        found.append(note("Kafka", text, f"if the producer gives seconds: {append_time.FIX}"))
+        found.append(note("Kafka", text, f"if the producer gives seconds: {append_time.fix_of(by_broker=False)}"))
     if len(samples) < topic.partitions:
         text = f"only {len(samples)} of {topic.partitions} partitions of {topic.name} could be looked into within 10 s"
         found.append(note("Kafka", text, "run `ranker check` again"))

@@ -7,6 +7,7 @@ import random
 import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from ranker.core.append_time import is_append_time
 from ranker.core.partial_counts import Mark, PartialCounts, Rejected
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
@@ -156,9 +157,9 @@ class LogClient:
         return next((raw.offset for raw in found), None)
 
     async def has_append_times(self, partition: int, begin: int, end: int) -> bool:
-        """Of every record of a history."""
         await self._broker.pause()
-        return partition >= 0 and begin < end
+        kept = self._broker.partitions[partition].entries[begin:end]
+        return all(is_append_time(raw.timestamp) for raw in kept if raw is not None)
 
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
         await self._broker.pause()

@@ -78,6 +78,18 @@ def test_what_stands_before_a_document_is_no_matter() -> None:
     assert article["title"] == "été"
 
 
+def test_characters_and_faults_at_the_end_of_a_piece_are_found() -> None:
+    """Documents are decoded in pieces, between whose bytes a character may lie."""
+    for fill in range((1 << 20) - 120, (1 << 20) - 112):
+        start = f"<?xml version='1.0' encoding='gb2312'?>\n<!--{'x' * fill}-->\n".encode()
+        article, _ = only(start + rss("中文标题" * 20).encode("gb18030"))
+        assert article["title"] == "中文标题" * 20
+        start = start.replace(b"gb2312", b"utf-8")
+        assert only(start + rss("中文标题" * 20).encode())[0]["title"] == "中文标题" * 20
+        with pytest.raises(UnreadableError, match="byte 0xE9 in line 3, column 41"):
+            read(start + rss("é").encode("latin-1"))
+
+
 @pytest.mark.parametrize(
     ("declared", "encoding", "title", "note"),
     [

@@ -10,6 +10,7 @@ import struct
 from typing import Any
 
 import cramjam
+import msgspec
 import pytest
 
 from ranker.core.source import Decoder
@@ -32,6 +33,8 @@ VALUES: list[tuple[str, bytes, str, str]] = [
     ("Avro file", b"Obj\x01\x04\x14avro.codec", "a file of Avro", "plain JSON"),
     ("Java", b"\xac\xed\0\x05sr\0\x0fcom.example.View", "Java has serialised", "plain JSON"),
     ("pickle", pickle.dumps(PLAIN), "Python has pickled", "plain JSON"),
+    ("MessagePack", msgspec.msgpack.encode(PLAIN), "MessagePack", "plain JSON"),
+    ("BSON", struct.pack("<i", 16) + b"\x02a\0\x04\0\0\0/a1\0\0", "BSON", "plain JSON"),
     ("gzip", gzip.compress(VIEW), "packed by its producer (gzip)", "compression.type"),
     ("zstd", bytes(cramjam.zstd.compress(VIEW)), "(zstd)", "compression.type"),
     ("LZ4", bytes(cramjam.lz4.compress(VIEW)), "(LZ4)", "compression.type"),

@@ -128,6 +128,8 @@ HOSTILE = [
         + b"</feed>",
         "no id in a: it is no address",
     ),
+    (rss("x") + b" " * LONG + b"\0", ""),
+    (b" \n" * (LONG // 2) + b"\xef\xbb\xbf" * 100_000 + rss("x"), ""),
     (news("x" * LONG), "title is longer than 65,536 characters"),
     (news("&lt;a " * 10_000), "does not fit: The headline"),
 ]

@@ -210,3 +210,23 @@ async def test_a_sample_has_both_ends_and_less_and_less_between(new_engine: Call
         assert len(found) <= 5 * 500
         assert {0, 499, 3_000, 4_000, 4_999} <= set(found)
         assert await sample(consumer, tp, 5_000, 5_001) == [], "the transaction's marker"
+
+
+async def test_the_embedded_broker_has_them_too(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
+    """It keeps what a producer gives, and knows no search by time."""
+    engine = Engine(kafka_embedded, redis_url, tmp_path, config=CONFIG, idempotent=False)
+    await engine.create_topic(2)
+    try:
+        async with engine.traffic.producer() as producer:
+            await write(producer, engine.topic, 0, [NOW, SECONDS, NOW])
+            await write(producer, engine.topic, 1, [-1, NOW])
+        consumer = engine.consume()
+        await engine.until(
+            "a stop", lambda: consumer.says(f"partition 0: the record at offset 1 has the timestamp {SECONDS}")
+        )
+        await engine.until(
+            "the other", lambda: consumer.says("partition 1: the record at offset 0 has no timestamp (-1)")
+        )
+        assert max(await engine.applied()) <= 1
+    finally:
+        await engine.close()
