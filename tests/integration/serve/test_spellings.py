@@ -196,6 +196,34 @@ async def test_ids_that_are_addresses_of_a_foreign_topic_stay_what_they_are(read
         assert (placed(answer)["count"], placed(answer)["rank"]) == (number, 1 if number == 5 else 2)
 
 
+async def test_addresses_that_differ_in_their_query_are_not_taken_for_one(reader: Reader) -> None:
+    """Titles and takedowns of before hold for one each; a takedown of their path, as commands write it now, for all."""
+    one, two, three = (f"/article?id={number}" for number in range(3))
+    records = [fed(one, title="Un"), fed(two, title="Deux"), edited("editor", two, hidden=True)]
+    await catalogue(reader.client, *records)
+    await counted(reader, (one, 5), (two, 4), (three, 3))
+    await known(reader, one)
+
+    async def listed(board: str = "read") -> list[tuple[str, str | None]]:
+        items = (await reader.ranking(f"/v1/demo/popular/{board}/24h"))["items"]
+        return [(item["article_id"], item["title"]) for item in items]
+
+    assert await listed() == [(one, "Un"), (three, None)]
+    assert await rows(reader, f"?exclude={quote(one, safe='')}") == [(three, 3)]
+    answer = (await reader.get(f"/v1/demo/article?id={quote(one, safe='')}")).json
+    assert (answer["article_id"], answer["title"], placed(answer)["count"]) == (one, "Un", 5)
+    state = await CatalogueShard(reader.client, 0).load()
+    assert state is not None
+    record = orjson.dumps({"site_id": "demo", "article_id": "/article", "hidden": True})
+    change = Change(b"demo//article #editor", record, 3)
+    assert await CatalogueShard(reader.client, 0).advance(state, 4, "x", [change])
+
+    async def hidden() -> bool:
+        return await listed() == await listed("latest") == []
+
+    await until(hidden, "empty lists")
+
+
 @pytest.mark.parametrize("target", ["/v1/demo/article?id=", LIST + "?exclude="])
 @pytest.mark.parametrize("given", ["/" + "é" * 256, "/" + "x" * 512, "https://x/" + "%20" * 200])
 async def test_an_address_that_is_too_long_is_a_fault(reader: Reader, target: str, given: str) -> None:
