@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -98,8 +99,8 @@ def read_lines(name: str, on_bytes: Callable[[int], None] | None = None) -> Iter
         try:
             while line := source.readline(LONGEST_LINE_BYTES):
                 number += 1
-                if number == 1:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
+                while number == 1 and line.startswith(codecs.BOM_UTF8):  # editors and programs may each put one
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if not line.endswith(b"\n") and len(line) >= LONGEST_LINE_BYTES - 3:
                     while (rest := source.readline(LONGEST_LINE_BYTES)) and not rest.endswith(b"\n"):
                         pass

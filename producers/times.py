@@ -8,8 +8,10 @@ import re
 import zoneinfo
 from dataclasses import dataclass
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LATEST = dt.datetime(2100, 12, 31, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
 _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * n : 3 * n + 3]: n + 1 for n in range(12)}
-_CLF = re.compile(r"(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _LONGEST = 64
 _YEAR_FIRST = re.compile(
     r"(\d{4})([-/])(\d\d)\2(\d\d)"
@@ -52,17 +54,18 @@ def from_text(text: str, clock: LocalClock | None = None) -> int:
 
     Without an offset it is a time of `clock`. Raises NoTimeError.
     """
-    text = text.strip()
-    at, offset = _read(text)
-    if offset is not None:
-        return round(at.replace(tzinfo=_zone(offset)).timestamp() * 1000)
+    at = _read(text)
+    if isinstance(at, int):
+        return at
     if clock is None:
-        raise NoTimeError(f"{text} has no offset from UTC; give --zone, such as Europe/Paris, if you know it")
-    return round(clock.aware(at).timestamp() * 1000)
+        raise NoTimeError(f"{text.strip()} has no offset from UTC; give --zone, such as Europe/Paris, if you know it")
+    return _milliseconds(clock.aware(at))
 
 
-def _read(text: str) -> tuple[dt.datetime, str | None]:
-    """What the clock showed, as if it were UTC, and the offset, if there is one."""
+@functools.lru_cache(maxsize=1024)
+def _read(text: str) -> int | dt.datetime:
+    """In milliseconds; without an offset what the clock showed, as if in UTC. Cached: many lines share a second."""
+    text = text.strip()
     shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
     if found := _YEAR_FIRST.fullmatch(text):
         year, _, month, day, *rest = found.groups()
@@ -86,7 +89,13 @@ def _read(text: str) -> tuple[dt.datetime, str | None]:
         )
     except ValueError as error:
         raise NoTimeError(f"{shown} is no time: {error}") from error
-    return at, offset
+    return at if offset is None else _milliseconds(at.replace(tzinfo=_zone(offset)))
+
+
+def _milliseconds(at: dt.datetime) -> int:
+    if not _EPOCH <= at <= _LATEST:
+        raise NoTimeError(f"{at.isoformat()} is before 1970 or after 2100")
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def _zone(offset: str) -> dt.timezone:
@@ -97,42 +106,6 @@ def _zone(offset: str) -> dt.timezone:
         raise NoTimeError(f"{offset} is no offset from UTC")
     away = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
     return dt.timezone(-away if offset[0] == "-" else away)
-
-
-@functools.lru_cache(maxsize=1024)
-def from_log(text: str) -> int | None:
-    """`17/May/2015:10:05:03 +0000` in milliseconds; None if it is no time. Cached: many lines share a second."""
-    found = _CLF.fullmatch(text)
-    if found is None or found[2] not in _MONTHS:
-        return None
-    away = dt.timedelta(hours=int(found[8]), minutes=int(found[9]))
-    try:
-        zone = dt.timezone(-away if found[7] == "-" else away)
-        # 60 is a leap second: the log has it, datetime does not.
-        at = dt.datetime(
-            int(found[3]),
-            _MONTHS[found[2]],
-            int(found[1]),
-            int(found[4]),
-            int(found[5]),
-            min(int(found[6]), 59),
-            0,
-            zone,
-        )
-    except ValueError:
-        return None
-    return max(0, int(at.timestamp())) * 1000
-
-
-def from_rfc3339(text: str) -> int | None:
-    """`2026-11-22T10:05:03Z`, or a date alone, in milliseconds, UTC if no zone is given; None if it is no time."""
-    try:
-        at = dt.datetime.fromisoformat(text.strip()[:_LONGEST])
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=dt.UTC)
-        return round(at.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
 
 
 def duration_ms(text: str) -> int:

@@ -55,7 +55,7 @@ class ConsumerMetrics(Metrics):
     partition_stopped = gauge(
         "ranker_partition_stopped{partition,reason}",
         "1 while the partition is stopped until an operator decides; /readyz has the sentence: foreign_log, state, "
-        "unreadable, fold, create_time, bad_records, refused.",
+        "unreadable, fold, create_time, timestamp, bad_records, refused.",
     )
     lag_seconds = gauge(
         "ranker_lag_seconds{partition}",

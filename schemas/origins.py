@@ -25,7 +25,7 @@ def sent_origin(given: str) -> str:
     if found is None:
         raise OriginError("is no origin: write scheme, host and perhaps port, such as https://www.example.org")
     scheme, host, port = found[1].lower(), found[2], found[3]
-    shown = f"[{_address(host[1:-1])}]" if host.startswith("[") else sent_host(host)
+    shown = f"[{_address(host[1:-1], 6)}]" if host.startswith("[") else sent_host(host)
     if port is None or int(port) == _PORTS[scheme]:
         return f"{scheme}://{shown}"
     if not 0 < int(port) < 65_536:
@@ -40,7 +40,7 @@ def sent_host(given: str) -> str:
     if len(host) > _LONGEST or not all(map(_LABEL.fullmatch, labels)):
         raise OriginError("has no host that there can be: write each host by its name, such as www.example.org")
     if labels[-1].isdigit():
-        return _address(host)
+        return _address(host, 4)
     return host
 
 
@@ -56,8 +56,8 @@ def _in_ascii(given: str) -> str:
     )
 
 
-def _address(given: str) -> str:
+def _address(given: str, version: int) -> str:
     try:
-        return ipaddress.ip_address(given).compressed
+        return (ipaddress.IPv6Address if version == 6 else ipaddress.IPv4Address)(given).compressed
     except ValueError:
         raise OriginError("has an IP address that there cannot be; write such as 192.0.2.7 or [2001:db8::7]") from None

@@ -1,7 +1,8 @@
 """Dates of feeds, sitemaps and JSON lines: RFC 822 and RFC 3339, and what is written in their place.
 
 A date that could mean two moments is none: day and month in unknown order, a time without a zone, a zone of two
-offsets. A date alone is the midnight that begins it in UTC, as sitemaps and Google News allow.
+offsets. A zone that is told is that of all times without one. A date alone, as sitemaps and Google News allow, is the
+midnight that begins it there, else in UTC.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+
+from producers.times import LocalClock
 
 _LONGEST = 100
 _EARLIEST_MS = 86_400_000
@@ -63,43 +66,44 @@ _FORMS = tuple(
 )
 
 
-def from_feed(text: str) -> int | None:
-    """In milliseconds; None if it is no date, or could be two."""
+def from_feed(text: str, clock: LocalClock | None = None) -> int | None:
+    """In milliseconds; None if it is no date, or could be two. Without a zone it is a time of `clock`."""
     if len(text) > _LONGEST:
         return None
     bare = "".join(c for c in unicodedata.normalize("NFD", text.lower()) if not unicodedata.combining(c))
     bare = " ".join(bare.split())
     for form in _FORMS:
         if found := form.fullmatch(bare):
-            return _moment(found)
+            return _moment(found, clock)
     return None
 
 
-def _moment(found: re.Match[str]) -> int | None:
+def _moment(found: re.Match[str], clock: LocalClock | None) -> int | None:
     given = found.groupdict()
     month = int(given["month"]) if given["month"].isdigit() else _MONTHS.get(given["month"])
-    zone = _zone(given["zone"]) if given["hour"] else dt.UTC
-    if month is None or zone is None:
+    zone = _zone(given["zone"]) if given["zone"] else None
+    local = clock if given["zone"] is None else None
+    if zone is None and given["hour"] is None:
+        zone = dt.UTC
+    if month is None or (zone is None and local is None):
         return None
     year = int(given["year"])
     if len(given["year"]) == 2:  # RFC 2822, 4.3
         year += 2000 if year < 50 else 1900
-    second = min(int(given["second"] or 0), 59)  # 60 is a leap second: datetime has none
+    second = 59 if given["second"] == "60" else int(given["second"] or 0)  # a leap second: datetime has none
     micros = int((given["part"] or "0").ljust(6, "0")[:6])
     try:
         at = dt.datetime(
-            year, month, int(given["day"]), int(given["hour"] or 0), int(given["minute"] or 0), second, micros, zone
+            year, month, int(given["day"]), int(given["hour"] or 0), int(given["minute"] or 0), second, micros, dt.UTC
         )
-        at_ms = round(at.timestamp() * 1000)
-    except (ValueError, OverflowError):
+        at_ms = round((local.aware(at) if local else at.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):  # NoTimeError of a clock that was put forward over it, too
         return None
     return at_ms if at_ms >= _EARLIEST_MS else None
 
 
-def _zone(text: str | None) -> dt.timezone | None:
-    """None without a zone, or with one that is unknown or ambiguous."""
-    if text is None:
-        return None
+def _zone(text: str) -> dt.timezone | None:
+    """None if it is unknown or ambiguous."""
     if found := _OFFSET.fullmatch(text):
         away = dt.timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
         return dt.timezone(-away if found[1] == "-" else away) if away < dt.timedelta(days=1) else None

@@ -20,16 +20,18 @@ LONGEST_TEXT = 65_536
 """Characters of one text in an entry, such as a title."""
 DEEPEST = 256
 """Nesting of elements."""
+LONGEST_BASE = 8_192
+"""Characters of an address that links are resolved by."""
 MOST_ENTRIES = 200_000
 """Entries of a document; a sitemap may have 50,000 by its own standard."""
 MOST_UNDECLARED = 20
 """Namespaces that are used and not declared."""
 _PIECE = 1 << 20
-"""Characters given to the parser at once."""
+"""Bytes given to the parser at once."""
 
-_PAGE = re.compile(r"\s*(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_ROOT = re.compile(r"<(?:[\w.-]{1,64}:)?(?:rss|feed|urlset|RDF)(?=[\s/>])[^>]*")
-_PREFIX = re.compile(r"</?([A-Za-z_][\w.-]{0,63}):|\s([A-Za-z_][\w.-]{0,63}):[\w.-]{1,64}\s*=")
+_PAGE = re.compile(rb"\s*(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_ROOT = re.compile(rb"<(?:[\w.-]{1,64}:)?(?:rss|feed|urlset|RDF)(?=[\s/>])[^>]*")
+_PREFIX = re.compile(rb"</?([A-Za-z_][\w.-]{0,63}):|\s([A-Za-z_][\w.-]{0,63}):[\w.-]{1,64}\s*=")
 _WRAPPED = re.compile(r"[\t ]*[\r\n]\s*|\t")
 _ENDS_EARLY = {
     expat.errors.codes[fault]
@@ -70,14 +72,14 @@ def read(document: bytes) -> Document:
     """An RSS or Atom feed or a sitemap; raises UnreadableError. The first title, link or section of an entry holds."""
     notes = Notes()
     text = markup.text_of(document, notes)
-    if not text.strip():
+    if not text or text.isspace():
         raise UnreadableError("it is empty")
     if _PAGE.match(text[:8_192]):
         raise UnreadableError("it is a page of HTML, as servers send in place of a feed; import the feed's own address")
-    if not text.lstrip().startswith("<"):
+    if not re.match(rb"\s*<", text):
         raise UnreadableError(
             "it is neither JSON lines nor RSS, Atom or a news sitemap: this is not XML, which begins with <,"
-            f" but {text.strip()[:40]!r}"
+            f" but {text.strip()[:80].decode(errors='replace')[:40]!r}"
         )
     try:
         return _Reading(notes).read(text)
@@ -96,21 +98,20 @@ def _unreadable(error: expat.ExpatError) -> UnreadableError:
     return UnreadableError(f"this is not XML: {str(error)[:200]}")
 
 
-def _with_prefixes(text: str, notes: Notes) -> str:
+def _with_prefixes(text: bytes, notes: Notes) -> bytes:
     """With the prefixes that are used, and that the root does not declare."""
     root = _ROOT.search(text)
     if root is None:
         return text
     used = {first or second for first, second in _PREFIX.findall(text)}
-    missing = sorted(
-        p for p in used if not p.lower().startswith("xml") and f"xmlns:{p}=" not in root[0].replace(" ", "")
-    )
+    bound = root[0].replace(b" ", b"")
+    missing = sorted(p.decode() for p in used if not p.lower().startswith(b"xml") and b"xmlns:%b=" % p not in bound)
     if len(missing) > MOST_UNDECLARED:
         return text
     notes.add(f"it uses namespaces that it does not declare: {', '.join(missing)}")
     declared = "".join(f' xmlns:{p}="{NAMESPACES.get(p, f"urn:undeclared:{p}")}"' for p in missing)
-    at = root.end() - root[0].endswith("/")
-    return f"{text[:at]}{declared}{text[at:]}"
+    at = root.end() - root[0].endswith(b"/")
+    return text[:at] + declared.encode() + text[at:]
 
 
 class _Reading:
@@ -133,8 +134,8 @@ class _Reading:
         self._home = ""
         """The address of the feed's site, for links that have none of their own."""
 
-    def read(self, text: str) -> Document:
-        parser = expat.ParserCreate(namespace_separator=" ")
+    def read(self, text: bytes) -> Document:
+        parser = expat.ParserCreate("utf-8", namespace_separator=" ")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -142,7 +143,7 @@ class _Reading:
         parser.EntityDeclHandler = _refuse
         for at in range(0, len(text), _PIECE):
             parser.Parse(text[at : at + _PIECE], False)
-        parser.Parse("", True)
+        parser.Parse(b"", True)
         for entry in self._entries:
             guid = entry.guid if entry.guid.lower().startswith(("http://", "https://")) else ""
             entry.url = _resolved(entry.original or entry.url or guid, self._home)
@@ -233,7 +234,7 @@ def _refuse(*_: object) -> None:
 def _resolved(url: str, base: str) -> str:
     """An address as browsers read a link on the page `base`. Of a host without its scheme nothing is made."""
     url = _WRAPPED.sub("", url).replace(" ", "%20")
-    if not url or not base or url.lower().startswith("www."):
+    if not url or not base or len(base) > LONGEST_BASE or url.lower().startswith("www."):
         return url
     try:
         return urllib.parse.urljoin(base, url)

@@ -20,7 +20,7 @@ LONGEST_TAIL_BYTES = 2 << 20
 """More than a line of JSON may have."""
 _MOST_PACKINGS = 3
 _IN_MEMORY = 16 << 20
-LARGEST_UNPACKED_BYTES = 4 << 30
+LARGEST_UNPACKED_BYTES = 1 << 30
 """Of JSON lines that were packed: they are unpacked to disk before the first is imported."""
 
 
@@ -41,7 +41,7 @@ class _Begun(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def damage_told() -> Iterator[None]:
+def gzip_errors() -> Iterator[None]:
     """Raises UnreadableError in place of gzip's errors."""
     try:
         yield
@@ -52,7 +52,7 @@ def damage_told() -> Iterator[None]:
 def unpacked(source: io.BufferedIOBase) -> tuple[bytes, io.BufferedIOBase, bool]:
     """The first HEAD_BYTES of what the file holds, all of it, and whether it was packed. Raises UnreadableError."""
     for packings in range(_MOST_PACKINGS + 1):
-        with damage_told():
+        with gzip_errors():
             head = source.read(HEAD_BYTES)
         source = io.BufferedReader(_Begun(head, source))
         if not head.startswith(b"\x1f\x8b"):
@@ -66,7 +66,7 @@ def whole(packed: io.BufferedIOBase) -> Iterator[BinaryIO]:
     """The same, after it was read to its end once. Raises UnreadableError."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
         size = 0
-        with damage_told():
+        with gzip_errors():
             while data := packed.read(HEAD_BYTES):
                 size += copy.write(data)
                 if size > LARGEST_UNPACKED_BYTES:

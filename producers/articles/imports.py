@@ -16,6 +16,7 @@ from producers.articles import dates, documents, repeats, titles
 from producers.articles.documents import Entry
 from producers.articles.markup import UnreadableError
 from producers.articles.repeats import Found, Held, Refused
+from producers.times import LocalClock
 from schemas.article_id import DEFAULT, IdRule, NoArticleError, from_address, normalized
 
 KINDS = ("jsonl", "feed", "sitemap")
@@ -34,12 +35,16 @@ _LATEST_SECONDS = event.LATEST_MS // 1000
 
 @dataclass(frozen=True)
 class ImportDefaults:
-    """Values for entries that lack them. `rules` are the sites' own, `source` is used in place of theirs."""
+    """Values for entries that lack them. `rules` are the sites' own, `source` is used in place of theirs.
+
+    `clock` is that of times without an offset; without it they are refused, or the article has no date.
+    """
 
     site: str
     now_ms: int
     rules: Mapping[str, IdRule] = field(default_factory=dict)
     source: str | None = None
+    clock: LocalClock | None = None
 
     def rule(self, site: object) -> IdRule:
         rule = self.rules.get(site, DEFAULT) if isinstance(site, str) else DEFAULT
@@ -112,10 +117,11 @@ def _from_row(entry: dict[str, Any], number: int, defaults: ImportDefaults) -> F
     for name in ("published_at", "updated_at"):
         given = article.get(name)
         if isinstance(given, str):
-            article[name] = dates.from_feed(given)
+            article[name] = dates.from_feed(given, defaults.clock)
             if article[name] is None:
                 return Refused(
-                    number, f"{name} is {given[:80]!r}, no time with a zone such as 2026-11-22T10:05:03+01:00"
+                    number,
+                    f"{name} is {given[:80]!r}, no time with an offset; write 2026-11-22T10:05:03+01:00 or give --zone",
                 )
         elif isinstance(given, int) and given <= _LATEST_SECONDS:
             return Refused(number, f"{name} is {given}: that looks like seconds; give milliseconds")
@@ -190,7 +196,8 @@ def _from_entry(entry: Entry, number: int, defaults: ImportDefaults, about: Impo
         article_id = from_address(entry.url, rule)
     except NoArticleError as error:
         return Refused(number, f"no id in {entry.url}: {error}")
-    updated_ms, published_ms = dates.from_feed(entry.updated), dates.from_feed(entry.published)
+    updated_ms = dates.from_feed(entry.updated, defaults.clock)
+    published_ms = dates.from_feed(entry.published, defaults.clock)
     article: dict[str, Any] = {
         "site_id": defaults.site,
         "article_id": article_id,

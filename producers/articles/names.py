@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from producers.articles import titles
 
@@ -48,7 +47,6 @@ def _plain(namespace: str) -> str:
     return _SPELLING.sub("", namespace.strip().lower())
 
 
-@lru_cache(maxsize=256)
 def _vocabulary(namespace: str) -> str:
     """Of these vocabularies; "" if it is another one."""
     plain = _plain(namespace)
@@ -65,6 +63,7 @@ class Names:
     def __init__(self, root: str, namespace: str) -> None:
         self._root = root
         self._namespace = namespace
+        self._known: dict[str, str] = {}
         self._odd: set[str] = set()
 
     def notes(self) -> list[str]:
@@ -103,6 +102,12 @@ class Names:
         )
 
     def _of(self, namespace: str) -> str:
+        """The vocabulary of this namespace here, by the keys of _FIELDS; "" if it is another one."""
+        if namespace not in self._known:
+            self._known[namespace] = self._found(namespace)
+        return self._known[namespace]
+
+    def _found(self, namespace: str) -> str:
         if self._root == "urlset":
             if namespace in {self._namespace, ""} or _plain(namespace) == _plain(_SITEMAP):
                 return "sitemap"

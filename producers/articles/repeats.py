@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,8 +11,8 @@ from typing import Any, NamedTuple
 
 from schemas.article_id import IdRule
 
-_OF_CAMPAIGNS = ("utm_", "at_", "mtm_", "pk_", "xtor", "fbclid", "gclid", "mc_cid", "mc_eid", "ref")
-"""Beginnings of parameters that tell where a reader comes from, and lead to the same article."""
+_OF_CAMPAIGN = re.compile(r"(?:utm|at|mtm|pk|mc)_.*|xtor|fbclid|gclid|ref", re.IGNORECASE)
+"""Parameters that tell where a reader comes from, and lead to the same article."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def beyond(url: str, rule: IdRule) -> str | None:
         return None
     address, _, fragment = url.partition("#")
     pairs = urllib.parse.parse_qsl(address.partition("?")[2], keep_blank_values=True)
-    query = urllib.parse.urlencode(sorted(p for p in pairs if not p[0].lower().startswith(_OF_CAMPAIGNS)))
+    query = urllib.parse.urlencode(sorted(p for p in pairs if not _OF_CAMPAIGN.fullmatch(p[0])))
     return f"{query}#{fragment}" if fragment.startswith(("!", "/")) else query
 
 
@@ -74,9 +75,14 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
     refused: list[Refused] = []
     repeated = 0
     for group in groups.values():
-        others = {one.place: next((o for o in group if one.held.clashes(o.held)), None) for one in group}
-        if any(others.values()):
-            refused += [Refused(one.place, clash(one, other.held)) for one in group if (other := others[one.place])]
+        different = {one.beyond: one for one in reversed(group) if one.beyond is not None}
+        if len(different) > 1:
+            first, second, *_ = sorted(different.values(), key=lambda one: one.place)
+            refused += [
+                Refused(one.place, clash(one, second.held if one.beyond == first.beyond else first.held))
+                for one in group
+                if one.beyond is not None
+            ]
             continue
         kept.append(max(group, key=lambda one: (one.at_ms, one.place)))
         repeated += len(group) - 1

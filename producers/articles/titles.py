@@ -22,11 +22,13 @@ _IN_TITLES = _UNCLOSED | frozenset(
 _NO_CHARACTER = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
 _SECTION = re.compile(r"<!\[CDATA\[(.*)\]\]>", re.DOTALL)
 _SPACE = re.compile(r"[\0-\x20\x7f-\x9f\u2028\u2029]+")
+_NO_TEXT = re.compile(r"[\u202d\u202e\ufeff]")
+"""What would turn all that is shown behind a title, and byte order marks."""
 
 
 def of_text(text: str) -> str:
     """Only its blanks change: those at its ends, and line ends and controls within. No-break spaces stay."""
-    return _SPACE.sub(" ", text).strip(" ")
+    return _SPACE.sub(" ", _NO_TEXT.sub("", text)).strip(" ")
 
 
 def of_html(text: str) -> str:

@@ -35,7 +35,7 @@ async def values(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[b
         await consumer.seek_to_beginning(*tps)
         ends = await consumer.end_offsets(tps)
         loop = asyncio.get_running_loop()
-        heard_s = loop.time()
+        received_s = loop.time()
         while left := [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
             found = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_RECORDS)
             for records in found.values():
@@ -43,8 +43,8 @@ async def values(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[b
                     if record.value:
                         yield record.value
             if found:
-                heard_s = loop.time()
-            elif loop.time() - heard_s > SILENT_S:
+                received_s = loop.time()
+            elif loop.time() - received_s > SILENT_S:
                 raise ProducerError(f"Topic {topic} cannot be read: nothing came within {SILENT_S:.0f} s. Try again.")
     except (KafkaError, OSError) as error:
         raise ProducerError(f"Topic {topic} at {endpoints.shown(bootstrap)} cannot be read: {name(error)}.") from error

@@ -21,7 +21,7 @@ from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.metrics import CollectorMetrics
 from producers.collector.salt import DAY_S, Salts
-from producers.collector.validate import Receipt, ignored_fields
+from producers.collector.validate import Receipt, ignored_fields, ignored_parameters
 from producers.collector.visitor import MAX_AGENT, visitor_id
 from producers.event import PageView
 from ranker.service.address import Address, Addresses, rate_limit_key
@@ -187,15 +187,20 @@ class Web:
         content = await self._accept(items, request, speaker)
         if ignored := ignored_fields(items):
             content["ignored_fields"] = ignored
+        if dropped := ignored_parameters(items, speaker.site.ids):
+            content["ignored_parameters"] = dropped
         return answers.json(207 if "rejected" in content else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
+        headers = [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN]
         if request.method == "GET":
             speaker = self._sites.speaker(request.headers, referred=True)
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
-            await self._accept([item], request, speaker)
-        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN])
+            content = await self._accept([item], request, speaker)
+            if "counted_as" in content:
+                headers.append((b"counted-as", content["counted_as"].encode()))
+        return Answer(200, PIXEL, headers)
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError if the key, or without one the address, has sent too much."""

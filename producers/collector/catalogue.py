@@ -18,7 +18,8 @@ from schemas.article_id import IdRule, NoArticleError, normalized
 
 TOPIC = "articles"
 MAX_ARTICLES = 500_000
-"""For each site, about 75 MB of memory for ids of 60 characters; further ones are not remembered."""
+"""For each site, about 75 MB of memory for ids of 60 characters (twice that if their spelling is not the normal form);
+further ones are not remembered."""
 PIECE_RECORDS = 200
 """Records processed at once, 1 ms: requests are handled in between."""
 RETRY_S = (1.0, 60.0)
@@ -53,8 +54,7 @@ class Catalogue:
             site_id, _, article_id = (key or b"").decode(errors="replace").partition("/")
             if site_id in self._rules:
                 self._articles[site_id].discard(article_id)
-                with contextlib.suppress(NoArticleError):
-                    self._spelled[site_id].pop(normalized(article_id, self._rules[site_id]), None)
+                self._forget_spelling(site_id, article_id)
             return
         try:
             record: Any = orjson.loads(value)
@@ -67,6 +67,13 @@ class Catalogue:
                 self._spelled[site_id][form] = article_id
         except (ValueError, TypeError, KeyError):
             return  # no valid record: the consumer of the catalogue logs those
+
+    def _forget_spelling(self, site_id: str, article_id: str) -> None:
+        spelled = self._spelled[site_id]
+        with contextlib.suppress(NoArticleError):
+            form = normalized(article_id, self._rules[site_id])
+            if spelled.get(form) == article_id:
+                del spelled[form]
 
     @classmethod
     @contextlib.asynccontextmanager

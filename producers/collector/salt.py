@@ -120,7 +120,8 @@ async def open_salts(url: str) -> AsyncIterator[Salts]:
 
 
 def _connect(url: str) -> Client:
-    options: dict[str, Any] = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S}
+    # Version 2 of the protocol: version 3 begins with HELLO, which proxies do not have.
+    options: dict[str, Any] = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S, "protocol": 2}
     parts = urlsplit(url)
     if parts.scheme.endswith("+cluster"):
         return RedisCluster.from_url(parts._replace(scheme=parts.scheme.removesuffix("+cluster")).geturl(), **options)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
 from producers.event import FUTURE_MS, InvalidEventError, PageView, other_unit
-from schemas.article_id import NoArticleError, normalized
+from schemas.article_id import IdRule, NoArticleError, is_address, normalized
 
 MAX_DETAIL = 200
 
@@ -76,6 +76,24 @@ def ignored_fields(items: list[Any]) -> list[str]:
     for item in items:
         if isinstance(item, dict) and not _KNOWN.issuperset(item):
             found |= dict.fromkeys(name for name in item if name not in _KNOWN and _NAME.fullmatch(name))
+            if len(found) >= MAX_IGNORED:
+                break
+    return list(found)[:MAX_IGNORED]
+
+
+def ignored_parameters(items: list[Any], rule: IdRule) -> list[str]:
+    """Parameters of these events' addresses that name no article by the rule, such as p of /?p=12 for `path`.
+
+    As `ignored_fields`; of the first 100 of an address. None for a pattern, which may read any of them.
+    """
+    kind, _, wanted = rule.source.partition(":")
+    found: dict[str, None] = {}
+    for item in items if rule.source == "path" or kind == "query" else ():
+        given = item.get("article_id") if isinstance(item, dict) else None
+        if isinstance(given, str) and "?" in given and is_address(given):
+            pairs = given.partition("#")[0].partition("?")[2].split("&")[:100]
+            names = (pair.partition("=")[0] for pair in pairs)
+            found |= dict.fromkeys(name for name in names if name != wanted and _NAME.fullmatch(name))
             if len(found) >= MAX_IGNORED:
                 break
     return list(found)[:MAX_IGNORED]

@@ -20,9 +20,10 @@ from producers.client import whole_topic
 from producers.client.producer import Producer
 from producers.commands import common, editor
 from producers.simulate import emit
+from producers.times import LocalClock
 from ranker.service import progress, signals
 from ranker.service.printable import printable
-from schemas.article_id import NoArticleError, normalized
+from schemas.article_id import normalized
 
 SHOWN_FAULTS = 10
 LONGEST_REASON = 600
@@ -59,6 +60,14 @@ for _command in (editor.hide, editor.show, editor.alias):
     " the parameter NAME. Use the same as for replay.",
 )
 @common.config_option
+@click.option(
+    "--zone",
+    "clock",
+    metavar="NAME",
+    callback=common.check_zone,
+    help="Zone of times without an offset, such as Europe/Paris. Default: lines with such times are refused, entries of"
+    " feeds have no date then.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @common.bootstrap_option
 @common.topic_option("articles")
@@ -69,6 +78,7 @@ def import_(
     kind: str,
     source: str | None,
     config: str | None,
+    clock: LocalClock | None,
     as_json: bool,
     bootstrap: str,
     topic: str,
@@ -96,7 +106,7 @@ def import_(
             lines.stdin() if file == lines.STDIN else Path(file).open("rb") as opened,
             contextlib.ExitStack() as stack,
         ):
-            defaults = ImportDefaults(site, emit.now_ms(), common.id_rules(config), source)
+            defaults = ImportDefaults(site, emit.now_ms(), common.id_rules(config), source, clock)
             summary = ImportSummary(topic, _read(opened, kind, defaults, stack), defaults)
             common.run(_import(summary, bootstrap))
     except UnreadableError as error:
@@ -121,12 +131,12 @@ class ImportSummary:
 
     def see(self, value: bytes) -> None:
         """Keep the publication that a record of the topic gives for an article that has none in this import."""
-        with contextlib.suppress(ValueError, TypeError, KeyError, NoArticleError):  # no record of an article
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # no record of an article
             record: Any = orjson.loads(value)
             site, published_ms = record["site_id"], record["published_at"]
             key = site, normalized(record["article_id"], self._defaults.rule(site))
-            if key in self.about.undated and isinstance(published_ms, int):
-                self._first_seen[key] = published_ms
+            if key in self.about.undated and 0 < published_ms <= event.LATEST_MS:
+                self._first_seen[key] = int(published_ms)
 
     def keep(self) -> Iterator[tuple[bytes, bytes]]:
         """The records of valid articles; others are counted, and the first faults kept."""
@@ -162,6 +172,8 @@ class ImportSummary:
             click.echo(
                 f"{self.imported:,} articles imported into {self.topic} ({self.removed:,} of them as removed), "
                 f"{self.refused_count:,} refused"
+                + (f", {self.about.repeated:,} repeated" if self.about.repeated else "")
+                + (f", {len(self.about.undated):,} without a date" if self.about.undated else "")
             )
         if not self.imported and not self.refused_count:
             raise click.ClickException("There was no article in it.")
@@ -175,6 +187,8 @@ class ImportSummary:
             yield f"{undated:,} articles have no date of publication{known}; each keeps that of its first import"
         if unread := self.about.unread:
             yield f"{len(unread):,} entries have a date that cannot be read or could be two, such as {unread[0][:80]!r}"
+        if (clock := self._defaults.clock) and clock.twice:
+            yield f"{clock.twice:,} times are of an hour that came twice in {clock.zone}; the first was taken"
         if repeated := self.about.repeated:
             yield f"{repeated:,} entries have the id of another; of each id the newest holds, or the last without dates"
 
@@ -182,11 +196,13 @@ class ImportSummary:
 def _read(opened: io.BufferedIOBase, kind: str, defaults: ImportDefaults, stack: contextlib.ExitStack) -> Import:
     """To the end before anything is sent, so that a document or a packed file that is cut imports nothing."""
     head, source, packed = files.unpacked(opened)
+    if not head:
+        raise UnreadableError("it is empty")
     if kind == "jsonl" or (kind == "auto" and imports.is_json(head)):
         rows = stack.enter_context(files.whole(source)) if packed else source
         files.check_end(rows if packed else opened)
         return imports.from_json_lines(rows.readline, defaults)
-    with files.damage_told():
+    with files.gzip_errors():
         document = source.read(imports.LARGEST_DOCUMENT_BYTES + 1)
     if len(document) > imports.LARGEST_DOCUMENT_BYTES:
         raise UnreadableError(f"it is larger than {imports.LARGEST_DOCUMENT_BYTES >> 20} MiB")

@@ -117,18 +117,24 @@ def command(
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
         except UnfitHeaderError as error:
-            reason = printable(str(error), LONGEST_REASON)
-            raise click.UsageError(f"{name}: a CSV file does not fit: {reason}. Nothing was sent.") from error
-    summary = Summary(files=[FileTally(one.name) for one in sources])
+            raise _unfit_header(error) from error
+    longest_ms = configuration.longest_window_ms(table)
+    summary = Summary(files=[FileTally(one.name) for one in sources], since_ms=time.time_ns() // 1_000_000 - longest_ms)
     try:
         common.run(
             _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
         )
+    except UnfitHeaderError as error:
+        raise _unfit_header(error) from error
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
-    _print(summary, topic, clock, configuration.longest_window_ms(table), as_json=as_json)
+    _print(summary, topic, clock, longest_ms, as_json=as_json)
     if summary.not_understood():
         raise click.exceptions.Exit(1)
+
+
+def _unfit_header(error: UnfitHeaderError) -> click.UsageError:
+    return click.UsageError(f"A CSV file does not fit: {printable(str(error), LONGEST_REASON)}.")
 
 
 async def _replay(
@@ -173,8 +179,7 @@ def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.
 
 def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: int, *, as_json: bool) -> None:
     for fault in summary.faults:
-        place = printable(f"{fault.file}, line {fault.line}")
-        click.echo(f"{place}: {fault.reason}: {printable(fault.text, LONGEST_REASON)}", err=True)
+        click.echo("{file}, line {line}: {kind}: {reason}".format(kind=fault.reason, **fault.printable()), err=True)
     more = summary.skipped["malformed"] + summary.skipped["future"] - len(summary.faults)
     if more:
         click.echo(f"… and {more:,} more", err=True)
@@ -183,16 +188,18 @@ def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: i
     twice = 0 if clock is None else clock.twice
     if clock is not None and twice:
         click.echo(
-            f"{twice:,} lines have times of an hour that comes twice in {clock.zone}; each is taken as the first.",
+            f"Times of an hour that comes twice in {clock.zone}, each taken as the first: {twice:,}",
             err=True,
         )
-    old = summary.last_occurred_at is not None and summary.last_occurred_at < time.time_ns() // 1_000_000 - longest_ms
-    if old:
+    if summary.old:
+        which = "everything sent is" if summary.old == summary.sent else f"{summary.old:,} of the events sent are"
         click.echo(
-            f"Warning: everything sent is older than {longest_ms // 86_400_000} days, the longest window, "
-            "so no list will show it. --rebase-to now moves it to the present.",
+            f"Warning: {which} older than {longest_ms // 86_400_000} days, the longest window, "
+            "so no list will show it. --rebase-to now moves the latest time to the present.",
             err=True,
         )
+    if not summary.sent and summary.skipped["pattern"]:
+        click.echo("Warning: no address has an article's id; see --article-pattern and [sites.NAME.ids].", err=True)
     if as_json:
         click.echo(orjson.dumps(summary.as_json(twice)))
         return

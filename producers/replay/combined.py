@@ -7,21 +7,25 @@ from typing import NamedTuple
 
 from producers import times
 from producers.replay.malformed import EMPTY, Malformed
-from producers.times import LocalClock
+from producers.times import LocalClock, NoTimeError
 
 # Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
 # other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
 _TIME = r"\[(?P<time>\d\d/\w{3}/\d{4}:[^\]\[\"]{8,24}|\d{4}-\d\d-\d\d[T ][^\]\[\"]{5,30})\]"
-_BEFORE = _TIME + r"(?: +(?:\[(?!\d\d/\w{3}/|\d{4}-\d\d-\d\d)[^\]\"]{0,200}\]|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
+_WORD = r"[^\s\"\[\]]{1,200}"
+_BEFORE = (
+    _TIME + rf"(?: +(?:\[(?!\d\d/\w{{3}}/|\d{{4}}-\d\d-\d\d)[^\]\"]{{0,200}}\]|{_WORD}"
+    r"|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
+)
 _QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
 _LINE = re.compile(
-    _BEFORE + rf'"(?P<request>{_QUOTED})" (?P<status>\d{{3}}) (?:\d+|-) "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
+    _BEFORE + rf'"(?P<request>{_QUOTED})"(?:(?! \d{{3}} )(?: {_WORD}){{1,8}}?)? (?P<status>\d{{3}}) (?:\d+|-)'
+    rf'(?: {_WORD}){{0,8}} "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
     re.DOTALL,
 )
 _START = re.compile(_BEFORE + '"')
 _STATUS = re.compile(r'" (\d{3}) (?:\d+|-) "')
-_REQUEST = re.compile(r"([A-Za-z_-]+) +(.+?)(?: +HTTP/\d(?:\.\d)?)?\s*", re.DOTALL)
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_REQUEST = re.compile(r"([A-Za-z_-]+) +(\S+|.+?)(?: +HTTP/\d(?:\.\d)?)?\s*", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\abfnrtv]))")
 _CONTROLS = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 _LONGEST_SHOWN = 80
@@ -45,13 +49,13 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
     time, logged, status, agent = found
     request = _REQUEST.fullmatch(logged)
     if request is None:
-        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', usual='"' not in logged)
-    at_ms = times.from_log(time)
-    if at_ms is None:
-        try:
-            at_ms = times.from_text(time, clock)
-        except times.NoTimeError as error:
-            return Malformed(f"its time: {error}")
+        # A connection without one: a timeout, or TLS and the like at a port of HTTP.
+        usual = logged in {"", "-"} or "\\x" in logged or not "200" <= status < "400"
+        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', "" if usual else line, usual)
+    try:
+        at_ms = times.from_text(time, clock)
+    except NoTimeError as error:
+        return Malformed(f"its time: {error}")
     return Hit(at_ms, request[1], unescaped(request[2]), int(status), unescaped(agent))
 
 
@@ -63,13 +67,6 @@ def unescaped(logged: str) -> str:
     if "\\" not in logged:
         return logged
     return _ESCAPE.sub(_byte, logged.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
-
-
-def path_of(target: str) -> str:
-    """The path of a request target or URL: no origin, no query string, no fragment; at least a slash."""
-    if not target.startswith("/") and (origin := _ORIGIN.match(target)):
-        target = target[origin.end() :]
-    return target.partition("?")[0].partition("#")[0] or "/"
 
 
 def _parts(line: str) -> tuple[str, str, str, str] | None:

@@ -22,14 +22,20 @@ def _made(name: str, shape: str, sentence: str, advice: str) -> Format:
 _COMBINED = "Let the server write the combined format"
 _AS_LINES = "| producers replay - --format jsonl"
 _W3C = r"#(?:Fields|Version|Software): |\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d[ \t]\S+[ \t]\S+[ \t]"
+_FROM_W3C = (
+    """Convert it: awk 'BEGIN {OFS = "\\t"; print "occurred_at", "url", "method", "status", "user_agent"} """
+    """/^#Fields:/ {for (n = 2; n <= NF; n++) at[$n] = n - 1} !/^#/ {print $at["date"] "T" $at["time"] "Z", """
+    """$at["cs-uri-stem"] "?" $at["cs-uri-query"], $at["cs-method"], $at["sc-status"], $at["cs(User-Agent)"]}' FILE """
+    "| producers replay - --format csv"
+)
 _JQ_NAMES = "with the names of your log"
 
 # Of several that fit, the first counts.
 _FORMATS = (
     _made(
         "common",
-        r'\[\d\d/\w{3}/\d{4}:[^\]]+\] "[^"\\]*(?:\\.[^"\\]*)*" \d{3} (?:\d+|-)\s*$',
-        "the common log format, which lacks referrer and browser, so that crawlers cannot be told from people",
+        r'\[\d\d/\w{3}/\d{4}:[^\]]+\] "[^"\\]*(?:\\.[^"\\]*)*" \d{3} (?:\d+|-)(?: [^\s"]+){0,8}(?: "[^"]*")?\s*$',
+        "the common log format, which lacks the browser, so that crawlers cannot be told from people",
         f"{_COMBINED} (Apache: CustomLog … combined; nginx: access_log … combined). To count everybody, crawlers too: "
         'sed \'s/$/ "-" "-"/\' FILE | producers replay - --format combined',
     ),
@@ -57,7 +63,8 @@ _FORMATS = (
         "container",
         r'^\s*\{.*"(?:log|MESSAGE|message)"\s*:\s*"[^"]*\[\d\d/\w{3}/\d{4}:',
         "JSON around the lines of an access log, as Docker and journald keep them",
-        "Take the lines out: jq -r '.log // .MESSAGE // .message' FILE | producers replay - --format combined",
+        "Take the lines out: jq -r '.log // .MESSAGE // .message | rtrimstr(\"\\n\")' FILE | "
+        "producers replay - --format combined",
     ),
     _made(
         "nginx-json",
@@ -74,23 +81,11 @@ _FORMATS = (
         f"Convert them: jq -c '{{occurred_at: …, url: …}}' FILE {_AS_LINES}",
     ),
     _made(
-        "cloudfront",
-        r"#Fields:.*x-edge-|\t[A-Z]{3}\d{1,3}(?:-[A-Z]\d+)?\t\d+\t\S+\t[A-Z]+\t\S+\.cloudfront\.net\t",
-        "the log of Amazon CloudFront",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent; its times are UTC",
-    ),
-    _made(
         "load-balancer",
         r'^(?:https?|h2|grpcs?|wss?|tcp|tls) \d{4}-\d\d-\d\dT\S+ \S+ |^\d{4}-\d\d-\d\dT\S+Z \S+ \S+:\d+ .*"[A-Z]+ http',
         "the log of an Amazon load balancer",
         "Convert it to CSV with the columns occurred_at, url, method, status and user_agent, or replay the log of the "
         "servers behind it",
-    ),
-    _made(
-        "s3",
-        r"\[\d\d/\w{3}/\d{4}:[^\]]+\] \S+ \S+ \S+ (?:REST|WEBSITE|BATCH|S3)\.",
-        "the log of an Amazon S3 bucket",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent",
     ),
     _made(
         "haproxy",
@@ -101,9 +96,8 @@ _FORMATS = (
     _made(
         "w3c",
         _W3C,
-        "the extended format of the W3C, as IIS writes it",
-        "Convert it to CSV with the columns occurred_at, path, method, status and user_agent; "
-        "its times are UTC, so end them with Z",
+        "the extended format of the W3C, as IIS and Amazon CloudFront write it, in UTC",
+        _FROM_W3C,
     ),
     _made(
         "nginx-proxy-manager",
@@ -158,4 +152,4 @@ def described(name: str) -> str:
             "Is --format right?"
         )
     one = _BY_NAME[name]
-    return f"They look like {one.sentence}. {one.advice}."
+    return f"They look like {one.sentence}. {one.advice}"

@@ -25,6 +25,9 @@ from schemas.article_id import IdRule, NoArticleError
 OnBytes = Callable[[str, int], None]
 """Called with the name of a file and the position reached in it."""
 
+FURTHEST_ZONE_MS = 26 * 3_600_000
+"""From UTC-12 to UTC+14: a clock of another zone is ahead by no more."""
+
 AHEAD_S = 0.05
 """At a chosen speed, events due this soon are sent together."""
 
@@ -66,11 +69,12 @@ def source(name: str, kind: str = "auto") -> Source:
     """
     # Standard input is waited for only if need be: a pipe may be quiet.
     head = b"" if name == lines.STDIN and kind in {"combined", "jsonl"} else lines.head(name)
-    first = next(filter(None, map(str.strip, head.decode("utf-8-sig", "replace").splitlines())), "")
+    text = head.decode("utf-8", "replace")
+    first = next(filter(None, (line.strip("\ufeff \t\r") for line in text.split("\n"))), "")
     if kind == "auto":
         suffixes = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv"}
         kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "") or rows.guess(first)
-    if kind == "csv":
+    if kind == "csv" and "\n" in text:  # of a pipe a part of the line may have come
         rows.check_header(first)
     size_bytes = 0 if name == lines.STDIN else Path(name).stat().st_size
     return Source(name, kind, lines.digest(name), size_bytes)
@@ -79,14 +83,22 @@ def source(name: str, kind: str = "auto") -> Source:
 async def latest_ms(
     sources: Sequence[Source], stop: asyncio.Event, on_bytes: OnBytes | None = None, zone: ZoneInfo | None = None
 ) -> int | None:
-    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one."""
+    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one.
+
+    A time that no zone can explain is not taken unless all are such: one of 2062 would leave all others in the past.
+    """
     latest: int | None = None
+    furthest_ms = time.time_ns() // 1_000_000 + FURTHEST_ZONE_MS
     clock = None if zone is None else LocalClock(zone)
-    found = (row for one in sources for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes), clock))
+    found = (
+        row.at_ms if isinstance(row, ReplayRow) else None
+        for one in sources
+        for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes), clock)
+    )
     async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
         async for portion in portions:
-            times = [row.at_ms for row in portion if isinstance(row, ReplayRow)]
-            latest = max(times, default=latest) if latest is None else max([latest, *times])
+            times = [at_ms for at_ms in (*portion, latest) if at_ms is not None]
+            latest = max(times, default=None, key=lambda at_ms: (at_ms <= furthest_ms, at_ms))
     return latest
 
 
@@ -100,13 +112,13 @@ def outcomes(
         tally.lines += 1
         if isinstance(row, Malformed):
             tally.refuse(row)
-            yield Fault("malformed", one.name, number, row.reason)
+            yield Fault("malformed", one.name, number, row.reason, row.usual)
             continue
         outcome = judge(row, rules)
         if isinstance(outcome, str):
             yield outcome
             continue
-        outcome["occurred_at"] += shift_ms
+        outcome["occurred_at"] = max(0, outcome["occurred_at"] + shift_ms)
         ahead_ms = outcome["occurred_at"] - time.time_ns() // 1_000_000
         if ahead_ms > event.FUTURE_MS:
             tally.refuse()

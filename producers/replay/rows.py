@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ FIELDS = (
     "producer_id",
     "sequence",
 )
-_PLACES = {"article_id", "path", "url"}
+_PLACES = ("article_id", "path", "url")
 _NUMBERS = ("value", "sequence", "status")
 _STAND_IN = {"event_id": "-", "event_type": "view", "site_id": "-", "article_id": "-"}
 _OTHER_NAMES = {
@@ -36,7 +37,7 @@ _OTHER_NAMES = {
     | {"uri", "request_uri"},
     "article_id": {"id", "article", "post_id", "content_id"},
 }
-_LONGEST_NUMBER = 64
+_NUMBER = re.compile(r"[+-]?\d{1,64}(?:\.\d{0,64})?", re.ASCII)
 _LONGEST_SHOWN = 80
 
 
@@ -87,7 +88,7 @@ def guess(first_line: str) -> str:
 def check_header(header: str) -> list[str]:
     """The names of the columns. Raises UnfitHeaderError if they are not those of page views."""
     columns = _columns(header)
-    if "occurred_at" not in columns or _PLACES.isdisjoint(columns):
+    if "occurred_at" not in columns or set(columns).isdisjoint(_PLACES):
         raise UnfitHeaderError(
             "its first line must name the columns: occurred_at, and article_id or path or url; "
             "site_id, event_type, method, status, user_agent, … as there are" + renamed(columns)
@@ -119,7 +120,7 @@ def _from_log(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
 
 def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
     try:
-        row = orjson.loads(line.removeprefix("\ufeff"))  # files with a mark that were joined
+        row = orjson.loads(line.lstrip("\ufeff"))  # marks of files that were joined
     except orjson.JSONDecodeError as error:
         return Malformed(f"no JSON: {error}", line) if line.strip() else EMPTY
     if not isinstance(row, dict):
@@ -134,9 +135,8 @@ def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
 
 def _csv(numbered: Iterable[tuple[int, str]], clock: LocalClock | None) -> Iterator[tuple[int, ReplayRow | Malformed]]:
     lines = iter(numbered)
-    header = next((line for _, line in lines if line.strip()), "")
+    at, header = next(((number, line) for number, line in lines if line.strip()), (0, ""))
     columns = check_header(header)
-    at = 1
 
     def physical() -> Iterator[str]:
         nonlocal at
@@ -147,23 +147,27 @@ def _csv(numbered: Iterable[tuple[int, str]], clock: LocalClock | None) -> Itera
     # A quoted field may span lines: a row is numbered by its last one.
     rows = csv.reader(physical(), delimiter=_delimiter(header))
     while True:
+        before = at
         try:
             cells = next(rows)
+            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
         except StopIteration:
             return
-        except csv.Error as error:
-            yield at, Malformed(f"no CSV: {error}")
-            continue
-        try:
-            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
-        except _RowError as error:
-            yield at, Malformed(str(error))
+        except (csv.Error, _RowError) as error:
+            # A quote that is not closed takes in what follows: none of those lines was understood.
+            reason = f"no CSV: {error}" if isinstance(error, csv.Error) else str(error)
+            if at > before + 1:
+                reason += f"; its quotes take in the lines {before + 1} to {at}"
+            for number in range(before + 1, at + 1):
+                yield number, Malformed(reason)
 
 
 def _from_cells(columns: list[str], cells: list[str], clock: LocalClock | None) -> ReplayRow:
     if len(cells) != len(columns):
         raise _RowError(f"it has {len(cells)} cells, and the first line names {len(columns)} columns")
     row: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell != ""}
+    if ended := next((name for name in (*_PLACES, "occurred_at") if "\n" in row.get(name, "")), None):
+        raise _RowError(f"{ended} holds the end of a line")
     for name in _NUMBERS:
         if name in row:
             try:
@@ -196,13 +200,12 @@ def _from_row(row: dict[str, Any], clock: LocalClock | None) -> ReplayRow:
 
 def _milliseconds(given: Any, clock: LocalClock | None) -> int:
     if isinstance(given, str):
-        digits = given.strip()
-        if not digits.lstrip("+-").replace(".", "", 1).isdecimal() or len(digits) > _LONGEST_NUMBER:
+        if _NUMBER.fullmatch(given.strip()) is None:
             try:
                 return times.from_text(given, clock)
             except times.NoTimeError as error:
                 raise _RowError(f"occurred_at: {error}") from error
-        given = int(digits) if digits.lstrip("+-").isdecimal() else float(digits)
+        given = float(given) if "." in given else int(given)
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise _RowError(f"occurred_at is {_shown(given)}; give milliseconds since 1970, or 2026-11-22T10:05:03+01:00")
     if unit := event.other_unit(given):

@@ -8,27 +8,34 @@ from typing import Any, NamedTuple
 
 from producers.replay import formats
 from producers.replay.malformed import Malformed
+from ranker.service.printable import printable
 
 REASONS = ("malformed", "method", "status", "pattern", "bot", "future")
 """Why a line is not sent; a line that fails in several ways counts under the first."""
 
 SHOWN_FAULTS = 10
+_LONGEST_REASON = 600
 _SAMPLED = 100
 """Lines of a file that are compared with other formats."""
 
 
 class Fault(NamedTuple):
-    """A line that cannot be an event, by one of REASONS; `text` is a sentence."""
+    """A line that cannot be an event, by one of REASONS; `text` is a sentence. `usual` as in Malformed."""
 
     reason: str
     file: str
     line: int
     text: str
+    usual: bool = False
+
+    def printable(self) -> dict[str, Any]:
+        """File, line and reason as text that any output takes: bytes that are not UTF-8 are escaped."""
+        return {"file": printable(self.file), "line": self.line, "reason": printable(self.text, _LONGEST_REASON)}
 
 
 @dataclass
 class FileTally:
-    """How many lines of a file were understood. `formats` are those that its first faulty lines look like."""
+    """How many lines of a file were understood, usual faults aside; `formats`: what the first faulty ones look like."""
 
     file: str
     lines: int = 0
@@ -48,6 +55,7 @@ class FileTally:
     def refuse(self, malformed: Malformed | None = None) -> None:
         """Count a line whose time is in the future, or that is malformed."""
         if malformed is not None and malformed.usual:
+            self.lines -= 1
             return
         self.refused += 1
         if malformed is not None and malformed.line and self.refused <= _SAMPLED:
@@ -61,7 +69,10 @@ class FileTally:
 
 @dataclass
 class Summary:
-    """The outcomes of all lines. Times in milliseconds since the epoch, after the shift; None if nothing was sent."""
+    """The outcomes of all lines. Times in milliseconds since the epoch, after the shift; None if nothing was sent.
+
+    `old` are the events sent that are from before `since_ms`, so that no list shows them.
+    """
 
     lines: int = 0
     sent: int = 0
@@ -71,22 +82,32 @@ class Summary:
     last_occurred_at: int | None = None
     faults: list[Fault] = field(default_factory=list)
     files: list[FileTally] = field(default_factory=list)
+    since_ms: int = 0
+    old: int = 0
 
     def add(self, outcome: dict[str, Any] | str | Fault) -> None:
         """Count a line: the event that it became, or the reason why it is none."""
         self.lines += 1
         if isinstance(outcome, Fault):
             self.skipped[outcome.reason] += 1
-            if len(self.faults) < SHOWN_FAULTS:
-                self.faults.append(outcome)
+            self._keep(outcome)
             return
         if isinstance(outcome, str):
             self.skipped[outcome] += 1
             return
         self.sent += 1
         at = outcome["occurred_at"]
+        self.old += at < self.since_ms
         self.first_occurred_at = at if self.first_occurred_at is None else min(at, self.first_occurred_at)
         self.last_occurred_at = at if self.last_occurred_at is None else max(at, self.last_occurred_at)
+
+    def _keep(self, fault: Fault) -> None:
+        if len(self.faults) == SHOWN_FAULTS:
+            usual = [one for one in self.faults if one.usual]
+            if fault.usual or not usual:
+                return
+            self.faults.remove(usual[-1])
+        self.faults.append(fault)
 
     def not_understood(self) -> list[FileTally]:
         """The files of which half or more was refused."""
@@ -102,9 +123,14 @@ class Summary:
             "first_occurred_at": self.first_occurred_at,
             "last_occurred_at": self.last_occurred_at,
             "twice": twice,
-            "faults": [{"file": one.file, "line": one.line, "reason": one.text} for one in self.faults],
+            "faults": [one.printable() for one in self.faults],
             "not_understood": [
-                {"file": one.file, "lines": one.lines, "refused": one.refused, "looks_like": one.looks_like or None}
+                {
+                    "file": printable(one.file),
+                    "lines": one.lines,
+                    "refused": one.refused,
+                    "looks_like": one.looks_like or None,
+                }
                 for one in self.not_understood()
             ],
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import lru_cache, partial
 
 import click
 
@@ -123,7 +124,8 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         flush_s=settings.flush_ms / 1000,
         accept_create_time=settings.accept_create_time,
     )
-    keeper = ActiveKeeper(client, generation, lambda: check.unfit(client, now_ms))
+    noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
+    keeper = ActiveKeeper(client, generation, partial(check.unfit, client, now_ms, noted))
     consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
     historian = HistoryWriter(
         client,

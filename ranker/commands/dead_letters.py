@@ -114,7 +114,8 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
             if letter.cut is not None:
                 click.echo(f"this is the beginning only: {printable(letter.cut)}", err=True)
         else:
-            _print(letter, "" if letter.cut is not None else decoder.fault(letter.value))
+            fault = None if letter.cut is not None else decoder.fault(letter.value)
+            _print(letter, "; ".join(filter(None, fault or ())))
     _missing(choice.positions - {letter.position for letter in letters})
     if not letters:
         click.echo("no such letters")

@@ -112,6 +112,6 @@ def _print(row: Row) -> None:
         ("rules", f"bots: {known.bots}; counts {sites}"),
         ("shards", f"{row.shards}, {known.lanes} lanes"),
         ("as of", as_of.replace("+00:00", "Z")),
-        ("memory", f"{row.memory_bytes / 1_000_000:.1f} MB"),
+        ("memory", "unknown" if row.memory_bytes is None else f"{row.memory_bytes / 1_000_000:.1f} MB"),
     ):
         click.echo(f"  {name:8} {printable(value)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from ranker.core.append_time import is_append_time
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
@@ -69,7 +70,7 @@ class Batch:
         partial = self.partial
         metrics.gaps.inc(len(partial.lost))
         metrics.lost_records.inc(sum(map(len, partial.lost)))
-        if partial.first_append_ms is not None and partial.first_append_ms >= 0:
+        if partial.first_append_ms is not None and is_append_time(partial.first_append_ms):
             metrics.freshness_seconds.observe(max(0.0, (wall_ms - partial.first_append_ms) / 1000))
         events: dict[str, int] = {"late": partial.late, "future": partial.future}
         for (_, _, outcome), articles in partial.counts.items():
@@ -89,7 +90,7 @@ class Batch:
         """Append time of the last record that could not be read, at most now; None if all could."""
         if not self.partial.lost:
             return None
-        return min(self.partial.lost_ms, wall_ms) if self.partial.lost_ms >= 0 else wall_ms
+        return min(self.partial.lost_ms, wall_ms) if is_append_time(self.partial.lost_ms) else wall_ms
 
 
 class Batches:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ranker.consume.errors import PartitionStoppedError, Stop
+from ranker.core import append_time
+from ranker.core.fold import TIMESTAMP
+from ranker.core.partial_counts import Rejected
 from ranker.log.aiokafka_patch import Chunk, UnreadableBatchError
 
 
-def check_chunk(partition: int, chunk: Chunk, *, accept_create_time: bool) -> None:
-    """Raises PartitionStoppedError if the chunk was not read or folded, or carries the producers' own times."""
+def check_chunk(partition: int, chunk: Chunk, accepted: int, *, accept_create_time: bool) -> None:
+    """Raises PartitionStoppedError if the chunk was not read or folded, or its times are none, or the producers' own.
+
+    Records below the offset `accepted` need no time: an operator has looked at them (--accept-bad PARTITION:OFFSET).
+    """
     if chunk.error is not None:
         where = f"partition {partition}: offsets {chunk.start} and on"
         if isinstance(chunk.error, UnreadableBatchError):
@@ -17,6 +25,8 @@ def check_chunk(partition: int, chunk: Chunk, *, accept_create_time: bool) -> No
             "software: please report it",
             Stop.FOLD,
         ) from chunk.error
+    if chunk.partial is not None:
+        _check_times(partition, chunk, chunk.partial.rejected, accepted)
     if chunk.create_time and not accept_create_time:
         raise PartitionStoppedError(
             f"partition {partition}: records carry their producer's time (CreateTime); set "
@@ -25,3 +35,16 @@ def check_chunk(partition: int, chunk: Chunk, *, accept_create_time: bool) -> No
             "the former, so set RANKER_ENV=development with it, which accepts these times",
             Stop.CREATE_TIME,
         )
+
+
+def _check_times(partition: int, chunk: Chunk, rejected: Iterable[Rejected], accepted: int) -> None:
+    for record in rejected:
+        if record.reason == TIMESTAMP and record.offset >= accepted:
+            raise PartitionStoppedError(
+                f"partition {partition}: the record at offset {record.offset} has "
+                f"{append_time.named(record.append_ms)}, so nothing says whether it counts; "
+                f"{append_time.fix_of(by_broker=not chunk.create_time)}: start with --accept-bad "
+                f"{partition}:{chunk.end}, or a higher offset, to send those below it to the dead letters, from which "
+                "`ranker dead resend` appends them anew",
+                Stop.TIMESTAMP,
+            )

@@ -17,11 +17,14 @@ def monotonic_s() -> float:
 
 
 class Clocks:
-    """`store_time_ms` reads the store's clock, ms since the epoch; `process_time_s` is this process' clock."""
+    """`store_time_ms` reads the store's clock, ms since the epoch; `process_time_s` is this process' clock.
+
+    A store that does not tell its time (None) counts as having ours.
+    """
 
     def __init__(
         self,
-        store_time_ms: Callable[[], Awaitable[int]],
+        store_time_ms: Callable[[], Awaitable[int | None]],
         process_time_s: Callable[[], float] = time.time,
         monotonic_time_s: Callable[[], float] = monotonic_s,
     ) -> None:
@@ -38,6 +41,8 @@ class Clocks:
         before, sent_ms = self._process_time_s(), self._monotonic_time_s() * 1000
         store = await self._store_time_ms()
         after = self._process_time_s()
+        if store is None:
+            store = int(after * 1000)
         self._ahead_ms = store - (before + after) * 500
         took_ms = self._monotonic_time_s() * 1000 - sent_ms
         if self._store_offset_ms is None or took_ms < watermark.TOLERANCE_MS / 2:  # a slow reply looks like a step

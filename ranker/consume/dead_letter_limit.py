@@ -18,7 +18,7 @@ class DeadLetterLimit:
         self._partition = partition
         self._share = share
         self._stretch = stretch
-        self._accepted = accepted
+        self.accepted = accepted
         self.forget()
 
     def forget(self) -> None:
@@ -28,13 +28,13 @@ class DeadLetterLimit:
 
     def look(self, start: int, end: int, partial: PartialCounts) -> None:
         """Raises PartitionStoppedError where the stretch that these records complete is too bad."""
-        if end <= self._accepted:
+        if end <= self.accepted:
             return
         if not self._records:
-            self._start = max(start, self._accepted)
+            self._start = max(start, self.accepted)
         # a stretch may begin among accepted records: neither they nor their faults count
-        self._records += min(partial.records, end - max(start, self._accepted))
-        self._reasons.update(rejected.reason for rejected in partial.rejected if rejected.offset >= self._accepted)
+        self._records += min(partial.records, end - max(start, self.accepted))
+        self._reasons.update(rejected.reason for rejected in partial.rejected if rejected.offset >= self.accepted)
         if self._records < self._stretch:
             return
         bad = self._reasons.total()

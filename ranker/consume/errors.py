@@ -29,6 +29,8 @@ class Stop(Enum):
     FOLD = "fold"
     CREATE_TIME = "create_time"
     BAD_RECORDS = "bad_records"
+    TIMESTAMP = "timestamp"
+    """A record's append time is none, so nothing says whether it counts."""
     REFUSED = "refused"
     """Kafka refuses a request that the partition needs."""
 

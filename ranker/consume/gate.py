@@ -107,13 +107,15 @@ class Gate:
         found = await self._log.first_at(self._partition, since)
         n0 = end if found is None else found
         beginning = await self._log.beginning(self._partition)
+        if beginning < n0 and not await self._log.has_append_times(self._partition, beginning, n0):
+            n0 = beginning  # by time it is not found; the worker stops at the first record that has none, and names it
         gap_ms = None
         if beginning:
             # If no record is older than `since`, the log starts inside the window, and deleted ones may count.
             # Not by comparing first offsets: the first may be a hole (an aborted or a control batch).
             oldest = await self._log.mark_at(self._partition, beginning)
             if oldest is None or oldest.offset >= n0:
-                gap_ms = wall if oldest is None else oldest.append_ms
+                gap_ms = _gap_ms(oldest, wall)
         version = Version(secrets.token_hex(8), n0, floors)
         await self._store.init(version, since, self._log.partitions(), gap_ms)
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
@@ -145,7 +147,13 @@ class Gate:
             )
         if found == mark or mark.offset < await self._log.beginning(self._partition):  # retention may have come by
             return
-        raise self.foreign(f"the record at offset {mark.offset} is not the one that was counted")
+        why = f"the record at offset {mark.offset} is not the one that was counted"
+        if found.offset != mark.offset:
+            why += (
+                f"; it is gone, and the next one is at {found.offset}. If the topic has cleanup.policy=compact, Kafka "
+                "has deleted it, as it deletes views before they are counted: have it set to delete"
+            )
+        raise self.foreign(why)
 
     async def log_has(self, mark: Mark | None) -> bool:
         """Whether the log has this record: then an end offset below it lags, as the embedded broker's do."""
@@ -166,7 +174,7 @@ class Gate:
         if n >= beginning:
             return
         after = Version(secrets.token_hex(8), beginning, session.version.floors)
-        gap_ms = await self._append_ms(beginning, self._clocks.wall_ms())
+        gap_ms = _gap_ms(await self._log.mark_at(self._partition, beginning), self._clocks.wall_ms())
         step = replace(session.step(after), gap_ms=gap_ms, counters={"lost": beginning - n})
         await session.advance(step, when_full=True)  # adds no count, and only an open gate can retire old ones
         self._metrics.gaps.inc()
@@ -183,6 +191,7 @@ class Gate:
         after = Version(secrets.token_hex(8), session.version.n, session.version.floors)
         await session.advance(replace(session.step(after), partitions=0), when_full=True)
 
-    async def _append_ms(self, offset: int, otherwise: int) -> int:
-        mark = await self._log.mark_at(self._partition, offset)
-        return otherwise if mark is None else mark.append_ms
+
+def _gap_ms(first: Mark | None, wall_ms: int) -> int:
+    """When a gap ended, by the first record after it; now if that is unknown."""
+    return min(first.proven_ms, wall_ms) if first is not None and first.proven_ms else wall_ms

@@ -78,7 +78,7 @@ class Session:
         """The latest time that state and log prove: by T, the finest floor, the last counted record."""
         window = self._generation.windows[0]
         floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
-        return max(self.watermark_ms, floor_ms, self.mark.append_ms if self.mark else 0)
+        return max(self.watermark_ms, floor_ms, self.mark.proven_ms if self.mark else 0)
 
     def step(self, after: Version | None = None) -> Step:
         """A step from our version that changes no count and carries our T; without `after` it moves T alone."""

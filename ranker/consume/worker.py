@@ -164,7 +164,9 @@ class Worker:
                 self.seek_expected()
                 return
             try:
-                check_chunk(self.partition, chunk, accept_create_time=self._accept_create_time)
+                check_chunk(
+                    self.partition, chunk, self._dead_stretch.accepted, accept_create_time=self._accept_create_time
+                )
                 if chunk.partial is not None:
                     self._dead_stretch.look(chunk.start, chunk.end, chunk.partial)
             except PartitionStoppedError as stopped:
@@ -206,7 +208,7 @@ class Worker:
             await self._dead_letters.write(self.partition, partial.rejected)
         # which batches can be unpacked depends on more than the log
         lineage = secrets.token_hex(8) if partial.lost else None
-        watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.append_ms, self._clocks.wall_ms())
+        watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.proven_ms, self._clocks.wall_ms())
         while True:
             changes = self._router.route(partial.counts, session.version.floors)
             gap_ms = batch.gap_ms(self._clocks.wall_ms())

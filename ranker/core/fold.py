@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from ranker.core.append_time import is_append_time
 from ranker.core.event import MAX_VALUE_BYTES, PageView, site_ok, type_ok
 from ranker.core.generation import FUTURE_MS, RULE_PREFIX, Generation
 from ranker.core.partial_counts import KEPT_BYTES, Articles, Group, Mark, PartialCounts, Rejected, add
@@ -17,8 +18,8 @@ from schemas.article_id import is_article_id
 
 BOT = f"{RULE_PREFIX}bot"
 """Outcome of a bot's events if the rules drop bots: counted in the sums, weighed by no board."""
-NO_TIME_MS = -1
-"""Kafka's value for a record without an append time; it is neither late nor future."""
+TIMESTAMP = "timestamp"
+"""Why a record is rejected whose append time is none: it stops its partition (consume/check_chunk.py)."""
 _REMEMBERED_IDS = 500_000
 
 _Kind = tuple[int, str, str, str]
@@ -121,8 +122,13 @@ class Fold:
         return counts
 
     def _check_times(self, events: Sequence[PageView], slices: Collection[int], stamps: tuple[int, int]) -> None:
-        """Raises if any event may be late or future; compares the slices' ends first, since they are fewer."""
+        """Raises if any event may be late or future, or has no append time.
+
+        Compares the slices' ends first, since they are fewer.
+        """
         append_low, append_high = stamps
+        if not (is_append_time(append_low) and is_append_time(append_high)):
+            raise _OneByOneError
         latest = append_low + FUTURE_MS
         if (max(slices) + 1) * self._grain_ms > latest and max(event.occurred_at for event in events) > latest:
             raise _OneByOneError
@@ -156,6 +162,10 @@ class Fold:
     def _one_by_one(self, records: Sequence[Record], partial: PartialCounts) -> None:
         """The slow path, if any record has a fault: one outcome or one reason for each record."""
         for record in records:
+            append_ms = record.timestamp
+            if not is_append_time(append_ms):
+                self._reject(partial, record, TIMESTAMP)
+                continue
             if record.value is not None and len(record.value) > MAX_VALUE_BYTES:
                 self._reject(partial, record, "too_large")
                 continue
@@ -171,9 +181,8 @@ class Fold:
                 sequences = partial.sequences.setdefault(event.producer_id, [])
                 if event.sequence is not None:
                     sequences.append(event.sequence)
-                partial.last_seen_ms[event.producer_id] = record.timestamp
+                partial.last_seen_ms[event.producer_id] = append_ms
             reason = self._fault(event)
-            append_ms = event.occurred_at if record.timestamp == NO_TIME_MS else record.timestamp
             if reason is not None:
                 self._reject(partial, record, reason)
             elif event.occurred_at > append_ms + FUTURE_MS:
@@ -261,5 +270,6 @@ REASONS = (
     "article_id",
     "value",
     "future",
+    TIMESTAMP,
 )
 """Every reason why a record is rejected; `unreadable` comes from unpacking the batches (log/aiokafka_patch.py)."""

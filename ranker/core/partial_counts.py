@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+from ranker.core.append_time import is_append_time
+
 Group = tuple[int, str, str]
 """(slice of the finest grain, site, outcome)."""
 Articles = dict[str, int]
@@ -66,6 +68,11 @@ class Mark:
     offset: int
     append_ms: int
     crc: int
+
+    @property
+    def proven_ms(self) -> int:
+        """A time that has come; 0 if its append time is none."""
+        return self.append_ms if is_append_time(self.append_ms) else 0
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ranker.core.event import MAX_TIME_MS, PageView
+from ranker.core.value_form import Form, form_of
 from schemas.article_id import DEFAULT, IdRule, NoArticleError, normalized
 
 _REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
@@ -79,9 +80,11 @@ class Decoder:
 
     def __init__(self, source: Source | msgspec.UnsetType) -> None:
         self._translations: list[_Translation] = []
+        self._names: Collection[str] = _REQUIRED
         if isinstance(source, msgspec.UnsetType):
             self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(PageView).decode
             return
+        self._names = source.fields.values()
         self._decode = msgspec.json.Decoder(_foreign(source)).decode
         self._translations += [_as_text(name) for name in _IDS if name in source.fields]
         if "event_type" in source.fields and source.event_types:
@@ -95,13 +98,13 @@ class Decoder:
     def one(self, value: bytes) -> PageView:
         return self.all([value])[0]
 
-    def fault(self, value: bytes) -> str:
-        """Why a value cannot be decoded, in msgspec's words; empty if it can be."""
+    def fault(self, value: bytes) -> Form | None:
+        """Why a value cannot be decoded: the form that it has, or msgspec's words without a fix; None if it can be."""
         try:
             self.one(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return str(error)
-        return ""
+            return form_of(value, self._names) or Form(str(error), "")
+        return None
 
     def all(self, values: Sequence[bytes]) -> list[PageView]:
         events = list(map(self._decode, values))

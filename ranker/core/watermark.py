@@ -8,6 +8,7 @@ T and floors never go back, so a wall clock that jumps ahead for a moment must n
 
 from __future__ import annotations
 
+_DAY_MS = 86_400_000
 TOLERANCE_MS = 2_000
 """How far the clocks of consumer, store and broker may differ."""
 
@@ -22,8 +23,11 @@ def clocks_agree(process_ms: int, store_ms: int) -> bool:
 
 
 def behind_ms(append_ms: int, wall: int) -> int:
-    """T while records wait: the last applied one's append time less the tolerance, never ahead of the wall clock."""
-    return min(append_ms - TOLERANCE_MS, wall)
+    """T while records wait: the last applied one's append time less the tolerance, never ahead of the wall clock.
+
+    0 if that time lies more than a day ahead: it is a producer's wrong clock, and those that wait may be older.
+    """
+    return min(append_ms - TOLERANCE_MS, wall) if append_ms <= wall + _DAY_MS else 0
 
 
 STEADY_MS = 600_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyE
 from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
 from ranker.log.errors import LogRefusedError, stop, translated
+from ranker.log.sample import sample
 
 _ANSWER_MS = 10_000
 _TOPICS_OWN = 1
@@ -50,6 +51,14 @@ class Stamp(NamedTuple):
     partition: int
     at_ms: int
     since_ms: int
+
+
+class Sample(NamedTuple):
+    """Records of a partition that holds the offsets [begin, end)."""
+
+    begin: int
+    end: int
+    records: Sequence[ConsumerRecord]
 
 
 class LogAdmin:
@@ -153,87 +162,95 @@ class LogAdmin:
             return 0
         return sum(len(topic["partitions"]) for topic in await self._client.describe_topics([name]))
 
+    @contextlib.asynccontextmanager
+    async def _reading(self, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer without a group, for the length of the block."""
+        record_batches.install()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            request_timeout_ms=_ANSWER_MS,
+            **options,
+        )
+        with translated():
+            try:
+                await consumer.start()
+                yield consumer
+            finally:
+                await stop(consumer)
+
     async def newest_after(self, name: str, partitions: int, moment_ms: int) -> int | None:
         """The largest timestamp of the partitions' first records at or after `moment_ms`; None if there are none.
 
         With a moment ahead of our clock, and a topic with the brokers' times, a result means that a broker's clock is
         ahead. (Kafka has no request for a broker's time.)
         """
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, request_timeout_ms=_ANSWER_MS)
-        with translated():
-            try:
-                await consumer.start()
-                moments = {TopicPartition(name, partition): moment_ms for partition in range(partitions)}
-                found = await consumer.offsets_for_times(moments)
-            finally:
-                await stop(consumer)
+        async with self._reading() as consumer:
+            found = await consumer.offsets_for_times(dict.fromkeys(_places(name, partitions), moment_ms))
         # The embedded broker replies 0 to every such request.
         return max(
             (at.timestamp for at in found.values() if at is not None and at.timestamp >= moment_ms), default=None
         )
 
+    async def samples(self, name: str, partitions: int) -> dict[int, Sample]:
+        """A sample of each partition's log, by its number, of as many as come within 10 s."""
+        found: dict[int, Sample] = {}
+        options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": _FETCH_BYTES}
+        async with self._reading(**options) as consumer:
+            places = _places(name, partitions)
+            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ANSWER_MS / 1000):
+                    for place in places:
+                        begin, end = begins[place], ends[place]
+                        consumer.assign([place])
+                        records = await sample(consumer, place, begin, end) if begin < end else []
+                        found[place.partition] = Sample(begin, end, records)
+        return found
+
     async def newest(self, name: str, partitions: int, each: int) -> list[ConsumerRecord]:
         """The last `each` records of every partition, as far as they come within 10 s and 32 MiB."""
-        record_batches.install()
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",  # if retention deletes them first
-            request_timeout_ms=_ANSWER_MS,
-        )
         found: list[ConsumerRecord] = []
         left_bytes = _SAMPLE_BYTES
-        with translated():
-            try:
-                await consumer.start()
-                places = [TopicPartition(name, partition) for partition in range(partitions)]
-                begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-                consumer.assign([place for place in places if ends[place] > begins[place]])
-                for place in consumer.assignment():
-                    consumer.seek(place, max(begins[place], ends[place] - each))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_ANSWER_MS / 1000):
-                        for place in consumer.assignment():
-                            while left_bytes > 0 and await consumer.position(place) < ends[place]:
-                                fetched = await consumer.getmany(place, timeout_ms=100, max_records=1)
-                                found += (some := fetched.get(place, []))
-                                left_bytes -= sum(len(record.value or b"") for record in some)
-            finally:
-                await stop(consumer)
+        async with self._reading(auto_offset_reset="earliest") as consumer:  # if retention deletes them first
+            places = _places(name, partitions)
+            begins, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            consumer.assign([place for place in places if ends[place] > begins[place]])
+            for place in consumer.assignment():
+                consumer.seek(place, max(begins[place], ends[place] - each))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ANSWER_MS / 1000):
+                    for place in consumer.assignment():
+                        while left_bytes > 0 and await consumer.position(place) < ends[place]:
+                            fetched = await consumer.getmany(place, timeout_ms=100, max_records=1)
+                            found += (some := fetched.get(place, []))
+                            left_bytes -= sum(len(record.value or b"") for record in some)
         return found
 
     async def follow(
         self, name: str, partitions: int, seconds: float, now_ms: Callable[[], int], enough: Callable[[Stamp], bool]
     ) -> None:
         """Passes the stamps of records appended from now on to `enough`, until it returns True or the time is over."""
-        record_batches.install()
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            request_timeout_ms=_ANSWER_MS,
-            max_partition_fetch_bytes=_FETCH_BYTES,
-        )
         known: list[tuple[int, Mapping[TopicPartition, int]]] = []
-        with translated():
-            try:
-                await consumer.start()
-                places = [TopicPartition(name, partition) for partition in range(partitions)]
-                until = time.monotonic() + seconds
-                while time.monotonic() < until:
-                    known.append((now_ms(), await consumer.end_offsets(places)))
-                    if len(known) == 1:
-                        consumer.assign(places)
-                        for place, end in known[0][1].items():
-                            consumer.seek(place, end)
-                    for place, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
-                        for record in records:
-                            since_ms = max(at_ms for at_ms, ends in known if ends[place] <= record.offset)
-                            if enough(Stamp(place.partition, record.timestamp, since_ms)):
-                                return
-            finally:
-                await stop(consumer)
+        async with self._reading(max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
+            places = _places(name, partitions)
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                known.append((now_ms(), await consumer.end_offsets(places)))
+                if len(known) == 1:
+                    consumer.assign(places)
+                    for place, end in known[0][1].items():
+                        consumer.seek(place, end)
+                for place, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
+                    for record in records:
+                        since_ms = max(at_ms for at_ms, ends in known if ends[place] <= record.offset)
+                        if enough(Stamp(place.partition, record.timestamp, since_ms)):
+                            return
+
+
+def _places(name: str, partitions: int) -> list[TopicPartition]:
+    return [TopicPartition(name, partition) for partition in range(partitions)]
 
 
 @contextlib.asynccontextmanager

@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
+from ranker.core.append_time import is_append_time
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.errors import LogUnavailableError, stop, translated
+from ranker.log.sample import sample
 from ranker.log.unpacking import MOST_BYTES
 
 CHUNKS_PER_POLL = 16
@@ -188,6 +190,14 @@ class PageViewLog:
         with translated():
             found = (await self._probe.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
             return None if found is None or found.offset < 0 else int(found.offset)
+
+    async def has_append_times(self, partition: int, begin: int, end: int) -> bool:
+        """Whether a sample of the records [begin, end) has append times alone."""
+        tp = self._tp(partition)
+        async with self._probing:
+            with translated():
+                self._probe.assign([tp])
+                return all(is_append_time(record.timestamp) for record in await sample(self._probe, tp, begin, end))
 
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
         """The mark of the first record at or after `offset`; None if none comes within 5 s."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
-from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
-from ranker.core.source import Decoder
 from ranker.core.watermark import age_ms
 from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.operate import clocks, topics
+from ranker.operate import check_records, clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, with_fix
 from ranker.service import endpoints
@@ -38,9 +36,8 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 state = there.get(generation.topic)
                 found += _foreign(generation, state, accept_create_time)
                 if state is not None:
-                    found.append(
-                        _fits(generation, await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST))
-                    )
+                    newest = await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST)
+                    found += check_records.fits(generation, newest)
             for topic in wanted:
                 judged = [
                     _create_time(topic.name, accept_create_time)
@@ -51,7 +48,12 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 found += judged or [_there(topic.name, there[topic.name])]
             found += [finding for name in sorted(there) for finding in _out_of_sync(there[name])]
             if generation.topic in there:
-                found += await _times(log, there[generation.topic], now_ms, accept_create_time)
+                state = there[generation.topic]
+                samples = await log.samples(state.name, state.partitions)
+                found += check_records.timestamps(state, samples, now_ms())
+                if not topics.is_foreign(generation):
+                    found += check_records.strangers(generation, samples)
+                found += await _times(log, state, now_ms, accept_create_time)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         return [
@@ -113,31 +115,6 @@ def _foreign(generation: Generation, state: TopicState | None, accept_create_tim
     return found or [_there(generation.topic, state)]
 
 
-def _fits(generation: Generation, records: Sequence[Record]) -> Finding:
-    """Whether [source] fits the topic's newest records."""
-    if not records:
-        return note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")
-    partial = Fold(generation)(records)
-    bad = [rejected for rejected in partial.rejected if rejected.reason != "future"]
-    text = f"of the newest {len(records)} records of {generation.topic} "
-    finding = fault if 2 * (len(bad) + partial.late) > len(records) else note
-    if bad:
-        why = Decoder(generation.source).fault(bad[0].value or b"")
-        return finding(
-            "Kafka",
-            f"{text}{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
-            + (f" ({why})" if why else ""),
-            "compare [source] in ranker.toml with the record",
-        )
-    if partial.late:
-        return finding(
-            "Kafka",
-            f"{text}{partial.late} are too old to be counted",
-            "if they are not, time in [source] is not the unit of their times",
-        )
-    return ok("Kafka", f"{text}all can be read as page views")
-
-
 def _create_time(topic: str, accepted: bool) -> Finding:
     text = f"topic {topic} has the producers' times instead of the broker's"
     if accepted:
@@ -178,34 +155,42 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
         for one in await redis_info.servers(client, now_ms):
             found += _server(one)
         found += _active(await generations.read_active(client), generation)
-    except redis_info.NotAllowedError as error:
-        found.append(fault("Redis", f"{url}: {error}", "allow this user INFO and TIME (ACL SETUSER … +info +time)"))
     except StoreUnavailableError as error:
         found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
     return found
 
 
-async def unfit(client: Any, now_ms: Clock) -> list[str]:
+async def unfit(client: Any, now_ms: Clock, noted: Callable[[str], object] | None = None) -> list[str]:
     """Why this Redis would lose or refuse counts, as sentences with the fix: the consumer's check before it counts.
 
-    Raises StoreUnavailableError if it does not answer: the consumer waits for it. Clocks are left out, since the
-    consumer measures them all the time.
+    What it does not tell goes to `noted`. Raises StoreUnavailableError if it does not answer: the consumer waits for
+    it. Clocks that differ are left out, since the consumer measures them all the time.
     """
-    try:
-        found = [finding for one in await redis_info.servers(client, now_ms) for finding in _server(one)]
-    except redis_info.NotAllowedError as error:
-        return [
-            f"the settings of Redis cannot be read ({error}); allow this user INFO and TIME (ACL SETUSER … +info +time)"
-        ]
+    found = [finding for one in await redis_info.servers(client, now_ms) for finding in _server(one)]
+    for one in found:
+        if noted is not None and one.kind == "note" and one.fix:
+            noted(f"{one.text}; {one.fix}")
     return [f"{one.text}; {one.fix}" for one in found if one.kind == "fault" and one.subject == "Redis"]
 
 
 def _server(one: redis_info.Server) -> list[Finding]:
-    named = f"{one.product} {'.'.join(map(str, one.version))}" + (f" at {one.name}" if one.name else "")
+    named = f"{one.product} {'.'.join(map(str, one.version))}".rstrip() + (f" at {one.name}" if one.name else "")
     found: list[Finding] = []
-    if one.product == "Redis" and one.version < OLDEST_REDIS:
+    if one.product == "Redis" and one.version and (*one.version, 0) < OLDEST_REDIS:
         found.append(fault("Redis", f"{named} is too old", "run Redis 7.0 or later, or Valkey"))
-    if one.policy != "noeviction":
+    elif "EVAL" in one.withheld:
+        text = f"{named} does not run our scripts ({one.withheld['EVAL']}), and counts change by them alone"
+        rights = "allow this user scripts, and INFO and TIME with them (ACL SETUSER … +@scripting +info +time)"
+        found.append(fault("Redis", text, f"run Redis 7.0 or later, or Valkey; or {rights}"))
+    if not one.policy:
+        found.append(
+            note(
+                "Redis",
+                f"{named} does not show its maxmemory-policy{_why(one, 'INFO', 'CONFIG')}",
+                "see to it that this is noeviction, or counts are thrown away when its memory is full",
+            )
+        )
+    elif one.policy != "noeviction":
         found.append(
             fault(
                 "Redis",
@@ -213,13 +198,35 @@ def _server(one: redis_info.Server) -> list[Finding]:
                 "set maxmemory-policy noeviction in its configuration",
             )
         )
+    if not one.version and "EVAL" not in one.withheld:
+        found.append(
+            note(
+                "Redis",
+                f"{named} does not show its version{_why(one, 'INFO')}, but runs our scripts",
+                "see to it that it is Redis 7.0 or later, or a product that promises the same",
+            )
+        )
     if one.loading:
         found.append(note("Redis", f"{named} is still loading its data"))
-    if abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
+    if one.clock_ahead_ms is None:
+        found.append(
+            note(
+                "clocks",
+                f"{named} does not show its time{_why(one, 'TIME')}: lists follow the consumers' clocks alone",
+                f"allow TIME, or on every machine of theirs {TIME_SERVICE}",
+            )
+        )
+    elif abs(one.clock_ahead_ms) > CLOCKS_APART_MS:
         way = "ahead of" if one.clock_ahead_ms > 0 else "behind"
         text = f"{named}: its clock is {abs(one.clock_ahead_ms) / 1000:.1f} s {way} this machine's; nothing is retired"
         found.append(fault("clocks", text, TIME_SERVICE))
-    return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms), 1)} ms")]
+    return found or [ok("Redis", f"{named}, {one.policy}, clock within {max(abs(one.clock_ahead_ms or 0), 1)} ms")]
+
+
+def _why(one: redis_info.Server, *commands: str) -> str:
+    """Why it does not tell something, as far as it was refused; else a field was left out."""
+    refused = [f"{command}: {one.withheld[command]}" for command in commands if command in one.withheld]
+    return f" ({'; '.join(refused)})" if refused else ""
 
 
 def _active(active: generations.Active | None, generation: str) -> list[Finding]:

@@ -25,7 +25,8 @@ class Row:
     active: bool
     shards: int
     as_of_ms: int | None
-    memory_bytes: int
+    memory_bytes: int | None
+    """None if Redis does not tell it."""
 
 
 async def overview(client: Any) -> list[Row]:
@@ -37,6 +38,8 @@ async def overview(client: Any) -> list[Row]:
         if known is None:
             continue  # dropped between the two reads
         shards = await inventory.shards(client, generation)
+        sizes = [await inventory.memory_bytes(client, known, shard.partition) for shard in shards]
+        sizes.append(await inventory.history_bytes(client, generation))
         rows.append(
             Row(
                 id=generation,
@@ -44,8 +47,7 @@ async def overview(client: Any) -> list[Row]:
                 active=active is not None and active.generation == generation,
                 shards=len(shards),
                 as_of_ms=min((shard.watermark_ms for shard in shards), default=None),
-                memory_bytes=sum([await inventory.memory_bytes(client, known, shard.partition) for shard in shards])
-                + await inventory.history_bytes(client, generation),
+                memory_bytes=None if None in sizes else sum(size or 0 for size in sizes),
             )
         )
     return sorted(rows, key=lambda row: (not row.active, row.id))

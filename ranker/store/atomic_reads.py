@@ -12,6 +12,8 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import RedisCluster
 
+from ranker.store.errors import may_pass
+
 Word = str | bytes | int
 _SCRIPT = "#!lua flags=no-writes\n" + resources.files(__package__).joinpath("scripts", "read_atomically.lua").read_text(
     "utf-8"
@@ -32,8 +34,10 @@ async def read_atomically(client: Any, reads: Sequence[Sequence[Word]]) -> list[
         pipe.execute_command(*read)
     try:
         replies: list[Any] = await pipe.execute()
-    except exceptions.OutOfMemoryError:
-        return await _by_script(client, reads)
+    except exceptions.ResponseError as error:
+        if may_pass(error):
+            raise
+        return await _by_script(client, reads)  # no memory, or no MULTI: a proxy, or a user who may not
     return replies
 
 
@@ -63,7 +67,7 @@ async def read_each_atomically(
         *_, last = islice(responses, len(reads) + 2)
         replies.append(last)
     for number, (reads, reply) in enumerate(zip(groups, replies, strict=True)):
-        if isinstance(reply, exceptions.ExecAbortError):
+        if isinstance(reply, exceptions.ResponseError) and not may_pass(reply):
             replies[number] = await read_atomically(client, reads)
     return replies
 

@@ -10,6 +10,7 @@ from typing import Any
 from ranker.store.atomic_reads import read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import CatalogueKeys
+from ranker.store.scripting import Script
 
 CHANGES = 1_000
 """Records that one read of the changes returns at most."""
@@ -41,7 +42,7 @@ class CatalogueShard:
     def __init__(self, client: Any, partition: int) -> None:
         self._client = client
         self.keys = CatalogueKeys(partition)
-        self._script = client.register_script(_script())
+        self._script = Script(client, _script())
 
     async def load(self) -> CatalogueState | None:
         """How far it is; None if it does not exist."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -135,7 +135,9 @@ class _ToPrimary(_Cancellable):
             reply = await self.read_response()
         except exceptions.ResponseError:  # forbidden by an ACL, or unknown to a proxy: only writes will show the role
             reply = ()
-        if dict(zip(reply[::2], reply[1::2], strict=False)).get(b"role") in (b"replica", b"slave"):
+        if isinstance(reply, Sequence):  # a proxy may answer with the map of protocol 3
+            reply = dict(zip(reply[::2], reply[1::2], strict=False))
+        if isinstance(reply, dict) and reply.get(b"role") in (b"replica", b"slave"):
             raise exceptions.ConnectionError(_REPLICA)
         self._role_due_s = asyncio.get_running_loop().time() + ROLE_EVERY_S
 

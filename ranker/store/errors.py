@@ -22,6 +22,11 @@ _NOT_NOW = ("NOREPLICAS", "MISCONF", "BUSY", "UNBLOCKED")
 """Errors of a Redis that cannot write for now: its disk is full, its replicas are gone, a script still runs."""
 
 
+def may_pass(error: exceptions.ResponseError) -> bool:
+    """Whether a later call may succeed: if not, Redis refuses this command, or does not have it."""
+    return str(error).startswith(_NOT_NOW) or isinstance(error, UNREACHABLE)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns the client's exceptions into ours; an unknown one passes, since a retry would hide a fault."""
@@ -30,7 +35,7 @@ def translated() -> Iterator[None]:
     except exceptions.OutOfMemoryError as error:
         raise StoreFullError(str(error)) from error
     except exceptions.ResponseError as error:
-        if not str(error).startswith(_NOT_NOW) and not isinstance(error, UNREACHABLE):
+        if not may_pass(error):
             raise
         raise StoreUnavailableError(f"Redis does not take writes: {error}") from error
     except UNREACHABLE as error:

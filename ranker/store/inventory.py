@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from redis import exceptions
+
 from ranker.core.generation import Generation
 from ranker.store import keys
-from ranker.store.errors import translated
+from ranker.store.errors import may_pass, translated
 from ranker.store.generations import GenerationError, configuration, withdraw
 from ranker.store.history import written_lists
 from ranker.store.keys import HistoryKeys, ShardKeys
@@ -63,24 +65,32 @@ async def watermarks_ms(client: Any, generation: str, partitions: int) -> list[i
         return [None if watermark is None else int(watermark) for watermark in await pipe.execute()]
 
 
-async def memory_bytes(client: Any, generation: Generation, partition: int) -> int:
-    """Bytes that a shard's keys take, by MEMORY USAGE (it samples large collections: exact to a few per cent)."""
+async def memory_bytes(client: Any, generation: Generation, partition: int) -> int | None:
+    """Bytes that a shard's keys take, by MEMORY USAGE (it samples large collections: exact to a few per cent).
+
+    None if Redis does not have that command, or forbids it.
+    """
     return await _memory(client, _all_keys(client, generation, ShardKeys(generation.id, partition)))
 
 
-async def history_bytes(client: Any, generation: str) -> int:
+async def history_bytes(client: Any, generation: str) -> int | None:
     """Bytes that a generation's rank history takes, measured in the same way."""
     return await _memory(client, _history_keys(client, generation))
 
 
-async def _memory(client: Any, steps: AsyncIterator[list[str]]) -> int:
+async def _memory(client: Any, steps: AsyncIterator[list[str]]) -> int | None:
     total = 0
     async for names in steps:
         with translated():
             pipe = client.pipeline(transaction=False)
             for name in names:
                 pipe.memory_usage(name)
-            total += sum(size or 0 for size in await pipe.execute())
+            try:
+                total += sum(size or 0 for size in await pipe.execute())
+            except exceptions.ResponseError as error:
+                if may_pass(error):
+                    raise
+                return None
     return total
 
 

@@ -1,35 +1,48 @@
-"""The Redis servers: product, version, settings and clock."""
+"""The Redis servers: product, version, settings and clock, as far as each tells them.
+
+Managed servers and proxies leave out fields of INFO, or INFO, CONFIG and TIME as a whole, forbid them, or reply in
+another form. What a server does not tell is empty or None here, and `withheld` has its reasons.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from redis import exceptions
 from redis.asyncio import RedisCluster
-from redis.exceptions import NoPermissionError
 
 from ranker.store.connection import Client, redis_time_ms
-from ranker.store.errors import translated
+from ranker.store.errors import may_pass, translated
+
+_PRODUCTS = {
+    f"{product.lower()}_version": product for product in ("Valkey", "Dragonfly", "Kvrocks", "Garnet", "Upstash")
+}
+"""Fields of those that also tell the version of the Redis that they resemble."""
+_SCRIPT = "#!lua flags=no-writes\nreturn 1"
+"""Flags of scripts came with Redis 7.0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server that is to hold counts. `clock_ahead_ms`: its clock less ours."""
+    """One server that is to hold counts. `clock_ahead_ms`: its clock less ours.
+
+    `withheld` maps a command to why it was refused: INFO, CONFIG, TIME, and EVAL, without which nothing can be counted.
+    """
 
     name: str
     product: str
     version: tuple[int, ...]
     policy: str
     loading: bool
-    clock_ahead_ms: int
+    clock_ahead_ms: int | None
+    withheld: Mapping[str, str] = field(default_factory=dict)
 
 
 async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
-    """The server behind `client`, or every primary of a cluster. StoreUnavailableError if one does not answer.
-
-    Raises NotAllowedError if INFO is forbidden.
-    """
+    """The server behind `client`, or every primary of a cluster. StoreUnavailableError if one does not answer."""
     with translated():
         if not isinstance(client, RedisCluster):
             return [await _server("", client.execute_command, now_ms)]
@@ -40,38 +53,72 @@ async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
         ]
 
 
-async def store_time_ms(client: Client) -> int:
-    """Redis' clock, milliseconds since the epoch; StoreUnavailableError where it does not answer."""
+async def store_time_ms(client: Client) -> int | None:
+    """Redis' clock, ms since the epoch; None if it does not tell it. StoreUnavailableError if it does not answer."""
     with translated():
-        return await redis_time_ms(client)
-
-
-class NotAllowedError(Exception):
-    """The user of the address may not run INFO or TIME."""
+        try:
+            return await redis_time_ms(client)
+        except exceptions.ResponseError as error:
+            if may_pass(error):
+                raise
+            return None
+        except (TypeError, ValueError, LookupError):  # another form
+            return None
 
 
 async def _server(name: str, execute: Callable[..., Any], now_ms: Callable[[], int]) -> Server:
-    try:
-        info = _parsed(await execute("INFO"))
-    except NoPermissionError as error:
-        raise NotAllowedError(str(error)) from error
+    withheld: dict[str, str] = {}
+
+    async def request(command: str, *arguments: str | int) -> Any:
+        try:
+            # as bytes: the client's own parsers, which presume the form of a reply, know commands as text
+            return await execute(command.encode(), *arguments)
+        except exceptions.ResponseError as error:
+            if may_pass(error):
+                raise
+            withheld[command] = str(error)
+            return None
+
+    info = _fields(await request("INFO"))
+    policy = info.get("maxmemory_policy") or _fields(await request("CONFIG", "GET", "maxmemory-policy")).get(
+        "maxmemory-policy", ""
+    )
     before_ms = now_ms()
-    seconds, microseconds = await execute("TIME")
+    time_ms = _time_ms(await request("TIME"))
     after_ms = now_ms()
-    valkey = info.get("valkey_version")
+    await request(
+        "EVAL", _SCRIPT, *((0,) if name else (1, "ranker:active"))
+    )  # a proxy needs a key, a node takes its own
+    versioned = next((one for one in _PRODUCTS if one in info), "redis_version")
     return Server(
         name=name,
-        product="Valkey" if valkey else "Redis",
-        version=tuple(int(part) for part in str(valkey or info["redis_version"]).split(".") if part.isdecimal()),
-        policy=str(info["maxmemory_policy"]),
-        loading=str(info.get("loading")) == "1",
-        clock_ahead_ms=int(seconds) * 1000 + int(microseconds) // 1000 - (before_ms + after_ms) // 2,
+        product=_PRODUCTS.get(versioned, "Redis"),
+        version=tuple(map(int, re.findall(r"\d+", info.get(versioned, ""))[:3])),
+        policy=policy,
+        loading=info.get("loading") == "1",
+        clock_ahead_ms=None if time_ms is None else time_ms - (before_ms + after_ms) // 2,
+        withheld=withheld,
     )
 
 
-def _parsed(info: Any) -> dict[str, Any]:
-    """INFO as a mapping: a cluster's node returns the text itself."""
-    if isinstance(info, dict):
-        return info
-    lines = (line.partition(":") for line in bytes(info).decode().splitlines() if ":" in line)
-    return {name: value for name, _, value in lines}
+def _fields(reply: Any) -> dict[str, str]:
+    """Names and values of a reply that is text in lines, a map, or a list of names and values; else none."""
+    if isinstance(reply, bytes | str):
+        pairs: Any = (line.split(":", 1) for line in _text(reply).splitlines() if ":" in line)
+    elif isinstance(reply, Mapping):
+        pairs = reply.items()
+    else:
+        pairs = zip(reply[::2], reply[1::2], strict=False) if isinstance(reply, Sequence) else ()
+    return {_text(name).strip(): _text(value).strip() for name, value in pairs}
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _time_ms(reply: Any) -> int | None:
+    try:
+        seconds, microseconds = map(int, reply if isinstance(reply, list) else ())
+    except (TypeError, ValueError):
+        return None
+    return seconds * 1000 + microseconds // 1000

@@ -16,6 +16,7 @@ from ranker.store.atomic_reads import read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
+from ranker.store.scripting import Script
 
 FORMAT = "1"
 """Version of the state's layout; a shard of another version replies `foreign`."""
@@ -50,9 +51,9 @@ class ShardStore:
         self._client = client
         self._generation = generation
         self.keys = ShardKeys(generation.id, partition)
-        self._init = client.register_script(script("init"))
-        self._advance = client.register_script(script("advance"))
-        self._advance_full = client.register_script(script("advance", allow_oom=True))
+        self._init = Script(client, script("init"))
+        self._advance = Script(client, script("advance"))
+        self._advance_full = Script(client, script("advance", allow_oom=True))
 
     async def load(self) -> ShardState | None:
         """The shard's state; None if the shard does not exist."""

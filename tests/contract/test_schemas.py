@@ -114,8 +114,8 @@ def counted(raw: bytes) -> bool:
         timestamp = msgspec.json.decode(raw, type=PageView).occurred_at
     except (msgspec.DecodeError, UnicodeDecodeError):
         timestamp = 0
-    partial = fold([Stored(raw, timestamp=timestamp)])
-    assert len(partial.rejected) + len(partial.counts) == 1
+    partial = fold([Stored(raw, timestamp=max(timestamp, 946_684_800_000))])  # the earliest that a record can have
+    assert len(partial.rejected) + len(partial.counts) + partial.late == 1
     return not partial.rejected
 
 

@@ -155,10 +155,13 @@ def test_the_replay_reports_what_became_of_every_line(engine: Engine, site: str)
         "lines": engine.log.lines,
         "sent": len(sent),
         "skipped": {reason: engine.log.skipped[reason] for reason in ("malformed", "method", "status", "pattern")}
-        | {"bot": bots},
+        | {"bot": bots, "future": 0},
         "shift_ms": shift_ms,
         "first_occurred_at": min(view.at_ms for view in sent) + shift_ms,
         "last_occurred_at": max(view.at_ms for view in sent) + shift_ms,
+        "twice": 0,
+        "faults": [],
+        "not_understood": [],
     }
 
 

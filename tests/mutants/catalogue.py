@@ -234,7 +234,7 @@ _PYTHON = (
     Mutant(
         "gap: lists say nothing",
         "ranker.consume.gate:Gate._step_over_gap",
-        "await A._append_ms(...)",
+        "_gap_ms(...)",
         "None",
         long=True,
     ),

@@ -7,6 +7,7 @@ import random
 import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from ranker.core.append_time import is_append_time
 from ranker.core.partial_counts import Mark, PartialCounts, Rejected
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
@@ -154,6 +155,11 @@ class LogClient:
         kept = self._broker.partitions[partition]
         found = (raw for raw in kept.entries[kept.start :] if raw is not None and raw.timestamp >= append_ms)
         return next((raw.offset for raw in found), None)
+
+    async def has_append_times(self, partition: int, begin: int, end: int) -> bool:
+        await self._broker.pause()
+        kept = self._broker.partitions[partition].entries[begin:end]
+        return all(is_append_time(raw.timestamp) for raw in kept if raw is not None)
 
     async def mark_at(self, partition: int, offset: int) -> Mark | None:
         await self._broker.pause()

@@ -92,6 +92,8 @@ class Verdict(NamedTuple):
 def verdict(raw: Raw, rules: Rules) -> Verdict:
     """What the contract says of one record."""
     event = _event(raw.value)
+    if not 946_684_800_000 <= raw.timestamp <= 4_102_444_800_000:
+        return Verdict("dead")  # a topic's timestamps are milliseconds of this century
     if event is None or (rules.sites is not None and event["site_id"] not in rules.sites):
         return Verdict("dead")
     occurred = event["occurred_at"]

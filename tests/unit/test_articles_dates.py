@@ -1,10 +1,12 @@
 """Dates are read rightly or not at all."""
 
 import datetime as dt
+import zoneinfo
 
 import pytest
 
 from producers.articles import dates
+from producers.times import LocalClock
 from tests.unit.test_articles_reading import read, rss
 
 AT = "2026-11-22T09:05:03+00:00"
@@ -68,7 +70,7 @@ REFUSED = [
     "Sun, 22 Nov 2026 10:05:03 IST", "Sun, 22 Nov 2026 10:05:03 GST", "Sun, 22 Nov 2026 10:05:03 X", "Sun, 22 Nov 2026 10:05 PM",
     "Sun, 31 Feb 2026 10:05:03 GMT", "2026-13-01", "2026-11-22T25:00:00Z", "2026-11-22T10:05:03+25:00", "2026-11-22T10:05:03+01:75",
     "0000-00-00 00:00:00", "Wed, 30 Nov -0001 00:00:00 +0000", "0001-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 +0000",
-    "22 Brumaire 2026 10:05 CET", "２２ Nov 2026 10:05 CET", "9" * 4_000,
+    "2026-11-22T10:05:75Z", "22 Brumaire 2026 10:05 CET", "２２ Nov 2026 10:05 CET", "9" * 4_000,
 ]  # fmt: skip
 
 
@@ -82,6 +84,24 @@ def test_dates_are_read(text: str, moment: str) -> None:
 def test_what_could_be_two_dates_is_none(text: str) -> None:
     """Or is no date, or that of a system that knows none."""
     assert dates.from_feed(text) is None
+
+
+def test_a_zone_that_is_told_is_that_of_times_without_one() -> None:
+    """The hour that exists twice is counted, the one that was skipped is none; a given zone holds."""
+    clock = LocalClock(zoneinfo.ZoneInfo("Europe/Paris"))
+    for text, moment in (
+        ("Sun, 22 Nov 2026 10:05:03", AT),
+        ("2026/11/22 10:05:03", AT),
+        ("Sun Nov 22 10:05:03 2026", AT),
+        ("22 juillet 2026 10:05", "2026-07-22T08:05:00+00:00"),
+        ("2026-11-22", "2026-11-21T23:00:00+00:00"),
+        ("2026-11-22 04:05:03 EST", AT),
+        ("25 Oct 2026 02:30", "2026-10-25T00:30:00+00:00"),
+    ):
+        assert dates.from_feed(text, clock) == dt.datetime.fromisoformat(moment).timestamp() * 1000, text
+    assert clock.twice == 1
+    for text in ("29 Mar 2026 02:30", "2026-11-22 10:05:03 IST", "22/11/2026 10:05"):
+        assert dates.from_feed(text, clock) is None, text
 
 
 def test_articles_without_a_date_are_known() -> None:

@@ -1,13 +1,14 @@
 """The same id twice in one import."""
 
 import io
+import time
 from typing import Any
 
 import pytest
 
-from producers.articles import imports
+from producers.articles import imports, repeats
 from producers.articles.imports import Import, ImportDefaults
-from producers.articles.repeats import Refused
+from producers.articles.repeats import Found, Refused
 from schemas.article_id import IdRule
 
 NOW_MS = 1_795_392_000_000
@@ -65,6 +66,7 @@ CLASHES = [
     (("/?lang=fr&id=1", "/?lang=fr&id=2"), "query:id"),
     (("/index.php", "/index.php?p=2"), "query:p"),
     (("/index.php?p=1&utm_source=a", "/index.php?p=2&utm_source=a"), "query:p"),
+    (("/a?refid=1", "/a?refid=2"), "query:refid"),
     (("/#!/a", "/#!/b"), ""),
 ]
 
@@ -82,6 +84,15 @@ def test_what_only_the_query_tells_apart_is_refused_with_the_fix(links: tuple[st
     if source:
         mended, _ = feed(*((link, link, "") for link in links if "?" in link), source=source)
         assert not any(isinstance(each, Refused) for each in mended)
+
+
+def test_many_of_one_id_cost_no_more_than_each() -> None:
+    """Whether they are one article or thousands."""
+    article = {"site_id": "demo", "article_id": "/a", "url": "https://demo.example/a"}
+    began = time.process_time()
+    assert repeats.newest(Found(n, article, 0, "") for n in range(100_000))[2] == 99_999
+    assert len(repeats.newest(Found(n, article, 0, f"p={n}") for n in range(20_000))[1]) == 20_000
+    assert time.process_time() - began < 5
 
 
 def test_of_json_lines_the_newest_or_the_last_holds() -> None:

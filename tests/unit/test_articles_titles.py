@@ -91,6 +91,8 @@ def test_blanks_and_joiners() -> None:
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("👩\u200d🚀 va", "👩\u200d🚀 va"),
         ("Vraiment\u202f?", "Vraiment\u202f?"),
+        ("\ufeffun \u202exued", "un xued"),
+        ("\u200fשלום\u200f!", "\u200fשלום\u200f!"),
     ):
         assert only(rss(given))[0]["title"] == title
         assert only(atom(given))[0]["title"] == title

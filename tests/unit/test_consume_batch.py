@@ -2,14 +2,16 @@
 
 import pytest
 
-from ranker.consume.batch import Batches, chunk_records
+from ranker.consume.batch import Batch, Batches, chunk_records
+from ranker.consume.gate import _gap_ms
 from ranker.core.generation import Generation
-from ranker.core.partial_counts import PartialCounts, Rejected
+from ranker.core.partial_counts import Mark, PartialCounts, Rejected
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 CHUNKS = 200
+NOW_MS = 1_795_400_000_000
 
 
 def fill(batches: Batches, outcome: str, articles: int | None) -> int:
@@ -29,6 +31,18 @@ def test_a_batch_is_of_one_leader() -> None:
         batches.put(number, number + 1, None if number == 2 else PartialCounts(records=1), 0.0, 10, epoch)
     found = [batches.pop() for _ in range(3)]
     assert [(batch.end, batch.epoch) for batch in found] == [(2, 4), (4, 6), (5, None)]
+
+
+@pytest.mark.parametrize(
+    ("append_ms", "gap_ms"), [(NOW_MS - 5, NOW_MS - 5), (NOW_MS + 5, NOW_MS), *((ms, NOW_MS) for ms in (-1, 0, NOW_MS // 1000, NOW_MS * 1000))]
+)  # fmt: skip
+def test_a_gap_ends_now_if_its_append_time_is_none(append_ms: int, gap_ms: int) -> None:
+    """One that ended in 1970 would have left every window, and lists would be complete."""
+    batch = Batch(0, 0.0, None)
+    batch.add(9, PartialCounts(lost=[range(3, 9)], lost_ms=append_ms))
+    assert batch.gap_ms(NOW_MS) == gap_ms
+    assert _gap_ms(Mark(9, append_ms, 0), NOW_MS) == gap_ms
+    assert _gap_ms(None, NOW_MS) == NOW_MS
 
 
 @pytest.mark.parametrize("outcome", ["view", "!bot", "unweighed"])

@@ -76,3 +76,5 @@ def test_while_behind_the_clock_is_two_seconds_before_the_last_record_and_never_
     """The next record may carry the time of another broker, two seconds less."""
     assert behind_ms(10_000, 60_000) == 8_000
     assert behind_ms(10_000, 7_000) == 7_000
+    assert behind_ms(7_000 + 86_400_000, 7_000) == 7_000
+    assert behind_ms(7_001 + 86_400_000, 7_000) == 0, "one record from next week settles nothing"

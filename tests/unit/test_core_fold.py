@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ranker.core import append_time
 from ranker.core.event import MAX_TIME_MS
 from ranker.core.fold import BOT, Fold, crc
 from ranker.core.generation import FUTURE_MS
@@ -84,11 +85,41 @@ def test_late_future_and_rejected_events_are_tracked() -> None:
     assert partial.sequences == {"c/1": [0, 1, 2]}
 
 
-def test_a_record_without_a_time_is_neither_late_nor_future() -> None:
-    """Message format 0, and producers that write -1: there is nothing to judge it by but its own time."""
-    partial = fold(event(), event(occurred_at=1), event(occurred_at=MAX_TIME_MS), append_ms=-1)
-    assert (counted(partial), partial.late, partial.future, partial.rejected) == (3, 0, 0, [])
-    assert fold(event(), append_ms=-2).future == 1
+@pytest.mark.parametrize(
+    ("stamp", "named"),
+    [
+        (-1, "no timestamp (-1)"),
+        (-(2**63), "no timestamp (-9223372036854775808)"),
+        (0, "of 1970"),
+        (86_400_000, "of 1970"),
+        (NOW_MS // 1000, "in milliseconds is of 1970 (these are seconds, probably)"),
+        (946_684_799_999, "before 2000"),
+        (NOW_MS * 1000, "in milliseconds is after 2099 (these are microseconds, probably)"),
+        (NOW_MS * 1_000_000, "in milliseconds is after 2099 (these are nanoseconds, probably)"),
+        (MAX_TIME_MS + 1, "after 2099"),
+        (2**63 - 1, "after 2099"),
+    ],
+)
+def test_a_record_without_an_append_time_is_rejected_unread(stamp: int, named: str) -> None:
+    """Wherever it stands among others: what it holds cannot be late, future or counted. And it is said what it has."""
+    given = [Given(n, stamp if n in (1, 3) else NOW_MS, None, event()) for n in range(5)]
+    given[3] = given[3]._replace(value=b"not even an event")
+    partial = Fold(generation())(given)
+    assert [(one.offset, one.reason, one.append_ms) for one in partial.rejected] == [
+        (1, "timestamp", stamp),
+        (3, "timestamp", stamp),
+    ]
+    assert (counted(partial), partial.late, partial.future) == (3, 0, 0)
+    assert not append_time.is_append_time(stamp)
+    assert named in append_time.named(stamp)
+
+
+@pytest.mark.parametrize("stamp", [946_684_800_000, NOW_MS, MAX_TIME_MS])
+def test_append_times(stamp: int) -> None:
+    """Milliseconds of this century."""
+    assert append_time.is_append_time(stamp)
+    assert Mark(0, stamp, 0).proven_ms == stamp
+    assert Mark(0, stamp // 1000, 0).proven_ms == 0
 
 
 def test_a_type_named_like_a_rule_is_no_rule() -> None:

@@ -163,9 +163,9 @@ def test_times_become_milliseconds(time: str, value: object, time_ms: int) -> No
 )  # fmt: skip
 def test_what_is_no_time_is_rejected_alone(time: str, value: object) -> None:
     """Also one that another unit would take: the record is a dead letter, its neighbour counts."""
-    fine = {"ms": 0, "us": 0, "s": 0.5, "rfc3339": "1970-01-01T00:00:00Z"}[time]
+    fine = {"ms": NOW_MS, "us": NOW_MS * 1000, "s": NOW_MS / 1000, "rfc3339": "2024-10-04T00:00:01Z"}[time]
     table = {"fields": FIELDS, "time": time}
-    partial = folded(table, {**SOUND, "ts": fine}, {**SOUND, "ts": value}, append_ms=1000)
+    partial = folded(table, {**SOUND, "ts": fine}, {**SOUND, "ts": value})
     assert [(letter.offset, letter.reason) for letter in partial.rejected] == [(1, "schema")]
     assert counted(partial) == {"/a"}
 

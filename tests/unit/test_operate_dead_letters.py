@@ -65,6 +65,8 @@ def again(reason: str) -> str:
         (letter(100, reason="unknown_site"), COUNTED),  # the log does not
         (letter(100, reason="unknown_site", append_ms=NOW - 200 * HOUR_MS), LATE),
         (letter(reason="malformed", value=b"{half"), again("malformed")),
+        (letter(reason="timestamp", append_ms=-1, value=event(NOW)), COUNTED),  # it gets a timestamp now
+        (letter(reason="timestamp", append_ms=NOW // 1000, value=event(NOW - 200 * HOUR_MS)), LATE),
         (replace(letter(value=event(NOW)), cut="size 9"), CUT),
         (replace(letter(value=event(NOW), resent=True), cut="size 9"), RESENT),
     ],

@@ -34,7 +34,14 @@ UNFIT = [
     *("", "null", "*", "www.example.org", "https://", "https:///", "ftp://a.example", "https://a.example/"),
     *("https://a.example/x", "https://a.example?", "https://a.example#", "https://u:p@a.example", "https://a example"),
     *("https://a..example", "https://.example", "https://*.example.org", "https://a.example:", "https://a.example:0"),
-    *("https://a.example:65536", "https://a.example:x", "https://1.2.3.4.5", "https://256.1.1.1", "https://[::g]"),
+    *(
+        "https://a.example:65536",
+        "https://a.example:x",
+        "https://1.2.3.4.5",
+        "https://256.1.1.1",
+        "https://[::g]",
+        "https://[1.2.3.4]",
+    ),
     *(
         "https://[::1",
         "https://a%41.example",

@@ -99,12 +99,26 @@ def test_wrong_use_is_reported_before_anything_is_sent(args: list[str], said: st
     assert "Traceback" not in result.output
 
 
-def test_what_no_import_understands_is_a_failure(log: str) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n",
+        b"a,b\n",
+        b"<rss><channel>",
+        b"<!doctype html><title>404</title>",
+        "[]".encode("utf-16"),
+        b"\x1f\x8bno",
+    ],
+)
+def test_what_no_import_understands_is_a_failure(content: bytes, tmp_path: Path) -> None:
     """Exit code 1, whatever Kafka says: the command was right, the file was not."""
-    for args, stdin in ((["articles", "import", log], ""), (["articles", "import", "-"], "")):
-        result = run(*args, stdin=stdin)
+    file = tmp_path / "feed"
+    file.write_bytes(content)
+    for kind in ("auto", "feed", *(["jsonl"] if not content else [])):
+        result = run("articles", "import", str(file), "--format", kind)
         assert result.exit_code == 1, result.output
-        assert "cannot be imported: it is" in result.output
+        assert "cannot be imported: it" in result.output
 
 
 @pytest.mark.parametrize(

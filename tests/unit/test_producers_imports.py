@@ -122,6 +122,14 @@ HOSTILE = [
     (rss("x", "<author>" + "a" * LONG + "</author>"), ""),
     (rss("x", "<category>x</category>" * 50_000), ""),
     (rss("x", "<pubDate>" + "1 " * LONG + "</pubDate>"), "published is longer than"),
+    (
+        f"<feed xml:base='https://demo.example/{'y' * LONG}'>".encode()
+        + b"<entry><title>x</title><link href='a'/></entry>" * 5_000
+        + b"</feed>",
+        "no id in a: it is no address",
+    ),
+    (rss("x") + b" " * LONG + b"\0", ""),
+    (b" \n" * (LONG // 2) + b"\xef\xbb\xbf" * 100_000 + rss("x"), ""),
     (news("x" * LONG), "title is longer than 65,536 characters"),
     (news("&lt;a " * 10_000), "does not fit: The headline"),
 ]
@@ -258,9 +266,9 @@ def test_json_lines_are_completed() -> None:
         (b'{"article_id":"a","title":"A","url":"https://x/","published_at":1795338000000,"updated_at":1}', "seconds"),
         (
             b'{"article_id":"a","title":"A","url":"https://x/","published_at":"2026-11-22T10:05:03"}',
-            "no time with a zone",
+            "no time with an offset",
         ),
-        (b'{"article_id":"a","title":"A","url":"https://x/","published_at":"22/11/2026"}', "no time with a zone"),
+        (b'{"article_id":"a","title":"A","url":"https://x/","published_at":"22/11/2026"}', "no time with an offset"),
     ],
 )
 def test_a_row_that_does_not_fit_is_refused_with_its_line(row: bytes, said: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import schemas
 from producers.replay import replaying, rows
 from producers.replay.replaying import Rules
-from producers.replay.summary import Fault, Summary
+from producers.replay.summary import Fault, FileTally, Summary
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0"
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -187,6 +188,21 @@ def test_a_quote_that_never_ends_does_not_swallow_the_file(tmp_path: Path) -> No
     assert isinstance(found[-1], dict)
 
 
+def test_lines_that_a_quote_took_in_are_each_malformed(tmp_path: Path) -> None:
+    """They were not understood, so they count; the reason says where the quote began."""
+    rows = [f"1431857103{n:03},/a{n}" for n in range(100)]
+    rows[50] = rows[50].replace("/a", '"/a')
+    file = tmp_path / "in.csv"
+    file.write_text("\n\noccurred_at,article_id\n" + "\n".join(rows))
+    summary = Summary(files=[FileTally(str(file))])
+    for outcome in replaying.outcomes(replaying.source(str(file)), Rules("demo"), tally=summary.files[0]):
+        summary.add(outcome)
+    assert (summary.lines, summary.sent, summary.skipped["malformed"]) == (100, 50, 50)
+    assert [fault.line for fault in summary.faults] == list(range(54, 64))
+    assert summary.faults[0].text.endswith("; its quotes take in the lines 54 to 103")
+    assert len(summary.not_understood()) == 1
+
+
 def test_a_csv_without_the_columns_needed_is_refused(tmp_path: Path) -> None:
     """The message names them."""
     with pytest.raises(rows.UnfitHeaderError, match="occurred_at, and article_id or path or url"):
@@ -227,6 +243,17 @@ async def test_the_latest_time_is_that_of_the_input(tmp_path: Path) -> None:
     assert [event["occurred_at"] for event in shifted if isinstance(event, dict)] == [1431857106000, 1431857108000]
 
 
+@pytest.mark.parametrize(
+    ("ahead_h", "latest"), [([-5, -1], -1), ([-5, 14], 14), ([-5, 400_000, -7], -5), ([400_000, 500_000], 500_000)]
+)
+async def test_a_time_that_no_zone_explains_is_not_the_latest(tmp_path: Path, ahead_h: list[int], latest: int) -> None:
+    """One typo would bring all other times to before 1970; a server's wrong clock is brought to the present."""
+    now_ms = time.time_ns() // 1_000_000
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(f'{{"url":"/a","occurred_at":{now_ms + hours * 3_600_000}}}\n' for hours in ahead_h))
+    assert await replaying.latest_ms([replaying.source(str(file))], asyncio.Event()) == now_ms + latest * 3_600_000
+
+
 async def test_input_without_a_time_has_no_latest(tmp_path: Path) -> None:
     """There is nothing to shift."""
     file = tmp_path / "in"
@@ -241,3 +268,20 @@ def test_the_summary_adds_up() -> None:
         summary.add(outcome)
     assert (summary.lines, summary.sent, sum(summary.skipped.values())) == (5, 2, 3)
     assert (summary.first_occurred_at, summary.last_occurred_at) == (3, 7)
+
+
+def test_the_summary_shows_first_what_no_log_should_have() -> None:
+    """Connections without a request may come by the thousand; ten faults are kept."""
+    summary = Summary()
+    for n in range(40):
+        summary.add(Fault("malformed", "in", n, "text", usual=n % 10 != 9))
+    assert [fault.line for fault in summary.faults] == [*range(6), 9, 19, 29, 39]
+    assert summary.skipped["malformed"] == 40
+
+
+def test_the_summary_counts_what_no_list_shows() -> None:
+    """One time that is far ahead leaves all others behind when the latest is brought to the present."""
+    summary = Summary(since_ms=100)
+    for at in (99, 100, 5):
+        summary.add({"occurred_at": at})
+    assert (summary.sent, summary.old) == (3, 2)

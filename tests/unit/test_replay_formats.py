@@ -21,7 +21,7 @@ LINE = '1.2.3.4 - - [22/Nov/2026:10:05:03 +0100] "GET /a HTTP/1.1" 200 31 "-" "M
 
 LOOKS = [
     ("common", '1.2.3.4 - - [22/Nov/2026:10:05:03 +0100] "GET /a HTTP/1.1" 200 31'),
-    ("common", '1.2.3.4 - - [22/Nov/2026:10:05:03 +0100] "GET /a HTTP/1.1" 304 -'),
+    ("common", '1.2.3.4 - - [22/Nov/2026:10:05:03 +0100] "GET /a HTTP/1.1" 304 - 0.003 "https://x.example/"'),
     (
         "caddy",
         (
@@ -50,8 +50,8 @@ LOOKS = [
     ("w3c", "#Software: Microsoft Internet Information Services 10.0"),
     ("w3c", "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port"),
     ("w3c", "2026-11-22 09:05:03 10.0.0.1 GET /a - 443 - 1.2.3.4 Mozilla/5.0 - 200 0 0 15"),
-    ("cloudfront", "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status"),
-    ("cloudfront", "2026-11-22\t09:05:03\tCDG50-C1\t2390\t1.2.3.4\tGET\td111.cloudfront.net\t/a\t200\t-\tMozilla/5.0"),
+    ("w3c", "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status"),
+    ("w3c", "2026-11-22\t09:05:03\tCDG50-C1\t2390\t1.2.3.4\tGET\td111.cloudfront.net\t/a\t200\t-\tMozilla/5.0"),
     (
         "load-balancer",
         (
@@ -64,13 +64,6 @@ LOOKS = [
         (
             "2026-11-22T09:05:03.945958Z lb 1.2.3.4:2817 10.0.0.1:80 0.00 0.00 0.00 200 200 0 29 "
             '"GET http://www.example.org:80/a HTTP/1.1" "curl/7.38.0" - -'
-        ),
-    ),
-    (
-        "s3",
-        (
-            "79a59df900b949e5 bucket [22/Nov/2026:09:05:03 +0000] 1.2.3.4 79a59df9 3E57427F3EXAMPLE REST.GET.OBJECT a "
-            '"GET /a HTTP/1.1" 200 - 113 - 7 - "-" "S3Console/0.4" -'
         ),
     ),
     (
@@ -105,9 +98,8 @@ LOOKS = [
 
 @pytest.mark.parametrize(("name", "line"), LOOKS, ids=[name for name, _ in LOOKS])
 def test_a_line_of_another_format_is_recognised(name: str, line: str) -> None:
-    """By its shape; the advice has a command or the columns to write."""
+    """By its shape."""
     assert formats.looks_like(line) == name
-    assert formats.described(name)[-1] in ".?"
 
 
 def test_every_format_is_described() -> None:
@@ -146,6 +138,10 @@ def test_junk_and_connections_without_a_request_are_no_other_format(tmp_path: Pa
     assert [one.looks_like for one in summary.not_understood()] == [""]
     summary, _ = replayed(tmp_path, "")
     assert summary.not_understood() == []
+    summary, _ = replayed(tmp_path, f"{silent}\n" * 20)
+    assert summary.not_understood() == []
+    summary, _ = replayed(tmp_path, f"{silent}\n" * 20 + "junk\n")
+    assert len(summary.not_understood()) == 1
 
 
 SECONDS = [
@@ -153,6 +149,7 @@ SECONDS = [
     (1_795_338_303.123, "seconds"),
     ("1795338303", "seconds"),
     ("1795338303.123", "seconds"),
+    ("+1795338303", "seconds"),
     (5, "seconds"),
     (0, "seconds"),
     (-5, "seconds"),
@@ -187,6 +184,9 @@ def test_other_units_are_refused_each_with_its_line(tmp_path: Path) -> None:
         ('{"url":"/a","occurred_at":[1]}', "occurred_at is [1]; give"),
         ('{"url":"/a","occurred_at":1795338303000.5}', "give whole milliseconds"),
         ('{"url":"/a","occurred_at":1e999}', ""),
+        ('{"url":"/a","occurred_at":"+-5"}', "occurred_at: +-5 is no time"),
+        ('{"url":"/a","occurred_at":"."}', "occurred_at: . is no time"),
+        ('{"url":"/a","occurred_at":""}', "occurred_at:  is no time"),
         ('{"url":"/a","occurred_at":4200000000000}', "up to the year 2100"),
         ('{"url":"/a","occurred_at":"2026-11-22 10:05:03"}', "occurred_at: 2026-11-22 10:05:03 has no offset"),
         ('{"url":"/a","occurred_at":"22/11/2026 10:05"}', "occurred_at: 22/11/2026 10:05 may begin with its day"),
@@ -283,7 +283,7 @@ def test_csv_may_be_packed_marked_and_begin_with_empty_lines(tmp_path: Path) -> 
     """A byte order mark, gzip, semicolons or tabs, an empty line at its end."""
     for delimiter in ",;\t":
         file = tmp_path / "in"
-        text = f"\ufeff\n\noccurred_at,url\n{AT_MS},/a\n\n".replace(",", delimiter)
+        text = f"\ufeff\ufeff\n\noccurred_at,url\n{AT_MS},/a\n\n".replace(",", delimiter)
         file.write_bytes(gzip.compress(text.encode()))
         found = list(replaying.outcomes(replaying.source(str(file)), Rules("demo")))
         assert isinstance(found[0], dict)

@@ -42,6 +42,14 @@ SAME = [
     LINE.replace("+0100", "+01:00"),
     LINE.replace('] "', '] [0.003] [PORT 80] "'),
     LINE.replace('] "', ']  "'),
+    LINE.replace('] "', '] 0/799940 "'),
+    LINE.replace('] "', '] 1939 - "www.example.org" "'),
+    LINE.replace('" 200', '" to: 192.168.200.146:80 200'),
+    LINE.replace(" 31 ", " 31 404 0.003 "),
+    LINE.replace(" 31 ", " - 500 "),
+    LINE.replace('] "', '] 1.2.3.4 79a59df9 3E57427F3EXAMPLE REST.GET.OBJECT a "').replace(
+        " 31 ", " - 113 - 7 - "
+    ),  # S3
     LINE.replace('] "', '] "www.example.org" "'),
     LINE.replace('] "', '] "-" [x] "1.2.3.4, 5.6.7.8" "'),
     # Further fields.
@@ -105,8 +113,10 @@ def test_targets_are_what_the_browser_sent(request_line: str, target: str) -> No
         (LINE.replace(REQUEST, ""), 'no request in it: ""', True),
         (LINE.replace(REQUEST, r"\x16\x03\x01\x02\x00 \x01"), r'no request in it: "\x16\x03\x01', True),
         (LINE.replace(REQUEST, r"\x03\x00\x00/*\xE0\x00Cookie: mstshash=Administr"), "no request in it", True),
-        (LINE.replace(REQUEST, "SSH-2.0-Go"), "no request in it", True),
-        (LINE.replace(REQUEST, "GET"), "no request in it", True),
+        (LINE.replace(REQUEST, "SSH-2.0-Go").replace(" 200 ", " 400 "), "no request in it", True),
+        (LINE.replace(REQUEST, "").replace(" 200 ", " 000 "), "no request in it", True),
+        (LINE.replace(REQUEST, "www.example.org"), 'no request in it: "www.example.org"', False),
+        (LINE.replace(REQUEST, "GET"), "no request in it", False),
         (LINE.replace("22/Nov", "31/Nov"), "day is out of range", False),
         (LINE.replace("Nov", "nov."), "not in the combined format", False),
         (LINE.replace(" +0100", ""), "22/Nov/2026:10:05:03 has no offset from UTC; give --zone", False),
@@ -124,5 +134,15 @@ def test_one_that_holds_none_says_why(line: str, reason: str, usual: bool) -> No
 
 def test_a_hostile_line_takes_no_longer_than_its_length() -> None:
     """Repeated beginnings of a request; each ends in a fault."""
-    for text in ('[22/Nov/2026:10:05:03 +0100] "', '" 200 1 "', "[22/Nov/2026:10:05:03 +0100] [x", '" "'):
+    start = LINE.partition(" 31 ")[0]
+    for text in (
+        start,
+        f"{start} 1 ",
+        f"{start[:-4]} x",
+        "[22/Nov/2026:10:05:03 +0100] x ",
+        '[22/Nov/2026:10:05:03 +0100] "',
+        '" 200 1 "',
+        "[22/Nov/2026:10:05:03 +0100] [x",
+        '" "',
+    ):
         assert isinstance(combined.parse(text * (1_000_000 // len(text))), Malformed)

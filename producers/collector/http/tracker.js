@@ -31,15 +31,15 @@
       return protocol.startsWith("http") && pathname + (kept.length ? "?" : "") + kept.join("&");
     } catch {}
   };
-  const article = () =>
-    document.body?.dataset.article ||
-    document.documentElement.dataset.article ||
-    script.dataset.article ||
-    attribute('meta[name="article-id"]', "content") ||
-    address(attribute('link[rel~="canonical"]', "href")) ||
-    address(attribute('meta[property="og:url"]', "content")) ||
-    address(location.href);
-  // Spellings of one article inside a page; the collector knows the others.
+  const article = () => {
+    const named = [document.body, document.documentElement, script].map((element) => element?.dataset.article);
+    const linked = [attribute('link[rel~="canonical"]', "href"), attribute('meta[property="og:url"]', "content")];
+    return (
+      [...named, attribute('meta[name="article-id"]', "content")].find((name) => name?.trim()) ||
+      [...linked, location.href].map(address).find(Boolean)
+    );
+  };
+  // One for the usual spellings of an article, so that none makes a view of its own; the collector knows the others.
   const form = (id) => {
     try {
       id = decodeURI(id);

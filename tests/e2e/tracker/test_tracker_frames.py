@@ -21,6 +21,11 @@ UNSEEN = {
     "far-left": '<iframe src="{}" style="position: absolute; left: -9999px"></iframe>',
     "collapsed": '<div style="height: 0; overflow: hidden"><iframe src="{}"></iframe></div>',
     "closed": '<details><summary>More</summary><iframe src="{}"></iframe></details>',
+    "scaled-away": '<iframe src="{}" style="transform: scale(0)"></iframe>',
+    "clipped": '<iframe src="{}" style="clip-path: inset(100%)"></iframe>',
+    "cut-out": '<iframe src="{}" style="position: absolute; clip: rect(0, 0, 0, 0)"></iframe>',
+    "dialog": '<dialog><iframe src="{}"></iframe></dialog>',
+    "far-up": '<iframe src="{}" style="position: fixed; top: -999px"></iframe>',
     "below": '<div style="position: absolute; top: 9000px"><iframe src="{}"></iframe></div>',
 }
 UNSEEN_IF_OF_THE_SAME_ORIGIN = {
@@ -39,7 +44,7 @@ SHOW = """(path) => {
   for (let at = frame.parentElement; at !== document.body; at = at.parentElement) {
     at.removeAttribute("style");
     at.hidden = false;
-    if (at.localName === "details") at.open = true;
+    if ("open" in at) at.open = true;
   }
   frame.style.cssText = "width: 300px; height: 150px";
   frame.scrollIntoView();

@@ -88,6 +88,19 @@ async def test_local_times_are_refused_or_right_with_the_zone(
     assert "'Europe/Pari' is no time zone; write it as Europe/Paris" in err
 
 
+async def test_an_hour_that_comes_twice_is_said(kafka_embedded: str, topics: tuple[str, str], tmp_path: Path) -> None:
+    """And one that was skipped is malformed, with the reason."""
+    file = tmp_path / "export.csv"
+    times = ("2026-10-25 01:30:00", "2026-10-25 02:30:00", "2026-10-25 02:45:00", "2026-03-29 02:30:00")
+    file.write_text("occurred_at;url\n" + "".join(f"{at};/a\n" for at in times))
+    code, out, err = await run(kafka_embedded, "replay", str(file), "--zone", "Europe/Paris", "--topic", topics[0])
+    assert code == 0, err
+    assert out.startswith("3 of 4 lines sent")
+    assert "from 2026-10-24T23:30:00Z to 2026-10-25T00:45:00Z" in out
+    assert "Times of an hour that comes twice in Europe/Paris, each taken as the first: 2\n" in err
+    assert f"{file}, line 5: malformed: occurred_at: 2026-03-29 02:30:00 was no time in Europe/Paris" in err
+
+
 async def test_seconds_are_refused_each_with_its_line(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -138,8 +151,11 @@ async def test_brackets_before_the_client_are_no_fault(
         + line(b"/a", before=b'<190>1 2026-11-22T10:05:03Z host nginx 123 - [sd id="x"] ')
         + line(b"/a").replace(b"- -", b"- [admin]")
         + line(b"/a").replace(b"GET /a HTTP/1.1", b"-").replace(b" 200 ", b" 408 ") * 5
+        + line(b"/a").replace(b"GET /a HTTP/1.1", b"\xe9\x1b[2J").replace(b" 200 ", b" 400 ")
     )
     code, out, err = await run(kafka_embedded, "replay", str(file), "--json", "--topic", topics[0])
-    assert (code, orjson.loads(out)["skipped"]["malformed"]) == (0, 5), err
+    summary = orjson.loads(out)
+    assert (code, summary["skipped"]["malformed"]) == (0, 6), err
     assert err.count('malformed: no request in it: "-"') == 5
+    assert summary["faults"][-1]["reason"] == r'no request in it: "\udce9\x1b[2J"'
     assert await sent(kafka_embedded, topics[0], 3) == {"/a": 3}

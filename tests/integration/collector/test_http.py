@@ -118,6 +118,9 @@ async def test_crawlers(running: Collector) -> None:
     assert running.server([bot, bot]).json == {"accepted": 2, "counted_as": "bot"}
     assert "counted_as" not in running.server([bot, view], User_Agent=CRAWLER).json
     assert running.page(view, User_Agent=CRAWLER, Sec_Purpose="prefetch").json == {"accepted": 0}
+    image = "/v1/view.gif?article_id=/a"
+    assert running.ask("GET", image, **curl).headers["counted-as"] == "bot"
+    assert "counted-as" not in running.ask("GET", image, Host="views.demo.example").headers
 
 
 def test_faults_by_index(running: Collector) -> None:

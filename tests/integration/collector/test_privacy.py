@@ -18,6 +18,7 @@ from deploy.local.redis import RedisServer
 from producers.collector import salt
 from producers.collector.salt import AHEAD_S, DAY_S, KEPT_S, Salts
 from tests.support.collector_process import KEY, Collector, collector, new_topic, records
+from tests.support.redis_proxy import redis_proxy
 from tests.support.redis_switch import redis_pair
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -219,6 +220,14 @@ def test_the_documented_life_of_a_salt_is_the_true_one() -> None:
 async def test_salts_of_a_cluster(redis_cluster_url: str) -> None:
     """Addresses are as for the ranker, a cluster's too."""
     async with salt.open_salts(redis_cluster_url) as salts:
+        assert len(salts.of(int(time.time() // DAY_S)) or b"") == 32
+
+
+async def test_salts_need_no_more_than_get_and_set(redis_server: RedisServer, redis_url: str) -> None:
+    """As deploy/README.md says of the user's rights; proxies have little else."""
+    unknown = b"-ERR unknown command 'x', with args beginning with: \r\n"
+    others = dict.fromkeys(("HELLO", "CLIENT", "INFO", "COMMAND", "PING", "TIME", "CONFIG"), unknown)
+    async with redis_proxy(redis_server.port, others) as url, salt.open_salts(url) as salts:
         assert len(salts.of(int(time.time() // DAY_S)) or b"") == 32
 
 

@@ -79,5 +79,7 @@ async def test_a_hole_in_the_place_of_what_was_counted(gate: Gate, engine: Engin
             await producer.begin_transaction()
             await producer.send_and_wait(engine.topic, partition=0, value=value)
             await producer.commit_transaction()
-    with pytest.raises(PartitionStoppedError, match="the record at offset 1 is not the one that was counted"):
+    with pytest.raises(
+        PartitionStoppedError, match="the record at offset 1 is not the one that was counted; it is gone"
+    ):
         await gate.check_last_counted(Mark(1, 0, 0))

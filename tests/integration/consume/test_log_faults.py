@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from deploy.local.kafka_apache import ApacheKafka
+from ranker.log import admin
 from tests.integration.consume.engine import Engine
 
 
@@ -187,3 +188,33 @@ async def test_a_broker_gone_for_longer_than_its_clients_wait(engine: Engine, ka
     assert consumer.child.returncode() is None
     assert consumer.stop() == 0
     await engine.check()
+
+
+@pytest.mark.long
+async def test_a_compacted_topic_is_not_just_another_log(new_engine: Callable[..., Engine]) -> None:
+    """Compaction has deleted the last counted record: said, with what to set."""
+    engine = new_engine()
+    small = {"segment_ms": "100", "min_cleanable_dirty_ratio": "0.001", "max_compaction_lag_ms": "200"}
+    await engine.create_topic(1, cleanup_policy="compact", **small)
+    await _send_one_key(engine, 3)
+    consumer = engine.consume()
+    await engine.until_counted()
+    consumer.stop()
+
+    async def compacted() -> bool:
+        await _send_one_key(engine, 1)  # a record rolls the segment, and only rolled ones are compacted
+        async with admin.connected(engine.bootstrap) as log:
+            return bool((await log.samples(engine.topic, 1))[0].records[0].offset > 2)
+
+    await engine.until("the compaction", compacted, 60.0)
+    again = engine.consume()
+    await engine.until("the stop", lambda: again.says("the record at offset 2 is not the one that was counted"))
+    assert await again.says("it is gone, and the next one is at ")
+    assert await again.says("If the topic has cleanup.policy=compact, Kafka has deleted it")
+
+
+async def _send_one_key(engine: Engine, count: int) -> None:
+    async with engine.traffic.producer() as producer:
+        for _ in range(count):
+            _, value = engine.traffic.view()
+            await producer.send_and_wait(engine.topic, partition=0, key=b"one", value=value or b"{}")

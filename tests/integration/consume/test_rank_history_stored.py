@@ -113,8 +113,8 @@ async def test_drop_deletes_the_history_of_its_generation(client: Any, monkeypat
     kept = {key for key in await all_keys(client) if GREEN.id in key}
     assert {HistoryKeys(GREEN.id).settled, HistoryKeys(GREEN.id).ranks("demo", "7d", "read")} <= kept
     row = next(row for row in await operate.overview(client) if row.id == GENERATION.id)
-    shards = [await inventory.memory_bytes(client, GENERATION, partition) for partition in range(PARTITIONS)]
-    assert row.memory_bytes > sum(shards) + 8 * 100
+    shards = [await inventory.memory_bytes(client, GENERATION, partition) or 0 for partition in range(PARTITIONS)]
+    assert (row.memory_bytes or 0) > sum(shards) + 8 * 100
     assert await operate.drop(client, GENERATION.id) == PARTITIONS
     tombstones = {ShardKeys(GENERATION.id, partition).meta for partition in range(PARTITIONS)}
     assert {key for key in await all_keys(client) if GENERATION.id in key} == tombstones

@@ -45,7 +45,9 @@ async def test_every_server_is_looked_at(client: Any) -> None:
         assert one.product in ("Redis", "Valkey")
         assert one.version >= (7, 0)
         assert (one.policy, one.loading) == ("noeviction", False)
+        assert one.clock_ahead_ms is not None
         assert abs(one.clock_ahead_ms) < 1000
+        assert one.withheld == {}
     assert {finding.kind for finding in await check.redis(client, "url", "abc", now_ms)} == {"ok"}
 
 
