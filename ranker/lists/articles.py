@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -73,6 +74,10 @@ class _Records:
     def __len__(self) -> int:
         return len(self._of)
 
+    @property
+    def keys(self) -> Iterable[Any]:
+        return self._of.keys()
+
     def put(self, key: str | bytes, record: _Record | None) -> None:
         """Sets or deletes one. Compares all of them only if the last one goes: there may be 100,000."""
         before = self._of.pop(key, None)
@@ -114,23 +119,29 @@ class Articles:
         return self._shown.get(site, {})
 
     def aliases(self, site: str) -> Mapping[str, str]:
-        """Name of each article that moved, to that of the present one; one hop, at most MAX_ALIASES.
+        """Name of each article that moved, to that of the present one; one hop.
 
-        The spellings of both in the editor's records lead there too, since there may be counts under them.
+        Other spellings of both that records have lead there too, since there may be counts under them. At most
+        MAX_ALIASES, names first.
         """
         targets = self._targets.get(site)
         if not targets:
             return {}
         if site not in self._aliases:
-            found = dict(targets)
-            for moved, target in targets.items():
-                for record in self._edits[site][AliasRecord, moved]:
-                    found[record.says.article_id] = target
-                    if (given := record.says.alias_of) is not None:
-                        to = self._name(site, given)
-                        found[given] = targets.get(to, to)
-            self._aliases[site] = {moved: to for moved, to in found.items() if moved != to}
+            others = islice(self._other_spellings(site, targets), MAX_ALIASES - len(targets))
+            self._aliases[site] = {moved: to for moved, to in (*others, *targets.items()) if moved != to}
         return self._aliases[site]
+
+    def _other_spellings(self, site: str, targets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Ids of articles that moved, and of their targets, as records have them, each with what it stands under."""
+        for moved, target in targets.items():
+            for record in self._edits[site][AliasRecord, moved]:
+                if record.says.article_id != moved:
+                    yield record.says.article_id, target
+                if (given := record.says.alias_of) is not None and (to := self._name(site, given)) != given:
+                    yield given, targets.get(to, to)
+            if isinstance(fed := self._fed.get(site, {}).get(moved), _Records):
+                yield from ((one, target) for one in fed.keys if one != moved)
 
     def apply(self, changes: Iterable[tuple[bytes, bytes | None, int]]) -> set[str]:
         """Applies changed records (key, JSON, offset; without JSON: deleted); returns the sites they belong to.
@@ -182,6 +193,7 @@ class Articles:
                 all_fed[name] = found
             else:
                 del all_fed[name]
+            self._aliases.pop(site, None)
         self._show(site, name)
 
     def _edit(self, site: str, key: bytes, article_id: str, edit: _Record | None) -> None:

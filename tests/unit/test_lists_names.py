@@ -7,6 +7,7 @@ import pytest
 
 from ranker.consume.jobs.write_history import shown as shown_ids
 from ranker.core.article import id_ok
+from ranker.lists import articles as module
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.history import Ranks, by_name
 from ranker.lists.names import namer
@@ -56,7 +57,7 @@ def test_the_last_record_of_a_kind_holds_in_whatever_order_they_come() -> None:
         for change, offset in order:
             articles.apply([(*change, offset)])
         assert {name: (one.title, one.hidden) for name, one in articles.of("demo").items()} == {RAW: ("Title 2", True)}
-        assert articles.aliases("demo") == {RAW: "/y", OLD: "/y", "/%79": "/y"}
+        assert articles.aliases("demo") == dict.fromkeys([UPPER, RAW, LOWER, OLD, "/%79"], "/y")
 
 
 def test_a_forgotten_record_leaves_the_other_spellings_in_force() -> None:
@@ -92,8 +93,17 @@ def test_what_the_editor_said_last_holds() -> None:
 def test_counts_under_every_spelling_in_an_alias_stand_under_its_target() -> None:
     """One hop, from a spelling as from the name; an alias from one spelling to another adds them up."""
     assert shown(moved(UPPER, RAW)).aliases("demo") == {UPPER: RAW}
+    assert shown(moved(RAW, "/y"), fed(UPPER), fed(RAW)).aliases("demo") == {RAW: "/y", UPPER: "/y"}
+    assert shown(fed(UPPER), moved(RAW, "/y")).aliases("demo") == {RAW: "/y", UPPER: "/y"}
     articles = shown(moved("/a", "/b%2D"), moved("/b-/", "/c"))
     assert articles.aliases("demo") == {"/a": "/b-", "/b%2D": "/c", "/b-": "/c", "/b-/": "/c"}
+
+
+def test_a_sites_spellings_of_moved_articles_are_as_many_as_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is read by name at every refresh of a list; names go first."""
+    monkeypatch.setattr(module, "MAX_ALIASES", 4)
+    articles = shown(moved("/a", "/z"), moved("/b", "/z"), *(fed("/a" + "/" * more) for more in range(9)))
+    assert articles.aliases("demo") == dict.fromkeys(["/a", "/b", "/a/", "/a//"], "/z")
 
 
 def test_a_sites_own_rule_makes_the_names() -> None:

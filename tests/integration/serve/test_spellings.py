@@ -156,6 +156,12 @@ async def test_any_spelling_finds_the_article(reader: Reader, spelling: str) -> 
         ("%2Fcaf%25e9", "/caf%E9"),
         ("/caf%C3%A9", "/café"),
         ("/a%2520b", "/a%20b"),
+        (
+            "/de/zum-wesen-freier-software-zehn-jahre-%C3%BCberdauern-k%C3%B6nnte",
+            "/de/zum-wesen-freier-software-zehn-jahre-überdauern-könnte",
+        ),
+        ("/why-a%255Bi%255D%255Bj%255D-is-%252A%2528a%252Bi%2529", "/why-a[i][j]-is-*(a+i)"),
+        ("/some-page/", "/some-page"),
         ("/a%20b", "/a%20b"),
         ("/می%E2%80%8Cخواهم", "/می\u200cخواهم"),
         ("/a+b", "/a%20b"),  # a plus sign in a query is a space
