@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, decode_record, split_key
-from ranker.lists.names import namer
+from ranker.lists.names import own_name
 from schemas.article_id import DEFAULT, IdRule
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,15 @@ class Article(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "hidden", True)
 
 
+def known_as(articles: Mapping[str, Article], own: str, name: str) -> Article | None:
+    """What a site's catalogue knows of an id with the name `name` and, in records, `own`.
+
+    What is about the very address goes first, unless the name is hidden: no address of it is shown then.
+    """
+    article = articles.get(name)
+    return articles[own] if own in articles and not (article is not None and article.hidden) else article
+
+
 class _Record(msgspec.Struct, frozen=True, gc=False):
     """What a record says, and its offset."""
 
@@ -63,6 +73,10 @@ class _Records:
 
     def __len__(self) -> int:
         return len(self._of)
+
+    @property
+    def keys(self) -> Iterable[Any]:
+        return self._of.keys()
 
     def put(self, key: str | bytes, record: _Record | None) -> None:
         """Sets or deletes one. Compares all of them only if the last one goes: there may be 100,000."""
@@ -91,7 +105,7 @@ class Articles:
         self._aliases: dict[str, dict[str, str]] = {}
         """What `aliases` returns, until one of a site's aliases changes."""
         self._shown: dict[str, dict[str, Article]] = {}
-        self._warned: set[tuple[str, str]] = set()
+        self._overfull: set[str] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._shown.values()))
@@ -105,24 +119,29 @@ class Articles:
         return self._shown.get(site, {})
 
     def aliases(self, site: str) -> Mapping[str, str]:
-        """Name of each article that moved, to that of the present one; one hop, at most MAX_ALIASES.
+        """Name of each article that moved, to that of the present one; one hop.
 
-        The spellings of both in the editor's records lead there too, since there may be counts under them.
+        Other spellings of both that records have lead there too, since there may be counts under them. At most
+        MAX_ALIASES, names first.
         """
         targets = self._targets.get(site)
         if not targets:
             return {}
         if site not in self._aliases:
-            found = dict(targets)
-            name = namer(self._rules.get(site, DEFAULT))
-            for moved, target in targets.items():
-                for record in self._edits[site][AliasRecord, moved]:
-                    found[record.says.article_id] = target
-                    if (given := record.says.alias_of) is not None:
-                        to = name(given)
-                        found[given] = targets.get(to, to)
-            self._aliases[site] = {moved: to for moved, to in found.items() if moved != to}
+            others = islice(self._other_spellings(site, targets), MAX_ALIASES - len(targets))
+            self._aliases[site] = {moved: to for moved, to in (*others, *targets.items()) if moved != to}
         return self._aliases[site]
+
+    def _other_spellings(self, site: str, targets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Ids of articles that moved, and of their targets, as records have them, each with what it stands under."""
+        for moved, target in targets.items():
+            for record in self._edits[site][AliasRecord, moved]:
+                if record.says.article_id != moved:
+                    yield record.says.article_id, target
+                if (given := record.says.alias_of) is not None and (to := self._name(site, given)) != given:
+                    yield given, targets.get(to, to)
+            if isinstance(fed := self._fed.get(site, {}).get(moved), _Records):
+                yield from ((one, target) for one in fed.keys if one != moved)
 
     def apply(self, changes: Iterable[tuple[bytes, bytes | None, int]]) -> set[str]:
         """Applies changed records (key, JSON, offset; without JSON: deleted); returns the sites they belong to.
@@ -158,8 +177,7 @@ class Articles:
 
     def _feed(self, site: str, article_id: str, fed: _Record | None) -> None:
         """Sets or deletes the feed's record under one id."""
-        rule = self._rules.get(site, DEFAULT)
-        name = namer(rule)(article_id)
+        name = self._name(site, article_id)
         all_fed = self._fed.setdefault(site, {})
         found = all_fed.get(name)
         if found is None and fed is None:
@@ -171,19 +189,17 @@ class Articles:
                 alone, found = found, _Records()
                 found.put(name, alone)
             found.put(article_id, fed)
-            if len(found) > 1 and "?" in article_id and rule.source == "path":
-                self._warn("articles that differ in their query only are taken for one; set sites.NAME.ids.from", site)
             if found:
                 all_fed[name] = found
             else:
                 del all_fed[name]
+            self._aliases.pop(site, None)
         self._show(site, name)
 
     def _edit(self, site: str, key: bytes, article_id: str, edit: _Record | None) -> None:
         """Sets or deletes the editor's record under one key."""
         kind = EditorRecord if key.endswith(EditorRecord.key_suffixes) else AliasRecord
-        name = namer(self._rules.get(site, DEFAULT))
-        edited = name(article_id)
+        edited = self._name(site, article_id)
         edits = self._edits.setdefault(site, {}).setdefault((kind, edited), _Records())
         edits.put(key, edit)
         if not edits:
@@ -200,14 +216,13 @@ class Articles:
         targets.pop(edited, None)
         if last is not None and last.alias_of is not None:
             if len(targets) < MAX_ALIASES:
-                targets[edited] = name(last.alias_of)
-            else:
-                self._warn("more aliases than a site may have; new ones are left out", site)
+                targets[edited] = self._name(site, last.alias_of)
+            elif site not in self._overfull:
+                self._overfull.add(site)
+                log.warning("more aliases than a site may have; new ones are left out", extra={"site": site})
 
-    def _warn(self, what: str, site: str) -> None:
-        if (what, site) not in self._warned:
-            self._warned.add((what, site))
-            log.warning(what, extra={"site": site})
+    def _name(self, site: str, article_id: str) -> str:
+        return own_name(article_id, self._rules.get(site, DEFAULT))
 
     def _show(self, site: str, name: str) -> None:
         shown = self._shown[site]

@@ -1,22 +1,24 @@
 """The catalogue by names: records under several spellings of an address are about one article."""
 
 import itertools
-import logging
 import random
 
 import pytest
 
+from ranker.consume.jobs.write_history import shown as shown_ids
 from ranker.core.article import id_ok
-from ranker.lists.articles import Articles
+from ranker.lists import articles as module
+from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.history import Ranks, by_name
 from ranker.lists.names import namer
 from ranker.store.history import HOUR_MS
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule
 from tests.unit.test_article_id import SAME
 from tests.unit.test_lists_articles import Change, fed, hidden, moved, old
+from tests.unit.test_serve_items import shown as published
 
 FORM, SPELLINGS = next(iter(SAME.items()))
-IDS = [one for one in SPELLINGS if one == one.strip()]
+IDS = [one for one in SPELLINGS if one == one.strip() and "?" not in one]
 OLD, RAW, UPPER, LOWER = "/soci%c3%a9t%c3%a9/x", "/société/x", "/soci%C3%A9t%C3%A9/x", "/soci%c3%a9t%C3%A9/x"
 
 
@@ -55,7 +57,7 @@ def test_the_last_record_of_a_kind_holds_in_whatever_order_they_come() -> None:
         for change, offset in order:
             articles.apply([(*change, offset)])
         assert {name: (one.title, one.hidden) for name, one in articles.of("demo").items()} == {RAW: ("Title 2", True)}
-        assert articles.aliases("demo") == {RAW: "/y", OLD: "/y", "/%79": "/y"}
+        assert articles.aliases("demo") == dict.fromkeys([UPPER, RAW, LOWER, OLD, "/%79"], "/y")
 
 
 def test_a_forgotten_record_leaves_the_other_spellings_in_force() -> None:
@@ -91,14 +93,23 @@ def test_what_the_editor_said_last_holds() -> None:
 def test_counts_under_every_spelling_in_an_alias_stand_under_its_target() -> None:
     """One hop, from a spelling as from the name; an alias from one spelling to another adds them up."""
     assert shown(moved(UPPER, RAW)).aliases("demo") == {UPPER: RAW}
+    assert shown(moved(RAW, "/y"), fed(UPPER), fed(RAW)).aliases("demo") == {RAW: "/y", UPPER: "/y"}
+    assert shown(fed(UPPER), moved(RAW, "/y")).aliases("demo") == {RAW: "/y", UPPER: "/y"}
     articles = shown(moved("/a", "/b%2D"), moved("/b-/", "/c"))
     assert articles.aliases("demo") == {"/a": "/b-", "/b%2D": "/c", "/b-": "/c", "/b-/": "/c"}
+
+
+def test_a_sites_spellings_of_moved_articles_are_as_many_as_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is read by name at every refresh of a list; names go first."""
+    monkeypatch.setattr(module, "MAX_ALIASES", 4)
+    articles = shown(moved("/a", "/z"), moved("/b", "/z"), *(fed("/a" + "/" * more) for more in range(9)))
+    assert articles.aliases("demo") == dict.fromkeys(["/a", "/b", "/a/", "/a//"], "/z")
 
 
 def test_a_sites_own_rule_makes_the_names() -> None:
     """The parameter, the pattern, the trailing slash; what is no address is its own name."""
     articles = shown(
-        fed("/index.php?p=12"), hidden("https://x.example/?p=12&q"), fed("guid%2D1"), rule=IdRule("query:p")
+        fed("/index.php?p=12"), hidden("https://x.example/?p=12&q#z"), fed("guid%2D1"), rule=IdRule("query:p")
     )
     assert {name: one.hidden for name, one in articles.of("demo").items()} == {"12": True, "guid%2D1": False}
     assert set(shown(fed("/a/"), fed("/a"), rule=IdRule(trailing_slash="keep")).of("demo")) == {"/a/", "/a"}
@@ -122,34 +133,48 @@ def test_records_of_version_0_1_stay_in_force() -> None:
     assert [id_ok(one) for one in ("/a b", "/a\u200b", "/" + "é" * 256, "❤️", "/\ud800")] == [False] * 5
 
 
-def test_articles_that_differ_in_their_query_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    """They are one article by the site's rule, and hardly in truth."""
-    shown(*(fed(f"/article?id={number}") for number in range(3)))
-    assert [(one.levelno, one.site) for one in caplog.records] == [(logging.WARNING, "demo")]  # type: ignore[attr-defined]
-    assert "sites.NAME.ids.from" in caplog.text
-    caplog.clear()
-    shown(fed("/a?utm_source=x"), fed("/a"))
-    shown(*(fed(f"/article?id={number}") for number in range(3)), rule=IdRule("query:id"))
-    assert not caplog.records
+def test_a_query_that_the_rule_does_not_read_is_no_spelling() -> None:
+    """What version 0.1 hid or moved with a query or a route was one address; its neighbours are other articles."""
+    for one, other in (("/article?id=1", "/article?id=2"), ("/#!/a", "/#!/b"), ("https://x/?p=1", "https://x/?p=2")):
+        articles = shown(fed(one), fed(other), old(hidden(one)), old(moved(other, "/new")), fed("/article"))
+        assert {name for name, article in articles.of("demo").items() if article.hidden} == {one}
+        assert articles.aliases("demo") == {other: "/new"}
+        assert known_as(articles.of("demo"), other, namer(DEFAULT)(other)) is articles.of("demo")[other]
+    hides = shown(fed("/article?id=1"), hidden("/article")).of("demo")
+    assert known_as(hides, "/article?id=1", "/article") is hides["/article"]
+    assert set(shown(fed("/#!/a"), fed("/x?q"), rule=IdRule("query:p")).of("demo")) == {"/#!/a", "/x?q"}
 
 
 def test_a_catalogue_of_one_name_is_read_as_fast_as_others() -> None:
-    """A site whose articles differ in their query, and no rule yet: if each were compared with all, it took minutes."""
-    number = 30_000
-    articles = shown(*(fed(f"/article?id={one}", f"Title {one}") for one in range(number)))
-    articles.apply([(*hidden(f"/article?id={one}"), number + one) for one in range(number)])
-    articles.apply([(hidden(f"/article?id={one}")[0], None, one) for one in range(number)])
+    """If each record were compared with all of them, this took minutes."""
+    letters = "articlesarticle"
+    spellings = [
+        "/" + "".join(f"%{ord(one):x}" if number >> at & 1 else one for at, one in enumerate(letters))
+        for number in range(1 << len(letters))
+    ]
+    articles = shown(*(fed(one, f"Title {number}") for number, one in enumerate(spellings)))
+    articles.apply([(*hidden(one), len(spellings) + number) for number, one in enumerate(spellings)])
+    articles.apply([(hidden(one)[0], None, number) for number, one in enumerate(spellings)])
     assert {name: (one.title, one.hidden) for name, one in articles.of("demo").items()} == {
-        "/article": (f"Title {number - 1}", False)
+        f"/{letters}": (f"Title {len(spellings) - 1}", False)
     }
+
+
+def test_the_history_written_leaves_out_what_is_hidden_by_name() -> None:
+    """As readers do; ids stay as they are counted."""
+    rows = [(9, UPPER.encode()), (8, b"/b/"), (7, b"/c?id=1"), (6, b"/c?id=2")]
+    articles = shown(hidden(OLD), fed("/b", "B"), hidden("/c?id=1"), fed("/c?id=2", "C")).of("demo")
+    read = published(rows).read
+    assert shown_ids(read, articles, DEFAULT, hide_unknown=False) == ["/b/", "/c?id=2"]
+    assert shown_ids(read, {"/b": Article("B")}, DEFAULT, hide_unknown=True) == ["/b/"]
 
 
 def test_ranks_are_known_by_name() -> None:
     """Entries of before hold the ids of before; an article that had two places keeps the better one."""
     now = 500
     entries = {now - 1: [UPPER, "/b", LOWER], now: ["/b", RAW]}
-    ranks = Ranks(by_name(entries, namer(DEFAULT)))
+    ranks = Ranks(by_name(entries, DEFAULT))
     found = ranks.about(RAW, 2, (now + 1) * HOUR_MS - 1)
     assert (found.best_rank, found.previous_rank, found.trend) == (1, 2, "same")
     plain = {now: ["/a", "/b"]}
-    assert by_name(plain, namer(DEFAULT)) is plain
+    assert by_name(plain, DEFAULT) is plain
