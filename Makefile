@@ -12,7 +12,7 @@ help:
 	@echo "                KAFKA=embedded|apache   which broker (default: embedded)"
 	@echo "                PORT=8080               where the page is"
 	@echo "                TRAFFIC=0               no demonstration traffic"
-	@echo "                LOG=file PATTERN=regex  your own access log instead (SITE=name: default demo)"
+	@echo "                LOG=file PATTERN=regex  your own access log instead, or PATTERN=query:NAME (SITE=name: default demo)"
 	@echo "                RANKER_KAFKA_BOOTSTRAP, RANKER_REDIS_URL: servers of yours instead of our own"
 	@echo "make test     sets up what the tests need, checks, runs the tests of every change (TESTS=tests/unit: these alone)"
 	@echo "make test-long what need not run for every change: Valkey, Redis Cluster and the other broker for suites that"

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from producers.client.producer import Producer
     from producers.errors import DeliveryError, ProducerError
     from producers.event import InvalidEventError, PageView
+    from schemas.article_id import IdRule
 
-__all__ = ["Delivery", "DeliveryError", "InvalidEventError", "PageView", "Producer", "ProducerError"]
+__all__ = ["Delivery", "DeliveryError", "IdRule", "InvalidEventError", "PageView", "Producer", "ProducerError"]
 
 _PLACES = {
-    "Delivery": "client.batches",
-    "DeliveryError": "errors",
-    "InvalidEventError": "event",
-    "PageView": "event",
-    "Producer": "client.producer",
-    "ProducerError": "errors",
+    "Delivery": "producers.client.batches",
+    "DeliveryError": "producers.errors",
+    "IdRule": "schemas.article_id",
+    "InvalidEventError": "producers.event",
+    "PageView": "producers.event",
+    "Producer": "producers.client.producer",
+    "ProducerError": "producers.errors",
 }
 
 
@@ -30,4 +32,4 @@ def __getattr__(name: str) -> Any:
     """Load what is asked for when it is: Kafka's client takes 0.2 s to import, which --help need not pay."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return getattr(importlib.import_module(_PLACES[name]), name)

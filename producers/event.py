@@ -11,13 +11,16 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
-from schemas.article_id import ALLOWED, is_article_id
-
-LONGEST_WINDOW_MS = 7 * 86_400_000
-"""The longest default window: older events show in no list."""
+from schemas.article_id import ALLOWED, IdRule, NoArticleError, is_article_id, normalized
 
 LATEST_MS = 4_102_444_800_000
 """The contract's last instant: the year 2100."""
+
+FUTURE_MS = 5 * 60_000
+"""Events further ahead of the clock become dead letters, so they are refused before they are sent."""
+
+SECONDS_MS = 946_684_800_000
+"""The year 2000. Earlier times were meant in seconds: today's seconds, read as milliseconds, are in January 1970."""
 
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -32,6 +35,18 @@ def is_site_id(text: str) -> bool:
     return _SITE.fullmatch(text) is not None
 
 
+def other_unit(at: float) -> str:
+    """The unit that a time since the epoch is in if not in milliseconds: `seconds`, `microseconds` or `nanoseconds`.
+
+    "" for milliseconds of the years from 2000 to 31969.
+    """
+    if at < SECONDS_MS:
+        return "seconds"
+    if at < 1_000 * SECONDS_MS:
+        return ""
+    return "microseconds" if at < 1_000_000 * SECONDS_MS else "nanoseconds"
+
+
 def key(site_id: str, article_id: str) -> bytes:
     """The record key that sends every event of an article to one partition."""
     return f"{site_id}/{article_id}".encode()
@@ -44,8 +59,13 @@ def encode(event: dict[str, Any]) -> tuple[bytes, bytes]:
 
 def is_valid(event: dict[str, Any]) -> bool:
     """Whether this event is valid by the contract. The schema itself is 200 times slower; a test compares them."""
+    return not fault_of(event)
+
+
+def fault_of(event: dict[str, Any]) -> str:
+    """The first fault of this event by the contract, as a sentence; "" if it is valid."""
     get = event.get
-    return not _fault(
+    return _fault(
         get("event_id"), get("event_type"), get("site_id"), get("article_id"), get("occurred_at"),
         get("visitor_id"), get("agent_class", "unknown"), get("value", 1), get("producer_id"), get("sequence"),
     )  # fmt: skip
@@ -68,8 +88,11 @@ def _fault(
         )
     if not (_is_int(occurred_at) and 0 <= occurred_at <= LATEST_MS):
         recipe = ": int(t.timestamp() * 1000)" if isinstance(occurred_at, datetime) else ""
+        unit = other_unit(occurred_at) if _is_int(occurred_at) and occurred_at > 0 else ""
+        looks = f", which looks like {unit}" if unit else ""
         return (
-            f"occurred_at is {_shown(occurred_at)}; give milliseconds since 1970, as an int up to the year 2100{recipe}"
+            f"occurred_at is {_shown(occurred_at)}{looks}; "
+            f"give milliseconds since 1970, as an int up to the year 2100{recipe}"
         )
     if not (_is_text(event_id) and event_id):
         return f"event_id is {_shown(event_id)}; give 1 to 128 characters, or leave it out for a new one"
@@ -111,10 +134,10 @@ def _new_id() -> str:
 class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc=False):
     """What a reader did with an article. Valid by the contract; raises InvalidEventError otherwise.
 
-    `occurred_at` is in milliseconds since the epoch, by default now; seconds would be January 1970, which counts
-    nowhere. `event_id` is random by default: give one if you may send the same event again. `value` is how many times
-    it happened, negative to take back. The Producer sets `producer_id` and `sequence`. All fields are described in
-    schemas/page-view.schema.json. A missing or unknown field is a TypeError, as in any call.
+    `occurred_at` is in milliseconds since the epoch, by default now; a Producer refuses seconds, which would be January
+    1970 and count nowhere. `event_id` is random by default: give one if you may send the same event again. `value` is
+    how many times it happened, negative to take back. The Producer sets `producer_id` and `sequence`. All fields are
+    described in schemas/page-view.schema.json. A missing or unknown field is a TypeError, as in any call.
     """
 
     event_id: str = msgspec.field(default_factory=_new_id)
@@ -136,6 +159,15 @@ class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc
         )  # fmt: skip
         if fault:
             raise InvalidEventError(f"Not a page view: {fault}.")
+
+
+def with_normal_id(view: PageView, rule: IdRule) -> PageView:
+    """The event under its article's normal id (schemas/article_id.py); raises InvalidEventError if that is too long."""
+    try:
+        article_id = normalized(view.article_id, rule)
+    except NoArticleError as error:
+        raise InvalidEventError(f"Not a page view: article_id is {_shown(view.article_id)}; {error}.") from error
+    return view if article_id == view.article_id else msgspec.structs.replace(view, article_id=article_id)
 
 
 _ENCODER = msgspec.json.Encoder()

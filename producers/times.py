@@ -2,61 +2,110 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import email.utils
 import functools
 import re
+import zoneinfo
+from dataclasses import dataclass
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LATEST = dt.datetime(2100, 12, 31, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
 _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * n : 3 * n + 3]: n + 1 for n in range(12)}
-_CLF = re.compile(r"(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 _LONGEST = 64
+_YEAR_FIRST = re.compile(
+    r"(\d{4})([-/])(\d\d)\2(\d\d)"
+    r"(?:(?:[Tt]| {1,2})(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_IN_LOG = re.compile(r"(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ([+-]\d\d:?\d\d))?", re.ASCII)
+_DAY_OR_MONTH_FIRST = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
+class NoTimeError(ValueError):
+    """A text that is no time, or that is one only together with a zone. The message is a sentence that shows it."""
+
+
+@dataclass
+class LocalClock:
+    """The clock that times without an offset were read from. `twice` counts those that it showed twice.
+
+    Of an hour that comes twice, since the clock goes back, each time is taken to be the first.
+    """
+
+    zone: zoneinfo.ZoneInfo
+    twice: int = 0
+
+    def aware(self, at: dt.datetime) -> dt.datetime:
+        """`at`, given as if it were UTC, with this clock's offset; raises NoTimeError if the clock skipped it."""
+        first = at.replace(tzinfo=self.zone)
+        if first.utcoffset() == first.replace(fold=1).utcoffset():
+            return first
+        if first.astimezone(dt.UTC).astimezone(self.zone).replace(tzinfo=dt.UTC) != at:
+            raise NoTimeError(f"{at:%F %T} was no time in {self.zone}: the clocks were put forward over it")
+        self.twice += 1
+        return first
+
+
+def from_text(text: str, clock: LocalClock | None = None) -> int:
+    """`2026-11-22T10:05:03Z`, `2026-11-22 10:05:03.123 +0100`, `22/Nov/2026:10:05:03 +0100` and the like, in ms.
+
+    Without an offset it is a time of `clock`. Raises NoTimeError.
+    """
+    at = _read(text)
+    if isinstance(at, int):
+        return at
+    if clock is None:
+        raise NoTimeError(f"{text.strip()} has no offset from UTC; give --zone, such as Europe/Paris, if you know it")
+    return _milliseconds(clock.aware(at))
+
+
 @functools.lru_cache(maxsize=1024)
-def from_log(text: str) -> int | None:
-    """`17/May/2015:10:05:03 +0000` in milliseconds; None if it is no time. Cached: many lines share a second."""
-    found = _CLF.fullmatch(text)
-    if found is None or found[2] not in _MONTHS:
-        return None
-    away = dt.timedelta(hours=int(found[8]), minutes=int(found[9]))
+def _read(text: str) -> int | dt.datetime:
+    """In milliseconds; without an offset what the clock showed, as if in UTC. Cached: many lines share a second."""
+    text = text.strip()
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if found := _YEAR_FIRST.fullmatch(text):
+        year, _, month, day, *rest = found.groups()
+    elif (found := _IN_LOG.fullmatch(text)) and found[2] in _MONTHS:
+        day, name, year, *rest = found.groups()
+        month = str(_MONTHS[name])
+    else:
+        why = "may begin with its day or its month" if _DAY_OR_MONTH_FIRST.match(text) else "is no time that is read"
+        raise NoTimeError(f"{shown} {why}; write it as 2026-11-22T10:05:03+01:00")
+    hour, minute, second, fraction, offset = rest
     try:
-        zone = dt.timezone(-away if found[7] == "-" else away)
-        # 60 is a leap second: the log has it, datetime does not.
         at = dt.datetime(
-            int(found[3]),
-            _MONTHS[found[2]],
-            int(found[1]),
-            int(found[4]),
-            int(found[5]),
-            min(int(found[6]), 59),
-            0,
-            zone,
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            59 if second == "60" else int(second or 0),  # a leap second: the log has it, datetime does not
+            int((fraction or "0").ljust(6, "0")[:6]),
+            dt.UTC,
         )
-    except ValueError:
-        return None
-    return max(0, int(at.timestamp())) * 1000
+    except ValueError as error:
+        raise NoTimeError(f"{shown} is no time: {error}") from error
+    return at if offset is None else _milliseconds(at.replace(tzinfo=_zone(offset)))
 
 
-def from_rfc3339(text: str) -> int | None:
-    """`2026-11-22T10:05:03Z`, or a date alone, in milliseconds, UTC if no zone is given; None if it is no time."""
-    try:
-        at = dt.datetime.fromisoformat(text.strip()[:_LONGEST])
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=dt.UTC)
-        return round(at.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+def _milliseconds(at: dt.datetime) -> int:
+    if not _EPOCH <= at <= _LATEST:
+        raise NoTimeError(f"{at.isoformat()} is before 1970 or after 2100")
+    return (at - _EPOCH) // _MILLISECOND
 
 
-def from_feed(text: str) -> int | None:
-    """`Sun, 22 Nov 2026 10:05:03 +0100` as in RSS, or RFC 3339, in milliseconds; None if it is neither."""
-    with contextlib.suppress(ValueError, OverflowError, TypeError, IndexError):
-        if len(text) <= _LONGEST and (parts := email.utils.parsedate_tz(text)) is not None and parts[0] >= 1000:
-            return email.utils.mktime_tz(parts) * 1000
-    return from_rfc3339(text)
+def _zone(offset: str) -> dt.timezone:
+    if offset[0] not in "+-":
+        return dt.UTC
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    if digits[:2] > "23" or digits[2:] > "59":
+        raise NoTimeError(f"{offset} is no offset from UTC")
+    away = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return dt.timezone(-away if offset[0] == "-" else away)
 
 
 def duration_ms(text: str) -> int:

@@ -44,13 +44,13 @@ class ConsumerMetrics(Metrics):
 
     _events = counter(
         "ranker_events_total{outcome}",
-        "Events applied, by what became of them: an event type that a board weighs, !RULE for what a rule dropped "
-        "(!bot), other (a valid type that no board weighs), late, future, dead. An event counts as its value.",
+        "Events applied, by outcome: an event type that a board weighs; !RULE if a rule dropped it (!bot); "
+        "other for a valid type that no board weighs; late; future; dead. An event counts as its value.",
     )
     lag_records = gauge(
         "ranker_lag_records{partition}",
-        "Records of the partition that are not applied yet, also while it is stopped or being opened; absent until its "
-        "shard has been read.",
+        "Records of the partition that are not applied yet, also while it is stopped or being opened. Absent "
+        "until its shard has been read.",
     )
     partition_stopped = gauge(
         "ranker_partition_stopped{partition,reason}",
@@ -59,93 +59,97 @@ class ConsumerMetrics(Metrics):
     )
     lag_seconds = gauge(
         "ranker_lag_seconds{partition}",
-        "Wall clock less the shard's clock T: all that Kafka had committed by T is counted. Below zero, T lies ahead "
-        "of the clocks, which is a fault.",
+        "Wall clock minus the shard's watermark T: everything that Kafka had committed by T is counted. If it "
+        "is negative, T is ahead of the clocks, which is a fault.",
     )
     freshness_seconds = histogram(
-        "ranker_freshness_seconds", "From append time to applied, for the oldest record of each step.", FRESHNESS_S
+        "ranker_freshness_seconds",
+        "Time from the append of the oldest record of each step until the step was applied.",
+        FRESHNESS_S,
     )
     step_duration_seconds = histogram(
-        "ranker_step_duration_seconds", "One advance as the consumer sees it: sent to replied.", STEP_S
+        "ranker_step_duration_seconds",
+        "Duration of one step as the consumer measures it: from the call of the advance script until its reply.",
+        STEP_S,
     )
     step_increments = histogram(
         "ranker_step_increments",
-        "Increments of totals in one step; 5,000 at most, 10,000 if the shard is small.",
+        "Increments of totals in one step: at most 5,000, or 10,000 if the shard is small.",
         STEP_INCREMENTS,
     )
     step_bytes = histogram(
-        "ranker_step_bytes", "Bytes of one step's arguments: increments, slice deltas, replacements.", STEP_BYTES
+        "ranker_step_bytes", "Bytes of one step's arguments: increments, slice deltas and replacements.", STEP_BYTES
     )
     advance_replies = counter(
         "ranker_advance_replies_total{reply}",
-        "Replies of the script: applied, already, floors, behind, rewound, missing, foreign. Only applied is common; "
-        "floors and behind come with rebalances.",
+        "Replies of the advance script: applied, already, floors, behind, rewound, missing, foreign. Only "
+        "applied is common; floors and behind come with rebalances.",
     )
     rewinds = counter(
         "ranker_rewinds_total",
-        "Times a shard was found before what it had acknowledged (failover, restore); the log was read again from "
-        "there.",
+        "How often a shard was found at an earlier offset than this process had reached (failover, restore). "
+        "The log was read again from there.",
     )
     gaps = counter(
         "ranker_gaps_total",
-        "Times that records were lost to the counts: retention had passed them, or they could not be read.",
+        "How often records were lost to the counts, because retention had deleted them or they could not be read.",
     )
     lost_records = counter(
         "ranker_lost_records_total",
-        "Records lost in gaps: offsets between what was next and what the log still had, or could be read from.",
+        "Records lost in gaps: offsets between the next one to count and the first one that the log still "
+        "had, or that could be read.",
     )
     dead_letters = counter(
         "ranker_dead_letters_total{reason}", "Records written to the dead letter topic, by the reason in their header."
     )
     strays = gauge(
         "ranker_strays{partition}",
-        "Articles counted in this partition although their key belongs in another one (0, unless partitions were "
-        "added, a producer keys wrongly, or the topic is not ours and has other keys).",
+        "Articles counted in this partition although their key belongs to another one. It is 0 unless "
+        "partitions were added, a producer uses wrong keys, or the topic is not ours and has other keys.",
     )
-    live_slices = gauge("ranker_live_slices{partition}", "Slices of the partition that hold counts, all tiers.")
+    live_slices = gauge("ranker_live_slices{partition}", "Slices of the partition that hold counts, in all tiers.")
     clock_offset_seconds = gauge(
         "ranker_clock_offset_seconds",
-        "This process' clock less Redis' clock. Beyond 2 s either way nothing is retired.",
+        "This process' clock minus Redis' clock. If they differ by more than 2 s, nothing is retired.",
     )
     clock_held = gauge(
         "ranker_clock_held",
-        "1 while a step of more than 2 s of this process' or Redis' wall clock lies less than ten minutes back: T "
-        "follows the clock as it was before; or an older T waits after the start; /readyz says which.",
+        "1 while T does not follow the wall clock: this process' or Redis' clock has jumped by more than 2 s "
+        "in the last ten minutes, or an older T waits after the start. /readyz has the reason.",
     )
     fold_seam_active = gauge(
         "ranker_fold_seam_active",
-        "1 when record batches are folded inside the client, 0 when this version of aiokafka has to be read record by "
-        "record (same counts, less speed).",
+        "1 if record batches are folded inside the Kafka client, 0 if this version of aiokafka has to be read "
+        "record by record (same counts, lower speed).",
     )
     gates_open = gauge("ranker_gates_open", "Partitions that this process reads and applies now.")
     history_written = counter(
         "ranker_history_written_total",
-        "Entries that this process wrote to the rank history: one per list and hour, by the first consumer that "
-        "writes it.",
+        "Rank history entries that this process wrote: one per list and hour, by the first consumer that writes it.",
     )
     history_age_seconds = gauge(
         "ranker_history_age_seconds",
-        "Time since the rank history of the hour was last found written, by whichever consumer; since the start, "
-        "before. Beyond 1,800 s an hour stays unknown.",
+        "Time since the rank history of the current hour was last found written, by any consumer; before the "
+        "first time, since the start. Beyond 1,800 s an hour stays unknown.",
     )
     producer_missing = gauge(
         "ranker_producer_missing{producer}",
-        "Events of a producer (NAME of producer_id) that no shard has seen, although later ones came at least 10 s "
-        "before. It falls again if they arrive late. Set by the consumer of partition 0 for the whole "
-        "topic, for producers of the last 24 h; beyond 100 names as other.",
+        "Events of a producer (NAME of producer_id) that no shard has seen, although later ones came at least "
+        "10 s before. It falls again if they arrive late. The consumer of partition 0 sets it for the whole "
+        "topic and for producers of the last 24 h; names beyond 100 are shown as other.",
     )
     producer_repeats = gauge(
         "ranker_producer_repeats{producer}",
-        "Events of a producer with a sequence that was already seen: they are counted twice.",
+        "Events of a producer with a sequence that was seen before: they are counted twice.",
     )
     producer_silent_seconds = gauge(
         "ranker_producer_silent_seconds{producer}",
-        "Time since a producer's last event was appended, as of the oldest clock T of the shards. Runs that have ended "
-        "are silent too, until 24 h have passed; other is the longest of those beyond 100 names.",
+        "Time since a producer's last event was appended, at the oldest watermark T of the shards. It grows "
+        "for runs that have ended, too, until 24 h have passed; other is the longest of the names beyond 100.",
     )
     producers_untracked = gauge(
         "ranker_producers_untracked",
-        "Events whose sequence is not tracked, because their shard tracks 256 runs of producers already.",
+        "Events whose sequence is not tracked, because their shard already tracks 256 runs of producers.",
     )
 
     def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
@@ -189,15 +193,16 @@ class ReaderMetrics(Metrics):
 
     list_age_seconds = gauge(
         "ranker_list_age_seconds",
-        "Age of the oldest published list: wall clock less its as_of. Below zero, a list's as_of lies ahead, which is "
-        "a fault.",
+        "Age of the oldest published list: wall clock minus its as_of. If it is negative, a list's as_of is "
+        "ahead of the clock, which is a fault.",
     )
-    lists = gauge("ranker_lists", "Lists published: (site, board, window) in use.")
-    streams = gauge("ranker_streams", "Lists streamed as server-sent events now, by number of open connections.")
-    connections = gauge("ranker_connections", "Connections open on the public port.")
+    lists = gauge("ranker_lists", "Published lists: (site, board, window) in use.")
+    streams = gauge("ranker_streams", "Open connections that receive a list as server-sent events.")
+    connections = gauge("ranker_connections", "Open connections on the public port.")
     refused_connections = counter(
         "ranker_refused_connections_total",
-        "Connections answered with 503 and closed: 1,000 of one client (address or /64) or 8,000 in all were open.",
+        "Connections answered with 503 and closed, because 1,000 of one client (address or /64) or 8,000 in "
+        "all were open.",
     )
     requests = counter(
         "ranker_requests_total{route,status}",
@@ -205,17 +210,17 @@ class ReaderMetrics(Metrics):
     )
     request_duration_seconds = histogram(
         "ranker_request_duration_seconds{route}",
-        "From the request read to the answer handed to the server, by route.",
+        "Time from the request read until the answer is handed to the server, by route.",
         REQUEST_S,
     )
     refresh_duration_seconds = histogram(
         "ranker_refresh_duration_seconds",
-        "One refresh: every shard read, lists merged, rendered and published.",
+        "Duration of one refresh: every shard is read, and lists are merged, rendered and published.",
         REFRESH_S,
     )
     refresh_failures = counter(
         "ranker_refresh_failures_total",
-        "Refreshes that published nothing because Redis could not be read; the last lists stay.",
+        "Refreshes that published nothing because Redis could not be read. The last lists stay.",
     )
 
     def __init__(self, registry: CollectorRegistry) -> None:

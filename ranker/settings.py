@@ -23,7 +23,9 @@ ENVIRONMENTS = ("production", "development")
 """The first is the default of RANKER_ENV: to forget it must not loosen anything."""
 
 DEFAULT_KAFKA = "127.0.0.1:9092"
-DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
+
+DEFAULT_GENERATION = generations.from_table(configuration.filled({}))
+"""That of an empty ranker.toml."""
 
 BEHIND = 2
 """Times `stale_after_s`: a shard whose T is older makes its lists incomplete, and they name it."""
@@ -144,13 +146,10 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     if environment not in ENVIRONMENTS:
         faults.append(f"RANKER_ENV: {environment!r} is unknown; set it to {' or '.join(ENVIRONMENTS)}")
     kafka = environ.get("RANKER_KAFKA_BOOTSTRAP") or DEFAULT_KAFKA
-    redis = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
-    for variable, fault in (
-        ("RANKER_KAFKA_BOOTSTRAP", endpoints.kafka_fault(kafka)),
-        ("RANKER_REDIS_URL", endpoints.redis_fault(redis)),
-    ):
-        if fault:
-            faults.append(f"{variable}: {fault}")
+    if fault := endpoints.kafka_fault(kafka):
+        faults.append(f"RANKER_KAFKA_BOOTSTRAP: {fault}")
+    redis, unreachable = endpoints.redis_url(environ)
+    faults += unreachable
     table, found = configuration.table(path)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad

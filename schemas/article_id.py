@@ -30,7 +30,11 @@ _unfit = re.compile(f"[{_UNFIT}]")
 _PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 """A path that is its own normal form, whatever the rule for trailing slashes."""
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|%|[\ud800-\udfff]+")
+_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\ud800-\udfff])+|%")
+_HALF = re.compile(r"[\ud800-\udfff]")
+_TOO_LONG = f"the id is longer than {MAX_BYTES} bytes"
+_MAX_DECOMPOSED = 3 * MAX_BYTES // 2
+"""Characters of the longest id in NFD. NFC takes time by the square of a run of marks: 57 ms for 8,000."""
 _KEPT = 0xDC00
 """Added to a character that stays encoded, while the rest is decoded: it becomes half a surrogate pair, as invalid
 bytes do."""
@@ -97,7 +101,8 @@ def normalized(given: str, rule: IdRule = DEFAULT) -> str:
             return from_address(given, rule)
         except NoArticleError:
             pass
-    return from_address(given, IdRule("path", rule.trailing_slash))
+        rule = IdRule("path", rule.trailing_slash)
+    return from_address(given, rule)
 
 
 def from_address(address: str, rule: IdRule = DEFAULT) -> str:
@@ -109,10 +114,9 @@ def from_address(address: str, rule: IdRule = DEFAULT) -> str:
         return address
     if len(address) > MAX_ADDRESS:
         raise NoArticleError(f"the address is longer than {MAX_ADDRESS:,} characters")
-    return _from_address(address, rule)
+    return (_cached if len(address) <= 2 * MAX_BYTES else _from_address)(address, rule)
 
 
-@lru_cache(maxsize=4096)
 def _from_address(address: str, rule: IdRule) -> str:
     path, _, query = _split(address)
     if rule.source == "path":
@@ -122,8 +126,11 @@ def _from_address(address: str, rule: IdRule) -> str:
     else:
         found = _matched(path, query, rule)
     if not is_article_id(found):
-        raise NoArticleError(f"the id is longer than {MAX_BYTES} bytes" if found else f"its {_place(rule)} is empty")
+        raise NoArticleError(_TOO_LONG if found else f"its {_place(rule)} is empty")
     return found
+
+
+_cached = lru_cache(maxsize=4096)(_from_address)
 
 
 def _split(address: str) -> tuple[str, str, str]:
@@ -142,7 +149,7 @@ def _path(path: str, rule: IdRule) -> str:
     whole = _resolved(_decoded(path, "/?#%"))
     if rule.trailing_slash == "strip":
         whole = whole.rstrip("/") or "/"
-    return _written(whole)
+    return _written(_bounded(whole))
 
 
 def _parameter(query: str, rule: IdRule) -> str:
@@ -150,7 +157,7 @@ def _parameter(query: str, rule: IdRule) -> str:
     for pair in query.split("&"):
         name, _, value = pair.replace("+", " ").partition("=")
         if _decoded(name, "") == wanted and value:
-            return _given(_written(_decoded(value, "?#%")), rule)
+            return _given(_written(_bounded(_decoded(value, "?#%"))), rule)
     raise NoArticleError(f"its query has no {wanted}")
 
 
@@ -161,9 +168,23 @@ def _matched(path: str, query: str, rule: IdRule) -> str:
     found = pattern.search(whole)
     if found is None and query:
         found = pattern.search(f"{whole}?{_written(_decoded(query, '/?#%&=+'))}")
+        # One meant for paths, such as ^/blog/([^/]+)$, must not take a query for a part of it.
+        if found and found[1] and "?" in found[1] and not _names_query(rule.source):
+            found = None
     if found is None or not found[1]:
         raise NoArticleError("the pattern finds no id in it")
     return _given(found[1], rule)
+
+
+def _names_query(pattern: str) -> bool:
+    return r"\?" in pattern or "[?" in pattern
+
+
+def _bounded(text: str) -> str:
+    """Text that may be an id, before the long work of writing it. Raises NoArticleError if it is too long."""
+    if len(text) > MAX_BYTES:
+        raise NoArticleError(_TOO_LONG)
+    return text
 
 
 def _given(found: str, rule: IdRule) -> str:
@@ -179,22 +200,29 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _decoded(text: str, reserved: str) -> str:
     """Text in NFC, whose encoded characters are decoded; the `reserved` ones and invalid bytes become half pairs."""
     if "%" in text or not text.isascii():
-        keep = {ord(char): _KEPT + ord(char) for char in reserved}
-        text = _ENCODED.sub(lambda found: _of_bytes(found[0]).translate(keep), text)
+        text = _ENCODED.sub(lambda found: (_letter if len(found[0]) <= 12 else _of_bytes)(found[0], reserved), text)
+    if text.isascii():
+        return text
+    if len(text) > _MAX_DECOMPOSED:
+        raise NoArticleError(_TOO_LONG)
     return unicodedata.normalize("NFC", text)
 
 
-def _of_bytes(found: str) -> str:
-    if found == "%":  # of no encoded character
-        return found
-    if found[0] == "%":
-        raw = bytes.fromhex(found.replace("%", ""))
-    else:
-        raw = b"".join(
-            bytes([ord(half) - _KEPT]) if 0xDC80 <= ord(half) <= 0xDCFF else half.encode("utf-8", "surrogatepass")
-            for half in found
-        )
-    return raw.decode("utf-8", "surrogateescape")
+def _of_bytes(found: str, reserved: str) -> str:
+    digits = found.replace("%", "")
+    if not digits.isascii():
+        digits = _HALF.sub(lambda half: _half_bytes(half[0]).hex(), digits)
+    text = bytes.fromhex(digits).decode("utf-8", "surrogateescape") or "%"  # one that encodes no character
+    return text.translate({ord(char): _KEPT + ord(char) for char in reserved})
+
+
+_letter = lru_cache(maxsize=4096)(_of_bytes)
+"""For what stands alone among letters that are not encoded."""
+
+
+def _half_bytes(half: str) -> bytes:
+    code = ord(half)
+    return bytes([code - _KEPT]) if 0xDC80 <= code <= 0xDCFF else half.encode("utf-8", "surrogatepass")
 
 
 def _resolved(path: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import schemas
 from schemas import article_id
 from schemas.article_id import IdRule
+from schemas.origins import OriginError, sent_host, sent_origin
 
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]{16,256}=*")
@@ -50,9 +51,23 @@ def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
         return found, faults
     table = filled(found)
     for name, site in table["sites"].items():
+        for key, form in (("origins", sent_origin), ("cors", sent_origin), ("hosts", sent_host)):
+            site[key], wrong = _as_sent(site[key], form)
+            faults += (f"{path}: sites.{name}.{key}: {fault}" for fault in wrong)
         if fault := article_id.source_fault(site["ids"]["from"]):
             faults.append(f"{path}: sites.{name}.ids.from: {fault}")
     return table, faults
+
+
+def _as_sent(given: list[str], form: Callable[[str], str]) -> tuple[list[str], list[str]]:
+    """Origins or hosts as browsers send them, and the faults of the others; * stays."""
+    found, faults = [], []
+    for one in given:
+        try:
+            found.append(one if one == "*" else form(one))
+        except OriginError as error:
+            faults.append(f"{one!r} {error}")
+    return found, faults
 
 
 def filled(table: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +79,11 @@ def filled(table: dict[str, Any]) -> dict[str, Any]:
 def id_rules(table: Mapping[str, Any]) -> dict[str, IdRule]:
     """Site to its rule for article ids, out of a valid `table` with its defaults."""
     return {name: IdRule.from_table(site["ids"]) for name, site in table["sites"].items()}
+
+
+def longest_window_ms(table: Mapping[str, Any]) -> int:
+    """How far back the lists of a valid `table` with its defaults reach."""
+    return 1000 * max(int(window["length_s"]) for window in table["windows"].values())
 
 
 def _filled(schema: dict[str, Any], value: Any) -> Any:

@@ -34,7 +34,7 @@ _standing: list[Server] = []
 
 
 def without(missing: MissingTool) -> NoReturn:
-    """Skip the test for want of a service; fail it where everything must be there."""
+    """Skip the test for want of a service; fail it if everything must be there."""
     if IN_CI:
         pytest.fail(f"CI=true, and {missing}", pytrace=False)
     pytest.skip(str(missing))
@@ -59,7 +59,7 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts processes as slow; run what is marked long only if the marker is asked for.
+    """Mark what starts processes as slow; run what is marked long only if the marker is selected.
 
     Modules with slow tests come first, so that none of them begins when the other processes have nothing left to do.
     """
@@ -96,7 +96,7 @@ def services_directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redis_server(services_directory: Path) -> Iterator[RedisServer]:
-    """The machine's redis-server. Outside CI, where there is none, Valkey stands in: it is the same to all tests but one."""
+    """The machine's redis-server. Outside CI, if there is none, Valkey stands in: it is the same to all tests but one."""
     try:
         server = RedisServer(services_directory / "redis", redis_binary() if IN_CI else any_binary())
     except MissingTool as missing:

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a running server, said to the person at the terminal."""
+"""What can go wrong on the way to a running server, in words for the person at the terminal."""
 
 
 class LocalFault(Exception):  # noqa: N818  # it is what went wrong, and reads so where it is raised

@@ -45,7 +45,7 @@ DEMO_TITLE = "Le Journal de démonstration"
 
 
 def main() -> int:
-    """Run until Ctrl-C (SIGINT), SIGTERM or SIGHUP (0), or until something fails, which is said in a sentence (1)."""
+    """Run until Ctrl-C (SIGINT), SIGTERM or SIGHUP (0), or until something fails, with a sentence (1)."""
     if "MAKELEVEL" in os.environ:
         # make forwards no death of its own: without this a killed make would leave us.
         children.end_with_parent()
@@ -142,14 +142,14 @@ def default_port(usual: int, *, page: int | None = None, advice: str = "") -> in
 
 
 def usual_port(usual: int) -> int:
-    """Return the port where every command looks by itself, or any free one if it is taken; who needs it is told it."""
+    """Return the port where every command looks by itself, or any free one if it is taken."""
     return usual if claim(usual) else free_port()
 
 
 def site_config(supervisor: Supervisor, wishes: options.Options, port: int) -> Path:
     """Return the ranker.toml that says who may send what: yours if it has the site, else one of this run alone.
 
-    Servers that send need a write key: yours, or where the site has none, one of this run, which is said. Raises
+    Servers that send need a write key: yours, or one of this run if the site has none, which is printed. Raises
     LocalFault with the collector's own words where it would not start with that.
     """
     table = {} if wishes.config is None else configuration.table(str(wishes.config))[0]

@@ -6,21 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.faults import LocalFault
-from schemas import configuration
+from schemas import article_id, configuration
 
 KAFKAS = ("embedded", "apache")
 DEFAULT_PORT = 8080
 COLLECTOR_PORT = 8081
-
-
-def pattern_faults(pattern: str) -> list[str]:
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        return [f"PATTERN={pattern} is no regular expression: {error}."]
-    if compiled.groups < 1:
-        return [f"PATTERN={pattern} has no group: put ( ) around the part that is the article's id."]
-    return []
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,8 @@ def read(environment: Mapping[str, str]) -> Options:
         if not pattern:
             faults.append("LOG needs PATTERN, whose group 1 is the article's id: PATTERN='^/articles/([^/]+)'")
         else:
-            faults += pattern_faults(pattern)
+            fault = article_id.source_fault(pattern)
+            faults += [f"PATTERN={pattern}{fault.removeprefix(repr(pattern))}."] if fault else []
     elif pattern:
         faults.append("PATTERN is for LOG, which is not set: LOG=access.log PATTERN='^/articles/([^/]+)'")
     site = environment.get("SITE") or "demo"

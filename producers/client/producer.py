@@ -25,6 +25,7 @@ from producers.client.batches import Batch, Delivery, Homes, Outbox
 from producers.client.connection import Connection
 from producers.errors import DeliveryError, ProducerError
 from producers.event import PageView
+from schemas.article_id import DEFAULT, IdRule
 
 DELIVERY_S = 40.0
 """How long a batch is retried, through elections and restarts, before it counts as failed."""
@@ -47,9 +48,9 @@ class Producer:
     fails, and takes at most `delivery_s` for a batch that Kafka does not acknowledge.
 
     `name` begins the `producer_id` that events carry, so that losses are detected: 1 to 64 of A-Z a-z 0-9 . _ -, one
-    for each program that sends. `delivery_s` is how long a batch may stay without acknowledgement. A failed delivery is
-    final, since later records must not overtake it: every later call raises DeliveryError. To continue, open a new
-    producer.
+    for each program that sends. `delivery_s` is how long a batch may stay without acknowledgement. `ids` is how `send`
+    makes ids of addresses, as `sites.NAME.ids` in ranker.toml. A failed delivery is final, since later records must not
+    overtake it: every later call raises DeliveryError. To continue, open a new producer.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Producer:
         *,
         name: str = "python",
         delivery_s: float = DELIVERY_S,
+        ids: IdRule = DEFAULT,
     ) -> None:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name of a producer; it has 1 to 64 of A-Z a-z 0-9 . _ -")
@@ -70,6 +72,7 @@ class Producer:
         self.delivered = 0
         self._bootstrap = bootstrap
         self._delivery_s = delivery_s
+        self._ids = ids
         self._sequence = 0
         self._fault: ProducerError | None = ProducerError(_CLOSED)
         self._outboxes: list[Outbox] = []
@@ -120,11 +123,18 @@ class Producer:
     async def send(self, view: PageView) -> Delivery:
         """Sends an event, stamped; waits while Kafka is slower than the caller. Raises DeliveryError.
 
-        Anything but a PageView is a TypeError, since it was not validated.
+        An article_id that is an address gets its normal form. Anything but a PageView is a TypeError, since it was not
+        validated. One whose time looks like seconds is an InvalidEventError: valid by the contract, it would count
+        nowhere.
         """
         self._check()
         if not isinstance(view, PageView):
             raise TypeError(f"send takes a PageView, not a {type(view).__name__}; make one: PageView(**fields)")
+        view = event.with_normal_id(view, self._ids)
+        if unit := event.other_unit(view.occurred_at):
+            raise event.InvalidEventError(
+                f"occurred_at is {view.occurred_at}, which looks like {unit}; give milliseconds since 1970."
+            )
         outbox = self._outboxes[self._homes[event.key(view.site_id, view.article_id)]]
         while True:
             # The sequence is used only once the record is in a batch.

@@ -9,7 +9,7 @@ from producers.collector.authorize import Speaker
 from producers.collector.client_hour import ClientHour
 from producers.collector.new_articles import NewArticles
 from producers.collector.validate import FaultError, Receipt, not_counted, views
-from producers.event import LONGEST_WINDOW_MS, PageView
+from producers.event import PageView
 from ranker.service.buckets import Buckets
 
 _NEW = FaultError(
@@ -27,7 +27,7 @@ class Bounds:
     keys: Buckets
     articles: NewArticles
     client_hour: ClientHour
-    longest_window_ms: int = LONGEST_WINDOW_MS
+    longest_window_ms: int
 
 
 @dataclass

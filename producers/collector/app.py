@@ -21,7 +21,7 @@ from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.metrics import CollectorMetrics
 from producers.collector.salt import DAY_S, Salts
-from producers.collector.validate import Receipt, ignored_fields
+from producers.collector.validate import Receipt, ignored_fields, ignored_parameters
 from producers.collector.visitor import MAX_AGENT, visitor_id
 from producers.event import PageView
 from ranker.service.address import Address, Addresses, rate_limit_key
@@ -39,6 +39,7 @@ _METHODS = {
     "/": ("GET", "HEAD"),
 }
 _VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
+_BYTES = "surrogateescape"
 _PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
 _log = logging.getLogger(__name__)
 
@@ -186,15 +187,20 @@ class Web:
         content = await self._accept(items, request, speaker)
         if ignored := ignored_fields(items):
             content["ignored_fields"] = ignored
+        if dropped := ignored_parameters(items, speaker.site.ids):
+            content["ignored_parameters"] = dropped
         return answers.json(207 if "rejected" in content else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
+        headers = [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN]
         if request.method == "GET":
             speaker = self._sites.speaker(request.headers, referred=True)
             item = {"article_id": _article(request.query)}
             self._charge(request, speaker, 1)
-            await self._accept([item], request, speaker)
-        return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN])
+            content = await self._accept([item], request, speaker)
+            if "counted_as" in content:
+                headers.append((b"counted-as", content["counted_as"].encode()))
+        return Answer(200, PIXEL, headers)
 
     def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
         """Raises RefusedError if the key, or without one the address, has sent too much."""
@@ -227,6 +233,8 @@ class Web:
         if found.accepted:
             await self._store(found.accepted, request, speaker)
         content: dict[str, Any] = {"accepted": len(found.accepted)}
+        if found.accepted and all(view.agent_class == "bot" for view in found.accepted):
+            content["counted_as"] = "bot"
         if found.rejected:
             content["rejected"] = found.rejected
         if found.not_counted:
@@ -246,27 +254,24 @@ class Web:
 
     def _receipt(self, request: Request, speaker: Speaker) -> Receipt:
         """The receipt of a request. The address and agent of a server with a key are not those of a reader."""
-        now_ms = self._now_ms()
+        now_ms, longest_ms = self._now_ms(), self._bounds.longest_window_ms
         if speaker.keyed:
-            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
+            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=longest_ms)
         agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
         visitor = None
         if self._salts is not None and self._wants_visitor(request, speaker):
             salt = self._salts.of(now_ms // (DAY_S * 1000))
             if salt is not None:
                 visitor = visitor_id(salt, speaker.site_id, request.address, agent)
-        return Receipt(now_ms, agents.is_bot(agent), visitor, rate_limit_key(request.address))
+        return Receipt(now_ms, agents.is_bot(agent), visitor, longest_ms, rate_limit_key(request.address))
 
     def _wants_visitor(self, request: Request, speaker: Speaker) -> bool:
         return speaker.site.visitors and not speaker.keyed and request.headers.get(b"sec-gpc") != b"1"
 
 
 def _article(query: bytes) -> str:
-    """The one article that a query names."""
-    try:
-        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError:
-        pairs = []
+    """The one article that a query names; bytes that are not UTF-8 are halves of surrogate pairs."""
+    pairs = parse_qsl(query.decode("ascii", _BYTES), keep_blank_values=True, errors=_BYTES)
     named = [value for name, value in pairs if name == "article_id"]
     if len(named) != 1:
         raise RefusedError(400, "malformed", "Name one article: /v1/view.gif?article_id=…, percent-encoded.")

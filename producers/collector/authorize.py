@@ -13,6 +13,10 @@ from producers.collector.http.refusal import RefusedError
 from producers.collector.settings import Site
 
 _FOREIGN = "This origin may not send events; add it to the origins of its site in ranker.toml."
+_NULL = (
+    "This page has no origin (null), so it belongs to no site: it is a file or a data: address, or in a frame with "
+    'sandbox; open it at its web address, or give the frame sandbox="allow-scripts allow-same-origin".'
+)
 _CROSS_SITE = (
     "The browser says that another site's page sends this, and does not say which; on a page of your own "
     'give the image referrerpolicy="origin", and have the page in its site\'s origins in ranker.toml.'
@@ -72,7 +76,7 @@ class Sites:
         """The site of an origin; raises RefusedError (403) if it is no site's."""
         if (found := self._origins.get(origin.decode("latin-1"))) is None:
             self._log_foreign(origin)
-            raise RefusedError(403, "foreign_origin", _FOREIGN)
+            raise RefusedError(403, "foreign_origin", _NULL if origin == b"null" else _FOREIGN)
         return found
 
     def allows(self, origin: bytes) -> bool:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from schemas.article_id import IdRule, NoArticleError, normalized
+
 TOPIC = "articles"
 MAX_ARTICLES = 500_000
-"""For each site, about 75 MB of memory for ids of 60 characters; further ones are not remembered."""
+"""For each site, about 75 MB of memory for ids of 60 characters (twice that if their spelling is not the normal form);
+further ones are not remembered."""
 PIECE_RECORDS = 200
 """Records processed at once, 1 ms: requests are handled in between."""
 RETRY_S = (1.0, 60.0)
@@ -28,36 +31,55 @@ _log = logging.getLogger(__name__)
 
 
 class Catalogue:
-    """The ids of these sites' articles."""
+    """The ids of the articles of these sites, by site with its rule for ids.
 
-    def __init__(self, sites: Iterable[str]) -> None:
-        self._articles: dict[str, set[str]] = {site_id: set() for site_id in sites}
+    Records from before there was a normal form have other spellings, and stand for the article all the same.
+    """
+
+    def __init__(self, rules: Mapping[str, IdRule]) -> None:
+        self._rules = rules
+        self._articles: dict[str, set[str]] = {site_id: set() for site_id in rules}
+        self._spelled: dict[str, dict[str, str]] = {site_id: {} for site_id in rules}
 
     def __len__(self) -> int:
         return sum(map(len, self._articles.values()))
 
     def has(self, site_id: str, article_id: str) -> bool:
-        return article_id in self._articles[site_id]
+        known = self._articles[site_id]
+        return article_id in known or self._spelled[site_id].get(article_id) in known
 
     def take(self, key: bytes | None, value: bytes | None) -> None:
         """Applies a record of the topic: adds its article, or removes that of a tombstone."""
         if not value:
             site_id, _, article_id = (key or b"").decode(errors="replace").partition("/")
-            self._articles.get(site_id, set()).discard(article_id)
+            if site_id in self._rules:
+                self._articles[site_id].discard(article_id)
+                self._forget_spelling(site_id, article_id)
             return
         try:
             record: Any = orjson.loads(value)
-            known, article_id = self._articles.get(record["site_id"]), record["article_id"]
-            if known is not None and len(known) < MAX_ARTICLES:
-                known.add(article_id)
+            site_id, article_id = record["site_id"], record["article_id"]
+            known = self._articles.get(site_id)
+            if known is None or len(known) >= MAX_ARTICLES or not isinstance(article_id, str):
+                return
+            known.add(article_id)
+            if (form := normalized(article_id, self._rules[site_id])) != article_id:
+                self._spelled[site_id][form] = article_id
         except (ValueError, TypeError, KeyError):
             return  # no valid record: the consumer of the catalogue logs those
 
+    def _forget_spelling(self, site_id: str, article_id: str) -> None:
+        spelled = self._spelled[site_id]
+        with contextlib.suppress(NoArticleError):
+            form = normalized(article_id, self._rules[site_id])
+            if spelled.get(form) == article_id:
+                del spelled[form]
+
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, bootstrap: str, sites: Iterable[str]) -> AsyncIterator[Self]:
+    async def open(cls, bootstrap: str, rules: Mapping[str, IdRule]) -> AsyncIterator[Self]:
         """Empty at first, and filled while the block runs."""
-        catalogue = cls(sites)
+        catalogue = cls(rules)
         task = asyncio.create_task(catalogue._keep(bootstrap), name="catalogue")
         try:
             yield catalogue

@@ -26,43 +26,46 @@ class CollectorMetrics(Metrics):
 
     requests = counter(
         "collector_requests_total{route,status}",
-        "Requests answered, by route (its template, other for what is not served) and HTTP status.",
+        "Answered requests by route (its template; other if there is no such route) and HTTP status.",
     )
     request_duration_seconds = histogram(
         "collector_request_duration_seconds{route}",
-        "From the whole request read to its answer: what was accepted is then in Kafka or on the disk.",
+        "Time from the whole request read until its answer. What was accepted is then in Kafka or on the disk.",
         REQUEST_S,
     )
     events = counter(
         "collector_events_total{to}",
-        "Events accepted, by what had made them durable when they were acknowledged: kafka or spool.",
+        "Accepted events, by what had made them durable when they were acknowledged: kafka or spool.",
     )
     rejected_events = counter(
         "collector_rejected_events_total{reason}",
-        "Events refused by their place in the request: invalid, not_public, foreign_site, future, late, new_articles.",
+        "Single events refused, by reason: invalid, not_public, foreign_site, future, late, new_articles.",
     )
     refused_requests = counter(
         "collector_refused_requests_total{reason}",
-        "Requests refused as a whole: foreign_origin, unknown_site, cross_site, write_key, media_type, malformed, "
-        "too_large, all_rejected, new_articles, head, slow, client_rate, key_rate, full, connections, http, failed.",
+        "Requests refused as a whole, by reason: foreign_origin, unknown_site, cross_site, write_key, "
+        "media_type, malformed, too_large, all_rejected, new_articles, head, slow, client_rate, key_rate, "
+        "full, connections, http, failed.",
     )
     ignored_events = counter(
         "collector_ignored_events_total{reason}",
-        "Events accepted and not passed on: prefetch (no view), client_article_hour (more than the setting of that "
-        "name from one client).",
+        "Events accepted but not passed on, by reason: prefetch (no view), client_article_hour (more than the "
+        "setting of that name allows one client).",
     )
     spool_events = gauge("collector_spool_events", "Events on the disk that wait for Kafka.")
     spool_bytes = gauge(
         "collector_spool_bytes",
-        "What the spool's file takes of the limit, in bytes; also without events, as SQLite's log and pages stay for a "
-        "while.",
+        "Bytes that the spool's file takes of the limit. It is not 0 without events, because SQLite keeps its "
+        "log and pages for a while.",
     )
-    spool_limit_bytes = gauge("collector_spool_limit_bytes", "The limit (collect.spool_mb); at it the answer is 503.")
-    spool_nearly_full = gauge("collector_spool_nearly_full", "1 from 80 % of the limit on.")
-    spool_oldest_seconds = gauge("collector_spool_oldest_seconds", "How long the oldest of these events has waited.")
+    spool_limit_bytes = gauge(
+        "collector_spool_limit_bytes", "The limit (collect.spool_mb). When it is reached, the answer is 503."
+    )
+    spool_nearly_full = gauge("collector_spool_nearly_full", "1 if the spool takes 80 % of the limit or more.")
+    spool_oldest_seconds = gauge("collector_spool_oldest_seconds", "How long the oldest event in the spool has waited.")
     resent_events = counter(
         "collector_resent_events_total",
-        "Events sent although the log may have them already: after a crash or a late answer.",
+        "Events sent again although the log may already have them, after a crash or a late answer.",
     )
     catalogue_articles = gauge(
         "collector_catalogue_articles",
@@ -70,15 +73,16 @@ class CollectorMetrics(Metrics):
     )
     new_articles_left = gauge(
         "collector_new_articles_left",
-        "What is left, from 1 to 0, of what articles that the catalogue does not know may cost, new or counted again "
-        "(the lesser), on the site that has least; at 0 a new one is taken once two addresses have named it, and a "
-        "known one if it has been counted in this minute. Below 0.2 look who names them.",
+        "Share, from 1 to 0, that is left of what articles that the catalogue does not know may cost, new or "
+        "counted again (the lower of both), for the site that has least. At 0 a new one is accepted once two "
+        "addresses have named it, and a known one if it has been counted in this minute. Below 0.2, look who "
+        "names them.",
     )
     kafka_up = gauge("collector_kafka_up", "1 while Kafka acknowledges, 0 while events go to the disk.")
-    connections = gauge("collector_connections", "Connections open on the public port.")
+    connections = gauge("collector_connections", "Open connections on the public port.")
     visitors_without_salt = counter(
         "collector_visitors_without_salt_total",
-        "Events that went without a visitor_id since Redis gave no salt of the day.",
+        "Events sent without a visitor_id, because Redis gave no salt of the day.",
     )
 
     def watch_articles(self, catalogue: Catalogue, left: Callable[[], float]) -> None:

@@ -12,8 +12,6 @@ from schemas import configuration
 from schemas.article_id import IdRule
 from schemas.configuration import SettingsError
 
-DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
-
 
 @dataclass(frozen=True)
 class Site:
@@ -56,9 +54,9 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     collect: dict[str, Any] = dict(table["collect"])
     sites = {name: _site(site, keys.get(name)) for name, site in table["sites"].items()}
     proxies, unfit = networks(collect.pop("proxies"), "collect.proxies")
-    redis_url = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
-    if _any_visitors(sites) and (fault := endpoints.redis_fault(redis_url)):
-        raise SettingsError([f"RANKER_REDIS_URL: {fault}"])
+    redis_url, unreachable = endpoints.redis_url(environ) if _any_visitors(sites) else (None, [])
+    if unreachable:
+        raise SettingsError(unreachable)
     wrong = [*unfit, *_meaning_faults(sites, keys)]
     if "source" in table:
         wrong.append(
@@ -69,28 +67,22 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     return Settings(
         topic=table["topic"],
         sites=sites,
-        redis_url=redis_url if _any_visitors(sites) else None,
+        redis_url=redis_url,
         proxies=tuple(proxies),
-        longest_window_ms=max(window["length_s"] for window in table["windows"].values()) * 1000,
+        longest_window_ms=configuration.longest_window_ms(table),
         **collect,
     )
 
 
 def _site(table: dict[str, Any], key: str | None) -> Site:
     return Site(
-        tuple(map(_without_port, table["origins"])),
+        tuple(table["origins"]),
         tuple(table["hosts"]),
         frozenset(table["public_types"]),
         table["visitors"],
         IdRule.from_table(table["ids"]),
         key,
     )
-
-
-def _without_port(origin: str) -> str:
-    """The origin as browsers write it: without its scheme's default port."""
-    scheme = origin.partition(":")[0]
-    return origin.removesuffix({"http": ":80", "https": ":443"}[scheme])
 
 
 def _any_visitors(sites: dict[str, Site]) -> bool:

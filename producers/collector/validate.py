@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from producers.collector.authorize import Speaker
-from producers.event import LONGEST_WINDOW_MS, InvalidEventError, PageView
+from producers.event import FUTURE_MS, InvalidEventError, PageView, other_unit
+from schemas.article_id import IdRule, NoArticleError, is_address, normalized
 
-FUTURE_MS = 5 * 60_000
-"""Events further ahead would become dead letters without the sender's knowledge, so they are refused."""
-SECONDS_MS = 946_684_800_000
-"""The year 2000. Earlier times were meant in seconds: today's seconds, read as milliseconds, are in January 1970."""
 MAX_DETAIL = 200
 
 MAX_IGNORED = 10
@@ -55,8 +52,8 @@ class Receipt:
     now_ms: int
     is_bot: bool
     visitor_id: str | None
+    longest_window_ms: int
     client: bytes | None = None
-    longest_window_ms: int = LONGEST_WINDOW_MS
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
@@ -84,15 +81,42 @@ def ignored_fields(items: list[Any]) -> list[str]:
     return list(found)[:MAX_IGNORED]
 
 
+def ignored_parameters(items: list[Any], rule: IdRule) -> list[str]:
+    """Parameters of these events' addresses that name no article by the rule, such as p of /?p=12 for `path`.
+
+    As `ignored_fields`; of the first 100 of an address. None for a pattern, which may read any of them.
+    """
+    kind, _, wanted = rule.source.partition(":")
+    found: dict[str, None] = {}
+    for item in items if rule.source == "path" or kind == "query" else ():
+        given = item.get("article_id") if isinstance(item, dict) else None
+        if isinstance(given, str) and "?" in given and is_address(given):
+            pairs = given.partition("#")[0].partition("?")[2].split("&")[:100]
+            names = (pair.partition("=")[0] for pair in pairs)
+            found |= dict.fromkeys(name for name in names if name != wanted and _NAME.fullmatch(name))
+            if len(found) >= MAX_IGNORED:
+                break
+    return list(found)[:MAX_IGNORED]
+
+
 def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
-    """The fields that are used. Not producer_id and sequence: the collector numbers the events."""
+    """The fields that are used, an address as its article's id.
+
+    Not producer_id and sequence: the collector numbers the events.
+    """
     if not isinstance(item, dict):
         raise FaultError("invalid", "An event is an object.")
     if (site_id := item.get("site_id")) is not None and site_id != speaker.site_id:
         raise FaultError(
             "foreign_site", "site_id is not the site of this request; another one needs its own write key."
         )
-    return {"article_id": None} | {name: item[name] for name in _FIELDS if item.get(name) is not None}
+    fields = {"article_id": None} | {name: item[name] for name in _FIELDS if item.get(name) is not None}
+    if isinstance(given := fields["article_id"], str):
+        try:
+            fields["article_id"] = normalized(given, speaker.site.ids)
+        except NoArticleError as error:
+            raise FaultError("invalid", f"article_id is an address without an article: {error}.") from None
+    return fields
 
 
 def _public(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:
@@ -118,7 +142,7 @@ def _keyed(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageVi
     view = PageView(site_id=speaker.site_id, **({"occurred_at": receipt.now_ms} | fields))
     if view.occurred_at > receipt.now_ms + FUTURE_MS:
         raise FaultError("future", "occurred_at is more than 5 minutes ahead of the collector's clock.")
-    if view.occurred_at < SECONDS_MS:
+    if other_unit(view.occurred_at):  # microseconds are beyond the contract
         raise FaultError("late", f"occurred_at is {view.occurred_at}: that looks like seconds; give milliseconds.")
     if view.occurred_at < receipt.now_ms - receipt.longest_window_ms:
         days = receipt.longest_window_ms / 86_400_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
+import os
+import zoneinfo
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,6 +13,9 @@ import click
 
 from producers import event
 from producers.errors import ProducerError
+from producers.times import LocalClock
+from schemas import article_id, configuration
+from schemas.article_id import IdRule
 
 bootstrap_option = click.option(
     "--bootstrap",
@@ -34,16 +38,42 @@ def check_site(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def check_pattern(_: click.Context, __: click.Parameter, value: str | None) -> re.Pattern[str] | None:
+config_option = click.option(
+    "--config", metavar="FILE", help="ranker.toml, for its sites' ids; else RANKER_CONFIG, else the defaults."
+)
+
+
+def table(config: str | None) -> dict[str, Any]:
+    """The table of this file, else of RANKER_CONFIG, with its defaults. Raises UsageError."""
+    found, faults = configuration.table(config or os.environ.get("RANKER_CONFIG") or None)
+    if faults:
+        raise click.UsageError(str(configuration.SettingsError(faults)))
+    return found
+
+
+def id_rules(config: str | None) -> dict[str, IdRule]:
+    """Site to its rule for article ids, by `table`."""
+    return configuration.id_rules(table(config))
+
+
+def check_source(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """What an address's id is taken from, as in `ids.from` of ranker.toml."""
+    if value is not None and (fault := article_id.source_fault(value)):
+        raise click.BadParameter(fault)
+    return value
+
+
+def check_zone(_: click.Context, __: click.Parameter, value: str | None) -> LocalClock | None:
     if value is None:
         return None
     try:
-        pattern = re.compile(value)
-    except re.error as error:
-        raise click.BadParameter(f"{value!r} is no regular expression: {error}") from error
-    if pattern.groups < 1:
-        raise click.BadParameter(f"{value!r} has no group; put ( ) around the part that is the article's id")
-    return pattern
+        return LocalClock(zoneinfo.ZoneInfo(value))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        if not zoneinfo.available_timezones():
+            raise click.BadParameter(
+                "this machine has no database of time zones; install the system's tzdata, or: pip install tzdata"
+            ) from error
+        raise click.BadParameter(f"{value!r} is no time zone; write it as Europe/Paris or America/Montreal") from error
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -10,13 +10,18 @@ import orjson
 from producers import event
 from producers.client.producer import Producer
 from producers.commands import common
-from schemas.article_id import ALLOWED, is_article_id
+from schemas.article_id import ALLOWED, DEFAULT, NoArticleError, is_article_id, normalized
 
 
-def _check_article(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_article_id(value):
-        raise click.BadParameter(f"{value!r} is no article id; it has {ALLOWED}")
-    return value
+def _normal(given: str, config: str | None, site: str) -> str:
+    """The id of the article that is given by its id, its path or its address."""
+    try:
+        article = normalized(given, common.id_rules(config).get(site, DEFAULT))
+    except NoArticleError as error:
+        raise click.UsageError(f"{given!r} is no article id: {error}") from error
+    if not is_article_id(article):
+        raise click.UsageError(f"{given!r} is no article id; it has {ALLOWED}")
+    return article
 
 
 _site = click.argument("site", callback=common.check_site)
@@ -24,30 +29,33 @@ _site = click.argument("site", callback=common.check_site)
 
 @click.command("hide")
 @_site
-@click.argument("article", metavar="ID", callback=_check_article)
+@click.argument("article", metavar="ID")
+@common.config_option
 @common.bootstrap_option
 @common.topic_option("articles")
-def hide(*, site: str, article: str, bootstrap: str, topic: str) -> None:
+def hide(*, site: str, article: str, config: str | None, bootstrap: str, topic: str) -> None:
     """Take an article off every list, until `producers articles show`.
 
     It is still counted. No import brings it back, and it may be hidden before anything else is known of it. ID is the
-    article's id as lists show it; one that begins with - is written after --.
+    article's id as lists show it, or its address; one that begins with - is written after --.
 
     \b
     Examples:
       producers articles hide demo /faits-divers/un-nom-de-trop
       producers articles hide demo -- -42
     """
+    article = _normal(article, config, site)
     _write(bootstrap, topic, site, article, "editor", {"hidden": True})
     click.echo(f"{article} of {site} is hidden from every list")
 
 
 @click.command("show")
 @_site
-@click.argument("article", metavar="ID", callback=_check_article)
+@click.argument("article", metavar="ID")
+@common.config_option
 @common.bootstrap_option
 @common.topic_option("articles")
-def show(*, site: str, article: str, bootstrap: str, topic: str) -> None:
+def show(*, site: str, article: str, config: str | None, bootstrap: str, topic: str) -> None:
     """Take `producers articles hide` back: the article returns to the place of its counts.
 
     An article that a feed or an import has removed (status removed) stays away; import it again as published.
@@ -57,17 +65,19 @@ def show(*, site: str, article: str, bootstrap: str, topic: str) -> None:
       producers articles show demo /faits-divers/un-nom-de-trop
       producers articles show demo -- -42
     """
+    article = _normal(article, config, site)
     _write(bootstrap, topic, site, article, "editor", {"hidden": False})
     click.echo(f"{article} of {site} is no longer hidden by the editor")
 
 
 @click.command("alias")
 @_site
-@click.argument("old", callback=_check_article)
-@click.argument("new", required=False, callback=_check_article)
+@click.argument("old")
+@click.argument("new", required=False)
+@common.config_option
 @common.bootstrap_option
 @common.topic_option("articles")
-def alias(*, site: str, old: str, new: str | None, bootstrap: str, topic: str) -> None:
+def alias(*, site: str, old: str, new: str | None, config: str | None, bootstrap: str, topic: str) -> None:
     """Count an article that moved under its new id; without NEW, take that back.
 
     OLD and NEW become one article in every list, also for what was counted before. One hop: an article that moves a
@@ -80,6 +90,8 @@ def alias(*, site: str, old: str, new: str | None, bootstrap: str, topic: str) -
       producers articles alias demo /2026/le-dernier-bal
       producers articles alias demo -- -42 -43
     """
+    old = _normal(old, config, site)
+    new = None if new is None else _normal(new, config, site)
     if old == new:
         raise click.UsageError(f"OLD and NEW are both {old!r}; an alias leads from one article to another.")
     _write(bootstrap, topic, site, old, "alias", {"alias_of": new})

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
-import re
 import time
 
 import click
 import orjson
 
-from producers import event, lines, times
+from producers import lines, times
 from producers.client.producer import Producer
 from producers.commands import common
 from producers.replay import replaying
 from producers.replay.rows import FORMATS, UnfitHeaderError
+from producers.replay.summary import FileTally, Summary
+from producers.times import LocalClock
 from ranker.service import progress, signals
+from ranker.service.printable import printable
+from schemas import configuration
+
+LONGEST_REASON = 600
 
 
 @click.command("replay")
@@ -25,12 +29,21 @@ from ranker.service import progress, signals
     "--site", default="demo", show_default=True, callback=common.check_site, help="Site of lines that name none."
 )
 @click.option("--format", "kind", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True)
+@common.config_option
 @click.option(
     "--article-pattern",
     "pattern",
-    metavar="REGEX",
-    callback=common.check_pattern,
-    help="Searched in the path without its query string; group 1 is the article's id. Default: the whole path.",
+    metavar="PATTERN",
+    callback=common.check_source,
+    help="What an address's id is: path, query:NAME, or group 1 of a regular expression, searched in the path and then "
+    "in path and query. Default: ids.from of the site in ranker.toml, else path.",
+)
+@click.option(
+    "--zone",
+    "clock",
+    metavar="NAME",
+    callback=common.check_zone,
+    help="Zone of times without an offset, such as Europe/Paris. Default: such lines are malformed.",
 )
 @click.option(
     "--bots",
@@ -54,7 +67,9 @@ def command(
     files: tuple[str, ...],
     site: str,
     kind: str,
-    pattern: re.Pattern[str] | None,
+    config: str | None,
+    pattern: str | None,
+    clock: LocalClock | None,
     bots: str,
     rebase_to: str | None,
     speed: float | None,
@@ -64,50 +79,68 @@ def command(
 ) -> None:
     """Send FILEs as page views: access logs in the combined format, JSON lines of events, or CSV; also .gz.
 
-    A line counts when it is a GET answered with 200 or 304 and its path has an article's id. Other lines are counted
-    as malformed, method, status, pattern or bot, by the first of these that applies. An id that the contract does not
-    allow (spaces, more than 512 bytes) counts as pattern. Of a line longer than 1 MiB the rest is not read. Replaying a
-    file twice counts twice. FILE may be - for standard input, but not with --rebase-to, which reads everything twice.
+    A line counts when it is a GET answered with 200 or 304 and its address has an article's id. Other lines are counted
+    as malformed, method, status, pattern, bot or future, by the first of these that applies. An address without an id,
+    or with one of more than 512 bytes, counts as pattern; a time more than 5 minutes ahead as future. The first
+    reasons of malformed and future lines are shown. Of a line longer than 1 MiB the rest is not read. Replaying a file
+    twice counts twice. FILE may be - for standard input, but not with --rebase-to, which reads everything twice.
+
+    The exit code is 1 if half or more of a file's lines were malformed or in the future: a file in another format, or
+    with times of another unit or zone. What was understood is sent all the same. Empty lines and connections without a
+    request do not matter for that.
 
     \b
-    JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at (milliseconds or
-    RFC 3339), article_id or path or url, and if need be event_type, site_id, event_id, method, status, user_agent, …
+    JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at, article_id or path or
+    url, and if need be event_type, site_id, event_id, method, status, user_agent, … occurred_at is milliseconds since
+    1970, or like 2026-11-22T10:05:03+01:00. Without its offset it is malformed, unless --zone gives the zone; of an
+    hour that comes twice, the first is taken, and the summary says of how many lines.
 
     \b
     Examples:
       producers replay access.log --site demo
       producers replay access.log.*.gz --article-pattern '^/blog/([^/]+)' --bots drop --rebase-to now
       producers replay events.jsonl --speed 60
+      producers replay export.csv --zone Europe/Paris --article-pattern query:p
       zcat old.gz | producers replay - --article-pattern '^/articles/([0-9]+)'
     """
     if rebase_to and lines.STDIN in files:
         raise click.UsageError(
             "--rebase-to reads the input twice, which standard input cannot; save it to a file first."
         )
-    rules = replaying.Rules(site, pattern, bots)
+    table = common.table(config)
+    rules = replaying.Rules(site, pattern, bots, configuration.id_rules(table), clock)
     sources = []
     for name in files:
         try:
             sources.append(replaying.source(name, kind))
-        except (OSError, lines.DamagedInputError) as error:
+        except (OSError, lines.UnfitInputError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
-    summary = replaying.Summary()
+        except UnfitHeaderError as error:
+            raise _unfit_header(error) from error
+    longest_ms = configuration.longest_window_ms(table)
+    summary = Summary(files=[FileTally(one.name) for one in sources], since_ms=time.time_ns() // 1_000_000 - longest_ms)
     try:
         common.run(
             _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
         )
     except UnfitHeaderError as error:
-        raise click.UsageError(f"A CSV file does not fit: {error}.") from error
+        raise _unfit_header(error) from error
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
-    _print(summary, topic, as_json=as_json)
+    _print(summary, topic, clock, longest_ms, as_json=as_json)
+    if summary.not_understood():
+        raise click.exceptions.Exit(1)
+
+
+def _unfit_header(error: UnfitHeaderError) -> click.UsageError:
+    return click.UsageError(f"A CSV file does not fit: {printable(str(error), LONGEST_REASON)}.")
 
 
 async def _replay(
     sources: list[replaying.Source],
     rules: replaying.Rules,
-    summary: replaying.Summary,
+    summary: Summary,
     *,
     rebase: bool,
     speed: float | None,
@@ -120,13 +153,16 @@ async def _replay(
         positions = dict.fromkeys((one.name for one in sources), 0)
         if rebase:
             with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
-                latest = await replaying.latest_ms(sources, stop, _summing(positions, advance))
+                latest = await replaying.latest_ms(
+                    sources, stop, _summing(positions, advance), None if rules.clock is None else rules.clock.zone
+                )
             summary.shift_ms = 0 if latest is None else time.time_ns() // 1_000_000 - latest
         positions = dict.fromkeys((one.name for one in sources), 0)
         with progress.bar(f"Sending to {topic}", sum(one.size_bytes for one in sources) or None) as advance:
             watch = _summing(positions, advance)
             outcomes = itertools.chain.from_iterable(
-                replaying.outcomes(one, rules, summary.shift_ms, watch) for one in sources
+                replaying.outcomes(one, rules, summary.shift_ms, watch, tally)
+                for one, tally in zip(sources, summary.files, strict=True)
             )
             await replaying.send(outcomes, producer, summary, stop=stop, speed=speed)
         if stop.is_set():
@@ -141,18 +177,32 @@ def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.
     return on_bytes
 
 
-def _print(summary: replaying.Summary, topic: str, *, as_json: bool) -> None:
-    old = summary.last_occurred_at is not None and (
-        summary.last_occurred_at < time.time_ns() // 1_000_000 - event.LONGEST_WINDOW_MS
-    )
-    if old:
+def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: int, *, as_json: bool) -> None:
+    for fault in summary.faults:
+        place = printable(f"{fault.file}, line {fault.line}")
+        click.echo(f"{place}: {fault.reason}: {printable(fault.text, LONGEST_REASON)}", err=True)
+    more = summary.skipped["malformed"] + summary.skipped["future"] - len(summary.faults)
+    if more:
+        click.echo(f"… and {more:,} more", err=True)
+    for tally in summary.not_understood():
+        click.echo(printable(tally.sentence()), err=True)
+    twice = 0 if clock is None else clock.twice
+    if clock is not None and twice:
         click.echo(
-            "Warning: everything sent is older than 7 days, the longest window, so no list will show it. "
-            "--rebase-to now moves it to the present.",
+            f"Times of an hour that comes twice in {clock.zone}, each taken as the first: {twice:,}",
             err=True,
         )
+    if summary.old:
+        which = "everything sent is" if summary.old == summary.sent else f"{summary.old:,} of the events sent are"
+        click.echo(
+            f"Warning: {which} older than {longest_ms // 86_400_000} days, the longest window, "
+            "so no list will show it. --rebase-to now moves the latest time to the present.",
+            err=True,
+        )
+    if not summary.sent and summary.skipped["pattern"]:
+        click.echo("Warning: no address has an article's id; see --article-pattern and [sites.NAME.ids].", err=True)
     if as_json:
-        click.echo(orjson.dumps(dataclasses.asdict(summary)))
+        click.echo(orjson.dumps(summary.as_json(twice)))
         return
     click.echo(f"{summary.sent:,} of {summary.lines:,} lines sent to {topic}")
     click.echo("skipped: " + ", ".join(f"{reason} {count:,}" for reason, count in summary.skipped.items()))

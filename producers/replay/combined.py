@@ -6,41 +6,84 @@ import re
 from typing import NamedTuple
 
 from producers import times
+from producers.replay.malformed import EMPTY, Malformed
+from producers.times import LocalClock, NoTimeError
 
-# Lenient about differences between servers: a virtual host in front, a user name with spaces, more fields at the end.
-_LINE = re.compile(
-    r"\S+ [^\[]*\[(?P<time>[^\]]{26})\] "
-    r'"(?P<request>[^"\\]*(?:\\.[^"\\]*)*)" (?P<status>\d{3}) (?:\d+|-) '
-    r'"[^"\\]*(?:\\.[^"\\]*)*" "(?P<agent>[^"\\]*(?:\\.[^"\\]*)*)"(?: .*)?'
+# Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
+# other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
+_TIME = r"\[(?P<time>\d\d/\w{3}/\d{4}:[^\]\[\"]{8,24}|\d{4}-\d\d-\d\d[T ][^\]\[\"]{5,30})\]"
+_WORD = r"[^\s\"\[\]]{1,200}"
+_BEFORE = (
+    _TIME + rf"(?: +(?:\[(?!\d\d/\w{{3}}/|\d{{4}}-\d\d-\d\d)[^\]\"]{{0,200}}\]|{_WORD}"
+    r"|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
 )
-_REQUEST = re.compile(r"([A-Za-z_-]+) (.+?)(?: HTTP/\d(?:\.\d)?)?")
-_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
+_LINE = re.compile(
+    _BEFORE + rf'"(?P<request>{_QUOTED})"(?:(?! \d{{3}} )(?: {_WORD}){{1,8}}?)? (?P<status>\d{{3}}) (?:\d+|-)'
+    rf'(?: {_WORD}){{0,8}} "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
+    re.DOTALL,
+)
+_START = re.compile(_BEFORE + '"')
+_STATUS = re.compile(r'" (\d{3}) (?:\d+|-) "')
+_REQUEST = re.compile(r"([A-Za-z_-]+) +(\S+|.+?)(?: +HTTP/\d(?:\.\d)?)?\s*", re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\abfnrtv]))")
+_CONTROLS = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
+_LONGEST_SHOWN = 80
 
 
 class Hit(NamedTuple):
-    """One request: `at_ms` since the epoch, `path` without its query string."""
+    """One request: `at_ms` since the epoch, `target` as the browser sent it, with its query."""
 
     at_ms: int
     method: str
-    path: str
+    target: str
     status: int
     agent: str
 
 
-def parse(line: str) -> Hit | None:
-    """The request of a line; None if the line, its time or its request does not have the format."""
-    found = _LINE.fullmatch(line)
+def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
+    """The request of a line, or why it has none. `clock` is that of times without an offset."""
+    found = _parts(line)
     if found is None:
-        return None
-    at_ms = times.from_log(found["time"])
-    request = _REQUEST.fullmatch(found["request"])
-    if at_ms is None or request is None:
-        return None
-    return Hit(at_ms, request[1], path_of(request[2]), int(found["status"]), found["agent"])
+        return Malformed("not in the combined format", line) if line.strip() else EMPTY
+    time, logged, status, agent = found
+    request = _REQUEST.fullmatch(logged)
+    if request is None:
+        # A connection without one: a timeout, or TLS and the like at a port of HTTP.
+        usual = logged in {"", "-"} or "\\x" in logged or not "200" <= status < "400"
+        return Malformed(f'no request in it: "{logged[:_LONGEST_SHOWN]}"', "" if usual else line, usual)
+    try:
+        at_ms = times.from_text(time, clock)
+    except NoTimeError as error:
+        return Malformed(f"its time: {error}")
+    return Hit(at_ms, request[1], unescaped(request[2]), int(status), unescaped(agent))
 
 
-def path_of(target: str) -> str:
-    """The path of a request target or URL: no origin, no query string, no fragment; at least a slash."""
-    if not target.startswith("/") and (origin := _ORIGIN.match(target)):
-        target = target[origin.end() :]
-    return target.partition("?")[0].partition("#")[0] or "/"
+def unescaped(logged: str) -> str:
+    r"""What a server wrote as `\xC3\xA9` (nginx, Apache), `\"`, `\\` or `\t` (Apache), as it was.
+
+    Bytes that are not UTF-8 become half surrogate pairs, as in lines that are not UTF-8.
+    """
+    if "\\" not in logged:
+        return logged
+    return _ESCAPE.sub(_byte, logged.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def _parts(line: str) -> tuple[str, str, str, str] | None:
+    """Time, request, status and agent."""
+    if found := _LINE.search(line):
+        return found["time"], found["request"], found["status"], found["agent"]
+    # Servers that escape nothing (nginx's escape=none) write quotes and backslashes as they come. By steps, since one
+    # expression would take the square of the line's length.
+    if (start := _START.search(line)) and (end := _STATUS.search(line, start.end())):
+        begin, last = line.find('" "', end.end()), line.rfind('"')
+        if 0 <= begin < last - 2:
+            return start["time"], line[start.end() : end.start()], end[1], line[begin + 3 : last]
+    return None
+
+
+def _byte(escape: re.Match[bytes]) -> bytes:
+    if escape[1] is not None:
+        return bytes.fromhex(escape[1].decode())
+    code = escape[2][0]
+    return bytes([_CONTROLS.get(code, code)])

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from producers import agents, ahead, event, lines
 from producers.client.producer import Producer
 from producers.replay import rows
+from producers.replay.malformed import Malformed
 from producers.replay.rows import ReplayRow
-from schemas.article_id import is_article_id
+from producers.replay.summary import Fault, FileTally, Summary
+from producers.times import LocalClock, shown
+from schemas import article_id
+from schemas.article_id import IdRule, NoArticleError
 
-REASONS = ("malformed", "method", "status", "pattern", "bot")
-"""Why a line is not sent; a line that fails in several ways counts under the first."""
-
-WHOLE_PATH = re.compile(r"(.+)", re.DOTALL)
 OnBytes = Callable[[str, int], None]
 """Called with the name of a file and the position reached in it."""
+
+FURTHEST_ZONE_MS = 26 * 3_600_000
+"""From UTC-12 to UTC+14: a clock of another zone is ahead by no more."""
 
 AHEAD_S = 0.05
 """At a chosen speed, events due this soon are sent together."""
@@ -30,11 +34,21 @@ AHEAD_S = 0.05
 
 @dataclass(frozen=True)
 class Rules:
-    """How lines become events. `pattern` None: an article's id is the whole path, or the id in the event."""
+    """How lines become events. `ids` are the rules for article ids by site; `pattern` is a source in place of theirs.
+
+    `clock` is that of times without an offset; without one they are malformed.
+    """
 
     site: str
-    pattern: re.Pattern[str] | None = None
+    pattern: str | None = None
     bots: str = "mark"
+    ids: Mapping[str, IdRule] = field(default_factory=dict)
+    clock: LocalClock | None = None
+
+    def rule_of(self, site: str) -> IdRule:
+        """How this site's addresses become ids."""
+        rule = self.ids.get(site, article_id.DEFAULT)
+        return rule if self.pattern is None else IdRule(self.pattern, rule.trailing_slash)
 
 
 @dataclass(frozen=True)
@@ -47,65 +61,70 @@ class Source:
     size_bytes: int = 0
 
 
-@dataclass
-class Summary:
-    """The outcomes of all lines. Times in milliseconds since the epoch, after the shift; None if nothing was sent."""
-
-    lines: int = 0
-    sent: int = 0
-    skipped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
-    shift_ms: int = 0
-    first_occurred_at: int | None = None
-    last_occurred_at: int | None = None
-
-    def add(self, outcome: dict[str, Any] | str) -> None:
-        """Count a line: the event that it became, or the reason why it is none."""
-        self.lines += 1
-        if isinstance(outcome, str):
-            self.skipped[outcome] += 1
-            return
-        self.sent += 1
-        at = outcome["occurred_at"]
-        self.first_occurred_at = at if self.first_occurred_at is None else min(at, self.first_occurred_at)
-        self.last_occurred_at = at if self.last_occurred_at is None else max(at, self.last_occurred_at)
-
-
 def source(name: str, kind: str = "auto") -> Source:
-    """A file with its format and digest. Raises OSError if it cannot be read, DamagedInputError if gzip is cut."""
+    """A file with its format and digest.
+
+    Raises OSError if it cannot be read, UnfitInputError if it holds no lines of text, UnfitHeaderError if it is CSV
+    without the columns needed.
+    """
+    # Standard input is waited for only if need be: a pipe may be quiet.
+    head = b"" if name == lines.STDIN and kind in {"combined", "jsonl"} else lines.head(name)
+    text = head.decode("utf-8", "replace")
+    first = next(filter(None, (line.strip("\ufeff \t\r") for line in text.split("\n"))), "")
     if kind == "auto":
         suffixes = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv"}
-        kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "")
-    if not kind:
-        kind = rows.guess(lines.first(name))
+        kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "") or rows.guess(first)
+    if kind == "csv" and "\n" in text:  # of a pipe a part of the line may have come
+        rows.check_header(first)
     size_bytes = 0 if name == lines.STDIN else Path(name).stat().st_size
     return Source(name, kind, lines.digest(name), size_bytes)
 
 
-async def latest_ms(sources: Sequence[Source], stop: asyncio.Event, on_bytes: OnBytes | None = None) -> int | None:
-    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one."""
+async def latest_ms(
+    sources: Sequence[Source], stop: asyncio.Event, on_bytes: OnBytes | None = None, zone: ZoneInfo | None = None
+) -> int | None:
+    """The latest time in the input, sent or not, as far as it was read before `stop`; None if no line has one.
+
+    A time that no zone can explain is not taken unless all are such: one of 2062 would leave all others in the past.
+    """
     latest: int | None = None
-    found = (row for one in sources for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes)))
+    furthest_ms = time.time_ns() // 1_000_000 + FURTHEST_ZONE_MS
+    clock = None if zone is None else LocalClock(zone)
+    found = (
+        row.at_ms if isinstance(row, ReplayRow) else None
+        for one in sources
+        for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes), clock)
+    )
     async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
         async for portion in portions:
-            times = [row.at_ms for row in portion if row is not None]
-            latest = max(times, default=latest) if latest is None else max([latest, *times])
+            times = [at_ms for at_ms in (*portion, latest) if at_ms is not None]
+            latest = max(times, default=None, key=lambda at_ms: (at_ms <= furthest_ms, at_ms))
     return latest
 
 
 def outcomes(
-    one: Source, rules: Rules, shift_ms: int = 0, on_bytes: OnBytes | None = None
-) -> Iterator[dict[str, Any] | str]:
-    """For every line in order: its event, or the reason (one of REASONS) why it is not sent."""
+    one: Source, rules: Rules, shift_ms: int = 0, on_bytes: OnBytes | None = None, tally: FileTally | None = None
+) -> Iterator[dict[str, Any] | str | Fault]:
+    """For every line in order: its event, or why it is not sent: one of REASONS, with a sentence if it is faulty."""
     base = hashlib.sha256(one.digest)
-    for number, row in rows.read_rows(one.kind, _numbered(one, on_bytes)):
-        if row is None:
-            yield "malformed"
+    tally = FileTally(one.name) if tally is None else tally
+    for number, row in rows.read_rows(one.kind, _numbered(one, on_bytes), rules.clock):
+        tally.lines += 1
+        if isinstance(row, Malformed):
+            tally.refuse(row)
+            yield Fault("malformed", one.name, number, row.reason, row.usual)
             continue
         outcome = judge(row, rules)
         if isinstance(outcome, str):
             yield outcome
             continue
-        outcome["occurred_at"] += shift_ms
+        outcome["occurred_at"] = max(0, outcome["occurred_at"] + shift_ms)
+        ahead_ms = outcome["occurred_at"] - time.time_ns() // 1_000_000
+        if ahead_ms > event.FUTURE_MS:
+            tally.refuse()
+            at = shown(outcome["occurred_at"])
+            yield Fault("future", one.name, number, f"{at} is {ahead_ms // 60_000:,} minutes ahead of this clock")
+            continue
         if "event_id" not in outcome:
             place = base.copy()
             place.update(b":%d" % number)
@@ -116,21 +135,22 @@ def outcomes(
 def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
     """The event of a row, without an id unless the row has one; or the reason why it is not sent.
 
-    An id that the contract does not allow (a space, more than 512 bytes) counts as `pattern`, like no match at all.
+    An address without an article by its site's rule, or with one of more than 512 bytes, counts as `pattern`.
     """
     if row.method != "GET":
         return "method"
     if row.status not in (200, 304):
         return "status"
+    rule = rules.rule_of(row.fields.get("site_id", rules.site))
     given = row.fields.get("article_id")
-    if rules.pattern is None and given is not None:
-        article_id = given
-    else:
-        found = (rules.pattern or WHOLE_PATH).search(str(given) if row.path is None else row.path)
-        article_id = found[1] if found else None
-        if article_id is None or not is_article_id(article_id):
-            return "pattern"
-    view = {"event_type": "view", "site_id": rules.site, **row.fields, "article_id": article_id}
+    try:
+        if row.target is not None and (given is None or rules.pattern is not None):
+            found = article_id.from_address(row.target, rule)
+        else:
+            found = article_id.normalized(str(given), rule)
+    except NoArticleError:
+        return "pattern"
+    view = {"event_type": "view", "site_id": rules.site, **row.fields, "article_id": found}
     view["occurred_at"] = row.at_ms
     if rules.bots != "keep" and (row.fields.get("agent_class") == "bot" or agents.is_bot(row.agent)):
         if rules.bots == "drop":
@@ -140,7 +160,7 @@ def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
 
 
 async def send(
-    outcomes: Iterator[dict[str, Any] | str],
+    outcomes: Iterator[dict[str, Any] | str | Fault],
     producer: Producer,
     summary: Summary,
     *,

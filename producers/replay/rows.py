@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +11,9 @@ import orjson
 
 from producers import event, times
 from producers.replay import combined
+from producers.replay.malformed import EMPTY, Malformed
+from producers.times import LocalClock
+from schemas.article_id import is_address
 
 FORMATS = ("combined", "jsonl", "csv")
 FIELDS = (
@@ -23,12 +27,22 @@ FIELDS = (
     "producer_id",
     "sequence",
 )
+_PLACES = ("article_id", "path", "url")
 _NUMBERS = ("value", "sequence", "status")
 _STAND_IN = {"event_id": "-", "event_type": "view", "site_id": "-", "article_id": "-"}
+_OTHER_NAMES = {
+    "occurred_at": {"timestamp", "time", "date", "datetime", "date_time", "ts", "@timestamp", "created_at"}
+    | {"time_local", "time_iso8601"},
+    "url": {"page", "pagepath", "page_path", "page_url", "page_location", "link", "permalink", "address", "adresse"}
+    | {"uri", "request_uri"},
+    "article_id": {"id", "article", "post_id", "content_id"},
+}
+_NUMBER = re.compile(r"[+-]?\d{1,64}(?:\.\d{0,64})?", re.ASCII)
+_LONGEST_SHOWN = 80
 
 
 class ReplayRow(NamedTuple):
-    """A request or an event that may be sent. `path` is None if the input names the article itself.
+    """A request or an event that may be sent. `target` is a URL or path; None if the input names the article itself.
 
     `fields` are the fields of the contract in the input. An access log has none.
     """
@@ -36,7 +50,7 @@ class ReplayRow(NamedTuple):
     at_ms: int
     method: str
     status: int
-    path: str | None
+    target: str | None
     agent: str
     fields: dict[str, Any]
 
@@ -45,14 +59,23 @@ class UnfitHeaderError(Exception):
     """A CSV file whose first line does not name the columns needed."""
 
 
-def read_rows(kind: str, numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, ReplayRow | None]]:
-    """(line number, row) of every line; None if the line is malformed. `kind` is one of FORMATS."""
+class _RowError(ValueError):
+    """Why a row is malformed."""
+
+
+def read_rows(
+    kind: str, numbered: Iterable[tuple[int, str]], clock: LocalClock | None = None
+) -> Iterator[tuple[int, ReplayRow | Malformed]]:
+    """(line number, row) of every line, or why it is none. `kind` is one of FORMATS.
+
+    `clock` is that of times without an offset.
+    """
     if kind == "csv":
-        yield from _csv(numbered)
+        yield from _csv(numbered, clock)
         return
     parse = _from_log if kind == "combined" else _from_json
     for number, line in numbered:
-        yield number, parse(line)
+        yield number, parse(line, clock)
 
 
 def guess(first_line: str) -> str:
@@ -62,29 +85,58 @@ def guess(first_line: str) -> str:
     return "csv" if "occurred_at" in _columns(first_line) else "combined"
 
 
-def _from_log(line: str) -> ReplayRow | None:
-    hit = combined.parse(line)
-    return None if hit is None else ReplayRow(hit.at_ms, hit.method, hit.status, hit.path, hit.agent, {})
-
-
-def _from_json(line: str) -> ReplayRow | None:
-    try:
-        row = orjson.loads(line)
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
-        return None
-    return _from_row(row) if isinstance(row, dict) else None
-
-
-def _csv(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, ReplayRow | None]]:
-    lines = iter(numbered)
-    _, header = next(lines, (0, ""))
+def check_header(header: str) -> list[str]:
+    """The names of the columns. Raises UnfitHeaderError if they are not those of page views."""
     columns = _columns(header)
-    if "occurred_at" not in columns or not {"article_id", "path", "url"} & set(columns):
+    if "occurred_at" not in columns or set(columns).isdisjoint(_PLACES):
         raise UnfitHeaderError(
             "its first line must name the columns: occurred_at, and article_id or path or url; "
-            "site_id, event_type, method, status, user_agent, … as there are"
+            "site_id, event_type, method, status, user_agent, … as there are" + renamed(columns)
         )
-    at = 1
+    if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
+        raise UnfitHeaderError(f"its first line names {', '.join(twice)} twice")
+    return columns
+
+
+def renamed(names: Iterable[str]) -> str:
+    """What to call the columns that other programs call differently, as a clause; "" if there are none."""
+    given = {name.lower().replace(" ", "_"): name for name in names}
+    found = [
+        f"{original} to {ours}"
+        for ours, others in _OTHER_NAMES.items()
+        if ours not in given and not (ours == "url" and "path" in given)
+        for name, original in given.items()
+        if name in others
+    ]
+    return f". Rename {', '.join(found)}" if found else ""
+
+
+def _from_log(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
+    hit = combined.parse(line, clock)
+    if isinstance(hit, Malformed):
+        return hit
+    return ReplayRow(hit.at_ms, hit.method, hit.status, hit.target, hit.agent, {})
+
+
+def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
+    try:
+        row = orjson.loads(line.lstrip("\ufeff"))  # marks of files that were joined
+    except orjson.JSONDecodeError as error:
+        return Malformed(f"no JSON: {error}", line) if line.strip() else EMPTY
+    if not isinstance(row, dict):
+        return Malformed("no JSON object", line)
+    row = {name: value for name, value in row.items() if value is not None}
+    try:
+        return _from_row(row, clock)
+    except _RowError as error:
+        ours = "occurred_at" in row and not row.keys().isdisjoint(_PLACES)
+        return Malformed(str(error), "" if ours else line)
+
+
+def _csv(numbered: Iterable[tuple[int, str]], clock: LocalClock | None) -> Iterator[tuple[int, ReplayRow | Malformed]]:
+    lines = iter(numbered)
+    at, header = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+    columns = check_header(header)
 
     def physical() -> Iterator[str]:
         nonlocal at
@@ -95,45 +147,77 @@ def _csv(numbered: Iterable[tuple[int, str]]) -> Iterator[tuple[int, ReplayRow |
     # A quoted field may span lines: a row is numbered by its last one.
     rows = csv.reader(physical(), delimiter=_delimiter(header))
     while True:
+        before = at
         try:
             cells = next(rows)
+            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
         except StopIteration:
             return
-        except csv.Error:
-            yield at, None
-            continue
-        yield at, _from_cells(columns, cells)
+        except (csv.Error, _RowError) as error:
+            # A quote that is not closed takes in what follows: none of those lines was understood.
+            reason = f"no CSV: {error}" if isinstance(error, csv.Error) else str(error)
+            if at > before + 1:
+                reason += f"; its quotes take in the lines {before + 1} to {at}"
+            for number in range(before + 1, at + 1):
+                yield number, Malformed(reason)
 
 
-def _from_cells(columns: list[str], cells: list[str]) -> ReplayRow | None:
+def _from_cells(columns: list[str], cells: list[str], clock: LocalClock | None) -> ReplayRow:
     if len(cells) != len(columns):
-        return None
+        raise _RowError(f"it has {len(cells)} cells, and the first line names {len(columns)} columns")
     row: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell != ""}
-    try:
-        row.update({name: int(row[name]) for name in _NUMBERS if name in row})
-    except ValueError:
-        return None
-    if row.get("occurred_at", "").isdecimal():
-        row["occurred_at"] = int(row["occurred_at"])
-    return _from_row(row)
+    if ended := next((name for name in (*_PLACES, "occurred_at") if "\n" in row.get(name, "")), None):
+        raise _RowError(f"{ended} holds the end of a line")
+    for name in _NUMBERS:
+        if name in row:
+            try:
+                row[name] = int(row[name])
+            except ValueError as error:
+                raise _RowError(f"{name} is {_shown(row[name])}; give a whole number") from error
+    return _from_row(row, clock)
 
 
-def _from_row(row: dict[str, Any]) -> ReplayRow | None:
-    at_ms = row.get("occurred_at")
-    if isinstance(at_ms, str):
-        at_ms = times.from_rfc3339(at_ms)
+def _from_row(row: dict[str, Any], clock: LocalClock | None) -> ReplayRow:
     fields = {name: row[name] for name in FIELDS if name in row}
     target = row.get("path", row.get("url"))
     method, status, agent = row.get("method", "GET"), row.get("status", 200), row.get("user_agent", "")
-    if "article_id" not in fields and not isinstance(target, str):
-        return None
-    if not (isinstance(method, str) and isinstance(status, int) and isinstance(agent, str)):
-        return None
-    if not event.is_valid({**_STAND_IN, **fields, "occurred_at": at_ms}):
-        return None
-    assert isinstance(at_ms, int)
-    path = combined.path_of(target) if isinstance(target, str) else None
-    return ReplayRow(at_ms, method, status, path, agent, fields)
+    if "article_id" not in fields and target is None:
+        raise _RowError(f"it has neither article_id nor path nor url{renamed(row)}")
+    if target is not None and not (isinstance(target, str) and is_address(target.strip())):
+        raise _RowError(f"its address is {_shown(target)}; it must begin with / or a scheme such as https://")
+    for name, value, kind in (("method", method, str), ("status", status, int), ("user_agent", agent, str)):
+        if not isinstance(value, kind):
+            raise _RowError(f"{name} is {_shown(value)}; give {'a text' if kind is str else 'a whole number'}")
+    if "occurred_at" not in row:
+        raise _RowError(f"it has no occurred_at{renamed(row)}")
+    at_ms = _milliseconds(row["occurred_at"], clock)
+    # An id that is an address gets its form later, by the rule of its site.
+    valid = {"article_id": "-"} if isinstance(given := fields.get("article_id"), str) and is_address(given) else {}
+    if fault := event.fault_of({**_STAND_IN, **fields, **valid, "occurred_at": at_ms}):
+        raise _RowError(fault)
+    return ReplayRow(at_ms, method, status, target, agent, fields)
+
+
+def _milliseconds(given: Any, clock: LocalClock | None) -> int:
+    if isinstance(given, str):
+        if _NUMBER.fullmatch(given.strip()) is None:
+            try:
+                return times.from_text(given, clock)
+            except times.NoTimeError as error:
+                raise _RowError(f"occurred_at: {error}") from error
+        given = float(given) if "." in given else int(given)
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        raise _RowError(f"occurred_at is {_shown(given)}; give milliseconds since 1970, or 2026-11-22T10:05:03+01:00")
+    if unit := event.other_unit(given):
+        raise _RowError(f"occurred_at is {_shown(given)}: that looks like {unit}; give milliseconds")
+    if isinstance(given, float) and not given.is_integer():
+        raise _RowError(f"occurred_at is {given}; give whole milliseconds")
+    return int(given)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _columns(header: str) -> list[str]:

@@ -130,7 +130,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     historian = HistoryWriter(
         client,
         generation,
-        settings.sites,
+        {name: site.ids for name, site in settings.sites.items()},
         page_views.partitions,
         clocks.wall_ms,
         metrics,

@@ -62,11 +62,11 @@ def list_(reasons: tuple[str, ...], as_json: bool, config: str | None) -> None:
     with user_errors():
         settings = load_settings(config)
         choice = _choice(settings, reasons)
-        counts, strange = asyncio.run(_read(settings, lambda log: overview(log, choice)))
+        counts = asyncio.run(_read(settings, lambda log: overview(log, choice)))
     topic = f"{settings.generation.topic}.dead"
     if as_json:
         found = {reason: asdict(count) for reason, count in counts.items()}
-        click.echo(json.dumps({"topic": topic, "reasons": found, "strange": strange}))
+        click.echo(json.dumps({"topic": topic, "reasons": found}))
         return
     row = "{:13} {:>10} {:>10} {:>10}  {:24}  {:24}  {}"
     if counts:
@@ -77,8 +77,6 @@ def list_(reasons: tuple[str, ...], as_json: bool, config: str | None) -> None:
         numbers = (f"{number:,}" for number in (count.letters, count.resent, count.cut))
         first, last = _time(count.first_append_ms), _time(count.last_append_ms)
         click.echo(row.format(reason, *numbers, first, last, count.example))
-    if strange:
-        click.echo(f"left alone, because no dead letters of this version: records of {topic}: {strange:,}")
 
 
 @command.command("show")
@@ -167,9 +165,9 @@ def resend(
     """Send dead letters back to their topic, and mark them, so that none is sent twice.
 
     Each is first judged by the rules of ranker.toml. A record that these rules accept where it stands in the log is
-    left: a new generation counts it from there, say after a site was added; and so is one whose time has not come. One
-    that would be rejected again or be too late is sent where its reason or position is named, and left by --all. How
-    many were left, and why, is said; --force sends them all the same, but for those that are cut.
+    skipped: a new generation counts it from there, say after a site was added. So is one whose time has not come, one
+    that would be rejected again, and one that is too old for the longest window. The command reports how many were
+    skipped, and why; --force sends them all the same, but for those that are cut.
 
     \b
     Examples:
@@ -199,9 +197,9 @@ def resend(
             done = "would be sent" if dry else "sent and marked"
             click.echo(f"{count:,} letter{'' if count == 1 else 's'} {done} to {source}")
             del outcome.sent[COUNTED]
-            for which, verdicts in (("of them", outcome.sent), ("left", outcome.left)):
-                for verdict, letters in verdicts.most_common():
-                    click.echo(f"  {which}: {letters:,} {verdict.why}")
+            for which, objections in (("of them", outcome.sent), ("left", outcome.left)):
+                for why, letters in objections.most_common():
+                    click.echo(f"  {which}: {letters:,} {why}")
     _missing(outcome.missing)
 
 

@@ -152,7 +152,7 @@ def _lists(board: Board, lists: Lists, names: Sequence[ListName], limit: int, wi
     head = Text(printable(board.site(names[0].site).title), style="bold")
     head.append(f"  {names[0].window}", style="cyan")
     head.append(f"  {_state(contents)}", style="dim")
-    shown = filter(None, map(board.shown, names))
+    shown = filter(None, map(board.published, names))
     if any(published.age_ms(board.now_ms()) < 0 for published in shown):
         head.append("\nas of a time that lies ahead of this machine's clock: see /readyz of the consumer", style="red")
     if board.fault:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from ranker.core.event import MAX_TIME_MS, site_ok
-from schemas.article_id import is_article_id
+from schemas.article_id import MAX_BYTES, is_address, is_article_id
 
 _Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 _ShortText = Annotated[str, msgspec.Meta(max_length=64)]
@@ -89,6 +89,14 @@ def decode_record(key: bytes, value: bytes) -> Record:
     return _DECODERS[suffix].decode(value)
 
 
+def id_ok(article_id: str) -> bool:
+    """Whether an id is allowed now, or is an address that version 0.1 allowed: what it wrote stays in force."""
+    if is_article_id(article_id):
+        return True
+    was_allowed = is_address(article_id) and article_id.isprintable() and " " not in article_id
+    return was_allowed and len(article_id.encode()) <= MAX_BYTES
+
+
 def fault(key: bytes | None, value: bytes) -> str | None:
     """Why a record is not valid (its value lacks the form or the id that its key requires); None if it is."""
     try:
@@ -97,7 +105,7 @@ def fault(key: bytes | None, value: bytes) -> str | None:
         return str(error)
     if not site_ok(record.site_id):
         return "site_id is not allowed"
-    if not is_article_id(record.article_id):
+    if not id_ok(record.article_id):
         return "article_id is not allowed"
     if key not in [f"{record.site_id}/{record.article_id}".encode() + suffix for suffix in record.key_suffixes]:
         return (
@@ -106,7 +114,7 @@ def fault(key: bytes | None, value: bytes) -> str | None:
     if isinstance(record, ArticleRecord):
         return _incomplete(record)
     if isinstance(record, AliasRecord) and record.alias_of is not None:
-        other = is_article_id(record.alias_of) and record.alias_of != record.article_id
+        other = id_ok(record.alias_of) and record.alias_of != record.article_id
         return None if other else "alias_of is not the id of another article"
     return None
 

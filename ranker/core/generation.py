@@ -89,13 +89,6 @@ class ListName(NamedTuple):
     window: str
 
 
-DEFAULT_WINDOWS = (
-    Window("24h", 86_400_000, 60_000),
-    Window("7d", 604_800_000, 3_600_000),
-)
-DEFAULT_BOARDS: dict[str, dict[str, int]] = {"read": {"view": 1}, "commented": {"comment": 1}, "shared": {"share": 1}}
-
-
 def faults(generation: Generation) -> list[str]:
     """Every reason why these windows cannot work together, as sentences that name the fix; empty when they can."""
     found = []

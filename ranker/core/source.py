@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +17,8 @@ from schemas.article_id import DEFAULT, IdRule, NoArticleError, normalized
 
 _REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
 _IDS = ("event_id", "site_id", "article_id", "visitor_id", "producer_id")
+_REMEMBERED = 65_536
+"""Article ids whose normal form is kept: to look one up takes 0.2 us, to make it 1 to 10."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -149,10 +151,21 @@ def _as_text(name: str) -> _Translation:
 
 
 def _with_normal_ids(rules: Mapping[str, IdRule]) -> _Translation:
+    site_of, id_of = operator.attrgetter("site_id"), operator.attrgetter("article_id")
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def normal(site_id: str, article_id: str) -> str:
+        try:
+            return normalized(article_id, rules.get(site_id, DEFAULT))
+        except NoArticleError:
+            return ""  # no id, so the record is rejected for it
+
     def translate(events: Sequence[Any]) -> None:
-        for event in events:
-            with contextlib.suppress(NoArticleError):  # then the id is too long as it is, too, and rejected as that
-                event.article_id = normalized(event.article_id, rules.get(event.site_id, DEFAULT))
+        ids = list(map(id_of, events))
+        forms = list(map(normal, map(site_of, events), ids))
+        if forms != ids:
+            for event, form in zip(events, forms, strict=True):
+                event.article_id = form
 
     return translate
 

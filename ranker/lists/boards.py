@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ranker.core.generation import DEFAULT_BOARDS, Generation
+from ranker.core.generation import Generation
+from ranker.settings import DEFAULT_GENERATION
 
 SIDE_BY_SIDE = 3
 """Number of boards shown if none are chosen."""
@@ -10,8 +11,8 @@ SIDE_BY_SIDE = 3
 
 def ordered_boards(generation: Generation | None) -> list[str]:
     """Every board; without a generation, the default ones."""
-    boards = sorted(generation.boards) if generation else list(DEFAULT_BOARDS)
-    return [name for name in DEFAULT_BOARDS if name in boards] + [name for name in boards if name not in DEFAULT_BOARDS]
+    boards, first = (generation or DEFAULT_GENERATION).boards, DEFAULT_GENERATION.boards
+    return [name for name in first if name in boards] + sorted(boards.keys() - first.keys())
 
 
 def first_boards(generation: Generation | None) -> list[str]:

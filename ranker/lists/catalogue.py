@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ranker.lists.articles import Articles
 from ranker.store.catalogue import Position, read_changes
+from schemas.article_id import IdRule
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,12 @@ class Catalogue:
     without articles that the topic no longer contains.
     """
 
-    def __init__(self, client: Any, now_ms: Callable[[], int]) -> None:
+    def __init__(self, client: Any, now_ms: Callable[[], int], rules: Mapping[str, IdRule]) -> None:
+        """`rules` are the sites' rules for article ids."""
         self._client = client
         self._now_ms = now_ms
-        self.articles = Articles()
+        self._rules = rules
+        self.articles = Articles(rules)
         self._positions: dict[int, Position] = {}
         self._anew: Articles | None = None
         self._reached: dict[int, int] = {}
@@ -69,7 +72,7 @@ class Catalogue:
         for partition, position in self._positions.items():
             self._reached[partition] = max(position.n, self._reached.get(partition, 0))
         self._positions.clear()
-        self._anew = Articles()
+        self._anew = Articles(self._rules)
         self._grew_ms = None
 
     def _settle(self) -> set[str]:

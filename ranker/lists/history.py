@@ -5,7 +5,8 @@ Everything is exact to an hour, the grain of the history, and None if the histor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from ranker.store.history import HOUR_MS, PLACES
@@ -72,6 +73,15 @@ class Ranks:
                 trend = "new"
         fresh = now_ms - self.newest_ms <= COMPARED_MS[1]
         return Movement(previous, self._entered.get(article_id) if fresh else None, best, trend)
+
+
+def by_name(entries: Mapping[int, Sequence[str]], name: Callable[[str], str]) -> Mapping[int, Sequence[str]]:
+    """The same entries with names instead of ids; an article that had several places keeps the first."""
+    ids = set(chain.from_iterable(entries.values()))
+    names = {one: named for one in ids if (named := name(one)) != one}
+    if not names:
+        return entries
+    return {hour: list(dict.fromkeys(names.get(one, one) for one in listed)) for hour, listed in entries.items()}
 
 
 def _entered(entries: Mapping[int, Sequence[str]], newest: int) -> dict[str, int]:

@@ -55,13 +55,12 @@ class DeadLetterReader:
     """Reads what is committed of the dead letters of `source`, without a group.
 
     One partition at a time, since all letters of a record are in the same one: memory is 140 bytes for each letter of
-    the largest partition, and 150 for each mark. `strange` counts records that are neither letter nor mark. `advance`
-    is called with how many offsets have been read, and of how many.
+    the largest partition, and 150 for each mark. Records that are neither are skipped. `advance` is called with how
+    many offsets have been read, and of how many.
     """
 
     def __init__(self, consumer: Any, source: str, advance: Callable[[int, int], None]) -> None:
         self.topic = f"{source}.dead"
-        self.strange = 0
         self._consumer = consumer
         self._position = re.compile(f"{re.escape(source)}/[0-9]{{1,9}}/[0-9]{{1,18}}".encode())
         self._advance = advance
@@ -94,18 +93,16 @@ class DeadLetterReader:
                 for record in records:
                     key = record.key or b""
                     position = key.removesuffix(MARK)
-                    if not self._position.fullmatch(position) or (
-                        position == key and record.value is not None and _letter(record, None) is None
-                    ):
-                        self.strange += 1
-                    elif position == key:
-                        last[key] = record.offset
-                    elif record.value is not None and (append_ms := dict(record.headers).get("append_ms")):
+                    if not self._position.fullmatch(position):
+                        continue
+                    if position == key:
+                        if record.value is None or _letter(record, None) is not None:
+                            last[key] = record.offset
+                    elif append_ms := dict(record.headers).get("append_ms"):
                         marks[position] = append_ms  # nothing else undoes a mark: the letter would be sent again
             async for records in self._polls(partition, offsets):
-                kept = [each for each in records if last.get(each.key) == each.offset and each.value is not None]
+                kept = [each for each in records if last.get(each.key) == each.offset]
                 letters = [letter for each in kept if (letter := _letter(each, marks.get(each.key))) is not None]
-                self.strange += len(kept) - len(letters)
                 if letters:
                     yield letters
 
@@ -134,10 +131,10 @@ class DeadLetterReader:
 
 
 def _letter(record: ConsumerRecord, mark: bytes | None) -> DeadLetter | None:
-    """None if it is no letter of this version. `mark` is the append time that stands in the mark at its position."""
+    """None if it is a tombstone, or no letter of this version. `mark` is the append time in its position's mark."""
     headers = {name: value or b"" for name, value in record.headers}  # a header may be null
     reason, append_ms = headers.get("reason", b"").decode("ascii", "replace"), headers.get("append_ms", b"")
-    if reason not in REASONS or not _TIME.fullmatch(append_ms):
+    if record.value is None or reason not in REASONS or not _TIME.fullmatch(append_ms):
         return None
     cut = [f"{name} {headers[name].decode(errors='replace') or 'unknown'}" for name in _CUT if name in headers]
     return DeadLetter(

@@ -15,25 +15,14 @@ from ranker.core.generation import Generation
 from ranker.log.dead_letter_reader import DeadLetter, DeadLetterReader
 from ranker.log.records import Record
 
-WITH_ALL, BY_NAME, BY_FORCE, NEVER = range(4)
-"""How a letter has to be requested to be sent: with all, by its reason or position, with --force; or it never is."""
-
-
-class Verdict(NamedTuple):
-    """How a letter has to be requested to be sent, and what sending it now would come to, for an operator."""
-
-    request: int
-    why: str
-
-
-COUNTED = Verdict(WITH_ALL, "")
-LATE = Verdict(BY_NAME, "too old for the longest window: sent again, they would not be listed")
-IN_LOG = Verdict(BY_FORCE, "which these rules count where they stand in the log: sent again, they would count twice")
-FUTURE = Verdict(BY_FORCE, "whose time has not come: sent now, they come back as new dead letters")
-CUT = Verdict(
-    NEVER, "too large to be kept whole: only their first bytes are here, so they cannot be sent, not even with --force"
-)
-RESENT = Verdict(NEVER, "resent before")
+COUNTED = ""
+LATE = "too old for the longest window: sent again, they would not be listed"
+IN_LOG = "which these rules count at their place in the log: sent again, they would count twice"
+FUTURE = "whose time has not come: sent now, they come back as new dead letters"
+CUT = "too large to be kept whole: only their first bytes are here, so they cannot be sent, not even with --force"
+RESENT = "resent before"
+NEVER = frozenset((CUT, RESENT))
+"""What not even --force sends."""
 
 
 class Choice(NamedTuple):
@@ -67,14 +56,14 @@ class Count:
         self.cut += letter.cut is not None
 
 
-async def overview(log: DeadLetterReader, choice: Choice) -> tuple[dict[str, Count], int]:
-    """Reason to count, most letters first, and the number of records that are neither letter nor mark."""
+async def overview(log: DeadLetterReader, choice: Choice) -> dict[str, Count]:
+    """Reason to count, most letters first."""
     counts: dict[str, Count] = {}
     async for letters in log.portions():
         for letter in choice.of(letters):
             nothing = Count(0, 0, letter.append_ms, letter.append_ms, letter.position, 0)
             counts.setdefault(letter.reason, nothing).add(letter)
-    return dict(sorted(counts.items(), key=lambda item: -item[1].letters)), log.strange
+    return dict(sorted(counts.items(), key=lambda item: -item[1].letters))
 
 
 async def newest(log: DeadLetterReader, choice: Choice, limit: int) -> list[DeadLetter]:
@@ -85,41 +74,41 @@ async def newest(log: DeadLetterReader, choice: Choice, limit: int) -> list[Dead
     return found
 
 
-def judge(letter: DeadLetter, fold: Fold, held: Mapping[int, range], now_ms: int) -> Verdict:
-    """By the rules of one generation; `held` are the offsets that the source has, by partition.
+def objection(letter: DeadLetter, fold: Fold, held: Mapping[int, range], now_ms: int) -> str:
+    """Why sending this letter now would not count it once, by `fold`'s rules; COUNTED if it would.
 
-    A record that is accepted where it stands is counted from there by a new generation.
+    `held` are the offsets that the source has, by partition. A record that is accepted at its place is counted from
+    there by a new generation.
     """
     if letter.resent:
         return RESENT
     if letter.cut is not None:
         return CUT
     _, partition, offset = letter.position.split("/")
-    if int(offset) in held.get(int(partition), ()) and _appended(letter, fold, letter.append_ms) is COUNTED:
+    if int(offset) in held.get(int(partition), ()) and _appended(letter, fold, letter.append_ms) == COUNTED:
         return IN_LOG
     return _appended(letter, fold, now_ms)
 
 
-def _appended(letter: DeadLetter, fold: Fold, append_ms: int) -> Verdict:
+def _appended(letter: DeadLetter, fold: Fold, append_ms: int) -> str:
     """What comes of the letter's record if it is appended then."""
     partial = fold([Record(0, append_ms, 0, letter.key, letter.value)])
     if partial.future or partial.late:
         return FUTURE if partial.future else LATE
     if partial.rejected:
-        why = f"still rejected ({partial.rejected[0].reason}): sent again, they come back as new dead letters"
-        return Verdict(BY_NAME, why)
+        return f"still rejected ({partial.rejected[0].reason}): sent again, they come back as new dead letters"
     return COUNTED
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a resend came to so far: letters that were sent and letters that were left, by verdict.
+    """What a resend came to so far: letters that were sent and letters that were left, by objection.
 
     `missing` are requested positions that have no letter, if all letters have been looked at.
     """
 
-    sent: Counter[Verdict] = field(default_factory=Counter)
-    left: Counter[Verdict] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
     missing: frozenset[str] = frozenset()
 
 
@@ -140,20 +129,19 @@ async def resend(
     if one of the topics does not exist.
     """
     fold, held = Fold(rules), await log.held(rules.topic)
-    request = BY_FORCE if force else BY_NAME if any(choice) else WITH_ALL
     missing = choice.positions
     async with contextlib.aclosing(log.portions()) as portions:
         async for letters in portions:
             portion: list[DeadLetter] = []
-            verdicts: Counter[Verdict] = Counter()
+            objections: Counter[str] = Counter()
             for letter in choice.of(letters):
                 missing -= {letter.position}
-                verdict = judge(letter, fold, held, now_ms)
-                if verdict.request > request:
-                    outcome.left[verdict] += 1
+                why = objection(letter, fold, held, now_ms)
+                if why in NEVER or (why and not force):
+                    outcome.left[why] += 1
                     continue
                 portion.append(letter)
-                verdicts[verdict] += 1
+                objections[why] += 1
                 if outcome.sent.total() + len(portion) == limit:
                     break
             if portion:
@@ -162,7 +150,7 @@ async def resend(
                     await asyncio.shield(sending)
                 finally:  # Ctrl-C comes as a cancellation
                     await sending
-                    outcome.sent += verdicts
+                    outcome.sent += objections
             if outcome.sent.total() == limit:
                 return
     outcome.missing = missing

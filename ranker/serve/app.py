@@ -177,7 +177,7 @@ class Web:
         return _response(script.form(accept_headers(request.scope["headers"])))
 
     async def _index(self, request: Request) -> Response:
-        await self._board.attempted(FIRST_DEADLINE_S)
+        await self._board.first_attempt(FIRST_DEADLINE_S)
         return await self._page.index(request, self._board, self._lists, self._clients)
 
 
@@ -203,14 +203,14 @@ class _Measured:
         started = time.perf_counter()
         status = 500
 
-        async def watched(message: Scope) -> None:
+        async def send_noted(message: Scope) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, receive, send_noted)
         finally:
             route = self._paths.get(scope.get("endpoint"), "other")
             self._metrics.requests.labels(route, str(status)).inc()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ranker.service.printable import printable
 
+DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 
 _SCHEMES = (*REDIS_SCHEMES, "redis+sentinel", "rediss+sentinel", "http", "https", "kafka")
@@ -31,6 +33,13 @@ def shown(address: str) -> str:
         scheme = scheme if scheme in ("", *_SCHEMES) else _HIDDEN
     place = re.sub(r"[?#].*", lambda found: f"{found[0][0]}{_HIDDEN}", place, flags=re.DOTALL)
     return printable(f"{scheme}{mark}{place}", _LONGEST)
+
+
+def redis_url(environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    """RANKER_REDIS_URL, else the local server; and its faults."""
+    url = environ.get("RANKER_REDIS_URL") or DEFAULT_REDIS
+    fault = redis_fault(url)
+    return url, [f"RANKER_REDIS_URL: {fault}"] if fault else []
 
 
 def redis_fault(address: str) -> str:

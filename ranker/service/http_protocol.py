@@ -42,7 +42,8 @@ class Protocol(HttpToolsProtocol):
         self._arrived_bytes = 0
         self._has_body = False
         self._upgrades = False
-        self._method = b""
+        self._method = self._version = b""
+        self._keeps_open = False
         self._content = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
         self._running: Any = None  # the cycle whose answer is being given; `cycle` is the last one that waits
@@ -100,18 +101,20 @@ class Protocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> bytes:
         """Parses `data`; returns what is to be parsed then.
 
-        Of a request that wishes for another protocol llhttp leaves the body to that one. There is none here: it is
-        parsed again without the wish, which Java's HttpClient adds to each request (Upgrade: h2c).
+        If a request has an Upgrade, llhttp leaves its body to the other protocol. There is none here: the request is
+        parsed again without that header, which Java's HttpClient adds to each request (Upgrade: h2c).
         """
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if not self._deaf:
                 self.parser = httptools.HttpRequestParser(self)
-                lines = [b"%b %b HTTP/1.1" % (self._method, self.url)]
+                lines = [b"%b %b HTTP/%b" % (self._method, self.url, self._version)]
                 lines += [
                     name + b": " + value for name, value in self.headers if name not in (b"connection", b"upgrade")
                 ]
+                if not self._keeps_open:
+                    lines.append(b"connection: close")
                 return b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :]
         return b""
 
@@ -159,7 +162,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._upgrades = self.parser.should_upgrade()
         if self._upgrades:
-            self._method = self.parser.get_method()
+            self._method, self._version = self.parser.get_method(), self.parser.get_http_version().encode()
+            self._keeps_open = self.parser.should_keep_alive()
             if self._method == b"CONNECT":
                 self._malformed()
             return

@@ -81,9 +81,12 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Changed records by key (None: deleted). `more`: read again at once. `partitions` 0: there is no catalogue yet."""
+    """Changed records as key, value (None: deleted) and offset. `more`: read again at once.
 
-    records: list[tuple[bytes, bytes | None]]
+    `partitions` 0: there is no catalogue yet.
+    """
+
+    records: list[tuple[bytes, bytes | None, int]]
     position: Position
     more: bool
     partitions: int
@@ -104,7 +107,7 @@ async def read_changes(client: Any, partition: int, position: Position) -> Chang
             return Changes([], position, more=False, partitions=0)
         if lineage.decode() != position.lineage and position.n:
             return Changes([], Position(lineage.decode()), more=True, partitions=int(partitions))
-        changed = flat[::2]
+        changed, offsets = flat[::2], map(int, flat[1::2])
         values: list[bytes | None] = []
         if changed:
             (still,), values = await read_atomically(
@@ -115,7 +118,8 @@ async def read_changes(client: Any, partition: int, position: Position) -> Chang
     more = len(changed) == CHANGES
     # Offsets are unique, so a full page ends exactly before the next one.
     reached = int(flat[-1]) + 1 if more else int(n)
-    return Changes(list(zip(changed, values, strict=True)), Position(lineage.decode(), reached), more, int(partitions))
+    records = list(zip(changed, values, offsets, strict=True))
+    return Changes(records, Position(lineage.decode(), reached), more, int(partitions))
 
 
 def _script() -> str:

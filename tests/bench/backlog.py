@@ -139,7 +139,7 @@ def _plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]
 def consume(stack: Stack, topic: str, backlog: Backlog, profiler: str = "", more: str = "") -> Consumed:
     """One run on an empty Redis, `more` in its ranker.toml.
 
-    Raises where the counts at its end are not exactly those that were sent.
+    Raises if the counts at its end are not exactly those that were sent.
     """
     stack.empty_redis()
     env = stack.configure(topic, more)

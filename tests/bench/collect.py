@@ -53,7 +53,7 @@ def run(stack: Stack, repeats: int, quick: bool, progress: Progress) -> Part:
         f"{CONNECTIONS} kept connections, each with one request under way, from a client process in Python that shares the "
         f"cores; the bare producer has {CONNECTIONS} tasks, each waiting for as many events as a request has: as many are "
         f"in flight. All are acknowledged by Apache Kafka (acks=all, {PARTITIONS} partitions) before they count. The client "
-        "takes a core of its own at most; where the server is faster, it is the client that is measured."
+        "takes a core of its own at most; if the server is faster, it is the client that is measured."
     )
     return part
 

@@ -120,7 +120,7 @@ def _engine(stack: Stack, topic: str, env: dict[str, str]) -> Iterator[int]:
 
 
 async def _traffic(bootstrap: str, topic: str, port: int, repeat: int, seconds: int) -> Probes:
-    """Events at the steady rate with probes among them, until all are seen. Raises where the total is wrong."""
+    """Events at the steady rate with probes among them, until all are seen. Raises if the total is wrong."""
     probes = Probes()
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=0, max_batch_size=64 << 10)
     await producer.start()
@@ -192,7 +192,7 @@ async def _watch(connection: Connection, probes: Probes) -> None:
 
 
 async def _reached(connection: Connection, expected: int) -> bool:
-    """Whether all is counted. Raises RuntimeError where more is."""
+    """Whether all is counted. Raises RuntimeError if more is."""
     total = await _total(connection)
     if total > expected:
         raise RuntimeError(f"the list's total is {total}, but {expected} views were sent")

@@ -21,7 +21,7 @@ LIST = b"event: list"
 
 
 class Listeners:
-    """All streams; a list has arrived where its event has begun to."""
+    """All streams; a list has arrived when its event has begun to."""
 
     def __init__(self, count: int) -> None:
         self.count = count

@@ -1,4 +1,4 @@
-"""Requests over kept connections: by wrk where it is, else by `python -m tests.bench.load`, which is slower itself."""
+"""Requests over kept connections: by wrk if it is installed, else by `python -m tests.bench.load`, which is slower itself."""
 
 from __future__ import annotations
 

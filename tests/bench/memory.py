@@ -13,7 +13,7 @@ import redis
 from deploy.local import waiting
 from ranker.core import delta
 from ranker.core.delta import Counts
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.step import MAX_COST, Changes
 from ranker.store.connection import connect
 from tests.bench import ids
@@ -22,6 +22,7 @@ from tests.bench.progress import Progress
 from tests.bench.shards import Shard, begin, homes, pieces
 from tests.bench.stack import Stack
 from tests.bench.traffic import ARTICLES, SITE
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 PARTITIONS = 4
 EVENTS_PER_S = 1_000
@@ -150,7 +151,7 @@ def _of_ranks(drawn: Drawn, articles: list[str], ranks: list[int]) -> Counts:
 
 
 def _in_a_hash(client: redis.Redis, drawn: Drawn, articles: list[str]) -> float:
-    """Bytes per (article, slice) where a slice is a hash of article to count, its views alone."""
+    """Bytes per (article, slice) if a slice is a hash of article to count, its views alone."""
     views = drawn["view"]
     client.hset("bench-hash", mapping={articles[rank]: count for rank, count in views.items()})
     return _weight(client, "bench-hash") / len(views)

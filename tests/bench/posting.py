@@ -1,6 +1,6 @@
 """`python -m tests.bench.posting PORT KEY EVENTS CONNECTIONS REQUESTS SECONDS`: posts events over kept connections.
 
-Each connection sends its next request when the one before was answered, and connects again where it is cut; a request
+Each connection sends its next request when the one before was answered, and connects again if it is cut; a request
 whose answer is lost is not sent again. Ends when REQUESTS were accepted, or after so many seconds. Prints a Posted as
 JSON.
 """

@@ -67,7 +67,7 @@ def resident_bytes(pid: int) -> int:
 
 @contextlib.contextmanager
 def running(name: str, argv: list[str], log: Path, env: Mapping[str, str]) -> Iterator[Child]:
-    """A process that lives as long as the block. Its faults are for `check`, or the deadline of whoever waits."""
+    """A process that lives as long as the block. Its faults are for `check`, or the deadline of the waiting test."""
     child = children.start(name, argv, log, {**environment(), **env})
     try:
         yield child
@@ -76,7 +76,7 @@ def running(name: str, argv: list[str], log: Path, env: Mapping[str, str]) -> It
 
 
 def check(child: Child) -> None:
-    """Raise where it has ended before its time, with its last words."""
+    """Raise if it has ended before its time, with its last words."""
     code = child.returncode()
     if code is not None:
         raise RuntimeError(f"{child.name} ended with code {code}:\n{child.tail()}")

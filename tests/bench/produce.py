@@ -16,7 +16,7 @@ Event = tuple[int, bytes | None, bytes]
 
 @dataclass(frozen=True)
 class BatchSize:
-    """How large the producers' batches are: in bytes, and in records where that is less."""
+    """How large the producers' batches are: in bytes, and in records if that is less."""
 
     name: str
     bytes: int
@@ -49,7 +49,7 @@ async def write(
     size: BatchSize,
     written: Callable[[int], None],
 ) -> None:
-    """Write every event to its partition; `written` is told how many more are in the broker's hands."""
+    """Write every event to its partition; `written` is called with how many more are in the broker's hands."""
     producers = [
         AIOKafkaProducer(bootstrap_servers=bootstrap, max_batch_size=size.bytes, acks=1, linger_ms=0)
         for _ in range(partitions)

@@ -58,7 +58,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Target:
-    """One server that is asked: its port, and the processes whose CPU is its cost."""
+    """One server that gets requests: its port, and the processes whose CPU is its cost."""
 
     port: int
     pids: tuple[int, ...]

@@ -12,7 +12,7 @@ from typing import Any
 import redis
 import uvloop
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.live.build_live import build_live
@@ -27,6 +27,7 @@ from tests.bench.progress import Progress
 from tests.bench.shards import begin, homes
 from tests.bench.stack import Stack
 from tests.bench.traffic import SITE
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 SHARDS = 64
 PLAIN = "1 list, the plain way"

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import redis
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.partial_counts import Articles, Group
 from ranker.core.retire import Retirement
 from ranker.core.route import Router
@@ -23,6 +23,7 @@ from tests.bench.progress import Progress
 from tests.bench.shards import Shard, begin
 from tests.bench.stack import Stack
 from tests.bench.traffic import SITE
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 LONGEST_MS = 30
 SIZES = (12_500, 100_000)
@@ -74,7 +75,7 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
     part.notes.append(
         f"The largest steps that the limits allow ({MAX_COST:,} increments and appends, {SMALL_TIMES} times as many in a "
         f"batch for a shard of up to {SMALL_SHARD:,} articles): a batch of different articles, "
-        f"each in {SLICES_PER_ARTICLE} of {MINUTES} minutes; the same where every article is a stray and is marked; the "
+        f"each in {SLICES_PER_ARTICLE} of {MINUTES} minutes; the same if every article is a stray and is marked; the "
         "retiring of a minute that holds every article, where totals stay and where they come to zero and go. Milliseconds "
         "are those of the slow log: they include the time in which other processes had the core. CPU is that of Redis' "
         "main thread from before the step is sent until it is answered, so of more than the script."

@@ -51,7 +51,7 @@ class Served:
 
 @contextlib.contextmanager
 def reader(stack: Stack, articles: int, *, more: str = "", named: bool = False) -> Iterator[Served]:
-    """Redis filled with so many articles, in the catalogue too where they are `named`, and a reader of it."""
+    """Redis filled with so many articles, in the catalogue too if they are `named`, and a reader of it."""
     stack.empty_redis()
     env = stack.configure("bench-reader", FRESH + more)
     asyncio.run(_fill(stack.redis.url, settings.load(env["RANKER_CONFIG"], env).generation, articles, named=named))

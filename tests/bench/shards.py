@@ -33,7 +33,7 @@ class Shard:
         return Step(self.version, after, self.watermark_ms, changes, new_sites={SITE})
 
     async def advance(self, step: Step) -> None:
-        """Carry a step out. Raises RuntimeError where it is refused."""
+        """Carry a step out. Raises RuntimeError if it is refused."""
         reply, _ = await self.store.advance(self.store.assemble(step))
         if reply is not Reply.APPLIED:
             raise RuntimeError(f"a step of the bench was refused: {reply.value}")

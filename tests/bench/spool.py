@@ -35,7 +35,7 @@ WITHIN_S = 900.0
 
 @dataclass
 class Seen:
-    """What the collector's metrics said on the way."""
+    """The collector's metrics on the way."""
 
     bytes_per_event: float = 0.0
     drained: int = 0
@@ -45,7 +45,7 @@ class Seen:
 
 
 def run(stack: Stack, quick: bool, progress: Progress) -> Part:
-    """Raises where anything accepted is not counted, or more repeats are in the log than the metric says."""
+    """Raises if anything accepted is not counted, or more repeats are in the log than the metric says."""
     events = 100_000 if quick else EVENTS
     topic = "bench-spool"
     asyncio.run(make_topics(stack.kafka.bootstrap, [topic], PARTITIONS))

@@ -57,7 +57,7 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
     ratio = asked[-1][0] / asked[0][0]
     part.add("Redis commands, with the most web load / with none", ratio, "times", "<= 1.05")
     part.notes.append(
-        f"{articles:,} articles with counts on {served.PARTITIONS} partitions, and, where there is a catalogue, a record for each "
+        f"{articles:,} articles with counts on {served.PARTITIONS} partitions, and, if there is a catalogue, a record for each "
         f"(about 250 bytes). {changes} changes of a title at random moments, asked for every 20 ms. For the Redis commands the "
         f"reader refreshes every {REFRESH_MS} ms; it reads the one list in use whether it is asked for or not."
     )

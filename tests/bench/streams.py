@@ -85,7 +85,7 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
 
 
 def _told(log: Path) -> list[dict[str, float]]:
-    """What the listeners have said of each list so far."""
+    """What the listeners have reported of each list so far."""
     return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import schemas
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.recount import Raw, Rules, verdict
 
 VALID, INVALID = schemas.examples("page-view", valid=True), schemas.examples("page-view", valid=False)
@@ -76,7 +77,7 @@ FIELDS = (
 
 @given(st.dictionaries(st.sampled_from(FIELDS), odd, max_size=3), st.sets(st.sampled_from(FIELDS), max_size=1))
 def test_whatever_stands_in_the_fields_both_say_the_same(changes: dict[str, Any], absent: set[str]) -> None:
-    """A valid event with fields changed or taken away: folded where the schema allows it, rejected where not."""
+    """A valid event with fields changed or taken away: folded if the schema allows it, rejected if not."""
     event = {**json.loads(VALID["every-field"]), **changes}
     event = {name: value for name, value in event.items() if name not in absent}
     value = json.dumps(event).encode()

@@ -1,4 +1,4 @@
-"""Producers and ranker agree where an article is at home: what one writes there, the other looks for there."""
+"""Producers and ranker agree where an article is at home: what one writes to a partition, the other looks for in it."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -71,8 +71,9 @@ def test_limits_and_reasons_are_the_collectors() -> None:
     rejected = SCHEMAS["Rejected"]["properties"]
     assert set(rejected["reason"]["enum"]) == set(get_args(validate.Reason))
     assert rejected["detail"]["maxLength"] == validate.MAX_DETAIL
-    assert SCHEMAS["IgnoredFields"]["maxItems"] == validate.MAX_IGNORED
-    assert SCHEMAS["IgnoredFields"]["items"]["pattern"] == f"^{validate._NAME.pattern}$"
+    for ignored in ("IgnoredFields", "IgnoredParameters"):
+        assert SCHEMAS[ignored]["maxItems"] == validate.MAX_IGNORED
+        assert SCHEMAS[ignored]["items"]["pattern"] == f"^{validate._NAME.pattern}$"
     assert SCHEMAS["Events"]["oneOf"][1]["maxItems"] == body.MAX_EVENTS
 
 

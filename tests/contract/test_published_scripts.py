@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ranker.serve.pages.block import Block
 from ranker.service import scripts
 from tests.support.published_scripts import BLOCK, CHECKOUT, SCRIPTS, Published
 
@@ -17,9 +16,10 @@ PUBLISH = "the script changed: run .venv/bin/python -m tests.support.published_s
 every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 
 
-def test_the_block_is_made_from_its_sources() -> None:
-    """What the reader serves is block.js with the style and the words of now."""
-    assert Block().script == BLOCK.current, PUBLISH
+@every_script
+def test_what_is_served_is_made_from_its_sources(script: Published) -> None:
+    """The tracker without its comments; block.js with the style and the words of now."""
+    assert script.served.read_bytes() == script.current, PUBLISH
 
 
 @every_script

@@ -17,8 +17,9 @@ import schemas
 from producers import event
 from ranker.core.event import PageView
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from schemas.article_id import is_article_id
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 VALID = [(name, case) for name in schemas.NAMES for case in schemas.examples(name, valid=True)]
 INVALID = [(name, case) for name in schemas.NAMES for case in schemas.examples(name, valid=False)]
@@ -138,7 +139,7 @@ LIKELY = {
 @example({"visitor_id": 0})
 @example({"sequence": True})
 def test_the_producers_check_agrees_with_the_schema(changes: dict[str, Any]) -> None:
-    """`event.is_valid` is the schema, only quicker; a typed event is made just where it says yes."""
+    """`event.is_valid` is the schema, only quicker; a typed event is made only if it is valid."""
     view = {**SOUND, **changes}
     assert event.is_valid(view) == (schemas.faults("page-view", view) == [])
     assert is_made(view) == event.is_valid(view)

@@ -35,7 +35,7 @@ def test_articles_are_kept() -> None:
 
 
 def test_what_is_acknowledged_outlives_a_broker() -> None:
-    """Of three copies two have it before a producer is told so; the third may be away."""
+    """Of three copies two have it before a producer gets the acknowledgement; the third may be away."""
     assert {topic.config["min.insync.replicas"] for topic in schemas.topics()} == {"2"}
 
 

@@ -154,6 +154,18 @@ async def test_what_is_read_and_shared_is_on_the_page(engine: Engine, reader: Br
     await seen.page.close()
 
 
+async def test_one_article_however_its_address_is_written(engine: Engine, reader: BrowserContext) -> None:
+    """The browser keeps the case of an address's digits and its trailing slash, in the canonical link too."""
+    for spelling in (
+        "soci%C3%A9t%C3%A9",
+        "soci%c3%a9t%c3%a9/",
+        "soci\u00e9t%c3%a9?utm_source=x",
+        "x/../socie\u0301te\u0301",
+    ):
+        assert await read(reader, engine.site.article(spelling)) == 202
+    await engine.counted("/articles/société", 4)
+
+
 async def test_a_browser_that_is_driven_is_in_no_list(engine: Engine, reader: BrowserContext, editor: Browser) -> None:
     """It is accepted, as bot; the reader who comes after it is counted."""
     assert await read(await editor.new_context(), engine.site.article("robots")) == 202
@@ -195,7 +207,7 @@ async def test_a_page_prepared_in_advance_is_not_read(engine: Engine, tabs: Unwa
 
 
 async def test_simulated_traffic_goes_this_way_in_part(engine: Engine) -> None:
-    """With the site's key from the environment: the share is said, accepted by the collector, and counted with the rest."""
+    """With the site's key from the environment: the share is reported, accepted by the collector, and counted with the rest."""
     before = engine.collector.metric("collector_events_total")
     argv: list[str | Path] = [
         program("producers"),

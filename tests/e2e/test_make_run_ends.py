@@ -59,7 +59,7 @@ def test_a_server_that_dies_while_others_start_is_named(tmp_path: Path) -> None:
         assert re.search(r"make run: The (Redis|Valkey) server was killed \(signal 9\)", ends_with(run))
 
 
-def test_a_port_asked_for_and_taken_is_an_error_with_the_fix(tmp_path: Path) -> None:
+def test_a_chosen_port_that_is_taken_is_an_error_with_the_fix(tmp_path: Path) -> None:
     """PORT= that is taken: the sentence names the port and how to choose another; nothing was started."""
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
@@ -69,7 +69,7 @@ def test_a_port_asked_for_and_taken_is_an_error_with_the_fix(tmp_path: Path) -> 
             assert "PORT=" in said
 
 
-def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> None:
+def test_the_default_port_taken_is_reported_and_another_chosen(tmp_path: Path) -> None:
     """8080 was not required: if it is taken, a free port does. Ctrl-C while it starts ends it all the same."""
     with contextlib.ExitStack() as stack:
         if is_free(DEFAULT_PORT):
@@ -97,7 +97,7 @@ def test_the_default_port_taken_is_said_and_another_chosen(tmp_path: Path) -> No
     ],
 )
 def test_an_impossible_wish_is_refused_in_a_sentence(tmp_path: Path, wishes: dict[str, str], sentence: str) -> None:
-    """What cannot be is said before anything starts."""
+    """What cannot be is reported before anything starts."""
     with make_run(tmp_path, **wishes) as run:
         assert sentence in ends_with(run)
 

@@ -98,7 +98,7 @@ async def test_every_word_in_both_languages() -> None:
 
 @pytest.mark.parametrize("width", [360, 700])
 async def test_narrow_and_dark_in_english(browser: Browser, reader: Reader, beating: None, width: int) -> None:
-    """No sideways scrolling, with the explanation open neither; dark where that is preferred; English words."""
+    """No sideways scrolling, with the explanation open neither; dark if that is preferred; English words."""
     narrow: dict[str, Any] = {"color_scheme": "dark", "viewport": {"width": width, "height": 900}}
     seen = await visit(browser, reader, "?lang=en", **narrow)
     await expect(seen.page.locator("h1")).to_have_text("Popular articles")

@@ -5,7 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import Browser, expect
 
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, Window
+from ranker.core.generation import Generation, Window
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.page_site import TITLES, Visit, chromium, clocks, newspaper, shot, visit
 from tests.support.reader import Reader
 

@@ -47,7 +47,7 @@ async def test_an_explanation_by_keyboard(browser: Browser, reader: Reader, beat
     assert seen.complaints == []
 
 
-async def test_no_hours_where_none_are_counted(browser: Browser, reader: Reader, beating: None) -> None:
+async def test_no_hours_if_none_are_counted(browser: Browser, reader: Reader, beating: None) -> None:
     """Closed by its button and by a click beside it; each article's own explanation."""
     seen = await visit(browser, reader)
     await seen.board("shared").locator(".why").first.click()

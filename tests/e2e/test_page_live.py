@@ -32,7 +32,7 @@ def polls(seen: Visit) -> list[str]:
 
 
 async def test_lists_move_by_their_streams(browser: Browser, reader: Reader, beating: None) -> None:
-    """One stream for each list, and not one list asked for; an article that overtakes the others climbs."""
+    """One stream for each list, and not one list requested; an article that overtakes the others climbs."""
     seen = await visit(browser, reader)
     await overtake(reader, 4, 5000)
     await expect(seen.board("read").locator("[part=title]").first).to_have_text(TITLES[4])
@@ -85,10 +85,10 @@ async def test_a_hidden_tab_keeps_no_stream(browser: Browser, reader: Reader, be
 
 
 @pytest.mark.parametrize("and_back", [False, pytest.param(True, marks=pytest.mark.long)])
-async def test_where_streams_are_refused_it_asks(
+async def test_if_streams_are_refused_it_polls(
     browser: Browser, reader: Reader, beating: None, monkeypatch: pytest.MonkeyPatch, and_back: bool
 ) -> None:
-    """503 for a stream: the lists are asked for instead, and still move; no notice, for nothing is wrong with them."""
+    """503 for a stream: the lists are requested instead, and still move; no notice, for nothing is wrong with them."""
     monkeypatch.setattr(streams, "MAX_STREAMS", 0)
     seen = await visit(browser, reader)
     assert len(polls(seen)) >= 1

@@ -123,7 +123,7 @@ def stack(tmp_path: Path, redis_server: RedisServer) -> Iterator[Stack]:
 
 
 async def test_addresses_and_browsers_are_written_nowhere(stack: Stack) -> None:
-    """By way of Kafka and by way of the spool; visitors are told apart all the same, but for who asks not to be."""
+    """By way of Kafka and by way of the spool; visitors are distinguished all the same, but for those who ask not to be."""
     for article, headers in {
         "/1": {},
         "/2": {},

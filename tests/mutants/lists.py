@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.catalogue import Mutant
 
 _NAMED = "{*A.aliases, *A.aliases.values(), *A.wanted}"
-_SHORT = "not (A and B.by_catalogue)"
+_SHORT = "not (A and B.by_catalogue and not C)"
 
 LISTS = (
     Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "A.get(B, B)", "B", "merge"),
@@ -52,17 +52,22 @@ LISTS = (
     ),
     Mutant(
         "the filter is applied after the cut",
-        "ranker.serve.api.items:listed",
+        "ranker.serve.api.items:list_places",
         "ends_in(A.rows)",
         "ends_in(A.rows[:most]) or len(A.rows) >= most",
         "lists",
         long=True,
     ),
-    Mutant("what is looked up has no holes", "ranker.serve.api.items:listed", _SHORT, "not A", "lists"),
-    Mutant("what was read is all there is", "ranker.serve.api.items:listed", _SHORT, "False", "lists"),
+    Mutant("what is looked up has no holes", "ranker.serve.api.items:list_places", _SHORT, "not A", "lists"),
+    Mutant("what was read is all there is", "ranker.serve.api.items:list_places", _SHORT, "False", "lists"),
     Mutant("nothing is looked up", "ranker.serve.api.lists:Lists._full", "await A.look_up(...)", "None", "lists"),
     Mutant(
-        "counts below the least stay", "ranker.serve.api.items:listed", "A < B.min_count", "False", "lists", long=True
+        "counts below the least stay",
+        "ranker.serve.api.items:list_places",
+        "A < B.min_count",
+        "False",
+        "lists",
+        long=True,
     ),
     Mutant("hidden articles stay", "ranker.lists.filters:Filter.admits", "not A.hidden", "True", "lists", long=True),
     Mutant(
@@ -83,9 +88,9 @@ LISTS = (
     Mutant(
         "what fills a list up may be in it",
         "ranker.serve.api.items:filled_up",
-        "A.setdefault(B.article_id, B)",
-        "A.setdefault(B.article_id + B.origin, B)",
+        "A.name not in B",
+        "True",
         "fallback",
     ),
-    Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.of", "A.aliases(B)", "{}", "fallback"),
+    Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.article_ids", "A.aliases(B)", "{}", "fallback"),
 )

@@ -59,7 +59,7 @@ class Shard:
 
 
 def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
-    """The dump of one shard's keys, prefix cut off; None where it has not begun (then nothing may be there)."""
+    """The dump of one shard's keys, prefix cut off; None if it has not begun (then nothing may be there)."""
     if "meta" not in dump:
         if dump:
             raise DivergedError(f"keys without meta: {sorted(dump)}")
@@ -172,7 +172,7 @@ def heard(shard: Shard, bounds: Bounds) -> dict[str, dict[str, Any]]:
 
 
 def forgotten(before: Shard, after: Shard, bounds: Bounds) -> frozenset[str]:
-    """The runs that a step has forgotten; raises DivergedError where one of them was still heard."""
+    """The runs that a step has forgotten; raises DivergedError if one of them was still active."""
     gone = frozenset(before.runs.keys() - after.runs.keys())
     limit = after.watermark_ms - (SILENT_FULL_MS if len(before.runs) >= bounds.runs else SILENT_MS)
     for run in gone:

@@ -33,7 +33,7 @@ class Stamps:
         self._working = list(self._next)
 
     def stamped(self, value: bytes | None) -> bytes | None:
-        """An event with its producer's name and number, where it is an event at all."""
+        """An event with its producer's name and number, if it is an event at all."""
         rng = self.rng
         if value is None or not value.startswith(b'{"event_id"') or rng.random() < 0.2:
             return value

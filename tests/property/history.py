@@ -29,14 +29,14 @@ class Profile:
 
     name: str
     trouble: Mapping[str, float] = field(default_factory=dict)
-    """Weights of the kinds of trouble; the machine's own where a kind is not named."""
+    """Weights of the kinds of trouble; the machine's own if a kind is not named."""
     only: bool = False
     """No other kinds than the named."""
     two_owners: float = 0.4
     slow: tuple[tuple[float, float], ...] = ((0.1, 0.0), (0.1, 0.0), (0.1, 0.3), (0.7, 0.0))
     """(share of slow polls, share of slow steps), in the order of the processes."""
     ahead_ms: tuple[int, ...] | None = None
-    """How far the processes' clocks are ahead, in their order; drawn where it is None."""
+    """How far the processes' clocks are ahead, in their order; drawn if it is None."""
     lanes: tuple[int, ...] = (1, 3, 4, 8)
     max_cost: tuple[int, ...] = (2, 4, 12, 5_000)
     miskeyed: tuple[float, ...] = (0.0, 0.0, 0.05, 0.3)

@@ -21,7 +21,7 @@ def compare(
     lineages: Mapping[tuple[int, str], Lineage],
     partitions: int,
 ) -> None:
-    """`wanted` are the oracle's counts of these shards. Raises DivergedError where a merged list or what is said of it differs."""
+    """`wanted` are the oracle's counts of these shards. Raises DivergedError if a merged list or what is reported of it differs."""
     begun = {number: shard for number in range(partitions) if (shard := shards.get(number)) is not None}
     if not begun:
         return

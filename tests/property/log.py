@@ -18,7 +18,7 @@ TERM = 50
 
 
 class Partition:
-    """One partition: its offsets from 0 on, None where compaction or a transaction left a hole; `start` is the first kept."""
+    """One partition: its offsets from 0 on, None if compaction or a transaction left a hole; `start` is the first kept."""
 
     def __init__(self) -> None:
         self.entries: list[Raw | None] = []

@@ -86,7 +86,7 @@ class World:
         self.failed = asyncio.Event()
         self._grown = 0
         self.half_way: Callable[[int], None] | None = None
-        """Told of every shard that stands between two lanes of a slice."""
+        """Called for every shard that stands between two lanes of a slice."""
 
     # time
 
@@ -119,7 +119,7 @@ class World:
             return reply
 
     async def look(self, partition: int) -> None:
-        """Compares a shard with the oracle where it is not as it was."""
+        """Compares a shard with the oracle if it is not as it was."""
         if self.failed.is_set():
             return
         dump = await self.server.dump(self._prefix(partition))

@@ -89,7 +89,7 @@ class Shards:
         return self.everything(extra)[: merging.PLACES]
 
     def whole(self) -> bool:
-        """Whether the strays are unknown, or too many to be asked for by name."""
+        """Whether the strays are unknown, or too many to be requested by name."""
         unknown = any(state != self.partitions for state in self.states)
         return unknown or len(set().union(*map(self.strays, range(self.partitions)))) > merging.MAX_STRAYS
 

@@ -58,7 +58,7 @@ class Network:
         self._detached(partition, lambda shard: shard.advance(program), after_s)
 
     async def ask(self, partition: int, command: Callable[[Any], Awaitable[_T]]) -> _T:
-        """A question: where it or its answer gets lost, nothing has happened."""
+        """A request: if it or its reply gets lost, nothing has happened."""
         rng, weather = self._rng, self.weather
         lost = rng.random() < weather.lost_request + weather.lost_reply or weather.away
         there, back = self._delay(), self._delay()

@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import NO_EXTRA_KEYS, ExtraKeys, Hints, Span
 from ranker.lists.filters import Filter
 from ranker.metrics import ReaderMetrics, new_registry
@@ -26,6 +26,7 @@ from ranker.store.generations import Active
 from ranker.store.reader import ListRead, Snapshot
 from tests.property import merges
 from tests.property.merges import ARTICLES, FEW_OR_MANY, MAX_STRAYS, Shards, distributions
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 NOW_MS = 1_795_396_624_735
 HOUR_MS = 3_600_000
@@ -49,7 +50,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Reading:
-    """Two lists of a site, its catalogue and aliases, the reader's limits, and what is asked, one after the other."""
+    """Two lists of a site, its catalogue and aliases, the reader's limits, and the requests, one after the other."""
 
     lists: dict[ListName, Shards]
     catalogue: dict[str, Known]
@@ -165,7 +166,7 @@ def reading_of(reading: Reading) -> Iterator[Shown]:
         board.generation = refresh._active.generation = _GENERATION
         refresh._active.active = Active(1, _GENERATION.id, partitions)
         refresh._reader = _InMemory(reading.lists)  # type: ignore[assignment]
-        board.articles.apply(_records(reading))
+        board.articles.apply((*record, offset) for offset, record in enumerate(_records(reading)))
         yield Shown(Lists(board, demand), refresh)
 
 

@@ -97,7 +97,7 @@ class Stamp(NamedTuple):
 
 @lru_cache(maxsize=100_000)
 def stamp(offset: int, append_ms: int, value: bytes | None) -> Stamp | None:
-    """The producer of a record that the contract's types allow, valid or not; None where it names none."""
+    """The producer of a record that the contract's types allow, valid or not; None if it names none."""
     try:
         event = json.loads((value or b"").decode("utf-8"))
     except ValueError:

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ranker.core import source as sources
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from tests.support import defaults
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.raw_records import NOW_MS, Given
 
 REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
@@ -165,7 +166,7 @@ def test_a_mapped_fold_equals_the_fold_of_what_was_translated(
     assert (found.late, found.future, found.records) == (expected.late, expected.future, expected.records)
     assert [one.offset for one in found.rejected] == [one.offset for one in expected.rejected]
     for one, other in zip(found.rejected, expected.rejected, strict=True):
-        # where a record breaks off, a fault of a field before that is found first
+        # if a record breaks off, a fault of a field before that is found first
         cut_short = other.reason == "malformed" and one.reason == "schema"
         assert one.reason == other.reason or cut_short
         assert one.value == foreign[one.offset]

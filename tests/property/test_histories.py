@@ -52,7 +52,7 @@ def test_a_seed_is_a_history() -> None:
 
 
 def test_histories_meet_every_reply() -> None:
-    """What is said of a reply that never came is worth nothing."""
+    """What is concluded from a reply that never came is worth nothing."""
     wanted = {"applied", "already", "floors", "behind", "rewound", "missing"}
     for seed in range(20):
         wanted -= run(seed, MemoryServer).replies.keys()

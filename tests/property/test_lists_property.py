@@ -18,7 +18,7 @@ EXAMPLES, MANY = 50, 1_000
 
 
 def is_the_naive_list(reading: Reading) -> None:
-    """A complete answer is the whole filtered list, cut; where it says that it is not, a limit stands in the way."""
+    """A complete answer is the whole filtered list, cut; if it is not, as it says, a limit stands in the way."""
     with reading_of(reading) as shown:
         for query in reading.queries:
             rows, complete = shown.rows(DAY, query)

@@ -70,7 +70,7 @@ async def test_a_shard_that_has_not_begun_is_missing(server: Server) -> None:
     assert await dump(server) == {}
 
 
-async def test_init_has_no_effect_where_a_shard_has_begun(port: Any) -> None:
+async def test_init_has_no_effect_if_a_shard_has_begun(port: Any) -> None:
     """Two consumers that begin at once begin one shard."""
     await port.init(Version("00bb", 9, (0, 0)), 9_000, 3, 77)
     state = await port.load()
@@ -168,7 +168,7 @@ async def test_flags_of_a_step_stand_in_meta(port: Any, server: Server) -> None:
     assert not (await port.load()).refused
 
 
-async def test_the_longest_total_is_told(port: Any) -> None:
+async def test_the_longest_total_is_reported(port: Any) -> None:
     """Batches may cost more on a small shard."""
     _, articles = await port.advance(port.assemble(step(V0, V1)))
     assert articles == 2

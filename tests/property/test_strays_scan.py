@@ -64,7 +64,7 @@ async def test_what_moves_during_a_scan_keeps_its_mark(monkeypatch: pytest.Monke
     assert await _keeps_the_mark()
 
 
-async def test_the_mark_is_lost_where_the_scan_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_mark_is_lost_if_the_scan_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test of the test: without the new beginning, the mark is gone."""
     monkeypatch.setattr(upkeep, "_SLICES_AT_ONCE", 1)
     with mutate.python("ranker.consume.session:Session.reload", "A.marked = None", "pass"):

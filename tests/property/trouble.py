@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def assign(world: World, processes: list[Process], *, level: bool = False) -> None:
-    """A rebalance. Unless `level`, some are not told, so that two may work on one partition."""
+    """A rebalance. Unless `level`, some processes do not notice it, so that two may work on one partition."""
     alive = [process for process in processes if process.task is not None and process.log.joined]
     numbers = range(len(world.broker.partitions))
     told = [process for process in alive if level or world.rng.random() < 0.7]

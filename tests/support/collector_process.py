@@ -99,7 +99,7 @@ class Collector:
         return ask(self.admin_port, path)
 
     def metric(self, name: str, **labels: str) -> float:
-        """A sample of /metrics; 0 where it is not there yet."""
+        """A sample of /metrics; 0 if it is not there yet."""
         wanted = ",".join(f'{label}="{value}"' for label, value in labels.items())
         pattern = rf"^collector_{name}{re.escape('{' + wanted + '}') if wanted else ''} (\S+)$"
         found = re.search(pattern, self.admin("/metrics").body.decode(), re.MULTILINE)

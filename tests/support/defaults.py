@@ -10,6 +10,8 @@ from schemas.article_id import DEFAULT
 
 TABLE = configuration.filled({})
 CACHING = settings.load(None, {}).caching
+DEFAULT_WINDOWS, DEFAULT_BOARDS = settings.DEFAULT_GENERATION.windows, settings.DEFAULT_GENERATION.boards
+LONGEST_WINDOW_MS = configuration.longest_window_ms(TABLE)
 STREAMS, LISTS_S = TABLE["serve"]["client_streams"], TABLE["serve"]["client_lists_s"]
 
 

@@ -84,7 +84,7 @@ class _Page:
 
     def _operation(self, path: str, method: str, item: Node) -> Iterator[str]:
         operation = item[method]
-        # What a browser asks is the same everywhere: told where it first occurs.
+        # A browser's request is the same everywhere: described where it first occurs.
         if method == "options" and any(operation is other.get(method) for other in self._before(path)):
             return
         yield f'<section id="{_anchor(path, method)}"><h3>{escape(operation["summary"])}</h3>'

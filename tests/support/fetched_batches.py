@@ -9,10 +9,11 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log import aiokafka_patch
 from ranker.log.record_batches import install
 from ranker.log.unpacking import MOST_BYTES
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 NOW_MS = int(time.time() * 1000)
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)

@@ -7,10 +7,12 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from ranker.consume.jobs.write_history import HistoryWriter
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, read_ranks
+from schemas.article_id import DEFAULT
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import T
 from tests.support.shard_writer import Views, write
 
@@ -34,7 +36,9 @@ def historian(
     """One consumer's historian, and a look at its metrics."""
     registry: CollectorRegistry = new_registry()
     metrics = ConsumerMetrics(registry, ["view"])
-    made = HistoryWriter(client, generation, sites, lambda: PARTITIONS, now_ms, metrics, hide_unknown)
+    made = HistoryWriter(
+        client, generation, dict.fromkeys(sites, DEFAULT), lambda: PARTITIONS, now_ms, metrics, hide_unknown
+    )
     return made, registry.get_sample_value
 
 

@@ -31,9 +31,9 @@ def ask(
     source: str | None = None,
     **headers: str,
 ) -> Answer:
-    """Blocks. Names of headers have underscores for hyphens; a Host is added where none is given.
+    """Blocks. Names of headers have underscores for hyphens; a Host is added if none is given.
 
-    `source` is the address of this machine that asks. Raises OSError where nobody listens.
+    `source` is the address of this machine that asks. Raises OSError if nobody listens.
     """
     address = None if source is None else (source, 0)
     connection = http.client.HTTPConnection(host, port, timeout=30, source_address=address)

@@ -70,7 +70,7 @@ class Run:
 
 @contextlib.contextmanager
 def make_run(tmp_path: Path, *before: str, **wishes: str) -> Iterator[Run]:
-    """Start `make run`, or what it runs where the tests run from another environment than the checkout's.
+    """Start `make run`, or what it runs if the tests run from another environment than the checkout's.
 
     `before` is a command that runs what is appended to it.
     """
@@ -102,7 +102,7 @@ def make_run(tmp_path: Path, *before: str, **wishes: str) -> Iterator[Run]:
 
 
 def ends_with(run: Run, deadline_s: float = 60.0) -> str:
-    """Wait until the launcher has failed, and return what it said, which is no traceback."""
+    """Wait until the launcher has failed, and return its output, which is no traceback."""
     assert waiting.until("The launcher's end", lambda: run.process.poll() is not None, deadline_s)
     assert run.process.returncode != 0
     assert "Traceback" not in run.said()
@@ -115,7 +115,7 @@ def fetch(page: str, path: str) -> Any:
 
 
 def total(page: str, path: str) -> int:
-    """Return the total of a list, 0 where there is none yet."""
+    """Return the total of a list, 0 if there is none yet."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         return int(fetch(page, path)["total"])
     return 0

@@ -49,7 +49,7 @@ def balancing(
 
 
 class Nginx(Server):
-    """nginx with these servers; `port` is the one that is asked whether it is up."""
+    """nginx with these servers; `port` is the one that is checked for being up."""
 
     def __init__(self, binary: Path, directory: Path, servers: str, port: int, workers: int = 1) -> None:
         super().__init__("nginx", directory)

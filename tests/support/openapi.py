@@ -17,7 +17,7 @@ SCHEMAS = SPEC["components"]["schemas"]
 
 @dataclass(frozen=True)
 class Example:
-    """A request out of the file with what it is answered by; `value` is None where the file does not spell it out."""
+    """A request out of the file with what it is answered by; `value` is None if the file does not spell it out."""
 
     name: str
     path: str

@@ -163,7 +163,7 @@ async def clocks(reader: Reader, generation: Generation = GENERATION) -> AsyncIt
 
 
 class Visit:
-    """One open page, what it asked for, and what the browser had to complain about."""
+    """One open page, what it requested, and what the browser had to complain about."""
 
     def __init__(self, page: Page, origin: str) -> None:
         self.page = page

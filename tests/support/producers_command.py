@@ -37,7 +37,7 @@ async def start(bootstrap: str, *args: str) -> asyncio.subprocess.Process:
 
 
 async def read(bootstrap: str, topic: str, count: int, partitions: int = PARTITIONS) -> list[Any]:
-    """The first `count` records of a topic, partition by partition; fails where they do not come within a minute."""
+    """The first `count` records of a topic, partition by partition; fails if they do not come within a minute."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     found: list[Any] = []

@@ -1,7 +1,7 @@
 """The scripts of other people's pages as they are published: which, where, and which documents pin them.
 
-`python -m tests.support.published_scripts` publishes those that have changed: writes block.min.js from its sources, keeps
-the new one in published/, pins it in the documents, and states until when the one before is served.
+`python -m tests.support.published_scripts` publishes those that have changed: makes NAME.min.js of its sources, keeps the
+new one in published/, pins it in the documents, and states until when the one before is served.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 import orjson
 import rjsmin
 
-from producers.collector.http.tracker import LATEST, trackers
 from ranker.serve.pages.block import Block
 from ranker.service import scripts
 
@@ -62,6 +61,11 @@ class Published:
         return f'<script {attributes} src="{server}{self.address}" {pin}></script>'
 
     @property
+    def served(self) -> Path:
+        """What is served as the latest."""
+        return self.folder.parent / f"{self.name}.min.js"
+
+    @property
     def folder(self) -> Path:
         return Path(str(resources.files(self.package))) / "published"
 
@@ -75,7 +79,8 @@ class Published:
         return [Row(at, pin, date.fromisoformat(until) if until else None) for at, pin, until in found]
 
     def publish(self) -> None:
-        (self.folder / self.address[1:]).write_bytes(self.current)
+        for file in (self.served, self.folder / self.address[1:]):
+            file.write_bytes(self.current)
         before = self.rows[0]
         if before.address == self.address:
             return
@@ -90,7 +95,7 @@ class Published:
 
 
 def block_script(block: Block) -> bytes:
-    """block.js with row.js, its style and its words where comments name them, without comments and indentation."""
+    """block.js with row.js, its style and its words if comments name them, without comments and indentation."""
     source = (FOLDER / "block.js").read_text("utf-8")
     row = (FOLDER.parent / "row.js").read_text("utf-8").replace("export ", "")
     spoken = {
@@ -114,7 +119,7 @@ def block_script(block: Block) -> bytes:
 TRACKER = Published(
     "tracker",
     "producers.collector.http",
-    trackers()[LATEST].body,
+    rjsmin.jsmin((CHECKOUT / "producers/collector/http/tracker.js").read_bytes(), keep_bang_comments=True),
     ("docs/tracker/README.md", "docs/tracker/index.html", "README.md", "schemas/openapi-collector.yaml"),
 )
 BLOCK = Published(
@@ -129,6 +134,5 @@ BLOCK = Published(
 SCRIPTS = (TRACKER, BLOCK)
 
 if __name__ == "__main__":
-    (FOLDER / "block.min.js").write_bytes(BLOCK.current)
     for script in SCRIPTS:
         script.publish()

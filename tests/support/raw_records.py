@@ -6,7 +6,8 @@ import json
 from typing import Any, NamedTuple
 
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 MINUTE_MS, HOUR_MS, WEEK_MS = 60_000, 3_600_000, 604_800_000
 NOW_MS = 480_000 * HOUR_MS + 1_234

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
 from ranker.serve.app import Web
@@ -26,7 +26,7 @@ from ranker.service.address import Addresses, Network
 from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
 from ranker.store.connection import connect
-from tests.support.defaults import CACHING, LISTS_S, STREAMS
+from tests.support.defaults import CACHING, DEFAULT_BOARDS, DEFAULT_WINDOWS, LISTS_S, STREAMS
 from tests.support.http import Answer, head, raw
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)

@@ -94,7 +94,7 @@ def restored(recording: Recording, directory: Path) -> RedisServer:
     """A Redis, not started yet, that begins with the recorded state."""
     directory.mkdir(parents=True)
     (directory / "dump.rdb").write_bytes(recording.dump)
-    # Redis that is told to have an AOF begins empty where there is none, whatever dump lies beside it.
+    # A Redis with an AOF configured begins empty if there is none, whatever dump lies beside it.
     return RedisServer(directory, redis_binary(), ("--appendonly", "no"))
 
 

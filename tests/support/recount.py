@@ -110,7 +110,7 @@ def verdict(raw: Raw, rules: Rules) -> Verdict:
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
-    """The event, or None where the contract does not allow it."""
+    """The event, or None if the contract does not allow it."""
     try:
         event = json.loads((value or b"").decode("utf-8"))
     except ValueError:
@@ -148,7 +148,7 @@ def lane(article: str, rules: Rules) -> int:
 
 
 def place(occurred_ms: int, lane_: int, floors: Sequence[int], rules: Rules) -> tuple[int, int] | None:
-    """(tier, slice) where a count stands above these floors; None where it has left every window."""
+    """(tier, slice) where a count stands above these floors; None if it has left every window."""
     for tier, (_, _, grain) in enumerate(rules.windows):
         slice_ = occurred_ms // grain
         if slice_ * rules.lanes + lane_ >= floors[tier]:
@@ -205,7 +205,7 @@ def home(site: str, article: str, partitions: int) -> int:
 
 
 class Recount:
-    """Reads a topic whenever asked, and keeps what it read: retention may take it from the log."""
+    """Reads a topic whenever it is called, and keeps what it read: retention may take it from the log."""
 
     def __init__(
         self, bootstrap: str, topic: str, rules: Rules, translated: Callable[[bytes | None], bytes | None] | None = None

@@ -1,4 +1,4 @@
-"""Processes that hold a spool, started and heard."""
+"""Processes that hold a spool, started, and their output."""
 
 import asyncio
 import subprocess
@@ -14,7 +14,7 @@ def start(directory: Path, *words: object) -> subprocess.Popen[str]:
 
 
 async def talk(directory: Path, *words: object) -> tuple[int, list[str]]:
-    """A process's exit code and what it said."""
+    """A process's exit code and output."""
     process = await asyncio.to_thread(start, directory, *words)
     said, _ = await asyncio.to_thread(process.communicate)
     return process.returncode, said.splitlines()

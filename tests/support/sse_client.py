@@ -1,4 +1,4 @@
-"""A client of server-sent events, on a bare socket: it reads when it is told to, and not before."""
+"""A client of server-sent events, on a bare socket: it reads when it is called, and not before."""
 
 import asyncio
 import socket
@@ -31,7 +31,7 @@ class Events:
         self._text = b""
 
     async def more(self) -> bool:
-        """Waits for the next bytes; false where the stream has ended."""
+        """Waits for the next bytes; false if the stream has ended."""
         size = int(await self._stream.readline() or b"0", 16)
         self._text += await self._stream.readexactly(size)
         await self._stream.readline()
@@ -45,7 +45,7 @@ class Events:
         return self._text[:length].decode()
 
     async def next(self, within_s: float = 10) -> Event:
-        """The next event. Raises TimeoutError where none comes, EOFError where the stream has ended."""
+        """The next event. Raises TimeoutError if none comes, EOFError if the stream has ended."""
         async with asyncio.timeout(within_s):
             while True:
                 block, found, rest = self._text.partition(b"\n\n")

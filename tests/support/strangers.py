@@ -1,6 +1,6 @@
 """The dearest requests that a stranger can send, for the bench that keeps their table and the test that bounds them.
 
-Each is made from a number, so that no two are answered from memory where that can be avoided.
+Each is made from a number, so that no two are answered from memory if that can be avoided.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def get(target: str, *lines: str, method: str = "GET") -> bytes:
 
 
 def _full(start: str, piece: str, most: int = _QUERY_BYTES) -> str:
-    """`piece` again and again, numbered where it has a place for that, until the whole is as long as may be."""
+    """`piece` again and again, numbered if it has a place for that, until the whole is as long as may be."""
     parts, length, number = [start], len(start), 0
     while length + len(part := piece.format(number)) <= most:
         parts.append(part)
@@ -189,6 +189,13 @@ def post(body: str | bytes, *lines: str, origin: str = "https://www.demo.example
     return head + content
 
 
+def _addresses(number: int, piece: str) -> str:
+    """Events of such addresses of 8 kB, as many as a body may have."""
+    address = f"/{number}{piece * (_QUERY_BYTES // len(piece))}"
+    event = f'{{"article_id":"{address}"}}'
+    return "[" + ",".join([event] * (65_000 // (len(event.encode()) + 1))) + "]"
+
+
 def of_collector() -> Mapping[str, Stranger]:
     """Requests for a collector that takes events of pages of https://www.demo.example."""
     kind = "Content-Type: text/plain"
@@ -207,6 +214,10 @@ def of_collector() -> Mapping[str, Stranger]:
         "500 empty events": lambda n: post("[" + "{}," * 499 + "{}]", kind),
         "499 empty events and one": lambda n: post(f'[{{"article_id":"/{n}"}}' + ",{}" * 499 + "]", kind),
         "500 long ids": lambda n: post("[" + ",".join(['{"article_id":"%s"}' % ("x" * 100 + " ")] * 500) + "]", kind),
+        "addresses of escapes": lambda n: post(_addresses(n, "%C3a"), kind),
+        "addresses of blanks": lambda n: post(_addresses(n, " a"), kind),
+        "addresses of marks": lambda n: post(_addresses(n, "\u0301\u0316"), kind),
+        "addresses of segments": lambda n: post(_addresses(n, "a/b/../"), kind),
         "500 wrong types": lambda n: post("[" + ",".join(['{"article_id":"/a","event_type":"É"}'] * 500) + "]", kind),
         "ids of another type": lambda n: post("[" + ",".join(['{"article_id":[[[]]]}'] * 500) + "]", kind),
         "names that come twice": lambda n: post('{"a":1,"a":2' + ',"a":1' * 10_000 + "}", kind),

@@ -13,7 +13,7 @@ PARTITIONS = 3
 
 
 async def new_topic(bootstrap: str, partitions: int = PARTITIONS, name: str = "") -> str:
-    """Create a topic, with a name that no other test has where none is given."""
+    """Create a topic, with a name that no other test has if none is given."""
     name = name or f"records.{os.urandom(4).hex()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()

@@ -118,7 +118,7 @@ class _Pages(BaseHTTPRequestHandler):
 
 @contextmanager
 def newsstand() -> Iterator[Newsstand]:
-    """A site that is open; name its `collector` before a page is asked for."""
+    """A site that is open; name its `collector` before a page is requested."""
     with Newsstand() as site:
         thread = threading.Thread(target=site.serve_forever, daemon=True)
         thread.start()

@@ -207,7 +207,7 @@ class Unwatched:
         return await asyncio.to_thread(ask)
 
     async def open(self, url: str) -> str:
-        """A new tab in front of the others, where its page may still be on its way; the tab's name."""
+        """A new tab in front of the others; its page may still be on its way; the tab's name."""
         return str(orjson.loads(await self._ask(f"/json/new?{url}", "PUT"))["id"])
 
     async def show(self, tab: str) -> None:

@@ -69,7 +69,7 @@ def test_one_or_several() -> None:
     ],
 )
 def test_what_is_not_json(raw: bytes, why: str) -> None:
-    """Each is said in a sentence; nothing of the body is repeated."""
+    """Each is reported in a sentence; nothing of the body is repeated."""
     if why == "needs":  # deep, but readable: an event without an article is the next one's fault to find
         assert len(body.events(raw)) == 1
         return

@@ -1,4 +1,4 @@
-"""How often one client counts for one article in an hour: exact where little happens, bounded whatever happens."""
+"""How often one client counts for one article in an hour: exact if little happens, bounded whatever happens."""
 
 from collections import Counter
 
@@ -63,7 +63,7 @@ def test_a_flood_makes_nothing_forgotten_and_takes_no_memory(monkeypatch: pytest
     assert taken[False] <= 1
 
 
-def test_the_next_hour_cannot_be_told_from_this_one() -> None:
+def test_the_next_hour_cannot_be_distinguished_from_this_one() -> None:
     """Its key is another, so that nothing says what one client read in both; and neither is another process'."""
     one, other = ClientHour(3), ClientHour(3)
     for hour in (one, other):

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from producers.collector.authorize import Speaker
-from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, views
+from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, ignored_parameters, views
 from producers.event import PageView
-from tests.support.defaults import collector_site
+from schemas.article_id import IdRule
+from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
 
 NOW = 1_795_396_624_735
 WEEK_MS = 7 * 86_400_000
@@ -16,7 +17,7 @@ SERVER = Speaker("demo", collector_site(), keyed=True)
 
 
 def made(item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None) -> PageView:
-    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id))
+    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id, LONGEST_WINDOW_MS))
     if isinstance(found, FaultError):
         raise found
     return found
@@ -32,7 +33,7 @@ def test_a_page_says_little() -> None:
     assert made({"article_id": "/a"}).event_id != made({"article_id": "/a"}).event_id
 
 
-def test_names_that_say_nothing_are_told() -> None:
+def test_names_that_mean_nothing_are_reported() -> None:
     """Each once, in their order, bounded in number and length; what the contract knows and we number anew is among them."""
     every = dict.fromkeys(("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id"))
     assert ignored_fields([every | {"site_id": "demo"}, 7, None, []]) == []
@@ -43,10 +44,32 @@ def test_names_that_say_nothing_are_told() -> None:
     assert ignored_fields([{f"f{i}": i for i in range(1_000)}] * 500) == [f"f{i}" for i in range(10)]
 
 
+def test_parameters_that_name_no_article_are_told() -> None:
+    """As fields are; those of the rule's own name are none, and a pattern may read any."""
+    items = [
+        {"article_id": one} for one in ("/?p=12&utm_source=x#?q=1", "https://a.example/?P=1&p=2", "a?b=1", "/?%70=3")
+    ]
+    assert ignored_parameters([*items, 7, None, {}, {"article_id": 5}], IdRule()) == ["p", "utm_source", "P"]
+    assert ignored_parameters(items, IdRule("query:p")) == ["utm_source", "P"]
+    assert ignored_parameters(items, IdRule("^/([0-9]+)")) == []
+    assert ignored_parameters([{"article_id": f"/?é=1&<b>=2&{'x' * 65}=3&=4&5=6&"}], IdRule()) == []
+    many = "&".join(f"f{i}=1" for i in range(1_000))
+    assert ignored_parameters([{"article_id": f"/?{many}"}] * 500, IdRule()) == [f"f{i}" for i in range(10)]
+
+
 def test_bots() -> None:
     """Known by their agent, or as the page says it (navigator.webdriver)."""
     assert made({"article_id": "/a"}, is_bot=True).agent_class == "bot"
     assert made({"article_id": "/a", "agent_class": "bot"}).agent_class == "bot"
+
+
+@pytest.mark.parametrize("speaker", [PAGE, SERVER])
+def test_an_address_is_its_article(speaker: Speaker) -> None:
+    """Whatever limits or counts the event sees the normal form alone; an id that is no address stays."""
+    for given in ("/soci%c3%a9t%c3%a9/", "https://www.example.org/x/../soci%C3%A9t%C3%A9?utm_source=x#y", "/société"):
+        assert made({"article_id": given}, speaker).article_id == "/société"
+    for plain in ("17", "a/b/", "soci%c3%a9t%c3%a9", "tag:example.org,2026:1"):
+        assert made({"article_id": plain}, speaker).article_id == plain
 
 
 def test_null_is_absent() -> None:
@@ -89,6 +112,8 @@ def test_a_server_says_all() -> None:
         (SERVER, {"article_id": "/a", "occurred_at": NOW - WEEK_MS - 1}, "late"),
         (SERVER, {"article_id": "/a", "occurred_at": NOW // 1000}, "late"),
         (SERVER, {"article_id": "/a", "occurred_at": 0}, "late"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW * 1_000}, "invalid"),
+        (SERVER, {"article_id": "/a", "occurred_at": NOW * 1_000_000}, "invalid"),
         (SERVER, {"article_id": "/a", "occurred_at": 10**40}, "invalid"),
         (SERVER, {"article_id": "/a", "value": 0}, "invalid"),
         (SERVER, {"article_id": "/a", "value": 1.0}, "invalid"),
@@ -96,7 +121,10 @@ def test_a_server_says_all() -> None:
         (PAGE, {"article_id": "/a", "event_type": {}}, "invalid"),
         (PAGE, {"article_id": "/a", "agent_class": ["bot"]}, "not_public"),
         (PAGE, {"article_id": "/a", "event_id": "x" * 129}, "invalid"),
-        (PAGE, {"article_id": "/a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "a\r\nx"}, "invalid"),
+        (PAGE, {"article_id": "/" + "x" * 512}, "invalid"),
+        (SERVER, {"article_id": "https://www.example.org/" + "%C3%A9" * 256}, "invalid"),
+        (PAGE, {"article_id": "/" + "a/../" * 2_000}, "invalid"),
         (PAGE, {"article_id": "x" * 60_000}, "invalid"),
         (PAGE, {"article_id": ["/a"]}, "invalid"),
         (PAGE, {"article_id": None}, "invalid"),
@@ -118,6 +146,8 @@ def test_faults(speaker: Speaker, item: Any, reason: str) -> None:
     ("longest_ms", "at_ms", "said"),
     [
         (WEEK_MS, NOW // 1000, "that looks like seconds; give milliseconds"),
+        (WEEK_MS, NOW * 1_000, "which looks like microseconds; give milliseconds"),
+        (WEEK_MS, NOW * 1_000_000, "which looks like nanoseconds; give milliseconds"),
         (WEEK_MS, NOW - WEEK_MS - 1, "(7 days)"),
         (3_600_000, NOW - 3_600_001, "(0.0417 days)"),
         (30 * 86_400_000, NOW - WEEK_MS - 1, ""),

@@ -17,7 +17,8 @@ from producers.collector.new_articles import ALIVE_MINUTES, DEAREST_BYTES, HOURL
 from producers.collector.validate import Receipt
 from producers.event import PageView
 from ranker.service.buckets import Buckets
-from tests.support.defaults import TABLE, collector_site
+from schemas.article_id import DEFAULT
+from tests.support.defaults import LONGEST_WINDOW_MS, TABLE, collector_site
 
 PER_MINUTE, BURST, REPEATS_KB = (
     TABLE["collect"]["new_articles_per_minute"],
@@ -41,7 +42,7 @@ def addresses(count: int) -> list[bytes]:
 
 def new_articles(directory: Path, per_minute: int = PER_MINUTE, burst: int = BURST) -> NewArticles:
     """With the usual numbers, and of the catalogue article /listed alone."""
-    catalogue = Catalogue(["demo", "other"])
+    catalogue = Catalogue({"demo": DEFAULT, "other": DEFAULT})
     catalogue.take(b"demo/listed", orjson.dumps({"site_id": "demo", "article_id": "/listed", "status": "published"}))
     return NewArticles(catalogue, Known(directory, ["demo", "other"]), per_minute, burst, REPEATS_KB)
 
@@ -62,11 +63,11 @@ async def test_articles_known_before_a_restart_are_no_new_ones(tmp_path: Path) -
     """10,000 living articles of a site without a catalogue lose no view, nor after a restart with nothing to spend."""
     readers = addresses(100)
     async with Known.open(tmp_path, ["demo", "other"]) as first:
-        articles = NewArticles(Catalogue(["demo", "other"]), first, PER_MINUTE, BURST, REPEATS_KB)
+        articles = NewArticles(Catalogue({"demo": DEFAULT, "other": DEFAULT}), first, PER_MINUTE, BURST, REPEATS_KB)
         assert not any(articles.admit(view(f"/{i}"), readers[i % 100], 0) for i in range(10_000))
         assert articles.admit(view("/from-the-server"), None, 0) == 0
     async with Known.open(tmp_path, ["demo", "other"]) as second:
-        articles = NewArticles(Catalogue(["demo", "other"]), second, 1, 1, REPEATS_KB)
+        articles = NewArticles(Catalogue({"demo": DEFAULT, "other": DEFAULT}), second, 1, 1, REPEATS_KB)
         assert not any(articles.admit(view(f"/{i}"), readers[i % 100], 0) for i in range(10_000))
         assert articles.admit(view("/from-the-server"), readers[0], 0) == 0
         refused = [articles.admit(view(f"/new/{i}"), readers[i], 0) for i in range(20)]
@@ -168,8 +169,9 @@ def test_what_is_refused_is_none_of_the_articles_hour(tmp_path: Path) -> None:
     """A reader whose views of a new article had to wait counts as often as anybody, once it is taken."""
     articles = new_articles(tmp_path)
     used_up(articles)
-    bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3))
-    speaker, receipt = Speaker("demo", collector_site(), keyed=False), Receipt(0, False, None, b"reader")
+    bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3), LONGEST_WINDOW_MS)
+    speaker = Speaker("demo", collector_site(), keyed=False)
+    receipt = Receipt(0, False, None, LONGEST_WINDOW_MS, b"reader")
     refused = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
     assert (len(refused.rejected), refused.wait_s > 0) == (10, True)
     assert articles.admit(view("/true"), b"second", 0) == 0

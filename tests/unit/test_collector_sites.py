@@ -39,7 +39,7 @@ def test_the_first_that_is_there_speaks() -> None:
 
 @pytest.mark.parametrize("said", ["same-origin", "same-site", "none", None])
 def test_a_page_that_does_not_say_which_it_is(said: str | None) -> None:
-    """It may be the site's own: where browsers say nothing, or that it is of the same site as the collector's name."""
+    """It may be the site's own: if browsers say nothing, or that it is of the same site as the collector's name."""
     headers: dict[str, Any] = {"host": "va.example"} | ({"sec-fetch-site": said} if said else {})
     assert site(**headers) == ("a", False)
 
@@ -81,6 +81,14 @@ def test_nobody(headers: dict[str, Any], status: int) -> None:
     assert refused.value.status == status
 
 
+def test_a_page_without_an_origin_is_told_so() -> None:
+    """Nobody can add null to a site's origins."""
+    with pytest.raises(RefusedError, match=r"no origin \(null\).*sandbox"):
+        site(origin="null")
+    with pytest.raises(RefusedError, match="add it to the origins"):
+        site(origin="https://www-a-example.translate.goog")
+
+
 @pytest.mark.parametrize(
     ("authorization", "said"),
     [
@@ -92,7 +100,7 @@ def test_nobody(headers: dict[str, Any], status: int) -> None:
         ("Bearer key-of-c", "is no site's"),
     ],
 )
-def test_what_is_wrong_with_a_key_is_said(authorization: str, said: str) -> None:
+def test_what_is_wrong_with_a_key_is_reported(authorization: str, said: str) -> None:
     """Without repeating any of it; all of them are 401 and counted as write_key."""
     with pytest.raises(RefusedError, match=said) as refused:
         site(authorization=authorization)

@@ -17,7 +17,8 @@ from producers.collector.new_articles import NewArticles
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
 from ranker.service.logs import JsonFormatter
-from tests.support.defaults import collector_site
+from schemas.article_id import DEFAULT
+from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
 
 
 class Broken:
@@ -31,8 +32,9 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
     bounds = Bounds(
         Buckets(1, 500),
         Buckets(1, 500),
-        NewArticles(Catalogue(["demo"]), Known(tmp_path, ["demo"]), 1, 10, 1),
+        NewArticles(Catalogue({"demo": DEFAULT}), Known(tmp_path, ["demo"]), 1, 10, 1),
         ClientHour(30),
+        LONGEST_WINDOW_MS,
     )
     outbox: Any = Broken()
     sites = Sites({"demo": collector_site(("https://a.example",))})

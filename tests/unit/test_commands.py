@@ -105,8 +105,8 @@ def test_faults_of_the_settings_are_one_message(arguments: list[str]) -> None:
     assert "Traceback" not in result.output
 
 
-def test_others_topics_are_not_written_to_unasked(tmp_path: Path) -> None:
-    """A topic of [source] has other readers: resending to it is refused before Kafka is asked, unless it is meant."""
+def test_others_topics_are_written_to_only_on_request(tmp_path: Path) -> None:
+    """A topic of [source] has other readers: resending to it is refused before any request to Kafka, unless it is meant."""
     config = tmp_path / "ranker.toml"
     config.write_text('topic = "hits"\n[source]\nfields = { article_id = "path" }\nconstants = { site_id = "demo" }\n')
     argv = ["dead", "resend", "--all", "--config", str(config)]

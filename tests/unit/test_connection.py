@@ -1,4 +1,4 @@
-"""The address of Redis: what is understood, and what is said of the rest."""
+"""The address of Redis: what is understood, and the message for the rest."""
 
 import pytest
 from redis.asyncio import Redis, RedisCluster

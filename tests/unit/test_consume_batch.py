@@ -4,9 +4,10 @@ import pytest
 
 from ranker.consume.batch import Batch, Batches, chunk_records
 from ranker.consume.gate import _gap_ms
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.partial_counts import Mark, PartialCounts, Rejected
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 CHUNKS = 200

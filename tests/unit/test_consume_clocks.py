@@ -13,10 +13,11 @@ from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.consume.loop import Consumer
 from ranker.consume.worker import Worker
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.step import Version
 from ranker.core.watermark import LEAP_MS, STEADY_MS, TOLERANCE_MS, WallClock, age_ms, may_follow
 from ranker.metrics import ConsumerMetrics, new_registry
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 NOW_S = 1_795_396_624.0
 DAY_S = 86_400.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 
 from ranker.core.floors import first_append_ms, floor_at, floors_at, lane, start_ms
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, FUTURE_MS, Generation, Window
+from ranker.core.generation import FUTURE_MS, Generation, Window
 from ranker.core.watermark import TOLERANCE_MS, behind_ms, clocks_agree, wall_ms
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 WINDOW = Window("10s", 10_000, 2_000)

@@ -55,7 +55,7 @@ STAMPS: list[tuple[dict[str, Any], ...]] = [
 
 @pytest.mark.parametrize("stamps", STAMPS)
 @pytest.mark.parametrize("steps_ms", [0, 1_000])
-def test_who_was_heard_is_the_same_on_both_paths(stamps: tuple[dict[str, Any], ...], steps_ms: int) -> None:
+def test_who_was_seen_is_the_same_on_both_paths(stamps: tuple[dict[str, Any], ...], steps_ms: int) -> None:
     """Sequences by producer, in order, and the append time of its last record; a broken record beside changes nothing."""
     some = [Given(offset, NOW_MS + offset * steps_ms, b"demo/a", event(**stamp)) for offset, stamp in enumerate(stamps)]
     sequences: dict[str, list[int]] = {}
@@ -74,7 +74,7 @@ def test_who_was_heard_is_the_same_on_both_paths(stamps: tuple[dict[str, Any], .
     assert (len(fast.rejected), len(slow.rejected)) == (0, 1)
 
 
-def test_late_future_and_rejected_events_are_heard() -> None:
+def test_late_future_and_rejected_events_are_tracked() -> None:
     """They are in the log, so they are not lost; what cannot be decoded names nobody."""
     partial = fold(
         event(producer_id="c/1", sequence=0, occurred_at=NOW_MS - WEEK_MS - 2 * HOUR_MS),
@@ -129,7 +129,7 @@ def test_a_type_named_like_a_rule_is_no_rule() -> None:
     assert [letter.reason for letter in partial.rejected] == ["event_type"]
 
 
-def test_bots_are_an_outcome_of_their_own_where_they_are_dropped() -> None:
+def test_bots_are_an_outcome_of_their_own_if_they_are_dropped() -> None:
     """Dropped bots stand in the sums, under an outcome that no board can weigh."""
     minute = NOW_MS // MINUTE_MS
     both = event(agent_class="bot"), event(agent_class="bot", event_type="comment"), event(agent_class="person")
@@ -180,7 +180,7 @@ def test_each_record_is_held_against_its_own_append_time() -> None:
     assert partial.first_append_ms == early
 
 
-def test_the_append_times_may_be_told() -> None:
+def test_the_append_times_may_be_given() -> None:
     """The log knows them of each batch; the tally is the same."""
     given = records(event(), event(article_id="b"))
     assert Fold(generation())(given, (NOW_MS, NOW_MS)) == Fold(generation())(given)

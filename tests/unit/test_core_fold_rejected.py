@@ -93,7 +93,7 @@ def test_a_value_above_a_mebibyte_is_rejected_and_cut() -> None:
     assert again.cut == Cut(5, hashlib.sha256(b"{half").hexdigest())
 
 
-def test_an_unknown_site_is_rejected_only_where_sites_are_named() -> None:
+def test_an_unknown_site_is_rejected_only_if_sites_are_named() -> None:
     """unknown_sites = "count" counts them, "reject" sends them to the dead letters."""
     assert fold(event(), sites=("demo",)).rejected == []
     assert fold(event(site_id="other"), sites=("demo",)).rejected[0].reason == "unknown_site"

@@ -84,7 +84,7 @@ def test_slices_of_the_hours_only() -> None:
     assert hours.inside(GENERATION, live, FROM_MS) == [(0, first * 6), (1, first + 1), (1, last)]
 
 
-def test_slices_that_cannot_tell_hours() -> None:
+def test_slices_that_have_no_hours() -> None:
     """A slice of two hours, or one across the full hour: no sum is exact, so there is none; elsewhere it is no matter."""
     for grain_ms in (2 * HOUR_MS, HOUR_MS * 3 // 2, 7 * 60_000):
         generation = Generation("t", (Window("w", grain_ms * 100, grain_ms),), {"read": {"view": 1}})

@@ -15,7 +15,7 @@ AT = st.integers(0, 200 * BLOCK)
 @settings(max_examples=150)
 @given(st.sets(AT, min_size=1, max_size=40), AT, st.sampled_from((0, HEAD - 1, HEAD + 1, 40)))
 def test_missing_is_the_rest_of_what_was_numbered(gaps: set[int], cut: int, begins: int) -> None:
-    """Every sixteenth sequence of a run from `begins` blocks on, less the gaps; where it can be told, it is right."""
+    """Every sixteenth sequence of a run from `begins` blocks on, less the gaps; if it can be known, it is right."""
     sent = [s for s in range(begins * BLOCK, 190 * BLOCK, 16) if s not in gaps and s + 16 not in gaps]
     shards = [Run(0) for _ in range(SHARDS)]
     for number, shard in enumerate(shards):

@@ -15,11 +15,12 @@ from ranker import settings
 from ranker.core import source as sources
 from ranker.core.event import MAX_TIME_MS
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import Decoder
 from schemas.configuration import SettingsError
 from tests.support import defaults
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.raw_records import MINUTE_MS, NOW_MS, records
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
@@ -52,7 +53,7 @@ def test_renamed_fields_are_read_and_the_rest_is_not() -> None:
     assert partial.rejected == []
 
 
-def test_optional_fields_are_read_where_they_are_named() -> None:
+def test_optional_fields_are_read_if_they_are_named() -> None:
     """Under our name or another: value, agent_class, producer_id, sequence."""
     table = {"fields": {**FIELDS, "value": "value", "agent_class": "who", "producer_id": "from", "sequence": "no"}}
     partial = folded(table, {**SOUND, "value": 3, "who": "person"}, {**SOUND, "who": "bot"}, SOUND)
@@ -63,7 +64,7 @@ def test_optional_fields_are_read_where_they_are_named() -> None:
     assert (unread.producer_id, unread.sequence, unread.value, unread.agent_class) == (None, None, 1, "unknown")
 
 
-def test_required_fields_have_their_own_names_where_nothing_else_is_said() -> None:
+def test_required_fields_have_their_own_names_by_default() -> None:
     """An empty table: our names, event_id not needed, nothing else read."""
     event = {"article_id": "/a", "occurred_at": NOW_MS, "site_id": "demo", "event_type": "view", "value": 0}
     assert folded({}, event).counts == {(MINUTE, "demo", "view"): {"/a": 1}}
@@ -243,14 +244,14 @@ def test_tables_that_cannot_be_meant(tmp_path: Path) -> None:
 
 
 def test_a_constant_site_must_be_a_known_one(tmp_path: Path) -> None:
-    """Where unknown sites are rejected it would reject every record."""
+    """If unknown sites are rejected it would reject every record."""
     text = '[source]\nconstants = { site_id = "demo" }\n[rules]\nunknown_sites = "reject"\n'
     with pytest.raises(SettingsError, match=r"source.constants.site_id: .*add a \[sites.demo\] table"):
         loaded(tmp_path, text + "[sites.other]")
     assert loaded(tmp_path, text + "[sites.demo]").generation.sites == ("demo",)
 
 
-def test_a_nested_name_is_told_the_limit(tmp_path: Path) -> None:
+def test_a_nested_name_is_refused_with_the_limit(tmp_path: Path) -> None:
     """The fault says that only the top level can be read, and what to do."""
     with pytest.raises(SettingsError, match=r"'page.path' .*what lies deeper cannot be read, so have"):
         loaded(tmp_path, '[source]\nfields = { article_id = "page.path" }')

@@ -63,7 +63,7 @@ async def test_a_cancellation_of_the_clients_own_stays_inside() -> None:
     assert at_the_end._client.closed
 
 
-async def test_whoever_is_cancelled_while_it_stops_ends_so() -> None:
+async def test_a_task_that_is_cancelled_while_it_stops_ends_so() -> None:
     """By its owner or by a deadline."""
     began = asyncio.Event()
 
@@ -81,7 +81,7 @@ async def test_whoever_is_cancelled_while_it_stops_ends_so() -> None:
             await stop(Client(hang))
 
 
-async def test_a_task_that_ends_unasked_is_an_error_with_its_name() -> None:
+async def test_a_task_that_ends_by_itself_is_an_error_with_its_name() -> None:
     """Whether it returned or ended as cancelled; the others end with it."""
     other = asyncio.create_task(asyncio.sleep(3600), name="consumer")
     for ended in (cancelled_by_itself, lambda: asyncio.sleep(0)):
@@ -102,7 +102,7 @@ async def test_a_signal_ends_the_tasks_without_an_error() -> None:
 
 
 async def test_a_swallowed_cancellation_does_not_hold_the_end_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients swallow one now and then: they are asked again."""
+    """Clients swallow one now and then: they are cancelled again."""
     monkeypatch.setattr(consume, "_AGAIN_S", 0.01)
 
     async def stubborn() -> None:

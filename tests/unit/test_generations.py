@@ -35,7 +35,7 @@ def test_a_shard_that_has_not_begun_is_a_hole() -> None:
 
 
 def test_old_counts_of_a_stopped_generation_are_no_bar() -> None:
-    """Where the shown lists are older than the new ones, changing over makes them younger."""
+    """If the shown lists are older than the new ones, changing over makes them younger."""
     assert not_level(shards(NOW - 3_600_000), shards(NOW - 7_200_000), NOW) == []
 
 

@@ -105,7 +105,7 @@ def test_an_empty_hour_is_an_hour() -> None:
     assert ranks.about("a", 1, at(0, 5)) == Movement(None, at(0), 1, "new")
 
 
-def test_an_old_history_tells_no_movement() -> None:
+def test_an_old_history_shows_no_movement() -> None:
     """The writers have stood still for more than two hours: what was best is known, not what happened since."""
     ranks = Ranks(drawn("b a\na b"))
     assert ranks.about("a", 2, at(2)) == Movement(1, None, 1, "down")

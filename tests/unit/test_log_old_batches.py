@@ -58,7 +58,7 @@ def old_set(magic: int, codec: int, base: int, attributes: int = 0) -> bytes:
 @pytest.mark.parametrize(("magic", "codec"), [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (1, 3)], ids=str)
 @pytest.mark.parametrize("position", [10, 11])
 def test_batches_of_old_formats_are_read(magic: int, codec: int, position: int) -> None:
-    """Formats 0 and 1, alone and packed, beside batches of today; with the broker's time where they have it."""
+    """Formats 0 and 1, alone and packed, beside batches of today; with the broker's time if they have it."""
     old = old_set(magic, codec, 10, LOG_APPEND_TIME if magic else 0)
     found = chunks(old + bytes(batch(13, 2)), position, 2)
     assert (found[0].start, found[-1].end, views(found)) == (position, 15, 15 - position)

@@ -37,7 +37,7 @@ def test_the_merge_is_the_union(shards: Shards, places: int, max_strays: int) ->
 def test_it_ends_while_counts_move(
     shards: Shards, places: int, moves: list[tuple[int, bytes, int]], extra: ExtraKeys
 ) -> None:
-    """Counts and strays that move between rounds are asked again, and at most nine times."""
+    """Counts and strays that move between rounds are read again, and at most nine times."""
     with small(places, 100):
         merged = shards.run(extra=extra, between=moves)
         assert shards.rounds <= MAX_ROUNDS
@@ -61,8 +61,8 @@ def test_an_even_spread_is_read_in_one_round_and_a_share_each() -> None:
     assert {ask.places for _, ask in shards.asked} == {share(64)} == {97}
 
 
-def test_one_shard_with_everything_is_asked_again_and_remembered() -> None:
-    """A shard that holds the whole list is asked once more; with the hints of that merge, once."""
+def test_one_shard_with_everything_is_read_again_and_remembered() -> None:
+    """A shard that holds the whole list is read once more; with the hints of that merge, once."""
     shards = Shards([{}, {}, {}, {b"/%d" % number: number for number in range(1, 9000)}])
     shards.home = lambda article: 3  # type: ignore[method-assign]
     first = shards.run()
@@ -112,7 +112,7 @@ def test_a_shard_that_states_another_p_means_whole_lists() -> None:
 
 
 def test_an_article_that_moved_leaves_its_name_to_what_moved_to_it() -> None:
-    """One hop: with /a to /b and /b to /c, what came as /a stands as /b, also where it was asked for below the cut."""
+    """One hop: with /a to /b and /b to /c, what came as /a stands as /b, also if it was requested below the cut."""
     shards = Shards([{b"/a": 1, b"/b": 4, b"/x": 9}])
     with small(1, 8):
         merged = shards.run(extra=ExtraKeys({b"/a": b"/b", b"/b": b"/c"}, frozenset({b"/b"})))

@@ -53,8 +53,8 @@ def test_a_partition_that_left_has_no_series(consumer: tuple[CollectorRegistry, 
     assert 'ranker_lag_seconds{partition="4"}' in text
 
 
-def test_producers_that_are_not_told_of_have_no_series(consumer: tuple[CollectorRegistry, ConsumerMetrics]) -> None:
-    """Every report replaces the last one; who is not judged yet is not said to miss nothing."""
+def test_producers_that_are_not_reported_have_no_series(consumer: tuple[CollectorRegistry, ConsumerMetrics]) -> None:
+    """Every report replaces the last one; a producer that is not judged yet is not reported as complete."""
     registry, metrics = consumer
     gone, stays = Producer("gone", 1_000, 3, 2), Producer("stays", 61_000, None, 0)
     metrics.show_producers(Report(121_500, 7, [gone, stays]))

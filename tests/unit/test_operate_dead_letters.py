@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from ranker.core.fold import Fold
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log.dead_letter_reader import PORTION, DeadLetter, DeadLetterReader
 from ranker.operate import dead_letters
-from ranker.operate.dead_letters import COUNTED, CUT, FUTURE, IN_LOG, LATE, RESENT, Choice, Outcome, Verdict
+from ranker.operate.dead_letters import COUNTED, CUT, FUTURE, IN_LOG, LATE, RESENT, Choice, Outcome
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 NOW = 1_795_400_000_000
 HOUR_MS = 3_600_000
@@ -34,7 +35,6 @@ class Log(DeadLetterReader):
     """Letters without Kafka: what reads them has its own tests."""
 
     def __init__(self, letters: Sequence[DeadLetter]) -> None:
-        self.strange = 3
         self._letters = letters
 
     async def held(self, topic: str) -> dict[int, range]:
@@ -46,17 +46,16 @@ class Log(DeadLetterReader):
             yield list(self._letters[start : start + PORTION])
 
 
-def judge(letter: DeadLetter, held: range = range(100)) -> Verdict:
-    return dead_letters.judge(letter, Fold(RULES), {0: held}, NOW)
+def objection(letter: DeadLetter, held: range = range(100)) -> str:
+    return dead_letters.objection(letter, Fold(RULES), {0: held}, NOW)
 
 
-def again(reason: str) -> Verdict:
-    why = f"still rejected ({reason}): sent again, they come back as new dead letters"
-    return Verdict(dead_letters.BY_NAME, why)
+def again(reason: str) -> str:
+    return f"still rejected ({reason}): sent again, they come back as new dead letters"
 
 
 @pytest.mark.parametrize(
-    ("case", "verdict"),
+    ("case", "why"),
     [
         (letter(value=event(NOW)), COUNTED),  # an hour ahead of its append time then, not any more now
         (letter(value=event(NOW), resent=True), RESENT),
@@ -72,19 +71,19 @@ def again(reason: str) -> Verdict:
         (replace(letter(value=event(NOW), resent=True), cut="size 9"), RESENT),
     ],
 )
-def test_verdicts(case: DeadLetter, verdict: Verdict) -> None:
-    """Sent with all is what is counted only if it is sent; everything else has its reason."""
-    assert judge(case) == verdict
+def test_objections(case: DeadLetter, why: str) -> None:
+    """None to a letter that is counted only if it is sent; everything else has its reason."""
+    assert objection(case) == why
 
 
 def test_bounds_of_the_log() -> None:
     """The log's first and last offset, of the letter's own partition."""
     case = letter(7, reason="unknown_site")
-    assert judge(case, range(8)) is IN_LOG
-    assert judge(case, range(7)) is COUNTED
-    assert judge(case, range(7, 8)) is IN_LOG
-    assert judge(case, range(8, 9)) is COUNTED
-    assert judge(replace(case, position="views/1/7")) is COUNTED
+    assert objection(case, range(8)) == IN_LOG
+    assert objection(case, range(7)) == COUNTED
+    assert objection(case, range(7, 8)) == IN_LOG
+    assert objection(case, range(8, 9)) == COUNTED
+    assert objection(replace(case, position="views/1/7")) == COUNTED
 
 
 def test_choices() -> None:
@@ -101,18 +100,17 @@ def test_choices() -> None:
 async def test_overview_and_newest() -> None:
     """Counts, times and an example of each reason, and the letters appended last."""
     letters = [letter(n, append_ms=NOW - n, resent=n > 1) for n in (3, 1, 2)] + [letter(9, reason="value", append_ms=5)]
-    counts, strange = await dead_letters.overview(Log(letters), Choice())
+    counts = await dead_letters.overview(Log(letters), Choice())
     assert counts == {
         "future": dead_letters.Count(3, 2, NOW - 3, NOW - 1, "views/0/1", 0),
         "value": dead_letters.Count(1, 0, 5, 5, "views/0/9", 0),
     }
     assert list(counts) == ["future", "value"]
-    assert strange == 3
     newest = await dead_letters.newest(Log(letters), Choice(), 2)
     assert [each.position for each in newest] == ["views/0/1", "views/0/2"]
 
 
-async def test_newest_of_a_letter_that_stands_in_two_partitions() -> None:
+async def test_newest_of_a_letter_that_is_in_two_partitions() -> None:
     """As after partitions were added to the dead topic: shown twice, like everything that is there."""
     twice = [letter(1), replace(letter(1), home=3)]
     assert await dead_letters.newest(Log(twice), Choice(), 5) == twice[::-1]
@@ -159,7 +157,7 @@ async def test_portions_and_limit() -> None:
 
 
 async def test_force_sends_whatever_was_not_resent() -> None:
-    """With the verdicts of what was sent all the same."""
+    """With the objections to what was sent all the same."""
     letters = [letter(1, value=b"{"), letter(2, reason="unknown_site"), letter(3, resent=True)]
     sending, outcome = Sending(), Outcome()
     await resend(letters, sending, outcome, force=True)
@@ -167,13 +165,14 @@ async def test_force_sends_whatever_was_not_resent() -> None:
     assert (outcome.sent, outcome.left) == (Counter({again("malformed"): 1, IN_LOG: 1}), Counter({RESENT: 1}))
 
 
-async def test_what_was_named_is_sent_unless_it_counts_already() -> None:
-    """Whoever names a reason or a position has looked at it; counts and times are another matter."""
+async def test_a_named_letter_is_sent_only_if_it_would_be_counted() -> None:
+    """A reason or a position narrows down what is sent; it does not stand for --force."""
     letters = [
         letter(1, value=b"{"),
         letter(2, reason="unknown_site"),
         letter(3, resent=True),
         letter(4, value=event(NOW + HOUR_MS)),
+        letter(5, value=event(NOW)),
     ]
     for choice in (
         Choice(reasons=frozenset(each.reason for each in letters)),
@@ -181,15 +180,13 @@ async def test_what_was_named_is_sent_unless_it_counts_already() -> None:
     ):
         sending, outcome = Sending(), Outcome()
         await resend(letters, sending, outcome, choice=choice)
-        assert sending.portions == [["1"]]
-        assert (outcome.sent, outcome.left) == (
-            Counter({again("malformed"): 1}),
-            Counter({IN_LOG: 1, RESENT: 1, FUTURE: 1}),
-        )
+        assert sending.portions == [["5"]]
+        assert outcome.sent == Counter({COUNTED: 1})
+        assert outcome.left == Counter({again("malformed"): 1, IN_LOG: 1, RESENT: 1, FUTURE: 1})
 
 
 async def test_the_outcome_is_true_if_it_ends_early() -> None:
-    """Kafka refuses the second portion, or somebody ends it: what was sent is what is said."""
+    """Kafka refuses the second portion, or somebody ends it: what was sent is what is reported."""
     good = [letter(n, value=event(NOW)) for n in range(2 * PORTION)]
     outcome = Outcome()
     with pytest.raises(ConnectionError):

@@ -1,4 +1,4 @@
-"""A share of simulated traffic goes over HTTP: whole, within the collector's bounds, and a refusal is said."""
+"""A share of simulated traffic goes over HTTP: whole, within the collector's bounds, and a refusal is reported."""
 
 import asyncio
 import json
@@ -88,8 +88,8 @@ def test_requests_keep_within_the_bounds_of_the_collector(count: int, size: int,
 
 
 @pytest.mark.parametrize("status", [200, 207, 401, 503])
-def test_another_answer_than_202_is_a_fault_said_in_a_sentence(status: int) -> None:
-    """With the address, the status and what the collector said."""
+def test_another_answer_than_202_is_a_fault_in_a_sentence(status: int) -> None:
+    """With the address, the status and the collector's message."""
 
     async def send(server: Server) -> None:
         async with way(server) as collected:
@@ -115,7 +115,7 @@ def test_a_connection_that_was_closed_while_idle_is_opened_again() -> None:
     assert [json.loads(body)[0]["n"] for body, *_ in server.received] == [0, 1, 2]
 
 
-def test_nobody_there_is_said_with_the_fix() -> None:
+def test_nobody_there_is_reported_with_the_fix() -> None:
     """The sentence names the address and the command."""
 
     async def send(collected: CollectorSender) -> None:

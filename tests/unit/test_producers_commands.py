@@ -68,28 +68,57 @@ def test_version() -> None:
         (["simulate", "--collector", "127.0.0.1:8081"], "is no address of a collector"),
         (["simulate", "--collector", "http://127.0.0.1:8081"], "RANKER_WRITE_KEYS has none of demo"),
         (["articles", "import", "no-such-file"], "no-such-file cannot be read"),
-        (["articles", "import", "LOG"], "neither JSON lines nor RSS"),
+        (["articles", "import", "LOG", "--article-pattern", "query:"], "has no group; write path, query:NAME or"),
+        (["articles", "import", "LOG", "--config", "no-such.toml"], "no-such.toml: cannot be read"),
+        (["articles", "hide", "demo", "/a", "--config", "LOG"], "is not TOML"),
         (["articles", "hide", "demo"], "Missing argument 'ID'"),
         (["articles", "hide", "Demo", "/a"], "'Demo' is no site id; it has 1 to 64 of a-z 0-9 . _ -"),
-        (["articles", "hide", "demo", "/a b"], "'/a b' is no article id; it has 1 to 512 bytes of UTF-8"),
+        (["articles", "hide", "demo", "a b"], "'a b' is no article id; it has 1 to 512 bytes of UTF-8"),
+        (
+            ["articles", "hide", "demo", "https://demo.example/" + "a" * 600],
+            "is no article id: the id is longer than 512",
+        ),
         (["articles", "hide", "demo", "-42"], "No such option"),
         (["articles", "show", "demo/", "/a"], "is no site id"),
         (["articles", "show", "demo", "é" * 257], "is no article id"),
         (["articles", "alias", "demo"], "Missing argument 'OLD'"),
         (["articles", "alias", "", "/a", "/b"], "is no site id"),
         (["articles", "alias", "demo", "", "/b"], "is no article id"),
-        (["articles", "alias", "demo", "/a", "/b\n"], "is no article id"),
+        (["articles", "alias", "demo", "/a", "b\n"], "is no article id"),
         # An unset variable in a script must not take an alias back.
         (["articles", "alias", "demo", "/a", ""], "'' is no article id"),
         (["articles", "alias", "demo", "/a", "/a"], "OLD and NEW are both '/a'"),
+        (["articles", "alias", "demo", "/soci%c3%a9t%c3%a9/", "https://demo.example/société"], "both '/société'"),
     ],
 )
-def test_wrong_use_is_told_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
+def test_wrong_use_is_reported_before_anything_is_sent(args: list[str], said: str, log: str) -> None:
     """Exit code 2 and a sentence, no traceback."""
     result = run(*(log if arg == "LOG" else arg for arg in args))
     assert result.exit_code == 2, result.output
     assert said in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n\n",
+        b"a,b\n",
+        b"<rss><channel>",
+        b"<!doctype html><title>404</title>",
+        "[]".encode("utf-16"),
+        b"\x1f\x8bno",
+    ],
+)
+def test_what_no_import_understands_is_a_failure(content: bytes, tmp_path: Path) -> None:
+    """Exit code 1, whatever Kafka says: the command was right, the file was not."""
+    file = tmp_path / "feed"
+    file.write_bytes(content)
+    for kind in ("auto", "feed", *(["jsonl"] if not content else [])):
+        result = run("articles", "import", str(file), "--format", kind)
+        assert result.exit_code == 1, result.output
+        assert "cannot be imported: it" in result.output
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_every_field_is_written() -> None:
     assert key == event.key(fields["site_id"], fields["article_id"])
 
 
-def test_producers_that_start_together_are_told_apart() -> None:
+def test_producers_that_start_together_are_distinguished() -> None:
     """However short the time between them; the longest name leaves room for its run."""
     ids = {Producer(name="n" * 64).producer_id for _ in range(100)}
     assert len(ids) == 100
@@ -65,6 +65,11 @@ def test_an_event_stays_what_was_checked() -> None:
         ({"event_type": "Page view"}, "event_type is 'Page view'; give view, comment, share"),
         ({"occurred_at": 1.5}, "occurred_at is 1.5; give milliseconds"),
         ({"occurred_at": datetime(2026, 11, 24, tzinfo=UTC)}, "up to the year 2100: int(t.timestamp() * 1000)."),
+        (
+            {"occurred_at": 1_795_396_624_735_000},
+            "occurred_at is 1795396624735000, which looks like microseconds; give",
+        ),
+        ({"occurred_at": 1_795_396_624_735_000_000}, "which looks like nanoseconds; give milliseconds since 1970"),
         ({"event_id": ""}, "event_id is ''; give 1 to 128 characters"),
         ({"event_id": "\ud800"}, "event_id is '\\ud800'; give 1 to 128 characters"),
         ({"visitor_id": "v" * 129}, "visitor_id is 'v"),
@@ -76,7 +81,7 @@ def test_an_event_stays_what_was_checked() -> None:
     ],
     ids=lambda value: "" if isinstance(value, str) else "-".join(value),
 )
-def test_what_is_wrong_is_said_with_the_fix(fields: dict[str, Any], sentence: str) -> None:
+def test_what_is_wrong_is_reported_with_the_fix(fields: dict[str, Any], sentence: str) -> None:
     """The field, what it is, what it has to be; in bounded length."""
     with pytest.raises(InvalidEventError) as caught:
         PageView(**{**LEAST, **fields})
@@ -88,3 +93,13 @@ def test_json_is_decoded_and_checked_in_one_go() -> None:
     """The fault is the same sentence."""
     with pytest.raises(msgspec.ValidationError, match="value is 0; give an int"):
         msgspec.json.decode(b'{"site_id": "demo", "article_id": "/a", "value": 0}', type=PageView)
+
+
+@pytest.mark.parametrize("at_s", [946_684_800, 1_795_396_624, 4_102_444_800])
+def test_the_unit_of_a_time_is_told_by_its_size(at_s: int) -> None:
+    """From the year 2000 to 2100, the contract's last."""
+    assert event.other_unit(at_s) == "seconds"
+    assert event.other_unit(at_s + 0.5) == "seconds"
+    assert event.other_unit(at_s * 1_000) == ""
+    assert event.other_unit(at_s * 1_000_000) == "microseconds"
+    assert event.other_unit(at_s * 1_000_000_000) == "nanoseconds"

@@ -26,7 +26,7 @@ def test_gzip_files_joined_are_read_through(tmp_path: Path) -> None:
     assert [line for _, line in lines.read_lines(str(file))] == ["one", "two"]
 
 
-def test_a_file_cut_short_is_told_with_the_place(tmp_path: Path) -> None:
+def test_a_file_cut_short_is_reported_with_the_place(tmp_path: Path) -> None:
     """What gzip promised and does not come is an error after the lines that came."""
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress("\n".join(str(n * 7919) for n in range(50_000)).encode())[:-1000])
@@ -51,7 +51,7 @@ def test_bytes_that_are_no_utf8_are_not_lost(tmp_path: Path) -> None:
     assert list(lines.read_lines(str(file))) == [(1, "caf\udce9")]
 
 
-def test_progress_is_told_in_bytes_on_disk(tmp_path: Path) -> None:
+def test_progress_is_reported_in_bytes_on_disk(tmp_path: Path) -> None:
     """Positions rise and never pass the size of the file."""
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress(b"".join(b"%d\n" % (n * 7919) for n in range(20_000))))

@@ -46,8 +46,8 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert week(traffic(shares=shares), 5000) != week(traffic(2, shares=shares), 5000)
 
 
-def test_a_history_has_as_many_events_as_asked_for_in_the_order_of_time() -> None:
-    """All inside the past asked for, every one of the contract, every id another."""
+def test_a_history_has_as_many_events_as_requested_in_the_order_of_time() -> None:
+    """All inside the requested past, every one of the contract, every id another."""
     events = views(week(traffic(), 20_000))
     assert abs(len(events) - 20_000) <= 1
     times = [event["occurred_at"] for event in events]
@@ -129,7 +129,7 @@ def test_one_goes_viral_and_lets_go() -> None:
 
 
 def test_the_craze_takes_an_article_that_is_out_and_unexpected() -> None:
-    """Of the less wanted half; none where nothing is published yet."""
+    """Of the less wanted half; none if nothing is published yet."""
     rng = random.Random(5)
     pieces = popularity.article_models(rng, popularity.invented(rng, 50, NOW_MS - WEEK_MS, NOW_MS))
     spike = popularity.spike(rng, pieces, NOW_MS, 1, 1)

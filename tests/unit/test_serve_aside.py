@@ -1,4 +1,4 @@
-"""What is read beside the lists: what is said of it while it does not end."""
+"""What is read beside the lists: what is reported of it while it does not end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ranker.store.errors import StoreUnavailableError
 
 
 async def test_a_long_reading_is_no_fault_of_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is still being read; after one that failed, its fault is said until the next has ended; then no longer."""
+    """It is still being read; after one that failed, its fault is reported until the next has ended; then no longer."""
     monkeypatch.setattr(aside, "_PATIENCE_S", 0)
     ends: list[asyncio.Future[int]] = []
 

@@ -23,7 +23,9 @@ async def test_a_takedown_is_shown_although_a_later_node_is_away(monkeypatch: py
     async def read_changes(_: Any, partition: int, __: Position) -> Changes:
         if partition:
             raise StoreUnavailableError("the node of partition 1 is away")
-        return Changes(records=[(b"demo//a #editor", HIDDEN)], position=Position("aa" * 8, 1), partitions=2, more=False)
+        return Changes(
+            records=[(b"demo//a #editor", HIDDEN, 0)], position=Position("aa" * 8, 1), partitions=2, more=False
+        )
 
     monkeypatch.setattr(catalogue, "read_changes", read_changes)
     live = build_live(None, sites={}, refresh_ms=1_000, ages=Ages(1, 1), metrics=ReaderMetrics(new_registry()))

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from ranker.core import hours
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.hours import Hours
 from ranker.serve.live import hourly
 from ranker.serve.live.hourly import KEPT_MS, MAX_KEPT, Hourly
 from ranker.store.errors import StoreUnavailableError
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 T = 1_795_396_624_735
@@ -67,9 +68,9 @@ def told(reader: Reader, clock: Clock) -> Hourly:
 
 
 async def of(told: Hourly, article: str, deadline_s: float = 5.0, client: str = "") -> hourly.HourlyCounts | None:
-    """`client` is one for each article where none is given."""
+    """`client` is one for each article if none is given."""
     shards = {0: frozenset({article})}
-    return await told.of(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
+    return await told.counts(GENERATION, "demo", shards, T, deadline_s, (client or article).encode())
 
 
 async def test_two_at_once(told: Hourly, reader: Reader) -> None:
@@ -119,7 +120,7 @@ async def test_bounded(told: Hourly, reader: Reader) -> None:
 
 
 async def test_so_many_are_read_in_a_minute(told: Hourly, reader: Reader) -> None:
-    """Whoever walks through all articles gets hours of the first ones, and null of the others; kept ones are told."""
+    """A client that walks through all articles gets hours of the first ones, and null of the others; kept ones are given."""
     reader.go.set()
     answers = [await of(told, f"/{number}") for number in range(hourly.READ_A_MINUTE + 2)]
     assert [answer is None for answer in answers] == [False] * hourly.READ_A_MINUTE + [True] * 2

@@ -6,18 +6,19 @@ import gzip
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks
 from ranker.serve.api import items
-from ranker.serve.api.items import Listed, Place, filled_up, listed, newest
+from ranker.serve.api.items import Listed, Place, filled_up, list_places, newest
 from ranker.serve.api.query import Query, parse
 from ranker.serve.http.body import LEAST_BYTES, Body
 from ranker.serve.live.published import Published
 from ranker.service.accept import accepts_gzip
 from ranker.store.reader import ListRead
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 NAME = ListName("demo", "read", "24h")
@@ -45,42 +46,42 @@ def ids(found: Listed) -> list[str]:
 
 def test_hidden_articles_leave_before_the_cut() -> None:
     """A removed article makes room for the next one."""
-    found = listed(shown(), Filter(), {"/a": REMOVED, "/b": Article("B")}, T, 2)
+    found = list_places(shown(), Filter(), {"/a": REMOVED, "/b": Article("B")}, T, 2)
     assert ids(found) == ["/b", "/c"]
     assert not found.short
 
 
 def test_too_many_left_out_articles_leave_a_list_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the places that were read do not fill the list, and there would be more, it says so."""
+    """If the places that were read do not fill the list, and there would be more, it says so."""
     monkeypatch.setattr(items, "PLACES", 4)
     articles = {"/a": REMOVED}
-    assert listed(shown(more=True), Filter(), articles, T, 4).short
-    assert not listed(shown(more=True), Filter(), articles, T, 3).short
-    assert not listed(shown(), Filter(), articles, T, 4).short
+    assert list_places(shown(more=True), Filter(), articles, T, 4).short
+    assert not list_places(shown(more=True), Filter(), articles, T, 3).short
+    assert not list_places(shown(), Filter(), articles, T, 4).short
 
 
 def test_what_was_looked_up_fills_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below the last place only articles that were asked for by name stand: they count for their own filter alone."""
+    """Below the last place only articles that were requested by name are listed: they count for their own filter alone."""
     monkeypatch.setattr(items, "PLACES", 4)
     culture = Filter(sections=frozenset({"Culture"}))
     articles = {"/b": Article("B", section="Culture"), "/z": Article("Z", section="Culture")}
     deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({culture}))
-    assert ids(listed(deep, culture, articles, T, 5)) == ["/b", "/z"]
-    assert not listed(deep, culture, articles, T, 5).short
-    assert listed(deep, Filter(), articles, T, 5).short
-    assert ids(listed(deep, Filter(), articles, T, 5)) == ["/a", "/b", "/c", "/é"]
+    assert ids(list_places(deep, culture, articles, T, 5)) == ["/b", "/z"]
+    assert not list_places(deep, culture, articles, T, 5).short
+    assert list_places(deep, Filter(), articles, T, 5).short
+    assert ids(list_places(deep, Filter(), articles, T, 5)) == ["/a", "/b", "/c", "/é"]
 
 
-def test_what_was_looked_up_leaves_holes_where_the_unknown_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filter that admits what the catalogue does not know: filled up, and said to be incomplete."""
+def test_what_was_looked_up_leaves_holes_where_the_unknown_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that admits what the catalogue does not know: filled up, and reported as incomplete."""
     monkeypatch.setattr(items, "PLACES", 4)
     no_sport = Filter(not_sections=frozenset({"Sport"}))
     articles = {"/a": REMOVED, "/z": Article("Z")}
     deep = shown(more=True, further=[(2, b"/z")], covered=frozenset({no_sport}))
-    assert listed(deep, no_sport, articles, T, 3) == Listed(
-        listed(shown(), no_sport, articles, T, 3).places, short=False
+    assert list_places(deep, no_sport, articles, T, 3) == Listed(
+        list_places(shown(), no_sport, articles, T, 3).places, short=False
     )
-    filled = listed(deep, no_sport, articles, T, 4)
+    filled = list_places(deep, no_sport, articles, T, 4)
     assert (ids(filled), filled.short) == (["/b", "/c", "/é", "/z"], True)
 
 
@@ -107,13 +108,13 @@ def test_filters(query: str, wanted: list[str]) -> None:
     }
     asked, faults = parse(query.encode())
     assert faults == []
-    assert ids(listed(shown(), asked.filter, articles, T, 10)) == wanted
+    assert ids(list_places(shown(), asked.filter, articles, T, 10)) == wanted
 
 
 def test_unknown_articles_can_be_left_out() -> None:
     """Those without a record, and those of which only the editor's word is known."""
     articles = {"/a": Article("A"), "/b": Article()}
-    assert ids(listed(shown(), Filter(known=True), articles, T, 10)) == ["/a"]
+    assert ids(list_places(shown(), Filter(known=True), articles, T, 10)) == ["/a"]
 
 
 def test_newest_first() -> None:
@@ -141,7 +142,7 @@ def test_so_many_new_articles_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_fills_a_list_up_has_no_history_in_it() -> None:
     """An article of the longer window is not new here, it has no place here."""
     ranks = Ranks({T // HOUR_MS: ["/a"], T // HOUR_MS - 1: ["/a"]})
-    places = [Place("/a", 2, 9, "24h"), Place("/b", 1, 9, "7d")]
+    places = [Place("/a", "/a", 2, 9, "24h"), Place("/b", "/b", 1, 9, "7d")]
     now_ms = T // HOUR_MS * HOUR_MS + HOUR_MS // 2
     one, other = items.items(places, Query(fallback=True), {}, ranks, "24h", now_ms, counts=True)
     assert (one["trend"], one["best_rank"]) == ("same", 1)
@@ -150,7 +151,7 @@ def test_what_fills_a_list_up_has_no_history_in_it() -> None:
 
 def test_an_article_stands_once_where_it_comes_first() -> None:
     """What fills a list up begins below all that the list itself has."""
-    day, week = Place("/a", 1, 2, "24h"), [Place("/b", 9, 9, "7d"), Place("/a", 8, 9, "7d"), Place("/c", 7, 9, "7d")]
+    day, week = Place("/a", "/a", 1, 2, "24h"), [Place(f"/{one}", f"/{one}", 9, 9, "7d") for one in "bac"]
     assert filled_up([[day], week], 3) == [day, week[0], week[2]]
     assert filled_up([[day], week], 2) == [day, week[0]]
 
@@ -173,7 +174,7 @@ def test_an_article_stands_once_where_it_comes_first() -> None:
     ],
 )
 def test_every_fault_of_a_query(query: str, parameters: list[str]) -> None:
-    """All told, none guessed."""
+    """All reported, none guessed."""
     assert [fault["parameter"] for fault in parse(query.encode())[1]] == parameters
 
 

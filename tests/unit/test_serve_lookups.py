@@ -1,4 +1,4 @@
-"""What refreshes ask for by name: single articles, for a while and no more than so many."""
+"""What refreshes read by name: single articles, for a while and no more than so many."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEMO, OTHER = ListName("demo", "read", "24h"), ListName("other", "read", "24h")
 
 
 async def wanted(lookups: Lookups, name: ListName, now_ms: int) -> frozenset[bytes]:
-    return (await lookups.extra_keys(name, Articles(), 0, now_ms))[0].wanted
+    return (await lookups.extra_keys(name, Articles({}), 0, now_ms))[0].wanted
 
 
 async def test_an_article_is_wanted_of_its_site_for_a_while() -> None:
@@ -31,7 +31,7 @@ async def test_an_article_is_wanted_of_its_site_for_a_while() -> None:
     assert await wanted(lookups, DEMO, T + NAMED_MS + 1) == {b"/b"}
 
 
-async def test_asked_for_again_it_stays() -> None:
+async def test_requested_again_it_stays() -> None:
     lookups = Lookups()
     lookups.add_article("demo", b"/a", T)
     lookups.add_article("demo", b"/b", T)
@@ -40,7 +40,7 @@ async def test_asked_for_again_it_stays() -> None:
 
 
 async def test_too_many_articles() -> None:
-    """The one asked for longest ago makes room, of whatever site."""
+    """The one requested longest ago makes room, of whatever site."""
     lookups = Lookups()
     for number in range(MAX_NAMED):
         lookups.add_article("demo", b"/%d" % number, T)
@@ -64,6 +64,21 @@ async def test_one_client_names_no_others_away() -> None:
     assert b"/a" in found
 
 
+async def test_of_clients_with_as_many_the_last_one_to_come_keeps_its_articles() -> None:
+    """The one that has named nothing new for longest makes room; clients whose articles are gone are forgotten."""
+    lookups = Lookups()
+    for number in range(MAX_NAMED):
+        lookups.add_article("demo", b"/%d" % number, T, b"client %d" % number)
+    lookups.add_article("demo", b"/0 again", T, b"client 0")  # its older one makes room
+    lookups.add_article("demo", b"/x", T + 1, b"new")
+    found = await wanted(lookups, DEMO, T)
+    assert {b"/0", b"/1"}.isdisjoint(found)
+    assert {b"/0 again", b"/2", b"/x"} <= found
+    assert sum(lookups._articles_by.values()) == len(lookups._articles_by) == MAX_NAMED
+    assert await wanted(lookups, DEMO, T + NAMED_MS + 1) == {b"/x"}
+    assert lookups._articles_by == {b"new": 1}
+
+
 def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
     fields: dict[str, str | int] = {
         "site_id": site,
@@ -77,8 +92,8 @@ def entry(site: str, article_id: str, section: str) -> tuple[bytes, bytes]:
 
 
 def catalogue(site: str, articles: int) -> Articles:
-    known = Articles()
-    known.apply(entry(site, f"/{number}", "Culture") for number in range(articles))
+    known = Articles({})
+    known.apply((*entry(site, f"/{number}", "Culture"), number) for number in range(articles))
     return known
 
 
@@ -136,7 +151,7 @@ def test_a_client_cannot_keep_all_lists() -> None:
         assert lookups.add(ListName("other", "read", f"{number}h"), CULTURE, T, by(f"client {number}"))
     assert lookups.keep(names[-1], CULTURE, T)
     assert not lookups.add(names[-2], CULTURE, T, by("late"))
-    assert len(lookups._of) == MAX_LISTS
+    assert len(lookups._lookups) == MAX_LISTS
 
 
 def test_a_client_cannot_keep_all_filters() -> None:
@@ -158,10 +173,10 @@ def test_a_client_cannot_keep_all_filters() -> None:
 async def test_a_client_cannot_use_up_the_budget_of_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """First one filter of each client is looked up, the narrowest before others; then their second ones."""
     monkeypatch.setattr(wishes_module, "BUDGET", 4)
-    articles = Articles()
+    articles = Articles({})
     for number, size in enumerate((3, 1, 2)):
         for article in range(size):
-            articles.apply([entry("demo", f"/{number}/{article}", f"s{number}")])
+            articles.apply([(*entry("demo", f"/{number}/{article}", f"s{number}"), 0)])
     lookups = Lookups()
     for number, client in enumerate(("greedy", "greedy", "a")):
         lookups.add(DEMO, section(number), T, by(client))
@@ -184,12 +199,12 @@ async def test_what_makes_room_does_not_come_back_unpaid() -> None:
     lookups = Lookups()
     assert not lookups.keep(DEMO, CULTURE, T)
     assert not lookups.add(DEMO, CULTURE, T, lambda: None)
-    assert (await lookups.extra_keys(DEMO, Articles(), 0, T))[1] == frozenset()
+    assert (await lookups.extra_keys(DEMO, Articles({}), 0, T))[1] == frozenset()
 
 
 async def test_nothing_is_kept_of_invented_sites() -> None:
-    """Any number of names can be asked for."""
+    """Any number of names can be requested."""
     lookups = Lookups()
     for number in range(50):
-        await lookups.extra_keys(ListName(f"invented-{number}", "read", "24h"), Articles(), 0, T)
+        await lookups.extra_keys(ListName(f"invented-{number}", "read", "24h"), Articles({}), 0, T)
     assert lookups._aliases == {}

@@ -2,13 +2,14 @@
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, ListName, Window
+from ranker.core.generation import Generation, ListName, Window
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists.boards import first_boards
 from ranker.serve.live.published import Ages, Published, rfc3339
 from ranker.serve.pages.front.frontpage import period
 from ranker.serve.pages.speech import Speech
 from ranker.store.reader import ListRead
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 OTHER = Generation("other-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -122,7 +123,7 @@ def test_three_boards_side_by_side() -> None:
 
 
 def test_the_count_of_an_article() -> None:
-    """Of the places and of what was read by name; nought where it surely has none; unknown where it may."""
+    """Of the places and of what was read by name; nought if it surely has none; unknown if it may have one."""
 
     def count_of(article: bytes, *, more: bool) -> int | None:
         merged = Merged([(9, b"/a")], more, False, Hints(), [(2, b"/z")])

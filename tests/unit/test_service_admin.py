@@ -24,7 +24,7 @@ async def get(port: int, path: str, method: str = "GET") -> tuple[int, str]:
 
 
 async def test_the_three_paths() -> None:
-    """healthz, readyz and metrics answer; anything else is told what there is."""
+    """healthz, readyz and metrics answer; for anything else the answer names what there is."""
     registry = CollectorRegistry()
     Gauge("ranker_test_value", "A value.", registry=registry).set(3)
     async with admin.serving("127.0.0.1", 0, registry, list) as port:
@@ -38,7 +38,7 @@ async def test_the_three_paths() -> None:
         assert (await get(port, "/else"))[0] == 404
 
 
-async def test_readiness_is_asked_at_every_request() -> None:
+async def test_readiness_is_checked_at_every_request() -> None:
     """The reasons are those of now, as sentences, with status 503."""
     reasons: list[str] = []
     async with admin.serving("127.0.0.1", 0, CollectorRegistry(), lambda: reasons) as port:

@@ -40,7 +40,7 @@ def rounds(*outcomes: object) -> Callable[[], Awaitable[object]]:
 
 
 async def test_a_fault_is_logged_once_until_it_changes(waits: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    """An expected one in a line; one that nobody expected with its traceback, where it may not end the work."""
+    """An expected one in a line; one that nobody expected with its traceback, if it may not end the work."""
     away, other, strange = AwayError("away"), AwayError("elsewhere"), ValueError("strange")
     with pytest.raises(asyncio.CancelledError):
         await periodic(5, rounds(away, away, other, None, other, strange), "no look", (AwayError,), never_ends=True)
@@ -67,3 +67,12 @@ async def test_what_nobody_expected_ends_it(waits: list[float]) -> None:
     with pytest.raises(ValueError, match="strange"):
         await periodic(1, rounds(None, ValueError("strange")), "no look", (AwayError,))
     assert waits == [1]
+
+
+async def test_each_wait_is_spread_anew(waits: list[float]) -> None:
+    """Processes that were started together drift apart, however many rounds they take."""
+    with pytest.raises(asyncio.CancelledError):
+        await periodic(10, rounds(*[True] * 50), spread=0.5)
+    assert len(set(waits)) == 50
+    assert min(waits) >= 5
+    assert max(waits) <= 15

@@ -7,7 +7,7 @@ import pytest
 
 import schemas
 from ranker import settings
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation, Window
 from ranker.service import endpoints
 from ranker.settings import Site
 from schemas.configuration import SettingsError
@@ -30,7 +30,9 @@ def refused(config_path: str | None, environ: dict[str, str] | None = None) -> l
 def test_defaults_need_no_file() -> None:
     """Without a file and without a variable everything has a value, and nothing is loosened."""
     found = settings.load(None, {})
-    assert found.generation == Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+    windows = Window("24h", 86_400_000, 60_000), Window("7d", 604_800_000, 3_600_000)
+    boards = {"read": {"view": 1}, "commented": {"comment": 1}, "shared": {"share": 1}}
+    assert found.generation == Generation("page-views", windows, boards)
     assert (found.kafka_bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     assert (found.environment, found.accept_create_time) == ("production", False)
     assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (250, 0.5, 1000, 64)
@@ -98,7 +100,7 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
 
 
 def test_the_argument_goes_before_the_variable(tmp_path: Path) -> None:
-    """--config wins over RANKER_CONFIG; the variable is read where there is no argument."""
+    """--config wins over RANKER_CONFIG; the variable is read if there is no argument."""
     path = write(tmp_path, 'topic = "a"')
     assert settings.load(path, {"RANKER_CONFIG": "/nowhere"}).generation.topic == "a"
     assert settings.load(None, {"RANKER_CONFIG": path}).generation.topic == "a"
@@ -159,7 +161,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
     ],
 )
 def test_values_that_do_not_work_together_are_refused(tmp_path: Path, text: str, fault: str) -> None:
-    """What the schema cannot say is said by its meaning."""
+    """What the schema cannot express is checked by its meaning."""
     faults = refused(write(tmp_path, text))
     assert len(faults) == 1
     assert fault in faults[0]
@@ -182,7 +184,7 @@ def test_invalid_examples_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
-    """A missing file, and one in another encoding, are said with the fix and without a traceback."""
+    """A missing file, and one in another encoding, are reported with the fix and without a traceback."""
     assert "--config or RANKER_CONFIG" in refused(str(tmp_path / "none.toml"))[0]
     file = tmp_path / "latin.toml"
     file.write_bytes('topic = "é"'.encode("latin-1"))

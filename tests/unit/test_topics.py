@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 import schemas
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation, Window
+from ranker.core.generation import Generation, Window
 from ranker.log.admin import TopicState
 from ranker.operate import topics
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 DAY_MS = 86_400_000
 VIEWS = schemas.topic("page-views")
@@ -45,7 +46,7 @@ def test_longer_windows_want_a_longer_log() -> None:
 
 
 def test_a_topic_as_wanted_has_no_fault() -> None:
-    """What `topics apply` creates, `check` accepts; more partitions than asked for are fine."""
+    """What `topics apply` creates, `check` accepts; more partitions than requested are fine."""
     for topic in schemas.topics():
         assert topics.faults(topic, state(topic, partitions=12)) == []
 
@@ -60,7 +61,7 @@ def test_one_copy_may_be_away_without_stopping_what_is_written(replicas: int, in
 
 
 def test_three_copies_of_which_one_suffices_are_a_fault() -> None:
-    """What a producer is told is safe would be on one broker: Kafka's own default."""
+    """What a producer takes for safe would be on one broker: Kafka's own default."""
     there = replace(state(VIEWS, config={"min.insync.replicas": "1"}), replicas=3)
     (fault,) = topics.faults(VIEWS, there)
     assert "min.insync.replicas is 1" in fault
@@ -98,7 +99,7 @@ def test_what_somebody_chose_is_left() -> None:
 
 
 def test_all_faults_of_a_topic_come_at_once() -> None:
-    """Nobody repairs one setting to be told of the next."""
+    """Nobody has to repair one setting to learn of the next."""
     assert (
         len(topics.faults(VIEWS, state(VIEWS, 1, {"retention.ms": "1", "message.timestamp.type": "CreateTime"}))) == 3
     )

@@ -1,26 +1,51 @@
-// <script defer src="https://collect.example/tracker.js"></script> counts one view of the page's article, once it is seen.
-// No cookie, no storage, nothing about the reader. The served file is this one. How to use it: docs/tracker/README.md.
+/*! Counts one view of the page's article, once it is seen. No cookie, no storage, nothing about the reader. */
+// <script defer src="https://collect.example/tracker.js"></script>; how to use it: docs/tracker/README.md.
+// What is served is tracker.min.js, without these comments: tests/support/published_scripts.py makes it.
 (() => {
   const script = document.currentScript;
-  if (!script?.src || typeof window.popular === "function") return; // a module, or pasted twice
+  if (typeof window.popular === "function") return; // pasted twice
+  // An element with name="currentScript" would stand in for the script.
+  if (!(script instanceof HTMLScriptElement && script.src.startsWith("http"))) {
+    if (window.popular !== null) {
+      window.popular = null;
+      console.warn(
+        "The tracker of popular articles counts nothing here: it sends to the server it came from, and cannot see which; " +
+          'load it as <script defer src="https://…/tracker.js">, neither inlined nor bundled nor as a module.',
+      );
+    }
+    return;
+  }
   const collector = new URL("v1/events", script.src).href; // beside the script, also behind a path
+  const parameters = script.dataset.query?.match(/\S+/g) || [];
+  const framed = top !== window;
   const LOOK_MS = 250;
   const LOOKS = 20;
 
   const attribute = (selector, name) => document.querySelector(selector)?.getAttribute(name);
-  const path = (url) => {
+  // The path and what data-query names of the query, as they are written; none of about:, file: and the like.
+  const address = (url) => {
     try {
-      return url && new URL(url, document.baseURI).pathname;
+      const { protocol, pathname, search } = url && new URL(url, document.baseURI);
+      const pairs = search.slice(1).split("&");
+      const kept = parameters.map((name) => pairs.find((pair) => new URLSearchParams(pair).get(name))).filter(Boolean);
+      return protocol.startsWith("http") && pathname + (kept.length ? "?" : "") + kept.join("&");
     } catch {}
   };
-  const article = () =>
-    document.body?.dataset.article ||
-    document.documentElement.dataset.article ||
-    script.dataset.article ||
-    attribute('meta[name="article-id"]', "content") ||
-    path(attribute('link[rel="canonical"]', "href")) ||
-    path(attribute('meta[property="og:url"]', "content")) ||
-    location.pathname;
+  const article = () => {
+    const named = [document.body, document.documentElement, script].map((element) => element?.dataset.article);
+    const linked = [attribute('link[rel~="canonical"]', "href"), attribute('meta[property="og:url"]', "content")];
+    return (
+      [...named, attribute('meta[name="article-id"]', "content")].find((name) => name?.trim()) ||
+      [...linked, location.href].map(address).find(Boolean)
+    );
+  };
+  // One for the usual spellings of an article, so that none makes a view of its own; the collector knows the others.
+  const form = (id) => {
+    try {
+      id = decodeURI(id);
+    } catch {}
+    return id.normalize().replace(/\/+(?=\?|$)/, "");
+  };
 
   const send = (event) => {
     const body = JSON.stringify(event);
@@ -33,8 +58,9 @@
   };
   const popular = (type, id) => {
     try {
+      const article_id = String(id || article() || "").trim();
       const bot = navigator.webdriver && { agent_class: "bot" };
-      send({ article_id: String(id || article()), event_type: type, ...bot });
+      if (article_id) send({ article_id, event_type: type, ...bot });
     } catch {} // counting is never worth an error on the page
   };
   window.popular = popular;
@@ -42,14 +68,25 @@
   let viewed; // the article whose view was sent last
   let looks = 0; // how often to look for another one
   let timer;
+  let met = !framed; // whether a frame's page meets what is seen of the outermost page
+  const hidden = () => {
+    try {
+      for (let at = window; at.frameElement; at = at.parent)
+        if (!at.frameElement.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) return true;
+    } catch {} // another origin's frame, or a browser without it
+  };
   const look = () => {
     clearTimeout(timer);
     // A prerendered page is visible a moment before `prerendering` ends; what it sends then is marked, and not counted.
     if (!looks || document.prerendering || document.visibilityState !== "visible") return;
+    if (framed) {
+      if (!met || innerWidth < 2 || innerHeight < 2) return;
+      if (hidden()) return (timer = setTimeout(look, 1000));
+    }
     const id = article();
-    if (id !== viewed) {
+    if (id && form(id) !== viewed) {
       looks = 0;
-      viewed = id;
+      viewed = form(id);
       popular("view", id);
     } else if (--looks) timer = setTimeout(look, LOOK_MS);
   };
@@ -68,6 +105,14 @@
   document.addEventListener("visibilitychange", look);
   document.addEventListener("prerenderingchange", look);
   addEventListener("pageshow", (event) => event.persisted && shown()); // from the back/forward cache
+  if (framed) {
+    addEventListener("resize", look);
+    const meets = (entries) => {
+      met = entries.pop().intersectionRatio > 0;
+      look();
+    };
+    new IntersectionObserver(meets, { threshold: [0, 1e-6] }).observe(document.documentElement);
+  }
   // What navigates before the head is whole, to tidy the address say, makes no view of its own.
   const begin = () => {
     shown();

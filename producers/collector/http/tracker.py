@@ -1,4 +1,4 @@
-"""The tracker as it is served: the source itself, comments and all, which is small enough."""
+"""The tracker as it is served: tracker.js without its comments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Script:
 
 
 def _source() -> bytes:
-    return resources.files(__package__).joinpath("tracker.js").read_bytes()
+    return resources.files(__package__).joinpath("tracker.min.js").read_bytes()
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ranker.core.article import fault, split_key
+from ranker.core.article import fault, id_ok, split_key
 from ranker.core.event import site_ok
 from ranker.core.fold import Record, crc
 from ranker.log.articles import ArticleLog
@@ -22,7 +22,6 @@ from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.service.periodic import periodic
 from ranker.store.catalogue import CatalogueShard, CatalogueState, Change
 from ranker.store.errors import StoreFullError, StoreUnavailableError
-from schemas.article_id import is_article_id
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +160,7 @@ def _key_fault(key: bytes | None) -> str | None:
         site, _, article = split_key(key)[0].decode().partition("/")
     except UnicodeDecodeError:
         return "the key is not UTF-8"
-    return None if site_ok(site) and is_article_id(article) else "the key names no article of a site"
+    return None if site_ok(site) and id_ok(article) else "the key names no article of a site"
 
 
 def _mark(record: Record) -> str:

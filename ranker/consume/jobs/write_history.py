@@ -7,7 +7,6 @@ counts do not depend on it: if no complete list can be read in time, the hour st
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any
@@ -17,11 +16,13 @@ from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Article, Articles
 from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
+from ranker.lists.names import namer
 from ranker.metrics import ConsumerMetrics
 from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
 from ranker.store.reader import ListRead, Reader
+from schemas.article_id import DEFAULT, IdRule
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +39,15 @@ _CATALOGUE_ROUNDS = 10
 
 
 class HistoryWriter:
-    """`sites` are the configured ones, `partitions` returns how many shards make a list (0: not known yet).
-
-    Sites in `hide_unknown` list only articles of the catalogue.
+    """`sites` are the configured ones with their rules for article ids, `partitions` returns how many shards make a
+    list (0: not known yet). Sites in `hide_unknown` list only articles of the catalogue.
     """
 
     def __init__(
         self,
         client: Any,
         generation: Generation,
-        sites: Collection[str],
+        sites: Mapping[str, IdRule],
         partitions: Callable[[], int],
         now_ms: Callable[[], int],
         metrics: ConsumerMetrics,
@@ -69,14 +69,13 @@ class HistoryWriter:
 
     async def run(self) -> None:
         """Tries every ten seconds or so, until cancelled; an error is logged once, and the write tried again."""
-        # Consumers that were started together should not do the same work together.
-        every_s, at_most_s = (pause_s * random.uniform(0.5, 1.5) for pause_s in _TRY_S)  # noqa: S311  # nothing to guess
         await periodic(
-            every_s,
+            _TRY_S[0],
             lambda: self.write_due(self._now_ms()),
             "rank history is not written",
             (StoreUnavailableError, StoreFullError),
-            at_most_s=at_most_s,
+            at_most_s=_TRY_S[1],
+            spread=0.5,  # consumers that were started together should not do the same work together
             never_ends=True,  # the history must not be able to stop the counting
         )
 
@@ -117,7 +116,7 @@ class HistoryWriter:
 
     async def _articles(self) -> Articles:
         """The catalogue now. Read anew each hour (100,000 articles: 0.5 s): to keep it would take 75 MB for good."""
-        catalogue = Catalogue(self._client, self._now_ms)
+        catalogue = Catalogue(self._client, self._now_ms, self._sites)
         for _ in range(_CATALOGUE_ROUNDS):
             if not await catalogue.follow():
                 break
@@ -135,8 +134,8 @@ class HistoryWriter:
         ready = {name: one for name, one in read.items() if one.span.complete and one.span.as_of_ms // HOUR_MS == hour}
         written = 0
         if any(one.merged.rows for one in read.values()):
-            known, hide_unknown = articles.of(site), site in self._hide_unknown
-            ranks = {name: shown(one, known, hide_unknown=hide_unknown) for name, one in ready.items()}
+            known, rule, hide_unknown = articles.of(site), self._sites.get(site, DEFAULT), site in self._hide_unknown
+            ranks = {name: shown(one, known, rule, hide_unknown=hide_unknown) for name, one in ready.items()}
             written = await write_ranks(self._client, self._generation.id, hour, ranks)
             self._metrics.history_written.inc(written)
         if len(ready) == len(names):
@@ -144,8 +143,8 @@ class HistoryWriter:
         return written
 
 
-def shown(read: ListRead, articles: Mapping[str, Article], *, hide_unknown: bool) -> list[str]:
-    """The first places as readers publish them, without hidden articles."""
-    published = Filter(known=hide_unknown)
+def shown(read: ListRead, articles: Mapping[str, Article], rule: IdRule, *, hide_unknown: bool) -> list[str]:
+    """The ids in the first places as readers publish them, without hidden articles."""
+    published, name = Filter(known=hide_unknown), namer(rule)
     ids = (raw.decode() for _, raw in read.merged.rows)
-    return list(islice((one for one in ids if published.admits(one, articles.get(one), 0)), PLACES))
+    return list(islice((one for one in ids if published.admits(name(one), articles.get(name(one)), 0)), PLACES))

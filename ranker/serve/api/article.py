@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ranker.core import hours
 from ranker.core.generation import Generation, ListName
@@ -14,10 +14,11 @@ from ranker.core.home import home
 from ranker.core.merge import PLACES
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
-from ranker.serve.api.items import described, listed
+from ranker.lists.names import namer
+from ranker.serve.api.items import catalogue_fields, list_places
 from ranker.serve.api.list_request import ArticleRequest
-from ranker.serve.api.query import fault, shown
-from ranker.serve.api.refusals import check_age, held, refusal, unread
+from ranker.serve.api.query import fault, quoted
+from ranker.serve.api.refusals import check_age, existing_list, refusal, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.hourly import Hourly, HourlyCounts
@@ -35,6 +36,15 @@ MAX_RANK_DETAILS = 100
 _UNKNOWN = Article()
 
 
+class _Found(NamedTuple):
+    """One id and the article that it stands under, and every list; `counted`: whether one has counts of it, or may."""
+
+    requested: str
+    article_id: str
+    lists: list[Published]
+    counted: bool
+
+
 class ArticleDetails:
     """Explains single articles."""
 
@@ -47,42 +57,43 @@ class ArticleDetails:
     async def answer(self, request: ArticleRequest, deadline_s: float) -> tuple[dict[str, Any], float]:
         """One article in every list: the answer's fields, and until when they hold (perf_counter).
 
-        An id that was moved is answered for the article that it stands under: `article_id` is the id as requested,
-        `alias_of` that article, and all the rest is that article's, the counts of all its ids together. A hidden
-        article is explained to clients that may see counts only. `count` is null if it could not be read in time.
-        Raises ProblemError.
+        `article_id` is the normal form of the id as requested, or the id itself if that alone has counts. An id that
+        was moved is answered for the article that it stands under: `alias_of` is that article, and all the rest is
+        that article's, the counts of all its ids together. A hidden article is explained to clients that may see
+        counts only. `count` is null if it could not be read in time. Raises ProblemError.
         """
         board = self._board
         generation = board.generation
         if generation is None:
             raise unread(board)
         site, counts = request.site, request.counts
-        aliases = board.articles.aliases(site)
-        article_id = aliases.get(request.article_id, request.article_id)
-        lists = await self._read(generation, site, article_id, deadline_s, request.client)
+        found = await self._found(generation, request, request.ids[0], deadline_s)
+        for other in request.ids[1:]:  # as lists have it if their topic's ids are not brought into the normal form
+            if not found.counted:
+                as_given = await self._found(generation, request, other, deadline_s)
+                found = as_given if as_given.counted else found
         now_ms, began = board.now_ms(), time.perf_counter()
-        as_of_ms = min(published.as_of_ms for published in lists)
+        as_of_ms = min(published.as_of_ms for published in found.lists)
         check_age(now_ms - as_of_ms, board)
-        article = board.articles.of(site).get(article_id, _UNKNOWN)
-        details = {one.name: self._details_of(one, now_ms).of(article_id, request.edge) for one in lists}
-        known = (
-            article is not _UNKNOWN or request.article_id in aliases or any(one.count != 0 for one in details.values())
-        )
+        article_id, aliases = found.article_id, board.articles.aliases(site)
+        article = board.articles.of(site).get(namer(board.site(site).ids)(article_id), _UNKNOWN)
+        known = article is not _UNKNOWN or found.requested in aliases or found.counted
         if not known or (article.hidden and not counts):
-            raise refusal([fault("id", f"{shown(request.article_id)} is neither counted nor in the catalogue")], [], {})
+            raise refusal([fault("id", f"{quoted(found.requested)} is neither counted nor in the catalogue")], [], {})
+        details = {one.name: self._list_details(one, now_ms).detail(article_id, request.edge) for one in found.lists}
         moved = sorted(old for old, to in aliases.items() if to == article_id)
-        counted = any(one.count for one in details.values())
         ids = [article_id, *moved]
-        hourly = await self._hours(lists[0], ids, request.client) if counts and counted else None
+        counted = any(one.count for one in details.values())
+        hourly = await self._hours(found.lists[0], ids, request.client) if counts and counted else None
         content = {
             "site": site,
-            "article_id": request.article_id,
-            **described(article),
+            "article_id": found.requested,
+            **catalogue_fields(article),
             "hidden": article.hidden,
-            "alias_of": article_id if article_id != request.article_id else None,
+            "alias_of": article_id if article_id != found.requested else None,
             "aliases": moved[:MAX_ALIASES],
             "as_of": rfc3339(as_of_ms),
-            "lists": [self._placed(name, one, article_id, now_ms, counts=counts) for name, one in details.items()],
+            "lists": [self._place(name, one, article_id, now_ms, counts=counts) for name, one in details.items()],
             "hours": None if hourly is None else _hours(hourly, generation),
         }
         return content, began + (board.ages.gone_ms - (now_ms - as_of_ms)) / 1000
@@ -91,9 +102,18 @@ class ArticleDetails:
         """Notes that an article's answer is still requested."""
         generation, site = self._board.generation, request.site
         if generation is not None:
-            article_id = self._board.articles.aliases(site).get(request.article_id, request.article_id)
+            aliases = self._board.articles.aliases(site)
             for name in _names(generation, site):
-                self._demand.keep_article(name, article_id.encode())
+                for requested in request.ids:
+                    self._demand.keep_article(name, aliases.get(requested, requested).encode())
+
+    async def _found(
+        self, generation: Generation, request: ArticleRequest, requested: str, deadline_s: float
+    ) -> _Found:
+        article_id = self._board.articles.aliases(request.site).get(requested, requested)
+        lists = await self._read(generation, request.site, article_id, deadline_s, request.client)
+        counted = any(published.count_of(article_id.encode()) != 0 for published in lists)
+        return _Found(requested, article_id, lists, counted)
 
     async def _read(
         self, generation: Generation, site: str, article_id: str, deadline_s: float, client: bytes
@@ -101,9 +121,9 @@ class ArticleDetails:
         """Every list with the article's count, as far as it can be had in time."""
         names, raw = _names(generation, site), article_id.encode()
         read = await asyncio.gather(*(self._demand.article(name, raw, deadline_s, client) for name in names))
-        return [held(one, site, self._board) for one in read]
+        return [existing_list(one, site, self._board) for one in read]
 
-    def _details_of(self, published: Published, now_ms: int) -> RankDetails:
+    def _list_details(self, published: Published, now_ms: int) -> RankDetails:
         name = published.name
         changes = self._board.changes_of(name.site)
         kept = self._rank_details.pop(name, None)
@@ -116,10 +136,11 @@ class ArticleDetails:
             del self._rank_details[next(iter(self._rank_details))]
         return kept[2]
 
-    def _placed(
+    def _place(
         self, name: ListName, detail: RankDetail, article_id: str, now_ms: int, *, counts: bool
     ) -> dict[str, Any]:
-        moved = self._board.ranks(name).about(article_id, detail.rank, now_ms)
+        named = namer(self._board.site(name.site).ids)(article_id)
+        moved = self._board.ranks(name).about(named, detail.rank, now_ms)
         return {
             "board": name.board,
             "window": name.window,
@@ -145,7 +166,7 @@ class ArticleDetails:
                 shards.setdefault(shard, set()).add(article_id)
         frozen = {shard: frozenset(articles) for shard, articles in sorted(shards.items())}
         generation, site = shown.generation, shown.name.site
-        return await self._hourly.of(generation, site, frozen, shown.as_of_ms, HOURS_DEADLINE_S, client)
+        return await self._hourly.counts(generation, site, frozen, shown.as_of_ms, HOURS_DEADLINE_S, client)
 
 
 def _names(generation: Generation, site: str) -> list[ListName]:
@@ -181,11 +202,11 @@ class RankDetails:
         self, published: Published, articles: Mapping[str, Article], now_ms: int, *, hide_unknown: bool
     ) -> None:
         self._published = published
-        places = listed(published, Filter(known=hide_unknown), articles, now_ms, PLACES).places
+        places = list_places(published, Filter(known=hide_unknown), articles, now_ms, PLACES).places
         self._ranks = {place.article_id: rank for rank, place in enumerate(places, 1)}
         self._counts = [place.count or 0 for place in places]
 
-    def of(self, article_id: str, edge: int) -> RankDetail:
+    def detail(self, article_id: str, edge: int) -> RankDetail:
         """`edge` is the place that distances to the list's edge are counted to, from 1."""
         count = self._published.count_of(article_id.encode())
         rank = self._ranks.get(article_id)

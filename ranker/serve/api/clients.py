@@ -37,7 +37,7 @@ class Clients:
         self._look_ups = Buckets(lists_s / LOOK_UP, max(1, lists_s * BURST_S // LOOK_UP))
         self._now_s = now_s
 
-    def of(self, request: Request) -> bytes:
+    def rate_limit_key(self, request: Request) -> bytes:
         """Which client sends this."""
         forwarded = [value for name, value in request.scope["headers"] if name == b"x-forwarded-for"]
         return rate_limit_key(self._addresses.of(request.client.host if request.client else None, forwarded))

@@ -25,9 +25,13 @@ _UNKNOWN = Article()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One article that passed the filter. `total` is that of the list it comes from; both are None in "latest"."""
+    """One article that passed the filter. `total` is that of the list it comes from; both are None in "latest".
+
+    `name` is what the catalogue knows it by: its id, unless that is another spelling.
+    """
 
     article_id: str
+    name: str
     count: int | None
     total: int | None
     origin: str
@@ -41,17 +45,20 @@ class Listed:
     short: bool
 
 
-def listed(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int) -> Listed:
+def list_places(
+    published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
+) -> Listed:
     """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
-    more = published.read.merged.more
+    more, names = published.read.merged.more, published.names
     places: list[Place] = []
 
     def ends_in(rows: Iterable[tuple[int, str]]) -> bool:
         for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            if filter_.admits(article_id, articles.get(article_id), now_ms):
-                places.append(Place(article_id, count, published.read.total, published.name.window))
+            name = names.get(article_id, article_id)
+            if filter_.admits(name, articles.get(name), now_ms):
+                places.append(Place(article_id, name, count, published.read.total, published.name.window))
         return len(places) == most
 
     if ends_in(published.rows) or not more or len(published.rows) < PLACES:
@@ -59,8 +66,8 @@ def listed(published: Published, filter_: Filter, articles: Mapping[str, Article
     covered = filter_.in_catalogue in published.covered
     if covered:
         ends_in(published.further)
-    # Articles that the catalogue does not know were not looked up, so there may be holes where they belong.
-    return Listed(places, short=not (covered and filter_.by_catalogue))
+    # Articles that the catalogue does not know, and other spellings, were not looked up: there may be holes.
+    return Listed(places, short=not (covered and filter_.by_catalogue and not names))
 
 
 def newest(
@@ -79,19 +86,17 @@ def newest(
         if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
             break
         if filter_.admits(article_id, article, now_ms):
-            places.append(Place(article_id, None, None, LATEST))
+            places.append(Place(article_id, article_id, None, None, LATEST))
     return Listed(places, short=False)
 
 
 def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
     """One list out of several, each article once, at its first place."""
-    seen: dict[str, Place] = {}
+    found: list[Place] = []
     for places in lists:
-        for place in places:
-            if len(seen) == most:
-                break
-            seen.setdefault(place.article_id, place)
-    return list(seen.values())
+        before = {place.name for place in found}
+        found += [place for place in places if place.name not in before]
+    return found[:most]
 
 
 def items(
@@ -108,11 +113,11 @@ def items(
     page = places[query.offset : query.offset + query.limit]
     for rank, place in enumerate(page, query.offset + 1):
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
-        item.update(described(articles.get(place.article_id, _UNKNOWN)))
+        item.update(catalogue_fields(articles.get(place.name, _UNKNOWN)))
         if ranks is not None:
             # what fills the list up has no place in its history
             known = place.origin == window
-            item.update(_moved(ranks.about(place.article_id, rank, now_ms) if known else _NO_HISTORY))
+            item.update(_movement(ranks.about(place.name, rank, now_ms) if known else _NO_HISTORY))
         if query.fallback:
             item["origin"] = place.origin
         yield item
@@ -125,7 +130,7 @@ def _count(place: Place, *, counts: bool) -> dict[str, Any]:
     return {"count": place.count, "share": share}
 
 
-def described(article: Article) -> dict[str, Any]:
+def catalogue_fields(article: Article) -> dict[str, Any]:
     """What the catalogue knows of an article, in the API's words."""
     return {
         "title": article.title,
@@ -136,7 +141,7 @@ def described(article: Article) -> dict[str, Any]:
     }
 
 
-def _moved(movement: Movement) -> dict[str, Any]:
+def _movement(movement: Movement) -> dict[str, Any]:
     entered_ms = movement.entered_at_ms
     return {
         "previous_rank": movement.previous_rank,
@@ -146,7 +151,7 @@ def _moved(movement: Movement) -> dict[str, Any]:
     }
 
 
-def behind(shards: Sequence[tuple[int, int | None]]) -> list[dict[str, Any]]:
+def shards_behind(shards: Sequence[tuple[int, int | None]]) -> list[dict[str, Any]]:
     """The shards that a list waits for, those without an answer and the oldest first."""
     first = sorted(shards, key=lambda shard: shard[1] or 0)[:MOST_BEHIND]
     return [{"partition": shard, "as_of": None if ms is None else rfc3339(ms)} for shard, ms in first]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from ranker.core.generation import LATEST, Generation, ListName
 from ranker.serve.api.clients import Clients
-from ranker.serve.api.query import Fault, Query, fault, parse, parse_article, parse_nothing, shown
+from ranker.serve.api.query import Fault, Query, fault, parse, parse_article, parse_nothing, quoted
 from ranker.serve.api.refusals import refusal, unknown_site, unread
 from ranker.serve.http import tokens
 from ranker.serve.http.problems import ProblemError
@@ -32,10 +32,12 @@ class ListRequest(NamedTuple):
 
 
 class ArticleRequest(NamedTuple):
-    """`edge`: the place that is a list's edge. The rest as of a list."""
+    """`ids`: the article's in its normal form, then as given if that is another id; `edge`: the place that is a
+    list's edge. The rest as of a list.
+    """
 
     site: str
-    article_id: str
+    ids: tuple[str, ...]
     edge: int
     counts: bool
     client: bytes
@@ -48,11 +50,11 @@ async def list_request(
 
     A site that only the reading of its list shows to be unknown is refused later. `html`: it may be a fragment.
     """
-    await board.attempted(FIRST_DEADLINE_S)
-    raw = _query_of(request)
+    await board.first_attempt(FIRST_DEADLINE_S)
+    raw = _query_string(request)
     name = ListName(*(request.path_params[part] for part in ("site", "board", "window")))
     generation = board.generation
-    query, of_query = parse(raw, html=html, stream=stream)
+    query, of_query = parse(raw, board.site(name.site).ids, html=html, stream=stream)
     of_address, known = _list_faults(name, generation) if generation else ([], {})
     if not _is_known(name.site, board):
         of_address.insert(0, unknown_site(name.site))
@@ -63,7 +65,7 @@ async def list_request(
         raise refusal(of_address, of_query, known)
     if generation is None:
         raise unread(board)
-    client = clients.of(request)
+    client = clients.rate_limit_key(request)
     if query.is_own and not stream:
         clients.charge(client)
     return ListRequest(name, query, counts, client)
@@ -71,23 +73,24 @@ async def list_request(
 
 async def article_request(request: Request, board: Board, clients: Clients) -> ArticleRequest:
     """Raises ProblemError, also 429."""
-    await board.attempted(FIRST_DEADLINE_S)
-    article_id, edge, of_query = parse_article(_query_of(request))
-    site = _site_of(request, board, of_query)
+    await board.first_attempt(FIRST_DEADLINE_S)
+    rule = board.site(request.path_params["site"]).ids
+    ids, edge, of_query = parse_article(_query_string(request), rule)
+    site = _site_id(request, board, of_query)
     counts = _may_see_counts(request, board, site)
-    client = clients.of(request)
+    client = clients.rate_limit_key(request)
     clients.charge(client)
-    return ArticleRequest(site, article_id, edge, counts, client)
+    return ArticleRequest(site, ids, edge, counts, client)
 
 
 async def site_request(request: Request, board: Board) -> tuple[str, bool]:
     """The site, and whether its counts are shown. Raises ProblemError."""
-    await board.attempted(FIRST_DEADLINE_S)
-    site = _site_of(request, board, parse_nothing(_query_of(request)))
+    await board.first_attempt(FIRST_DEADLINE_S)
+    site = _site_id(request, board, parse_nothing(_query_string(request)))
     return site, _may_see_counts(request, board, site)
 
 
-def _query_of(request: Request) -> bytes:
+def _query_string(request: Request) -> bytes:
     """The query string; 414 if it is too long."""
     raw: bytes = request.scope["query_string"]
     if len(raw) > MAX_QUERY_BYTES:
@@ -109,7 +112,7 @@ def _may_see_counts(request: Request, board: Board, name: str) -> bool:
     return fits or site.show_counts
 
 
-def _site_of(request: Request, board: Board, of_query: list[Fault]) -> str:
+def _site_id(request: Request, board: Board, of_query: list[Fault]) -> str:
     site: str = request.path_params["site"]
     of_address = [] if _is_known(site, board) else [unknown_site(site)]
     if of_address or of_query:
@@ -127,6 +130,6 @@ def _list_faults(name: ListName, generation: Generation) -> tuple[list[Fault], d
     known: dict[str, list[str]] = {}
     for parameter, value, choices in (("board", name.board, boards), ("window", name.window, windows)):
         if value not in choices:
-            faults.append(fault(parameter, f"{shown(value)} is unknown; there are {', '.join(choices)}"))
+            faults.append(fault(parameter, f"{quoted(value)} is unknown; there are {', '.join(choices)}"))
             known[f"{parameter}s"] = choices
     return faults, known

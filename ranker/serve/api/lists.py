@@ -13,7 +13,7 @@ from ranker.serve.api import items
 from ranker.serve.api.items import Place
 from ranker.serve.api.list_request import ListRequest
 from ranker.serve.api.query import Query
-from ranker.serve.api.refusals import check_age, held, refusal, unknown_site, unread
+from ranker.serve.api.refusals import check_age, existing_list, refusal, unknown_site, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.published import Published, rfc3339
@@ -43,7 +43,7 @@ class Lists:
                 raise refusal([unknown_site(name.site)], [], {})
             age_ms = board.now_ms() - board.articles_read_ms
         else:
-            published = held(await self.read(name, request.query, deadline_s), name.site, board)
+            published = existing_list(await self.read(name, request.query, deadline_s), name.site, board)
             age_ms = published.age_ms(board.now_ms())
         check_age(age_ms, board, published)
         content = await self._full(request, deadline_s)
@@ -97,7 +97,7 @@ class Lists:
             shown = self._demand.use(one)
             if shown is None:
                 continue
-            part = items.listed(shown, filter_, articles, now_ms, most)
+            part = items.list_places(shown, filter_, articles, now_ms, most)
             found.append(part.places)
             if filter_.in_catalogue in shown.covered:
                 self._demand.keep_filter(one, filter_.in_catalogue)
@@ -106,7 +106,7 @@ class Lists:
             if one == name:
                 short = part.short
         if query.fallback:
-            found.append(items.newest(self._newest.of(name.site), filter_, articles, now_ms, most).places)
+            found.append(items.newest(self._newest.article_ids(name.site), filter_, articles, now_ms, most).places)
         places = items.filled_up(found, most)
         ranks = None if query.filtered else self._board.ranks(name)
         span, age_ms = published.read.span, published.age_ms(now_ms)
@@ -121,7 +121,7 @@ class Lists:
             "total": published.read.total if counts else None,
         }
         if behind:
-            content["behind"] = items.behind(behind)
+            content["behind"] = items.shards_behind(behind)
         if ranks is not None:
             content["history"] = items.history(ranks)
         if query.fallback:
@@ -136,7 +136,7 @@ class Lists:
         within_ms = min(window.length_ms, filter_.within_ms or window.length_ms)
         articles = self._board.articles.of(name.site)
         most = query.offset + query.limit
-        newest = self._newest.of(name.site)
+        newest = self._newest.article_ids(name.site)
         places = items.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
         found = places.places
         if query.fallback and not places.short:
@@ -192,7 +192,7 @@ class _Newest:
         self._board = board
         self._orders: dict[str, tuple[int, list[str]]] = {}
 
-    def of(self, site: str) -> Sequence[str]:
+    def article_ids(self, site: str) -> Sequence[str]:
         """Article ids, by time of publication, then by id, both downwards; without hidden, undated and moved ones."""
         if site not in self._board.articles.sites:
             return ()  # nothing is kept of sites that clients invent

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ranker.lists.filters import Filter
-from schemas.article_id import is_article_id
+from schemas.article_id import DEFAULT, IdRule, NoArticleError, is_article_id, normalized
 
 MAX_PLACES = 1_000
 """offset + limit at most; twice as many places are read, so that filters and takedowns leave no hole."""
@@ -60,18 +60,21 @@ def fault(parameter: str, detail: str) -> Fault:
     return {"parameter": parameter[:MAX_SHOWN], "detail": detail}
 
 
-def shown(value: str) -> str:
+def quoted(value: str) -> str:
     """A value that was sent as a fault's detail repeats it: quoted, with what is not printable escaped, and cut."""
     text = repr(value[:MAX_SHOWN])
     return text if len(value) <= MAX_SHOWN and len(text) <= MAX_SHOWN + 2 else text[:MAX_SHOWN] + "…'"
 
 
-def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
-    """The query and every fault of it; with faults, the rest of the query. `html` false: no fragment here."""
+def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
+    """The query and every fault of it; with faults, the rest of the query. `html` false: no fragment here.
+
+    `rule` is the site's for article ids.
+    """
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
     known += ("last_event_id",) * stream
     faults: list[Fault] = []
-    read = _Values(_given(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
+    read = _Values(_parameters(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
     places = MAX_STREAMED if stream else MAX_PLACES
     limit = read.number("limit", 1, places, DEFAULT_LIMIT)
     offset = read.number("offset", 0, places - 1, 0)
@@ -79,7 +82,7 @@ def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query
         faults.append(fault("offset", f"offset and limit together are more than {places}"))
     sections, not_sections = read.names("section")
     formats, not_formats = read.names("format")
-    exclude = read.several("exclude", lambda value: value if is_article_id(value) else None, "is no article id")
+    exclude = read.article_ids("exclude", rule)
     wanted = Filter(
         sections,
         not_sections,
@@ -96,25 +99,28 @@ def parse(raw: bytes, *, html: bool = True, stream: bool = False) -> tuple[Query
     return Query(limit, offset, wanted, fallback, fragment, lang, last), faults
 
 
-def parse_article(raw: bytes) -> tuple[str, int, list[Fault]]:
-    """Article id and the place that is a list's edge, and every fault; with faults, an id may be empty."""
+def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], int, list[Fault]]:
+    """The article's id, the place that is a list's edge, and every fault; with faults, there may be no id.
+
+    The id is in its normal form, and then as it is given if that is another id.
+    """
     faults: list[Fault] = []
-    given = _given(raw, ("id", "places"), ("id", "places"), faults)
+    given = _parameters(raw, ("id", "places"), ("id", "places"), faults)
     read = _Values(given, faults)
-    ids = read.several("id", lambda value: value if is_article_id(value) else None, "is no article id")
+    ids = [*read.article_ids("id", rule), *(value for value in given.get("id", ()) if is_article_id(value))]
     if "id" not in given:
         faults.append(fault("id", "is missing; it is the article's id, percent-encoded"))
-    return next(iter(ids), ""), read.number("places", 1, MAX_PLACES, DEFAULT_LIMIT), faults
+    return tuple(dict.fromkeys(ids)), read.number("places", 1, MAX_PLACES, DEFAULT_LIMIT), faults
 
 
 def parse_nothing(raw: bytes) -> list[Fault]:
     """The faults of a query if none is expected."""
     faults: list[Fault] = []
-    _given(raw, (), (), faults)
+    _parameters(raw, (), (), faults)
     return faults
 
 
-def _given(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
+def _parameters(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
     """Parameter to its values."""
     given: dict[str, list[str]] = {}
     choices = f"; known: {', '.join(known) or 'none'}"
@@ -129,7 +135,13 @@ def _given(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list
 
 
 def _pairs(raw: bytes) -> list[tuple[str, str]]:
-    return parse_qsl(raw.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
+    """Names and values. Bytes that are not UTF-8 are kept in article ids, whose addresses may have them."""
+    pairs = parse_qsl(raw.decode("utf-8", "surrogateescape"), keep_blank_values=True, errors="surrogateescape")
+    return [(_text(name), value if name in {"id", "exclude"} else _text(value)) for name, value in pairs]
+
+
+def _text(given: str) -> str:
+    return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class _Values:
@@ -145,8 +157,20 @@ class _Values:
             self._faults.append(fault(name, f"given {len(values)} times; {MAX_VALUES} at most"))
             return []
         found = [(value, read(value)) for value in values]
-        self._faults += [fault(name, f"{shown(value)} {wrong}") for value, it in found if it is None]
+        self._faults += [fault(name, f"{quoted(value)} {wrong}") for value, it in found if it is None]
         return [it for _, it in found if it is not None]
+
+    def article_ids(self, name: str, rule: IdRule) -> list[str]:
+        """In their normal form."""
+
+        def read(value: str) -> str | None:
+            try:
+                found = normalized(value, rule)
+            except NoArticleError:
+                return None
+            return found if is_article_id(found) else None
+
+        return self.several(name, read, "is no article id")
 
     def number(self, name: str, least: int, most: int, default: int) -> int:
         def read(value: str) -> int | None:

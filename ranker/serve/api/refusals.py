@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ranker.serve.api.items import MOST_BEHIND
-from ranker.serve.api.query import Fault, fault, shown
+from ranker.serve.api.query import Fault, fault, quoted
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.live.board import Board
 from ranker.serve.live.published import Published
@@ -15,7 +15,7 @@ MAX_FAULTS = 20
 """So many are named of one request."""
 
 
-def held(published: Published | None, site: str, board: Board) -> Published:
+def existing_list(published: Published | None, site: str, board: Board) -> Published:
     """A list that was read, of a site that exists; otherwise raises a ProblemError that names what is missing."""
     if published is None and board.knows(site) is not False:
         reason = board.fault or "the list was not read in time"
@@ -46,7 +46,7 @@ def unread(board: Board) -> ProblemError:
 
 
 def unknown_site(site: str) -> Fault:
-    return fault("site", f"{shown(site)} is not configured and has neither counts nor articles")
+    return fault("site", f"{quoted(site)} is not configured and has neither counts nor articles")
 
 
 def refusal(address: list[Fault], query: list[Fault], known: Mapping[str, Any]) -> ProblemError:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from ranker.core.generation import ListName
-from ranker.serve.api.refusals import held, unread
+from ranker.serve.api.refusals import existing_list, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 
@@ -33,7 +33,7 @@ class Sites:
             raise unread(board)
         if board.knows(name) is None:
             some = ListName(name, next(iter(generation.boards)), generation.longest.name)
-            held(await self._demand.first(some, deadline_s), name, board)
+            existing_list(await self._demand.first(some, deadline_s), name, board)
         found, articles = self._occurring(name)
         content = {
             "site": name,

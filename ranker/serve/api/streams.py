@@ -83,7 +83,7 @@ class _Channels:
     def __init__(self, lists: Lists, share: float = 1.0) -> None:
         self._lists = lists
         self._pause = 1 / share - 1
-        self.of: dict[Key, _Channel] = {}
+        self.channels: dict[Key, _Channel] = {}
 
     @contextmanager
     def reading(self, key: Key, content: dict[str, Any], client: bytes) -> Iterator[_Channel]:
@@ -91,14 +91,14 @@ class _Channels:
 
         503 for too many, 429 for too many that one client has caused.
         """
-        channel = self.of.get(key)
+        channel = self.channels.get(key)
         if channel is None:
-            if len(self.of) >= MAX_CHANNELS:
+            if len(self.channels) >= MAX_CHANNELS:
                 raise ProblemError(503, _TOO_MANY, headers=_RETRY)
-            own = sum(each.client == client for each in self.of.values())
-            if is_beyond_share(own, len(self.of) - own, MAX_CHANNELS, CLIENT_SHARE):
+            own = sum(each.client == client for each in self.channels.values())
+            if is_beyond_share(own, len(self.channels) - own, MAX_CHANNELS, CLIENT_SHARE):
                 raise ProblemError(429, _TOO_DIFFERENT, headers=_RETRY)
-            channel = self.of[key] = _Channel(client)
+            channel = self.channels[key] = _Channel(client)
             channel.take(content)
         channel.readers += 1
         try:
@@ -106,14 +106,14 @@ class _Channels:
         finally:
             channel.readers -= 1
             if not channel.readers:
-                self.of.pop(key, None)
+                self.channels.pop(key, None)
 
     async def run(self, board: Board) -> None:
         """After each refresh every channel takes its list anew, one at a time, between other work."""
         revision = board.revision
         while True:
             revision = await board.newer(revision)
-            for key, channel in list(self.of.items()):
+            for key, channel in list(self.channels.items()):
                 began = time.perf_counter()
                 if channel.readers:
                     self._make(key, channel)
@@ -148,7 +148,7 @@ class Streams:
     def close(self) -> None:
         """Ends every stream: the clients come back, to another process."""
         self._closed = True
-        for channel in (*self._plain.of.values(), *self._filtered.of.values()):
+        for channel in (*self._plain.channels.values(), *self._filtered.channels.values()):
             channel.changed.set()
 
     async def answer(self, request: Request, list_request: ListRequest, deadline_s: float) -> Response:
@@ -156,7 +156,7 @@ class Streams:
         name, query, counts, client = list_request
         self._clients.check_stream(client)
         key = name, query, counts
-        channel = self._of_kind(key).of.get(key)
+        channel = self._channels(key).channels.get(key)
         content = channel.content if channel else None
         if content is None:
             if query.is_own:
@@ -188,14 +188,14 @@ class Streams:
         with self._clients.streaming(client):
             if self._open >= MAX_STREAMS:
                 raise ProblemError(503, _TOO_MANY, headers=_RETRY)
-            with self._of_kind(key).reading(key, content, client) as channel:
+            with self._channels(key).reading(key, content, client) as channel:
                 self._open += 1
                 try:
                     yield channel
                 finally:
                     self._open -= 1
 
-    def _of_kind(self, key: Key) -> _Channels:
+    def _channels(self, key: Key) -> _Channels:
         return self._filtered if key[1].filtered else self._plain
 
     async def _events(self, channel: _Channel, last: str) -> AsyncIterator[bytes]:

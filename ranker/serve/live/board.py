@@ -32,7 +32,7 @@ class Board:
         """What cannot be read at present; "" if all can."""
         self.generation: Generation | None = None
         """The active one; None until it has been read."""
-        self.articles = Articles()
+        self.articles = Articles({})
         """The catalogue as it is shown."""
         self.articles_read_ms = 0
         """When the catalogue was last found level with Redis."""
@@ -48,7 +48,7 @@ class Board:
         self._refreshed = asyncio.Event()
         self._attempted = asyncio.Event()
 
-    def shown(self, name: ListName) -> Published | None:
+    def published(self, name: ListName) -> Published | None:
         """The list on show; None if it has not been read."""
         return self._lists.get(name)
 
@@ -89,7 +89,7 @@ class Board:
             return [f"the last lists are too old to serve; {self.fault}"]
         return []
 
-    async def attempted(self, deadline_s: float) -> None:
+    async def first_attempt(self, deadline_s: float) -> None:
         """Waits until Redis has been read once, with or without success: before that nothing is known."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(deadline_s):

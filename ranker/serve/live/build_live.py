@@ -29,9 +29,10 @@ def build_live(
     now_ms: Callable[[], int] = wall_ms,
 ) -> Live:
     """`sites` are the configured ones; `client` is Redis'."""
+    rules = {name: site.ids for name, site in sites.items()}
     board = BoardWriter(sites, ages, now_ms)
     demand = Demand(board)
     # At every scrape: ages go on growing while nothing is refreshed.
     metrics.lists.set_function(lambda: len(board))
     metrics.list_age_seconds.set_function(board.oldest_s)
-    return Live(board, demand, Refresh(client, board, demand, metrics, refresh_ms))
+    return Live(board, demand, Refresh(client, board, demand, metrics, refresh_ms, rules))

@@ -31,14 +31,14 @@ class Demand:
     def use(self, name: ListName) -> Published | None:
         """The list on show, in use from now on; None if it has not been read yet."""
         self._used_ms[name] = self._board.now_ms()
-        return self._board.shown(name)
+        return self._board.published(name)
 
     async def first(self, name: ListName, deadline_s: float) -> Published | None:
         """The list on show, read now if it is not in use yet; None if that fails or takes too long.
 
         The list of a site that nobody knows is returned once and not kept: clients can invent any number of names.
         """
-        if self._board.shown(name) is not None:
+        if self._board.published(name) is not None:
             return self.use(name)
         if name not in self._waiting and len(self._waiting) >= MAX_LISTS:
             return None
@@ -77,9 +77,9 @@ class Demand:
         must not grow with web traffic.
         """
         board = self._board
-        published = board.shown(name)
+        published = board.published(name)
         for _ in range(2):  # the reading that is under way does not know of the article yet
-            published = board.shown(name)
+            published = board.published(name)
             if published is None or published.read.merged.more:
                 self.lookups.add_article(name.site, article, board.now_ms(), client)
             if published is None:
@@ -88,11 +88,11 @@ class Demand:
                 published = await self._next(name, deadline_s)
             if published is None or published.count_of(article) is not None:
                 break
-        return self.use(name) if board.shown(name) is not None else published
+        return self.use(name) if board.published(name) is not None else published
 
     def keep_article(self, name: ListName, article: bytes) -> None:
         """Notes that an article of a list on show is still requested."""
-        published = self._board.shown(name)
+        published = self._board.published(name)
         if published is not None:
             self.use(name)
             if published.read.merged.more:
@@ -105,7 +105,7 @@ class Demand:
         )
 
     @property
-    def used(self) -> Mapping[ListName, int]:
+    def last_used_ms(self) -> Mapping[ListName, int]:
         """When each list in use was last requested (ms)."""
         return self._used_ms
 
@@ -123,7 +123,7 @@ class Demand:
         for name in list(names):
             reading = self._waiting.pop(name, None)
             if reading is not None:
-                reading.set_result(self._board.shown(name) or (unknown or {}).get(name))
+                reading.set_result(self._board.published(name) or (unknown or {}).get(name))
 
     def drop_unused(self, now_ms: int) -> list[ListName]:
         """Forgets and returns the lists that are not in use any more."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Any
 
 from ranker.core.generation import Generation, ListName
-from ranker.lists.history import GRAIN_S, Ranks
+from ranker.lists.history import GRAIN_S, Ranks, by_name
+from ranker.lists.names import namer
 from ranker.store.history import read_ranks
+from schemas.article_id import DEFAULT, IdRule
 
 AGAIN_MS = 60_000
 """How often a list is looked at whose present hour has not been written yet."""
@@ -19,8 +21,10 @@ AT_ONCE = 8
 class Histories:
     """`ranks` has what was read; nothing waits for what was not."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, rules: Mapping[str, IdRule]) -> None:
+        """`rules` are the sites' rules for article ids."""
         self._client = client
+        self._rules = rules
         self.ranks: dict[ListName, Ranks] = {}
         self._due: dict[ListName, int] = {}
         self._generation = ""
@@ -33,7 +37,8 @@ class Histories:
             self._due.clear()
         due = (name for name in list(names) if name.board in generation.boards and self._due.get(name, 0) <= now_ms)
         for name in islice(due, AT_ONCE):
-            ranks = Ranks(await read_ranks(self._client, generation.id, name, now_ms))
+            entries = await read_ranks(self._client, generation.id, name, now_ms)
+            ranks = Ranks(by_name(entries, namer(self._rules.get(name.site, DEFAULT))))
             if name not in names or generation.id != self._generation:
                 continue  # not in use any more: it would be kept for good
             self.ranks[name] = ranks

@@ -47,7 +47,7 @@ class Hourly:
         self._reading: dict[_Key, asyncio.Task[HourlyCounts | None]] = {}
         self._begun: deque[tuple[float, bytes]] = deque(maxlen=READ_A_MINUTE)
 
-    async def of(
+    async def counts(
         self,
         generation: Generation,
         site: str,

@@ -53,21 +53,26 @@ class Lookups:
     """Kept while requested, a minute at a time. The client that has caused most makes room for others."""
 
     def __init__(self) -> None:
-        self._of: dict[ListName, dict[Filter, _Lookup]] = {}
+        self._lookups: dict[ListName, dict[Filter, _Lookup]] = {}
         self._aliases: dict[str, tuple[int, dict[bytes, bytes]]] = {}
-        self._named: dict[tuple[str, bytes], tuple[int, bytes]] = {}
+        self._articles: dict[tuple[str, bytes], tuple[int, bytes]] = {}
+        self._articles_by: dict[bytes, int] = {}
+        """Client to how many of these it has caused; the one that caused the last comes last."""
         self._matching = Matching()
 
     def add_article(self, site: str, article: bytes, now_ms: int, client: bytes = b"") -> None:
         """Notes that one article's counts are requested, whatever its rank."""
-        _, first = self._named.pop((site, article), (0, client))
-        self._named[site, article] = now_ms, first  # the last one requested comes last
-        if len(self._named) > MAX_NAMED:
-            del self._named[_oldest_of_most({named: of for named, (_, of) in self._named.items()})]
+        known = self._articles.pop((site, article), None)
+        self._articles[site, article] = now_ms, known[1] if known else client  # the last one requested comes last
+        if known is None:
+            self._articles_by[client] = self._articles_by.pop(client, 0) + 1
+        if len(self._articles) > MAX_NAMED:
+            most = max(self._articles_by, key=self._articles_by.__getitem__)
+            self._forget_article(next(named for named, (_, client) in self._articles.items() if client == most))
 
     def keep_article(self, site: str, article: bytes, now_ms: int) -> None:
         """Notes that an article is still requested; one that has made room for others is not taken again."""
-        if (site, article) in self._named:
+        if (site, article) in self._articles:
             self.add_article(site, article, now_ms)
 
     def add(self, name: ListName, filter_: Filter, now_ms: int, payer: Callable[[], bytes | None] = anybody) -> bool:
@@ -80,20 +85,20 @@ class Lookups:
             client = payer()
             if client is None or not self._has_room(name, filter_, client):
                 return False
-            self._of.setdefault(name, {})[filter_] = _Lookup(now_ms, client)
-        return not self._of[name][filter_].tried
+            self._lookups.setdefault(name, {})[filter_] = _Lookup(now_ms, client)
+        return not self._lookups[name][filter_].tried
 
     def keep(self, name: ListName, filter_: Filter, now_ms: int) -> bool:
         """Notes that a filter is still in use; false if it is not looked up, or no longer."""
-        lookup = self._of.get(name, {}).get(filter_)
+        lookup = self._lookups.get(name, {}).get(filter_)
         if lookup is not None:
             lookup.used_ms = now_ms
         return lookup is not None
 
     def _has_room(self, name: ListName, filter_: Filter, client: bytes) -> bool:
         """Whether one more filter of a list can be looked up, once others have made room for it."""
-        lists = {of: next(iter(lookups.values())).client for of, lookups in self._of.items()}
-        filters = {(of.site, each): lookups[each].client for of, lookups in self._of.items() for each in lookups}
+        lists = {of: next(iter(lookups.values())).client for of, lookups in self._lookups.items()}
+        filters = {(of.site, each): lookups[each].client for of, lookups in self._lookups.items() for each in lookups}
         full_lists = name not in lists and len(lists) >= MAX_LISTS
         full_filters = (name.site, filter_) not in filters and len(filters) >= MAX_FILTERS
         list_ = _yields(lists, client) if full_lists else None
@@ -103,24 +108,24 @@ class Lookups:
         if list_ is not None:
             self.forget(list_)
         if found is not None:
-            for of in [of for of in self._of if of.site == found[0]]:
+            for of in [of for of in self._lookups if of.site == found[0]]:
                 self._drop(of, [found[1]])
         return True
 
     def _drop(self, name: ListName, filters: Iterable[Filter]) -> None:
         for filter_ in filters:
-            self._of[name].pop(filter_, None)
-        if not self._of[name]:
-            del self._of[name]
+            self._lookups[name].pop(filter_, None)
+        if not self._lookups[name]:
+            del self._lookups[name]
 
     async def extra_keys(
         self, name: ListName, articles: Articles, changes: int, now_ms: int
     ) -> tuple[ExtraKeys, frozenset[Filter]]:
         """What to read of a list now, and the filters that this covers."""
-        lookups = self._of.get(name, {})
+        lookups = self._lookups.get(name, {})
         if lookups:
             self._drop(name, [old for old, lookup in lookups.items() if now_ms - lookup.used_ms > IN_USE_MS])
-        self._matching.keep({(of.site, filter_) for of, filters in self._of.items() for filter_ in filters})
+        self._matching.keep({(of.site, filter_) for of, filters in self._lookups.items() for filter_ in filters})
         found = []
         turns: Counter[bytes] = Counter()
         for filter_, lookup in list(lookups.items()):
@@ -141,18 +146,24 @@ class Lookups:
             if len(wanted) + len(new) <= BUDGET:
                 wanted |= new
                 covered.add(filter_)
-        wanted |= self._named_of(name.site, now_ms)
-        return ExtraKeys(self._aliases_of(name.site, articles, changes), frozenset(wanted)), frozenset(covered)
+        wanted |= self._articles_named(name.site, now_ms)
+        return ExtraKeys(self._encoded_aliases(name.site, articles, changes), frozenset(wanted)), frozenset(covered)
 
     def forget(self, name: ListName) -> None:
-        self._of.pop(name, None)
+        self._lookups.pop(name, None)
 
-    def _named_of(self, site: str, now_ms: int) -> frozenset[bytes]:
-        while self._named and now_ms - next(iter(self._named.values()))[0] > NAMED_MS:
-            del self._named[next(iter(self._named))]
-        return frozenset(article for named, article in self._named if named == site)
+    def _forget_article(self, named: tuple[str, bytes]) -> None:
+        _, client = self._articles.pop(named)
+        self._articles_by[client] -= 1
+        if not self._articles_by[client]:
+            del self._articles_by[client]
 
-    def _aliases_of(self, site: str, articles: Articles, changes: int) -> dict[bytes, bytes]:
+    def _articles_named(self, site: str, now_ms: int) -> frozenset[bytes]:
+        while self._articles and now_ms - next(iter(self._articles.values()))[0] > NAMED_MS:
+            self._forget_article(next(iter(self._articles)))
+        return frozenset(article for named, article in self._articles if named == site)
+
+    def _encoded_aliases(self, site: str, articles: Articles, changes: int) -> dict[bytes, bytes]:
         aliases = articles.aliases(site)
         if not aliases:
             self._aliases.pop(site, None)  # nothing is kept of sites that clients invent
@@ -166,14 +177,9 @@ class Lookups:
 
 def _yields(clients: Mapping[_T, bytes], client: bytes) -> _T | None:
     """The place that `client` gets of those taken: the oldest of the client with most, unless both had as many then."""
-    oldest = _oldest_of_most(clients)
     taken = Counter(clients.values())
-    return oldest if taken[clients[oldest]] > taken[client] + 1 else None
-
-
-def _oldest_of_most(clients: Mapping[_T, bytes]) -> _T:
-    (most, _) = Counter(clients.values()).most_common(1)[0]
-    return next(place for place, client in clients.items() if client == most)
+    ((most, places),) = taken.most_common(1)
+    return next(place for place, of in clients.items() if of == most) if places > taken[client] + 1 else None
 
 
 class _Found:

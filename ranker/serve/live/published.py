@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -9,8 +10,10 @@ from functools import cached_property
 from ranker.core.generation import Generation, ListName
 from ranker.core.watermark import age_ms
 from ranker.lists.filters import Filter
+from ranker.lists.names import namer
 from ranker.settings import BEHIND
 from ranker.store.reader import ListRead
+from schemas.article_id import DEFAULT, IdRule
 
 KEEP_LEVEL_MS = 5_000
 """How long the last list stays on show while shards are between two floors (once a minute, a second or so)."""
@@ -41,8 +44,12 @@ class Published:
         now_ms: int,
         covered: frozenset[Filter] = frozenset(),
         named: frozenset[bytes] = frozenset(),
+        rule: IdRule = DEFAULT,
     ) -> None:
-        """`covered` are the filters whose articles of the catalogue were all read by name, `named` all that were."""
+        """`covered` are the filters whose articles of the catalogue were all read by name, `named` all that were.
+
+        `rule` is the site's for article ids.
+        """
         self.name = name
         self.generation = generation
         self.partitions = partitions
@@ -50,6 +57,7 @@ class Published:
         self.read_ms = now_ms
         self.covered = covered
         self._named = named
+        self._rule = rule
         self.window = next(window for window in generation.windows if window.name == name.window)
 
     @property
@@ -65,6 +73,12 @@ class Published:
     def further(self) -> list[tuple[int, str]]:
         """The same of articles below them that were looked up by name."""
         return [(count, article.decode()) for count, article in self.read.merged.further]
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The names of articles in `rows` and `further` whose ids are other spellings."""
+        name = namer(self._rule)
+        return {one: named for _, one in (*self.rows, *self.further) if (named := name(one)) != one}
 
     @cached_property
     def _counts(self) -> dict[bytes, int]:

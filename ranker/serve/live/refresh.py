@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from ranker.core.generation import ListName
@@ -21,6 +21,7 @@ from ranker.serve.live.histories import Histories
 from ranker.serve.live.published import Published
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.reader import Reader
+from schemas.article_id import DEFAULT, IdRule
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,24 @@ class Refresh:
     """Reads what `demand` names, and writes it onto `board`."""
 
     def __init__(
-        self, client: Any, board: BoardWriter, demand: Demand, metrics: ReaderMetrics, refresh_ms: int
+        self,
+        client: Any,
+        board: BoardWriter,
+        demand: Demand,
+        metrics: ReaderMetrics,
+        refresh_ms: int,
+        rules: Mapping[str, IdRule],
     ) -> None:
+        """`rules` are the sites' rules for article ids."""
         self._board = board
         self._demand = demand
         self._metrics = metrics
         self.refresh_ms = refresh_ms
         self._reader = Reader(client)
         self._active = ActiveGeneration(client)
-        self._catalogue = Catalogue(client, board.now_ms)
-        self._histories = Histories(client)
+        self._rules = rules
+        self._catalogue = Catalogue(client, board.now_ms, rules)
+        self._histories = Histories(client, rules)
         self._hints: dict[ListName, Hints] = {}
         self._follow_active = Aside("which generation is active", self._read_active)
         self._follow_articles = Aside("the catalogue", self._read_catalogue)
@@ -60,7 +69,7 @@ class Refresh:
     async def _run(self) -> None:
         while True:
             due = asyncio.get_running_loop().time() + self.refresh_ms / 1000
-            await self._guarded(self.refresh)
+            await self._refresh_or_report(self.refresh)
             while (left := due - asyncio.get_running_loop().time()) > 0:
                 try:
                     # Not wait_for: before Python 3.12 it can swallow a cancellation, and the process would not end.
@@ -70,9 +79,9 @@ class Refresh:
                     break
                 await asyncio.sleep(NEW_EVERY_S)  # requests that come meanwhile are served by the same reading
                 self._demand.urgent.clear()
-                await self._guarded(self.refresh_new)
+                await self._refresh_or_report(self.refresh_new)
 
-    async def _guarded(self, refresh: Callable[[], Awaitable[None]]) -> None:
+    async def _refresh_or_report(self, refresh: Callable[[], Awaitable[None]]) -> None:
         try:
             await refresh()
         except StoreUnavailableError as error:
@@ -149,7 +158,7 @@ class Refresh:
     async def _read_histories(self) -> None:
         if self._active.generation is not None:
             try:
-                await self._histories.follow(self._active.generation, self._demand.used, self._board.now_ms())
+                await self._histories.follow(self._active.generation, self._demand.last_used_ms, self._board.now_ms())
             finally:  # another generation's are gone, whether ours can be read or not
                 self._board.show_ranks(self._histories.ranks)
 
@@ -173,8 +182,9 @@ class Refresh:
         unknown = {}
         for name, read in snapshot.lists.items():
             keys, covered = looked_up[name]
-            published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted)
-            shown = board.shown(name)
+            rule = self._rules.get(name.site, DEFAULT)
+            published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted, rule)
+            shown = board.published(name)
             if shown is None and not read.site_known and not board.knows(name.site):
                 unknown[name] = published
                 continue

@@ -53,7 +53,7 @@ async def test_nothing_moves(browser: Browser, site: Site, width: int) -> None:
 
 
 async def test_a_deferred_script_with_space_reserved_by_the_page(browser: Browser, site: Site) -> None:
-    """Where the script comes after the page, one rule in the page's style keeps the space; the README has it."""
+    """If the script comes after the page, one rule in the page's style keeps the space; the README has it."""
     site.css += "articles-populaires { display: block; min-block-size: 54rem }"
     script = BLOCK.line(site.api, "defer")
     late: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -51,7 +51,7 @@ async def test_a_broker_that_pauses_holds_the_sender_back(kafka_apache: ApacheKa
 
 
 @pytest.mark.long
-async def test_a_broker_that_is_gone_is_told_with_what_was_acknowledged(
+async def test_a_broker_that_is_gone_is_reported_with_what_was_acknowledged(
     kafka_apache: ApacheKafka,
 ) -> None:
     """The error says how many records are safe, and nothing is sent after it."""

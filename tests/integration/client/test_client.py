@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import schemas
 from deploy.local.kafka_apache import ApacheKafka
-from producers import DeliveryError, PageView, Producer, ProducerError
+from producers import DeliveryError, IdRule, InvalidEventError, PageView, Producer, ProducerError
 from ranker.core.home import home
 from tests.support.producing import events, view
 from tests.support.topics import PARTITIONS, new_topic, read
@@ -36,8 +37,24 @@ async def test_a_delivery_needs_no_flush(bootstrap: str) -> None:
     assert sorted(event["sequence"] for event in events(records)) == list(range(5))
 
 
-async def test_whoever_cancels_every_task_ends_the_waiting_too(bootstrap: str) -> None:
-    """As programs do that shut down: who waits for a delivery is told, and leaving takes no time."""
+async def test_an_address_is_one_article(bootstrap: str) -> None:
+    """However it is spelled, by the rule that the producer was given; other ids stay as they are."""
+    topic = await new_topic(bootstrap)
+    given = ["https://www.example.org/soci%c3%a9t%c3%a9/?utm_source=x", "/soci%C3%A9t%C3%A9", "/société/", "17/"]
+    async with Producer(bootstrap, topic) as producer:
+        for article_id in given:
+            await producer.send(view(article_id))
+    async with Producer(bootstrap, topic, ids=IdRule(trailing_slash="keep")) as producer:
+        await producer.send(view("/soci%C3%A9t%C3%A9/"))
+        with pytest.raises(InvalidEventError, match="longer than 512 bytes"):
+            await producer.send(view("/" + "%" * 400))
+    found = await read(bootstrap, topic)
+    assert Counter(event["article_id"] for event in events(found)) == {"/société": 3, "17/": 1, "/société/": 1}
+    assert {record.key for record in found} == {"demo//société".encode(), b"demo/17/", "demo//société/".encode()}
+
+
+async def test_cancelling_every_task_ends_the_waiting_too(bootstrap: str) -> None:
+    """As programs do that shut down: a caller that waits for a delivery gets an error, and leaving takes no time."""
     topic = await new_topic(bootstrap)
     others = asyncio.all_tasks()
 
@@ -97,7 +114,7 @@ async def test_records_of_one_call_travel_together(bootstrap: str) -> None:
     assert len(await read(bootstrap, topic)) == 500
 
 
-async def test_a_record_that_is_too_large_is_told_with_the_fix(kafka_apache: ApacheKafka) -> None:
+async def test_a_record_that_is_too_large_is_reported_with_the_fix(kafka_apache: ApacheKafka) -> None:
     """At once, by the delivery; nothing more is sent by this producer."""
     topic = await new_topic(kafka_apache.bootstrap)
 
@@ -145,18 +162,20 @@ async def test_a_producer_that_is_not_open_says_so(kafka_embedded: str) -> None:
             pass
 
 
-async def test_what_is_no_page_view_is_told_how_to_be_one(kafka_embedded: str) -> None:
+async def test_what_is_no_page_view_is_refused_with_the_fix(kafka_embedded: str) -> None:
     """And the producer goes on: nothing of it was sent, no number used up."""
     topic = await new_topic(kafka_embedded)
     async with Producer(kafka_embedded, topic) as producer:
         fields: Any = {"site_id": "demo", "article_id": "/a"}
         with pytest.raises(TypeError, match=r"send takes a PageView, not a dict; make one: PageView\(\*\*fields\)"):
             await producer.send(fields)
+        with pytest.raises(InvalidEventError, match="1795396624, which looks like seconds; give milliseconds"):
+            await producer.send(PageView(**fields, occurred_at=1_795_396_624))
         await producer.send(PageView(**fields))
     assert [event["sequence"] for event in events(await read(kafka_embedded, topic))] == [0]
 
 
-async def test_what_is_missing_is_said_with_the_fix(kafka_embedded: str) -> None:
+async def test_what_is_missing_is_reported_with_the_fix(kafka_embedded: str) -> None:
     """Kafka, the topic, or a name that metrics can show."""
     with pytest.raises(ProducerError, match=r"cannot be reached at 127.0.0.1:9. Start a broker"):
         async with Producer("127.0.0.1:9"):

@@ -41,10 +41,8 @@ async def test_simulate_sends_what_its_summary_says(kafka_embedded: str, topics:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-async def test_simulate_ends_when_asked_to(
-    kafka_embedded: str, topics: tuple[str, str], number: signal.Signals
-) -> None:
-    """What was sent is delivered and told, exit code 0: to be stopped is how live traffic ends."""
+async def test_simulate_ends_on_a_signal(kafka_embedded: str, topics: tuple[str, str], number: signal.Signals) -> None:
+    """What was sent is delivered and reported, exit code 0: to be stopped is how live traffic ends."""
     process = await start(kafka_embedded, "simulate", "--rate", "1000", "--json", "--topic", topics[0])
     try:
         await read(kafka_embedded, topics[0], 200)
@@ -59,14 +57,14 @@ async def test_simulate_ends_when_asked_to(
 
 
 async def test_articles_are_imported(kafka_embedded: str, topics: tuple[str, str]) -> None:
-    """Good entries are written under their key; bad ones are told and make the exit code 1."""
+    """Good entries are written under their key; bad ones are reported and make the exit code 1."""
     stdin = (
-        b'{"title":"A","url":"https://demo.example/a","published_at":5}\nnothing\n'
+        b'{"title":"A","url":"https://demo.example/a","published_at":1795338000000}\nnothing\n'
         b'{"article_id":"/b","status":"removed"}\n'
     )
     code, out, err = await run(kafka_embedded, "articles", "import", "-", "--json", "--topic", topics[1], stdin=stdin)
     assert code == 1
-    assert orjson.loads(out) == {"imported": 2, "removed": 1, "refused": 1}
+    assert orjson.loads(out) == {"imported": 2, "removed": 1, "refused": 1, "repeated": 0, "undated": 0}
     assert "Entry 2: no JSON" in err
     records = await read(kafka_embedded, topics[1], 2, partitions=1)
     assert [record.key for record in records] == [b"demo//a", b"demo//b"]

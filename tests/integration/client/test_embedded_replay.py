@@ -39,10 +39,13 @@ async def test_replay_sends_what_its_summary_says(kafka_embedded: str, topics: t
     assert summary == {
         "lines": 3001,
         "sent": 2000 - bots,
-        "skipped": {"malformed": 1, "method": 0, "status": 1000, "pattern": 0, "bot": bots},
+        "skipped": {"malformed": 1, "method": 0, "status": 1000, "pattern": 0, "bot": bots, "future": 0},
         "shift_ms": 0,
         "first_occurred_at": 1431856801000,
         "last_occurred_at": 1431856800000 + 2998 * 1000,
+        "twice": 0,
+        "faults": [{"file": str(file), "line": 3001, "reason": "not in the combined format"}],
+        "not_understood": [],
     }
     assert "older than 7 days" in err
     records = await read(kafka_embedded, topics[0], summary["sent"])
@@ -70,7 +73,7 @@ async def test_replay_moves_the_input_to_the_present(
         kafka_embedded, "replay", str(file), "--rebase-to", "now", "--json", "--topic", topics[0]
     )
     assert code == 0, err
-    assert err == ""
+    assert err == f"{file}, line 3001: malformed: not in the combined format\n"
     summary = orjson.loads(out)
     records = await read(kafka_embedded, topics[0], summary["sent"])
     times = sorted(orjson.loads(record.value)["occurred_at"] for record in records)
@@ -86,10 +89,10 @@ async def test_replay_reads_standard_input_and_several_files(
 ) -> None:
     """The summary is one for all of them."""
     file = tmp_path / "events.jsonl"
-    file.write_text('{"article_id":"a","occurred_at":5}\n{"article_id":"b","occurred_at":6}\n')
+    file.write_text('{"article_id":"a","occurred_at":1431856801005}\n{"article_id":"b","occurred_at":1431856801006}\n')
     code, out, err = await run(
         kafka_embedded, "replay", str(file), str(file), "-", "--json", "--topic", topics[0],
-        stdin=b'{"article_id":"c","occurred_at":7,"producer_id":"cms/1","sequence":9}\n',
+        stdin=b'{"article_id":"c","occurred_at":1431856801007,"producer_id":"cms/1","sequence":9}\n',
     )  # fmt: skip
     assert code == 0, err
     summary = orjson.loads(out)
@@ -104,7 +107,7 @@ async def test_replay_reads_standard_input_and_several_files(
 async def test_replay_at_a_speed_takes_its_time(kafka_embedded: str, topics: tuple[str, str], tmp_path: Path) -> None:
     """100 seconds of traffic at 100 times real time take a second."""
     file = tmp_path / "events.jsonl"
-    file.write_text("".join(f'{{"article_id":"a","occurred_at":{n * 10_000}}}\n' for n in range(11)))
+    file.write_text("".join(f'{{"article_id":"a","occurred_at":{1431856800000 + n * 10_000}}}\n' for n in range(11)))
     loop = asyncio.get_running_loop()
     begun = loop.time()
     code, _, err = await run(kafka_embedded, "replay", str(file), "--speed", "100", "--topic", topics[0])
@@ -118,7 +121,7 @@ async def test_what_comes_by_a_quiet_pipe_is_sent_at_once(kafka_embedded: str, t
     process = await start(kafka_embedded, "replay", "-", "--format", "jsonl", "--topic", topics[0])
     try:
         assert process.stdin is not None
-        process.stdin.write(b'{"article_id":"a","occurred_at":5}\n')
+        process.stdin.write(b'{"article_id":"a","occurred_at":1431856801005}\n')
         await read(kafka_embedded, topics[0], 1)
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(10):
@@ -132,7 +135,7 @@ async def test_what_comes_by_a_quiet_pipe_is_sent_at_once(kafka_embedded: str, t
 
 @pytest.mark.parametrize("more", [(), ("--rebase-to", "now")], ids=["sending", "looking for the latest time"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
-async def test_a_replay_that_finds_nothing_ends_when_asked_to(
+async def test_a_replay_that_finds_nothing_ends_on_a_signal(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, number: signal.Signals, more: tuple[str, ...]
 ) -> None:
     """Four gigabytes of lines that do not count take minutes; the end takes a moment."""

@@ -105,7 +105,7 @@ async def test_500_slow_senders(running: Collector) -> None:
 
 
 async def test_one_client_has_so_many_connections(running: Collector, many_files: None) -> None:
-    """1,000; the next are told to come again, another client is served, and closing makes room."""
+    """1,000; the next are answered with when to come again, another client is served, and closing makes room."""
     async with connections(running, MAX_PER_CLIENT):
         answer = await answers(running, b"")
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -183,7 +183,7 @@ SMUGGLING = {
 
 async def test_smuggled_requests(kafka_embedded: str, tmp_path: Path) -> None:
     """
-    Whoever stands before us may have seen another end of the first request than we do. So one whose end is not beyond
+    A proxy before us may have seen another end of the first request than we do. So one whose end is not beyond
     doubt is refused, the connection ends, and nothing behind it is a request: one answer, and not one event.
     """
     topic = await new_topic(kafka_embedded, "collect.smuggling")

@@ -48,7 +48,7 @@ def test_too_many(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
 
 
 def test_too_often(kafka_embedded: str, topic: str, tmp_path: Path) -> None:
-    """given: hour. Sent again where the hour has just begun anew."""
+    """given: hour. Sent again if the hour has just begun anew."""
     with collector(kafka_embedded, topic, tmp_path) as running:
         hour = None
         while hour != (hour := time.time() // 3600):

@@ -100,22 +100,31 @@ async def test_what_is_no_view(running: Collector) -> None:
 
 
 async def test_crawlers(running: Collector) -> None:
-    """Known by their user agent, however long; a server's program is not what read the article."""
-    for agent in (
-        CRAWLER,
-        "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0",
-        "x" * 600 + CRAWLER,
-    ):
-        assert running.page({"article_id": "/a"}, User_Agent=agent).status == 202
-    assert running.page({"article_id": "/a", "agent_class": "bot"}).status == 202
-    assert running.server({"article_id": "/a"}, User_Agent=CRAWLER).status == 202
+    """Known by their user agent, however long; a server's program is not what read the article. The answer says it."""
+    view, bot = {"article_id": "/a"}, {"article_id": "/a", "agent_class": "bot"}
+    as_bot = {"accepted": 1, "counted_as": "bot"}
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"
+    for agent, said in ((CRAWLER, as_bot), (firefox, {"accepted": 1}), ("x" * 600 + CRAWLER, {"accepted": 1})):
+        assert running.page(view, User_Agent=agent).json == said
+    assert running.page(bot).json == as_bot
+    assert running.server(view, User_Agent=CRAWLER).json == {"accepted": 1}
     found = await records(running.bootstrap, running.topic, 5)
     events = sorted((record.event for record in found), key=lambda event: event["sequence"])
     assert [event.get("agent_class") for event in events] == ["bot", None, None, "bot", None]
+    curl = {"Host": "views.demo.example", "User_Agent": "curl/8.14.1"}
+    assert running.post([view, {}], **curl).json["counted_as"] == "bot"
+    assert running.page([view, bot], User_Agent=CRAWLER).json == {"accepted": 2, "counted_as": "bot"}
+    assert "counted_as" not in running.page([view, bot]).json
+    assert running.server([bot, bot]).json == {"accepted": 2, "counted_as": "bot"}
+    assert "counted_as" not in running.server([bot, view], User_Agent=CRAWLER).json
+    assert running.page(view, User_Agent=CRAWLER, Sec_Purpose="prefetch").json == {"accepted": 0}
+    image = "/v1/view.gif?article_id=/a"
+    assert running.ask("GET", image, **curl).headers["counted-as"] == "bot"
+    assert "counted-as" not in running.ask("GET", image, Host="views.demo.example").headers
 
 
 def test_faults_by_index(running: Collector) -> None:
-    """In one answer, each where it stands; what is said is short and repeats no key."""
+    """In one answer, each where it stands; the message is short and repeats no key."""
     events = [7, {"article_id": "/a"}, {"article_id": "x" * 9_000}, {"article_id": KEY * 30}]
     answer = running.server(events)
     assert (answer.status, answer.json["accepted"]) == (207, 1)
@@ -128,8 +137,8 @@ def test_faults_by_index(running: Collector) -> None:
     assert running.metric("rejected_events_total", reason="invalid") == 6
 
 
-def test_so_many_faults_are_told(running: Collector) -> None:
-    """Where some events are accepted, each other one by its index; where none is, twenty, and the number of the others."""
+def test_so_many_faults_are_named(running: Collector) -> None:
+    """If some events are accepted, each other one by its index; if none is, twenty, and the number of the others."""
     some = running.server([{"article_id": "/a"}, *[{}] * 400])
     assert (some.status, len(some.json["rejected"])) == (207, 400)
     none = running.server([{}] * 400)
@@ -171,7 +180,7 @@ def test_paths_and_methods(running: Collector) -> None:
 
 
 def test_the_tracker(running: Collector) -> None:
-    """Kept for a week, asked for by its tag, packed for who wants it; under the address of its version for ever."""
+    """Kept for a week, requested by its tag, packed for those who accept it; under the address of its version for ever."""
     plain, packed = running.ask("GET", "/tracker.js"), running.ask("GET", "/tracker.js", Accept_Encoding="br, gzip")
     assert plain.headers["cache-control"] == "public, max-age=604800"
     assert plain.headers["access-control-allow-origin"] == "*"

@@ -17,10 +17,12 @@ from producers.collector import catalogue
 from producers.collector.catalogue import Catalogue
 from producers.collector.new_articles import DEAREST_BYTES, cost
 from ranker.core import delta
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.step import Changes
 from ranker.store.connection import connect
+from schemas.article_id import DEFAULT
 from tests.bench import shards
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.topics import new_topic
 
 ARTICLES = 2_000
@@ -51,7 +53,7 @@ async def test_the_catalogue_is_known(bootstrap: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(catalogue, "TOPIC", topic)
     bad = [("demo/x", b"{"), ("demo/x", [1]), ("demo/x", {"site_id": 3}), ("demo/x", {"site_id": [], "article_id": []})]
     await told(bootstrap, topic, *bad, published("/a"), published("/b"), published("/c", "stranger"), ("demo//b", None))
-    async with Catalogue.open(bootstrap, ["demo", "other"]) as known:
+    async with Catalogue.open(bootstrap, {"demo": DEFAULT, "other": DEFAULT}) as known:
         await waiting.until_async("Article /a", of(known, "/a"))
         await told(bootstrap, topic, published("/d"), ("demo//d#editor", published("/e")[1]), published("/f"))
         await waiting.until_async("Article /f", of(known, "/f"))
@@ -60,6 +62,15 @@ async def test_the_catalogue_is_known(bootstrap: str, monkeypatch: pytest.Monkey
         ]
         assert not known.has("other", "/a")
         assert len(known) == 4
+        old = published("/soci%c3%a9t%c3%a9/")
+        await told(bootstrap, topic, old, published("/" + "x" * 600), ("demo/x", {"site_id": "demo", "article_id": 5}))
+        await waiting.until_async("the old spelling's form", of(known, "/société"))
+        await told(bootstrap, topic, ("demo//soci%C3%A9t%C3%A9#editor", None), published("/late"))
+        await waiting.until_async("Article /late", of(known, "/late"))
+        assert known.has("demo", "/société")
+        await told(bootstrap, topic, (old[0], None), published("/g"))
+        await waiting.until_async("Article /g", of(known, "/g"))
+        assert not known.has("demo", "/société")
 
 
 def of(known: Catalogue, article: str) -> Any:
@@ -75,8 +86,8 @@ async def test_a_catalogue_that_is_not_there(kafka_apache: ApacheKafka, monkeypa
     name = f"later.{os.urandom(4).hex()}"
     monkeypatch.setattr(catalogue, "TOPIC", name)
     async with (
-        Catalogue.open(f"{HOST}:{free_port()}", ["demo"]) as nowhere,
-        Catalogue.open(kafka_apache.bootstrap, ["demo"]) as known,
+        Catalogue.open(f"{HOST}:{free_port()}", {"demo": DEFAULT}) as nowhere,
+        Catalogue.open(kafka_apache.bootstrap, {"demo": DEFAULT}) as known,
     ):
         await asyncio.sleep(0)
         later = await new_topic(kafka_apache.bootstrap, 1)
@@ -89,7 +100,7 @@ async def test_a_catalogue_that_is_not_there(kafka_apache: ApacheKafka, monkeypa
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first so many of each site."""
     monkeypatch.setattr(catalogue, "MAX_ARTICLES", 3)
-    known = Catalogue(["demo", "other"])
+    known = Catalogue({"demo": DEFAULT, "other": DEFAULT})
     for number in range(9):
         for site in ("demo", "other"):
             key, value = published(f"/{number}", site)

@@ -103,7 +103,7 @@ async def test_events_go_straight_again_although_they_never_stop(
 
 
 async def test_a_start_without_kafka(embedded: EmbeddedKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a broker, then without the topic: said once, accepted all the same, and sent when both are there."""
+    """Without a broker, then without the topic: logged once, accepted all the same, and sent when both are there."""
     bootstrap, name = embedded.bootstrap, f"outbox.{os.urandom(4).hex()}"
     embedded.stop()
     async with opened(bootstrap, name, tmp_path / "spool") as out:

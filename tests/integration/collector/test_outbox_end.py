@@ -37,7 +37,7 @@ async def test_a_caller_that_goes_away_takes_nothing_back(broker: Broker, outbox
 
 
 async def test_the_end_is_soon_and_leaves_the_rest_on_disk(broker: Broker, outbox_topic: str, tmp_path: Path) -> None:
-    """Also while Kafka hangs with events under way; whoever waits is told that they are accepted."""
+    """Also while Kafka hangs with events under way; those who wait get the answer that they are accepted."""
     async with opened(broker.bootstrap, outbox_topic, tmp_path, delivery_s=30.0) as out:
         await straight(out)
         await suspend(broker)

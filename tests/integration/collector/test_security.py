@@ -107,7 +107,7 @@ def memory_kb(running: Collector) -> int:
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else value,
 )
 def test_bodies_that_are_no_events(running: Collector, body: bytes, status: int) -> None:
-    """Said at once, with a key as without; nothing of it is repeated at length."""
+    """Refused at once, with a key as without; nothing of it is repeated at length."""
     for right in ({"Origin": ORIGIN}, {"Authorization": f"Bearer {KEY}"}):
         begun = time.monotonic()
         answer = running.post(body, **right)
@@ -123,11 +123,13 @@ IDS = [
     "{a}",
     "/a}:{b",
     "#editor",
-    "/a#editor",
-    "/a#alias",
+    "a#editor",
+    "a#alias",
+    "/a%23editor",
+    "/a%0D%0AFLUSHALL",
     "../../active",
     "../other/a",
-    "/v1/../../x",
+    "v1/../../x",
     "ranker:active",
     "ranker:collect:salt:2026-11-24",
     "demo/demo/a",
@@ -144,7 +146,7 @@ IDS = [
     "𓀀" * 128,
 ]
 """Ids that the contract allows, and that would be something else if anybody built a name out of them unchecked."""
-NO_IDS = ["/a\r\nFLUSHALL", "\r\n", "/a\x00b", "/a b", "\u202e", "", "𓀀" * 129]
+NO_IDS = ["a\r\nFLUSHALL", "\r\n", "a\x00b", "a b", "\u202e", "", "𓀀" * 129]
 
 
 async def test_ids_are_nothing_but_ids(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ async def test_a_put_that_is_given_up_is_stored(tmp_path: Path) -> None:
         assert spool.events == 0
 
 
-async def test_the_bound_holds_on_disk_and_is_told_before(tmp_path: Path) -> None:
+async def test_the_bound_holds_on_disk_and_is_reported_before(tmp_path: Path) -> None:
     """At the bound a put is refused whole; the files are not larger; sending makes room; empty, the file is small."""
 
     def on_disk() -> int:

@@ -63,7 +63,7 @@ def test_kill_9_loses_nothing(tmp_path: Path, seed: int) -> None:
 
 
 def until_killed(directory: Path, rng: random.Random, lines: int, *words: object) -> list[str]:
-    """The whole lines that a process has said before it is killed, soon after so many, or ends."""
+    """The whole lines that a process has printed before it is killed, soon after so many, or ends."""
     with start(directory, *words) as process:
         assert process.stdout is not None
         said = []

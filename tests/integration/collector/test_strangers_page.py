@@ -104,7 +104,7 @@ async def test_a_strangers_page_that_hides_nothing(world: World) -> None:
 
 
 async def test_the_sites_own_page(world: World) -> None:
-    """Under no-referrer too: the script says the origin, and the image if it is told to; from the collector's own site
+    """Under no-referrer too: the script sends the origin, and the image if it is configured; from the collector's own site
     the image need not.
     """
     tracker = f'<script defer src="{world.url}/tracker.js"></script>'

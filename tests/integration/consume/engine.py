@@ -228,7 +228,7 @@ class Engine:
         return await shards.read(self.client, self.generation.id, partition)
 
     async def version(self, partition: int) -> tuple[str, int]:
-        """(lineage, n) of a partition, ("", -1) where it has not begun or Redis does not answer."""
+        """(lineage, n) of a partition, ("", -1) if it has not begun or Redis does not answer."""
         try:
             lineage, n = await self.client.hmget(f"ranker:{{{self.generation.id}.{partition}}}:meta", "lineage", "n")
         except redis.exceptions.RedisError:
@@ -241,7 +241,7 @@ class Engine:
     # waiting and comparing
 
     async def until(self, what: str, ask: Callable[[], Awaitable[T]], deadline_s: float = 20.0) -> T:
-        """Waits while all consumers live; where it was in vain, says what they said last."""
+        """Waits while all consumers live; if it was in vain, reports their last words."""
 
         async def ask_while_they_live() -> T:
             dead = [c.child.name for c in self.consumers if not c.ended and c.child.returncode() is not None]

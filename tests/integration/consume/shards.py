@@ -59,7 +59,7 @@ class Shard:
 
 
 async def read(client: Any, generation: str, partition: int) -> Shard | None:
-    """The shard in a client that returns bytes; None where it has not begun."""
+    """The shard in a client that returns bytes; None if it has not begun."""
     tag = f"ranker:{{{generation}.{partition}}}:"
     entries = await client.eval(_EVERYTHING, 1, f"{tag}meta", tag)  # the first key leads a cluster to the node
     shard = Shard({}, {}, Counter(), {}, {}, set(), set(), set())

@@ -18,7 +18,7 @@ LONGEST_MS = 600_000
 async def test_the_first_offset(new_engine: Callable[..., Engine]) -> None:
     """By append time, of four logs: old and new records, none, old ones only, and one cut inside the window."""
     engine = new_engine()
-    # times that the test may choose: what is asked of Kafka is the same as with append times
+    # times that the test may choose: the requests to Kafka are the same as with append times
     await engine.create_topic(4, message_timestamp_type="CreateTime")
     now = int(time.time() * 1000)
     reach = LONGEST_MS + AHEAD_MS

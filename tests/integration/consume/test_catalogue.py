@@ -53,7 +53,7 @@ async def ended(*tasks: asyncio.Task[None]) -> None:
 
 
 async def test_two_followers_do_the_work_once(topic: Topic) -> None:
-    """What is published, changed, removed, edited and taken back stands in Redis, whoever took it in."""
+    """What is published, changed, removed, edited and taken back is in Redis, whichever process took it in."""
     tasks = [topic.follow(), topic.follow()]
     await topic.send("demo//a", article("/a"))
     await topic.send("demo//b", article("/b"))
@@ -125,7 +125,7 @@ async def test_an_emptied_redis_is_filled_again(topic: Topic, monkeypatch: pytes
 
 
 async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter, or with another record where ours was: what the old one said is gone."""
+    """Shorter, or with another record at our offset: what the old one contained is gone."""
     monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.2)
     monkeypatch.setattr(copy_catalogue, "SHORTER_S", 1.0)
     task = topic.follow()
@@ -177,7 +177,7 @@ async def test_an_end_that_lags_is_no_other_topic(topic: Topic, monkeypatch: pyt
         await articles.stop()
 
 
-async def test_a_missing_topic_is_said(client: Any, kafka_apache: Any) -> None:
+async def test_a_missing_topic_is_reported(client: Any, kafka_apache: Any) -> None:
     """The trouble names the command that mends it."""
     troubles: list[str | None] = []
     task = asyncio.create_task(

@@ -23,7 +23,7 @@ async def test_readers_fetch_only_what_changed(client: Any) -> None:
     many = [Change(b"demo//%d" % i, article(f"/{i}"), i) for i in range(CHANGES + 5)]
     assert await shard.advance(state, len(many), "x", many)
     assert not await shard.advance(state, 1, "x", many), "the same step from the same state is refused"
-    articles, seen = Articles(), Position()
+    articles, seen = Articles({}), Position()
     for expected, more in ((CHANGES, True), (5, False), (0, False)):
         changes = await read_changes(client, 0, seen)
         assert (len(changes.records), changes.more, changes.partitions) == (expected, more, 1)
@@ -35,7 +35,7 @@ async def test_readers_fetch_only_what_changed(client: Any) -> None:
     changed = [Change(b"demo//3", article("/3", title="New"), 2000), Change(b"demo//4", None, 2001)]
     assert await shard.advance(state, 2002, "x", changed)
     changes = await read_changes(client, 0, seen)
-    assert [key for key, _ in changes.records] == [b"demo//3", b"demo//4"]
+    assert [(key, offset) for key, _, offset in changes.records] == [(b"demo//3", 2000), (b"demo//4", 2001)]
     articles.apply(changes.records)
     assert (articles.of("demo")["/3"].title, "/4" in articles.of("demo")) == ("New", False)
     await shard.begin("bb" * 8, 1, instead_of="aa" * 8)
@@ -58,12 +58,12 @@ def change(key: str, offset: int, **fields: Any) -> Change:
     return Change(key.encode(), article(key.removeprefix("demo/"), **fields), offset)
 
 
-async def test_what_changed_before_a_look_failed_is_told_by_the_next(
+async def test_what_changed_before_a_look_failed_is_reported_by_the_next(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what is made of a site's articles would stay as it was until its next change."""
     await step(client, CHANGES + 1, *(change(f"demo//{number}", number) for number in range(CHANGES)), begin="aa" * 8)
-    shown = Catalogue(client, lambda: 0)
+    shown = Catalogue(client, lambda: 0, {})
     read = read_changes
 
     async def away(client: Any, partition: int, seen: Position) -> Any:
@@ -86,7 +86,7 @@ async def test_what_changed_before_a_look_failed_is_told_by_the_next(
 async def test_a_catalogue_filled_anew_replaces_the_old_one_whole(client: Any) -> None:
     """What the new log does not hold is gone, but not before the new catalogue reaches as far as the old one did."""
     now_ms = 0
-    shown = Catalogue(client, lambda: now_ms)
+    shown = Catalogue(client, lambda: now_ms, {})
     await step(client, 3, change("demo//a", 0), change("demo//b", 2, status="removed"), begin="aa" * 8)
     assert await shown.follow() == {"demo"}
     await client.flushall()
@@ -103,7 +103,7 @@ async def test_a_catalogue_filled_anew_replaces_the_old_one_whole(client: Any) -
 async def test_a_shorter_catalogue_replaces_the_old_one_when_it_has_settled(client: Any) -> None:
     """A topic created again may never reach the old offset: a minute without growth is enough, but it must have begun."""
     now_ms = 0
-    shown = Catalogue(client, lambda: now_ms)
+    shown = Catalogue(client, lambda: now_ms, {})
     await step(client, 900, change("demo//old", 0), begin="aa" * 8)
     await shown.follow()
     await step(client, 0, begin="bb" * 8)
@@ -122,8 +122,8 @@ async def test_a_shorter_catalogue_replaces_the_old_one_when_it_has_settled(clie
 
 
 async def test_what_cannot_be_read_hides_nothing_behind_it(client: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Keys and values that no reader understands are passed over and said; the removal on the same page is seen."""
-    shown = Catalogue(client, lambda: 0)
+    """Keys and values that no reader understands are passed over and logged; the removal on the same page is seen."""
+    shown = Catalogue(client, lambda: 0, {})
     unread = [Change(b"demo//\xff", None, 0), Change(b"\xff", b"{}", 1), Change(b"demo//x", b"[" * 1000, 2)]
     await step(client, 4, *unread, change("demo//a", 3, status="removed"), begin="aa" * 8)
     assert await shown.follow() == {"demo"}
@@ -133,7 +133,7 @@ async def test_what_cannot_be_read_hides_nothing_behind_it(client: Any, caplog: 
 
 async def test_changes_that_were_not_taken_in_are_read_again(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong between Redis and memory, the next refresh begins where the last one that succeeded ended."""
-    shown = Catalogue(client, lambda: 0)
+    shown = Catalogue(client, lambda: 0, {})
     await step(client, 1, change("demo//a", 0, status="removed"), begin="aa" * 8)
     with monkeypatch.context() as broken:
         broken.setattr(Articles, "apply", lambda *_: 1 / 0)

@@ -1,4 +1,4 @@
-"""A shard whose T lies in the future, as clocks that jumped have left it: said everywhere, and nothing gets lost."""
+"""A shard whose T lies in the future, as clocks that jumped have left it: reported everywhere, and nothing gets lost."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ async def test_counts_leave_as_time_passes(engine: Engine) -> None:
 
 
 async def test_the_embedded_broker_gives_the_same_counts(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
-    """In development, where append times are the producers': equal to the recount all the same."""
+    """In development, when append times are the producers': equal to the recount all the same."""
     engine = Engine(kafka_embedded, redis_url, tmp_path, session_timeout_ms=10_000, idempotent=False)
     try:
         await engine.create_topic(2)

@@ -1,4 +1,4 @@
-"""What cannot be counted: kept with its bytes and its place, and a stop where it is too much."""
+"""What cannot be counted: kept with its bytes and its place, and a stop if it is too much."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMPATIENT = RANKER_TOML + "dead_stretch = 100\n"
 
 
 async def test_dead_letters_keep_what_was_sent(engine: Engine) -> None:
-    """Original bytes, reason, place, append time and key; one letter for a record even where it is read twice."""
+    """Original bytes, reason, place, append time and key; one letter for a record even if it is read twice."""
     broken: list[tuple[bytes | None, bytes | None, str]] = [
         (b"demo/a", b"{half", "malformed"),
         (None, b"\xff\x00binary", "malformed"),

@@ -29,14 +29,14 @@ async def test_an_entry_is_the_list_that_was_counted(engine: Engine) -> None:
     keys = HistoryKeys(engine.generation.id)
 
     async def level() -> Any:
-        """What a reader merges now, and the entry that a historian writes now; None where no list is complete."""
+        """What a reader merges now, and the entry that a historian writes now; None if no list is complete."""
         read = (await Reader(client).refresh(engine.generation, 2, [name], {}, {})).lists[name]
         hour = read.span.as_of_ms // HOUR_MS
         # In the first half of an hour the consumer may have written it when it had not counted all.
         for key in (keys.settled, keys.ranks("demo", "long", "read")):
             await client.delete(key)
         metrics = ConsumerMetrics(new_registry(), ["view"])
-        historian = HistoryWriter(client, engine.generation, [], lambda: 2, lambda: hour * HOUR_MS, metrics)
+        historian = HistoryWriter(client, engine.generation, {}, lambda: 2, lambda: hour * HOUR_MS, metrics)
         await historian.write_due(hour * HOUR_MS)
         entry = (await read_ranks(client, engine.generation.id, name, hour * HOUR_MS)).get(hour)
         return None if entry is None else ([article.decode() for _, article in read.merged.rows], entry)

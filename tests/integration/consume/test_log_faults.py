@@ -72,7 +72,7 @@ async def _delete_before(engine: Engine, partition: int, offset: int) -> None:
 
 
 async def test_partitions_added_while_three_consumers_run(engine: Engine) -> None:
-    """New shards begin, articles that moved are marked as strays, lists are told, and the sum over shards is exact."""
+    """New shards begin, articles that moved are marked as strays, lists report it, and the sum over shards is exact."""
     await engine.until("readiness", engine.consume().ready)
     # The first leads the group. The others would not look for added partitions by themselves for ten minutes, and one
     # of them at least will have a partition that was there before.
@@ -164,7 +164,7 @@ async def _send_one(producer: AIOKafkaProducer, engine: Engine) -> None:
 
 @pytest.mark.long
 async def test_a_broker_gone_for_longer_than_its_clients_wait(engine: Engine, kafka_apache: ApacheKafka) -> None:
-    """Killed, its port closed, until the catalogue has given up (40 s): said once, soon, and the process goes on."""
+    """Killed, its port closed, until the catalogue has given up (40 s): logged once, soon, and the process goes on."""
     await engine.traffic.send(1000)
     consumer = engine.consume()
     await engine.until_counted()

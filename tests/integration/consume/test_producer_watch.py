@@ -43,7 +43,7 @@ async def client(url: str) -> AsyncIterator[Any]:
 
 
 class Topic:
-    """Three shards whose records are seen as they are told, and the watch of their producers."""
+    """Three shards whose records are seen as the test says, and the watch of their producers."""
 
     def __init__(self, client: Any) -> None:
         self.stores = [ShardStore(client, GENERATION, partition) for partition in range(PARTITIONS)]
@@ -123,8 +123,8 @@ async def test_sequences_on_their_way_are_not_missing(topic: Topic) -> None:
     assert topic.told("missing") == 90_001 - 1_501
 
 
-async def test_a_run_that_races_on_keeps_what_was_said_of_it(topic: Topic) -> None:
-    """Where the blocks of ten seconds ago are not kept any more, nothing new can be said until it slows down."""
+async def test_a_run_that_races_on_keeps_its_last_report(topic: Topic) -> None:
+    """If the blocks of ten seconds ago are not kept any more, nothing new can be reported until it slows down."""
     await topic.record({"a/1": range(1, 10)})
     await topic.tick(0)
     await topic.tick()
@@ -169,7 +169,7 @@ async def test_a_consumer_that_is_behind_is_no_silent_producer(topic: Topic) -> 
 
 
 async def test_a_hundred_names_and_the_others(topic: Topic) -> None:
-    """Labels are bounded; who has not been heard for a day is not told of; runs beyond 256 in a shard are counted."""
+    """Labels are bounded; a producer that was inactive for a day is not reported; runs beyond 256 in a shard are counted."""
     await topic.record({f"n{number:03}/1": [1] for number in range(300)}, shard=0)
     await topic.tick(0)
     await topic.tick()
@@ -182,7 +182,7 @@ async def test_a_hundred_names_and_the_others(topic: Topic) -> None:
 
 
 async def test_a_run_that_some_shards_have_forgotten_misses_no_more_for_it(topic: Topic, client: Any) -> None:
-    """They forget one after the other; meanwhile what was said stays."""
+    """They forget one after the other; meanwhile the last report stays."""
     await topic.record({"a/1": [s for s in range(900) if s != 5]})
     await topic.tick(0)
     await topic.tick()
@@ -212,7 +212,7 @@ async def test_shards_that_began_anew_are_judged_by_what_they_have(topic: Topic,
     assert topic.told("missing") == 1
 
 
-async def test_until_every_shard_has_begun_nothing_is_said(client: Any) -> None:
+async def test_until_every_shard_has_begun_nothing_is_reported(client: Any) -> None:
     topic = Topic(client)
     assert await topic.watch.report() is None
     await topic.stores[0].init(Version("00aa", 0, (0, 0)), NOW, PARTITIONS, None)
@@ -242,7 +242,7 @@ async def test_top_shows_who_is_silent_and_what_is_missing(topic: Topic, client:
     assert rows["collector"] == ["now", "1,230", "1"]
 
 
-async def test_top_says_where_it_shows_another_generation(topic: Topic, client: Any, url: str) -> None:
+async def test_top_says_if_it_shows_another_generation(topic: Topic, client: Any, url: str) -> None:
     """Than these settings make: once, above the lists."""
     ours = settings.load(None, {}).generation
     other = Generation("page-views-of-others", ours.windows, ours.boards)
@@ -284,8 +284,8 @@ async def test_drop_takes_the_sightings_along(topic: Topic, client: Any) -> None
     assert left <= {"meta", "generations"}
 
 
-async def test_who_is_forgotten_is_asked_of_every_shard(topic: Topic, client: Any) -> None:
-    """The last time that any shard has heard a run; runs that nobody has are left out."""
+async def test_a_run_is_last_seen_when_any_shard_saw_it_last(topic: Topic, client: Any) -> None:
+    """The last time that any shard has seen a run; runs that none has seen are left out."""
     await topic.record({"a/1": [0], "b/1": [1]}, shard=0)
     topic.now_ms += 77
     await topic.record({"a/1": [2]}, shard=2)

@@ -170,7 +170,7 @@ async def test_an_hour_missed_stays_unknown(client: Any) -> None:
 async def test_sites_are_bounded_and_configured_ones_come_first(
     client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever invents sites cannot make the history of one's own disappear."""
+    """A client that invents sites cannot make the history of one's own disappear."""
     monkeypatch.setattr(writing, "MAX_SITES", 3)
     await count(client, [(site, "/a", "view", 1) for site in ("a", "b", "c", "demo")])
     made, metric = historian(client)
@@ -184,7 +184,7 @@ async def test_sites_are_bounded_and_configured_ones_come_first(
 async def test_a_historian_goes_on_whatever_happens(
     client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Redis away, or a key that is not what it should be: said once, tried again, and written when it is right."""
+    """Redis away, or a key that is not what it should be: logged once, tried again, and written when it is right."""
     monkeypatch.setattr(writing, "_TRY_S", (0.001, 0.001))
     away = connect("redis://127.0.0.1:1/0")
     with pytest.raises(StoreUnavailableError):
@@ -199,7 +199,7 @@ async def test_a_historian_goes_on_whatever_happens(
         looked.append(NOW)
         return NOW
 
-    made = HistoryWriter(client, GENERATION, [], lambda: PARTITIONS, now_ms, ConsumerMetrics(new_registry(), []))
+    made = HistoryWriter(client, GENERATION, {}, lambda: PARTITIONS, now_ms, ConsumerMetrics(new_registry(), []))
 
     async def looked_often() -> bool:
         return len(looked) > 20

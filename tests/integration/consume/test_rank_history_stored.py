@@ -54,7 +54,7 @@ async def test_of_two_writers_at_once_the_first_wins(url: str, client: Any) -> N
 
 
 async def test_eight_days_are_kept(client: Any) -> None:
-    """Whoever writes deletes what is 192 hours old; a list that is not written any more goes by itself, and its index."""
+    """The writer deletes what is 192 hours old; a list that is not written any more goes by itself, and its index."""
     gone = ListName("gone", "read", "24h")
     await write_ranks(client, GENERATION.id, HOUR - 300, {gone: ["/x"]})
     for hour in range(HOUR - 300, HOUR + 1):
@@ -80,7 +80,7 @@ async def test_what_cannot_be_read_is_an_hour_without_an_entry(client: Any) -> N
 
 
 async def test_after_a_loss_all_is_unknown(client: Any, url: str) -> None:
-    """FLUSHALL takes the history; the same hour is written again where it still can be, earlier ones are not invented."""
+    """FLUSHALL takes the history; the same hour is written again if it still can be, earlier ones are not invented."""
     for hour in range(HOUR - 3, HOUR):
         await write_ranks(client, GENERATION.id, hour, {READ: ["/002", "/001"]})
     await count(client, many(3))

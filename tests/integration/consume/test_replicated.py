@@ -16,10 +16,11 @@ import pytest_asyncio
 
 from deploy.local import waiting
 from deploy.local.faults import MissingTool
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.operate import check
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.outbox_process import opened, views
 from tests.support.two_brokers import FIRST, SECOND, TwoBrokers
 
@@ -87,7 +88,7 @@ async def test_what_is_appended_and_not_committed(brokers: TwoBrokers, engine: E
 
 
 async def test_a_partition_without_a_leader_stops_no_clock_but_its_own(brokers: TwoBrokers, engine: Engine) -> None:
-    """The client waits for every partition that it is asked of; the others' lists must not stand still with it."""
+    """The client waits for every partition that is requested; the others' lists must not stand still with it."""
     await brokers.create(engine.topic, [FIRST], [SECOND], message_timestamp_type="LogAppendTime")
     consumer = engine.consume()
     await engine.until("the trouble", lambda: consumer.says("partitions [1] do not answer"), 40.0)

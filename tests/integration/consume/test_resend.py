@@ -30,7 +30,7 @@ async def test_letters_of_a_site_that_was_added(new_engine: Callable[..., Engine
     new.partitions = 2
     left = new.ranker("dead", "resend", "--reason", "unknown_site")
     assert left.stdout.startswith("0 letters sent"), left.stderr
-    assert f"left: {letters} which these rules count where they stand" in left.stdout
+    assert f"left: {letters} which these rules count at their place" in left.stdout
     consumer = new.consume()
     await new.until_counted()
     await new.check()
@@ -65,7 +65,7 @@ async def test_a_rebuild_writes_letters_again_and_marks_stay(engine: Engine) -> 
             await producer.send_and_wait(engine.topic, b"{half", f"demo/{number}".encode())
     await engine.until_counted()
     before, _ = counts(engine)["malformed"]
-    sent = engine.ranker("dead", "resend", "--reason", "malformed")
+    sent = engine.ranker("dead", "resend", "--reason", "malformed", "--force")
     assert f"of them: {before} still rejected (malformed)" in sent.stdout, sent.stderr
     await engine.until_counted()
     assert counts(engine)["malformed"] == (2 * before, before)

@@ -13,13 +13,14 @@ import pytest
 from ranker.consume.upkeep import Upkeep
 from ranker.core import delta
 from ranker.core.floors import floors_at
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.core.step import Version
 from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardStore
 from tests.integration.consume.engine import RANKER_TOML, Engine
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.sessions import open_session
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)

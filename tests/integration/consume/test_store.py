@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from ranker.core import delta
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.partial_counts import Mark
 from ranker.core.step import Changes, Reply, Step, Version
 from ranker.store.connection import connect
@@ -19,6 +19,7 @@ from ranker.store.errors import StoreFullError
 from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
 from tests.integration.consume import shards
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.stores import STORES
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 1}, "engaged": {"view": 1, "share": 5}})

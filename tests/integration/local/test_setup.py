@@ -1,4 +1,4 @@
-"""`make setup` says what is wrong with a machine in a sentence, and does nothing where nothing is to be done."""
+"""`make setup` reports what is wrong with a machine in a sentence, and does nothing if nothing is to be done."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def set_up(checkout: Path, python3: str) -> subprocess.CompletedProcess[str]:
-    """Run setup.sh where `python3` is the only Python."""
+    """Run setup.sh with `python3` as the only Python."""
     tools = checkout / "tools"
     tools.mkdir()
     (tools / "python3").write_text(python3)
@@ -43,7 +43,7 @@ def set_up(checkout: Path, python3: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_old_python_is_told_what_is_needed(checkout: Path) -> None:
+def test_an_old_python_is_refused_with_what_is_needed(checkout: Path) -> None:
     """A sentence with the version needed, the one found, and the fix."""
     done = set_up(checkout, TOO_OLD)
     assert done.returncode != 0
@@ -51,7 +51,7 @@ def test_an_old_python_is_told_what_is_needed(checkout: Path) -> None:
     assert not (checkout / ".venv").exists()
 
 
-def test_a_debian_python_without_venv_is_told_the_package(checkout: Path) -> None:
+def test_a_debian_python_without_venv_gets_the_name_of_the_package(checkout: Path) -> None:
     """Debian keeps ensurepip in a package of its own, which the sentence names."""
     done = set_up(checkout, WITHOUT_VENV.format(python=sys.executable))
     assert done.returncode != 0
@@ -61,7 +61,7 @@ def test_a_debian_python_without_venv_is_told_the_package(checkout: Path) -> Non
 
 @pytest.mark.skipif(Path(sys.prefix) != CHECKOUT / ".venv", reason="the tests run from another environment: make test")
 def test_a_second_setup_needs_no_network() -> None:
-    """Where all is installed, nothing is asked of an index, and nothing said."""
+    """If all is installed, no index is queried, and nothing is printed."""
     environment = os.environ | {"PIP_INDEX_URL": "http://127.0.0.1:1/", "PIP_FIND_LINKS": ""}
     done = subprocess.run(
         ["sh", "deploy/setup.sh", "run"], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.local.kafka_apache import ApacheKafka
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from tests.support.dead_letter_topic import Topic
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 
 @pytest.fixture(params=["kafka_apache", pytest.param("kafka_embedded", marks=pytest.mark.long)])

@@ -32,7 +32,7 @@ async def there(engine: Engine) -> set[str]:
     return {name for name in await engine.admin(lambda admin: admin.list_topics()) if not name.startswith("__")}
 
 
-async def test_no_topic_comes_by_asking_for_it(engine: Engine) -> None:
+async def test_no_topic_is_created_by_a_request_for_it(engine: Engine) -> None:
     """Missing, each client says so with the command; created, the consumer counts; deleted under it, none comes back."""
     missing = f"topic {engine.topic} does not exist: create it with `ranker topics apply`"
     consumer = engine.consume()

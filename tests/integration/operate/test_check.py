@@ -76,7 +76,7 @@ async def test_create_time_that_is_accepted_is_a_note(kafka_apache: ApacheKafka,
 async def test_times_that_a_broker_does_not_stamp_are_seen_in_the_records(
     request: pytest.FixtureRequest, generation: Generation, kafka: str
 ) -> None:
-    """The embedded broker keeps the setting and does not heed it: a fault, or a note where such times are accepted."""
+    """The embedded broker keeps the setting and does not heed it: a fault, or a note if such times are accepted."""
     broker = request.getfixturevalue(kafka)
     bootstrap = broker if isinstance(broker, str) else broker.bootstrap
     await apply(bootstrap, generation)
@@ -98,7 +98,7 @@ async def test_times_that_a_broker_does_not_stamp_are_seen_in_the_records(
 async def test_a_broker_ahead_of_us_is_seen(
     kafka_apache: ApacheKafka, generation: Generation, behind_s: int, seen: bool
 ) -> None:
-    """Where the broker stamps records itself, a stamp from our future shows that the clocks are apart."""
+    """If the broker stamps records itself, a stamp from our future shows that the clocks are apart."""
     await apply(kafka_apache.bootstrap, generation)
     producer = AIOKafkaProducer(bootstrap_servers=kafka_apache.bootstrap)
     await producer.start()
@@ -148,10 +148,8 @@ async def test_a_broker_with_another_clock_is_seen_by_what_comes_in(
         assert 2 < float(told_s[1]) <= abs(our_s)
 
 
-async def test_where_nothing_comes_in_a_clock_behind_is_not_seen(
-    kafka_apache: ApacheKafka, generation: Generation
-) -> None:
-    """That is said: a clock is not right because nobody has looked at it."""
+async def test_without_records_a_clock_behind_is_not_seen(kafka_apache: ApacheKafka, generation: Generation) -> None:
+    """That is reported: a clock is not right because nobody has looked at it."""
     await apply(kafka_apache.bootstrap, generation)
     async with live(kafka_apache.bootstrap, generation.topic):
         pass
@@ -215,8 +213,8 @@ def test_the_command_when_all_is_fit(
     assert said.endswith("\nno faults\n")
 
 
-def test_the_command_tells_every_fault_at_once(tmp_path: Path) -> None:
-    """Neither server there: both are said, secrets are not, exit code 1, no traceback."""
+def test_the_command_reports_every_fault_at_once(tmp_path: Path) -> None:
+    """Neither server there: both are reported, secrets are not, exit code 1, no traceback."""
     code, said = ranker_check(
         tmp_path,
         "page-views",

@@ -118,7 +118,7 @@ async def test_another_active_generation_is_a_note(single: Any) -> None:
 
 
 async def test_a_user_without_info_is_a_fault(single: Any, redis_url: str) -> None:
-    """Where the policy cannot be read nothing is known: said with the right to grant, not as a traceback."""
+    """If the policy cannot be read nothing is known: reported with the right to grant, not as a traceback."""
     await single.execute_command("ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+get")
     opened = connect(redis_url.replace("redis://", "redis://narrow:pw@"))
     try:

@@ -13,12 +13,13 @@ from aiokafka import AIOKafkaProducer
 
 from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log import admin
 from ranker.operate import check, topics
 from ranker.operate.findings import Finding
 from tests.support import defaults
 from tests.support.checking import now_ms, of
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 NOW = now_ms()
 DAY_MS = 86_400_000

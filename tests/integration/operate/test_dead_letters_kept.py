@@ -20,7 +20,7 @@ from tests.support.dead_letter_topic import HOUR_MS, UNKNOWN, Topic, event, wron
 async def test_letters_of_a_topic_with_any_times(topic: Topic) -> None:
     """Records without a time (-1), or with one in microseconds, have letters that are counted and shown like others.
 
-    What is cut says so, also where bytes take four characters each.
+    What is cut says so, also if bytes take four characters each.
     """
     bytes_ = b"{half" + b"\xff" * 1500
     await topic.write([wrong(n, at, "malformed", bytes_) for n, at in enumerate((-1, 1_795_400_000_000_000))])
@@ -95,7 +95,7 @@ async def test_a_letter_that_fails_leaves_nothing_behind(kafka_apache: ApacheKaf
 
 
 async def test_what_is_wrong_with_a_letter_is_shown(topic: Topic) -> None:
-    """In the decoder's words, by [source] too, without a character that a terminal obeys; not where it can be read."""
+    """In the decoder's words, by [source] too, without a character that a terminal obeys; not if it can be read."""
     good = json.loads(event("a", 1_795_400_000_000))
     values = [
         good | {"agent_class": "\x1b[2J"},

@@ -54,7 +54,7 @@ async def _grown(topic: Topic, child: children.Child, growth: int) -> None:
 
 
 async def test_ctrl_c_ends_it_in_order(apache: Topic) -> None:
-    """The portion under way is finished, and how many were sent is said and true."""
+    """The portion under way is finished, and how many were sent is reported, and true."""
     now = int(time.time() * 1000)
     await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(20_000)])
     argv = [*RANKER, "dead", "resend", "--all"]
@@ -93,7 +93,7 @@ async def test_of_two_resends_at_once_the_later_one_sends(apache: Topic) -> None
 async def test_a_broker_that_falls_silent_ends_the_portion_in_time(
     apache: Topic, kafka_apache: ApacheKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while letters are still being handed over: it is said, instead of waiting until the broker is back."""
+    """Also while letters are still being handed over: it is reported, instead of waiting until the broker is back."""
     monkeypatch.setattr(dead_letter_resender, "_PORTION_S", 2.0)
     now = int(time.time() * 1000)
     large = b" " * 8000  # more than the client takes before the first are acknowledged

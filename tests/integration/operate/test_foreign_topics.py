@@ -15,12 +15,13 @@ from click.testing import CliRunner
 
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.commands import main
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log import admin
 from ranker.log.admin import TopicState
 from ranker.operate import check, topics
 from ranker.operate.findings import Finding
 from tests.support import defaults
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 DAY_MS = 86_400_000
 STAMPED = {"message.timestamp.type": "LogAppendTime"}
@@ -92,7 +93,7 @@ async def test_a_fit_topic_is_ok(kafka_apache: ApacheKafka, generation: Generati
     )
 
 
-async def test_what_counting_cannot_do_without_is_said_at_once(
+async def test_what_counting_cannot_do_without_is_reported_at_once(
     kafka_apache: ApacheKafka, generation: Generation
 ) -> None:
     """The producers' times, with how to accept them, and compaction."""

@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from ranker.commands import main
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory, keys
 from ranker.store.connection import connect
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.shard_writer import count_in, meta_of
 from tests.support.stores import STORES
 
@@ -107,7 +108,7 @@ async def test_many_restore_at_once_and_the_highest_stays(client: Any) -> None:
 
 
 async def test_activation_is_compare_and_set(client: Any) -> None:
-    """Of two operators who saw the same state one wins; the other is told, and nothing is lost in between."""
+    """Of two operators who saw the same state one wins; the other gets an error, and nothing is lost in between."""
     await generations.ensure_first(client, BLUE, 4, None)
     await generations.register(client, GREEN)
     assert await generations.activate(client, GREEN.id, 4, 1) == Active(2, GREEN.id, 4)
@@ -204,7 +205,7 @@ async def test_an_interrupted_drop_can_be_finished(client: Any) -> None:
 
 
 async def test_an_unknown_generation_is_not_dropped(client: Any) -> None:
-    """A misspelt id is said."""
+    """A misspelt id is reported."""
     with pytest.raises(GenerationError, match="not known here"):
         await operate.drop(client, "0123456789ab")
 
@@ -234,7 +235,7 @@ async def test_what_holds_no_counts_is_not_activated_even_by_force(client: Any) 
         await operate.activate(client, BLUE.id, NOW, force=True)
 
 
-async def test_the_overview_tells_age_and_memory(client: Any) -> None:
+async def test_the_overview_shows_age_and_memory(client: Any) -> None:
     """The active one first; its age is that of its oldest shard; memory is about what Redis says its keys take."""
     await begin(client, BLUE, 3, sites=50)
     await begin(client, GREEN, 2, watermark_ms=NOW - 60_000)

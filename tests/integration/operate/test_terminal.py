@@ -148,6 +148,7 @@ async def test_no_command_of_the_producers_hands_on_what_a_terminal_obeys(
     escaped = HOSTILE.replace("&", "&amp;").translate(dict.fromkeys((7, 27)))
     feed = f"<rss><channel><item><title>x</title><link>{escaped}</link></item></channel></rss>".encode()
     rows = json.dumps({"title": "x", "url": HOSTILE, HOSTILE: 1, "site_id": HOSTILE, "status": HOSTILE}).encode()
+    header = f"occurred_at,url,{HOSTILE.splitlines()[0]},{HOSTILE.splitlines()[0]}".encode()
     name = tmp_path / HOSTILE.replace("/", "")
     name.write_bytes(b"\x1f\x8b" + HOSTILE.encode())
     producers = [*RANKER[:-1], RANKER[-1].replace("ranker.commands", "producers.commands")]
@@ -160,6 +161,9 @@ async def test_no_command_of_the_producers_hands_on_what_a_terminal_obeys(
         (["articles", "alias", "demo", "/a", HOSTILE], b""),
         (["replay", str(name)], b""),
         (["replay", "-", "--article-pattern", HOSTILE], b""),
+        (["replay", "-", "--zone", HOSTILE], b""),
+        (["replay", "-", "--topic", topic, "--format", "jsonl"], rows),
+        (["replay", "-", "--topic", topic, "--format", "csv"], header),
         (["simulate", "--events", "1", "--topic", topic, "--collector", refusing, "--collector-share", "1"], b""),
         (["simulate", "--collector", HOSTILE], b""),
         (["collect", "--name", HOSTILE], b""),

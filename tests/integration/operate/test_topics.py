@@ -11,10 +11,11 @@ import schemas
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from ranker.commands import main
-from ranker.core.generation import DEFAULT_BOARDS, DEFAULT_WINDOWS, Generation
+from ranker.core.generation import Generation
 from ranker.log import admin
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import topics
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 
 def own_topics() -> list[schemas.Topic]:
@@ -74,7 +75,7 @@ async def test_partitions_are_added_and_never_taken(kafka_apache: ApacheKafka) -
 
 
 async def test_settings_that_differ_are_set_and_others_stay(kafka_apache: ApacheKafka) -> None:
-    """What counts need is altered alone; a retention that somebody gave to the topic is said, with the command."""
+    """What counts need is altered alone; a retention that somebody gave to the topic is reported, with the command."""
     views = own_topics()[0]
     theirs = {"cleanup.policy": "compact", "message.timestamp.type": "CreateTime", "segment.ms": "60000"}
     async with admin.connected(kafka_apache.bootstrap) as log:
@@ -110,7 +111,7 @@ async def test_creating_twice_at_once_is_no_error(bootstrap: str) -> None:
         assert not await log.create(views.name, 2, 1, views.config)
 
 
-async def test_what_kafka_refuses_is_said_in_its_words(kafka_apache: ApacheKafka) -> None:
+async def test_what_kafka_refuses_is_reported_in_its_words(kafka_apache: ApacheKafka) -> None:
     """More replicas than brokers, or fewer partitions than there are: a sentence, not a code."""
     views = own_topics()[0]
     async with admin.connected(kafka_apache.bootstrap) as log:
@@ -122,7 +123,7 @@ async def test_what_kafka_refuses_is_said_in_its_words(kafka_apache: ApacheKafka
 
 
 async def test_the_embedded_broker_says_that_it_cannot_grow(kafka_embedded: str) -> None:
-    """The limit is told as a fault of that topic; the others are still looked after."""
+    """The limit is reported as a fault of that topic; the others are still looked after."""
     views, dead, _ = own_topics()
     async with admin.connected(kafka_embedded) as log:
         await topics.apply(log, [views], 1, dry=False)
@@ -132,14 +133,14 @@ async def test_the_embedded_broker_says_that_it_cannot_grow(kafka_embedded: str)
 
 
 async def test_no_kafka_is_one_error() -> None:
-    """Nobody listens there: said at once, as an error that callers know."""
+    """Nobody listens there: reported at once, as an error that callers know."""
     with pytest.raises(LogUnavailableError):
         async with admin.connected(f"127.0.0.1:{free_port()}"):
             pass
 
 
 def test_the_command(kafka_apache: ApacheKafka, tmp_path: Path) -> None:
-    """Apply, again, and with a dry run before: exit code 1 only where something differs."""
+    """Apply, again, and with a dry run before: exit code 1 only if something differs."""
     config = tmp_path / "ranker.toml"
     name = f"views-{uuid.uuid4().hex[:8]}"
     config.write_text(f'topic = "{name}"\n')

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS, ListName
+from ranker.core.generation import ListName
 from ranker.serve.live.published import rfc3339
 from ranker.store import history
 from tests.support.counted_articles import (
@@ -26,6 +26,7 @@ from tests.support.counted_articles import (
     seal,
     settled,
 )
+from tests.support.defaults import DEFAULT_BOARDS
 from tests.support.reader import GENERATION, T, running_reader, until
 from tests.support.shard_writer import publish
 
@@ -119,13 +120,13 @@ async def test_below_all_places(redis_url: str) -> None:
         last = placed(await about(reader, "/1999", "&places=1000"))
         assert (last["rank"], last["count"], last["to_above"], last["to_below"]) == (2_000, 11, 1, None)
         assert last["to_edge"] == 1_011 - 11
-        # asked for when its lists have been read already, without it
+        # requested when its lists have been read already, without it
         assert placed(await about(reader, "/2009"))["count"] == 1
         assert (await reader.get("/v1/demo/article?id=/9999")).status == 404
 
 
 async def test_articles_do_not_hurry_a_refresh(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are asked for below the first places: Redis is asked for lists when a refresh is due, no sooner."""
+    """However many are requested below the first places: Redis is read for lists when a refresh is due, no sooner."""
     views = [("demo", f"/{i:04d}", "view", 2_050 - i) for i in range(2_050)]
     async with running_reader(redis_url, {"demo": "Le Courrier"}) as reader:
         await publish(reader.client, GENERATION, PARTITIONS, views, T)
@@ -176,7 +177,7 @@ async def test_since_when_it_is_listed(redis_url: str) -> None:
     "article", ["/é?x=1&y=%2F#f", "a+b", "🐟", "a;b,c\"'<>", "x" * 512, "é" * 256, "%20", "/a/../b//"]
 )
 async def test_odd_ids(redis_url: str, article: str) -> None:
-    """Any id that can be counted can be asked for, percent-encoded."""
+    """Any id that can be counted can be requested, percent-encoded."""
     async with counting(redis_url) as (reader, shards):
         await count(shards, [(article, "view", 0, 3)])
         await seal(shards)

@@ -8,16 +8,17 @@ import pytest
 from redis import Redis
 
 from ranker.core import hours
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, Window
+from ranker.core.generation import Generation, Window
 from ranker.core.home import home
 from ranker.store import hours as reading
 from ranker.store.keys import ShardKeys
 from tests.support.counted_articles import HOUR, HOUR_MS, MINUTE_MS, PARTITIONS, count, counting, naive, placed, settled
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import GENERATION, T
 
 
 async def test_hours_of_coarser_slices(redis_url: str) -> None:
-    """Where minutes have become hours already they count in theirs, also beside minutes of the same hour."""
+    """If minutes have become hours already they count in theirs, also beside minutes of the same hour."""
     boards = {"read": {"view": 1}, "engaged": {"view": 1, "share": 5}}
     generation = Generation("page-views", (Window("2h", 2 * HOUR_MS, MINUTE_MS), DEFAULT_WINDOWS[1]), boards)
     events = [("/a", kind, ago * 13 * MINUTE_MS, ago + 1) for ago in range(120) for kind in ("view", "share")]
@@ -30,7 +31,7 @@ async def test_hours_of_coarser_slices(redis_url: str) -> None:
         assert {tier for tier, _ in state.slices} == {0, 1}
 
 
-async def test_slices_that_cannot_tell_hours(redis_url: str) -> None:
+async def test_slices_that_have_no_hours(redis_url: str) -> None:
     """A tier of days: the rest of the answer stands."""
     generation = Generation("page-views", (Window("7d", 604_800_000, 86_400_000),), {"read": {"view": 1}})
     async with counting(redis_url, generation) as (reader, shards):
@@ -57,7 +58,7 @@ async def test_the_budget(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_floors_that_move_while_slices_are_read(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is moved on to a coarser tier meanwhile is counted once: the shard is read again, or not told."""
+    """What is moved on to a coarser tier meanwhile is counted once: the shard is read again, or left out."""
     generation = Generation(
         "page-views", (Window("2h", 2 * HOUR_MS, MINUTE_MS), DEFAULT_WINDOWS[1]), {"read": {"view": 1}}
     )

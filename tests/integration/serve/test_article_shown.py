@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from ranker.core.generation import DEFAULT_BOARDS
 from ranker.lists.articles import Articles
 from ranker.settings import Site
 from tests.support.counted_articles import (
@@ -22,6 +21,7 @@ from tests.support.counted_articles import (
     removed,
     settled,
 )
+from tests.support.defaults import DEFAULT_BOARDS
 from tests.support.reader import until
 
 

@@ -35,7 +35,7 @@ async def test_another_generation_is_followed_at_once(reader: Reader) -> None:
 
 
 async def test_the_active_generation_is_put_back(reader: Reader) -> None:
-    """A Redis that lost it gets it from whoever has read it."""
+    """A Redis that lost it gets it from a process that has read it."""
     await reader.ranking()
     await activate(reader.client, GENERATION, PARTITIONS, seq=7)
     await until(lambda: seen(reader, 7), "reader that has seen seq 7")
@@ -115,7 +115,7 @@ async def test_a_reader_that_starts_again_says_the_same(reader: Reader) -> None:
 
 
 async def test_a_list_too_old_names_the_part_it_waits_for(reader: Reader) -> None:
-    """Where one partition alone keeps all lists from being served, the refusal says which."""
+    """If one partition alone keeps all lists from being served, the refusal says which."""
     await aged(reader, {0: 0, 1: 100_000}, 100_000)
     await clocks(reader, {0: 0, 1: 3_600_001})
     reader.now_ms = T + 3_600_001

@@ -50,7 +50,7 @@ async def both(reader: Reader, target: str = LIST, method: str = "GET", **header
 
 
 async def kept_alive(reader: Reader, target: str, **headers: str) -> Answer:
-    """On a connection that stays open, where the server itself answers from memory."""
+    """On a connection that stays open, when the server itself answers from memory."""
     stream, writer = await asyncio.open_connection("127.0.0.1", reader.port)
     lines = [f"GET {target} HTTP/1.1", "Host: test"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -80,7 +80,7 @@ async def test_gzip(reader: Reader) -> None:
 
 
 async def test_a_compressed_form_is_made_once(reader: Reader) -> None:
-    """However often it is asked for, and by whom."""
+    """However often it is requested, and by whom."""
     await reader.get(LIST, Accept_Encoding="gzip")
     (entry,) = reader.web.app._entries.values()
     form = entry._forms[True, False, None]
@@ -123,7 +123,7 @@ async def test_head(reader: Reader, target: str) -> None:
 
 
 async def test_requests_that_met_are_counted_all(reader: Reader) -> None:
-    """Two ask at once for what nobody has asked for: the answer of one takes the other's place, and not its hits."""
+    """Two request at once what nobody has requested: the answer of one takes the other's place, and not its hits."""
     await reader.get(LIST)
     (first,) = reader.web.app._entries.values()
     for tags in ({}, {}, {"If_None_Match": "*"}):
@@ -167,7 +167,7 @@ async def test_server_timing(reader: Reader) -> None:
 async def test_origins(reader: Reader, site: str, origin: str | None, allowed: str | None, vary: str) -> None:
     """Who may read a site's lists in a browser: list, 304, feed, stream and preflight say the same.
 
-    Where one origin may, or every one, that depends on nobody's Origin, and a cache needs one answer for all.
+    If one origin may, or every one, that depends on nobody's Origin, and a cache needs one answer for all.
     """
     headers = {} if origin is None else {"Origin": origin}
     target = f"/v1/{site}/popular/read/24h"

@@ -80,7 +80,7 @@ async def test_streams_that_begin_at_one_moment_are_counted(reader: Reader) -> N
 
 
 async def test_filtered_streams_take_no_place_of_plain_ones(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many different filtered lists as may be streamed: one more is told to come again, a plain one opens."""
+    """As many different filtered lists as may be streamed: one more is answered with when to come again, a plain one opens."""
     monkeypatch.setattr(streams, "MAX_CHANNELS", 1)
     async with listening(reader, f"{STREAM}?exclude=/1", X_Forwarded_For=SOMEBODY):
         assert (await reader.get(f"{STREAM}?exclude=/2", X_Forwarded_For=ANOTHER)).status == 503
@@ -220,7 +220,7 @@ async def status(stream: asyncio.StreamReader) -> bytes:
 async def test_connections(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, bound: str, of_one: bytes, of_another: bytes, of_proxy: bytes
 ) -> None:
-    """So many of one client that is no proxy, and in all: the next is told when to come again, and who leaves makes room."""
+    """So many of one client that is no proxy, and in all: the next is answered with when to come again, and a client that leaves makes room."""
     monkeypatch.setattr(connections, bound, 3)
     places, refused = Connections(lambda address: str(address) == PROXY), []
     public = reader_port(reader.web.app.at_once, places, asyncio.Event(), lambda: refused.append(1))
@@ -261,7 +261,7 @@ async def test_refused_connections_take_nobodys_place(reader: Reader, monkeypatc
     async with http_server.serving(reader.web.app, PROXY, 0, public) as port, AsyncExitStack() as stack:
         begun = [await stack.enter_async_context(connected(port, "127.0.0.9")) for _ in range(3 + 4)]
         assert [await status(one) for one in begun] == [b"200"] * 3 + [b"503"] * 4
-        for _ in range(3):  # there is no room to be told why either
+        for _ in range(3):  # there is no room for an answer either
             async with connected(port, "127.0.0.9") as one:
                 with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                     await status(one)

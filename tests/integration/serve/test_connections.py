@@ -89,7 +89,7 @@ async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) 
 
 
 async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
-    """Told to end, `ranker serve` ends its streams and itself; it does not sit out the time that answers are given."""
+    """On SIGTERM `ranker serve` ends its streams and itself; it does not sit out the time that answers are given."""
     client = connect(redis_url)
     await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
     await client.aclose()

@@ -70,3 +70,23 @@ async def test_a_stream_outlives_the_idle_time_of_its_connection(monkeypatch: py
         app.part.release()
         await incoming.readuntil(b"end")
         outgoing.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "ends"),
+    [
+        ("HTTP/1.1\r\nHost: t\r\nConnection: upgrade, close", True),
+        ("HTTP/1.0\r\nConnection: upgrade", True),
+        ("HTTP/1.1\r\nHost: t\r\nConnection: upgrade", False),
+    ],
+)
+async def test_an_upgrade_that_is_refused_changes_nothing_else(head: str, ends: bool) -> None:
+    """The request is parsed again without it; the rest of its head holds: one answer, and the connection's end if due."""
+    app = App()
+    app.slow.set()
+    async with http_server.serving(app, "127.0.0.1", 0, PublicPort()) as port, asyncio.timeout(20):
+        incoming, outgoing = await asyncio.open_connection("127.0.0.1", port)
+        outgoing.write(f"GET /slow {head}\r\nUpgrade: h2c\r\n\r\n".encode())
+        answer = await (incoming.read() if ends else incoming.readuntil(b"end"))
+        assert (answer[:13], b"connection: close" in answer) == (b"HTTP/1.1 200 ", ends)
+        outgoing.close()

@@ -65,7 +65,7 @@ async def test_pages(redis_url: str) -> None:
 
 
 async def test_the_fallback_chain(redis_url: str) -> None:
-    """From the window asked for to the longer ones, then what was just published; each item says from where, none twice."""
+    """From the requested window to the longer ones, then what was just published; each item says from where, none twice."""
     async with newsroom(redis_url) as reader:
         answer = await reader.ranking(f"{LIST}?fallback=true&limit=7")
         places = [(item["article_id"], item["origin"], item["count"]) for item in answer["items"]]
@@ -139,7 +139,7 @@ async def deep(reader: Reader) -> None:
 
 
 async def test_articles_below_the_places_that_are_read(redis_url: str) -> None:
-    """Where fewer fit among the first 2,000 than are asked for, the catalogue's are looked up: full, and complete."""
+    """If fewer fit among the first 2,000 than are requested, the catalogue's are looked up: full, and complete."""
     async with running_reader(redis_url, {"demo": "Long"}) as reader:
         await deep(reader)
         far = [f"/{i}" for i in range(2_050, 2_065)]

@@ -143,7 +143,7 @@ async def test_requests_are_counted_by_route_and_status(reader: Reader) -> None:
 
 
 async def test_the_page(reader: Reader) -> None:
-    """French unless English is asked for, whatever the browser prefers; titles escaped; no host but this one; its files cached."""
+    """French unless English is requested, whatever the browser prefers; titles escaped; no host but this one; its files cached."""
     page = await reader.get("/")
     text = page.body.decode()
     assert '<html lang="fr">' in text

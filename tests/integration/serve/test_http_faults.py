@@ -50,7 +50,7 @@ async def test_every_fault_in_one_problem(reader: Reader, query: str, parameters
     ],
 )
 async def test_faults_are_bounded(reader: Reader, query: str, faults: int) -> None:
-    """Twenty are told and the others counted; of what was sent no more than 100 characters are repeated."""
+    """Twenty are named and the others counted; of what was sent no more than 100 characters are repeated."""
     answer = await reader.get(f"{LIST}?{query}")
     assert answer.status == 400
     told = answer.json["faults"]
@@ -74,7 +74,7 @@ async def test_faults_are_bounded(reader: Reader, query: str, faults: int) -> No
 async def test_faults_of_address_and_query_together(
     reader: Reader, target: str, status: int, parameters: list[str]
 ) -> None:
-    """All told at once: 404 where only the address is at fault, 400 as soon as the query is too."""
+    """All reported at once: 404 if only the address is at fault, 400 as soon as the query is too."""
     answer = await reader.get(f"/v1/{target}")
     assert (answer.status, answer.json["status"]) == (status, status)
     assert [fault["parameter"] for fault in answer.json["faults"]] == parameters
@@ -109,13 +109,13 @@ async def test_long_names_are_not_repeated(reader: Reader, target: str) -> None:
 
 
 async def test_lists_waited_for_are_bounded(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who asks for one more list than may be waited for is told to come again at once, not queued."""
+    """A request for one more list than may be waited for is answered with when to come again, at once, not queued."""
     monkeypatch.setattr(demand, "MAX_LISTS", 0)
     began = time.monotonic()
     answer = await reader.get(LIST)
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert time.monotonic() - began < FIRST_DEADLINE_S
-    assert reader.demand.used == {}
+    assert reader.demand.last_used_ms == {}
 
 
 async def test_the_query_is_bounded(reader: Reader) -> None:

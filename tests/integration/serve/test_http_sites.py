@@ -50,7 +50,7 @@ async def test_a_site_that_holds_counts_need_not_be_configured(reader: Reader) -
 
 
 async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a shard holds too many sites to name: 404 for each invented one, and none of their lists is kept or read on."""
+    """If a shard holds too many sites to name: 404 for each invented one, and none of their lists is kept or read on."""
     monkeypatch.setattr(reading, "MAX_SITES", 1)
     more = [(f"site-{i}", f"/{i}", "view", 1) for i in range(8)]
     await write(reader.client, GENERATION, PARTITIONS, [*VIEWS, *more], T)
@@ -67,4 +67,4 @@ async def test_sites_that_clients_invent(reader: Reader, monkeypatch: pytest.Mon
     assert reader.items(await reader.ranking("/v1/site-3/popular/read/24h")) == [("/3", 1)]
     assert reader.items(await reader.ranking("/v1/quiet/popular/read/24h")) == []
     assert reader.registry.get_sample_value("ranker_lists") == 2
-    assert len(reader.demand.used) == 2
+    assert len(reader.demand.last_used_ms) == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ranker.core import merge as merging
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.lists.articles import MAX_ALIASES
@@ -17,6 +17,7 @@ from ranker.store.connection import connect, redis_time_ms
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
 from ranker.store.reader import ListRead, Reader, Snapshot
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.shard_writer import count_in, write
 from tests.support.stores import STORES
 
@@ -46,7 +47,7 @@ def rows(read: ListRead) -> list[tuple[str, int]]:
 
 
 async def test_lists_of_several_sites_in_one_refresh(client: Any) -> None:
-    """Every list asked for, in order, with its total and what it covers; sites apart."""
+    """Every requested list, in order, with its total and what it covers; sites apart."""
     views = [
         ("demo", "/a", "view", 5),
         ("demo", "/b", "view", 7),
@@ -84,7 +85,7 @@ async def test_strays_are_summed_over_their_shards(client: Any) -> None:
     assert again.merged.rows == first.merged.rows
 
 
-async def test_more_strays_than_can_be_asked_for(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_strays_than_can_be_requested(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole lists are read and added, negative parts included."""
     monkeypatch.setattr(merging, "MAX_STRAYS", 3)
     monkeypatch.setattr("ranker.store.shard_query.MAX_STRAYS", 3)
@@ -227,7 +228,7 @@ async def test_a_site_beyond_those_named_is_found_by_name(client: Any, monkeypat
     assert not snapshot.lists[unknown].site_known
 
 
-async def test_redis_away_is_said_in_our_words(redis_url: str) -> None:
+async def test_redis_away_is_reported_in_our_words(redis_url: str) -> None:
     """No server: StoreUnavailableError, at once, whatever the client raised."""
     away = connect(redis_url.replace(redis_url.rsplit(":", 1)[1], "1/0"))
     began = time.monotonic()
@@ -258,7 +259,7 @@ async def test_the_clock_of_redis(client: Any) -> None:
 
 
 async def test_a_cancellation_is_never_lost(client: Any) -> None:
-    """Whoever is cancelled while it talks to Redis ends at once, at whatever moment that is."""
+    """A task that is cancelled while it talks to Redis ends at once, at whatever moment that is."""
     done = 0
 
     async def busy() -> None:

@@ -1,4 +1,4 @@
-"""The store's reader on a Redis Cluster of which a node is away: the lists of the others, said to be incomplete."""
+"""The store's reader on a Redis Cluster of which a node is away: the lists of the others, reported as incomplete."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,13 +10,14 @@ from deploy.local import waiting
 from deploy.local.redis import RedisServer
 from deploy.local.redis_cluster import RedisCluster
 from ranker.core import merge as merging
-from ranker.core.generation import DEFAULT_WINDOWS, Generation, ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ACTIVE, CatalogueKeys, ShardKeys
 from ranker.store.reader import Reader, Snapshot
+from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import ready, running_reader
 from tests.support.shard_writer import count_in, publish, write
 
@@ -31,7 +32,7 @@ VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(200)]
 
 @pytest.fixture
 async def client(redis_cluster: RedisCluster, redis_cluster_url: str) -> AsyncIterator[Any]:
-    """Nodes answer for their own slots whoever is away; whatever a test did to them, they agree again afterwards."""
+    """Nodes answer for their own slots whichever is away; whatever a test did to them, they agree again afterwards."""
     serve_without_the_others(redis_cluster, "no")
     opened = connect(redis_cluster_url, answer_s=0.3)
     await write(opened, GENERATION, PARTITIONS, VIEWS, NOW_MS)
@@ -101,7 +102,7 @@ async def test_a_node_that_is_away_takes_only_its_own_shards(
 
 
 async def test_all_nodes_away(client: Any, redis_cluster: RedisCluster) -> None:
-    """Nothing was heard: that is said in our words, and nothing runs on."""
+    """No reply came: that is reported in our words, and nothing runs on."""
     for node in redis_cluster.nodes:
         node.kill()
     with pytest.raises(StoreUnavailableError):
@@ -112,7 +113,7 @@ async def test_all_nodes_away(client: Any, redis_cluster: RedisCluster) -> None:
 async def test_a_node_that_goes_between_two_rounds(
     client: Any, redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is asked again and is away by then counts as silent; what the others said in the first round stands."""
+    """A shard that is read again and is away by then counts as silent; the replies of the others in the first round stay."""
     node = redis_cluster.nodes[1]
     away = shards_on(client, node)
     full = min(away)
@@ -145,7 +146,7 @@ async def test_a_node_that_goes_between_two_rounds(
 
 @pytest.mark.parametrize("goes", [RedisServer.kill, RedisServer.suspend])
 @pytest.mark.parametrize("key", [ACTIVE, CatalogueKeys(0).meta])
-async def test_lists_do_not_wait_for_what_stands_beside_them(
+async def test_lists_do_not_wait_for_what_is_read_beside_them(
     client: Any, redis_cluster: RedisCluster, redis_cluster_url: str, goes: Any, key: str
 ) -> None:
     """The node of the catalogue, or of the active generation, is away: every list that comes into use is read at once."""

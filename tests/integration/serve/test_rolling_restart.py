@@ -109,7 +109,7 @@ def test_a_restart_of_each_reader_in_turn_fails_no_request(
 
 
 def test_a_reader_that_is_killed_fails_nobody_either(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
-    """kill -9 under load: what it had not answered is asked of the other one."""
+    """kill -9 under load: what it had not answered goes to the other one."""
     nginx, wrk = find_tool("nginx", "nginx-light"), find_tool("wrk", "wrk")
     with fleet(counted, tmp_path, nginx, caching=False) as running, load(wrk, running.nginx.port, tmp_path) as client:
         waiting.until("Load", lambda: served(running.readers[0]) > 500, 20.0)
@@ -146,7 +146,7 @@ def until_refreshed(readers: list[ReaderProcess]) -> None:
 
 
 def test_what_nginx_keeps_and_what_it_hands_on(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
-    """Few requests reach the readers; both forms are right; a token's answer is not kept; no version is told."""
+    """Few requests reach the readers; both forms are right; a token's answer is not kept; no version is in the answer."""
     with fleet(counted, tmp_path, find_tool("nginx", "nginx-light"), caching=True) as running:
         plain, packed = running.get(LIST), running.get(LIST, Accept_Encoding="br, gzip;q=0.5")
         assert (plain.status, plain.headers.get("content-encoding")) == (200, None)
@@ -159,7 +159,7 @@ def test_what_nginx_keeps_and_what_it_hands_on(counted: str, tmp_path: Path, fin
         before = sum(map(served, running.readers))
         often, end = 0, time.monotonic() + 4.0
         while time.monotonic() < end:
-            kept = running.get(LIST, Origin=f"https://{often}.example")  # which none of them is told
+            kept = running.get(LIST, Origin=f"https://{often}.example")  # which no answer names
             assert (kept.status, kept.headers["access-control-allow-origin"]) == (200, "*")
             often += 1
         until_refreshed(running.readers)
@@ -170,8 +170,8 @@ def test_what_nginx_keeps_and_what_it_hands_on(counted: str, tmp_path: Path, fin
         assert running.get("/v1/nobody/popular/read/24h").headers["content-type"] == "application/problem+json"
 
 
-def test_one_client_asks_so_often(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
-    """Beyond it 429 with when to come again, whatever is asked for; others are served meanwhile."""
+def test_one_client_is_limited(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
+    """Beyond it 429 with when to come again, whatever is requested; others are served meanwhile."""
     nginx, wrk = find_tool("nginx", "nginx-light"), find_tool("wrk", "wrk")
     with fleet(counted, tmp_path, nginx, caching=True, limited=True) as running:
         port = running.nginx.port
@@ -191,7 +191,7 @@ def test_one_client_asks_so_often(counted: str, tmp_path: Path, find_tool: FindT
 
 
 def test_lists_outlive_the_readers_for_as_long_as_they_say(counted: str, tmp_path: Path, find_tool: FindTool) -> None:
-    """With both readers gone, what was asked for before is served on: a list by stale-if-error, a script for ever."""
+    """With both readers gone, what was requested before is served on: a list by stale-if-error, a script for ever."""
     with fleet(counted, tmp_path, find_tool("nginx", "nginx-light"), caching=True) as running:
         shown, script = running.get(LIST), running.get(BLOCK.address)
         assert script.headers["cache-control"] == "public, max-age=31536000, immutable"

@@ -50,7 +50,7 @@ async def test_a_site(redis_url: str) -> None:
 
 
 async def test_a_site_that_nobody_configured(redis_url: str) -> None:
-    """It exists where it holds counts."""
+    """It exists if it holds counts."""
     async with running_reader(redis_url, {}) as reader:
         await publish(reader.client, GENERATION, PARTITIONS, [("demo", "/a", "view", 3)], T)
         await until(lambda: has_lists(reader), "readiness")

@@ -141,15 +141,15 @@ async def test_queries_are_streams_of_their_own(reader: Reader) -> None:
         for events, items in ((page, ["/28", "/27"]), (same, ["/28", "/27"]), (filtered, ["/28"]), (latest, [])):
             data = (await events.next()).data
             assert [item["article_id"] for item in data["items"]] == items
-        plain, filtered_ones = reader.web.streams._plain.of, reader.web.streams._filtered.of
+        plain, filtered_ones = reader.web.streams._plain.channels, reader.web.streams._filtered.channels
         assert (len(plain), len(filtered_ones)) == (2, 1)
         await open_streams(reader, 4)
     await open_streams(reader, 0)
     assert plain == filtered_ones == {}
 
 
-async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> None:
-    """Beyond the minute after which lists that nobody asked for are dropped."""
+async def test_a_list_that_only_streams_request_stays_in_use(reader: Reader) -> None:
+    """Beyond the minute after which lists that nobody requested are dropped."""
     async with listening(reader) as events:
         await events.next()
         for minutes in (2, 4):
@@ -161,9 +161,8 @@ async def test_a_list_that_only_streams_ask_for_stays_in_use(reader: Reader) -> 
 async def test_a_client_that_does_not_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds up nobody, and when it reads again goes on with the latest list, not with all that it missed."""
     monkeypatch.setattr(query, "MAX_STREAMED", 1_000)  # more than the system's buffers hold of so many changes
-    monkeypatch.setattr(
-        http_protocol, "PATIENCE_S", 600
-    )  # or it is cut off, should the changes take longer on a busy machine
+    # Or it is cut off, should the changes take longer on a busy machine.
+    monkeypatch.setattr(http_protocol.Protocol, "cut_off_untaken", lambda _: None)
     await publish(reader.client, GENERATION, PARTITIONS, WIDE, T)
     target = f"{STREAM}?limit=1000"
     changes = 60
@@ -219,7 +218,7 @@ async def test_many_listeners_one_channel(reader: Reader) -> None:
 
 
 async def test_what_is_not_a_stream(reader: Reader) -> None:
-    """HEAD says what GET would be; faults are told as on the list."""
+    """HEAD says what GET would be; faults are reported as on the list."""
     head = await reader.get(STREAM, "HEAD")
     assert (head.status, head.headers["content-type"], head.body) == (200, "text/event-stream; charset=utf-8", b"")
     assert (await reader.get(f"{STREAM}?limit=0&render=html")).status == 400

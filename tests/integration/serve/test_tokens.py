@@ -15,7 +15,7 @@ BEARER = f"Bearer {TOKEN}"
 
 
 def numbers(value: Any) -> set[str]:
-    """Names of the fields in which a count, a share or a total is told."""
+    """Names of the fields in which a count, a share or a total is given."""
     if isinstance(value, list):
         return set().union(*map(numbers, value)) if value else set()
     if not isinstance(value, dict):
@@ -24,7 +24,7 @@ def numbers(value: Any) -> set[str]:
     return told.union(*map(numbers, value.values())) if value else told
 
 
-async def test_nothing_tells_of_counts(redis_url: str) -> None:
+async def test_nothing_reveals_counts(redis_url: str) -> None:
     """Neither list, nor fallback, nor page, nor feed, nor stream, nor latest; the same list of another site does."""
     async with newsroom(redis_url) as reader:
         for query in ("", "?limit=1", "?fallback=true", "?section=-none", "?offset=1"):
@@ -51,7 +51,7 @@ async def test_min_count_would_tell(redis_url: str) -> None:
 
 
 async def test_the_token_shows(redis_url: str) -> None:
-    """For one answer alone: nobody may keep it, and memory does not, whoever asks first."""
+    """For one answer alone: nobody may keep it, and memory does not, whichever client comes first."""
     async with newsroom(redis_url) as reader:
         for _ in range(2):
             shown = await reader.get(SECRET, Authorization=BEARER)
@@ -81,7 +81,7 @@ async def test_streams_apart(redis_url: str) -> None:
 
 
 async def test_another_token(redis_url: str) -> None:
-    """401 wherever it is sent, with nothing of the list; where a site has no token, sending one changes nothing."""
+    """401 wherever it is sent, with nothing of the list; if a site has no token, sending one changes nothing."""
     async with newsroom(redis_url) as reader:
         for token in ("nope", TOKEN[:-1], TOKEN + "x", "é", ""):
             for route in ("", "/feed.rss", "/stream"):
@@ -91,7 +91,7 @@ async def test_another_token(redis_url: str) -> None:
 
 
 async def test_a_token_that_is_none_is_answered_from_memory(redis_url: str) -> None:
-    """Where a site has no token, or another one, sending one costs what sending none does, and is answered the same."""
+    """If a site has no token, or another one, sending one costs what sending none does, and is answered the same."""
     async with newsroom(redis_url) as reader:
         hot = reader.web.app
 

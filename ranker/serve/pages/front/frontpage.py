@@ -15,11 +15,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ranker.core.generation import DEFAULT_WINDOWS, LATEST, Generation, ListName, Window
+from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
-from ranker.serve.api.query import Query, parse, shown
+from ranker.serve.api.query import Query, parse, quoted
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import accept_headers
 from ranker.serve.live.board import Board
@@ -28,7 +28,7 @@ from ranker.serve.pages.speech import Speech
 from ranker.serve.pages.templates import environment
 from ranker.service.accept import matches
 from ranker.service.scripts import FOREVER
-from ranker.settings import Site
+from ranker.settings import DEFAULT_GENERATION, Site
 
 LANGUAGE = "fr"
 """The lists are for French-language sites, whatever language a visitor's browser prefers."""
@@ -107,13 +107,13 @@ class Page:
         if sites and site not in sites:
             raise ProblemError(
                 404,
-                f"Site {shown(site)} is not configured and has neither counts nor articles.",
+                f"Site {quoted(site)} is not configured and has neither counts nor articles.",
                 sites=sites[:MAX_NAMED],
             )
         generation = board.generation
         choice = self._choice(request, site, generation)
         if choice.filters:
-            clients.charge(clients.of(request), len(choice.boards) + 1)
+            clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
         content = self._render(choice, sites, generation, found).encode()
         etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
@@ -132,8 +132,8 @@ class Page:
             lang if lang in self._words else LANGUAGE,
             window if window in names else names[0],
             chosen[:SIDE_BY_SIDE] or first_boards(generation),
-            _offered(given.get("section", "")),
-            _offered(given.get("format", "")),
+            _filter_value(given.get("section", "")),
+            _filter_value(given.get("format", "")),
         )
 
     def _render(
@@ -155,7 +155,7 @@ class Page:
                 query += choice.filters.items()
             return "/?" + urlencode([(name, value) for name, value in query if value])
 
-        def listed(board: str) -> list[Row]:
+        def board_rows(board: str) -> list[Row]:
             return rows(found.get(board, ()), speech, lambda item: speech.count(item["count"], board))
 
         settings = {
@@ -182,12 +182,12 @@ class Page:
                 for lang, words in self._words.items()
             ],
             several=several,
-            boards=[(name, headings[name], listed(name)) for name in choice.boards],
-            newest=listed(LATEST),
+            boards=[(name, headings[name], board_rows(name)) for name in choice.boards],
+            newest=board_rows(LATEST),
         )
 
 
-def _offered(name: str) -> str:
+def _filter_value(name: str) -> str:
     """A section or format as the page offers them: the API's way of leaving one out is none of them."""
     return "" if name.startswith("-") else name[:64]
 
@@ -206,10 +206,10 @@ async def _first(
     await asyncio.gather(*(lists.read(name, query(PLACES), FIRST_S) for name in names))
     wanted = [(name, query(PLACES)) for name in names] + [(newest, query(NEWEST))]
     contents = {name.board: lists.content(name, asked_for, counts=counts) for name, asked_for in wanted}
-    return {name: content["items"] for name, content in contents.items() if content and not _gone(board, content)}
+    return {name: content["items"] for name, content in contents.items() if content and not _is_gone(board, content)}
 
 
-def _gone(board: Board, content: Mapping[str, Any]) -> bool:
+def _is_gone(board: Board, content: Mapping[str, Any]) -> bool:
     """Whether the API would refuse the list, for its age."""
     age_ms = board.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
     return age_ms > board.ages.gone_ms
@@ -228,4 +228,4 @@ def period(window: Window, speech: Speech) -> str:
 
 
 def _windows(generation: Generation | None) -> Sequence[Window]:
-    return generation.windows if generation else DEFAULT_WINDOWS
+    return (generation or DEFAULT_GENERATION).windows

@@ -1,0 +1,123 @@
+"""The same id twice in one import."""
+
+import io
+import time
+from typing import Any
+
+import pytest
+
+from producers.articles import imports, repeats
+from producers.articles.imports import Import, ImportDefaults
+from producers.articles.repeats import Found, Refused
+from schemas.article_id import IdRule
+
+NOW_MS = 1_795_392_000_000
+
+
+def feed(*items: tuple[str, str, str], source: str | None = None) -> tuple[list[Any], Import]:
+    """Of items with title, link and date."""
+    written = "".join(
+        f"<item><title>{title}</title><link>https://demo.example{link}</link><pubDate>{date}</pubDate></item>"
+        for title, link, date in items
+    ).replace("&", "&amp;")
+    about = imports.from_document(
+        f"<rss><channel>{written}</channel></rss>".encode(), "auto", ImportDefaults("demo", NOW_MS, source=source)
+    )
+    return list(about.found), about
+
+
+def rows(*lines: str, **about: Any) -> tuple[list[Any], Import]:
+    found = imports.from_json_lines(
+        io.BytesIO("\n".join(lines).encode()).readline, ImportDefaults("demo", NOW_MS, **about)
+    )
+    return list(found.found), found
+
+
+def row(title: str, link: str, at: int = NOW_MS) -> str:
+    return f'{{"title":"{title}","url":"https://demo.example{link}","published_at":{at}}}'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ("2026-11-22", "2026-11-21", "A"),
+        ("2026-11-21", "2026-11-22", "B"),
+        ("", "2026-11-20", "B"),
+        ("2026-11-20", "", "A"),
+        ("soon", "", "B"),
+        ("2026-11-22", "2026-11-22", "B"),
+    ],
+)
+def test_the_newest_by_its_own_date_holds(first: str, second: str, kept: str) -> None:
+    """And is counted; of campaigns' parameters, fragments and spellings there are no two articles."""
+    for link in ("/a", "/a/", "/a#suite", "/a?utm_source=x&utm_medium=y", "/b/../a", "/%61"):
+        found, about = feed(("A", "/a?utm_source=rss", first), ("B", link, second))
+        assert [article["title"] for article in found] == [kept], link
+        assert about.repeated == 1
+
+
+def test_a_date_of_the_import_is_not_the_articles_own() -> None:
+    found, about = feed(("A", "/a", ""), ("B", "/a", "2020-01-01"))
+    assert ([article["title"] for article in found], about.undated) == (["B"], set())
+
+
+CLASHES = [
+    (("/index.php?p=1", "/index.php?p=2"), "query:p"),
+    (("/?lang=fr&id=1", "/?lang=fr&id=2"), "query:id"),
+    (("/index.php", "/index.php?p=2"), "query:p"),
+    (("/index.php?p=1&utm_source=a", "/index.php?p=2&utm_source=a"), "query:p"),
+    (("/a?refid=1", "/a?refid=2"), "query:refid"),
+    (("/#!/a", "/#!/b"), ""),
+]
+
+
+@pytest.mark.parametrize(("links", "source"), CLASHES)
+def test_what_only_the_query_tells_apart_is_refused_with_the_fix(links: tuple[str, str], source: str) -> None:
+    """Each by its address, in feeds and JSON lines alike; what is beside them is imported."""
+    found, _ = feed(("A", links[0], ""), ("B", links[1], ""), ("C", "/c", ""))
+    assert [isinstance(each, Refused) for each in found] == [True, True, False]
+    lines, _ = rows(row("A", links[0]), row("B", links[1]), row("C", "/c"))
+    assert [isinstance(each, Refused) for each in lines] == [False, True, False]
+    for refused, link in ((found[0], links[0]), (found[1], links[1]), (lines[1], links[1])):
+        assert link in refused.reason
+        assert (source or "a path of its own") in refused.reason
+    if source:
+        mended, _ = feed(*((link, link, "") for link in links if "?" in link), source=source)
+        assert not any(isinstance(each, Refused) for each in mended)
+
+
+def test_many_of_one_id_cost_no_more_than_each() -> None:
+    """Whether they are one article or thousands."""
+    article = {"site_id": "demo", "article_id": "/a", "url": "https://demo.example/a"}
+    began = time.process_time()
+    assert repeats.newest(Found(n, article, 0, "") for n in range(100_000))[2] == 99_999
+    assert len(repeats.newest(Found(n, article, 0, f"p={n}") for n in range(20_000))[1]) == 20_000
+    assert time.process_time() - began < 5
+
+
+def test_of_json_lines_the_newest_or_the_last_holds() -> None:
+    """A line is skipped only if it is older by its own date; a removal has none."""
+    found, about = rows(row("A", "/a"), row("B", "/a", NOW_MS - 1), row("C", "/a", NOW_MS + 1), row("D", "/a", NOW_MS))
+    assert ([each["title"] for each in found], about.repeated) == (["A", "C"], 3)
+    gone = '{"article_id":"https://demo.example/a/","status":"removed"}'
+    found, about = rows(row("A", "/a"), gone)
+    assert ([each["status"] for each in found], about.repeated) == (["published", "removed"], 1)
+    found, about = rows(gone, row("A", "/a?x=1"))
+    assert ([each["status"] for each in found], about.repeated) == (["removed", "published"], 1)
+
+
+def test_ids_are_those_of_the_sites_rules() -> None:
+    """Each line's own site has its own; an id that is given as an address is normalised too."""
+    rules = {"forum": IdRule("query:p"), "keep": IdRule(trailing_slash="keep")}
+    site = '"status":"removed","site_id"'
+    found, _ = rows(
+        '{"article_id":"/soci%c3%a9t%c3%a9/","status":"removed"}',
+        f'{{"article_id":"https://x.example/?p=12",{site}:"forum"}}',
+        f'{{"article_id":"/a/",{site}:"keep"}}',
+        f'{{"article_id":"42",{site}:"keep"}}',
+        f'{{"article_id":"/{"a" * 600}",{site}:"keep"}}',
+        rules=rules,
+    )
+    assert [each["article_id"] for each in found[:4]] == ["/société", "12", "/a/", "42"]
+    assert "longer than 512 bytes" in found[4].reason
+    assert [each["article_id"] for each in rows(row("A", "/x-7/?p=1"), rules=rules, source=r"-(\d)")[0]] == ["7"]
