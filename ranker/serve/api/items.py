@@ -57,8 +57,10 @@ def list_places(
         for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            own, name = names.get(article_id, (article_id, article_id))
-            article = known_as(articles, own, name)
+            own, article = article_id, articles.get(article_id)
+            if article_id in names:
+                own, name = names[article_id]
+                article = known_as(articles, own, name)
             if filter_.admits(own, article, now_ms):
                 places.append(
                     Place(article_id, own, count, published.read.total, published.name.window, article or _UNKNOWN)
