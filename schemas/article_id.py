@@ -32,6 +32,8 @@ _PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\ud800-\udfff])+|(?:%(?![0-9A-Fa-f]{2}))+")
 _HALF = re.compile(r"[\ud800-\udfff]")
+_IN_QUERY = "/?#%&=+"
+"""Reserved characters of a query: encoded they mean something else."""
 _TOO_LONG = f"the id is longer than {MAX_BYTES} bytes"
 _MAX_DECOMPOSED = 3 * MAX_BYTES // 2
 """Characters of the longest id in NFD. NFC takes time by the square of a run of marks: 57 ms for 8,000."""
@@ -120,6 +122,17 @@ def from_address(address: str, rule: IdRule = DEFAULT) -> str:
     return (_cached if len(address) <= 2 * MAX_BYTES else _from_address)(address, rule)
 
 
+def with_query(address: str, rule: IdRule = DEFAULT) -> str:
+    """The normal form of an address whose query and fragment count too. Raises NoArticleError if its path is too long.
+
+    Idempotent. Only the path is read by `rule`; the fragment stays as it is.
+    """
+    address, _, fragment = address.partition("#")
+    path, _, query = _split(address)
+    query = _written(_decoded(query, _IN_QUERY))
+    return _path(path, rule) + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+
+
 def _from_address(address: str, rule: IdRule) -> str:
     found = _found(address, rule)
     if not is_article_id(found):
@@ -186,7 +199,7 @@ def _matched(path: str, query: str, rule: IdRule) -> str:
     pattern = _compiled(rule.source)
     found = pattern.search(whole)
     if found is None and query:
-        found = pattern.search(f"{whole}?{_written(_decoded(query, '/?#%&=+'))}")
+        found = pattern.search(f"{whole}?{_written(_decoded(query, _IN_QUERY))}")
         # One meant for paths, such as ^/blog/([^/]+)$, must not take a query for a part of it.
         if found and found[1] and "?" in found[1] and not _names_query(rule.source):
             found = None

@@ -1,7 +1,7 @@
 """The catalogue in memory: feeds' records of each article, overridden by the editor's.
 
-Articles are known by their names (`names.py`), whatever the spelling in a record's key. Of several records of one kind
-on one article, the last one of the topic holds.
+Articles are known by their own names (`names.py`), whatever the spelling in a record's key. Of several records of one
+kind on one article, the last one of the topic holds.
 """
 
 from __future__ import annotations
@@ -15,19 +15,24 @@ from typing import Any
 import msgspec
 
 from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, decode_record, split_key
-from ranker.lists.names import own_name
+from ranker.lists.names import namer, own_name
 from schemas.article_id import DEFAULT, IdRule
 
 log = logging.getLogger(__name__)
 
 MAX_ALIASES = 10_000
 """Per site. Every refresh of a list reads the counts of all of them by name."""
+_PARTLY_HIDDEN = (
+    "an article is hidden since one of its addresses with a query is; `producers articles show` shows it; "
+    "set sites.NAME.ids.from if each address is an article"
+)
 
 
 class Article(msgspec.Struct, frozen=True):
     """What a list shows of an article; None if unknown. `published_at` is ms since the epoch.
 
-    `hidden` by the editor, or removed by a feed: no list shows it.
+    `hidden` by the editor, or removed by a feed: no list shows it. `partly`: since one of its addresses with a query
+    is; the others are not.
     """
 
     title: str | None = None
@@ -37,6 +42,7 @@ class Article(msgspec.Struct, frozen=True):
     published_at: int | None = None
     status: str | None = None
     hidden: bool = False
+    partly: bool = False
 
     def __post_init__(self) -> None:
         if self.status == "removed":
@@ -44,12 +50,16 @@ class Article(msgspec.Struct, frozen=True):
 
 
 def known_as(articles: Mapping[str, Article], own: str, name: str) -> Article | None:
-    """What a site's catalogue knows of an id with the name `name` and, in records, `own`.
+    """What a site's catalogue knows of an id with the name `name` and the own name `own`.
 
     What is about the very address goes first, unless the name is hidden: no address of it is shown then.
     """
     article = articles.get(name)
-    return articles[own] if own in articles and not (article is not None and article.hidden) else article
+    if own == name or (article is not None and article.hidden and not article.partly):
+        return article
+    if own in articles or article is None or not article.partly:
+        return articles.get(own, article)
+    return msgspec.structs.replace(article, hidden=False, partly=False) if article.status else None
 
 
 class _Record(msgspec.Struct, frozen=True, gc=False):
@@ -99,13 +109,14 @@ class Articles:
         """Of each site's name: the feed's record, or all of them if one has another spelling."""
         self._edits: dict[str, dict[tuple[type, str], _Records]] = {}
         """Of each site's (kind, name): the editor's records."""
-        self._hidden: dict[str, set[str]] = {}
+        self._parts: dict[str, dict[tuple[type, str], _Records]] = {}
+        """Of each site's (kind, name): the records that hide one of its addresses with a query, by own name."""
         self._targets: dict[str, dict[str, str]] = {}
         """Of each site: the names of articles that moved, to those of their targets."""
         self._aliases: dict[str, dict[str, str]] = {}
         """What `aliases` returns, until one of a site's aliases changes."""
         self._shown: dict[str, dict[str, Article]] = {}
-        self._overfull: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._shown.values()))
@@ -195,6 +206,7 @@ class Articles:
                 del all_fed[name]
             self._aliases.pop(site, None)
         self._show(site, name)
+        self._show_whole(site, ArticleRecord, name, found.last if isinstance(found, _Records) else fed)
 
     def _edit(self, site: str, key: bytes, article_id: str, edit: _Record | None) -> None:
         """Sets or deletes the editor's record under one key."""
@@ -204,34 +216,69 @@ class Articles:
         edits.put(key, edit)
         if not edits:
             del self._edits[site][kind, edited]
-        last = None if edits.last is None else edits.last.says
         if kind is EditorRecord:
-            self._hidden.setdefault(site, set()).discard(edited)
-            if last is not None and last.hidden:
-                self._hidden[site].add(edited)
             self._show(site, edited)
+            self._show_whole(site, kind, edited, edits.last)
             return
+        last = None if edits.last is None else edits.last.says
         self._aliases.pop(site, None)
         targets = self._targets.setdefault(site, {})
         targets.pop(edited, None)
         if last is not None and last.alias_of is not None:
             if len(targets) < MAX_ALIASES:
                 targets[edited] = self._name(site, last.alias_of)
-            elif site not in self._overfull:
-                self._overfull.add(site)
-                log.warning("more aliases than a site may have; new ones are left out", extra={"site": site})
+            else:
+                self._warn("more aliases than a site may have; new ones are left out", site)
+
+    def _warn(self, what: str, site: str, **extra: str) -> None:
+        if (what, site) not in self._warned:
+            self._warned.add((what, site))
+            log.warning(what, extra={"site": site, **extra})
 
     def _name(self, site: str, article_id: str) -> str:
         return own_name(article_id, self._rules.get(site, DEFAULT))
 
+    def _show_whole(self, site: str, kind: type, own: str, last: _Record | None) -> None:
+        """Hides the name of an address with a query or a fragment if the last record on that address does.
+
+        What comes in today has the name alone. Only a later record on the name itself shows it again.
+        """
+        if "?" not in own and "#" not in own:
+            return
+        name = namer(self._rules.get(site, DEFAULT))(own)
+        parts = self._parts.setdefault(site, {})
+        hides = last is not None and last.says.hidden
+        if name == own or not (hides or (kind, name) in parts):
+            return
+        of_name = parts.setdefault((kind, name), _Records())
+        of_name.put(own, last if hides else None)
+        if not of_name:
+            del parts[kind, name]
+        self._show(site, name)
+
     def _show(self, site: str, name: str) -> None:
         shown = self._shown[site]
         found = self._fed.get(site, {}).get(name)
-        last = found.last if isinstance(found, _Records) else found
-        fed: Article | None = None if last is None else last.says
-        if name in self._hidden.get(site, ()):
+        feed = found.last if isinstance(found, _Records) else found
+        edits = self._edits.get(site, {}).get((EditorRecord, name))
+        edit = None if edits is None else edits.last
+        fed: Article | None = None if feed is None else feed.says
+        if edit is not None and edit.says.hidden:
             shown[name] = msgspec.structs.replace(fed or Article(), hidden=True)
+        elif self._is_partly_hidden(site, name, edit, feed):
+            shown[name] = msgspec.structs.replace(fed or Article(), hidden=True, partly=fed is None or not fed.hidden)
+            self._warn(_PARTLY_HIDDEN, site, article=name)
         elif fed is not None:
             shown[name] = fed
         else:
             shown.pop(name, None)
+
+    def _is_partly_hidden(self, site: str, name: str, edit: _Record | None, feed: _Record | None) -> bool:
+        parts = self._parts.get(site)
+        if not parts:
+            return False
+        for kind, record in ((EditorRecord, edit), (ArticleRecord, feed)):
+            part = parts.get((kind, name))
+            if part is not None and part.last is not None and (record is None or part.last.offset > record.offset):
+                return True
+        return False

@@ -1,6 +1,7 @@
 """The catalogue by names: records under several spellings of an address are about one article."""
 
 import itertools
+import logging
 import random
 
 import pytest
@@ -9,8 +10,9 @@ from ranker.consume.jobs.write_history import shown as shown_ids
 from ranker.core.article import id_ok
 from ranker.lists import articles as module
 from ranker.lists.articles import Article, Articles, known_as
+from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks, by_name
-from ranker.lists.names import namer
+from ranker.lists.names import namer, own_name
 from ranker.store.history import HOUR_MS
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule
 from tests.unit.test_article_id import SAME
@@ -27,6 +29,12 @@ def shown(*changes: Change, rule: IdRule = DEFAULT) -> Articles:
     articles = Articles({"demo": rule})
     articles.apply([(*change, offset) for offset, change in enumerate(changes)])
     return articles
+
+
+def admitted(articles: Articles, row: str) -> bool:
+    """Whether lists show this row."""
+    known = known_as(articles.of("demo"), own_name(row, DEFAULT), namer(DEFAULT)(row))
+    return Filter().admits(row, known, 0)
 
 
 @pytest.mark.parametrize("spelling", IDS)
@@ -137,12 +145,70 @@ def test_a_query_that_the_rule_does_not_read_is_no_spelling() -> None:
     """What version 0.1 hid or moved with a query or a route was one address; its neighbours are other articles."""
     for one, other in (("/article?id=1", "/article?id=2"), ("/#!/a", "/#!/b"), ("https://x/?p=1", "https://x/?p=2")):
         articles = shown(fed(one), fed(other), old(hidden(one)), old(moved(other, "/new")), fed("/article"))
-        assert {name for name, article in articles.of("demo").items() if article.hidden} == {one}
-        assert articles.aliases("demo") == {other: "/new"}
-        assert known_as(articles.of("demo"), other, namer(DEFAULT)(other)) is articles.of("demo")[other]
-    hides = shown(fed("/article?id=1"), hidden("/article")).of("demo")
-    assert known_as(hides, "/article?id=1", "/article") is hides["/article"]
+        assert (admitted(articles, one), admitted(articles, other)) == (False, True)
+        assert articles.aliases("demo")[other] == "/new"
+        assert one not in articles.aliases("demo")
+    assert not admitted(shown(fed("/article?id=1"), hidden("/article")), "/article?id=1")
     assert set(shown(fed("/#!/a"), fed("/x?q"), rule=IdRule("query:p")).of("demo")) == {"/#!/a", "/x?q"}
+
+
+def test_what_is_hidden_with_a_query_is_hidden_without_it() -> None:
+    """New counts and imports have the path alone: no word on a neighbour, and no feed, shows it; the editor's own does."""
+    words = [
+        [hidden("/?p=12"), hidden("/?p=13"), hidden("/?p=13", hidden=False)],
+        [old(hidden("/?p=12")), old(hidden("/?p=13", hidden=False)), fed("/")],
+        [fed("/?p=12", status="removed"), fed("/?p=13")],
+        [fed("/"), fed("/?p=12", status="removed"), fed("/?p=13"), hidden("/?p=13", hidden=False)],
+        [hidden("/", hidden=False), hidden("/?p=12"), fed("/?p=12")],
+    ]
+    rows = ["/", "/?p=12", "/?p=13", "/?p=14"]
+    for records in words:
+        assert [admitted(shown(*records), row) for row in rows] == [False, False, True, True], records
+    for records in words[:2]:
+        assert [admitted(shown(*records, hidden("/", hidden=False)), row) for row in rows] == [True, False, True, True]
+    assert [admitted(shown(*words[2], fed("/")), row) for row in rows] == [True, False, True, True]
+    back = shown(*words[0], fed("/", "Home"), hidden("/?p=12", hidden=False))
+    assert [admitted(back, row) for row in rows] == [True] * 4
+    assert admitted(shown(*words[0], (hidden("/?p=12")[0], None)), "/")
+    for seed in range(10):
+        articles = Articles({})
+        for offset, change in random.Random(seed).sample([*enumerate(words[1])], 3):
+            articles.apply([(*change, offset)])
+        assert [admitted(articles, row) for row in rows] == [False, False, True, True]
+
+
+def test_spellings_of_an_address_with_a_query_are_one() -> None:
+    """As far as RFC 3986 calls them so; another query, and another order of it, is another address."""
+    same = [
+        "/é?id=1&q=a/b",
+        "/%c3%a9?id=%31&q=a/b",
+        "/%C3%A9/?id=1&q=%61/b",
+        "/x/../é?id=1&q=a/b",
+        "http://x/é?id=1&q=a/b",
+    ]
+    other = ["/é?id=1", "/é?q=a/b&id=1", "/é?id=1&q=a%2Fb", "/é?id=1%26q=a/b", "/É?id=1&q=a/b", "/é?id=1&q=a/b#!/c"]
+    for one in same:
+        assert not any(admitted(shown(hidden(one)), row) for row in same)
+        assert all(admitted(shown(hidden(one)), row) for row in other)
+    for one in (*same, *other):
+        assert own_name(own_name(one, DEFAULT), DEFAULT) == own_name(one, DEFAULT)
+    for one, row in (("/é#!/a", "/%c3%a9#!/a"), ("/a?", "/a"), ("/a#", "/a/")):
+        assert not admitted(shown(hidden(one)), row)
+    assert set(shown(fed("/caf%c3%a9?q"), fed("a%2Db?q"), rule=IdRule("query:p")).of("demo")) == {"/café?q", "a%2Db?q"}
+
+
+def test_an_article_that_is_hidden_for_one_of_its_addresses_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With the way out."""
+    for records in ([hidden("/a?id=1"), hidden("/a?id=2"), hidden("/b?id=1")], [fed("/a?id=1", status="removed")]):
+        caplog.clear()
+        shown(*records)
+        assert [(one.levelno, one.site, one.article) for one in caplog.records] == [(logging.WARNING, "demo", "/a")]  # type: ignore[attr-defined]
+        assert "producers articles show" in caplog.text
+        assert "sites.NAME.ids.from" in caplog.text
+    caplog.clear()
+    shown(hidden("/a?id=1"), rule=IdRule("query:id"))
+    shown(fed("/a?id=1"), hidden("/b"), hidden("a?b"))
+    assert not caplog.records
 
 
 def test_a_catalogue_of_one_name_is_read_as_fast_as_others() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ranker.core.generation import LATEST, Generation, ListName, Window
+from ranker.lists.articles import known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import namer
 from ranker.serve.api import items
@@ -213,7 +214,7 @@ class _Newest:
             kept = self._orders[site] = (changes, [article_id for _, article_id in dated])
         return kept[1]
 
-    def _is_hidden(self, site: str, article_id: str) -> bool:
-        """Whether the article is hidden that an address is one of, with its query or fragment."""
-        article = self._board.articles.of(site).get(namer(self._board.site(site).ids)(article_id))
+    def _is_hidden(self, site: str, own: str) -> bool:
+        """Whether an address with its query or fragment is hidden, by itself or with the others of its name."""
+        article = known_as(self._board.articles.of(site), own, namer(self._board.site(site).ids)(own))
         return article is not None and article.hidden
