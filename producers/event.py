@@ -36,7 +36,7 @@ def is_site_id(text: str) -> bool:
 
 
 def other_unit(at: float) -> str:
-    """The unit that a time is in if not in milliseconds: `seconds`, `microseconds`, `nanoseconds` or the days of sheets.
+    """The unit that a time is in if not in milliseconds: `seconds`, `microseconds`, `nanoseconds` or days of sheets.
 
     "" for milliseconds of the years from 2000 to 31969.
     """
