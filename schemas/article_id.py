@@ -187,8 +187,12 @@ def _bounded(text: str) -> str:
 
 
 def _given(found: str, rule: IdRule) -> str:
-    """An id out of a query or a pattern: in the form of paths if it is one."""
-    return _path(found, rule) if found.startswith("/") else found
+    """An id out of a query or a pattern: in the form of paths if it is an address. Without their trailing slash."""
+    if origin := _ORIGIN.match(found):
+        found = f"/{found[origin.end() :]}"
+    if found.startswith("/"):
+        return _path(found, rule)
+    return found.rstrip("/") if rule.trailing_slash == "strip" else found
 
 
 @lru_cache(maxsize=64)

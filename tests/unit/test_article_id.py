@@ -95,6 +95,11 @@ def test_trailing_slashes_by_site() -> None:
         (IdRule(r"^/articles/([0-9]+)"), "https://x/articles/17-un-titre?x", "17"),
         (IdRule(r"^/articles/(.+)/$"), "/articles/%C3%A9t%C3%A9/", "été"),
         (IdRule(r"^(/blog/.+)"), "/blog/moon/", "/blog/moon"),
+        (IdRule(r"^/blog/(.+)"), "/blog/moon/", "moon"),
+        (IdRule(r"^/blog/(.+)", "keep"), "/blog/moon/", "moon/"),
+        (IdRule("query:q"), "/?q=node/12/", "node/12"),
+        (IdRule("query:u"), "/?u=https%3A%2F%2Fx.example%2Fa%2F%3Fb=c", "/a/%3Fb=c"),
+        (IdRule(r"^/amp/s/(.+)"), "/amp/s/https://x.example/a/", "/a"),
         (IdRule(r"[?&]id=([0-9]+)"), "/article.asp?lang=fr&id=12", "12"),
         (IdRule(r"^(/article\.php\?id=\d+)"), "/article.php?id=12&x", "/article.php?id=12"),
         (IdRule(r"^/a/(\d+)|^/b/(\d+)"), "/a/1", "1"),
@@ -103,6 +108,7 @@ def test_trailing_slashes_by_site() -> None:
 def test_rules_of_sites(rule: IdRule, address: str, article: str) -> None:
     assert source_fault(rule.source) == ""
     assert from_address(address, rule) == article
+    assert normalized(article, rule) == article  # by which reader and editor find it
 
 
 @pytest.mark.parametrize(
