@@ -99,6 +99,8 @@ LOOKS = [
     ),
     ("json", '{"request":{"method":"GET","uri":"/a"},"upstream_uri":"/","response":{"status":200}}'),
     ("", "GET /a 200"),
+    ("", "2026-11-22 10:05:03 [INFO] Booting worker with pid 123"),
+    ("", "\0" * 4096),  # of a file with holes
     ("", "Nov 22 10:05:03 host sshd[1]: session opened"),
 ]
 
