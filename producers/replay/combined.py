@@ -12,10 +12,14 @@ from producers.times import LocalClock, NoTimeError
 # Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
 # other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
 _TIME = r"\[(?P<time>\d\d/\w{3}/\d{4}:[^\]\[\"]{8,24}|\d{4}-\d\d-\d\d[T ][^\]\[\"]{5,30})\]"
-_BEFORE = _TIME + r"(?: +(?:\[(?!\d\d/\w{3}/|\d{4}-\d\d-\d\d)[^\]\"]{0,200}\]|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
+_BEFORE = (
+    _TIME
+    + r"(?:[ \t]+(?:\[(?!\d\d/\w{3}/|\d{4}-\d\d-\d\d)[^\]\"]{0,200}\]|\"[^\"\\]{0,200}\"(?=[ \t]+[\"\[]))){0,8}[ \t]+"
+)
 _QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
+_NUMBERS = r'"[ \t]+(?P<status>\d{3})[ \t]+(?:\d+|-)[ \t]+"'
 _LINE = re.compile(
-    _BEFORE + rf'"(?P<request>{_QUOTED})" (?P<status>\d{{3}}) (?:\d+|-) "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
+    _BEFORE + rf'"(?P<request>{_QUOTED}){_NUMBERS}{_QUOTED}"[ \t]+"(?P<agent>{_QUOTED})"(?:\s.*)?$',
     re.DOTALL,
 )
 _START = re.compile(_BEFORE + '"')
