@@ -264,6 +264,7 @@ def test_a_header_of_other_names_says_what_to_rename(tmp_path: Path, header: str
         ("\ufeffa,b\n".encode("utf-16-be"), "it is UTF-16"),
         (LINE.encode("utf-16-le"), "it is UTF-16"),
         (gzip.compress(LINE.encode("utf-16")), "it is UTF-16"),
+        (gzip.compress(gzip.compress(LINE.encode())), "it is packed by gzip twice"),
         (b"PK\x03\x04\x14\0", "an Excel workbook; unpack it, or save the sheet as CSV"),
         (b"BZh91AY", "bzcat FILE"),
         (b"\xfd7zXZ\0", "xzcat FILE"),
