@@ -239,6 +239,7 @@ def test_times_in_the_future_are_counted_and_said(tmp_path: Path) -> None:
         ("timestamp,page", "Rename timestamp to occurred_at, page to url"),
         ("Date;Page path;Views", "Rename date to occurred_at, page path to url"),
         ("occurred_at,page,path", "ok"),
+        ('"occurred_at", "path"', "ok"),
         ("occurred_at\tid", "Rename id to article_id"),
         ("occurred_at,path,occurred_at", "its first line names occurred_at twice"),
         ("sep=;", "It is 'sep=;'"),
