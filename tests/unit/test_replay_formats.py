@@ -238,7 +238,7 @@ def test_times_in_the_future_are_counted_and_said(tmp_path: Path) -> None:
         ("occurred_at,page,path", "ok"),
         ("occurred_at\tid", "Rename id to article_id"),
         ("occurred_at,path,occurred_at", "its first line names occurred_at twice"),
-        ("sep=;", "its first line must name the columns"),
+        ("sep=;", "It is 'sep=;'"),
         ("", "its first line must name the columns"),
     ],
 )
