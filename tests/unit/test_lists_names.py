@@ -11,7 +11,7 @@ from ranker.core.article import id_ok
 from ranker.lists import articles as module
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.filters import Filter
-from ranker.lists.history import Ranks, by_name
+from ranker.lists.history import Ranks
 from ranker.lists.names import namer, own_name
 from ranker.store.history import HOUR_MS
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule
@@ -236,11 +236,25 @@ def test_the_history_written_leaves_out_what_is_hidden_by_name() -> None:
 
 
 def test_ranks_are_known_by_name() -> None:
-    """Entries of before hold the ids of before; an article that had two places keeps the better one."""
+    """Entries of before hold the ids of before; the first place of an article is that of spellings that had none."""
     now = 500
-    entries = {now - 1: [UPPER, "/b", LOWER], now: ["/b", RAW]}
-    ranks = Ranks(by_name(entries, DEFAULT))
+    ranks = Ranks({now - 1: [UPPER, "/b", LOWER], now: ["/b", RAW]})
     found = ranks.about(RAW, 2, (now + 1) * HOUR_MS - 1)
     assert (found.best_rank, found.previous_rank, found.trend) == (1, 2, "same")
-    plain = {now: ["/a", "/b"]}
-    assert by_name(plain, DEFAULT) is plain
+    assert ranks.about(OLD, 3, now * HOUR_MS).best_rank == 1
+    assert ranks.about("/c", 9, now * HOUR_MS).best_rank == 9
+
+
+def test_two_rows_of_one_article_have_a_place_each_in_the_history() -> None:
+    """As they have in the list: neither they nor those below have moved since."""
+    now = 500
+    for listed in (["/a/", "/a", "/b"], ["/a", "/a/", "/b"], ["/%61", "/a/", "/b"], ["/x?a=%61", "/x?a=a", "/b"]):
+        ranks = Ranks({now - 1: listed, now: listed})
+        for rank, row in enumerate(listed, 1):
+            found = ranks.about(row, rank, (now + 1) * HOUR_MS - 1)
+            assert (found.previous_rank, found.trend) == (rank, "same"), row
+    ranks = Ranks({now - 2: ["/b"], now - 1: ["/a/", "/a", "/b"], now: ["/b", "/a"]})
+    movements = [ranks.about(row, rank, (now + 1) * HOUR_MS - 1) for rank, row in ((1, "/b"), (2, "/a"), (3, "/%61"))]
+    assert [one.previous_rank for one in movements] == [1, 2, 2]
+    assert [one.best_rank for one in movements] == [1, 1, 1]
+    assert {one.entered_at_ms for one in movements[1:]} == {(now - 1) * HOUR_MS}

@@ -141,8 +141,7 @@ class ArticleDetails:
     def _place(
         self, name: ListName, detail: RankDetail, article_id: str, now_ms: int, *, counts: bool
     ) -> dict[str, Any]:
-        own = own_name(article_id, self._board.site(name.site).ids)
-        moved = self._board.ranks(name).about(own, detail.rank, now_ms)
+        moved = self._board.ranks(name).about(article_id, detail.rank, now_ms)
         return {
             "board": name.board,
             "window": name.window,
