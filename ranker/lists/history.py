@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from ranker.lists.names import own_name
+from ranker.lists import names
 from ranker.store.history import HOUR_MS, PLACES
 from schemas.article_id import DEFAULT, IdRule
 
@@ -37,25 +37,26 @@ class Ranks:
     """
 
     def __init__(self, entries: Mapping[int, Sequence[str]], rule: IdRule = DEFAULT) -> None:
-        self._rule = rule
-        names = _first_places(entries, rule)
+        places = _first_places(entries, rule)
         hours = sorted(entries)
         self.since_ms = hours[0] * HOUR_MS if hours else None
         self.newest_ms = hours[-1] * HOUR_MS if hours else None
         self._best: dict[str, int] = {}
-        for ranks in names.values():
+        for ranks in places.values():
             for article, rank in ranks.items():
                 if rank < self._best.get(article, rank + 1):
                     self._best[article] = rank
         self._recent = [
-            (hour * HOUR_MS, names[hour] | {article: rank for rank, article in enumerate(entries[hour], 1)})
+            (hour * HOUR_MS, places[hour] | {article: rank for rank, article in enumerate(entries[hour], 1)})
             for hour in reversed(hours)
             if (hours[-1] - hour) * HOUR_MS <= COMPARED_MS[1]
         ]
-        self._entered = _entered(names, hours[-1]) if hours else {}
+        self._entered = _entered(places, hours[-1]) if hours else {}
 
-    def about(self, article_id: str, rank: int | None, now_ms: int) -> Movement:
+    def about(self, article_id: str, rank: int | None, now_ms: int, own_name: str = "") -> Movement:
         """The movement of an article that is at `rank` now; None: below all places that were read.
+
+        Its own name is needed if that is not its id.
 
         `previous_rank` and `trend` compare with the newest entry that is half an hour to two hours old: with the place
         of this id, or else with the first one of another spelling. An article that it lacks is new, unless it ranks
@@ -68,7 +69,7 @@ class Ranks:
         compared = next(
             (ranks for at_ms, ranks in self._recent if COMPARED_MS[0] <= now_ms - at_ms <= COMPARED_MS[1]), None
         )
-        name = own_name(article_id, self._rule)
+        name = own_name or article_id
         previous = None if compared is None else compared.get(article_id, compared.get(name))
         best = self._best.get(name)
         trend: Trend | None = None
@@ -84,12 +85,12 @@ class Ranks:
 
 def _first_places(entries: Mapping[int, Sequence[str]], rule: IdRule) -> dict[int, dict[str, int]]:
     """Hour to the first rank of each article by its own name: several rows may be spellings of one."""
-    names = {one: own_name(one, rule) for one in set(chain.from_iterable(entries.values()))}
+    named = {one: names.own_name(one, rule) for one in set(chain.from_iterable(entries.values()))}
     places: dict[int, dict[str, int]] = {}
     for hour, listed in entries.items():
         ranks = places[hour] = {}
         for rank, one in enumerate(listed, 1):
-            ranks.setdefault(names[one], rank)
+            ranks.setdefault(named[one], rank)
     return places
 
 
