@@ -104,7 +104,7 @@ def alias(*, site: str, old: str, new: str | None, config: str | None, bootstrap
 
 
 def _with_spelling(article: str, given: str) -> list[str]:
-    """The id, and the given spelling if that can be an id too: lists may have what other producers counted under it."""
+    """The id, and the given spelling if it can be an id: lists may have what other producers counted under it."""
     return [article, given] if given != article and is_article_id(given) else [article]
 
 

@@ -67,6 +67,9 @@ CLASHES = [
     (("/index.php", "/index.php?p=2"), "query:p"),
     (("/index.php?p=1&utm_source=a", "/index.php?p=2&utm_source=a"), "query:p"),
     (("/a?refid=1", "/a?refid=2"), "query:refid"),
+    (("/spip.php?article12", "/spip.php?article13&lang=fr"), r"[?&](article\d+)"),
+    (("/?12", "/?13"), r"[?&](\d+)"),
+    (("/?une", "/?deux"), ""),
     (("/#!/a", "/#!/b"), ""),
 ]
 
