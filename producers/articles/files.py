@@ -81,7 +81,7 @@ def check_end(lines: BinaryIO | io.BufferedIOBase) -> None:
     if not lines.seekable():
         return
     here = lines.tell()
-    lines.seek(max(here, lines.seek(0, io.SEEK_END) - LONGEST_TAIL_BYTES))
+    lines.seek(max(0, lines.seek(0, io.SEEK_END) - LONGEST_TAIL_BYTES))
     last = lines.read().rpartition(b"\n")[2]
     lines.seek(here)
     if last.strip():

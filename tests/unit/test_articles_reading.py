@@ -287,5 +287,9 @@ def test_json_lines_that_are_cut_are_a_sentence() -> None:
         files.check_end(file)
         assert file.read() == rows
     for cut in (1, 10, 30):
-        with pytest.raises(UnreadableError, match="its end is missing"):
-            files.check_end(io.BytesIO(whole + b"\n" + whole[:-cut]))
+        for rows in (1, 3_000):  # whose beginning is all of the file, and more than was looked at
+            file = io.BytesIO((whole + b"\n") * rows + whole[:-cut])
+            _, source, _ = files.unpacked(file)
+            with pytest.raises(UnreadableError, match="its end is missing"):
+                files.check_end(file)
+            assert source.read() == file.getvalue()

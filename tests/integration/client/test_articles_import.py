@@ -71,14 +71,16 @@ async def test_one_article_has_one_id_at_every_command(desk: Desk, tmp_path: Pat
     assert keys == [article, article, *(article + b" #editor",) * 2, b"forum/1 #alias", b"forum//x"]
 
 
-async def test_a_sitemap_whose_namespace_says_https_is_imported(desk: Desk) -> None:
+async def test_a_sitemap_whose_namespace_says_https_is_imported(desk: Desk, tmp_path: Path) -> None:
     """And the summary says so. Of what is not understood, packed or not, nothing is imported."""
     wrong = "https://www.sitemaps.org/schemas/sitemap/0.9"
     assert "1 articles imported" in await desk.says("import", "-", stdin=gzip.compress(news(wrong, date="2026-11-22")))
     assert f"Note: its namespace {wrong} was read as" in desk.err
     rows = b'{"article_id":"/a","status":"removed"}\n' * 3_000
-    for document in (news()[:-20], gzip.compress(rows)[:-6]):
-        assert await desk.says("import", "-", stdin=document, code=1) == ""
+    cut = tmp_path / "cut"
+    for document in (news()[:-20], gzip.compress(rows)[:-6], rows[:-20], rows[:60]):
+        cut.write_bytes(document)
+        assert await desk.says("import", str(cut), code=1) == ""
         assert "end is missing" in desk.err
     ((key, article),) = await desk.records(1)
     assert (key, article["title"]) == (b"demo//a", "La balise <nav>")
