@@ -287,8 +287,8 @@ def test_json_lines_that_are_cut_are_a_sentence() -> None:
         files.check_end(file)
         assert file.read() == rows
     for cut in (1, 10, 30):
-        for rows in (1, 3_000):  # whose beginning is all of the file, and more than was looked at
-            file = io.BytesIO((whole + b"\n") * rows + whole[:-cut])
+        for count in (1, 3_000):  # whose beginning is all of the file, and more than was looked at
+            file = io.BytesIO((whole + b"\n") * count + whole[:-cut])
             _, source, _ = files.unpacked(file)
             with pytest.raises(UnreadableError, match="its end is missing"):
                 files.check_end(file)
