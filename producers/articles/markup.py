@@ -12,10 +12,10 @@ import html.entities
 import re
 from collections.abc import Iterable
 
+# Possessive (*+, ++): places to try again from take memory for each blank, or time by the square of their number.
 _DECLARED = re.compile(
-    rb"""\s*<\?xml\b[^>]{0,500}?\bencoding\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,64})\s*["'?]""", re.IGNORECASE
+    rb"""\s*+<\?xml\b[^>]{0,500}?\bencoding\s*+=\s*+["']?\s*+([A-Za-z0-9._:-]{1,64}+)\s*+["'?]""", re.IGNORECASE
 )
-# Possessive (++): what could be tried again takes ten bytes of memory for each byte of blanks.
 _BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|[\s\0]++)*+(?:<\?xml\s[^>]{0,1000}\?>)?", re.IGNORECASE)
 _BLANKED = bytes(10 if byte == 10 else 32 for byte in range(256))
 _AFTER_END = codecs.BOM_UTF8 + b"\0 \t\r\n"
