@@ -25,13 +25,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Found:
-    """An article. `at_ms` is its own newest date, 0 without one.
+    """An article. `address` is what its id comes from, `at_ms` its own newest date, 0 without one.
 
-    `beyond` is what its address says beyond its id, None if the id does not come from a path.
+    `beyond` is what the address says beyond the id, None if the id does not come from a path.
     """
 
     place: int
     article: dict[str, Any]
+    address: str
     at_ms: int
     beyond: str | None = None
     dated: bool = True
@@ -101,5 +102,5 @@ def clash(one: Found, other: Held) -> str:
     )
     return (
         f"its id would be {one.key[1]}, as that of entry {other.place}, since a path holds no query: "
-        f"{one.article.get('url')}; {fix}"
+        f"{one.address}; {fix}"
     )
