@@ -11,8 +11,17 @@ from typing import Any, NamedTuple
 
 from schemas.article_id import IdRule
 
-_OF_CAMPAIGN = re.compile(r"(?:utm|at|mtm|pk|mc)_.*|xtor|fbclid|gclid|ref", re.IGNORECASE)
-"""Parameters that tell where a reader comes from, and lead to the same article."""
+_OF_CAMPAIGN = re.compile(
+    r"utm_.*|mtm_.*|(?:pk|piwik|matomo)_(?:campaign|cpn|kwd|keyword|source|medium)"
+    r"|at_(?:medium|campaign|creation|variant|format|platform|network|general_placement|detail_placement|term|emailtype"
+    r"|link|link_id|link_type|link_origin|recipient_id|recipient_list|send_date|send_time|ptr_name|custom\d{1,2})"
+    r"|xtor|mc_(?:cid|eid)|fbclid|gclid|gclsrc|dclid|wbraid|gbraid|msclkid|twclid|ttclid|yclid|igshid",
+    re.IGNORECASE,
+)
+"""Parameters that tell where a reader comes from, and lead to the same article.
+
+Whole names that are nothing else: `ref` and `pk_article` are numbers of articles at some sites.
+"""
 
 
 @dataclass(frozen=True)

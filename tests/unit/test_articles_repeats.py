@@ -50,7 +50,15 @@ def row(title: str, link: str, at: int = NOW_MS) -> str:
 )
 def test_the_newest_by_its_own_date_holds(first: str, second: str, kept: str) -> None:
     """And is counted; of campaigns' parameters, fragments and spellings there are no two articles."""
-    for link in ("/a", "/a/", "/a#suite", "/a?utm_source=x&utm_medium=y", "/b/../a", "/%61"):
+    campaigns = (
+        "utm_source=x&utm_medium=y",
+        "at_medium=Custom+level&at_campaign=rss&at_custom1=x",
+        "pk_campaign=x&pk_kwd=y&PK_Medium=z&piwik_campaign=x",
+        "mtm_campaign=x&mtm_group=y",
+        "mc_cid=x&mc_eid=y&fbclid=z&gclid=1&msclkid=2",
+        "xtor=RSS-1",
+    )
+    for link in ("/a", "/a/", "/a#suite", "/b/../a", "/%61", *(f"/a?{campaign}" for campaign in campaigns)):
         found, about = feed(("A", "/a?utm_source=rss", first), ("B", link, second))
         assert [article["title"] for article in found] == [kept], link
         assert about.repeated == 1
@@ -66,7 +74,23 @@ CLASHES = [
     (("/?lang=fr&id=1", "/?lang=fr&id=2"), "query:id"),
     (("/index.php", "/index.php?p=2"), "query:p"),
     (("/index.php?p=1&utm_source=a", "/index.php?p=2&utm_source=a"), "query:p"),
-    (("/a?refid=1", "/a?refid=2"), "query:refid"),
+    *(
+        ((f"/a?{name}=1&utm_id=1", f"/a?{name}=2&utm_id=2"), f"query:{name}")
+        for name in (
+            "refid",
+            "ref",
+            "pk_article",
+            "pk",
+            "pk_id",
+            "pk_content",
+            "at_id",
+            "mc_id",
+            "mc",
+            "at",
+            "xtor_id",
+            "source",
+        )
+    ),
     (("/#!/a", "/#!/b"), ""),
 ]
 
