@@ -93,8 +93,8 @@ def command(
     \b
     JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at, article_id or path or
     url, and if need be event_type, site_id, event_id, method, status, user_agent, … occurred_at is milliseconds since
-    1970, or like 2026-11-22T10:05:03+01:00. Without its offset it is malformed, unless --zone gives the zone; of an
-    hour that comes twice, the first is taken, and the summary says of how many lines.
+    1970, or like 2026-11-22T10:05:03+01:00. A day alone is malformed; so is a time without its offset, unless --zone
+    gives the zone; of an hour that comes twice, the first is taken, and the summary says of how many lines.
 
     \b
     Examples:
