@@ -36,10 +36,12 @@ def is_site_id(text: str) -> bool:
 
 
 def other_unit(at: float) -> str:
-    """The unit that a time since the epoch is in if not in milliseconds: `seconds`, `microseconds` or `nanoseconds`.
+    """The unit that a time is in if not in milliseconds: `seconds`, `microseconds`, `nanoseconds` or days of sheets.
 
     "" for milliseconds of the years from 2000 to 31969.
     """
+    if 20_000 <= at < 80_000:  # from 1954 to 2119
+        return "days, as spreadsheets count them"
     if at < SECONDS_MS:
         return "seconds"
     if at < 1_000 * SECONDS_MS:

@@ -19,22 +19,26 @@ MAX_ADDRESS = 8_192
 ALLOWED = f"1 to {MAX_BYTES} bytes of UTF-8, without spaces, control characters and other invisible ones"
 
 # Fixed, not by the Unicode version of this Python: every process must decide alike. Controls, spaces, private use,
-# non-characters and what shows nothing (bidirectional controls, fillers, variation selectors); the joiners U+200C and
-# U+200D are absent, since Persian and Indic words need them.
+# non-characters and what shows nothing (bidirectional controls, fillers). Absent are the joiners U+200C and U+200D,
+# which Persian and Indic words need, and variation selectors, which emoji, Mongolian and some ideographs do.
 _UNFIT = (
-    "\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200b\u200e\u200f\u2028-\u202f"
-    "\u205f-\u206f\u2800\u3000\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff"
+    "\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200b\u200e\u200f\u2028-\u202f"
+    "\u205f-\u206f\u2800\u3000\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\U000f0000-\U0010ffff"
 )
 _unfit = re.compile(f"[{_UNFIT}]")
 _PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 """A path that is its own normal form, whatever the rule for trailing slashes."""
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\ud800-\udfff])+|%")
+_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\ud800-\udfff])+|(?:%(?![0-9A-Fa-f]{2}))+")
 _HALF = re.compile(r"[\ud800-\udfff]")
+_IN_QUERY = "/?#%&=+"
+"""Reserved characters of a query: encoded they mean something else."""
 _TOO_LONG = f"the id is longer than {MAX_BYTES} bytes"
 _MAX_DECOMPOSED = 3 * MAX_BYTES // 2
 """Characters of the longest id in NFD. NFC takes time by the square of a run of marks: 57 ms for 8,000."""
+_MAX_PATH = 4_096
+"""Characters of the longest path, encoded, dot segments and all: of an id's 512 bytes hardly a third."""
 _KEPT = 0xDC00
 """Added to a character that stays encoded, while the rest is decoded: it becomes half a surrogate pair, as invalid
 bytes do."""
@@ -108,7 +112,8 @@ def normalized(given: str, rule: IdRule = DEFAULT) -> str:
 def from_address(address: str, rule: IdRule = DEFAULT) -> str:
     """The id of the article at a URL or at a path with or without a query. Raises NoArticleError if there is none.
 
-    Idempotent for `path`. Half surrogate pairs are bytes that are not UTF-8, as Python's `surrogateescape` gives them.
+    What it returns stands for itself in `normalized`. Half surrogate pairs are bytes that are not UTF-8, as Python's
+    `surrogateescape` gives them.
     """
     if rule.source == "path" and len(address) <= MAX_BYTES and _PLAIN.fullmatch(address):
         return address
@@ -117,17 +122,41 @@ def from_address(address: str, rule: IdRule = DEFAULT) -> str:
     return (_cached if len(address) <= 2 * MAX_BYTES else _from_address)(address, rule)
 
 
-def _from_address(address: str, rule: IdRule) -> str:
+def with_query(address: str, rule: IdRule = DEFAULT) -> str:
+    """The normal form of an address whose query and fragment count too. Raises NoArticleError if its path is too long.
+
+    Idempotent. Only the path is read by `rule`; the fragment stays as it is.
+    """
+    address, _, fragment = address.partition("#")
     path, _, query = _split(address)
-    if rule.source == "path":
-        found = _path(path, rule)
-    elif rule.source.startswith("query:"):
-        found = _parameter(query, rule)
-    else:
-        found = _matched(path, query, rule)
+    query = _written(_decoded(query, _IN_QUERY))
+    return _path(path, rule) + (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
+
+
+def _from_address(address: str, rule: IdRule) -> str:
+    found = _found(address, rule)
     if not is_article_id(found):
         raise NoArticleError(_TOO_LONG if found else f"its {_place(rule)} is empty")
+    if rule.source != "path" and is_address(found) and (again := _again(found, rule)) != found:
+        # Ids are given to the rule too: this one would be another article there.
+        raise NoArticleError(f"the rule finds {again!r} in its own id {found!r}; write one that fits addresses alone")
     return found
+
+
+def _found(address: str, rule: IdRule) -> str:
+    path, _, query = _split(address)
+    if rule.source == "path":
+        return _path(path, rule)
+    if rule.source.startswith("query:"):
+        return _parameter(query, rule)
+    return _matched(path, query, rule)
+
+
+def _again(article_id: str, rule: IdRule) -> str:
+    try:
+        return _found(article_id, rule)
+    except NoArticleError:
+        return article_id
 
 
 _cached = lru_cache(maxsize=4096)(_from_address)
@@ -142,7 +171,10 @@ def _split(address: str) -> tuple[str, str, str]:
             address = "/" + address
     elif not address.startswith("/"):
         raise NoArticleError("it is no address: it begins neither with / nor with a scheme such as https://")
-    return address.partition("#")[0].partition("?")
+    parts = address.partition("#")[0].partition("?")
+    if len(parts[0]) > _MAX_PATH:
+        raise NoArticleError(_TOO_LONG)
+    return parts
 
 
 def _path(path: str, rule: IdRule) -> str:
@@ -167,7 +199,7 @@ def _matched(path: str, query: str, rule: IdRule) -> str:
     pattern = _compiled(rule.source)
     found = pattern.search(whole)
     if found is None and query:
-        found = pattern.search(f"{whole}?{_written(_decoded(query, '/?#%&=+'))}")
+        found = pattern.search(f"{whole}?{_written(_decoded(query, _IN_QUERY))}")
         # One meant for paths, such as ^/blog/([^/]+)$, must not take a query for a part of it.
         if found and found[1] and "?" in found[1] and not _names_query(rule.source):
             found = None
@@ -188,8 +220,12 @@ def _bounded(text: str) -> str:
 
 
 def _given(found: str, rule: IdRule) -> str:
-    """An id out of a query or a pattern: in the form of paths if it is one."""
-    return _path(found, rule) if found.startswith("/") else found
+    """An id out of a query or a pattern: in the form of paths if it is an address. Without their trailing slash."""
+    if origin := _ORIGIN.match(found):
+        found = f"/{found[origin.end() :]}"
+    if found.startswith("/"):
+        return _path(found, rule)
+    return found.rstrip("/") if rule.trailing_slash == "strip" else found
 
 
 @lru_cache(maxsize=64)
@@ -212,7 +248,7 @@ def _of_bytes(found: str, reserved: str) -> str:
     digits = found.replace("%", "")
     if not digits.isascii():
         digits = _HALF.sub(lambda half: _half_bytes(half[0]).hex(), digits)
-    text = bytes.fromhex(digits).decode("utf-8", "surrogateescape") or "%"  # one that encodes no character
+    text = bytes.fromhex(digits).decode("utf-8", "surrogateescape") or found  # those that encode no character
     return text.translate({ord(char): _KEPT + ord(char) for char in reserved})
 
 

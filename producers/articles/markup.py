@@ -60,6 +60,7 @@ _NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "unicode_escap
 """Of Python's own, with ASCII in them."""
 _CERTAIN_BYTES = 32
 """Bytes of characters beyond ASCII that are UTF-8 by chance with less than one in a million, in those encodings."""
+_OF_UTF_8 = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")
 
 _NO_CHARACTER = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
 _WITHOUT_CONTROLS = bytes(32 if byte < 32 and byte not in b"\t\n\r" else byte for byte in range(256))
@@ -117,9 +118,16 @@ def _utf_8(document: bytes, notes: Notes) -> bytes:
         return _in([encoding], document, encoding.upper())
     found = _DECLARED.match(document.lstrip(b"\xef\xbb\xbf \t\r\n"))
     declared = found[1].decode() if found else ""
-    if document.startswith(codecs.BOM_UTF8) or not declared:
-        return _in(["utf-8"], document, declared)
+    if not declared:
+        return _in(["utf-8"], document, "")
     encodings = _encodings(declared)
+    if document.startswith(codecs.BOM_UTF8):
+        # Scripts that were saved with a mark put it before what they write in another encoding.
+        mixed = encodings[:1] and encodings[0] not in _MANY_BYTES and _OF_UTF_8.search(document, 3)
+        if encodings in ([], ["utf-8"]) or mixed or _is_utf_8(document):
+            return _in(["utf-8"], document, "UTF-8, whose mark it begins with")
+        notes.add(f"it begins with the mark of UTF-8, and was read as {declared}, as which it is written")
+        return _in(encodings, document.lstrip(codecs.BOM_UTF8), declared)
     if not encodings:
         if declared.lower().startswith(("utf-16", "utf-32", "ucs-", "iso-10646")):
             notes.add(f"it declares {declared} and was read as UTF-8, as which it is written")

@@ -22,6 +22,8 @@ _OF_CAMPAIGN = re.compile(
 
 Whole names that are nothing else: `ref` and `pk_article` are numbers of articles at some sites.
 """
+_NUMBERED = re.compile(r"([A-Za-z_-]{0,32})\d{1,19}")
+"""A parameter that is an id itself, as in /spip.php?article12."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,21 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
 
 def clash(one: Found, other: Held) -> str:
     """Why two addresses may not be one article, and the fix."""
-    ours, others = (dict(urllib.parse.parse_qsl((each or "").partition("#")[0])) for each in (one.beyond, other.beyond))
+    ours, others = (_parameters(each) for each in (one.beyond, other.beyond))
     names = [name for name, value in ours.items() if others.get(name) != value] or list(others)
-    source = f"query:{names[0]}" if names else ""
-    fix = (
-        f'set ids.from = "{source}" for site {one.key[0]} in ranker.toml, or give --article-pattern {source}'
-        if source
-        else "give each article a path of its own"
-    )
+    name = names[0] if names else ""
+    in_table = in_shell = ""
+    if ours.get(name) or others.get(name):
+        in_table, in_shell = f'"query:{name}"', f"query:{name}"
+    elif word := _NUMBERED.fullmatch(name):
+        in_table = in_shell = rf"'[?&]({word[1]}\d+)'"
+    fix = f"set ids.from = {in_table} for site {one.key[0]} in ranker.toml, or give --article-pattern {in_shell}"
+    fix = fix if in_table else "give each article a path of its own"
     return (
         f"its id would be {one.key[1]}, as that of entry {other.place}, since a path holds no query: "
         f"{one.address}; {fix}"
     )
+
+
+def _parameters(beyond: str | None) -> dict[str, str]:
+    return dict(urllib.parse.parse_qsl((beyond or "").partition("#")[0], keep_blank_values=True))

@@ -45,7 +45,7 @@ def hide(*, site: str, article: str, config: str | None, bootstrap: str, topic: 
       producers articles hide demo -- -42
     """
     article = _normal(article, config, site)
-    _write(bootstrap, topic, site, article, "editor", {"hidden": True})
+    _write(bootstrap, topic, site, [article], "editor", {"hidden": True})
     click.echo(f"{article} of {site} is hidden from every list")
 
 
@@ -65,8 +65,10 @@ def show(*, site: str, article: str, config: str | None, bootstrap: str, topic: 
       producers articles show demo /faits-divers/un-nom-de-trop
       producers articles show demo -- -42
     """
-    article = _normal(article, config, site)
-    _write(bootstrap, topic, site, article, "editor", {"hidden": False})
+    given, article = article, _normal(article, config, site)
+    # Version 0.1 may have hidden just this address; for readers, other spellings are the article.
+    words = _with_spelling(article, given) if "?" in given or "#" in given else [article]
+    _write(bootstrap, topic, site, words, "editor", {"hidden": False})
     click.echo(f"{article} of {site} is no longer hidden by the editor")
 
 
@@ -90,24 +92,35 @@ def alias(*, site: str, old: str, new: str | None, config: str | None, bootstrap
       producers articles alias demo /2026/le-dernier-bal
       producers articles alias demo -- -42 -43
     """
-    old = _normal(old, config, site)
+    given, old = old, _normal(old, config, site)
     new = None if new is None else _normal(new, config, site)
     if old == new:
         raise click.UsageError(f"OLD and NEW are both {old!r}; an alias leads from one article to another.")
-    _write(bootstrap, topic, site, old, "alias", {"alias_of": new})
+    _write(bootstrap, topic, site, _with_spelling(old, given), "alias", {"alias_of": new})
     if new is None:
         click.echo(f"{old} of {site} stands for itself")
     else:
         click.echo(f"{old} of {site} is counted together with {new}, and stands under that id")
 
 
-def _write(bootstrap: str, topic: str, site: str, article: str, word: str, fields: dict[str, Any]) -> None:
-    """Send a record of schema `word`; returns when Kafka has acknowledged it. No id holds the space in its key."""
-    value = orjson.dumps({"site_id": site, "article_id": article, **fields})
-    common.run(_send(bootstrap, topic, (event.key(site, article) + f" #{word}".encode(), value)))
+def _with_spelling(article: str, given: str) -> list[str]:
+    """The id, and the given spelling if it can be an id: lists may have what other producers counted under it."""
+    return [article, given] if given != article and is_article_id(given) else [article]
 
 
-async def _send(bootstrap: str, topic: str, record: tuple[bytes, bytes]) -> None:
+def _write(bootstrap: str, topic: str, site: str, articles: list[str], word: str, fields: dict[str, Any]) -> None:
+    """Send a record of schema `word` for each id; returns when Kafka has acknowledged them. No id holds the space."""
+    records = [
+        (
+            event.key(site, article) + f" #{word}".encode(),
+            orjson.dumps({"site_id": site, "article_id": article, **fields}),
+        )
+        for article in articles
+    ]
+    common.run(_send(bootstrap, topic, records))
+
+
+async def _send(bootstrap: str, topic: str, records: list[tuple[bytes, bytes]]) -> None:
     async with Producer(bootstrap, topic) as producer:
-        await producer.send_records([record])
+        await producer.send_records(records)
         await producer.flush()

@@ -12,15 +12,17 @@ from producers.times import LocalClock, NoTimeError
 # Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
 # other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
 _TIME = r"\[(?P<time>\d\d/\w{3}/\d{4}:[^\]\[\"]{8,24}|\d{4}-\d\d-\d\d[T ][^\]\[\"]{5,30})\]"
+_BLANKS = r"[ \t]{1,40}"
 _WORD = r"[^\s\"\[\]]{1,200}"
 _BEFORE = (
-    _TIME + rf"(?: +(?:\[(?!\d\d/\w{{3}}/|\d{{4}}-\d\d-\d\d)[^\]\"]{{0,200}}\]|{_WORD}"
-    r"|\"[^\"\\]{0,200}\"(?= +[\"\[]))){0,8} +"
+    _TIME + rf"(?:{_BLANKS}(?:\[(?!\d\d/\w{{3}}/|\d{{4}}-\d\d-\d\d)[^\]\"]{{0,200}}\]|{_WORD}"
+    rf"|\"[^\"\\]{{0,200}}\"(?={_BLANKS}[\"\[]))){{0,8}}{_BLANKS}"
 )
 _QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
 _LINE = re.compile(
-    _BEFORE + rf'"(?P<request>{_QUOTED})"(?:(?! \d{{3}} )(?: {_WORD}){{1,8}}?)? (?P<status>\d{{3}}) (?:\d+|-)'
-    rf'(?: {_WORD}){{0,8}} "{_QUOTED}" "(?P<agent>{_QUOTED})"(?:\s.*)?$',
+    _BEFORE + rf'"(?P<request>{_QUOTED})"(?:(?!{_BLANKS}\d{{3}}[ \t])(?:{_BLANKS}{_WORD}){{1,8}}?)?'
+    rf"{_BLANKS}(?P<status>\d{{3}}){_BLANKS}(?:\d+|-)"
+    rf'(?:{_BLANKS}{_WORD}){{0,8}}{_BLANKS}"{_QUOTED}"{_BLANKS}"(?P<agent>{_QUOTED})"(?:\s.*)?$',
     re.DOTALL,
 )
 _START = re.compile(_BEFORE + '"')

@@ -21,7 +21,9 @@ def _made(name: str, shape: str, sentence: str, advice: str) -> Format:
 
 _COMBINED = "Let the server write the combined format"
 _AS_LINES = "| producers replay - --format jsonl"
-_W3C = r"#(?:Fields|Version|Software): |\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d[ \t]\S+[ \t]\S+[ \t]"
+_W3C = (
+    r"#(?:Fields|Version|Software): |\d{4}-\d\d-\d\d[ \t]\d\d:\d\d:\d\d[ \t](?:.*[ \t])?(?:GET|HEAD|POST|OPTIONS)[ \t]"
+)
 _FROM_W3C = (
     """Convert it: awk 'BEGIN {OFS = "\\t"; print "occurred_at", "url", "method", "status", "user_agent"} """
     """/^#Fields:/ {for (n = 2; n <= NF; n++) at[$n] = n - 1} !/^#/ {print $at["date"] "T" $at["time"] "Z", """
@@ -100,6 +102,12 @@ _FORMATS = (
         _FROM_W3C,
     ),
     _made(
+        "iis",
+        r"^\S+, \S+, \d{1,2}/\d{1,2}/\d{2,4}, \d{1,2}:\d\d:\d\d, W3SVC\d*, ",
+        "the IIS log format, whose times are local and which has no browser",
+        "Let IIS write the W3C format",
+    ),
+    _made(
         "nginx-proxy-manager",
         r'\] .*\bhttps? \S+ "[^"]*" \[Client \S+\] \[Length ',
         "the log of Nginx Proxy Manager",
@@ -131,7 +139,10 @@ _FORMATS = (
         "Read them as such: --format combined",
     ),
     _made(
-        "utf-16", r"\0", "text in UTF-16", "Convert it: iconv -f UTF-16 -t UTF-8 FILE | producers replay - --format …"
+        "utf-16",
+        r"[^\0]\0[^\0]\0",
+        "text in UTF-16",
+        "Convert it: iconv -f UTF-16 -t UTF-8 FILE | producers replay - --format …",
     ),
 )
 _LONGEST = 4_096

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -91,7 +92,7 @@ def check_header(header: str) -> list[str]:
     if "occurred_at" not in columns or set(columns).isdisjoint(_PLACES):
         raise UnfitHeaderError(
             "its first line must name the columns: occurred_at, and article_id or path or url; "
-            "site_id, event_type, method, status, user_agent, … as there are" + renamed(columns)
+            f"site_id, event_type, method, status, user_agent, … as there are{renamed(columns)}. It is {_shown(header)}"
         )
     if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
         raise UnfitHeaderError(f"its first line names {', '.join(twice)} twice")
@@ -137,29 +138,42 @@ def _csv(numbered: Iterable[tuple[int, str]], clock: LocalClock | None) -> Itera
     lines = iter(numbered)
     at, header = next(((number, line) for number, line in lines if line.strip()), (0, ""))
     columns = check_header(header)
+    for at, cells in _cells(lines, _delimiter(header)):
+        if isinstance(cells, Malformed):
+            yield at, cells
+            continue
+        try:
+            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
+        except _RowError as error:
+            yield at, Malformed(str(error))
+
+
+def _cells(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str] | Malformed]]:
+    """(line number, cells) of each row, or why it has none. A quoted cell may span lines: its row has the last one's.
+
+    If a quote is not closed, its line alone is malformed, and what follows is read as if it were not there.
+    """
+    again: deque[tuple[int, str]] = deque()
+    taken: list[tuple[int, str]] = []
 
     def physical() -> Iterator[str]:
-        nonlocal at
-        for number, line in lines:
-            at = number
-            yield line + "\n"
+        while (one := again.popleft() if again else next(lines, None)) is not None:
+            taken.append(one)
+            yield one[1] + "\n"
 
-    # A quoted field may span lines: a row is numbered by its last one.
-    rows = csv.reader(physical(), delimiter=_delimiter(header))
+    rows = csv.reader(physical(), delimiter=delimiter, strict=True)
     while True:
-        before = at
+        taken.clear()
         try:
             cells = next(rows)
-            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
         except StopIteration:
             return
-        except (csv.Error, _RowError) as error:
-            # A quote that is not closed takes in what follows: none of those lines was understood.
-            reason = f"no CSV: {error}" if isinstance(error, csv.Error) else str(error)
-            if at > before + 1:
-                reason += f"; its quotes take in the lines {before + 1} to {at}"
-            for number in range(before + 1, at + 1):
-                yield number, Malformed(reason)
+        except csv.Error as error:
+            yield taken[0][0], Malformed(f"no CSV, since a quote in it is not closed, or not doubled: {error}")
+            again.extendleft(reversed(taken[1:]))
+            rows = csv.reader(physical(), delimiter=delimiter, strict=True)
+        else:
+            yield taken[-1][0], cells
 
 
 def _from_cells(columns: list[str], cells: list[str], clock: LocalClock | None) -> ReplayRow:
@@ -221,7 +235,7 @@ def _shown(value: Any) -> str:
 
 
 def _columns(header: str) -> list[str]:
-    return [name.strip().strip('"').lower() for name in header.split(_delimiter(header))]
+    return [name.strip().lower() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])]
 
 
 def _delimiter(header: str) -> str:

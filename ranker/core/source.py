@@ -13,12 +13,13 @@ import msgspec
 
 from ranker.core.event import MAX_TIME_MS, PageView
 from ranker.core.value_form import Form, form_of
-from schemas.article_id import DEFAULT, IdRule, NoArticleError, normalized
+from schemas.article_id import DEFAULT, MAX_BYTES, IdRule, NoArticleError, normalized
 
 _REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
 _IDS = ("event_id", "site_id", "article_id", "visitor_id", "producer_id")
 _REMEMBERED = 65_536
 """Article ids whose normal form is kept: to look one up takes 0.2 us, to make it 1 to 10."""
+_LONGEST_REMEMBERED = 2 * MAX_BYTES
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -162,7 +163,9 @@ def _with_normal_ids(rules: Mapping[str, IdRule]) -> _Translation:
 
     def translate(events: Sequence[Any]) -> None:
         ids = list(map(id_of, events))
-        forms = list(map(normal, map(site_of, events), ids))
+        # Long ones, of which the most are none, are not remembered: they would take memory without end.
+        form_of = normal if max(map(len, ids)) <= _LONGEST_REMEMBERED else normal.__wrapped__
+        forms = list(map(form_of, map(site_of, events), ids))
         if forms != ids:
             for event, form in zip(events, forms, strict=True):
                 event.article_id = form

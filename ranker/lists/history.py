@@ -5,11 +5,13 @@ Everything is exact to an hour, the grain of the history, and None if the histor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
+from ranker.lists.names import own_name
 from ranker.store.history import HOUR_MS, PLACES
+from schemas.article_id import IdRule
 
 GRAIN_S = HOUR_MS // 1000
 COMPARED_MS = (HOUR_MS // 2, 2 * HOUR_MS)
@@ -75,10 +77,10 @@ class Ranks:
         return Movement(previous, self._entered.get(article_id) if fresh else None, best, trend)
 
 
-def by_name(entries: Mapping[int, Sequence[str]], name: Callable[[str], str]) -> Mapping[int, Sequence[str]]:
+def by_name(entries: Mapping[int, Sequence[str]], rule: IdRule) -> Mapping[int, Sequence[str]]:
     """The same entries with names instead of ids; an article that had several places keeps the first."""
     ids = set(chain.from_iterable(entries.values()))
-    names = {one: named for one in ids if (named := name(one)) != one}
+    names = {one: named for one in ids if (named := own_name(one, rule)) != one}
     if not names:
         return entries
     return {hour: list(dict.fromkeys(names.get(one, one) for one in listed)) for hour, listed in entries.items()}

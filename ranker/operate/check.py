@@ -180,7 +180,7 @@ def _server(one: redis_info.Server) -> list[Finding]:
         found.append(fault("Redis", f"{named} is too old", "run Redis 7.0 or later, or Valkey"))
     elif "EVAL" in one.withheld:
         text = f"{named} does not run our scripts ({one.withheld['EVAL']}), and counts change by them alone"
-        rights = "allow this user scripts, and INFO and TIME with them (ACL SETUSER … +@scripting +info +time)"
+        rights = "allow this user what it needs (ACL SETUSER … +@read +@write +eval +evalsha +info +time)"
         found.append(fault("Redis", text, f"run Redis 7.0 or later, or Valkey; or {rights}"))
     if not one.policy:
         found.append(

@@ -36,7 +36,9 @@ def translated() -> Iterator[None]:
         raise StoreFullError(str(error)) from error
     except exceptions.ResponseError as error:
         if not may_pass(error):
-            raise
+            if isinstance(error, exceptions.NoPermissionError) and "script" not in str(error):  # may be granted
+                raise StoreUnavailableError(f"Redis forbids what is needed (docs/reference.md): {error}") from error
+            raise  # of a script a part may have run: it must not run again
         raise StoreUnavailableError(f"Redis does not take writes: {error}") from error
     except UNREACHABLE as error:
         raise StoreUnavailableError(f"Redis is not available: {error or type(error).__name__}") from error

@@ -21,8 +21,18 @@ _PRODUCTS = {
     f"{product.lower()}_version": product for product in ("Valkey", "Dragonfly", "Kvrocks", "Garnet", "Upstash")
 }
 """Fields of those that also tell the version of the Redis that they resemble."""
-_SCRIPT = "#!lua flags=no-writes\nreturn 1"
-"""Flags of scripts came with Redis 7.0."""
+_SCRIPT = """#!lua flags=no-writes
+local lacking = {}
+for _, command in ipairs(redis.acl_check_cmd and ARGV or {}) do
+  if not redis.acl_check_cmd(command, 'ranker:active') then lacking[#lacking + 1] = command end
+end
+return lacking"""
+"""The commands that this user may not run. Flags of scripts came with Redis 7.0."""
+IN_SCRIPTS = (
+    *("DEL", "EXISTS", "GET", "HDEL", "HINCRBY", "HMGET", "HSET", "PERSIST", "RPUSH", "SADD", "SET", "SREM", "UNLINK"),
+    *("ZADD", "ZCARD", "ZMSCORE", "ZREM"),
+)
+"""A script that may not run one of them ends there, and what it has written before stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +96,9 @@ async def _server(name: str, execute: Callable[..., Any], now_ms: Callable[[], i
     before_ms = now_ms()
     time_ms = _time_ms(await request("TIME"))
     after_ms = now_ms()
-    await request(
-        "EVAL", _SCRIPT, *((0,) if name else (1, "ranker:active"))
-    )  # a proxy needs a key, a node takes its own
+    keys = (0,) if name else (1, "ranker:active")  # a proxy needs a key, and a node of a cluster takes its own alone
+    if lacking := await request("EVAL", _SCRIPT, *keys, *IN_SCRIPTS):
+        withheld["EVAL"] = f"this user may not run {', '.join(map(_text, lacking))}"
     versioned = next((one for one in _PRODUCTS if one in info), "redis_version")
     return Server(
         name=name,

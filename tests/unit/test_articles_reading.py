@@ -99,11 +99,13 @@ def test_characters_and_faults_at_the_end_of_a_piece_are_found() -> None:
         ("gb2312", "utf-8", "\u00b4\u00b5", "it was read as gb2312, which it declares; it could be UTF-8 too"),
         ("us-ascii", "utf-8", "été", "it declares us-ascii and was read as UTF-8"),
         ("utf-16", "utf-8", "été", "it declares utf-16 and was read as UTF-8"),
+        ("gb2312", "gb18030", "中文标题", "it begins with the mark of UTF-8, and was read as gb2312"),
+        ("iso-8859-1", "cp1252", "été", "it begins with the mark of UTF-8, and was read as iso-8859-1"),
     ],
 )
 def test_a_wrong_declaration_is_told(declared: str, encoding: str, title: str, note: str) -> None:
     """If it is certain what the document is."""
-    document = rss(title, declared).encode(encoding)
+    document = (b"\xef\xbb\xbf" if "mark" in note else b"") + rss(title, declared).encode(encoding)
     article, notes = only(document)
     assert article["title"] == (title if "could be" not in note else title.encode(encoding).decode(declared))
     assert note in notes[0]
@@ -216,6 +218,7 @@ NOTHING = [
     (rss("été", "utf-8").encode("latin-1"), "it is not utf-8: byte 0xE9 in line 2, column"),
     (rss("été").encode("latin-1"), "not UTF-8, and declares no encoding: byte 0xE9 in line 1"),
     (rss("日本語", "shift_jis").encode("cp932")[:-60] + b"\x81<", "it is not shift_jis: byte 0x81"),
+    (b"\xef\xbb\xbf" + rss("œ", "latin1").encode() + b"\xe9", "it is not UTF-8, whose mark it begins with: byte 0xE9"),
     *(
         (rss("t", name), f"an unknown encoding, {name}")
         for name in ("x-nobody", "zip", "rot13", "base64", "utf-7", "unicode_escape", "idna", "punycode", "cp037", "hz")

@@ -91,6 +91,9 @@ CLASHES = [
             "source",
         )
     ),
+    (("/spip.php?article12", "/spip.php?article13&lang=fr"), r"[?&](article\d+)"),
+    (("/?12", "/?13"), r"[?&](\d+)"),
+    (("/?une", "/?deux"), ""),
     (("/#!/a", "/#!/b"), ""),
 ]
 

@@ -6,17 +6,21 @@ import random
 
 import pytest
 
+from ranker.consume.jobs.write_history import shown as shown_ids
 from ranker.core.article import id_ok
-from ranker.lists.articles import Articles
+from ranker.lists import articles as module
+from ranker.lists.articles import Article, Articles, known_as
+from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks, by_name
-from ranker.lists.names import namer
+from ranker.lists.names import namer, own_name
 from ranker.store.history import HOUR_MS
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule
 from tests.unit.test_article_id import SAME
 from tests.unit.test_lists_articles import Change, fed, hidden, moved, old
+from tests.unit.test_serve_items import shown as published
 
 FORM, SPELLINGS = next(iter(SAME.items()))
-IDS = [one for one in SPELLINGS if one == one.strip()]
+IDS = [one for one in SPELLINGS if one == one.strip() and "?" not in one]
 OLD, RAW, UPPER, LOWER = "/soci%c3%a9t%c3%a9/x", "/société/x", "/soci%C3%A9t%C3%A9/x", "/soci%c3%a9t%C3%A9/x"
 
 
@@ -25,6 +29,12 @@ def shown(*changes: Change, rule: IdRule = DEFAULT) -> Articles:
     articles = Articles({"demo": rule})
     articles.apply([(*change, offset) for offset, change in enumerate(changes)])
     return articles
+
+
+def admitted(articles: Articles, row: str) -> bool:
+    """Whether lists show this row."""
+    known = known_as(articles.of("demo"), own_name(row, DEFAULT), namer(DEFAULT)(row))
+    return Filter().admits(row, known, 0)
 
 
 @pytest.mark.parametrize("spelling", IDS)
@@ -55,7 +65,7 @@ def test_the_last_record_of_a_kind_holds_in_whatever_order_they_come() -> None:
         for change, offset in order:
             articles.apply([(*change, offset)])
         assert {name: (one.title, one.hidden) for name, one in articles.of("demo").items()} == {RAW: ("Title 2", True)}
-        assert articles.aliases("demo") == {RAW: "/y", OLD: "/y", "/%79": "/y"}
+        assert articles.aliases("demo") == dict.fromkeys([UPPER, RAW, LOWER, OLD, "/%79"], "/y")
 
 
 def test_a_forgotten_record_leaves_the_other_spellings_in_force() -> None:
@@ -91,14 +101,23 @@ def test_what_the_editor_said_last_holds() -> None:
 def test_counts_under_every_spelling_in_an_alias_stand_under_its_target() -> None:
     """One hop, from a spelling as from the name; an alias from one spelling to another adds them up."""
     assert shown(moved(UPPER, RAW)).aliases("demo") == {UPPER: RAW}
+    assert shown(moved(RAW, "/y"), fed(UPPER), fed(RAW)).aliases("demo") == {RAW: "/y", UPPER: "/y"}
+    assert shown(fed(UPPER), moved(RAW, "/y")).aliases("demo") == {RAW: "/y", UPPER: "/y"}
     articles = shown(moved("/a", "/b%2D"), moved("/b-/", "/c"))
     assert articles.aliases("demo") == {"/a": "/b-", "/b%2D": "/c", "/b-": "/c", "/b-/": "/c"}
+
+
+def test_a_sites_spellings_of_moved_articles_are_as_many_as_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is read by name at every refresh of a list; names go first."""
+    monkeypatch.setattr(module, "MAX_ALIASES", 4)
+    articles = shown(moved("/a", "/z"), moved("/b", "/z"), *(fed("/a" + "/" * more) for more in range(9)))
+    assert articles.aliases("demo") == dict.fromkeys(["/a", "/b", "/a/", "/a//"], "/z")
 
 
 def test_a_sites_own_rule_makes_the_names() -> None:
     """The parameter, the pattern, the trailing slash; what is no address is its own name."""
     articles = shown(
-        fed("/index.php?p=12"), hidden("https://x.example/?p=12&q"), fed("guid%2D1"), rule=IdRule("query:p")
+        fed("/index.php?p=12"), hidden("https://x.example/?p=12&q#z"), fed("guid%2D1"), rule=IdRule("query:p")
     )
     assert {name: one.hidden for name, one in articles.of("demo").items()} == {"12": True, "guid%2D1": False}
     assert set(shown(fed("/a/"), fed("/a"), rule=IdRule(trailing_slash="keep")).of("demo")) == {"/a/", "/a"}
@@ -109,47 +128,119 @@ def test_a_sites_own_rule_makes_the_names() -> None:
 
 def test_an_id_without_a_normal_form_is_its_own_name() -> None:
     """What version 0.1 allowed may be longer once it is encoded."""
-    long = "/" + "\ufe0f" * (MAX_BYTES // 3 - 1)
+    long = "/" + "\u3164" * (MAX_BYTES // 3 - 1)
     assert namer(DEFAULT)(long) == long
-    assert namer(DEFAULT)("/❤️") == "/❤%EF%B8%8F"
+    assert namer(DEFAULT)("/a\u3164") == "/a%E3%85%A4"
 
 
 def test_records_of_version_0_1_stay_in_force() -> None:
     """Ids that are not allowed any more are spellings of those that are: a copy made anew has what they say."""
-    articles = shown(fed("/❤️/x"), old(hidden("/❤️/x")), moved("/ㅤ", "/a\u034f"), (fed("/❤️/x")[0], None))
-    assert articles.of("demo")["/❤%EF%B8%8F/x"].hidden
+    articles = shown(fed("/\u3164/x"), old(hidden("/\u3164/x")), moved("/ㅤ", "/a\u034f"), (fed("/\u3164/x")[0], None))
+    assert articles.of("demo")["/%E3%85%A4/x"].hidden
     assert articles.aliases("demo")["/%E3%85%A4"] == "/a%CD%8F"
-    assert [id_ok(one) for one in ("/a b", "/a\u200b", "/" + "é" * 256, "❤️", "/\ud800")] == [False] * 5
+    assert [id_ok(one) for one in ("/a b", "/a\u200b", "/" + "é" * 256, "x\u3164", "/\ud800")] == [False] * 5
 
 
-def test_articles_that_differ_in_their_query_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    """They are one article by the site's rule, and hardly in truth."""
-    shown(*(fed(f"/article?id={number}") for number in range(3)))
-    assert [(one.levelno, one.site) for one in caplog.records] == [(logging.WARNING, "demo")]  # type: ignore[attr-defined]
-    assert "sites.NAME.ids.from" in caplog.text
+def test_a_query_that_the_rule_does_not_read_is_no_spelling() -> None:
+    """What version 0.1 hid or moved with a query or a route was one address; its neighbours are other articles."""
+    for one, other in (("/article?id=1", "/article?id=2"), ("/#!/a", "/#!/b"), ("https://x/?p=1", "https://x/?p=2")):
+        articles = shown(fed(one), fed(other), old(hidden(one)), old(moved(other, "/new")), fed("/article"))
+        assert (admitted(articles, one), admitted(articles, other)) == (False, True)
+        assert articles.aliases("demo")[other] == "/new"
+        assert one not in articles.aliases("demo")
+    assert not admitted(shown(fed("/article?id=1"), hidden("/article")), "/article?id=1")
+    assert set(shown(fed("/#!/a"), fed("/x?q"), rule=IdRule("query:p")).of("demo")) == {"/#!/a", "/x?q"}
+
+
+def test_what_is_hidden_with_a_query_is_hidden_without_it() -> None:
+    """New counts and imports have the path alone: no word on a neighbour, and no feed, shows it; the editor's own does."""
+    words = [
+        [hidden("/?p=12"), hidden("/?p=13"), hidden("/?p=13", hidden=False)],
+        [old(hidden("/?p=12")), old(hidden("/?p=13", hidden=False)), fed("/")],
+        [fed("/?p=12", status="removed"), fed("/?p=13")],
+        [fed("/"), fed("/?p=12", status="removed"), fed("/?p=13"), hidden("/?p=13", hidden=False)],
+        [hidden("/", hidden=False), hidden("/?p=12"), fed("/?p=12")],
+    ]
+    rows = ["/", "/?p=12", "/?p=13", "/?p=14"]
+    for records in words:
+        assert [admitted(shown(*records), row) for row in rows] == [False, False, True, True], records
+    for records in words[:2]:
+        assert [admitted(shown(*records, hidden("/", hidden=False)), row) for row in rows] == [True, False, True, True]
+    assert [admitted(shown(*words[2], fed("/")), row) for row in rows] == [True, False, True, True]
+    back = shown(*words[0], fed("/", "Home"), hidden("/?p=12", hidden=False))
+    assert [admitted(back, row) for row in rows] == [True] * 4
+    assert admitted(shown(*words[0], (hidden("/?p=12")[0], None)), "/")
+    for seed in range(10):
+        articles = Articles({})
+        for offset, change in random.Random(seed).sample([*enumerate(words[1])], 3):
+            articles.apply([(*change, offset)])
+        assert [admitted(articles, row) for row in rows] == [False, False, True, True]
+
+
+def test_spellings_of_an_address_with_a_query_are_one() -> None:
+    """As far as RFC 3986 calls them so; another query, and another order of it, is another address."""
+    same = [
+        "/é?id=1&q=a/b",
+        "/%c3%a9?id=%31&q=a/b",
+        "/%C3%A9/?id=1&q=%61/b",
+        "/x/../é?id=1&q=a/b",
+        "http://x/é?id=1&q=a/b",
+    ]
+    other = ["/é?id=1", "/é?q=a/b&id=1", "/é?id=1&q=a%2Fb", "/é?id=1%26q=a/b", "/É?id=1&q=a/b", "/é?id=1&q=a/b#!/c"]
+    for one in same:
+        assert not any(admitted(shown(hidden(one)), row) for row in same)
+        assert all(admitted(shown(hidden(one)), row) for row in other)
+    for one in (*same, *other):
+        assert own_name(own_name(one, DEFAULT), DEFAULT) == own_name(one, DEFAULT)
+    for one, row in (("/é#!/a", "/%c3%a9#!/a"), ("/a?", "/a"), ("/a#", "/a/")):
+        assert not admitted(shown(hidden(one)), row)
+    assert set(shown(fed("/caf%c3%a9?q"), fed("a%2Db?q"), rule=IdRule("query:p")).of("demo")) == {"/café?q", "a%2Db?q"}
+
+
+def test_an_article_that_is_hidden_for_one_of_its_addresses_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """With the way out."""
+    for records in ([hidden("/a?id=1"), hidden("/a?id=2"), hidden("/b?id=1")], [fed("/a?id=1", status="removed")]):
+        caplog.clear()
+        shown(*records)
+        assert [(one.levelno, one.site, one.article) for one in caplog.records] == [(logging.WARNING, "demo", "/a")]  # type: ignore[attr-defined]
+        assert "producers articles show" in caplog.text
+        assert "sites.NAME.ids.from" in caplog.text
     caplog.clear()
-    shown(fed("/a?utm_source=x"), fed("/a"))
-    shown(*(fed(f"/article?id={number}") for number in range(3)), rule=IdRule("query:id"))
+    shown(hidden("/a?id=1"), rule=IdRule("query:id"))
+    shown(fed("/a?id=1"), hidden("/b"), hidden("a?b"))
     assert not caplog.records
 
 
 def test_a_catalogue_of_one_name_is_read_as_fast_as_others() -> None:
-    """A site whose articles differ in their query, and no rule yet: if each were compared with all, it took minutes."""
-    number = 30_000
-    articles = shown(*(fed(f"/article?id={one}", f"Title {one}") for one in range(number)))
-    articles.apply([(*hidden(f"/article?id={one}"), number + one) for one in range(number)])
-    articles.apply([(hidden(f"/article?id={one}")[0], None, one) for one in range(number)])
+    """If each record were compared with all of them, this took minutes."""
+    letters = "articlesarticle"
+    spellings = [
+        "/" + "".join(f"%{ord(one):x}" if number >> at & 1 else one for at, one in enumerate(letters))
+        for number in range(1 << len(letters))
+    ]
+    articles = shown(*(fed(one, f"Title {number}") for number, one in enumerate(spellings)))
+    articles.apply([(*hidden(one), len(spellings) + number) for number, one in enumerate(spellings)])
+    articles.apply([(hidden(one)[0], None, number) for number, one in enumerate(spellings)])
     assert {name: (one.title, one.hidden) for name, one in articles.of("demo").items()} == {
-        "/article": (f"Title {number - 1}", False)
+        f"/{letters}": (f"Title {len(spellings) - 1}", False)
     }
+
+
+def test_the_history_written_leaves_out_what_is_hidden_by_name() -> None:
+    """As readers do; ids stay as they are counted."""
+    rows = [(9, UPPER.encode()), (8, b"/b/"), (7, b"/c?id=1"), (6, b"/c?id=2")]
+    articles = shown(hidden(OLD), fed("/b", "B"), hidden("/c?id=1"), fed("/c?id=2", "C")).of("demo")
+    read = published(rows).read
+    assert shown_ids(read, articles, DEFAULT, hide_unknown=False) == ["/b/", "/c?id=2"]
+    assert shown_ids(read, {"/b": Article("B")}, DEFAULT, hide_unknown=True) == ["/b/"]
 
 
 def test_ranks_are_known_by_name() -> None:
     """Entries of before hold the ids of before; an article that had two places keeps the better one."""
     now = 500
     entries = {now - 1: [UPPER, "/b", LOWER], now: ["/b", RAW]}
-    ranks = Ranks(by_name(entries, namer(DEFAULT)))
+    ranks = Ranks(by_name(entries, DEFAULT))
     found = ranks.about(RAW, 2, (now + 1) * HOUR_MS - 1)
     assert (found.best_rank, found.previous_rank, found.trend) == (1, 2, "same")
     plain = {now: ["/a", "/b"]}
-    assert by_name(plain, namer(DEFAULT)) is plain
+    assert by_name(plain, DEFAULT) is plain

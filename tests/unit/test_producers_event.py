@@ -103,3 +103,4 @@ def test_the_unit_of_a_time_is_told_by_its_size(at_s: int) -> None:
     assert event.other_unit(at_s * 1_000) == ""
     assert event.other_unit(at_s * 1_000_000) == "microseconds"
     assert event.other_unit(at_s * 1_000_000_000) == "nanoseconds"
+    assert event.other_unit(at_s / 86_400 + 25_569) == "days, as spreadsheets count them"

@@ -12,7 +12,7 @@ import pytest
 import schemas
 from producers.replay import replaying, rows
 from producers.replay.replaying import Rules
-from producers.replay.summary import Fault, FileTally, Summary
+from producers.replay.summary import Fault, Summary
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0"
 CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -173,34 +173,29 @@ def test_csv_is_read_by_its_header(tmp_path: Path) -> None:
 
 def test_a_csv_row_is_numbered_by_its_last_line(tmp_path: Path) -> None:
     """A quoted cell may hold line ends; the ids still differ from row to row."""
-    text = 'occurred_at,article_id,note\n1431857103005,/a,"two\nlines"\n1431857103006,/b,x\n'
+    text = 'occurred_at,article_id,"a, note"\n1431857103005,/a,"two\nlines"\n1431857103006,/b,x\n'
     first, second = outcomes(tmp_path, text, Rules("demo"))
     digest = hashlib.sha256(text.encode()).digest()
     assert first["event_id"] == hashlib.sha256(digest + b":3").hexdigest()[:32]
     assert second["event_id"] == hashlib.sha256(digest + b":4").hexdigest()[:32]
 
 
-def test_a_quote_that_never_ends_does_not_swallow_the_file(tmp_path: Path) -> None:
-    """A cell beyond the csv module's bound is one malformed row, and reading goes on."""
-    text = 'occurred_at,article_id\n1431857103005,"' + "x\n" * 100_000 + "1431857103006,/b\n"
-    found = outcomes(tmp_path, text, Rules("demo"))
-    assert found[0] == "malformed"
-    assert isinstance(found[-1], dict)
-
-
-def test_lines_that_a_quote_took_in_are_each_malformed(tmp_path: Path) -> None:
-    """They were not understood, so they count; the reason says where the quote began."""
-    rows = [f"1431857103{n:03},/a{n}" for n in range(100)]
-    rows[50] = rows[50].replace("/a", '"/a')
-    file = tmp_path / "in.csv"
-    file.write_text("\n\noccurred_at,article_id\n" + "\n".join(rows))
-    summary = Summary(files=[FileTally(str(file))])
-    for outcome in replaying.outcomes(replaying.source(str(file)), Rules("demo"), tally=summary.files[0]):
-        summary.add(outcome)
-    assert (summary.lines, summary.sent, summary.skipped["malformed"]) == (100, 50, 50)
-    assert [fault.line for fault in summary.faults] == list(range(54, 64))
-    assert summary.faults[0].text.endswith("; its quotes take in the lines 54 to 103")
-    assert len(summary.not_understood()) == 1
+@pytest.mark.parametrize(
+    ("rows", "sent"),
+    [
+        ('1431857103005,/a,"open\n1431857103006,/b,x\n1431857103007,/c,x\n', ["malformed", "/b", "/c"]),
+        ('1431857103005,"/a,x\n1431857103006,/b,x\n1431857103007,/c,x\n', ["malformed", "/b", "/c"]),
+        ('1431857103005,/a,"open\n1431857103006,/b,"x"\n1431857103007,/c,""\n', ["malformed", "/b", "/c"]),
+        ('1431857103005,/a,x\n1431857103006,/b,"open', ["/a", "malformed"]),
+        ('1431857103005,/a,"two ""\n, lines"\n1431857103006,/b,a "b" c\n', ["/a", "/b"]),
+        ('1431857103005,/a,"a "b" c"\n1431857103006,/b,x\n', ["malformed", "/b"]),
+        ('1431857103005,"' + "x\n" * 100_000 + "1431857103006,/b,x\n", ["malformed"] * 100_000 + ["/b"]),
+    ],
+)
+def test_a_quote_that_is_not_closed_makes_its_line_malformed(tmp_path: Path, rows: str, sent: list[str]) -> None:
+    """The lines behind it, which its cell would have, are rows of their own."""
+    found = outcomes(tmp_path, f"occurred_at,path,note\n{rows}", Rules("demo"))
+    assert [one if isinstance(one, str) else one["article_id"] for one in found] == sent
 
 
 def test_a_csv_without_the_columns_needed_is_refused(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ LOOKS = [
     ("w3c", "2026-11-22 09:05:03 10.0.0.1 GET /a - 443 - 1.2.3.4 Mozilla/5.0 - 200 0 0 15"),
     ("w3c", "#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status"),
     ("w3c", "2026-11-22\t09:05:03\tCDG50-C1\t2390\t1.2.3.4\tGET\td111.cloudfront.net\t/a\t200\t-\tMozilla/5.0"),
+    ("w3c", "2026-11-22 09:05:03 GET /a _=1 - 1.2.3.4 Mozilla/5.0+(Windows) https://x.example/ x 200 8602 14"),
+    ("iis", "1.2.3.4, -, 11/22/2026, 7:55:20, W3SVC2, SERVER, 10.0.0.1, 4502, 163, 3223, 200, 0, GET, /a.gif, -,"),
     (
         "load-balancer",
         (
@@ -92,6 +94,8 @@ LOOKS = [
     ),
     ("json", '{"request":{"method":"GET","uri":"/a"},"upstream_uri":"/","response":{"status":200}}'),
     ("", "GET /a 200"),
+    ("", "2026-11-22 10:05:03 [INFO] Booting worker with pid 123"),
+    ("", "\0" * 4096),  # of a file with holes
     ("", "Nov 22 10:05:03 host sshd[1]: session opened"),
 ]
 
@@ -238,7 +242,7 @@ def test_times_in_the_future_are_counted_and_said(tmp_path: Path) -> None:
         ("occurred_at,page,path", "ok"),
         ("occurred_at\tid", "Rename id to article_id"),
         ("occurred_at,path,occurred_at", "its first line names occurred_at twice"),
-        ("sep=;", "its first line must name the columns"),
+        ("sep=;", "It is 'sep=;'"),
         ("", "its first line must name the columns"),
     ],
 )

@@ -30,6 +30,11 @@ SAME = [
     f"[2001:db8::1]:443 {LINE.replace('1.2.3.4', '[2001:db8::2]')}",
     LINE.replace("1.2.3.4", "218.108.232.188, 10.183.250.139"),
     LINE.replace("- -", "-  -  "),
+    LINE.replace(" 200 31 ", "  200   31  ").replace("] ", "]  "),
+    LINE.replace("[22/Nov", "\t[22/Nov")
+    .replace('] "', ']\t"')
+    .replace(" 200 31 ", "\t200\t31\t")
+    .replace('" "', '"\t"'),
     LINE.replace("- -", "- [admin]"),
     LINE.replace("- -", "- jo [the boss] ann"),
     LINE.replace("- -", '- "jo ann"'),

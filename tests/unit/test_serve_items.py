@@ -144,7 +144,7 @@ def test_what_fills_a_list_up_has_no_history_in_it() -> None:
     ranks = Ranks({T // HOUR_MS: ["/a"], T // HOUR_MS - 1: ["/a"]})
     places = [Place("/a", "/a", 2, 9, "24h"), Place("/b", "/b", 1, 9, "7d")]
     now_ms = T // HOUR_MS * HOUR_MS + HOUR_MS // 2
-    one, other = items.items(places, Query(fallback=True), {}, ranks, "24h", now_ms, counts=True)
+    one, other = items.items(places, Query(fallback=True), ranks, "24h", now_ms, counts=True)
     assert (one["trend"], one["best_rank"]) == ("same", 1)
     assert (other["trend"], other["best_rank"], other["previous_rank"]) == (None, None, None)
 

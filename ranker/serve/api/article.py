@@ -12,9 +12,9 @@ from ranker.core import hours
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import PLACES
-from ranker.lists.articles import Article
+from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
-from ranker.lists.names import namer
+from ranker.lists.names import namer, own_name
 from ranker.serve.api.items import catalogue_fields, list_places
 from ranker.serve.api.list_request import ArticleRequest
 from ranker.serve.api.query import fault, quoted
@@ -71,12 +71,14 @@ class ArticleDetails:
         for other in request.ids[1:]:  # as lists have it if their topic's ids are not brought into the normal form
             if not found.counted:
                 as_given = await self._found(generation, request, other, deadline_s)
-                found = as_given if as_given.counted else found
+                found = as_given if as_given.counted or other in board.articles.of(site) else found
         now_ms, began = board.now_ms(), time.perf_counter()
         as_of_ms = min(published.as_of_ms for published in found.lists)
         check_age(now_ms - as_of_ms, board)
         article_id, aliases = found.article_id, board.articles.aliases(site)
-        article = board.articles.of(site).get(namer(board.site(site).ids)(article_id), _UNKNOWN)
+        rule = board.site(site).ids
+        own, name = own_name(article_id, rule), namer(rule)(article_id)
+        article = known_as(board.articles.of(site), own, name) or _UNKNOWN
         known = article is not _UNKNOWN or found.requested in aliases or found.counted
         if not known or (article.hidden and not counts):
             raise refusal([fault("id", f"{quoted(found.requested)} is neither counted nor in the catalogue")], [], {})
@@ -139,8 +141,8 @@ class ArticleDetails:
     def _place(
         self, name: ListName, detail: RankDetail, article_id: str, now_ms: int, *, counts: bool
     ) -> dict[str, Any]:
-        named = namer(self._board.site(name.site).ids)(article_id)
-        moved = self._board.ranks(name).about(named, detail.rank, now_ms)
+        own = own_name(article_id, self._board.site(name.site).ids)
+        moved = self._board.ranks(name).about(own, detail.rank, now_ms)
         return {
             "board": name.board,
             "window": name.window,

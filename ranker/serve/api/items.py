@@ -8,26 +8,26 @@ from typing import Any
 
 from ranker.core.generation import LATEST
 from ranker.core.merge import PLACES
-from ranker.lists.articles import Article
+from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
 from ranker.serve.api.query import Query
 from ranker.serve.live.published import Published, rfc3339
 from ranker.store.history import PLACES as PLACES_KEPT
 
+_UNKNOWN = Article()
 _NO_HISTORY = Movement(None, None, None, None)
 LOOKED_AT = 5_000
 """Of the newest articles, how many one answer looks at: some 2 ms."""
 MOST_BEHIND = 20
 """Shards that an answer names of those that are behind: what it costs must not grow with them."""
-_UNKNOWN = Article()
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One article that passed the filter. `total` is that of the list it comes from; both are None in "latest".
 
-    `name` is what the catalogue knows it by: its id, unless that is another spelling.
+    `name` is its id, unless that is another spelling; `article` is what the catalogue knows of it.
     """
 
     article_id: str
@@ -35,6 +35,7 @@ class Place:
     count: int | None
     total: int | None
     origin: str
+    article: Article = _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,14 @@ def list_places(
         for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            name = names.get(article_id, article_id)
-            if filter_.admits(name, articles.get(name), now_ms):
-                places.append(Place(article_id, name, count, published.read.total, published.name.window))
+            own, article = article_id, articles.get(article_id)
+            if article_id in names:
+                own, name = names[article_id]
+                article = known_as(articles, own, name)
+            if filter_.admits(own, article, now_ms):
+                places.append(
+                    Place(article_id, own, count, published.read.total, published.name.window, article or _UNKNOWN)
+                )
         return len(places) == most
 
     if ends_in(published.rows) or not more or len(published.rows) < PLACES:
@@ -86,7 +92,7 @@ def newest(
         if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
             break
         if filter_.admits(article_id, article, now_ms):
-            places.append(Place(article_id, article_id, None, None, LATEST))
+            places.append(Place(article_id, article_id, None, None, LATEST, article))
     return Listed(places, short=False)
 
 
@@ -102,7 +108,6 @@ def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
 def items(
     places: Sequence[Place],
     query: Query,
-    articles: Mapping[str, Article],
     ranks: Ranks | None,
     window: str,
     now_ms: int,
@@ -113,7 +118,7 @@ def items(
     page = places[query.offset : query.offset + query.limit]
     for rank, place in enumerate(page, query.offset + 1):
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
-        item.update(catalogue_fields(articles.get(place.name, _UNKNOWN)))
+        item.update(catalogue_fields(place.article))
         if ranks is not None:
             # what fills the list up has no place in its history
             known = place.origin == window

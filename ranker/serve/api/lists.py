@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from ranker.core.generation import LATEST, Generation, ListName, Window
+from ranker.lists.articles import known_as
 from ranker.lists.filters import Filter
+from ranker.lists.names import namer
 from ranker.serve.api import items
 from ranker.serve.api.items import Place
 from ranker.serve.api.list_request import ListRequest
@@ -126,7 +128,7 @@ class Lists:
             content["history"] = items.history(ranks)
         if query.fallback:
             content["fallback"] = list(dict.fromkeys(place.origin for place in places))
-        content["items"] = list(items.items(places, query, articles, ranks, name.window, now_ms, counts=counts))
+        content["items"] = list(items.items(places, query, ranks, name.window, now_ms, counts=counts))
         return content, lacking
 
     def _latest(self, name: ListName, query: Query, generation: Generation) -> dict[str, Any]:
@@ -154,7 +156,7 @@ class Lists:
         }
         if query.fallback:
             content["fallback"] = [LATEST] if found else []
-        content["items"] = list(items.items(found, query, articles, None, name.window, now_ms, counts=False))
+        content["items"] = list(items.items(found, query, None, name.window, now_ms, counts=False))
         return content
 
     def _chain(self, name: ListName, query: Query) -> list[ListName]:
@@ -203,8 +205,16 @@ class _Newest:
             dated = [
                 (article.published_at, article_id)
                 for article_id, article in self._board.articles.of(site).items()
-                if article.published_at is not None and not article.hidden and article_id not in moved
+                if article.published_at is not None
+                and not article.hidden
+                and article_id not in moved
+                and not (("?" in article_id or "#" in article_id) and self._is_hidden(site, article_id))
             ]
             dated.sort(reverse=True)
             kept = self._orders[site] = (changes, [article_id for _, article_id in dated])
         return kept[1]
+
+    def _is_hidden(self, site: str, own: str) -> bool:
+        """Whether an address with its query or fragment is hidden, by itself or with the others of its name."""
+        article = known_as(self._board.articles.of(site), own, namer(self._board.site(site).ids)(own))
+        return article is not None and article.hidden

@@ -74,7 +74,8 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
     known += ("last_event_id",) * stream
     faults: list[Fault] = []
-    read = _Values(_parameters(raw, known, (*_SINGLE, "last_event_id"), faults), faults)
+    given = _parameters(raw, known, (*_SINGLE, "last_event_id"), faults)
+    read = _Values(given, faults)
     places = MAX_STREAMED if stream else MAX_PLACES
     limit = read.number("limit", 1, places, DEFAULT_LIMIT)
     offset = read.number("offset", 0, places - 1, 0)
@@ -82,7 +83,7 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
         faults.append(fault("offset", f"offset and limit together are more than {places}"))
     sections, not_sections = read.names("section")
     formats, not_formats = read.names("format")
-    exclude = read.article_ids("exclude", rule)
+    exclude = [*read.article_ids("exclude", rule), *filter(is_article_id, given.get("exclude", ()))]
     wanted = Filter(
         sections,
         not_sections,

@@ -10,7 +10,7 @@ from functools import cached_property
 from ranker.core.generation import Generation, ListName
 from ranker.core.watermark import age_ms
 from ranker.lists.filters import Filter
-from ranker.lists.names import namer
+from ranker.lists.names import namer, own_name
 from ranker.settings import BEHIND
 from ranker.store.reader import ListRead
 from schemas.article_id import DEFAULT, IdRule
@@ -75,10 +75,11 @@ class Published:
         return [(count, article.decode()) for count, article in self.read.merged.further]
 
     @cached_property
-    def names(self) -> Mapping[str, str]:
-        """The names of articles in `rows` and `further` whose ids are other spellings."""
-        name = namer(self._rule)
-        return {one: named for _, one in (*self.rows, *self.further) if (named := name(one)) != one}
+    def names(self) -> Mapping[str, tuple[str, str]]:
+        """Own name and name of articles in `rows` and `further` whose ids are other spellings."""
+        name, rule = namer(self._rule), self._rule
+        ids = (article_id for _, article_id in (*self.rows, *self.further))
+        return {one: (own_name(one, rule), named) for one in ids if (named := name(one)) != one}
 
     @cached_property
     def _counts(self) -> dict[bytes, int]:

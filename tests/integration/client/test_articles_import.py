@@ -1,12 +1,14 @@
 """`producers articles` with addresses, feeds and files as people have them: the real command on a broker."""
 
 import gzip
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from ranker.lists.articles import Articles
 from tests.support.producers_command import read, run
 
 CONFIG = """
@@ -41,9 +43,22 @@ class Desk:
         assert "Traceback" not in self.err
         return out
 
+    async def raw(self, count: int) -> list[tuple[bytes, bytes | None, int]]:
+        """All records, which are so many: key, value, and offset from 1."""
+        found = await read(self._bootstrap, self._topic, count, partitions=1)
+        assert len(found) == count
+        return [(record.key, record.value, record.offset + 1) for record in found]
+
     async def records(self, count: int) -> list[tuple[bytes, Any]]:
         found = await read(self._bootstrap, self._topic, count, partitions=1)
         return [(record.key, orjson.loads(record.value)) for record in found]
+
+
+def catalogue(records: Iterable[tuple[bytes, bytes | None, int]]) -> Articles:
+    """As readers have it."""
+    articles = Articles({})
+    articles.apply(records)
+    return articles
 
 
 @pytest.fixture
@@ -66,9 +81,29 @@ async def test_one_article_has_one_id_at_every_command(desk: Desk, tmp_path: Pat
     assert "1 of forum is counted together with 2" in moved
     by_pattern = ("--site", "forum", "--article-pattern", "path")
     await desk.says("import", "-", *by_rule, *by_pattern, stdin=news(slug="x?p=1", date="2026-11-22"))
-    keys = [key for key, _ in await desk.records(6)]
+    keys = [key for key, _ in await desk.records(7)]
     article = "demo//société/un-été".encode()
-    assert keys == [article, article, *(article + b" #editor",) * 2, b"forum/1 #alias", b"forum//x"]
+    spelled_alias = b"forum/https://x.example/?p=1 #alias"
+    assert keys == [article, article, *(article + b" #editor",) * 2, b"forum/1 #alias", spelled_alias, b"forum//x"]
+
+
+async def test_a_row_that_a_list_shows_is_moved_and_shown_whatever_its_spelling(desk: Desk) -> None:
+    """Lists have what version 0.1 and other producers counted: a spelling, or an address with its query."""
+    moved = {"/%6Fld/": "/new", "/old": "/new", "https://demo.example/a?id=1": "/b", "/a": "/b", "/x%20y": "/z"}
+    await desk.says("alias", "demo", "/%6Fld/", "/new")
+    await desk.says("alias", "demo", "https://demo.example/a?id=1", "/b/")
+    await desk.says("alias", "demo", "/x y", "/z")  # as it is given, it is no id
+    found = catalogue(await desk.raw(5))
+    assert moved.items() <= found.aliases("demo").items()
+    for row in ("/%6Fld/", "https://demo.example/a?id=1", "/x y"):
+        await desk.says("alias", "demo", row)
+    await desk.says("show", "demo", "/c?id=1")
+    words = await desk.raw(12)
+    assert catalogue(words).aliases("demo") == {}
+    hidden = orjson.dumps({"site_id": "demo", "article_id": "/c?id=1", "hidden": True})
+    former = (b"demo//c?id=1#editor", hidden, 0)
+    assert catalogue([former]).of("demo")["/c?id=1"].hidden
+    assert catalogue([former, *words]).of("demo") == {}
 
 
 async def test_a_sitemap_whose_namespace_says_https_is_imported(desk: Desk, tmp_path: Path) -> None:

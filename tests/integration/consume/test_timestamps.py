@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from ranker.log.sample import sample
@@ -158,6 +159,7 @@ async def test_stamps_are_named_before_the_kind_of_time_is(new_engine: Callable[
     await engine.until("the other", lambda: consumer.says("partition 1: records carry their producer's time"))
 
 
+@pytest.mark.long
 async def test_what_retention_has_deleted_for_its_stamps_is_a_gap(new_engine: Callable[..., Engine]) -> None:
     """Kafka deletes seconds at once, as of 1970: what is gone is not taken for nothing, and lists say so."""
     engine = new_engine(config=CONFIG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from deploy.local.redis import RedisServer
 from ranker.core.generation import Generation
 from ranker.operate import check, generations
+from ranker.store import redis_info
 from ranker.store.connection import connect
 from ranker.store.redis_info import store_time_ms
 from tests.support.checking import now_ms, of
@@ -72,7 +74,7 @@ async def test_what_a_server_does_not_tell_is_a_note(
     ("answers", "said"),
     [
         ({"INFO": UNKNOWN, "EVAL": b"-ERR Error compiling script: unexpected symbol near '#'\r\n"}, "does not run our scripts (Error compiling"),
-        ({"EVAL": NOPERM}, "ACL SETUSER … +@scripting +info +time"),
+        ({"EVAL": NOPERM}, "ACL SETUSER … +@read +@write +eval +evalsha +info +time"),
         ({"INFO": bulk("redis_version:6.3.4\r\nmaxmemory_policy:noeviction")}, "Redis 6.3.4 is too old"),
         ({"INFO": bulk("redis_version:7.4.0\r\ndragonfly_version:df-v1.9.0\r\nmaxmemory_policy:eviction")}, "Dragonfly 1.9.0 has maxmemory-policy eviction"),
         ({"INFO": UNKNOWN, "CONFIG": b"*2\r\n" + bulk("maxmemory-policy") + bulk("volatile-lru")}, "maxmemory-policy volatile-lru"),
@@ -149,3 +151,36 @@ async def test_a_user_with_few_rights(
     said = of("note", found)
     assert [words in one for words, one in zip(notes, said, strict=True)] == [True] * len(notes)
     assert all("no permissions" in one for one in said)
+
+
+@pytest.mark.parametrize("missing", redis_info.IN_SCRIPTS)
+async def test_a_right_that_scripts_lack_is_a_fault(redis_server: RedisServer, redis_url: str, missing: str) -> None:
+    """A script that is refused half way leaves what it wrote, and would count it again: so nothing is begun."""
+    with redis_server.client() as plain:
+        plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~ranker:*", "+@all", f"-{missing}")
+        opened: Any = connect(redis_url.replace("redis://", "redis://narrow:pw@"))
+        try:
+            (sentence,) = await check.unfit(opened, now_ms)
+        finally:
+            await opened.aclose()
+            plain.execute_command("ACL", "DELUSER", "narrow")
+    assert f"(this user may not run {missing})" in sentence
+
+
+def test_the_commands_of_scripts_are_all_of_theirs() -> None:
+    text = "".join(path.read_text() for path in (Path(redis_info.__file__).parent / "scripts").glob("*.lua"))
+    used = set(re.findall(r"call\('([A-Z]+)'", text)) | set(re.findall(r"([SH](?:ADD|REM|DEL)) = program", text))
+    assert used == set(redis_info.IN_SCRIPTS)
+
+
+async def test_a_user_without_the_keys_is_a_fault_and_no_traceback(redis_server: RedisServer, redis_url: str) -> None:
+    """A right can be granted while a process waits for it."""
+    with redis_server.client() as plain:
+        plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~other:*", "+@all")
+        opened: Any = connect(redis_url.replace("redis://", "redis://narrow:pw@"))
+        try:
+            faults = of("fault", await check.redis(opened, "url", "abc", now_ms))
+        finally:
+            await opened.aclose()
+            plain.execute_command("ACL", "DELUSER", "narrow")
+    assert any("Redis forbids what is needed (docs/reference.md): " in fault for fault in faults)
