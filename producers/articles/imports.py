@@ -56,7 +56,8 @@ class Import:
     """What an import found: its articles, and what is to be said of them.
 
     `undated` are keys of articles whose publication is not known, `unread` the dates that are none. `repeated` entries
-    were left out for a newer one of the same id; of JSON lines the number grows while `found` is iterated.
+    were left out for a newer one of the same id; of JSON lines the number grows while `found` is iterated, and that of
+    `queried` entries too, whose address has a query that their id has not; `query` is the first of these addresses.
     """
 
     found: Iterator[dict[str, Any] | Refused] = field(default_factory=lambda: iter(()))
@@ -64,6 +65,14 @@ class Import:
     undated: set[tuple[str, str]] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
     repeated: int = 0
+    queried: int = 0
+    query: str = ""
+
+    def see(self, one: Found) -> None:
+        """Count it if its id is its address without the query."""
+        if one.beyond:
+            self.queried += 1
+            self.query = self.query or str(one.article.get("url"))
 
 
 def is_json(start: bytes) -> bool:
@@ -160,6 +169,7 @@ def _unrepeated(rows: Iterator[Found | Refused], about: Import) -> Iterator[dict
                 continue
         if before is not None or len(held) < MOST_REMEMBERED:
             held[row.key] = row.held
+        about.see(row)
         yield row.article
 
 
@@ -182,6 +192,8 @@ def from_document(document: bytes, kind: str, defaults: ImportDefaults) -> Impor
     articles = [_from_entry(entry, number, defaults, about) for number, entry in enumerate(read.entries, 1)]
     kept, refused, about.repeated = repeats.newest(one for one in articles if isinstance(one, Found))
     about.undated = {one.key for one in kept if not one.dated}
+    for one in kept:
+        about.see(one)
     by_place: dict[int, dict[str, Any] | Refused] = {one.place: one.article for one in kept}
     by_place |= {one.place: one for one in (*refused, *(one for one in articles if isinstance(one, Refused)))}
     about.found = iter([by_place[place] for place in sorted(by_place)])

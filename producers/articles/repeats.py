@@ -104,7 +104,9 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
 def clash(one: Found, other: Held) -> str:
     """Why two addresses may not be one article, and the fix."""
     ours, others = (_parameters(each) for each in (one.beyond, other.beyond))
-    names = [name for name, value in ours.items() if others.get(name) != value] or list(others)
+    query = str(one.article.get("url")).partition("#")[0].partition("?")[2]
+    in_order = [name for name in _parameters(query) if name in ours]
+    names = [name for name in in_order if others.get(name) != ours[name]] or list(others)
     name = names[0] if names else ""
     in_table = in_shell = ""
     if ours.get(name) or others.get(name):
