@@ -17,7 +17,7 @@ from producers.articles.documents import Entry
 from producers.articles.markup import UnreadableError
 from producers.articles.repeats import Found, Held, Refused
 from producers.times import LocalClock
-from schemas.article_id import DEFAULT, IdRule, NoArticleError, from_address, normalized
+from schemas.article_id import DEFAULT, IdRule, NoArticleError, from_address, is_address, normalized
 
 KINDS = ("jsonl", "feed", "sitemap")
 LARGEST_DOCUMENT_BYTES = 64 << 20
@@ -145,7 +145,11 @@ def _from_row(entry: dict[str, Any], number: int, defaults: ImportDefaults) -> F
     if faults := schemas.faults("article", article):
         return Refused(number, "; ".join(faults))
     at_ms = max(article.get("updated_at", 0), article.get("published_at", 0))
-    return Found(number, article, at_ms, repeats.beyond(str(url), rule) if given is None else None)
+    address = str(url if given is None else given)
+    beyond = repeats.beyond(address, rule) if is_address(address) else None
+    if not beyond and article["status"] == "removed":  # whatever has this id
+        beyond = None
+    return Found(number, article, address, at_ms, beyond)
 
 
 def _unrepeated(rows: Iterator[Found | Refused], about: Import) -> Iterator[dict[str, Any] | Refused]:
@@ -229,4 +233,4 @@ def _from_entry(entry: Entry, number: int, defaults: ImportDefaults, about: Impo
     ]
     about.unread += unread[:1]
     at_ms = max(updated_ms or 0, published_ms or 0)
-    return Found(number, article, at_ms, repeats.beyond(entry.url, rule), published_ms is not None)
+    return Found(number, article, entry.url, at_ms, repeats.beyond(entry.url, rule), published_ms is not None)
