@@ -66,13 +66,13 @@ async def ready(reader: Reader) -> bool:
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
-    """Waits for a named condition: its first true answer, which must come within 10 s."""
-    deadline = time.monotonic() + 10
+    """Waits for a named condition: its first true answer, which must come within 20 s."""
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if result := await condition():
             return result
         await asyncio.sleep(0.02)
-    pytest.fail(f"within 10 s there was no {what}")
+    pytest.fail(f"within 20 s there was no {what}")
 
 
 @asynccontextmanager
