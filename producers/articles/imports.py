@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -142,7 +143,7 @@ def _from_row(entry: dict[str, Any], number: int, defaults: ImportDefaults) -> F
             article["article_id"] = from_address(url, rule)
     except NoArticleError as error:
         return Refused(number, f"no id in {given or url}: {error}")
-    if faults := schemas.faults("article", article):
+    if faults := [*schemas.faults("article", article), *_url_faults(url)]:
         return Refused(number, "; ".join(faults))
     at_ms = max(article.get("updated_at", 0), article.get("published_at", 0))
     address = str(url if given is None else given)
@@ -226,7 +227,7 @@ def _from_entry(entry: Entry, number: int, defaults: ImportDefaults, about: Impo
     }
     if updated_ms is not None:
         article["updated_at"] = updated_ms
-    if faults := schemas.faults("article", article):
+    if faults := [*schemas.faults("article", article), *_url_faults(entry.url)]:
         return Refused(number, "; ".join(faults))
     unread = [
         text for text, ms in ((entry.published, published_ms), (entry.updated, updated_ms)) if text and ms is None
@@ -234,3 +235,15 @@ def _from_entry(entry: Entry, number: int, defaults: ImportDefaults, about: Impo
     about.unread += unread[:1]
     at_ms = max(updated_ms or 0, published_ms or 0)
     return Found(number, article, entry.url, at_ms, repeats.beyond(entry.url, rule), published_ms is not None)
+
+
+def _url_faults(url: Any) -> list[str]:
+    """Why lists, which anybody may read, cannot lead to this address. A password in it is not repeated."""
+    try:
+        parts = urllib.parse.urlsplit(url or "")
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return [f"url: it is no address ({error})"]
+    if parts.username is not None:
+        return ["url: it has a user or a password, which every list would show; leave them out"]
+    return [] if host or not url else ["url: it names no host"]
