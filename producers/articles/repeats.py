@@ -104,7 +104,7 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
 def clash(one: Found, other: Held) -> str:
     """Why two addresses may not be one article, and the fix."""
     ours, others = (_parameters(each) for each in (one.beyond, other.beyond))
-    query = str(one.article.get("url")).partition("#")[0].partition("?")[2]
+    query = one.address.partition("#")[0].partition("?")[2]
     in_order = [name for name in _parameters(query) if name in ours]
     names = [name for name in in_order if others.get(name) != ours[name]] or list(others)
     name = names[0] if names else ""
