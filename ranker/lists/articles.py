@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ranker.core.article import AliasRecord, ArticleRecord, EditorRecord, Record, decode_record, split_key
-from ranker.lists.names import namer, own_name
+from ranker.lists.names import name_of, own_name
 from schemas.article_id import DEFAULT, IdRule
 
 log = logging.getLogger(__name__)
@@ -245,7 +245,7 @@ class Articles:
         """
         if "?" not in own and "#" not in own:
             return
-        name = namer(self._rules.get(site, DEFAULT))(own)
+        name = name_of(own, self._rules.get(site, DEFAULT))
         parts = self._parts.setdefault(site, {})
         hides = last is not None and last.says.hidden
         if name == own or not (hides or (kind, name) in parts):

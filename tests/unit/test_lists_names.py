@@ -11,8 +11,8 @@ from ranker.core.article import id_ok
 from ranker.lists import articles as module
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.filters import Filter
-from ranker.lists.history import Ranks, by_name
-from ranker.lists.names import namer, own_name
+from ranker.lists.history import Movement, Ranks
+from ranker.lists.names import name_of, own_name
 from ranker.store.history import HOUR_MS
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule
 from tests.unit.test_article_id import SAME
@@ -33,7 +33,7 @@ def shown(*changes: Change, rule: IdRule = DEFAULT) -> Articles:
 
 def admitted(articles: Articles, row: str) -> bool:
     """Whether lists show this row."""
-    known = known_as(articles.of("demo"), own_name(row, DEFAULT), namer(DEFAULT)(row))
+    known = known_as(articles.of("demo"), own_name(row, DEFAULT), name_of(row, DEFAULT))
     return Filter().admits(row, known, 0)
 
 
@@ -122,15 +122,15 @@ def test_a_sites_own_rule_makes_the_names() -> None:
     assert {name: one.hidden for name, one in articles.of("demo").items()} == {"12": True, "guid%2D1": False}
     assert set(shown(fed("/a/"), fed("/a"), rule=IdRule(trailing_slash="keep")).of("demo")) == {"/a/", "/a"}
     assert set(shown(fed("/a/"), fed("/a")).of("demo")) == {"/a"}
-    name = namer(IdRule(r"^/articles/([0-9]+)"))
-    assert [name(one) for one in ("/articles/17-un", "/about/", "17")] == ["17", "/about", "17"]
+    rule = IdRule(r"^/articles/([0-9]+)")
+    assert [name_of(one, rule) for one in ("/articles/17-un", "/about/", "17")] == ["17", "/about", "17"]
 
 
 def test_an_id_without_a_normal_form_is_its_own_name() -> None:
     """What version 0.1 allowed may be longer once it is encoded."""
     long = "/" + "\u3164" * (MAX_BYTES // 3 - 1)
-    assert namer(DEFAULT)(long) == long
-    assert namer(DEFAULT)("/a\u3164") == "/a%E3%85%A4"
+    assert name_of(long, DEFAULT) == long
+    assert name_of("/a\u3164", DEFAULT) == "/a%E3%85%A4"
 
 
 def test_records_of_version_0_1_stay_in_force() -> None:
@@ -235,12 +235,32 @@ def test_the_history_written_leaves_out_what_is_hidden_by_name() -> None:
     assert shown_ids(read, {"/b": Article("B")}, DEFAULT, hide_unknown=True) == ["/b/"]
 
 
+def movement(ranks: Ranks, row: str, rank: int, now_ms: int) -> Movement:
+    return ranks.about(row, rank, now_ms, own_name(row, DEFAULT))
+
+
 def test_ranks_are_known_by_name() -> None:
-    """Entries of before hold the ids of before; an article that had two places keeps the better one."""
+    """Entries of before hold the ids of before; the first place of an article is that of spellings that had none."""
     now = 500
-    entries = {now - 1: [UPPER, "/b", LOWER], now: ["/b", RAW]}
-    ranks = Ranks(by_name(entries, DEFAULT))
-    found = ranks.about(RAW, 2, (now + 1) * HOUR_MS - 1)
+    ranks = Ranks({now - 1: [UPPER, "/b", LOWER], now: ["/b", RAW]})
+    found = movement(ranks, RAW, 2, (now + 1) * HOUR_MS - 1)
     assert (found.best_rank, found.previous_rank, found.trend) == (1, 2, "same")
-    plain = {now: ["/a", "/b"]}
-    assert by_name(plain, DEFAULT) is plain
+    assert movement(ranks, OLD, 3, now * HOUR_MS).best_rank == 1
+    assert movement(ranks, "/c", 9, now * HOUR_MS).best_rank == 9
+
+
+def test_two_rows_of_one_article_have_a_place_each_in_the_history() -> None:
+    """As they have in the list: neither they nor those below have moved since."""
+    now = 500
+    for listed in (["/a/", "/a", "/b"], ["/a", "/a/", "/b"], ["/%61", "/a/", "/b"], ["/x?a=%61", "/x?a=a", "/b"]):
+        ranks = Ranks({now - 1: listed, now: listed})
+        for rank, row in enumerate(listed, 1):
+            found = movement(ranks, row, rank, (now + 1) * HOUR_MS - 1)
+            assert (found.previous_rank, found.trend) == (rank, "same"), row
+    ranks = Ranks({now - 2: ["/b"], now - 1: ["/a/", "/a", "/b"], now: ["/b", "/a"]})
+    movements = [
+        movement(ranks, row, rank, (now + 1) * HOUR_MS - 1) for rank, row in ((1, "/b"), (2, "/a"), (3, "/%61"))
+    ]
+    assert [one.previous_rank for one in movements] == [1, 2, 2]
+    assert [one.best_rank for one in movements] == [1, 1, 1]
+    assert {one.entered_at_ms for one in movements[1:]} == {(now - 1) * HOUR_MS}

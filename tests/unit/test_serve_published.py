@@ -4,11 +4,13 @@ import pytest
 
 from ranker.core.generation import Generation, ListName, Window
 from ranker.core.merge import Hints, Merged, Row, Span
+from ranker.lists import names
 from ranker.lists.boards import first_boards
 from ranker.serve.live.published import Ages, Published, rfc3339
 from ranker.serve.pages.front.frontpage import period
 from ranker.serve.pages.speech import Speech
 from ranker.store.reader import ListRead
+from schemas.article_id import IdRule, normalized
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -133,3 +135,35 @@ def test_the_count_of_an_article() -> None:
 
     assert [count_of(article, more=True) for article in (b"/a", b"/z", b"/y", b"/x")] == [9, 2, 0, None]
     assert count_of(b"/x", more=False) == 0
+
+
+def test_names_are_made_once_for_as_long_as_an_id_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ids all lists have together, and whether a reading was looked at or not; none is kept beyond its list."""
+    made: list[str] = []
+
+    def counted(article_id: str, rule: IdRule) -> str:
+        made.append(article_id)
+        return normalized(article_id, rule)
+
+    monkeypatch.setattr(names, "normalized", counted)
+    ids = [[f"/{at}/{n}/" for n in range(2_000)] for at in range(20)]
+    shown: dict[int, Published] = {}
+
+    def refresh(ids: list[list[str]], *, looked_at: bool = True) -> None:
+        for at, listed in enumerate(ids):
+            read = reading(rows=[(1, one.encode()) for one in listed])
+            shown[at] = Published(NAME, GENERATION, 4, read, T, before=shown.get(at))
+            if looked_at:
+                assert shown[at].names[listed[-1]] == (listed[-1][:-1],) * 2
+
+    refresh(ids)
+    assert len(made) == 40_000
+    made.clear()
+    refresh(ids)
+    refresh(ids, looked_at=False)
+    refresh(ids)
+    assert made == []
+    refresh([[*ids[0][:-1], "/new/"]])
+    assert made == ["/new/"]
+    refresh(ids[:1])
+    assert made == ["/new/", ids[0][-1]]

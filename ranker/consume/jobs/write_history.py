@@ -16,7 +16,7 @@ from ranker.core.merge import ExtraKeys
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
-from ranker.lists.names import namer, own_name
+from ranker.lists.names import names_of
 from ranker.metrics import ConsumerMetrics
 from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
@@ -145,11 +145,11 @@ class HistoryWriter:
 
 def shown(read: ListRead, articles: Mapping[str, Article], rule: IdRule, *, hide_unknown: bool) -> list[str]:
     """The ids in the first places as readers publish them, without hidden articles."""
-    published, name = Filter(known=hide_unknown), namer(rule)
+    published = Filter(known=hide_unknown)
 
     def is_shown(article_id: str) -> bool:
-        own = own_name(article_id, rule)
-        return published.admits(own, known_as(articles, own, name(article_id)), 0)
+        own, name = names_of(article_id, rule)
+        return published.admits(own, known_as(articles, own, name), 0)
 
     ids = (raw.decode() for _, raw in read.merged.rows)
     return list(islice(filter(is_shown, ids), PLACES))

@@ -14,7 +14,7 @@ from ranker.core.home import home
 from ranker.core.merge import PLACES
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
-from ranker.lists.names import namer, own_name
+from ranker.lists.names import names_of
 from ranker.serve.api.items import catalogue_fields, list_places
 from ranker.serve.api.list_request import ArticleRequest
 from ranker.serve.api.query import fault, quoted
@@ -77,7 +77,7 @@ class ArticleDetails:
         check_age(now_ms - as_of_ms, board)
         article_id, aliases = found.article_id, board.articles.aliases(site)
         rule = board.site(site).ids
-        own, name = own_name(article_id, rule), namer(rule)(article_id)
+        own, name = names_of(article_id, rule)
         article = known_as(board.articles.of(site), own, name) or _UNKNOWN
         known = article is not _UNKNOWN or found.requested in aliases or found.counted
         if not known or (article.hidden and not counts):
@@ -95,7 +95,7 @@ class ArticleDetails:
             "alias_of": article_id if article_id != found.requested else None,
             "aliases": moved[:MAX_ALIASES],
             "as_of": rfc3339(as_of_ms),
-            "lists": [self._place(name, one, article_id, now_ms, counts=counts) for name, one in details.items()],
+            "lists": [self._place(name, one, article_id, own, now_ms, counts=counts) for name, one in details.items()],
             "hours": None if hourly is None else _hours(hourly, generation),
         }
         return content, began + (board.ages.gone_ms - (now_ms - as_of_ms)) / 1000
@@ -139,10 +139,9 @@ class ArticleDetails:
         return kept[2]
 
     def _place(
-        self, name: ListName, detail: RankDetail, article_id: str, now_ms: int, *, counts: bool
+        self, name: ListName, detail: RankDetail, article_id: str, own_name: str, now_ms: int, *, counts: bool
     ) -> dict[str, Any]:
-        own = own_name(article_id, self._board.site(name.site).ids)
-        moved = self._board.ranks(name).about(own, detail.rank, now_ms)
+        moved = self._board.ranks(name).about(article_id, detail.rank, now_ms, own_name)
         return {
             "board": name.board,
             "window": name.window,

@@ -122,7 +122,7 @@ def items(
         if ranks is not None:
             # what fills the list up has no place in its history
             known = place.origin == window
-            item.update(_movement(ranks.about(place.name, rank, now_ms) if known else _NO_HISTORY))
+            item.update(_movement(ranks.about(place.article_id, rank, now_ms, place.name) if known else _NO_HISTORY))
         if query.fallback:
             item["origin"] = place.origin
         yield item

@@ -10,7 +10,7 @@ from typing import Any
 from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.articles import known_as
 from ranker.lists.filters import Filter
-from ranker.lists.names import namer
+from ranker.lists.names import name_of
 from ranker.serve.api import items
 from ranker.serve.api.items import Place
 from ranker.serve.api.list_request import ListRequest
@@ -216,5 +216,5 @@ class _Newest:
 
     def _is_hidden(self, site: str, own: str) -> bool:
         """Whether an address with its query or fragment is hidden, by itself or with the others of its name."""
-        article = known_as(self._board.articles.of(site), own, namer(self._board.site(site).ids)(own))
+        article = known_as(self._board.articles.of(site), own, name_of(own, self._board.site(site).ids))
         return article is not None and article.hidden

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ranker.core.generation import Generation, ListName
-from ranker.lists.history import GRAIN_S, Ranks, by_name
+from ranker.lists.history import GRAIN_S, Ranks
 from ranker.store.history import read_ranks
 from schemas.article_id import DEFAULT, IdRule
 
@@ -37,7 +37,7 @@ class Histories:
         due = (name for name in list(names) if name.board in generation.boards and self._due.get(name, 0) <= now_ms)
         for name in islice(due, AT_ONCE):
             entries = await read_ranks(self._client, generation.id, name, now_ms)
-            ranks = Ranks(by_name(entries, self._rules.get(name.site, DEFAULT)))
+            ranks = Ranks(entries, self._rules.get(name.site, DEFAULT))
             if name not in names or generation.id != self._generation:
                 continue  # not in use any more: it would be kept for good
             self.ranks[name] = ranks

@@ -10,7 +10,7 @@ from functools import cached_property
 from ranker.core.generation import Generation, ListName
 from ranker.core.watermark import age_ms
 from ranker.lists.filters import Filter
-from ranker.lists.names import namer, own_name
+from ranker.lists.names import names_of
 from ranker.settings import BEHIND
 from ranker.store.reader import ListRead
 from schemas.article_id import DEFAULT, IdRule
@@ -45,10 +45,11 @@ class Published:
         covered: frozenset[Filter] = frozenset(),
         named: frozenset[bytes] = frozenset(),
         rule: IdRule = DEFAULT,
+        before: Published | None = None,
     ) -> None:
         """`covered` are the filters whose articles of the catalogue were all read by name, `named` all that were.
 
-        `rule` is the site's for article ids.
+        `rule` is the site's for article ids, `before` the reading on show now, whose names of articles are taken over.
         """
         self.name = name
         self.generation = generation
@@ -58,6 +59,8 @@ class Published:
         self.covered = covered
         self._named = named
         self._rule = rule
+        self.known_names: Mapping[str, tuple[str, str]] = {} if before is None else before.known_names
+        """Of this list's ids, once `names` is read; until then those of the reading before."""
         self.window = next(window for window in generation.windows if window.name == name.window)
 
     @property
@@ -77,9 +80,10 @@ class Published:
     @cached_property
     def names(self) -> Mapping[str, tuple[str, str]]:
         """Own name and name of articles in `rows` and `further` whose ids are other spellings."""
-        name, rule = namer(self._rule), self._rule
+        before, rule = self.known_names, self._rule
         ids = (article_id for _, article_id in (*self.rows, *self.further))
-        return {one: (own_name(one, rule), named) for one in ids if (named := name(one)) != one}
+        self.known_names = {one: before.get(one) or names_of(one, rule) for one in ids}
+        return {one: names for one, names in self.known_names.items() if names[1] != one}
 
     @cached_property
     def _counts(self) -> dict[bytes, int]:

@@ -183,8 +183,8 @@ class Refresh:
         for name, read in snapshot.lists.items():
             keys, covered = looked_up[name]
             rule = self._rules.get(name.site, DEFAULT)
-            published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted, rule)
             shown = board.published(name)
+            published = Published(name, generation, active.partitions, read, now_ms, covered, keys.wanted, rule, shown)
             if shown is None and not read.site_known and not board.knows(name.site):
                 unknown[name] = published
                 continue

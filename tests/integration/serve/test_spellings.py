@@ -10,10 +10,11 @@ import orjson
 import pytest
 
 from ranker.core.generation import ListName
+from ranker.lists import names
 from ranker.settings import Site
 from ranker.store import history
 from ranker.store.catalogue import CatalogueShard, Change
-from schemas.article_id import IdRule
+from schemas.article_id import IdRule, normalized
 from tests.support.articles_topic import article
 from tests.support.counted_articles import placed
 from tests.support.reader import GENERATION, LIST, PARTITIONS, Reader, T, running_reader, until
@@ -136,6 +137,34 @@ async def test_a_row_of_another_spelling_is_known_by_name(reader: Reader) -> Non
         assert await rows(reader, f"?exclude={quote(spelling, safe='')}") == [("/b", 3)], spelling
     filled = await reader.ranking(LIST + "?fallback=true")
     assert [item["article_id"] for item in filled["items"]] == [UPPER, "/b"]
+
+
+async def test_a_refresh_makes_no_names_of_rows_that_were_there(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the way of every answer, twice a second for every list."""
+    await counted(reader, (UPPER, 5), ("/b/", 3))
+    assert await rows(reader) == [(UPPER, 5), ("/b/", 3)]
+    name = ListName("demo", "read", "24h")
+    before = reader.board.published(name)
+    made: list[str] = []
+
+    def counted_names(article_id: str, rule: IdRule) -> str:
+        made.append(article_id)
+        return normalized(article_id, rule)
+
+    monkeypatch.setattr(names, "normalized", counted_names)
+
+    async def again() -> bool:
+        assert await rows(reader) == [(UPPER, 5), ("/b/", 3)]
+        return reader.board.published(name) is not before
+
+    await until(again, "another reading")
+    assert await rows(reader) == [(UPPER, 5), ("/b/", 3)]
+    assert made == []
+    shown = reader.board.published(name)
+    assert shown is not None
+    assert shown.names == {UPPER: (NAME, NAME), "/b/": ("/b", "/b")}
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
