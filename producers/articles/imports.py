@@ -73,7 +73,7 @@ class Import:
         """Count it if its id is its address without the query."""
         if one.beyond:
             self.queried += 1
-            self.query = self.query or str(one.article.get("url"))
+            self.query = self.query or one.address
 
 
 def is_json(start: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import urllib.parse
 from collections import defaultdict
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from schemas.article_id import IdRule
+from schemas.article_id import IdRule, NoArticleError, from_address
 
 _OF_CAMPAIGN = re.compile(
     r"utm_.*|mtm_.*|(?:pk|piwik|matomo)_(?:campaign|cpn|kwd|keyword|source|medium)"
@@ -71,7 +72,9 @@ class Held(NamedTuple):
 def beyond(url: str, rule: IdRule) -> str | None:
     """What an address says that its id as a path does not: its query without that of campaigns, and a route."""
     if rule.source != "path":
-        return None
+        with contextlib.suppress(NoArticleError):  # an id that is given stands for its path then
+            from_address(url, rule)
+            return None
     address, _, fragment = url.partition("#")
     pairs = urllib.parse.parse_qsl(address.partition("?")[2], keep_blank_values=True)
     query = urllib.parse.urlencode(sorted(p for p in pairs if not _OF_CAMPAIGN.fullmatch(p[0])))
@@ -104,7 +107,7 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
 def clash(one: Found, other: Held) -> str:
     """Why two addresses may not be one article, and the fix."""
     ours, others = (_parameters(each) for each in (one.beyond, other.beyond))
-    query = str(one.address).partition("#")[0].partition("?")[2]
+    query = one.address.partition("#")[0].partition("?")[2]
     in_order = [name for name in _parameters(query) if name in ours]
     names = [name for name in in_order if others.get(name) != ours[name]] or list(others)
     name = names[0] if names else ""

@@ -122,6 +122,8 @@ def test_an_id_without_the_query_of_its_address_is_told() -> None:
     _, about = rows(*(row(link, link) for link in links))
     assert (about.queried, about.query) == (2, "https://demo.example/spip.php?article12")
     assert feed(("A", "/c?d=1", ""), source="query:d")[1].queried == 0
+    _, about = rows(given("/a?b=1"), given("/c", "/c?d=1"), given("42", "/?p=42"))
+    assert (about.queried, about.query) == (1, "/a?b=1")
 
 
 def test_many_of_one_id_cost_no_more_than_each() -> None:
@@ -160,6 +162,7 @@ def given(article_id: str, link: str = "/x", status: str = "published") -> str:
         (given("/a?id=1", status="removed"), given("/a?id=2"), '/a?id=2; set ids.from = "query:id"'),
         (given("/a?id=1"), given("/a?id=2", status="removed"), '/a?id=2; set ids.from = "query:id"'),
         (given("/a?id=1"), given("/a", status="removed"), ""),
+        (given("/a?id=1&b=1"), given("/a?id=2&b=2"), '/a?id=2&b=2; set ids.from = "query:id"'),
         (given("/a?id=1"), given("/a?id=1&utm_source=x"), ""),
         (given("/a", "/x?id=1"), given("/a/", "/x?id=2"), ""),
         (given("42", "/x?id=1"), given("42", "/x?id=2"), ""),
@@ -172,7 +175,14 @@ def test_ids_that_are_given_are_compared_as_addresses_are(first: str, second: st
     assert len(found) == 2
     assert clash in found[1].reason if isinstance(found[1], Refused) else not clash, found[1]
     assert about.repeated == (not clash)
-    assert not isinstance(rows(first, second, source="query:id")[0][1], Refused)
+    if "a path of its own" not in clash:
+        assert not isinstance(rows(first, second, source="query:id")[0][1], Refused)
+
+
+def test_a_given_address_that_the_sites_rule_does_not_fit_stands_for_its_path() -> None:
+    """So it is compared as one."""
+    found, _ = rows(given("/a?z=1"), given("/a?z=2"), given("/a?id=2"), source="query:id")
+    assert [isinstance(each, Refused) for each in found] == [False, True, False]
 
 
 def test_ids_are_those_of_the_sites_rules() -> None:
