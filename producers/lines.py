@@ -20,6 +20,7 @@ LONGEST_LINE_BYTES = 1 << 20
 _HEAD_BYTES = 65_536
 _GZIP = b"\x1f\x8b"
 _NO_TEXT = {
+    _GZIP: ("packed by gzip twice", "unpack it once: zcat FILE | producers replay -"),
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
     b"BZh": ("packed by bzip2", "unpack it: bzcat FILE | producers replay -"),
     b"\xfd7zXZ": ("packed by xz", "unpack it: xzcat FILE | producers replay -"),

@@ -15,10 +15,11 @@ _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * n : 3 * n + 3]: n + 1 for 
 _LONGEST = 64
 _YEAR_FIRST = re.compile(
     r"(\d{4})([-/])(\d\d)\2(\d\d)"
-    r"(?:(?:[Tt]| {1,2})(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    r"(?:[Tt]| {1,2})(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)? ?([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
 _IN_LOG = re.compile(r"(\d\d)/(\w{3})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ([+-]\d\d:?\d\d))?", re.ASCII)
+_DAY = re.compile(r"\d{4}([-/])\d\d\1\d\d[Tt]?(?: ?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?", re.ASCII)
 _DAY_OR_MONTH_FIRST = re.compile(r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b", re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -52,7 +53,7 @@ class LocalClock:
 def from_text(text: str, clock: LocalClock | None = None) -> int:
     """`2026-11-22T10:05:03Z`, `2026-11-22 10:05:03.123 +0100`, `22/Nov/2026:10:05:03 +0100` and the like, in ms.
 
-    Without an offset it is a time of `clock`. Raises NoTimeError.
+    Without an offset it is a time of `clock`. A day alone is none. Raises NoTimeError.
     """
     at = _read(text)
     if isinstance(at, int):
@@ -73,7 +74,11 @@ def _read(text: str) -> int | dt.datetime:
         day, name, year, *rest = found.groups()
         month = str(_MONTHS[name])
     else:
-        why = "may begin with its day or its month" if _DAY_OR_MONTH_FIRST.match(text) else "is no time that is read"
+        why = "is no time that is read"
+        if _DAY_OR_MONTH_FIRST.match(text):
+            why = "may begin with its day or its month"
+        elif _DAY.fullmatch(text):
+            why = "is a day without a time, and all its events would be in one minute"
         raise NoTimeError(f"{shown} {why}; write it as 2026-11-22T10:05:03+01:00")
     hour, minute, second, fraction, offset = rest
     try:
@@ -81,8 +86,8 @@ def _read(text: str) -> int | dt.datetime:
             int(year),
             int(month),
             int(day),
-            int(hour or 0),
-            int(minute or 0),
+            int(hour),
+            int(minute),
             59 if second == "60" else int(second or 0),  # a leap second: the log has it, datetime does not
             int((fraction or "0").ljust(6, "0")[:6]),
             dt.UTC,

@@ -17,7 +17,7 @@ from producers.articles.documents import Entry
 from producers.articles.markup import UnreadableError
 from producers.articles.repeats import Found, Held, Refused
 from producers.times import LocalClock
-from schemas.article_id import DEFAULT, IdRule, NoArticleError, from_address, normalized
+from schemas.article_id import DEFAULT, IdRule, NoArticleError, from_address, is_address, normalized
 
 KINDS = ("jsonl", "feed", "sitemap")
 LARGEST_DOCUMENT_BYTES = 64 << 20
@@ -56,7 +56,8 @@ class Import:
     """What an import found: its articles, and what is to be said of them.
 
     `undated` are keys of articles whose publication is not known, `unread` the dates that are none. `repeated` entries
-    were left out for a newer one of the same id; of JSON lines the number grows while `found` is iterated.
+    were left out for a newer one of the same id; of JSON lines the number grows while `found` is iterated, and that of
+    `queried` entries too, whose address has a query that their id has not; `query` is the first of these addresses.
     """
 
     found: Iterator[dict[str, Any] | Refused] = field(default_factory=lambda: iter(()))
@@ -64,6 +65,14 @@ class Import:
     undated: set[tuple[str, str]] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
     repeated: int = 0
+    queried: int = 0
+    query: str = ""
+
+    def see(self, one: Found) -> None:
+        """Count it if its id is its address without the query."""
+        if one.beyond:
+            self.queried += 1
+            self.query = self.query or str(one.article.get("url"))
 
 
 def is_json(start: bytes) -> bool:
@@ -136,7 +145,11 @@ def _from_row(entry: dict[str, Any], number: int, defaults: ImportDefaults) -> F
     if faults := schemas.faults("article", article):
         return Refused(number, "; ".join(faults))
     at_ms = max(article.get("updated_at", 0), article.get("published_at", 0))
-    return Found(number, article, at_ms, repeats.beyond(str(url), rule) if given is None else None)
+    address = str(url if given is None else given)
+    beyond = repeats.beyond(address, rule) if is_address(address) else None
+    if not beyond and article["status"] == "removed":  # whatever has this id
+        beyond = None
+    return Found(number, article, address, at_ms, beyond)
 
 
 def _unrepeated(rows: Iterator[Found | Refused], about: Import) -> Iterator[dict[str, Any] | Refused]:
@@ -156,6 +169,7 @@ def _unrepeated(rows: Iterator[Found | Refused], about: Import) -> Iterator[dict
                 continue
         if before is not None or len(held) < MOST_REMEMBERED:
             held[row.key] = row.held
+        about.see(row)
         yield row.article
 
 
@@ -178,6 +192,8 @@ def from_document(document: bytes, kind: str, defaults: ImportDefaults) -> Impor
     articles = [_from_entry(entry, number, defaults, about) for number, entry in enumerate(read.entries, 1)]
     kept, refused, about.repeated = repeats.newest(one for one in articles if isinstance(one, Found))
     about.undated = {one.key for one in kept if not one.dated}
+    for one in kept:
+        about.see(one)
     by_place: dict[int, dict[str, Any] | Refused] = {one.place: one.article for one in kept}
     by_place |= {one.place: one for one in (*refused, *(one for one in articles if isinstance(one, Refused)))}
     about.found = iter([by_place[place] for place in sorted(by_place)])
@@ -217,4 +233,4 @@ def _from_entry(entry: Entry, number: int, defaults: ImportDefaults, about: Impo
     ]
     about.unread += unread[:1]
     at_ms = max(updated_ms or 0, published_ms or 0)
-    return Found(number, article, at_ms, repeats.beyond(entry.url, rule), published_ms is not None)
+    return Found(number, article, entry.url, at_ms, repeats.beyond(entry.url, rule), published_ms is not None)

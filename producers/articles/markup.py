@@ -12,10 +12,12 @@ import html.entities
 import re
 from collections.abc import Iterable
 
+# Possessive (*+, ++): places to try again from take memory for each blank, or time by the square of their number.
 _DECLARED = re.compile(
-    rb"""\s*<\?xml\b[^>]{0,500}?\bencoding\s*=\s*["']?\s*([A-Za-z0-9._:-]{1,64})\s*["'?]""", re.IGNORECASE
+    rb"""\s*+<\?xml\b[^>]{0,500}?\bencoding\s*+=\s*+["']?\s*+([A-Za-z0-9._:-]{1,64}+)\s*+["'?]""", re.IGNORECASE
 )
-_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|[\s\0])*(?:<\?xml\s[^>]{0,1000}\?>)?", re.IGNORECASE)
+_BEGINNING = re.compile(rb"(?:\xef\xbb\xbf|[\s\0]++)*+(?:<\?xml\s[^>]{0,1000}\?>)?", re.IGNORECASE)
+_BLANKED = bytes(10 if byte == 10 else 32 for byte in range(256))
 _AFTER_END = codecs.BOM_UTF8 + b"\0 \t\r\n"
 _PIECE = 1 << 20
 """Bytes decoded at once."""
@@ -61,6 +63,7 @@ _CERTAIN_BYTES = 32
 _OF_UTF_8 = re.compile(rb"[\xc3-\xf4][\x80-\xbf]")
 
 _NO_CHARACTER = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+_WITHOUT_CONTROLS = bytes(32 if byte < 32 and byte not in b"\t\n\r" else byte for byte in range(256))
 _REFERENCE = re.compile(
     rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)"  # as they are; to the end if they have none
     rb"|(?:&#(?:[0-9]{1,7}|[xX][0-9A-Fa-f]{1,6});)+|&(?!(?:amp|lt|gt|quot|apos);)(?:[A-Za-z][A-Za-z0-9]{0,31};)?",
@@ -99,12 +102,12 @@ def text_of(document: bytes, notes: Notes) -> bytes:
     text = _utf_8(document, notes)
     if (beginning := _BEGINNING.match(text)) and beginning[0]:
         # Blank lines and a declaration of what is UTF-8 by now; spaces keep the places of all that follows.
-        text = re.sub(rb"[^\n]", b" ", beginning[0]) + text[beginning.end() :]
+        text = beginning[0].translate(_BLANKED) + text[beginning.end() :]
     text = text.rstrip(_AFTER_END)
     if found := _NO_CHARACTER.search(text):
         notes.add("a control character that XML does not allow was read as a space", text, found.start())
-        text = _NO_CHARACTER.sub(b" ", text)
-    return _REFERENCE.sub(lambda found: _reference(found, notes), text) if b"&" in text else text
+        text = text.translate(_WITHOUT_CONTROLS).replace(b"\xef\xbf\xbe", b" ").replace(b"\xef\xbf\xbf", b" ")
+    return _references(text, notes) if b"&" in text else text
 
 
 def _utf_8(document: bytes, notes: Notes) -> bytes:
@@ -201,6 +204,17 @@ def _from(document: bytes, encoding: str) -> bytes:
         if encoding != "utf-8":
             pieces.append(text.encode())
     return b"".join(pieces) if encoding != "utf-8" else document
+
+
+def _references(text: bytes, notes: Notes) -> bytes:
+    """Into one buffer: the pieces that re.sub keeps take eighty bytes for each &."""
+    mended, at = bytearray(), 0
+    for found in _REFERENCE.finditer(text):
+        mended += text[at : found.start()]
+        mended += _reference(found, notes)
+        at = found.end()
+    mended += text[at:]
+    return bytes(mended)
 
 
 def _reference(found: re.Match[bytes], notes: Notes) -> bytes:

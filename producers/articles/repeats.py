@@ -11,8 +11,17 @@ from typing import Any, NamedTuple
 
 from schemas.article_id import IdRule
 
-_OF_CAMPAIGN = re.compile(r"(?:utm|at|mtm|pk|mc)_.*|xtor|fbclid|gclid|ref", re.IGNORECASE)
-"""Parameters that tell where a reader comes from, and lead to the same article."""
+_OF_CAMPAIGN = re.compile(
+    r"utm_.*|mtm_.*|(?:pk|piwik|matomo)_(?:campaign|cpn|kwd|keyword|source|medium)"
+    r"|at_(?:medium|campaign|creation|variant|format|platform|network|general_placement|detail_placement|term|emailtype"
+    r"|link|link_id|link_type|link_origin|recipient_id|recipient_list|send_date|send_time|ptr_name|custom\d{1,2})"
+    r"|xtor|mc_(?:cid|eid)|fbclid|gclid|gclsrc|dclid|wbraid|gbraid|msclkid|twclid|ttclid|yclid|igshid",
+    re.IGNORECASE,
+)
+"""Parameters that tell where a reader comes from, and lead to the same article.
+
+Whole names that are nothing else: `ref` and `pk_article` are numbers of articles at some sites.
+"""
 _NUMBERED = re.compile(r"([A-Za-z_-]{0,32})\d{1,19}")
 """A parameter that is an id itself, as in /spip.php?article12."""
 
@@ -27,13 +36,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Found:
-    """An article. `at_ms` is its own newest date, 0 without one.
+    """An article. `address` is what its id comes from, `at_ms` its own newest date, 0 without one.
 
-    `beyond` is what its address says beyond its id, None if the id does not come from a path.
+    `beyond` is what the address says beyond the id, None if the id does not come from a path.
     """
 
     place: int
     article: dict[str, Any]
+    address: str
     at_ms: int
     beyond: str | None = None
     dated: bool = True
@@ -94,7 +104,9 @@ def newest(found: Iterable[Found]) -> tuple[list[Found], list[Refused], int]:
 def clash(one: Found, other: Held) -> str:
     """Why two addresses may not be one article, and the fix."""
     ours, others = (_parameters(each) for each in (one.beyond, other.beyond))
-    names = [name for name, value in ours.items() if others.get(name) != value] or list(others)
+    query = str(one.article.get("url")).partition("#")[0].partition("?")[2]
+    in_order = [name for name in _parameters(query) if name in ours]
+    names = [name for name in in_order if others.get(name) != ours[name]] or list(others)
     name = names[0] if names else ""
     in_table = in_shell = ""
     if ours.get(name) or others.get(name):
@@ -105,7 +117,7 @@ def clash(one: Found, other: Held) -> str:
     fix = fix if in_table else "give each article a path of its own"
     return (
         f"its id would be {one.key[1]}, as that of entry {other.place}, since a path holds no query: "
-        f"{one.article.get('url')}; {fix}"
+        f"{one.address}; {fix}"
     )
 
 

@@ -189,6 +189,11 @@ class ImportSummary:
             yield f"{len(unread):,} entries have a date that cannot be read or could be two, such as {unread[0][:80]!r}"
         if (clock := self._defaults.clock) and clock.twice:
             yield f"{clock.twice:,} times are of an hour that came twice in {clock.zone}; the first was taken"
+        if queried := self.about.queried:
+            which = (
+                f"{queried:,} entries have an address with a query that their id has not, such as {self.about.query}"
+            )
+            yield f'{which}; if the query names the article, set ids.from = "query:NAME" for the site in ranker.toml'
         if repeated := self.about.repeated:
             yield f"{repeated:,} entries have the id of another; of each id the newest holds, or the last without dates"
 

@@ -86,14 +86,15 @@ def command(
     twice counts twice. FILE may be - for standard input, but not with --rebase-to, which reads everything twice.
 
     The exit code is 1 if half or more of a file's lines were malformed or in the future: a file in another format, or
-    with times of another unit or zone. What was understood is sent all the same. Empty lines and connections without a
-    request do not matter for that.
+    with times of another unit or zone. What was understood is sent all the same. It is 1, too, if nothing was sent and
+    half or more of all lines have no article's id. Empty lines and connections without a request do not matter for
+    that.
 
     \b
     JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at, article_id or path or
     url, and if need be event_type, site_id, event_id, method, status, user_agent, … occurred_at is milliseconds since
-    1970, or like 2026-11-22T10:05:03+01:00. Without its offset it is malformed, unless --zone gives the zone; of an
-    hour that comes twice, the first is taken, and the summary says of how many lines.
+    1970, or like 2026-11-22T10:05:03+01:00. A day alone is malformed; so is a time without its offset, unless --zone
+    gives the zone; of an hour that comes twice, the first is taken, and the summary says of how many lines.
 
     \b
     Examples:
@@ -129,7 +130,7 @@ def command(
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
     _print(summary, topic, clock, longest_ms, as_json=as_json)
-    if summary.not_understood():
+    if summary.not_understood() or summary.no_article:
         raise click.exceptions.Exit(1)
 
 
@@ -198,8 +199,12 @@ def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: i
             "so no list will show it. --rebase-to now moves the latest time to the present.",
             err=True,
         )
-    if not summary.sent and summary.skipped["pattern"]:
-        click.echo("Warning: no address has an article's id; see --article-pattern and [sites.NAME.ids].", err=True)
+    if summary.no_article:
+        click.echo(
+            f"No address of {summary.skipped['pattern']:,} has an article's id; see --article-pattern and "
+            "[sites.NAME.ids].",
+            err=True,
+        )
     if as_json:
         click.echo(orjson.dumps(summary.as_json(twice)))
         return

@@ -27,7 +27,8 @@ _LINE = re.compile(
 )
 _START = re.compile(_BEFORE + '"')
 _STATUS = re.compile(r'" (\d{3}) (?:\d+|-) "')
-_REQUEST = re.compile(r"([A-Za-z_-]+) +(\S+|.+?)(?: +HTTP/\d(?:\.\d)?)?\s*", re.DOTALL)
+_REQUEST = re.compile(r"([A-Za-z_-]+) +(.+)", re.DOTALL)
+_PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\abfnrtv]))")
 _CONTROLS = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 _LONGEST_SHOWN = 80
@@ -49,7 +50,7 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
     if found is None:
         return Malformed("not in the combined format", line) if line.strip() else EMPTY
     time, logged, status, agent = found
-    request = _REQUEST.fullmatch(logged)
+    request = _REQUEST.fullmatch(logged.rstrip())
     if request is None:
         # A connection without one: a timeout, or TLS and the like at a port of HTTP.
         usual = logged in {"", "-"} or "\\x" in logged or not "200" <= status < "400"
@@ -58,7 +59,7 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
         at_ms = times.from_text(time, clock)
     except NoTimeError as error:
         return Malformed(f"its time: {error}")
-    return Hit(at_ms, request[1], unescaped(request[2]), int(status), unescaped(agent))
+    return Hit(at_ms, request[1], unescaped(_target(request[2])), int(status), unescaped(agent))
 
 
 def unescaped(logged: str) -> str:
@@ -82,6 +83,12 @@ def _parts(line: str) -> tuple[str, str, str, str] | None:
         if 0 <= begin < last - 2:
             return start["time"], line[start.end() : end.start()], end[1], line[begin + 3 : last]
     return None
+
+
+def _target(rest: str) -> str:
+    """What stands between method and protocol; it may have spaces."""
+    target, blank, protocol = rest.rpartition(" ")
+    return target.rstrip(" ") if blank and _PROTOCOL.fullmatch(protocol) else rest
 
 
 def _byte(escape: re.Match[bytes]) -> bytes:

@@ -235,7 +235,7 @@ def _shown(value: Any) -> str:
 
 
 def _columns(header: str) -> list[str]:
-    return [name.strip().lower() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])]
+    return [name.strip().strip('"').lower() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])]
 
 
 def _delimiter(header: str) -> str:

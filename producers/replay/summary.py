@@ -113,6 +113,11 @@ class Summary:
         """The files of which half or more was refused."""
         return [one for one in self.files if not one.understood]
 
+    @property
+    def no_article(self) -> bool:
+        """Whether nothing was sent, since half or more of all lines have an address without an article's id."""
+        return not self.sent and 0 < sum(one.lines for one in self.files) <= self.skipped["pattern"] * 2
+
     def as_json(self, twice: int) -> dict[str, Any]:
         """For scripts; `twice` are the times without an offset in an hour that came twice."""
         return {

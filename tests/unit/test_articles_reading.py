@@ -285,10 +285,12 @@ def test_gzip_that_is_cut_is_a_sentence(cut: int) -> None:
 def test_json_lines_that_are_cut_are_a_sentence() -> None:
     """If it is a file; the position stays where it was."""
     whole = b'{"article_id":"/a","status":"removed"}'
-    for rows in (whole, whole + b"\n", whole + b"\n" + whole, b"", b"\n\n", b"nothing\n"):
+    over = (whole + b"\n") * (files.HEAD_BYTES // len(whole + b"\n")) + whole  # the end of what is read first
+    for rows in (whole, whole + b"\n", whole + b"\n" + whole, b"", b"\n\n", b"nothing\n", over):
         file = io.BytesIO(rows)
+        _, source, _ = files.unpacked(file)
         files.check_end(file)
-        assert file.read() == rows
+        assert source.read() == rows
     for cut in (1, 10, 30):
         for count in (1, 3_000):  # whose beginning is all of the file, and more than was looked at
             file = io.BytesIO((whole + b"\n") * count + whole[:-cut])

@@ -50,7 +50,15 @@ def row(title: str, link: str, at: int = NOW_MS) -> str:
 )
 def test_the_newest_by_its_own_date_holds(first: str, second: str, kept: str) -> None:
     """And is counted; of campaigns' parameters, fragments and spellings there are no two articles."""
-    for link in ("/a", "/a/", "/a#suite", "/a?utm_source=x&utm_medium=y", "/b/../a", "/%61"):
+    campaigns = (
+        "utm_source=x&utm_medium=y",
+        "at_medium=Custom+level&at_campaign=rss&at_custom1=x",
+        "pk_campaign=x&pk_kwd=y&PK_Medium=z&piwik_campaign=x",
+        "mtm_campaign=x&mtm_group=y",
+        "mc_cid=x&mc_eid=y&fbclid=z&gclid=1&msclkid=2",
+        "xtor=RSS-1",
+    )
+    for link in ("/a", "/a/", "/a#suite", "/b/../a", "/%61", *(f"/a?{campaign}" for campaign in campaigns)):
         found, about = feed(("A", "/a?utm_source=rss", first), ("B", link, second))
         assert [article["title"] for article in found] == [kept], link
         assert about.repeated == 1
@@ -66,10 +74,27 @@ CLASHES = [
     (("/?lang=fr&id=1", "/?lang=fr&id=2"), "query:id"),
     (("/index.php", "/index.php?p=2"), "query:p"),
     (("/index.php?p=1&utm_source=a", "/index.php?p=2&utm_source=a"), "query:p"),
-    (("/a?refid=1", "/a?refid=2"), "query:refid"),
+    *(
+        ((f"/a?{name}=1&utm_id=1", f"/a?{name}=2&utm_id=2"), f"query:{name}")
+        for name in (
+            "refid",
+            "ref",
+            "pk_article",
+            "pk",
+            "pk_id",
+            "pk_content",
+            "at_id",
+            "mc_id",
+            "mc",
+            "at",
+            "xtor_id",
+            "source",
+        )
+    ),
     (("/spip.php?article12", "/spip.php?article13&lang=fr"), r"[?&](article\d+)"),
     (("/?12", "/?13"), r"[?&](\d+)"),
     (("/?une", "/?deux"), ""),
+    (("/news?tx_news%5Bnews%5D=1&cHash=a", "/news?tx_news%5Bnews%5D=2&cHash=b"), "query:tx_news[news]"),
     (("/#!/a", "/#!/b"), ""),
 ]
 
@@ -89,12 +114,22 @@ def test_what_only_the_query_tells_apart_is_refused_with_the_fix(links: tuple[st
         assert not any(isinstance(each, Refused) for each in mended)
 
 
+def test_an_id_without_the_query_of_its_address_is_told() -> None:
+    """Also if no other entry has it today: the next import may. Parameters of campaigns are no matter."""
+    links = ("/spip.php?article12", "/a?utm_source=x", "/b", "/c?d=1")
+    _, about = feed(*((link, link, "") for link in links))
+    assert (about.queried, about.query) == (2, "https://demo.example/spip.php?article12")
+    _, about = rows(*(row(link, link) for link in links))
+    assert (about.queried, about.query) == (2, "https://demo.example/spip.php?article12")
+    assert feed(("A", "/c?d=1", ""), source="query:d")[1].queried == 0
+
+
 def test_many_of_one_id_cost_no_more_than_each() -> None:
     """Whether they are one article or thousands."""
-    article = {"site_id": "demo", "article_id": "/a", "url": "https://demo.example/a"}
+    article = {"site_id": "demo", "article_id": "/a"}
     began = time.process_time()
-    assert repeats.newest(Found(n, article, 0, "") for n in range(100_000))[2] == 99_999
-    assert len(repeats.newest(Found(n, article, 0, f"p={n}") for n in range(20_000))[1]) == 20_000
+    assert repeats.newest(Found(n, article, "/a", 0, "") for n in range(100_000))[2] == 99_999
+    assert len(repeats.newest(Found(n, article, "/a", 0, f"p={n}") for n in range(20_000))[1]) == 20_000
     assert time.process_time() - began < 5
 
 
@@ -107,6 +142,37 @@ def test_of_json_lines_the_newest_or_the_last_holds() -> None:
     assert ([each["status"] for each in found], about.repeated) == (["published", "removed"], 1)
     found, about = rows(gone, row("A", "/a?x=1"))
     assert ([each["status"] for each in found], about.repeated) == (["removed", "published"], 1)
+
+
+def given(article_id: str, link: str = "/x", status: str = "published") -> str:
+    return row("T", link).replace("{", f'{{"article_id":"{article_id}","status":"{status}",', 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "clash"),
+    [
+        (given("/a?id=1"), given("/a?id=2"), '/a?id=2; set ids.from = "query:id"'),
+        (given("/a?id=1"), given("https://demo.example/a/?id=2"), "https://demo.example/a/?id=2; set ids.from"),
+        (given("/a"), given("/a?id=2"), '/a?id=2; set ids.from = "query:id"'),
+        (given("/a?id=1"), given("/a"), '/a; set ids.from = "query:id"'),
+        (given("/a?id=1"), row("T", "/a?id=2"), "https://demo.example/a?id=2; set ids.from"),
+        (given("/#!/a"), given("/#!/b"), "/#!/b; give each article a path of its own"),
+        (given("/a?id=1", status="removed"), given("/a?id=2"), '/a?id=2; set ids.from = "query:id"'),
+        (given("/a?id=1"), given("/a?id=2", status="removed"), '/a?id=2; set ids.from = "query:id"'),
+        (given("/a?id=1"), given("/a", status="removed"), ""),
+        (given("/a?id=1"), given("/a?id=1&utm_source=x"), ""),
+        (given("/a", "/x?id=1"), given("/a/", "/x?id=2"), ""),
+        (given("42", "/x?id=1"), given("42", "/x?id=2"), ""),
+        (given("?id=1"), given("?id=1"), ""),
+    ],
+)
+def test_ids_that_are_given_are_compared_as_addresses_are(first: str, second: str, clash: str) -> None:
+    """One that is removed without a query takes off whatever has its id."""
+    found, about = rows(first, second)
+    assert len(found) == 2
+    assert clash in found[1].reason if isinstance(found[1], Refused) else not clash, found[1]
+    assert about.repeated == (not clash)
+    assert not isinstance(rows(first, second, source="query:id")[0][1], Refused)
 
 
 def test_ids_are_those_of_the_sites_rules() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from producers.replay import combined
@@ -151,3 +153,28 @@ def test_a_hostile_line_takes_no_longer_than_its_length() -> None:
         '" "',
     ):
         assert isinstance(combined.parse(text * (1_000_000 // len(text))), Malformed)
+
+
+@pytest.mark.parametrize("blank", [" ", " \t", " x", " HTTP/1.1", "\\t", "  \xa0"])
+def test_a_hostile_request_takes_no_longer_than_its_length(blank: str) -> None:
+    """8,000 spaces in an address once took a second."""
+    long = blank * (900_000 // len(blank))
+    began = time.process_time()
+    for request in (f"GET /a{long}b HTTP/1.1", f"GET /a{long}b", f"GET{long}/a", f"GET /a{long}", f"GET {long}"):
+        combined.parse(LINE.replace(REQUEST, request))
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("request_line", "target"),
+    [
+        ("GET  /a  b   HTTP/1.1  ", "/a  b"),
+        ("GET /a HTTP/1.1 HTTP/1.1", "/a HTTP/1.1"),
+        ("GET /a xHTTP/1.1", "/a xHTTP/1.1"),
+        ("GET /a HTTP/11", "/a HTTP/11"),
+        ("GET   ", None),
+    ],
+)
+def test_the_protocol_is_the_last_word(request_line: str, target: str | None) -> None:
+    found = combined.parse(LINE.replace(REQUEST, request_line))
+    assert (found.target if isinstance(found, Hit) else None) == target

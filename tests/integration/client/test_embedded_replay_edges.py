@@ -60,6 +60,30 @@ async def test_the_sites_rule_is_that_of_ranker_toml(
     assert "sites.demo.ids.from: '(' is no regular expression" in err
 
 
+@pytest.mark.parametrize(
+    ("targets", "more", "code"),
+    [
+        ([b"/about"] * 3, (), 1),
+        ([b"/about", b"/index.php?q=12"], (), 1),
+        ([b"/about"] * 3 + [b"/?p=1"], (), 0),
+        ([b"/about"], ("--article-pattern", "path"), 0),
+        ([], (), 0),
+    ],
+)
+async def test_a_log_without_an_articles_address_is_no_success(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, targets: list[bytes], more: tuple[str, ...], code: int
+) -> None:
+    """Its rule is another site's. Connections without a request do not matter; one article is enough."""
+    config = tmp_path / "ranker.toml"
+    config.write_text('[sites.demo.ids]\nfrom = "query:p"\n')
+    log = b"".join(map(line, targets)) + line(b"/a").replace(b"GET /a HTTP/1.1", b"-").replace(b" 200 ", b" 408 ") * 9
+    args = ("replay", "-", "--config", str(config), "--topic", topics[0], *more)
+    found, out, err = await run(kafka_embedded, *args, stdin=log)
+    assert found == code, (out, err)
+    sentence = f"No address of {len(targets)} has an article's id; see --article-pattern and [sites.NAME.ids].\n"
+    assert (sentence in err) == (code == 1)
+
+
 async def test_local_times_are_refused_or_right_with_the_zone(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
 ) -> None:
