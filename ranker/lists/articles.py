@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -139,8 +138,13 @@ class Articles:
         if not targets:
             return {}
         if site not in self._aliases:
-            others = islice(self._other_spellings(site, targets), MAX_ALIASES - len(targets))
-            self._aliases[site] = {moved: to for moved, to in (*others, *targets.items()) if moved != to}
+            found = dict(targets)
+            for one, to in self._other_spellings(site, targets):
+                if one not in found and len(found) >= MAX_ALIASES:
+                    self._warn("more spellings of moved articles than a site may have; some are left out", site)
+                    break
+                found.setdefault(one, to)
+            self._aliases[site] = {moved: to for moved, to in found.items() if moved != to}
         return self._aliases[site]
 
     def _other_spellings(self, site: str, targets: Mapping[str, str]) -> Iterator[tuple[str, str]]:

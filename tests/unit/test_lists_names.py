@@ -107,11 +107,22 @@ def test_counts_under_every_spelling_in_an_alias_stand_under_its_target() -> Non
     assert articles.aliases("demo") == {"/a": "/b-", "/b%2D": "/c", "/b-": "/c", "/b-/": "/c"}
 
 
-def test_a_sites_spellings_of_moved_articles_are_as_many_as_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is read by name at every refresh of a list; names go first."""
+def test_a_sites_spellings_of_moved_articles_are_as_many_as_aliases(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is read by name at every refresh of a list; names go first, and one line says that others are left out."""
     monkeypatch.setattr(module, "MAX_ALIASES", 4)
-    articles = shown(moved("/a", "/z"), moved("/b", "/z"), *(fed("/a" + "/" * more) for more in range(9)))
-    assert articles.aliases("demo") == dict.fromkeys(["/a", "/b", "/a/", "/a//"], "/z")
+    words = [moved("/a", "/z"), moved("/b", "/z"), moved("/a/", "/z")]
+    for slashes, others in ((1, ["/a/"]), (2, ["/a/", "/a//"]), (3, ["/a/", "/a//"]), (9, ["/a/", "/a//"])):
+        caplog.clear()
+        articles = shown(*words, *(fed("/a" + "/" * number) for number in range(slashes + 1)))
+        for _ in range(2):
+            assert articles.aliases("demo") == dict.fromkeys(["/a", "/b", *others], "/z")
+            articles.apply([(*moved("/a", "/z"), 99)])
+        said = [(one.levelno, one.site) for one in caplog.records]  # type: ignore[attr-defined]
+        assert said == [(logging.WARNING, "demo")] * (slashes > 2)
+    by_editor = shown(moved("/a", "/z"), *(moved("/a" + "/" * number, "/z" + "/" * number) for number in range(9)))
+    assert len(by_editor.aliases("demo")) == 4
 
 
 def test_a_sites_own_rule_makes_the_names() -> None:

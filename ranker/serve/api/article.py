@@ -14,7 +14,7 @@ from ranker.core.home import home
 from ranker.core.merge import PLACES
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
-from ranker.lists.names import names_of
+from ranker.lists.names import names_of, own_name
 from ranker.serve.api.items import catalogue_fields, list_places
 from ranker.serve.api.list_request import ArticleRequest
 from ranker.serve.api.query import fault, quoted
@@ -67,16 +67,17 @@ class ArticleDetails:
         if generation is None:
             raise unread(board)
         site, counts = request.site, request.counts
+        rule = board.site(site).ids
         found = await self._found(generation, request, request.ids[0], deadline_s)
         for other in request.ids[1:]:  # as lists have it if their topic's ids are not brought into the normal form
             if not found.counted:
                 as_given = await self._found(generation, request, other, deadline_s)
-                found = as_given if as_given.counted or other in board.articles.of(site) else found
+                is_known = own_name(other, rule) in board.articles.of(site)
+                found = as_given if as_given.counted or is_known else found
         now_ms, began = board.now_ms(), time.perf_counter()
         as_of_ms = min(published.as_of_ms for published in found.lists)
         check_age(now_ms - as_of_ms, board)
         article_id, aliases = found.article_id, board.articles.aliases(site)
-        rule = board.site(site).ids
         own, name = names_of(article_id, rule)
         article = known_as(board.articles.of(site), own, name) or _UNKNOWN
         known = article is not _UNKNOWN or found.requested in aliases or found.counted
@@ -139,9 +140,9 @@ class ArticleDetails:
         return kept[2]
 
     def _place(
-        self, name: ListName, detail: RankDetail, article_id: str, own_name: str, now_ms: int, *, counts: bool
+        self, name: ListName, detail: RankDetail, article_id: str, own: str, now_ms: int, *, counts: bool
     ) -> dict[str, Any]:
-        moved = self._board.ranks(name).about(article_id, detail.rank, now_ms, own_name)
+        moved = self._board.ranks(name).about(article_id, detail.rank, now_ms, own)
         return {
             "board": name.board,
             "window": name.window,

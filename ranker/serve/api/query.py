@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ranker.lists.filters import Filter
+from ranker.lists.names import own_name
 from schemas.article_id import DEFAULT, IdRule, NoArticleError, is_article_id, normalized
 
 MAX_PLACES = 1_000
@@ -83,7 +84,7 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
         faults.append(fault("offset", f"offset and limit together are more than {places}"))
     sections, not_sections = read.names("section")
     formats, not_formats = read.names("format")
-    exclude = [*read.article_ids("exclude", rule), *filter(is_article_id, given.get("exclude", ()))]
+    exclude = [*read.article_ids("exclude", rule), *(own_name(one, rule) for one in given.get("exclude", ()))]
     wanted = Filter(
         sections,
         not_sections,

@@ -231,6 +231,36 @@ async def test_ids_that_are_addresses_of_a_foreign_topic_stay_what_they_are(read
         assert (placed(answer)["count"], placed(answer)["rank"]) == (number, 1 if number == 5 else 2)
 
 
+async def test_what_was_hidden_with_a_query_stays_hidden_without_it(reader: Reader) -> None:
+    """New counts of the same address have its path; a neighbour that the editor has shown again does not show them."""
+    words = [("/?p=12", True), ("/?p=13", True), ("/?p=13", False)]
+    await catalogue(reader.client, fed("/"), *(edited("editor", one, hidden=hides) for one, hides in words))
+    await counted(reader, ("/", 5), ("/?p=12", 4), ("/?p=13", 3), ("/b", 2))
+    await known(reader, "/?p=12")
+    assert await rows(reader) == [("/?p=13", 3), ("/b", 2)]
+    assert (await reader.ranking("/v1/demo/popular/latest/7d"))["items"] == []
+
+
+async def test_a_row_with_a_query_is_known_in_every_spelling(reader: Reader) -> None:
+    """Its takedown, its title, `exclude` and `id`: as it is listed, and otherwise."""
+    await catalogue(
+        reader.client,
+        fed("/%c3%a9?id=%31", title="Un"),
+        fed("/%c3%a9?id=3", title="Trois"),
+        edited("editor", "/é/?id=2", hidden=True),
+    )
+    await counted(reader, ("/%C3%A9?id=1", 5), ("/%C3%A9?id=2", 4), ("/b", 3))
+    await known(reader, "/é?id=1")
+    items = (await reader.ranking())["items"]
+    assert [(item["article_id"], item["title"]) for item in items] == [("/%C3%A9?id=1", "Un"), ("/b", None)]
+    for spelling in ("/%C3%A9?id=1", "/%c3%a9?id=1", "/é?id=1", "https://www.example.org/é/?id=%31", "/é"):
+        left = [("/b", 3)] if "?" in spelling else [("/%C3%A9?id=1", 5), ("/b", 3)]
+        assert await rows(reader, f"?exclude={quote(spelling, safe='')}") == left, spelling
+    for spelling, title, number in (("/%C3%A9?id=1", "Un", 5), ("/%C3%A9?id=3", "Trois", 0)):
+        answer = (await reader.get(f"/v1/demo/article?id={quote(spelling, safe='')}")).json
+        assert (answer["title"], placed(answer)["count"]) == (title, number)
+
+
 async def test_addresses_that_differ_in_their_query_are_not_taken_for_one(reader: Reader) -> None:
     """Titles and takedowns of before hold for one each; a takedown of their path, as commands write it now, for all."""
     one, two, three = (f"/article?id={number}" for number in range(3))
