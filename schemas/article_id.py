@@ -136,7 +136,7 @@ def with_query(address: str, rule: IdRule = DEFAULT) -> str:
 def _from_address(address: str, rule: IdRule) -> str:
     found = _found(address, rule)
     if not is_article_id(found):
-        raise NoArticleError(_TOO_LONG if found else f"its {_place(rule)} is empty")
+        raise NoArticleError(_TOO_LONG if found else "the id in it is empty")
     if rule.source != "path" and is_address(found) and (again := _again(found, rule)) != found:
         # Ids are given to the rule too: this one would be another article there.
         raise NoArticleError(f"the rule finds {again!r} in its own id {found!r}; write one that fits addresses alone")
@@ -295,7 +295,3 @@ def _percent(char: str) -> str:
     if 0xDC00 <= code < 0xDD00:
         return f"%{code - _KEPT:02X}"
     return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-
-
-def _place(rule: IdRule) -> str:
-    return "path" if rule.source == "path" else "id"

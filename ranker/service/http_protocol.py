@@ -40,10 +40,8 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = 0  # of its parsed lines
         self._arriving_bytes = 0  # of what has just come, as far as it may be this request's
         self._arrived_bytes = 0
-        self._has_body = False
-        self._upgrades = False
+        self._has_body = self._upgrades = self._keeps_open = False
         self._method = self._version = b""
-        self._keeps_open = False
         self._content = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
         self._running: Any = None  # the cycle whose answer is being given; `cycle` is the last one that waits
@@ -110,11 +108,8 @@ class Protocol(HttpToolsProtocol):
             if not self._deaf:
                 self.parser = httptools.HttpRequestParser(self)
                 lines = [b"%b %b HTTP/%b" % (self._method, self.url, self._version)]
-                lines += [
-                    name + b": " + value for name, value in self.headers if name not in (b"connection", b"upgrade")
-                ]
-                if not self._keeps_open:
-                    lines.append(b"connection: close")
+                lines += [b"%b: %b" % pair for pair in self.headers if pair[0] not in (b"connection", b"upgrade")]
+                lines += [] if self._keeps_open else [b"connection: close"]
                 return b"\r\n".join([*lines, b"", b""]) + data[upgrade.args[0] :]
         return b""
 
