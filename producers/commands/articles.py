@@ -186,7 +186,8 @@ class ImportSummary:
             known = f", {len(self._first_seen):,} of them known before" if self._first_seen else ""
             yield f"{undated:,} articles have no date of publication{known}; each keeps that of its first import"
         if unread := self.about.unread:
-            yield f"{len(unread):,} entries have a date that cannot be read or could be two, such as {unread[0][:80]!r}"
+            why = "cannot be read, could be two, or has no offset (--zone)"
+            yield f"{len(unread):,} entries have a date that {why}, such as {unread[0][:80]!r}"
         if (clock := self._defaults.clock) and clock.twice:
             yield f"{clock.twice:,} times are of an hour that came twice in {clock.zone}; the first was taken"
         if queried := self.about.queried:

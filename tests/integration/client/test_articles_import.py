@@ -130,7 +130,7 @@ async def test_an_article_without_a_date_keeps_that_of_its_first_import(desk: De
         "1 articles have no date of publication" in (await desk.says("import", "-", stdin=news(slug="%61/"))) + desk.err
     )
     assert "1 without a date" in await desk.says("import", "-", stdin=news(date="22/11/2026 10:05"))
-    assert "cannot be read or could be two, such as '22/11/2026 10:05'" in desk.err
+    assert "cannot be read, could be two, or has no offset (--zone), such as '22/11/2026 10:05'" in desk.err
     await desk.says("import", "-", stdin=news(date="2020-01-02"))
     await desk.says("import", "-", stdin=news())
     await desk.says("import", "-", "--zone", "Europe/Paris", stdin=news(date="2026/10/25 02:30"))
