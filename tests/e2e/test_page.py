@@ -57,7 +57,9 @@ async def test_three_lists(browser: Browser, reader: Reader, beating: None) -> N
     newest = seen.page.locator("#latest li")
     await expect(newest).to_have_count(6)
     await expect(newest.first).to_contain_text(TITLES[4])
-    await expect(seen.page.locator("#updated")).to_have_text(re.compile("^À jour (à l’instant|il y a\u00a0\\d+\u00a0s)$"))
+    await expect(seen.page.locator("#updated")).to_have_text(
+        re.compile("^À jour (à l’instant|il y a\u00a0\\d+\u00a0s)$")
+    )
     await shot(seen, "page")
     assert (seen.complaints, seen.foreign) == ([], [])
 
