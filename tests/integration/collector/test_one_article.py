@@ -1,4 +1,4 @@
-"""One address is one article, whatever its spelling and whoever sends it."""
+"""One address is one article, whatever its spelling and its sender."""
 
 import asyncio
 from collections import Counter
