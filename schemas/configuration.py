@@ -18,6 +18,11 @@ _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[A-Za-z0-9._~+/-]{16,256}=*")
 
 
+PRESETS = {"press": "drop", "none": "count"}
+"""Value of rules.preset to what becomes of the events that each of `RULES` is about, if no key says it."""
+RULES = ("duplicate", "bots", "internal", "repeat")
+
+
 class SettingsError(ValueError):
     """The settings cannot be used. `faults` has one sentence per fault, the message all of them."""
 
@@ -72,8 +77,16 @@ def _as_sent(given: list[str], form: Callable[[str], str]) -> tuple[list[str], l
 
 def filled(table: dict[str, Any]) -> dict[str, Any]:
     """A valid `table` with the schema's default for each absent key; what has no default stays absent."""
+    rules = table.get("rules", {})
+    if "preset" in rules:
+        table = table | {"rules": dict.fromkeys(RULES, PRESETS[rules["preset"]]) | rules}
     whole: dict[str, Any] = _filled(schemas.load("ranker"), table)
     return whole
+
+
+def needs_readers(table: Mapping[str, Any]) -> bool:
+    """Whether a rule of a valid `table` with its defaults needs to know the reader: then senders give a repeat_key."""
+    return bool(table["rules"]["repeat"] == "drop")
 
 
 def id_rules(table: Mapping[str, Any]) -> dict[str, IdRule]:

@@ -31,7 +31,8 @@ class PageView(msgspec.Struct, gc=False):
     article_id: str
     occurred_at: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
     visitor_id: _Short | None = None
-    agent_class: Literal["person", "bot", "unknown"] = "unknown"
+    repeat_key: _Short | None = None
+    agent_class: Literal["person", "bot", "internal", "unknown"] = "unknown"
     value: Annotated[int, msgspec.Meta(ge=-1000, le=1000)] = 1
     producer_id: _Short | None = None
     sequence: Annotated[int, msgspec.Meta(ge=0)] | None = None

@@ -13,15 +13,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ranker.core import source as sources
+from ranker.core.rules import Rules
 from ranker.core.source import Source
 from schemas import configuration
 
 SCHEMA_VERSION = 2
 """Raised when the fold takes or rejects other records than before. 2: article ids may have the joiners U+200C and
 U+200D, and no other characters that show nothing."""
-
-RULE_PREFIX = "!"
-"""Begins an outcome that a rule assigned; no event type can begin with it."""
 
 LATEST = "latest"
 """Takes the place of a board's name: the articles just published."""
@@ -57,6 +55,8 @@ class Generation(msgspec.Struct, frozen=True):
     schema_version: int = SCHEMA_VERSION
     source: Source | msgspec.UnsetType = msgspec.UNSET
     """How the events of a foreign topic are decoded. Unset for a topic of ours: then no part of the canonical form."""
+    rules: Rules | msgspec.UnsetType = msgspec.UNSET
+    """The rules beside `bots`. Unset if there is none: then no part of the canonical form."""
 
     @property
     def id(self) -> str:
@@ -146,4 +146,5 @@ def from_table(table: Mapping[str, Any]) -> Generation:
         source=Source.from_table(table["source"], configuration.id_rules(table))
         if "source" in table
         else msgspec.UNSET,
+        rules=Rules.from_table(rules),
     )

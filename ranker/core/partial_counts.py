@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 
 from ranker.core.append_time import is_append_time
+from ranker.core.memory import MemoryChange
 
 Group = tuple[int, str, str]
 """(slice of the finest grain, site, outcome)."""
@@ -82,7 +83,8 @@ class PartialCounts:
     `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
     all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time.
     `lost` are ranges of offsets that cannot be read, the last of them appended at `lost_ms`. `sequences` has those of
-    each producer_id, in the order of the log; `last_seen_ms` the append time of its last record.
+    each producer_id, in the order of the log; `last_seen_ms` the append time of its last record. `memory` is what the
+    rules remember of them; None if no rule remembers anything.
     """
 
     counts: dict[Group, Articles] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class PartialCounts:
     mark: Mark | None = None
     sequences: dict[str, list[int]] = field(default_factory=dict)
     last_seen_ms: dict[str, int] = field(default_factory=dict)
+    memory: MemoryChange | None = None
 
     def add(self, other: PartialCounts) -> None:
         """Adds a later stretch; `other` must not be used afterwards."""
@@ -122,3 +125,7 @@ class PartialCounts:
             else:
                 self.sequences[producer] = sequences
         self.last_seen_ms |= other.last_seen_ms
+        if self.memory is None:
+            self.memory = other.memory
+        elif other.memory is not None:
+            self.memory.add(other.memory)

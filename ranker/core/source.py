@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -16,15 +16,15 @@ from ranker.core.value_form import Form, form_of
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule, NoArticleError, normalized
 
 _REQUIRED = ("event_type", "site_id", "article_id", "occurred_at")
-_IDS = ("event_id", "site_id", "article_id", "visitor_id", "producer_id")
+_IDS = ("event_id", "site_id", "article_id", "visitor_id", "repeat_key", "producer_id")
 _REMEMBERED = 65_536
 """Article ids whose normal form is kept: to look one up takes 0.2 us, to make it 1 to 10."""
 _LONGEST_REMEMBERED = 2 * MAX_BYTES
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-_Translation = Callable[[Sequence[Any]], None]
-"""Changes decoded events in place; raises msgspec.ValidationError if one of them is not valid."""
+_Translation = Callable[[Any], None]
+"""Changes a decoded event in place; raises msgspec.ValidationError if it is not valid."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -75,8 +75,7 @@ def faults(source: Source) -> list[str]:
 class Decoder:
     """Decodes values of records to page views, those of a foreign topic by its `Source`.
 
-    Raises as msgspec does. Decoding is one call of msgspec for each record; translations run over all records at once,
-    since a call for each record would cost more than the translation.
+    Raises as msgspec does.
     """
 
     def __init__(self, source: Source | msgspec.UnsetType) -> None:
@@ -96,22 +95,19 @@ class Decoder:
         if in_ms is not None:
             self._translations.append(in_ms)
 
-    def one(self, value: bytes) -> PageView:
-        return self.all([value])[0]
+    def __call__(self, value: bytes) -> PageView:
+        event: PageView = self._decode(value)
+        for translate in self._translations:
+            translate(event)
+        return event
 
     def fault(self, value: bytes) -> Form | None:
         """Why a value cannot be decoded: the form that it has, or msgspec's words without a fix; None if it can be."""
         try:
-            self.one(value)
+            self(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return form_of(value, self._names) or Form(str(error), "")
         return None
-
-    def all(self, values: Sequence[bytes]) -> list[PageView]:
-        events = list(map(self._decode, values))
-        for translate in self._translations:
-            translate(events)
-        return events
 
 
 def _foreign(source: Source) -> type[msgspec.Struct]:
@@ -120,7 +116,7 @@ def _foreign(source: Source) -> type[msgspec.Struct]:
     unread: dict[str, Any] = {}
     for field in msgspec.structs.fields(PageView):
         name, type_, default = field.name, field.type, source.constants.get(field.name, field.default)
-        if name == "event_id":  # counting does not use it
+        if name == "event_id":  # a topic without ids has no duplicates that could be told
             type_, default = type_ | None, None
         if name in _IDS:
             type_ |= _Number
@@ -141,19 +137,15 @@ def _as_text(name: str) -> _Translation:
     """Ids that are numbers become their decimal digits: 17 and "17" are one article."""
     id_of = operator.attrgetter(name)
 
-    def translate(events: Sequence[Any]) -> None:
-        ids = list(map(id_of, events))
-        if int in set(map(type, ids)):
-            for event, id_ in zip(events, ids, strict=True):
-                if type(id_) is int:
-                    setattr(event, name, str(id_))
+    def translate(event: Any) -> None:
+        id_ = id_of(event)
+        if type(id_) is int:
+            setattr(event, name, str(id_))
 
     return translate
 
 
 def _with_normal_ids(rules: Mapping[str, IdRule]) -> _Translation:
-    site_of, id_of = operator.attrgetter("site_id"), operator.attrgetter("article_id")
-
     @lru_cache(maxsize=_REMEMBERED)
     def normal(site_id: str, article_id: str) -> str:
         try:
@@ -161,44 +153,36 @@ def _with_normal_ids(rules: Mapping[str, IdRule]) -> _Translation:
         except NoArticleError:
             return ""  # no id, so the record is rejected for it
 
-    def translate(events: Sequence[Any]) -> None:
-        ids = list(map(id_of, events))
+    def translate(event: Any) -> None:
         # Long ones, of which the most are none, are not remembered: they would take memory without end.
-        form_of = normal if max(map(len, ids)) <= _LONGEST_REMEMBERED else normal.__wrapped__
-        forms = list(map(form_of, map(site_of, events), ids))
-        if forms != ids:
-            for event, form in zip(events, forms, strict=True):
-                event.article_id = form
+        form = normal if len(event.article_id) <= _LONGEST_REMEMBERED else normal.__wrapped__
+        event.article_id = form(event.site_id, event.article_id)
 
     return translate
 
 
 def _with_our_types(types: Mapping[str, str]) -> _Translation:
-    def translate(events: Sequence[Any]) -> None:
-        for event in events:
-            event.event_type = types.get(event.event_type, event.event_type)
+    def translate(event: Any) -> None:
+        event.event_type = types.get(event.event_type, event.event_type)
 
     return translate
 
 
-def _from_microseconds(events: Sequence[Any]) -> None:
-    for event in events:
-        event.occurred_at //= 1000
+def _from_microseconds(event: Any) -> None:
+    event.occurred_at //= 1000
 
 
-def _from_seconds(events: Sequence[Any]) -> None:
+def _from_seconds(event: Any) -> None:
     """Rounds to microseconds before it truncates: 0.001 s is 1 ms, though the binary fraction may be less."""
-    for event in events:
-        event.occurred_at = round(event.occurred_at * 1_000_000) // 1000
+    event.occurred_at = round(event.occurred_at * 1_000_000) // 1000
 
 
-def _from_moments(events: Sequence[Any]) -> None:
-    for event in events:
-        since = event.occurred_at - _EPOCH  # timestamp() takes longer
-        time_ms = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-        if not 0 <= time_ms <= MAX_TIME_MS:
-            raise msgspec.ValidationError("the time lies outside the years 1970 to 2100")
-        event.occurred_at = time_ms
+def _from_moments(event: Any) -> None:
+    since = event.occurred_at - _EPOCH  # timestamp() takes longer
+    time_ms = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    if not 0 <= time_ms <= MAX_TIME_MS:
+        raise msgspec.ValidationError("the time lies outside the years 1970 to 2100")
+    event.occurred_at = time_ms
 
 
 TIMES: dict[str, tuple[Any, _Translation | None]] = {
