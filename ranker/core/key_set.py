@@ -10,7 +10,7 @@ from operator import not_
 KEY_BYTES = 8
 _PER_TABLE = 16
 """Keys of a table on average: more are searched for longer, fewer take more memory for the tables."""
-_FIRST_TABLES = 1024
+_FIRST_TABLES = 64
 
 
 class KeySet:
@@ -24,8 +24,10 @@ class KeySet:
 
     def __init__(self, like: KeySet | None = None) -> None:
         """Empty. `like` is a set of which this one may become as large: tables are empty until they are used."""
-        self.level: int = _FIRST_TABLES if like is None else like.level
+        self.level = _FIRST_TABLES
         """Tables at the beginning of this round of splits."""
+        while like is not None and 2 * self.level * _PER_TABLE <= len(like):
+            self.level *= 2
         self._mask = 2 * self.level - 1
         self._tables = [b""] * self.level
         self._most = _PER_TABLE * self.level
