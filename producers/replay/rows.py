@@ -23,6 +23,7 @@ FIELDS = (
     "site_id",
     "article_id",
     "visitor_id",
+    "repeat_key",
     "agent_class",
     "value",
     "producer_id",

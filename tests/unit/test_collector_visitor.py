@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from producers.collector.visitor import visitor_id
+from producers.readers import visitor_id
 from ranker.service.address import Addresses, parsed, rate_limit_key
 
 PROXIES = Addresses([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")])
