@@ -27,7 +27,7 @@ robots by that list alone, with it 29; of 916 robots that either list knows ther
 
 
 def is_bot(user_agent: str) -> bool:
-    """Whether `user_agent` is a known crawler's. 0.2 ms for a new one, so results are cached."""
+    """Whether `user_agent` is a known crawler's. 0.3 ms for a new one, so results are cached."""
     return _is_bot(user_agent[:LONGEST])
 
 

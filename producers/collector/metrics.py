@@ -90,6 +90,11 @@ class CollectorMetrics(Metrics):
         "them are counted.",
     )
 
+    crawler_list_info = gauge(
+        "collector_crawler_list_info{list,version}",
+        "1: the lists that crawlers are recognised by, with their versions.",
+    )
+
     def watch_articles(self, catalogue: Catalogue, left: Callable[[], float]) -> None:
         """Reads these at each scrape."""
         self.catalogue_articles.set_function(lambda: len(catalogue))

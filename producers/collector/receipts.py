@@ -29,6 +29,8 @@ class Receipts:
         self._needs = needs
         self._bounds = bounds
         self._metrics = metrics
+        for name, version in agents.LISTS.items():
+            metrics.crawler_list_info.labels(list=name, version=version).set(1)
 
     def of(self, request: Request, speaker: Speaker, now_ms: int) -> Receipt:
         """The address and agent of a server with a key are not those of a reader."""

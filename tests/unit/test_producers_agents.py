@@ -9,7 +9,9 @@ from crawleruseragents import is_crawler
 from producers import agents
 
 _ANDROID = "Mozilla/5.0 (Linux; Android 11; {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/96.0.4664.45 Mobile{}"
-_IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148{}"
+_IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148{}"
+)
 READERS = {
     "firefox": "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0",
     "chrome": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari",
@@ -20,7 +22,9 @@ READERS = {
     "motorola": _ANDROID.format("motorola edge 30 Build/T1RD33.116-33-3; wv", " Safari/537.36"),
     "titan": _ANDROID.format("titan P8000", " Safari/537.36 [FB_IAB/FB4A;FBAV/415.0.0.34.107;]"),
     "facebook": _IPHONE.format(" [FBAN/FBIOS;FBAV/470.0.0.0;FBDV/iPhone14,5;FBMD/iPhone;FBLC/fr_FR]"),
-    "instagram": _ANDROID.format("SM-A536B; wv", " Safari/537.36 Instagram 300.0 Android (33/13; 420dpi; Google/google)"),
+    "instagram": _ANDROID.format(
+        "SM-A536B; wv", " Safari/537.36 Instagram 300.0 Android (33/13; 420dpi; Google/google)"
+    ),
     "tiktok": _ANDROID.format("SM-A107M", " Safari/537.36 musical_ly_2022704050 JsSdk/1.0 Channel/googleplay"),
     "yahoo": _IPHONE.format(" Safari/604.1 YJApp-IOS jp.co.yahoo.ipn.appli/4.70.0"),
     "baidu": _ANDROID.format("BMH-TN10", " Safari/537.36 T7/12.23 baiduboxapp/12.23.5.10 (Baidu; P1 10)"),
@@ -30,7 +34,14 @@ READERS = {
     "none": "",
     "none in a log": "-",
 }
-ONLY_CRAWLERS_LIST = ("aiohttp/3.9", "node-fetch/1.0", "Apache-HttpClient/4.5.14", "GPTBot/1.2", "PetalBot", "HTTPie/3.2")
+ONLY_CRAWLERS_LIST = (
+    "aiohttp/3.9",
+    "node-fetch/1.0",
+    "Apache-HttpClient/4.5.14",
+    "GPTBot/1.2",
+    "PetalBot",
+    "HTTPie/3.2",
+)
 ONLY_COUNTERS_LIST = (
     "PHP/8.2",
     "mybot",
