@@ -4,11 +4,14 @@ from typing import Any
 
 from producers.collector import settings as collector
 from ranker import settings
+from ranker.core.generation import from_table
 from ranker.core.source import Source
 from schemas import configuration
 from schemas.article_id import DEFAULT
 
 TABLE = configuration.filled({})
+PRESS = from_table(configuration.filled({"rules": {"preset": "press"}}))
+"""The generation of an empty ranker.toml with every rule in force."""
 CACHING = settings.load(None, {}).caching
 DEFAULT_WINDOWS, DEFAULT_BOARDS = settings.DEFAULT_GENERATION.windows, settings.DEFAULT_GENERATION.boards
 LONGEST_WINDOW_MS = configuration.longest_window_ms(TABLE)
