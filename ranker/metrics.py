@@ -44,7 +44,8 @@ class ConsumerMetrics(Metrics):
 
     _events = counter(
         "ranker_events_total{outcome}",
-        "Events applied, by outcome: an event type that a board weighs; !RULE if a rule dropped it (!bot); "
+        "Events applied, by outcome: an event type that a board weighs; !duplicate, !bot, !internal or !repeat if that "
+        "rule dropped it; "
         "other for a valid type that no board weighs; late; future; dead. An event counts as its value.",
     )
     lag_records = gauge(
@@ -107,6 +108,17 @@ class ConsumerMetrics(Metrics):
         "Articles counted in this partition although their key belongs to another one. It is 0 unless "
         "partitions were added, a producer uses wrong keys, or the topic is not ours and has other keys.",
     )
+    settled_events = counter(
+        "ranker_settled_events_total",
+        "Events that no rule with a memory looked at, because they came after their hour's end and grace, or after "
+        "their hour was given up.",
+    )
+    buckets_given_up = counter(
+        "ranker_buckets_given_up_total",
+        "Hours that rules stopped to remember because a partition had more than rules.max_keys keys. Later events of "
+        "these hours count without duplicate and repeat.",
+    )
+    remembered_keys = gauge("ranker_remembered_keys{partition}", "Keys of events and readers that rules remember.")
     live_slices = gauge("ranker_live_slices{partition}", "Slices of the partition that hold counts, in all tiers.")
     clock_offset_seconds = gauge(
         "ranker_clock_offset_seconds",
@@ -119,7 +131,7 @@ class ConsumerMetrics(Metrics):
     )
     fold_seam_active = gauge(
         "ranker_fold_seam_active",
-        "1 if record batches are folded inside the Kafka client, 0 if this version of aiokafka has to be read "
+        "1 if record batches are taken apart inside the Kafka client, 0 if this version of aiokafka has to be read "
         "record by record (same counts, lower speed).",
     )
     gates_open = gauge("ranker_gates_open", "Partitions that this process reads and applies now.")
@@ -184,7 +196,14 @@ class ConsumerMetrics(Metrics):
 
     def forget(self, partition: int) -> None:
         """Removes the series of a partition that now belongs to another process."""
-        for family in (self.lag_records, self.lag_seconds, self.partition_stopped, self.strays, self.live_slices):
+        for family in (
+            self.lag_records,
+            self.lag_seconds,
+            self.partition_stopped,
+            self.strays,
+            self.live_slices,
+            self.remembered_keys,
+        ):
             family.remove_by_labels({"partition": str(partition)})
 
 

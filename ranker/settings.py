@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import UnsetType, to_builtins
 
 from ranker.core import generation as generations
+from ranker.core.rules import memory_rules
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
@@ -67,6 +68,8 @@ class Settings:
     redis_url: str
     config_path: str | None
     generation: generations.Generation
+    rules: dict[str, Any]
+    """The table [rules], its preset applied."""
     sites: dict[str, Site]
     accept_create_time: bool
     session_timeout_ms: int
@@ -99,7 +102,7 @@ class Settings:
                 w.name: {"length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000} for w in generation.windows
             },
             "boards": generation.boards,
-            "rules": {"bots": generation.bots, "unknown_sites": "count" if generation.sites is None else "reject"},
+            "rules": self.rules,
             **({} if isinstance(generation.source, UnsetType) else {"source": to_builtins(generation.source)}),
             "sites": {
                 name: {
@@ -165,6 +168,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         redis_url=redis,
         config_path=path,
         generation=generation,
+        rules={key: value for key, value in table["rules"].items() if key != "preset"},
         sites={
             name: Site(
                 site.get("title", name),
@@ -195,6 +199,11 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         f"RANKER_READ_TOKENS: site {name!r} has no [sites.{name}] table; add it, or remove its token"
         for name in sorted(tokens.keys() - settings.sites.keys())
     ]
+    if "source" in table and "keys" not in table["source"] and memory_rules(generation):
+        unfit.append(
+            "source.keys: the rules duplicate and repeat see the records of one partition only; write keys = "
+            '"article" if all records of an article have the same key, or "other" to accept what they miss otherwise'
+        )
     faults += [f"{path}: {fault}" for fault in (*unfit, *_meaning_faults(settings))]
     if faults:
         raise SettingsError(faults)

@@ -81,7 +81,9 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.jobs.watch_producers import ProducerWatch
     from ranker.consume.jobs.write_history import HistoryWriter
     from ranker.consume.loop import Consumer
+    from ranker.consume.memories import Memories
     from ranker.core.fold import Fold
+    from ranker.core.rules import memory_rules
     from ranker.log.articles import ArticleLog
     from ranker.log.consumer import PageViewLog
     from ranker.log.dead_letter_writer import DeadLetters
@@ -101,7 +103,6 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         settings.kafka_bootstrap,
         generation.topic,
         f"ranker-{generation.id}",
-        Fold(generation),
         chunk_records(generation),
         unpack_bytes=settings.unpack_mb << 20,
         session_ms=settings.session_timeout_ms,
@@ -109,9 +110,11 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     )
     dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
 
+    memories = Memories(memory_rules(generation))
     worker_for = partial(
         build_worker,
         generation=generation,
+        fold=Fold(generation),
         page_views=page_views,
         store_of=partial(ShardStore, client, generation),
         dead_letters=dead_letters,
@@ -121,12 +124,13 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         clocks=clocks,
         metrics=metrics,
         homes=Homes(),
+        memories=memories,
         flush_s=settings.flush_ms / 1000,
         accept_create_time=settings.accept_create_time,
     )
     noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
     keeper = ActiveKeeper(client, generation, partial(check.unfit, client, now_ms, noted))
-    consumer = Consumer(page_views, clocks, metrics, worker_for, keeper.before_opening)
+    consumer = Consumer(page_views, clocks, metrics, worker_for, memories.keep, keeper.before_opening)
     historian = HistoryWriter(
         client,
         generation,

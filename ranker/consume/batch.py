@@ -7,7 +7,7 @@ from collections import deque
 from ranker.core.append_time import is_append_time
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
-from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
+from ranker.core.step import MAX_COST, MAX_KEYS, SMALL_SHARD, SMALL_TIMES
 from ranker.metrics import ConsumerMetrics
 
 
@@ -37,6 +37,7 @@ class Batch:
         self.partial = PartialCounts()
         self._articles: dict[tuple[str, str], set[str]] = {}
         self._cost = 0
+        self._keys = 0
 
     def cost_with(self, partial: PartialCounts, weights: dict[str, int], windows: int) -> int:
         """The batch's cost together with these counts; to be called once for each chunk, before `add`.
@@ -59,6 +60,11 @@ class Batch:
         self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in partial.rejected)
         return self._cost
 
+    def keys_with(self, partial: PartialCounts) -> int:
+        """How many keys that rules remember the batch has together with these; to be called as `cost_with`."""
+        self._keys += partial.memory.size if partial.memory is not None else 0
+        return self._keys
+
     def add(self, end: int, partial: PartialCounts | None) -> None:
         """Adds the next chunk, up to offset `end`."""
         self.end = end
@@ -77,6 +83,9 @@ class Batch:
             events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
         for rejected in partial.rejected:
             metrics.dead_letters.labels(rejected.reason).inc()
+        if partial.memory is not None:
+            metrics.settled_events.inc(partial.memory.settled)
+            metrics.buckets_given_up.inc(partial.memory.given_up)
         events["dead"] = len(partial.rejected) - partial.future
         metrics.count_events(events)
 
@@ -84,7 +93,10 @@ class Batch:
         """The increments of the shard's counters."""
         partial = self.partial
         lost = sum(map(len, partial.lost))
-        return {"late": partial.late, "future": partial.future, "dead": len(partial.rejected), "lost": lost}
+        counters = {"late": partial.late, "future": partial.future, "dead": len(partial.rejected), "lost": lost}
+        if partial.memory is not None:
+            counters |= {"settled": partial.memory.settled, "given_up": partial.memory.given_up}
+        return counters
 
     def gap_ms(self, wall_ms: int) -> int | None:
         """Append time of the last record that could not be read, at most now; None if all could."""
@@ -118,12 +130,14 @@ class Batches:
             last = Batch(start, now_s, epoch)
             if partial is not None:
                 last.cost_with(partial, self._weights, self._windows)
+                last.keys_with(partial)
             self._waiting.append(last)
         last.add(end, partial)
 
     def _fits(self, batch: Batch, partial: PartialCounts, articles: int | None) -> bool:
         limit = MAX_COST * SMALL_TIMES if articles is not None and articles <= SMALL_SHARD else MAX_COST
-        return batch.cost_with(partial, self._weights, self._windows) <= limit
+        cost, keys = batch.cost_with(partial, self._weights, self._windows), batch.keys_with(partial)
+        return cost <= limit and keys <= MAX_KEYS
 
     @property
     def full(self) -> bool:

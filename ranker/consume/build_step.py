@@ -28,5 +28,6 @@ async def build_step(
         mark=partial.mark,
         gap_ms=gap_ms,
         producers=producers,
+        memory=partial.memory,
     )
     return await session.with_marks(step)

@@ -8,7 +8,9 @@ from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.gate import Gate
 from ranker.consume.homes import Homes
+from ranker.consume.memories import Memories
 from ranker.consume.worker import Worker
+from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
@@ -21,6 +23,7 @@ def build_worker(
     trouble: Callable[[str | None], None],
     *,
     generation: Generation,
+    fold: Fold,
     page_views: PageViewLog,
     store_of: Callable[[int], ShardStore],
     dead_letters: DeadLetters,
@@ -28,13 +31,15 @@ def build_worker(
     clocks: Clocks,
     metrics: ConsumerMetrics,
     homes: Homes,
+    memories: Memories,
     flush_s: float,
     accept_create_time: bool,
 ) -> Worker:
     """`trouble` is called with what hinders its steps, then None. All partitions share the arguments by keyword."""
-    gate = Gate(page_views, store_of(partition), generation, partition, clocks, metrics, trouble, homes)
+    gate = Gate(page_views, store_of(partition), generation, partition, clocks, metrics, trouble, homes, memories)
     return Worker(
         generation,
+        fold,
         partition,
         page_views,
         gate,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ranker.consume.clocks import Clocks
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.consume.homes import Homes
+from ranker.consume.memories import Memories
 from ranker.consume.session import Session, Unsealed
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.generation import FUTURE_MS, Generation
@@ -40,6 +41,7 @@ class Gate:
         metrics: ConsumerMetrics,
         trouble: Callable[[str | None], None],
         homes: Homes,
+        memories: Memories,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._log = page_views
@@ -50,6 +52,7 @@ class Gate:
         self._metrics = metrics
         self._trouble = trouble
         self._homes = homes
+        self._memories = memories
         self.patience_s = patience_s
 
     async def open(self, loaded: Callable[[ShardState], None] = lambda _: None) -> Session:
@@ -76,6 +79,7 @@ class Gate:
                 Stop.STATE,
             )
         await self._check_log_end(state)
+        memory = await self._memories.load(self._partition, self._store, state)
         session = Session(
             self._store,
             self._generation,
@@ -85,6 +89,7 @@ class Gate:
             self._metrics,
             self._trouble,
             self._homes,
+            memory,
         )
         await self._step_over_gap(session)
         await self._claim_strays(session)

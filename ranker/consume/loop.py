@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
 from ranker.consume.clocks import Clocks
@@ -29,6 +29,7 @@ class Consumer:
     """One process' share of the partitions.
 
     `worker_for` makes the worker of a partition; its second argument is called with the worker's trouble, then None.
+    `keep` is called with the partitions of each assignment: what is kept of others may be forgotten.
     `before_opening` is called with the number of partitions before any gate opens (it raises `active.partitions`).
     """
 
@@ -38,12 +39,14 @@ class Consumer:
         clocks: Clocks,
         metrics: ConsumerMetrics,
         worker_for: Callable[[int, Callable[[str | None], None]], Worker],
+        keep: Callable[[Collection[int]], None],
         before_opening: Callable[[int], Awaitable[None]],
     ) -> None:
         self._log = page_views
         self._clocks = clocks
         self._metrics = metrics
         self._worker_for = worker_for
+        self._keep = keep
         self._before_opening = before_opening
         self._workers: dict[int, Worker] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -159,6 +162,7 @@ class Consumer:
             for task in late:
                 task.cancel()  # again: wait_for, which the clients use, swallows one now and then before Python 3.12
         self._leaving = []
+        self._keep(partitions)
         while True:
             try:
                 await self._before_opening(self._log.partitions())

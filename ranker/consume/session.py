@@ -12,6 +12,7 @@ from ranker.consume.errors import RefusedError
 from ranker.consume.homes import Homes
 from ranker.core.floors import start_ms
 from ranker.core.generation import Generation
+from ranker.core.memory import Memory
 from ranker.core.step import Reply, SliceId, Step, Version
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreUnavailableError
@@ -43,8 +44,13 @@ class Session:
         metrics: ConsumerMetrics,
         trouble: Callable[[str | None], None],
         homes: Homes,
+        memory: Memory | None,
     ) -> None:
-        """`partitions` is the topic's number now. `trouble` gets why the store cannot be written, then None."""
+        """`partitions` is the topic's number now. `trouble` gets why the store cannot be written, then None.
+
+        `memory` is what rules remember as of `state`; None if they remember nothing.
+        """
+        self.memory = memory
         self.store = store
         self.partition = partition
         self.partitions = partitions
@@ -160,6 +166,8 @@ class Session:
         self._sites |= step.new_sites
         if step.producers is not None:
             self.producers.apply(step.producers)
+        if self.memory is not None:
+            self.memory.stored(step.memory, (step.after.lineage, step.after.n))
         if step.partitions is not None:
             self.made_for = step.partitions
         if step.refused is not None:

@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from ranker.consume.batch import Batch, Batches
 from ranker.consume.build_step import build_step
-from ranker.consume.check_chunk import check_chunk
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
+from ranker.consume.fold_chunk import fold_chunk
 from ranker.consume.gate import Gate
 from ranker.consume.session import Session
 from ranker.consume.upkeep import Upkeep
+from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.core.route import Router
 from ranker.core.step import Reply
@@ -44,6 +45,7 @@ class Worker:
     def __init__(
         self,
         generation: Generation,
+        fold: Fold,
         partition: int,
         page_views: PageViewLog,
         gate: Gate,
@@ -62,7 +64,7 @@ class Worker:
         """Why its gate does not open yet."""
         self.waits_for_clock = False
         """All is applied, but T does not move: the clock was watched too briefly (core/watermark.py, LEAP_MS)."""
-        self._generation = generation
+        self._fold = fold
         self._log = page_views
         self._gate = gate
         self._dead_letters = dead_letters
@@ -164,16 +166,21 @@ class Worker:
                 self.seek_expected()
                 return
             try:
-                check_chunk(
-                    self.partition, chunk, self._dead_stretch.accepted, accept_create_time=self._accept_create_time
+                partial = fold_chunk(
+                    self.partition,
+                    chunk,
+                    self._fold,
+                    self._session.memory,
+                    self._dead_stretch.accepted,
+                    accept_create_time=self._accept_create_time,
                 )
-                if chunk.partial is not None:
-                    self._dead_stretch.look(chunk.start, chunk.end, chunk.partial)
+                if partial is not None:
+                    self._dead_stretch.look(chunk.start, chunk.end, partial)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, chunk.partial, now_s, self._session.articles, chunk.epoch)
+            self._batches.put(chunk.start, chunk.end, partial, now_s, self._session.articles, chunk.epoch)
         self._wake.set()
 
     async def _work(self, session: Session) -> None:
@@ -285,4 +292,6 @@ class Worker:
         if beyond_end is not None and await self._gate.log_has(session.mark):
             self._lagging_end, self._beyond_end = beyond_end[:2], None
         self._metrics.strays.labels(self.partition).set(session.strays)
+        if session.memory is not None:
+            self._metrics.remembered_keys.labels(self.partition).set(session.memory.size)
         self._metrics.live_slices.labels(self.partition).set(len(session.live))

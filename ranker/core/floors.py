@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 
 from ranker.core.generation import Generation, Window
+from ranker.core.rules import memory_rules
 
 Floors = tuple[int, ...]
 """One floor per window, shortest window first."""
@@ -36,6 +37,9 @@ def start_ms(floor: int, window: Window, lanes: int) -> int:
 
 
 def first_append_ms(generation: Generation, floors: Floors, future_ms: int) -> int:
-    """The earliest append time of a record that can count at or above these floors."""
+    """The earliest append time of a record that can count at or above these floors, or decide whether one does."""
     oldest = min(start_ms(floor, w, generation.lanes) for floor, w in zip(floors, generation.windows, strict=True))
+    rules = memory_rules(generation)
+    if rules is not None:
+        oldest -= oldest % rules.per_ms  # what rules know of a count may lie anywhere in its bucket
     return oldest - future_ms

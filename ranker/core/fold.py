@@ -126,13 +126,11 @@ class Fold:
         return None if is_article_id(event.article_id) else "article_id"
 
     def _remember_valid(self, event: PageView) -> None:
-        for valid, name in (
-            (self._valid_kinds, (event.site_id, event.event_type)),
-            (self._valid_ids, event.article_id),
-        ):
-            if len(valid) >= _REMEMBERED:
-                valid.clear()
-            valid.add(name)
+        if len(self._valid_kinds) + len(self._valid_ids) >= _REMEMBERED:
+            self._valid_kinds.clear()
+            self._valid_ids.clear()
+        self._valid_kinds.add((event.site_id, event.event_type))
+        self._valid_ids.add(event.article_id)
 
     @staticmethod
     def _reject(partial: PartialCounts, record: Record, reason: str) -> None:

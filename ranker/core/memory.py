@@ -109,15 +109,17 @@ class Memory:
                 self._pending.setdefault(bucket, []).extend(change.keys[bucket])
         return change
 
-    def stored(self, change: MemoryChange, at: tuple[str, int]) -> None:
-        """The store has this change, the oldest that is pending."""
+    def stored(self, change: MemoryChange | None, at: tuple[str, int]) -> None:
+        """The store is at this version, and has this change, the oldest that is pending."""
+        self.at = at
+        if change is None:
+            return
         for bucket, keys in change.keys.items():
             del self._pending[bucket][: len(keys)]
         for bucket in change.gone:
             self._forgotten.pop(bucket, None)
             self._pending.pop(bucket, None)
         self._stored = change.latest_ms, change.first
-        self.at = at
 
     def drop_pending(self) -> None:
         """Forgets what was folded since `at`: its records are folded again, here or elsewhere."""

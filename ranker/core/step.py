@@ -7,6 +7,7 @@ from enum import Enum
 
 from ranker.core.delta import Counts
 from ranker.core.floors import Floors
+from ranker.core.memory import MemoryChange
 from ranker.core.partial_counts import Articles, Mark
 from ranker.core.sequence_tracker import TrackerUpdate
 
@@ -18,6 +19,8 @@ SMALL_SHARD = 12_500
 each article. The price is a longer script, 26 ms on 12,500 articles with ids of 7 characters and 40 with ids of 80
 (medians of the same report)."""
 SMALL_TIMES = 4
+MAX_KEYS = 65_536
+"""Keys that one step adds to what rules remember: half a megabyte."""
 
 SliceId = tuple[int, int]
 """(tier, slice)."""
@@ -78,7 +81,8 @@ class Step:
     `seals` replaces the list of a slice by one delta; `deletes` are slices that left. `counters` are added to the
     shard's counters and move with n. `mark` is None if n does not move over a record. `gap_ms` is the append time
     that a gap reaches to. `partitions` is set if the strays have been made for that number. `refused`: whether the
-    store refuses batches for lack of memory; None leaves that as it is. `producers` changes the sequence tracking.
+    store refuses batches for lack of memory; None leaves that as it is. `producers` changes the sequence tracking,
+    `memory` what rules remember.
     """
 
     before: Version
@@ -96,3 +100,4 @@ class Step:
     gap_ms: int | None = None
     refused: bool | None = None
     producers: TrackerUpdate | None = None
+    memory: MemoryChange | None = None

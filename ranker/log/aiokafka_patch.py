@@ -1,7 +1,7 @@
-"""Folds record batches inside aiokafka, without a Python object per record.
+"""Takes records out of fetched batches inside aiokafka, many at a time.
 
 `PartitionRecords._unpack_records` of aiokafka 0.14 turns each record of a fetched batch into a `ConsumerRecord`, which
-is most of the cost of a naive loop. If a consumer's value_deserializer is a `FoldingDeserializer`, the function below
+is most of the cost of a naive loop. If a consumer's value_deserializer is a `ChunkingDeserializer`, the function below
 runs instead: the outer loop (corrupt batches, aborted transactions, control batches) is the client's own, and only the
 inner one differs. It yields `Chunk`s, each starting where the last one ended, also over holes, skipped batches, and
 records that cannot be unpacked or read: of these the first is a dead letter, the offsets behind it are lost.
@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
@@ -30,25 +30,25 @@ _KNOWN_SOURCE = "b803e6d46480732c"
 CHUNK_BYTES = 4 << 20
 """Bytes of keys and values in one chunk, not counting its last record: small batches may unpack to very large ones."""
 _LOG_APPEND_TIME = 1
-_NEVER_MS = 1 << 62
 
 _original = fetcher.PartitionRecords._unpack_records  # noqa: SLF001  # the function that is replaced
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Records [start, end) of a partition: their counts, or the exception that ended the fold.
+    """Records [start, end) of a partition, to be folded when they are taken in order, or why they cannot be read.
 
-    `partial` is None if no record is left in the range (holes, aborted or control batches). `create_time`: at least one
-    record carries its producer's time instead of the broker's. All were appended in one leader's `epoch` (None:
-    unknown).
+    `records` is empty if none is left in the range (holes, aborted or control batches). `partial` has the counts of a
+    range that cannot be unpacked or read. `create_time`: at least one record carries its producer's time instead of the
+    broker's. All were appended in one leader's `epoch` (None: unknown).
     """
 
     start: int
     end: int
-    partial: PartialCounts | None
+    records: Sequence[Record] = ()
+    partial: PartialCounts | None = None
     create_time: bool = False
-    error: Exception | None = None
+    error: UnreadableBatchError | None = None
     epoch: int | None = None
 
 
@@ -56,44 +56,22 @@ class UnreadableBatchError(Exception):
     """A fetched batch is damaged, or its compression is unknown; the message says what to do."""
 
 
-class Fold(Protocol):
-    """Counts records (core.fold.Fold)."""
-
-    def __call__(self, records: Sequence[Record], stamps: tuple[int, int] | None = None) -> PartialCounts: ...
-
-
-class FoldingDeserializer:
+class ChunkingDeserializer:
     """A value_deserializer that makes the patched client yield chunks of at most `limit` records."""
 
-    def __init__(self, fold: Fold, limit: int) -> None:
-        self._fold = fold
+    def __init__(self, limit: int) -> None:
         self.limit = limit
 
     def __call__(self, value: bytes | None) -> bytes | None:
         """Called by the client if the patch is not active: values stay bytes."""
         return value
 
-    def chunk(self, start: int, end: int, records: Sequence[Record], stamps: tuple[int, int] | None) -> Chunk:
-        """Never raises: an exception here would silently drop other partitions' drained records.
-
-        `stamps` are the lowest and the highest append time; None if times are the producers' own.
-        """
-        if not records:
-            return Chunk(start, end, None)
-        try:
-            partial = self._fold(records, stamps)
-            for rejected in partial.rejected:
-                rejected.offset = min(max(rejected.offset, start), end - 1)  # Kafka does not check offsets in a batch
-            return Chunk(start, end, partial, create_time=stamps is None)
-        except Exception as error:  # for the worker, which stops this partition alone
-            return Chunk(start, end, None, stamps is None, error)
-
 
 class _ChunkBuilder:
     """Collects records of one or several batches into chunks; `position` is the end of the records collected."""
 
-    def __init__(self, folding: FoldingDeserializer, start: int) -> None:
-        self._folding = folding
+    def __init__(self, limit: int, start: int) -> None:
+        self._limit = limit
         self.position = start
         self.epoch: int | None = None
         self._begin(start)
@@ -101,7 +79,6 @@ class _ChunkBuilder:
     def _begin(self, start: int) -> None:
         self.start = start
         self._create_time = False
-        self._low, self._high = _NEVER_MS, 0
         self._bytes = 0
         self._records: list[Any] = []
 
@@ -111,28 +88,23 @@ class _ChunkBuilder:
 
     @property
     def full(self) -> bool:
-        return self._bytes >= CHUNK_BYTES or len(self._records) >= self._folding.limit
+        return self._bytes >= CHUNK_BYTES or len(self._records) >= self._limit
 
     def next_records(self, batch: Batch | OldBatch, incoming: Iterator[Any]) -> Iterator[Any]:
         """As many records as fit, at least one."""
-        some = islice(incoming, self._folding.limit - len(self._records))
+        some = islice(incoming, self._limit - len(self._records))
         return some if batch.size < CHUNK_BYTES else _up_to_bytes(some, CHUNK_BYTES - self._bytes)
 
     def add(self, batch: Batch | OldBatch, records: list[Any]) -> None:
-        """Adds records. The broker gives all records of a batch the same append time."""
         if batch.timestamp_type != _LOG_APPEND_TIME:
             self._create_time = True
-        self._low = min(self._low, batch.max_timestamp)
-        self._high = max(self._high, batch.max_timestamp)
         self._bytes += batch.size if batch.size < CHUNK_BYTES else sum(map(_bytes_of, records))
         self._records += records
         self.position = records[-1].offset + 1
 
     def chunk(self) -> Chunk:
         """A chunk of the records collected; the next one starts where it ends."""
-        stamps = None if self._create_time else (self._low, self._high)
-        chunk = self._folding.chunk(self.start, self.position, self._records, stamps)
-        chunk.epoch = self.epoch
+        chunk = Chunk(self.start, self.position, self._records, create_time=self._create_time, epoch=self.epoch)
         self._begin(self.position)
         return chunk
 
@@ -144,8 +116,8 @@ class _ChunkBuilder:
         partial = PartialCounts(records=1, rejected=[rejected], first_append_ms=batch.max_timestamp)
         if offset + 1 < self.position:
             partial.lost, partial.lost_ms = [range(offset + 1, self.position)], batch.max_timestamp
-        chunk = Chunk(self.start, self.position, partial, batch.timestamp_type != _LOG_APPEND_TIME)
-        chunk.epoch = self.epoch
+        created = batch.timestamp_type != _LOG_APPEND_TIME
+        chunk = Chunk(self.start, self.position, partial=partial, create_time=created, epoch=self.epoch)
         self._begin(self.position)
         return chunk
 
@@ -164,11 +136,10 @@ def _bytes_of(record: Any) -> int:
 
 
 def _unpack_records(self: Any) -> Iterator[Any]:
-    folding = self._value_deserializer
-    if not isinstance(folding, FoldingDeserializer):
+    if not isinstance(self._value_deserializer, ChunkingDeserializer):
         yield from _original(self)
         return
-    builder = _ChunkBuilder(folding, self.next_fetch_offset)
+    builder = _ChunkBuilder(self._value_deserializer.limit, self.next_fetch_offset)
     fault = None
     try:
         yield from _chunks(self, builder)
@@ -181,7 +152,7 @@ def _unpack_records(self: Any) -> Iterator[Any]:
     if builder.start < builder.position:
         yield builder.chunk()
     if fault is not None:
-        yield Chunk(builder.position, builder.position, None, error=fault)
+        yield Chunk(builder.position, builder.position, error=fault)
 
 
 def _chunks(self: Any, builder: _ChunkBuilder) -> Iterator[Chunk]:

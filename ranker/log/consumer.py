@@ -1,4 +1,4 @@
-"""The log of page views as the consumer reads it: chunks of folded records, offsets, and single records to compare."""
+"""The log of page views as the consumer reads it: chunks of records, offsets, and single records to compare."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ranker.log.errors import LogUnavailableError, stop, translated
 from ranker.log.sample import sample
 from ranker.log.unpacking import MOST_BYTES
 
-CHUNKS_PER_POLL = 16
-"""Chunks that one poll folds at most: the event loop must get its turn for heartbeats (some 20 ms)."""
+CHUNKS_PER_POLL = 4
+"""Chunks that are folded after one poll at most: the event loop must get its turn for heartbeats (some 30 ms)."""
 _DAY_MS = 86_400_000
 _PROBE_S = 5.0
 _COMMIT_S = 5.0
@@ -50,7 +50,6 @@ class PageViewLog:
         bootstrap: str,
         topic: str,
         group: str,
-        fold: aiokafka_patch.Fold,
         chunk_records: int,
         *,
         unpack_bytes: int = MOST_BYTES,
@@ -60,7 +59,6 @@ class PageViewLog:
         self.topic = topic
         record_batches.install(unpack_bytes)
         self.patch_active = aiokafka_patch.install()
-        self._deserializer = aiokafka_patch.FoldingDeserializer(fold, chunk_records)
         self._limit = chunk_records
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -69,7 +67,7 @@ class PageViewLog:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            value_deserializer=self._deserializer,
+            value_deserializer=aiokafka_patch.ChunkingDeserializer(chunk_records),
             max_partition_fetch_bytes=4 << 20,
             fetch_max_bytes=32 << 20,
             metadata_max_age_ms=metadata_max_age_ms,
@@ -130,21 +128,20 @@ class PageViewLog:
             if self.patch_active:
                 return {tp.partition: chunks for tp, chunks in fetched.items()}
             # empty polls move positions too, past holes and control batches
-            return {tp.partition: await self._fold_plain(tp, fetched.get(tp, [])) for tp in wanted}
+            return {tp.partition: await self._plain_chunks(tp, fetched.get(tp, [])) for tp in wanted}
 
-    async def _fold_plain(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[aiokafka_patch.Chunk]:
+    async def _plain_chunks(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[aiokafka_patch.Chunk]:
         chunks = []
         start = self._expected.get(tp.partition, -1)
         for first in range(0, len(records), self._limit):
             part = records[first : first + self._limit]
             end = part[-1].offset + 1
             created = any(record.timestamp_type != 1 for record in part)
-            every = [record.timestamp for record in part]
-            chunks.append(self._deserializer.chunk(start, end, part, None if created else (min(every), max(every))))
+            chunks.append(aiokafka_patch.Chunk(start, end, part, create_time=created))
             start = end
         position = await self._consumer.position(tp)
         if position > start >= 0:
-            chunks.append(aiokafka_patch.Chunk(start, position, None))
+            chunks.append(aiokafka_patch.Chunk(start, position))
             start = position
         self._expected[tp.partition] = start
         return chunks

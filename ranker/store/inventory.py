@@ -128,7 +128,7 @@ async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
         with translated():
             await client.unlink(*names)
     with translated():
-        await client.unlink(shard.slices, shard.sites, shard.sums, shard.strays, shard.producers, shard.sequences)
+        await client.unlink(*_indices(shard))
         await client.expire(shard.meta, TOMBSTONE_S)
 
 
@@ -150,17 +150,22 @@ async def _history_keys(client: Any, generation: str) -> AsyncIterator[list[str]
     yield [keys_of.settled, keys_of.lists]
 
 
+def _indices(shard: ShardKeys) -> list[str]:
+    return [shard.slices, shard.sites, shard.sums, shard.strays, shard.buckets, shard.producers, shard.sequences]
+
+
 async def _all_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
-    yield [shard.meta, shard.slices, shard.sites, shard.sums, shard.strays, shard.producers, shard.sequences]
+    yield [shard.meta, *_indices(shard)]
     async for names in _data_keys(client, generation, shard):
         yield names
 
 
 async def _data_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
-    """The totals and slices that the shard's indices name, in steps; each step's keys share one slot."""
+    """The totals, slices and buckets that the shard's indices name, in steps; each step's keys share one slot."""
     with translated():
         sites = [site.decode() for site in await client.smembers(shard.sites)]
         slices = [member.decode() async for member in client.sscan_iter(shard.slices, count=1000)]
+        buckets = sorted(map(int, await client.smembers(shard.buckets)))
     totals = (
         shard.total(window.name, site, board)
         for site in sites
@@ -170,6 +175,8 @@ async def _data_keys(client: Any, generation: Generation, shard: ShardKeys) -> A
     for names in _steps(totals):
         yield names
     for names in _steps(shard.slice(*map(int, member.split(":"))) for member in slices):
+        yield names
+    for names in _steps(map(shard.remembered, buckets)):
         yield names
 
 

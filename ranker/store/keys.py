@@ -32,6 +32,8 @@ class ShardKeys:
         """Hash `site:window:outcome` to count."""
         self.strays = f"{self._tag}:strays"
         """Set of `site/article` counted in this shard although their home is another partition."""
+        self.buckets = f"{self._tag}:buckets"
+        """Set of the live buckets of what rules remember."""
         self.producers = f"{self._tag}:producers"
         """Hash: producer_id to the packed tracking of that run (core/sequence_tracker.py)."""
         self.sequences = f"{self._tag}:sequences"
@@ -44,6 +46,10 @@ class ShardKeys:
     def slice(self, tier: int, slice_: int) -> str:
         """List of packed deltas of one slice of one tier (tier 0 is the finest)."""
         return f"{self._tag}:slice:{tier}:{slice_}"
+
+    def remembered(self, bucket: int) -> str:
+        """List of what rules remember of one bucket: keys of 8 bytes, up to `PIECE_KEYS` in an element."""
+        return f"{self._tag}:remembered:{bucket}"
 
 
 class HistoryKeys:

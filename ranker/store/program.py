@@ -9,9 +9,12 @@ import msgspec
 
 from ranker.core import delta
 from ranker.core.generation import Generation
+from ranker.core.memory import MemoryChange
 from ranker.core.step import Step, Version
 from ranker.store.keys import ShardKeys
 
+PIECE_KEYS = 1024
+"""Keys of one element of a bucket's list: what is read in elements has a bound."""
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -67,6 +70,13 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
     if changes.sums:
         fields = [f"{site}:{generation.windows[window].name}:{outcome}" for site, window, outcome in changes.sums]
         hincr.append((key(keys.sums), fields, list(map(str, changes.sums.values()))))
+    deleted = [key(keys.slice(*slice_id)) for slice_id in step.deletes]
+    memory = step.memory or MemoryChange()
+    for bucket, remembered in memory.keys.items():
+        at = key(keys.remembered(bucket))
+        for first in range(0, len(remembered), PIECE_KEYS):
+            push += (at, argument(b"".join(remembered[first : first + PIECE_KEYS])))
+    deleted += [key(keys.remembered(bucket)) for bucket in memory.gone]
     hset, hdel = [], []
     if (update := step.producers) is not None:
         hset = [
@@ -82,7 +92,7 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
             "clock": str(step.watermark_ms),
             "set": _meta_fields(step),
             "add": [text for name, by in step.counters.items() if by for text in (f"count:{name}", str(by))],
-            "del": [key(keys.slice(*slice_id)) for slice_id in step.deletes],
+            "del": deleted,
             "push": push,
             "put": put,
             "zincr": zincr,
@@ -94,8 +104,14 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
                 (keys.slices, map(_slice_member, changes.appends)),
                 (keys.sites, step.new_sites),
                 (keys.strays, step.strays),
+                (keys.buckets, map(str, memory.keys)),
             ),
-            "srem": _members(key, (keys.slices, map(_slice_member, step.deletes)), (keys.strays, step.strays_gone)),
+            "srem": _members(
+                key,
+                (keys.slices, map(_slice_member, step.deletes)),
+                (keys.strays, step.strays_gone),
+                (keys.buckets, map(str, memory.gone)),
+            ),
         }
     )
     return Program(declared, arguments)
@@ -119,4 +135,6 @@ def _meta_fields(step: Step) -> list[str]:
         fields += ("gap_ms", str(step.gap_ms))
     if step.refused is not None:
         fields += ("refused", "1" if step.refused else "0")
+    if step.memory is not None:
+        fields += ("latest_ms", str(step.memory.latest_ms), "first", str(step.memory.first))
     return fields

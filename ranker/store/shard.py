@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import itertools
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -18,6 +19,8 @@ from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
 from ranker.store.scripting import Script
 
+_PIECES = 128
+"""Elements of a bucket's list that are read at once: a megabyte, if all are full."""
 FORMAT = "1"
 """Version of the state's layout; a shard of another version replies `foreign`."""
 
@@ -36,6 +39,10 @@ class ShardState:
     foreign: bool
     refused: bool
     producers: SequenceTracker
+    latest_ms: int
+    """As `first` and `buckets` what rules remember (core/memory.py): 0 and none if they remember nothing."""
+    first: int
+    buckets: tuple[int, ...]
 
 
 def script(name: str, *, allow_oom: bool = False) -> str:
@@ -58,7 +65,7 @@ class ShardStore:
     async def load(self) -> ShardState | None:
         """The shard's state; None if the shard does not exist."""
         with translated():
-            flat, slices, sites, strays, runs, blocks = await read_atomically(
+            flat, slices, sites, strays, runs, blocks, buckets = await read_atomically(
                 self._client,
                 [
                     ("HGETALL", self.keys.meta),
@@ -67,13 +74,15 @@ class ShardStore:
                     ("SCARD", self.keys.strays),
                     ("HGETALL", self.keys.producers),
                     ("HGETALL", self.keys.sequences),
+                    ("SMEMBERS", self.keys.buckets),
                 ],
             )
         meta = fields_of(flat)
         if not meta:
             return None
         producers = unpacked(fields_of(runs), fields_of(blocks))
-        return _state({name: value.decode() for name, value in meta.items()}, slices, sites, strays, producers)
+        text = {name: value.decode() for name, value in meta.items()}
+        return _state(text, slices, sites, strays, producers, tuple(sorted(map(int, buckets))))
 
     async def init(self, version: Version, watermark_ms: int, partitions: int, gap_ms: int | None) -> None:
         """Creates the shard; no effect if it exists."""
@@ -118,6 +127,21 @@ class ShardStore:
             for slice_id in wanted:
                 pipe.llen(self.keys.slice(*slice_id))
             return dict(zip(wanted, await pipe.execute(), strict=True))
+
+    async def remembered(self, bucket: int) -> AsyncIterator[tuple[tuple[str, int] | None, list[bytes]]]:
+        """What rules remember of a bucket, a megabyte at a time at most, with the (lineage, n) that each belongs to."""
+        for first in itertools.count(0, _PIECES):
+            with translated():
+                (lineage, n), pieces = await read_atomically(
+                    self._client,
+                    [
+                        ("HMGET", self.keys.meta, "lineage", "n"),
+                        ("LRANGE", self.keys.remembered(bucket), first, first + _PIECES - 1),
+                    ],
+                )
+            yield (None if lineage is None or n is None else (lineage.decode(), int(n))), pieces
+            if len(pieces) < _PIECES:
+                return
 
     async def strays(self) -> set[str]:
         """Every `site/article` marked as a stray."""
@@ -171,7 +195,12 @@ def parsed_slice(member: bytes) -> SliceId:
 
 
 def _state(
-    meta: Mapping[str, str], slices: Iterable[bytes], sites: Iterable[bytes], strays: int, producers: SequenceTracker
+    meta: Mapping[str, str],
+    slices: Iterable[bytes],
+    sites: Iterable[bytes],
+    strays: int,
+    producers: SequenceTracker,
+    buckets: tuple[int, ...],
 ) -> ShardState:
     last = meta.get("last")
     return ShardState(
@@ -185,4 +214,7 @@ def _state(
         foreign=meta.get("format") != FORMAT or "dropped" in meta,
         refused=meta.get("refused") == "1",
         producers=producers,
+        latest_ms=int(meta.get("latest_ms", 0)),
+        first=int(meta.get("first", 0)),
+        buckets=buckets,
     )

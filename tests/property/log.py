@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ranker.core.append_time import is_append_time
-from ranker.core.partial_counts import Mark, PartialCounts, Rejected
+from ranker.core.partial_counts import Mark, Rejected
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from tests.support.recount import Raw
@@ -59,9 +59,8 @@ class LogClient:
 
     patch_active = True
 
-    def __init__(self, broker: Broker, fold: Callable[[Sequence[Raw]], PartialCounts], chunk_records: int) -> None:
+    def __init__(self, broker: Broker, chunk_records: int) -> None:
         self._broker = broker
-        self._fold = fold
         self._limit = chunk_records
         self.slow = 0.0
         """Share of polls that take seconds; 1: none ever brings anything, the brokers are cut off."""
@@ -134,7 +133,7 @@ class LogClient:
             end = min(end, (epoch + 1) * TERM)
             records = [raw for raw in partition.entries[start:end] if raw is not None]
             self._positions[number] = end
-            yield Chunk(start, end, self._fold(records) if records else None, epoch=epoch)
+            yield Chunk(start, end, records, epoch=epoch)
 
     def seek(self, partition: int, offset: int) -> None:
         if partition in self._positions:

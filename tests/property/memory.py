@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -70,6 +70,9 @@ class MemoryShard:
             foreign=meta["format"] != FORMAT or "dropped" in meta,
             refused=meta["refused"] == "1",
             producers=unpacked(data.get(self.keys.producers, {}), data.get(self.keys.sequences, {})),
+            latest_ms=int(meta.get("latest_ms", 0)),
+            first=int(meta.get("first", 0)),
+            buckets=tuple(sorted(map(int, data.get(self.keys.buckets, ())))),
         )
 
     async def init(self, version: Version, watermark_ms: int, partitions: int, gap_ms: int | None) -> None:
@@ -97,6 +100,12 @@ class MemoryShard:
 
     async def slice_lengths(self, slice_ids: Iterable[SliceId]) -> dict[SliceId, int]:
         return {slice_id: len(self._server.data.get(self.keys.slice(*slice_id), ())) for slice_id in slice_ids}
+
+    async def remembered(self, bucket: int) -> AsyncIterator[tuple[tuple[str, int] | None, list[bytes]]]:
+        meta = self._server.data.get(self.keys.meta)
+        version = _version(meta) if meta else None
+        at = None if version is None else (version.lineage, version.n)
+        yield at, list(self._server.data.get(self.keys.remembered(bucket), ()))
 
     async def strays(self) -> set[str]:
         return set(self._server.data.get(self.keys.strays, ()))

@@ -12,8 +12,10 @@ from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.homes import Homes
 from ranker.consume.loop import Consumer
+from ranker.consume.memories import Memories
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
+from ranker.core.rules import memory_rules
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
@@ -40,7 +42,7 @@ class Process:
 
     def start(self) -> None:
         world, generation = self._world, self._world.drawn.generation
-        self.log = LogClient(world.broker, Fold(generation), chunk_records(generation))
+        self.log = LogClient(world.broker, chunk_records(generation))
         self.log.slow = self.reads_slowly
         clocks = Clocks(
             world.asked_store_time_ms,
@@ -52,13 +54,15 @@ class Process:
         def store_of(partition: int) -> ShardStore:
             return cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
 
-        page_views, homes = cast("PageViewLog", self.log), Homes()
+        page_views, homes, fold = cast("PageViewLog", self.log), Homes(), Fold(generation)
+        memories = Memories(memory_rules(generation))
 
         def worker_for(partition: int, trouble: Callable[[str | None], None]) -> Worker:
             worker = build_worker(
                 partition,
                 trouble,
                 generation=generation,
+                fold=fold,
                 page_views=page_views,
                 store_of=store_of,
                 dead_letters=cast("DeadLetters", DeadLetterBox(world.broker)),
@@ -66,6 +70,7 @@ class Process:
                 clocks=clocks,
                 metrics=self.metrics,
                 homes=homes,
+                memories=memories,
                 flush_s=world.drawn.flush_s,
                 accept_create_time=False,
             )
@@ -73,7 +78,9 @@ class Process:
             return worker
 
         async def run() -> None:
-            consumer = Consumer(page_views, clocks, self.metrics, worker_for, world.raise_active_partitions)
+            consumer = Consumer(
+                page_views, clocks, self.metrics, worker_for, memories.keep, world.raise_active_partitions
+            )
             await consumer.run()
 
         self.task = asyncio.create_task(run())

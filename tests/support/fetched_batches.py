@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from ranker.consume.fold_chunk import fold_chunk
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log import aiokafka_patch
@@ -36,15 +37,24 @@ def batch(base: int, count: int, compression: int = 0) -> bytearray:
 def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES) -> list[aiokafka_patch.Chunk]:
     install(most_bytes)
     assert aiokafka_patch.install(), "the seam does not know this version of the client"
-    folding = aiokafka_patch.FoldingDeserializer(Fold(GENERATION), limit)
+    fold = Fold(GENERATION)
     tp = TopicPartition("page-views", 0)
     records: Any = fetcher.PartitionRecords(
-        tp, fetcher.MemoryRecords(data), [], position, None, folding, True, fetcher.READ_COMMITTED
+        tp,
+        fetcher.MemoryRecords(data),
+        [],
+        position,
+        None,
+        aiokafka_patch.ChunkingDeserializer(limit),
+        True,
+        fetcher.READ_COMMITTED,
     )
     read: Iterator[aiokafka_patch.Chunk] = iter(records)
     found = []
     for chunk in read:
         assert chunk.end == records.next_fetch_offset, "the client would take the chunk for a stale one"
+        if chunk.error is None:
+            chunk.partial = fold_chunk(0, chunk, fold, None, 1 << 62, accept_create_time=True)
         found.append(chunk)
     return found
 

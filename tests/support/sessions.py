@@ -13,4 +13,4 @@ from ranker.metrics import ConsumerMetrics, new_registry
 async def open_session(store: Any, generation: Generation, partitions: int) -> Session:
     """Of partition 0 among so many; `store` is a ShardStore, or what stands for one."""
     state, metrics = await store.load(), ConsumerMetrics(new_registry(), ["view"])
-    return Session(store, generation, 0, partitions, state, metrics, lambda _: None, Homes())
+    return Session(store, generation, 0, partitions, state, metrics, lambda _: None, Homes(), None)

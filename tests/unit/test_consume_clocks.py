@@ -13,6 +13,7 @@ from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.consume.loop import Consumer
 from ranker.consume.worker import Worker
+from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.core.step import Version
 from ranker.core.watermark import LEAP_MS, STEADY_MS, TOLERANCE_MS, WallClock, age_ms, may_follow
@@ -156,7 +157,7 @@ async def test_readiness_says_that_a_clock_has_stepped() -> None:
     """And what follows from it, until it has run evenly."""
     machine = Machine()
     nobody = cast("Any", None)
-    consumer = Consumer(nobody, machine.clocks, ConsumerMetrics(new_registry(), []), nobody, nobody)
+    consumer = Consumer(nobody, machine.clocks, ConsumerMetrics(new_registry(), []), nobody, nobody, nobody)
     await machine.live(2)
     assert not any("stepped" in reason for reason in consumer.not_ready())
     machine.jump(DAY_S)
@@ -168,7 +169,7 @@ def worker_of(machine: Machine, metrics: ConsumerMetrics) -> Worker:
     """Partition 3, with neither a log nor a gate."""
     generation, nobody = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS), cast("Any", None)
     rest = (machine.clocks, metrics, DeadLetterLimit(3, 1.0, 100), 0.25)
-    return Worker(generation, 3, nobody, nobody, nobody, *rest, accept_create_time=False)
+    return Worker(generation, Fold(generation), 3, nobody, nobody, nobody, *rest, accept_create_time=False)
 
 
 async def test_a_process_that_was_away_says_that_t_waits() -> None:
@@ -178,7 +179,7 @@ async def test_a_process_that_was_away_says_that_t_waits() -> None:
     nobody = cast("Any", None)
     metrics = ConsumerMetrics(new_registry(), [])
     worker = worker_of(machine, metrics)
-    consumer = Consumer(nobody, machine.clocks, metrics, nobody, nobody)
+    consumer = Consumer(nobody, machine.clocks, metrics, nobody, nobody, nobody)
     consumer._workers[3] = worker
     now_ms = machine.clocks.wall_ms()
     long_ago = now_ms - LEAP_MS - 1

@@ -2,18 +2,17 @@
 
 import gzip
 import os
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 
-from ranker.core.fold import Fold
 from ranker.core.partial_counts import KEPT_BYTES, Cut
 from ranker.log import aiokafka_patch
 from ranker.log.record_batches import install
-from tests.support.fetched_batches import GENERATION, NOW_MS, batch, chunks, letters, lost, view, views
+from tests.support.fetched_batches import NOW_MS, batch, chunks, letters, lost, view, views
 from tests.support.record_batches import CODECS, record
 from tests.support.record_batches import batch as batch_of
 
@@ -59,21 +58,14 @@ def test_many_small_records_beyond_the_bound() -> None:
 @pytest.mark.parametrize("most_bytes", [64 << 20, 1 << 20])
 def test_large_values_are_never_gathered(most_bytes: int) -> None:
     """A chunk holds four MiB of keys and values and one record more, whatever the limit of its records."""
-    sizes: list[int] = []
-
-    class Weighing(Fold):
-        def __call__(self, records: Any, *more: Any) -> Any:
-            sizes.append(sum(len(one.value) for one in records))
-            return super().__call__(records, *more)
-
     values = [view(n).ljust(1 << 20) for n in range(20)]
     packed = bytes(batch_of([record(n, None, value) for n, value in enumerate(values)], codec=4, now_ms=NOW_MS))
     install(most_bytes)
-    folding = aiokafka_patch.FoldingDeserializer(cast("aiokafka_patch.Fold", Weighing(GENERATION)), 1666)
+    chunking = aiokafka_patch.ChunkingDeserializer(1666)
     records: Any = fetcher.PartitionRecords(
-        TopicPartition("page-views", 0), fetcher.MemoryRecords(packed), [], 0, None, folding, True, 1
+        TopicPartition("page-views", 0), fetcher.MemoryRecords(packed), [], 0, None, chunking, True, 1
     )
-    list(records)
+    sizes = [sum(len(record.value) for record in chunk.records) for chunk in records if chunk.records]
     assert len(sizes) >= (5 if most_bytes > 20 << 20 else 0)
     assert max(sizes, default=0) <= 5 << 20
 

@@ -1,19 +1,15 @@
-"""Folding inside the client beside a plain client: the same records, over transactions, control batches and holes."""
+"""Chunks made inside the client beside a plain client: the same records, over transactions, control batches and holes."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer import fetcher
 
 from deploy.local import waiting
-from ranker.core.fold import Fold
-from ranker.core.partial_counts import PartialCounts
 from ranker.log import aiokafka_patch
 from ranker.log.consumer import PageViewLog
 from tests.integration.consume.engine import Engine
@@ -21,22 +17,6 @@ from tests.integration.consume.engine import Engine
 Seen = tuple[int, int, bytes | None, bytes | None]
 """Offset, append time, key, value."""
 ROUNDS = 25
-
-
-class Recording:
-    """The engine's own fold, which remembers what it was given."""
-
-    def __init__(self, fold: Fold) -> None:
-        self._fold = fold
-        self._given: dict[int, tuple[PartialCounts, list[Seen]]] = {}
-
-    def __call__(self, records: Sequence[Any], *more: Any) -> PartialCounts:
-        partial = self._fold(records, *more)
-        self._given[id(partial)] = partial, [(r.offset, r.timestamp, r.key, r.value) for r in records]
-        return partial
-
-    def given(self, partial: PartialCounts | None) -> list[Seen]:
-        return [] if partial is None else self._given[id(partial)][1]
 
 
 @pytest.fixture(params=["seam", "plain"])
@@ -55,9 +35,8 @@ async def test_every_way_of_reading_gives_the_same_records(engine: Engine, path:
     plain, end = await _read_plainly(engine.bootstrap, place)
     assert len(plain) < end, "no hole, nothing to show"
     rand = random.Random(path)
-    fold = Recording(Fold(engine.generation))
     assigned = asyncio.Event()
-    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-{path}", fold, 7)  # type: ignore[arg-type]
+    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-{path}", 7)
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)
@@ -65,12 +44,12 @@ async def test_every_way_of_reading_gives_the_same_records(engine: Engine, path:
         for round_ in range(ROUNDS):
             start = 0 if round_ == 0 else rand.randrange(end)
             stop = end if round_ == 0 else rand.randrange(start, end) + 1
-            await _compare(log, fold, plain, start, stop)
+            await _compare(log, plain, start, stop)
     finally:
         await log.stop()
 
 
-async def _compare(log: PageViewLog, fold: Recording, plain: list[Seen], start: int, stop: int) -> None:
+async def _compare(log: PageViewLog, plain: list[Seen], start: int, stop: int) -> None:
     """Reads [start, stop) or somewhat more, as the consumer does: what does not join is dropped and sought again."""
     expected = start
     log.seek(0, start)
@@ -84,7 +63,7 @@ async def _compare(log: PageViewLog, fold: Recording, plain: list[Seen], start: 
             assert chunk.error is None
             assert not chunk.create_time
             between = [seen for seen in plain if chunk.start <= seen[0] < chunk.end]
-            assert fold.given(chunk.partial) == between
+            assert [(r.offset, r.timestamp, r.key, r.value) for r in chunk.records] == between
             expected = chunk.end
         return expected >= stop
 

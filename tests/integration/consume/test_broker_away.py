@@ -12,7 +12,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local.faults import MissingTool
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
-from ranker.core.fold import Fold
 from ranker.log import consumer
 from ranker.log.articles import ArticleLog
 from ranker.log.consumer import PageViewLog
@@ -59,7 +58,7 @@ async def test_a_commit_waits_for_seconds_and_the_next_one_makes_up_for_it(
     """While the broker is silent the client would wait for its own 40 s, or for ever: what is newest is lost to nobody."""
     monkeypatch.setattr(consumer, "_COMMIT_S", 0.5)
     assigned = asyncio.Event()
-    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-commit", Fold(engine.generation), 7)
+    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-commit", 7)
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)

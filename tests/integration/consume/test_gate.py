@@ -13,7 +13,7 @@ from ranker.consume.clocks import Clocks
 from ranker.consume.errors import PartitionStoppedError
 from ranker.consume.gate import Gate
 from ranker.consume.homes import Homes
-from ranker.core.fold import Fold
+from ranker.consume.memories import Memories
 from ranker.core.partial_counts import Mark
 from ranker.core.step import Version
 from ranker.log.consumer import PageViewLog
@@ -35,11 +35,13 @@ async def gate(engine: Engine) -> AsyncIterator[Gate]:
     metrics = ConsumerMetrics(new_registry(), ())
     await clocks.measure()
     await store.init(Version("a" * 16, COUNTED, (0, 0)), 0, 2, None)
-    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-gate", Fold(engine.generation), 100)
+    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-gate", 100)
     assigned = asyncio.Event()
     await log.start(lambda: None, lambda _: assigned.set())
     await asyncio.wait_for(assigned.wait(), 20)
-    yield Gate(log, store, engine.generation, 0, clocks, metrics, lambda _: None, Homes(), patience_s=1.5)
+    yield Gate(
+        log, store, engine.generation, 0, clocks, metrics, lambda _: None, Homes(), Memories(None), patience_s=1.5
+    )
     await log.stop()
     await client.aclose()
 

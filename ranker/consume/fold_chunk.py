@@ -1,4 +1,6 @@
-"""Stops a partition at records that cannot be counted, or must not be without an operator's decision."""
+"""Folds a chunk when it is taken in order, or stops its partition: at records that cannot be counted, or must not be
+without an operator's decision.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +8,35 @@ from collections.abc import Iterable
 
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.core import append_time
-from ranker.core.fold import TIMESTAMP
-from ranker.core.partial_counts import Rejected
-from ranker.log.aiokafka_patch import Chunk, UnreadableBatchError
+from ranker.core.fold import TIMESTAMP, Fold
+from ranker.core.memory import Memory
+from ranker.core.partial_counts import PartialCounts, Rejected
+from ranker.log.aiokafka_patch import Chunk
 
 
-def check_chunk(partition: int, chunk: Chunk, accepted: int, *, accept_create_time: bool) -> None:
-    """Raises PartitionStoppedError if the chunk was not read or folded, or its times are none, or the producers' own.
+def fold_chunk(
+    partition: int, chunk: Chunk, fold: Fold, memory: Memory | None, accepted: int, *, accept_create_time: bool
+) -> PartialCounts | None:
+    """The chunk's counts; None if it has no record. `memory` is as of the chunk's start, and as of its end afterwards.
 
+    Raises PartitionStoppedError if it was not read or cannot be folded, or its times are none, or the producers' own.
     Records below the offset `accepted` need no time: an operator has looked at them (--accept-bad PARTITION:OFFSET).
     """
+    where = f"partition {partition}: offsets {chunk.start} and on"
     if chunk.error is not None:
-        where = f"partition {partition}: offsets {chunk.start} and on"
-        if isinstance(chunk.error, UnreadableBatchError):
-            raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}", Stop.UNREADABLE) from chunk.error
+        raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}", Stop.UNREADABLE) from chunk.error
+    try:
+        partial = fold(chunk.records, memory) if chunk.records else chunk.partial
+    except Exception as error:
         raise PartitionStoppedError(
-            f"{where} cannot be folded ({type(chunk.error).__name__}: {chunk.error}); this is a fault of the "
-            "software: please report it",
+            f"{where} cannot be folded ({type(error).__name__}: {error}); this is a fault of the software: please "
+            "report it",
             Stop.FOLD,
-        ) from chunk.error
-    if chunk.partial is not None:
-        _check_times(partition, chunk, chunk.partial.rejected, accepted)
+        ) from error
+    if partial is not None:
+        for rejected in partial.rejected:  # Kafka does not check offsets in a batch
+            rejected.offset = min(max(rejected.offset, chunk.start), chunk.end - 1)
+        _check_times(partition, chunk, partial.rejected, accepted)
     if chunk.create_time and not accept_create_time:
         raise PartitionStoppedError(
             f"partition {partition}: records carry their producer's time (CreateTime); set "
@@ -35,6 +45,7 @@ def check_chunk(partition: int, chunk: Chunk, accepted: int, *, accept_create_ti
             "the former, so set RANKER_ENV=development with it, which accepts these times",
             Stop.CREATE_TIME,
         )
+    return partial
 
 
 def _check_times(partition: int, chunk: Chunk, rejected: Iterable[Rejected], accepted: int) -> None:

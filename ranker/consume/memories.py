@@ -1,0 +1,51 @@
+"""What rules remember of each partition of this process, from one opening of its gate to the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+from ranker.core.key_set import keys_of
+from ranker.core.memory import Memory
+from ranker.core.rules import Rules
+from ranker.store.errors import StoreUnavailableError
+from ranker.store.shard import ShardState, ShardStore
+
+
+class Memories:
+    """`rules` are None if none of them remembers anything."""
+
+    def __init__(self, rules: Rules | None) -> None:
+        self._rules = rules
+        self._of: dict[int, Memory] = {}
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forgets the partitions that are not among these."""
+        self._of = {partition: memory for partition, memory in self._of.items() if partition in partitions}
+
+    async def load(self, partition: int, store: ShardStore, state: ShardState) -> Memory | None:
+        """The memory as of `state`: the one that is held if it is of that version, else read from the store.
+
+        Raises StoreUnavailableError if the shard is written meanwhile: it has to be loaded again.
+        """
+        if self._rules is None:
+            return None
+        at = state.version.lineage, state.version.n
+        held = self._of.pop(partition, None)
+        if held is None or held.at != at:
+            held = await self._read(self._rules, store, state, at)
+        held.drop_pending()
+        self._of[partition] = held
+        return held
+
+    @staticmethod
+    async def _read(rules: Rules, store: ShardStore, state: ShardState, at: tuple[str, int]) -> Memory:
+        memory = Memory(rules, at, state.latest_ms, state.first)
+        for bucket in state.buckets:
+            async for version, pieces in store.remembered(bucket):
+                if version != at:
+                    raise StoreUnavailableError("another process writes what rules remember; it is loaded again")
+                for piece in pieces:
+                    memory.hold(bucket, keys_of(piece))
+                    await asyncio.sleep(0)
+        return memory
