@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from ranker.core.generation import Generation
+from ranker.commands.top import tables
+from ranker.core.generation import Generation, ListName
+from ranker.serve.api.lists import Lists
 from ranker.serve.live.published import rfc3339
 from ranker.settings import Site
 from ranker.store.keys import ShardKeys
@@ -103,6 +107,23 @@ async def test_rules_that_were_paused(redis_url: str) -> None:
         await paused({1: hour - 24}, "24h", rfc3339((hour - 5) * HOUR_MS))
         await paused({0: 0, 1: hour - 24}, "24h", None)  # from is 17 minutes past that hour
         await paused({}, "7d", rfc3339((hour - 24) * HOUR_MS))
+
+
+async def test_a_terminal_has_both(redis_url: str) -> None:
+    """`ranker top` says what each rule dropped, once for all boards, and until when they were paused."""
+    async with reading(redis_url) as reader:
+        await reader.client.hset(ShardKeys(PRESS.id, 0).meta, "first", T // HOUR_MS)
+
+        async def paused() -> bool:
+            return bool((await reader.ranking())["rules_paused"])
+
+        await until(paused, "pause")
+        terminal = Console(width=200, file=io.StringIO())
+        names = [ListName("demo", "read", "24h"), ListName("demo", "commented", "24h")]
+        terminal.print(tables(reader.board, Lists(reader.board, reader.demand), names, 5, 200, None))
+        shown = terminal.file.getvalue()  # type: ignore[attr-defined]
+        assert shown.count("dropped: duplicate 1, bot 20, internal 0, repeat 7\n") == 1
+        assert f"rules paused for events before {rfc3339(T // HOUR_MS * HOUR_MS)}" in shown
 
 
 async def test_a_stream_tells_what_was_dropped_with_the_next_change(redis_url: str) -> None:
