@@ -10,8 +10,7 @@ from operator import not_
 KEY_BYTES = 8
 _PER_TABLE = 16
 """Keys of a table on average: more are searched for longer, fewer take more memory for the tables."""
-_FIRST_TABLES = 16_384
-"""128 KB. They hold a quarter of a million keys before the first split, which costs as much as an addition."""
+_FIRST_TABLES = 1024
 
 
 class KeySet:
@@ -21,15 +20,15 @@ class KeySet:
     (linear hashing): the next in turn is split in two, so that a set of millions never stands still to be written anew.
     """
 
-    __slots__ = ("_len", "_mask", "_most", "_tables", "fresh", "level")
+    __slots__ = ("_len", "_mask", "_most", "fresh", "level", "tables")
 
     def __init__(self, like: KeySet | None = None) -> None:
-        """Empty. `like` is a set of which this one may become as large: tables are empty until they are used."""
+        """Empty. If it becomes as large as `like`, no table has to be split: that costs as much as an addition."""
         self.level: int = _FIRST_TABLES if like is None else like.level
         """Tables at the beginning of this round of splits."""
+        self.tables = [b""] * (_FIRST_TABLES if like is None else len(like.tables))
         self._mask = 2 * self.level - 1
-        self._tables = [b""] * self.level
-        self._most = _PER_TABLE * self.level
+        self._most = _PER_TABLE * len(self.tables)
         self._len = 0
         self.fresh: list[bytes] = []
         """What `add` has added since the caller emptied this list."""
@@ -39,7 +38,7 @@ class KeySet:
 
     def add(self, key: bytes) -> bool:
         """Whether the key is new; the set has it from now on."""
-        tables = self._tables
+        tables = self.tables
         number = hash(key) & self._mask
         if number >= len(tables):
             number -= self.level
@@ -54,7 +53,7 @@ class KeySet:
         return True
 
     def discard(self, keys: Iterable[bytes]) -> None:
-        tables = self._tables
+        tables = self.tables
         for key in keys:
             number = hash(key) & self._mask
             if number >= len(tables):
@@ -67,10 +66,10 @@ class KeySet:
     @property
     def bytes(self) -> int:
         """Bytes that the set takes."""
-        return sys.getsizeof(self._tables) + sum(map(sys.getsizeof, filter(None, self._tables)))
+        return sys.getsizeof(self.tables) + sum(map(sys.getsizeof, filter(None, self.tables)))
 
     def _split_next(self) -> None:
-        tables, level = self._tables, self.level
+        tables, level = self.tables, self.level
         number = len(tables) - level
         keys = keys_of(tables[number])
         goes = [hash(key) & level for key in keys]
