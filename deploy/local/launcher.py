@@ -177,7 +177,8 @@ def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
     """Write a ranker.toml that opens the site to pages of this machine, and return its path."""
     # The page itself, and what `python -m http.server` serves: enough to try the tracker.
     origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
-    lines = [f'[sites."{wishes.site}"]', f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
+    lines = ["[rules]", 'preset = "press"', f'[sites."{wishes.site}"]']
+    lines += [f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
     if wishes.traffic and wishes.log is None:
         lines.append(f'title = "{DEMO_TITLE}"')
     config = directory / "ranker.toml"
