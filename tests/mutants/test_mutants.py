@@ -10,6 +10,7 @@ import pytest
 
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant, hunted
+from tests.mutants.remembered import HISTORIES
 from tests.property.history import PROFILES, Profile
 from tests.property.machine import Server, run
 from tests.property.memory import MemoryServer
@@ -19,7 +20,7 @@ SEEDS = 150
 """Most need one; what is found in less than one history of four needs some."""
 
 LUA = [mutant for mutant in MUTANTS if mutant.in_lua]
-PYTHON = [mutant for mutant in MUTANTS if not mutant.in_lua]
+PYTHON = [mutant for mutant in (*MUTANTS, *HISTORIES) if not mutant.in_lua]
 
 
 def profile_of(mutant: Mutant) -> Profile:

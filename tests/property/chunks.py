@@ -33,7 +33,7 @@ def records(rng: random.Random) -> list[Raw]:
     """Events now, late, backfilled, ahead, in the future and invalid; one of four is sent again, not always as it was."""
     log: list[Raw] = []
     events: list[dict[str, Any]] = []
-    now = BEGIN
+    now, readers = BEGIN, rng.choice((1, 1, 0.1))
     for offset in range(RECORDS):
         now += rng.choice((0, 0, 1, 2, 3, 7)) * MINUTE if rng.random() < 0.96 else rng.randint(20, 90) * MINUTE
         if events and rng.random() < 0.3:
@@ -50,7 +50,8 @@ def records(rng: random.Random) -> list[Raw]:
                 "occurred_at": now - late * MINUTE + edge,
                 "agent_class": rng.choice(("person", "person", "person", "bot", "internal")),
                 "value": rng.choice((1, 1, 1, 1, 2, -1, 0)),
-                rng.choice(("repeat_key", "visitor_id")): rng.choice((None, "u", "v")),
+                "repeat_key": rng.choice((None, None, "", "u", "v")) if rng.random() < readers else None,
+                "visitor_id": rng.choice((None, "u", "v")) if rng.random() < readers else None,
             }
         events.append(event)
         log.append(Raw(offset, now, None, json.dumps(event).encode()))
@@ -89,7 +90,7 @@ def _drawn(rng: random.Random) -> tuple[Generation, RecountRules]:
     duplicate, repeat = rng.choice(((True, True), (True, True), (True, False), (False, True)))
     bots, internal = rng.random() < 0.8, rng.random() < 0.7
     types = rng.choice((("view",), ("share", "view"))) if repeat else ()
-    most = rng.choice((1_000_000_000, 40, 25, 12))
+    most = rng.choice((1_000_000_000, 40, 25, 12, 3))
     names = "duplicate@1" if duplicate else "", "internal@1" if internal else "", "repeat@1" if repeat else ""
     windows, boards = (Window("w", WINDOW, GRAIN),), {"read": {"view": 1}}
     rules = Rules(*names, types, PER, GRACE, most)

@@ -62,7 +62,7 @@ class Profile:
     partitions: tuple[int, ...] = (1, 1, 2, 3)
     ruled: float = 0.4
     """Share of the histories that have rules beside bots."""
-    max_keys: tuple[int, ...] = (1_000_000, 60, 25, 8)
+    max_keys: tuple[int, ...] = (1_000_000, 30, 10, 4)
 
 
 PROFILES = (
