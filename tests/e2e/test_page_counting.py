@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from ranker.core import delta
@@ -14,7 +15,7 @@ from ranker.settings import Site
 from ranker.store.history import HOUR_MS
 from ranker.store.keys import ShardKeys
 from tests.support.defaults import PRESS, press
-from tests.support.page_site import MINUTE_MS, SHARDS, TITLES, chromium, clocks, newspaper, now_ms, shot, visit
+from tests.support.page_site import MINUTE_MS, SHARDS, TITLES, Visit, chromium, clocks, newspaper, now_ms, shot, visit
 from tests.support.reader import Reader
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -126,3 +127,27 @@ async def test_nothing_to_say_of_what_was_left_out(
         await expect(seen.page.locator(".counting")).to_contain_text(text)
         await expect(seen.page.locator("#dropped")).to_be_empty()
         await browser.close()
+
+
+@pytest.mark.parametrize(("lang", "locale"), [("fr", "fr-FR"), ("en", "en-GB")])
+async def test_the_definitions(browser: Browser, reader: Reader, lang: str, locale: str) -> None:
+    """In the browser's language, wide, narrow and dark, from this host alone, for everybody, and on to the other one."""
+    page = await browser.new_page(locale=locale, viewport={"width": 1280, "height": 900})
+    seen = Visit(page, f"http://127.0.0.1:{reader.port}")
+    await page.goto(f"http://127.0.0.1:{reader.port}/definitions")
+    assert await page.evaluate("document.documentElement.lang") == lang
+    rules = page.locator("section[id]")
+    await expect(rules).to_have_count(4)
+    assert (await Axe().run(page)).response["violations"] == []
+    await shot(seen, f"definitions-{lang}", full_page=True)
+    await page.get_by_role("link", name="unique_item@counter-5.1").click()
+    await expect(rules.last).to_be_in_viewport()
+    await page.set_viewport_size({"width": 360, "height": 740})
+    await page.emulate_media(color_scheme="dark")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 360
+    assert (await Axe().run(page)).response["violations"] == []
+    await shot(seen, f"definitions-{lang}-narrow-dark")
+    other = {"fr": "en", "en": "fr"}[lang]
+    await page.locator(f".languages a[lang={other}]").click()
+    await expect(page.locator("html")).to_have_attribute("lang", other)
+    assert (seen.complaints, seen.foreign) == ([], [])

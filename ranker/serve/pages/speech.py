@@ -26,10 +26,12 @@ class Speech:
     def counted(self, number: int, forms: Mapping[str, str]) -> str:
         """A number with its noun: 1 234 lectures, 1,234 reads."""
         one = number in {0, 1} if self.lang == "fr" else number == 1
+        return self.figure(number) + NBSP + forms["one" if one else "other"]
+
+    def figure(self, number: int) -> str:
+        """A number in digits: 1 234, or 1,234."""
         digits = f"{number:,}"
-        if self.lang == "fr":
-            digits = digits.replace(",", NARROW_NBSP)
-        return digits + NBSP + forms["one" if one else "other"]
+        return digits.replace(",", NARROW_NBSP) if self.lang == "fr" else digits
 
     def age(self, moment: str) -> str:
         """The age of an RFC 3339 time: "il y a 5 heures 10 min"; a date (UTC) after 30 days."""

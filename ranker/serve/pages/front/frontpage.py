@@ -21,13 +21,12 @@ from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query, parse, quoted
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.http.response_cache import accept_headers
 from ranker.serve.live.board import Board
 from ranker.serve.pages.counted import what_counts
 from ranker.serve.pages.rows import Row, rows
 from ranker.serve.pages.speech import MINUTE_MS, Speech
+from ranker.serve.pages.still import HTML, answer
 from ranker.serve.pages.templates import environment
-from ranker.service.accept import matches
 from ranker.service.scripts import FOREVER
 from ranker.settings import DEFAULT_GENERATION, Site
 
@@ -49,7 +48,6 @@ _SECURITY = {
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "referrer-policy": "strict-origin-when-cross-origin",
-    "x-content-type-options": "nosniff",
 }
 
 
@@ -81,8 +79,9 @@ class Page:
         self._files["row.js"] = resources.files("ranker.serve.pages").joinpath("row.js").read_bytes()
         together = b"".join(name.encode() + content for name, content in sorted(self._files.items()))
         self._version = hashlib.sha256(together).hexdigest()[:12]
-        self._address = f"/page/{self._version}"
-        self._modules = [f"{self._address}/{name}" for name in sorted(self._files) if name.endswith(".js")]
+        self.address = f"/page/{self._version}"
+        """Where the files are."""
+        self._modules = [f"{self.address}/{name}" for name in sorted(self._files) if name.endswith(".js")]
         self._template = environment.get_template("front/index.html")
         self._words: dict[str, dict[str, Any]] = orjson.loads(folder.joinpath("words.json").read_bytes())
 
@@ -117,11 +116,7 @@ class Page:
             clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
         content = self._render(choice, sites, generation, found).encode()
-        etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
-        headers = {**_SECURITY, "cache-control": "no-cache", "etag": etag.decode()}
-        if matches(accept_headers(request.scope["headers"]).tags, etag):
-            return Response(status_code=304, headers=headers)
-        return Response(content, 200, headers, "text/html; charset=utf-8")
+        return answer(request, content, HTML, _SECURITY)
 
     def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
         given = request.query_params
@@ -177,7 +172,7 @@ class Page:
             settings=settings,
             choice=choice,
             words=speech.words,
-            files=self._address,
+            files=self.address,
             modules=self._modules,
             title=self._titles.get(choice.site, choice.site),
             sites=[
