@@ -52,6 +52,14 @@ class Speech:
             parts += [self.counted(rest, units["minute"])] if rest else []
         return str(self.words["ago"].format(age=NBSP.join(parts)))
 
+    def length(self, minutes: int) -> str:
+        """A number of minutes in the largest unit that it fills: 90 min, 24 heures, 7 jours."""
+        if minutes % 1440 == 0 and minutes > 1440:
+            return self.counted(minutes // 1440, self.words["units"]["day"])
+        if minutes % 60 == 0:
+            return self.counted(minutes // 60, self.words["units"]["hour"])
+        return self.counted(minutes, self.words["units"]["minute"])
+
     def period(self, window: str) -> str:
         """A window's name in words: "24h" is "24 heures"; a name that states no length stays."""
         length = _LENGTH.fullmatch(window)

@@ -23,8 +23,9 @@ from ranker.serve.api.query import Query, parse, quoted
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import accept_headers
 from ranker.serve.live.board import Board
+from ranker.serve.pages.counted import what_counts
 from ranker.serve.pages.rows import Row, rows
-from ranker.serve.pages.speech import Speech
+from ranker.serve.pages.speech import MINUTE_MS, Speech
 from ranker.serve.pages.templates import environment
 from ranker.service.accept import matches
 from ranker.service.scripts import FOREVER
@@ -162,9 +163,14 @@ class Page:
             "lang": choice.lang,
             "site": choice.site,
             "words": speech.words,
-            "boards": [{"name": name, "heading": heading} for name, heading in headings.items()],
+            "boards": [
+                {"name": name, "heading": heading, "views": "view" in (generation or DEFAULT_GENERATION).boards[name]}
+                for name, heading in headings.items()
+            ],
             "shown": choice.boards,
-            "windows": [{"name": one.name, "period": period(one, speech)} for one in _windows(generation)],
+            "windows": [
+                {"name": one.name, "period": speech.length(one.length_ms // MINUTE_MS)} for one in _windows(generation)
+            ],
         }
         offered = sites if 1 < len(sites) <= MOST_SITES else ()
         return self._template.render(
@@ -184,6 +190,7 @@ class Page:
             several=several,
             boards=[(name, headings[name], board_rows(name)) for name in choice.boards],
             newest=board_rows(LATEST),
+            counts=what_counts(generation, speech) if generation else "",
         )
 
 
@@ -213,18 +220,6 @@ def _is_gone(board: Board, content: Mapping[str, Any]) -> bool:
     """Whether the API would refuse the list, for its age."""
     age_ms = board.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
     return age_ms > board.ages.gone_ms
-
-
-def period(window: Window, speech: Speech) -> str:
-    """A window's length in words: 24 heures, 7 jours."""
-    minutes = window.length_ms // 60_000
-    if minutes % 1440 == 0 and minutes > 1440:
-        number, unit = minutes // 1440, "day"
-    elif minutes % 60 == 0:
-        number, unit = minutes // 60, "hour"
-    else:
-        number, unit = minutes, "minute"
-    return speech.counted(number, speech.words["units"][unit])
 
 
 def _windows(generation: Generation | None) -> Sequence[Window]:
