@@ -101,9 +101,9 @@ class Memory:
         if self._unchecked < 0:
             while self.size > self._most:
                 oldest = min(self._live)
+                self._change.given_up += bool(self._live[oldest])  # one without keys is no part of the state
                 self._forget(oldest)
                 self._first = oldest + 1
-                self._change.given_up += 1
             self._unchecked = (self._most - self.size) // _KEYS_OF_RECORD
 
     def take_change(self) -> MemoryChange:
