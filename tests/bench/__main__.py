@@ -24,6 +24,7 @@ from tests.bench import (
     reader,
     refresh,
     report,
+    rules,
     script,
     spool,
     stack,
@@ -39,6 +40,7 @@ QUICK_EVENTS = 200_000
 PARTS = (
     "backlog",
     "foreign",
+    "rules",
     "script",
     "memory",
     "freshness",
@@ -92,6 +94,7 @@ def main(
             runs: dict[str, Callable[[], Part]] = {
                 "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
                 "foreign": lambda: foreign.run(servers, events, repeats, progress),
+                "rules": lambda: rules.run(servers, events, repeats, progress),
                 "script": lambda: script.run(servers, quick, progress),
                 "memory": lambda: memory.run(servers, quick, progress),
                 "freshness": lambda: freshness.run(servers, repeats, quick, progress),

@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from tests.property.sequences import BOUNDS, Bounds, Heard
+from tests.support.judged import Judged, Remembering, Seen, judge
 
 Count = tuple[str, str, str]
 """(site, outcome, article)."""
@@ -47,6 +48,7 @@ class Rules:
     sites: tuple[str, ...] | None
     future_ms: int = 5 * 60 * 1000
     bounds: Bounds = BOUNDS
+    remembering: Remembering = field(default_factory=Remembering)
 
     @classmethod
     def read(cls, config: Path) -> Rules:
@@ -59,6 +61,7 @@ class Rules:
             table["lanes"],
             rules.get("bots", "drop"),
             tuple(table["sites"]) if rules.get("unknown_sites") == "reject" else None,
+            remembering=Remembering.of_table(rules),
         )
 
 
@@ -77,16 +80,18 @@ class Expected:
     dead_offsets: set[int] = field(default_factory=set)
     last: Raw | None = None
     heard: Heard = field(default_factory=Heard)
+    judged: Judged = field(default_factory=Judged)
 
 
 class Verdict(NamedTuple):
-    """`what` is count, late, future or dead; the rest is set for count."""
+    """`what` is count, late, future or dead; the rest is set for count, `seen` for late too."""
 
     what: str
     occurred_ms: int = 0
     named: Count = ("", "", "")
     value: int = 0
     lane: int = 0
+    seen: Seen | None = None
 
 
 def verdict(raw: Raw, rules: Rules) -> Verdict:
@@ -101,12 +106,15 @@ def verdict(raw: Raw, rules: Rules) -> Verdict:
         return Verdict("future")
     _, length, grain = rules.windows[-1]
     slice_end = (occurred // grain + 1) * grain
-    if slice_end < raw.timestamp - length:
-        return Verdict("late")
-    bot = rules.bots == "drop" and event.get("agent_class", "unknown") == "bot"
-    outcome = "!bot" if bot else event["event_type"]
-    article = event["article_id"]
-    return Verdict("count", occurred, (event["site_id"], outcome, article), event.get("value", 1), lane(article, rules))
+    site, article, kind = event["site_id"], event["article_id"], event["event_type"]
+    agent_class, value = event.get("agent_class", "unknown"), event.get("value", 1)
+    reader = event.get("repeat_key") or event.get("visitor_id") or ""
+    late = slice_end < raw.timestamp - length
+    seen = Seen(raw.offset, occurred, site, article, kind, event["event_id"], reader, agent_class, value, late)
+    if late:
+        return Verdict("late", seen=seen)
+    outcome = "!bot" if rules.bots == "drop" and agent_class == "bot" else kind
+    return Verdict("count", occurred, (site, outcome, article), value, lane(article, rules), seen)
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
@@ -136,8 +144,8 @@ def _event(value: bytes | None) -> dict[str, Any] | None:
         and " " not in event["article_id"]
         and number("occurred_at", 0, 4_102_444_800_000)
         and ("value" not in event or (number("value", -1000, 1000) and event["value"] != 0))
-        and ("agent_class" not in event or event["agent_class"] in ("person", "bot", "unknown"))
-        and all(event.get(name) is None or text(name, 0, 128) for name in ("visitor_id", "producer_id"))
+        and ("agent_class" not in event or event["agent_class"] in ("person", "bot", "internal", "unknown"))
+        and all(event.get(name) is None or text(name, 0, 128) for name in ("visitor_id", "repeat_key", "producer_id"))
         and (event.get("sequence") is None or number("sequence", 0, 2**63))
     )
     return event if ok else None
@@ -158,7 +166,9 @@ def place(occurred_ms: int, lane_: int, floors: Sequence[int], rules: Rules) -> 
 
 def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules) -> Expected:
     """S(n, F) of these records: all that are below n and not lost. Counters are of those from `n0` on."""
-    expected = Expected()
+    expected, records = Expected(), list(records)
+    seen = [one for raw in records if raw.offset >= n0 and (one := _cached(raw, rules).seen) is not None]
+    expected.judged = judge(seen, rules.remembering)
     slices: defaultdict[tuple[int, int], Counter[Count]] = defaultdict(Counter)
     totals: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     sums: Counter[tuple[str, str, str]] = Counter()
@@ -177,7 +187,8 @@ def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules
         where = place(said.occurred_ms, said.lane, floors, rules)
         if where is None:
             continue
-        slices[where][said.named] += said.value
+        outcome = expected.judged.dropped.get(raw.offset, outcome)
+        slices[where][site, outcome, article] += said.value
         for name, _, _ in rules.windows[where[0] :]:
             sums[site, name, outcome] += said.value
             for board, weights in rules.boards.items():

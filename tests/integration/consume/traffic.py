@@ -7,7 +7,9 @@ import contextlib
 import json
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -117,3 +119,29 @@ class Traffic:
         else:
             event["value"] = 0
         return json.dumps(event).encode()
+
+
+class Readers(Traffic):
+    """The same with readers who load an article again, events that are sent again, and times of some minutes ago."""
+
+    _MINUTES_MS = 240_000
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._latest: deque[tuple[bytes | None, bytes | None]] = deque(maxlen=3_000)
+
+    def view(self) -> tuple[bytes | None, bytes | None]:
+        rand = self._random
+        if self._latest and rand.random() < 0.1:
+            return rand.choice(self._latest)
+        key, value = super().view()
+        with contextlib.suppress(ValueError):
+            event = json.loads(value or b"")
+            event["occurred_at"] -= int(rand.random() ** 4 * self._MINUTES_MS)
+            name = rand.choice(("repeat_key", "repeat_key", "visitor_id", "nothing"))
+            event |= {name: f"{rand.randrange(40):016x}"}
+            if rand.random() < 0.03:
+                event["agent_class"] = "internal"
+            value = json.dumps(event).encode()
+        self._latest.append((key, value))
+        return key, value

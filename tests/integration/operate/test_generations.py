@@ -14,11 +14,12 @@ from ranker.store import generations, inventory, keys
 from ranker.store.connection import connect
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
-from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS
 from tests.support.shard_writer import count_in, meta_of
 from tests.support.stores import STORES
 
 NOW = 1_700_000_000_000
+HOUR = NOW // 3_600_000
 BLUE = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 GREEN = Generation("page-views", DEFAULT_WINDOWS, {"engaged": {"view": 1, "share": 5}})
 
@@ -31,7 +32,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 
 
 async def begin(client: Any, generation: Generation, partitions: int, watermark_ms: int = NOW, sites: int = 1) -> None:
-    """Shards as a consumer would leave them: one article per site and partition, one slice of each tier."""
+    """Shards as a consumer would leave them: one article per site and partition, one slice of each tier, one hour's keys."""
     await generations.register(client, generation)
     for partition in range(partitions):
         shard = keys.ShardKeys(generation.id, partition)
@@ -43,6 +44,8 @@ async def begin(client: Any, generation: Generation, partitions: int, watermark_
             pipe.rpush(shard.slice(tier, 1000), b"delta" * 100)
             pipe.sadd(shard.slices, f"{tier}:1000")
         pipe.sadd(shard.strays, "site0/article")
+        pipe.sadd(shard.buckets, HOUR)
+        pipe.rpush(shard.remembered(HOUR), b"8 bytes!" * 1000)
         await pipe.execute()
 
 
@@ -257,6 +260,7 @@ def test_the_commands(redis_url: str) -> None:
         opened = connect(redis_url)
         await begin(opened, BLUE, 2)
         await begin(opened, GREEN, 2)
+        await begin(opened, PRESS, 1)
         await generations.activate(opened, BLUE.id, 2, 0)
         await opened.aclose()
 
@@ -270,6 +274,12 @@ def test_the_commands(redis_url: str) -> None:
     assert code == 0
     assert listed.startswith(f"{BLUE.id}  active\n")
     assert "engaged (5 share + 1 view)" in listed
+    assert "rules    bots@1; counts every site" in listed
+    remembering = (
+        "rules    duplicate@1, bots@1, internal@1, unique_item@counter-5.1 of view, grace 3600 s, "
+        "at most 20,000,000 keys a shard; counts every site"
+    )
+    assert remembering in listed
     assert "as of    2023-11-14T22:13:20Z" in listed
     code, said = ranker("drop", BLUE.id)
     assert (code, "is active" in said) == (1, True)
