@@ -133,11 +133,12 @@ function tellState() {
 }
 
 /** What rules left out in the period that is shown, which is the same for every list, and until when they were paused. */
-function tellDropped({ dropped: known, rules_paused: paused, window }) {
+function tellDropped({ as_of: asOf, dropped: known, rules_paused: paused, window }) {
   const parts = dropped(known);
   const { period } = settings.windows.find(({ name }) => name === window.name) ?? { period: window.name };
   const said = parts.length ? [fill(words.dropped_in, { period, dropped: parts.join(", ") })] : [];
-  if (paused) said.push(fill(words.paused, { moment: fullHour(Date.parse(paused)) }));
+  // An hour that is under way may have been given up to its end.
+  if (paused) said.push(fill(words.paused, { moment: fullHour(Math.min(Date.parse(paused), Date.parse(asOf))) }));
   return said.join(" ");
 }
 
