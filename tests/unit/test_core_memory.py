@@ -48,7 +48,7 @@ class Stored:
 
 def state(memory: Memory) -> tuple[int, int, dict[int, set[bytes]]]:
     """What it goes by: an empty bucket is none."""
-    live = {bucket: set(keys_of(b"".join(keys._tables))) for bucket, keys in memory._live.items() if keys}
+    live = {bucket: set(keys_of(b"".join(keys.tables))) for bucket, keys in memory._live.items() if keys}
     return memory._latest_ms, memory._first, live
 
 
