@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import compress
 from operator import not_
 
@@ -52,6 +52,16 @@ class KeySet:
         if self._len > self._most:
             self._split_next()
         return True
+
+    def take(self, keys: Sequence[bytes]) -> None:
+        """Takes keys over that are different ones and that it does not have: nothing is searched, none is fresh."""
+        tables, level, mask, length = self._tables, self.level, self._mask, len(self._tables)
+        for key in keys:
+            number = hash(key) & mask
+            tables[number if number < length else number - level] += key
+        self._len += len(keys)
+        while self._len > self._most:
+            self._split_next()
 
     def discard(self, keys: Iterable[bytes]) -> None:
         tables = self.tables

@@ -60,6 +60,24 @@ async def _counted(engine: Engine, counter: str) -> int:
     return sum(int(shard.meta[f"count:{counter}"]) for shard in shards if shard is not None)
 
 
+@pytest.mark.parametrize(
+    "kind", [pytest.param(name, marks=pytest.mark.long) for name in ("redis_cluster_url", "valkey_url")]
+)
+async def test_on_other_stores(new_ruled: Callable[..., Engine], kind: str, request: pytest.FixtureRequest) -> None:
+    """A step's keys lie in one slot of a cluster, and a memory is read there by script."""
+    engine = new_ruled(redis_url=request.getfixturevalue(kind))
+    await engine.create_topic(PARTITIONS)
+    first = engine.consume()
+    async with engine.traffic.flowing(per_s=800):
+        await engine.until("readiness", first.ready)
+        await engine.until_counted()
+        first.kill()
+        second = engine.consume()
+        await engine.until("readiness", second.ready)
+    await engine.traffic.send(1000)
+    await check(engine)
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.long)])
 async def test_consumers_killed_again_and_again(new_ruled: Callable[..., Engine], kills: int) -> None:
     """SIGKILL of two consumers in turn: what one remembered is loaded by the other, not one key more or less."""
@@ -133,6 +151,7 @@ async def test_redis_restored_from_an_older_state(
     assert await consumer.metric("ranker_rewinds_total") == PARTITIONS
 
 
+@pytest.mark.long
 async def test_a_replica_that_is_behind_takes_over(new_ruled: Callable[..., Engine], tmp_path: Path) -> None:
     """It has a prefix of what was written: the consumer goes on from there, with what was remembered there."""
     async with redis_pair(tmp_path) as pair:
