@@ -20,16 +20,16 @@ class KeySet:
     (linear hashing): the next in turn is split in two, so that a set of millions never stands still to be written anew.
     """
 
-    __slots__ = ("_len", "_mask", "_most", "fresh", "level", "tables")
+    __slots__ = ("_len", "_level", "_mask", "_most", "_tables", "fresh")
 
     def __init__(self, like: KeySet | None = None) -> None:
         """Empty. To become as large as `like` is now, no table has to be split: that costs as much as an addition."""
         tables = max(_FIRST_TABLES, 0 if like is None else len(like) // _PER_TABLE)
-        self.tables = [b""] * tables
-        self.level: int = _FIRST_TABLES << (tables // _FIRST_TABLES).bit_length() - 1
+        self._tables = [b""] * tables
+        self._level: int = _FIRST_TABLES << (tables // _FIRST_TABLES).bit_length() - 1
         """Tables at the beginning of this round of splits."""
-        self._mask = 2 * self.level - 1
-        self._most = _PER_TABLE * len(self.tables)
+        self._mask = 2 * self._level - 1
+        self._most = _PER_TABLE * len(self._tables)
         self._len = 0
         self.fresh: list[bytes] = []
         """What `add` has added since the caller emptied this list."""
@@ -39,10 +39,10 @@ class KeySet:
 
     def add(self, key: bytes) -> bool:
         """Whether the key is new; the set has it from now on."""
-        tables = self.tables
+        tables = self._tables
         number = hash(key) & self._mask
         if number >= len(tables):
-            number -= self.level
+            number -= self._level
         table = tables[number]
         if table.find(key) >= 0 and _at(table, key) >= 0:
             return False
@@ -55,7 +55,7 @@ class KeySet:
 
     def take(self, keys: Sequence[bytes]) -> None:
         """Takes keys over that are different ones and that it does not have: nothing is searched, none is fresh."""
-        tables, level, mask, length = self._tables, self.level, self._mask, len(self._tables)
+        tables, level, mask, length = self._tables, self._level, self._mask, len(self._tables)
         for key in keys:
             number = hash(key) & mask
             tables[number if number < length else number - level] += key
@@ -64,11 +64,11 @@ class KeySet:
             self._split_next()
 
     def discard(self, keys: Iterable[bytes]) -> None:
-        tables = self.tables
+        tables = self._tables
         for key in keys:
             number = hash(key) & self._mask
             if number >= len(tables):
-                number -= self.level
+                number -= self._level
             table = tables[number]
             if (at := _at(table, key)) >= 0:
                 tables[number] = table[:at] + table[at + KEY_BYTES :]
@@ -77,10 +77,10 @@ class KeySet:
     @property
     def bytes(self) -> int:
         """Bytes that the set takes."""
-        return sys.getsizeof(self.tables) + sum(map(sys.getsizeof, filter(None, self.tables)))
+        return sys.getsizeof(self._tables) + sum(map(sys.getsizeof, filter(None, self._tables)))
 
     def _split_next(self) -> None:
-        tables, level = self.tables, self.level
+        tables, level = self._tables, self._level
         number = len(tables) - level
         keys = keys_of(tables[number])
         goes = [hash(key) & level for key in keys]
@@ -88,8 +88,8 @@ class KeySet:
         tables[number] = b"".join(compress(keys, map(not_, goes)))
         self._most += _PER_TABLE
         if len(tables) == 2 * level:
-            self.level *= 2
-            self._mask = 2 * self.level - 1
+            self._level *= 2
+            self._mask = 2 * self._level - 1
 
 
 def keys_of(packed: bytes) -> list[bytes]:
