@@ -10,7 +10,8 @@ from operator import not_
 KEY_BYTES = 8
 _PER_TABLE = 16
 """Keys of a table on average: more are searched for longer, fewer take more memory for the tables."""
-_FIRST_TABLES = 1024
+_FIRST_TABLES = 64
+"""The smallest set: there may be a bucket for each minute of a day."""
 
 
 class KeySet:
@@ -20,15 +21,17 @@ class KeySet:
     (linear hashing): the next in turn is split in two, so that a set of millions never stands still to be written anew.
     """
 
-    __slots__ = ("_len", "_mask", "_most", "_tables", "fresh", "level")
+    __slots__ = ("_len", "_level", "_mask", "_most", "_tables", "fresh")
 
-    def __init__(self, like: KeySet | None = None) -> None:
-        """Empty. `like` is a set of which this one may become as large: tables are empty until they are used."""
-        self.level: int = _FIRST_TABLES if like is None else like.level
+    def __init__(self, expected: int = 0) -> None:
+        """Empty, with tables for as many keys as are expected: an empty table takes 8 bytes, a split takes time."""
+        self._tables = [b""] * max(_FIRST_TABLES, expected // _PER_TABLE)
+        self._level = _FIRST_TABLES
         """Tables at the beginning of this round of splits."""
-        self._mask = 2 * self.level - 1
-        self._tables = [b""] * self.level
-        self._most = _PER_TABLE * self.level
+        while 2 * self._level <= len(self._tables):
+            self._level *= 2
+        self._mask = 2 * self._level - 1
+        self._most = _PER_TABLE * len(self._tables)
         self._len = 0
         self.fresh: list[bytes] = []
         """What `add` has added since the caller emptied this list."""
@@ -41,7 +44,7 @@ class KeySet:
         tables = self._tables
         number = hash(key) & self._mask
         if number >= len(tables):
-            number -= self.level
+            number -= self._level
         table = tables[number]
         if table.find(key) >= 0 and _at(table, key) >= 0:
             return False
@@ -54,7 +57,7 @@ class KeySet:
 
     def take(self, keys: Sequence[bytes]) -> None:
         """Takes keys over that are different ones and that it does not have: nothing is searched, none is fresh."""
-        tables, level, mask, length = self._tables, self.level, self._mask, len(self._tables)
+        tables, level, mask, length = self._tables, self._level, self._mask, len(self._tables)
         for key in keys:
             number = hash(key) & mask
             tables[number if number < length else number - level] += key
@@ -67,7 +70,7 @@ class KeySet:
         for key in keys:
             number = hash(key) & self._mask
             if number >= len(tables):
-                number -= self.level
+                number -= self._level
             table = tables[number]
             if (at := _at(table, key)) >= 0:
                 tables[number] = table[:at] + table[at + KEY_BYTES :]
@@ -79,7 +82,7 @@ class KeySet:
         return sys.getsizeof(self._tables) + sum(map(sys.getsizeof, filter(None, self._tables)))
 
     def _split_next(self) -> None:
-        tables, level = self._tables, self.level
+        tables, level = self._tables, self._level
         number = len(tables) - level
         keys = keys_of(tables[number])
         goes = [hash(key) & level for key in keys]
@@ -87,8 +90,8 @@ class KeySet:
         tables[number] = b"".join(compress(keys, map(not_, goes)))
         self._most += _PER_TABLE
         if len(tables) == 2 * level:
-            self.level *= 2
-            self._mask = 2 * self.level - 1
+            self._level *= 2
+            self._mask = 2 * self._level - 1
 
 
 def keys_of(packed: bytes) -> list[bytes]:
