@@ -11,6 +11,7 @@ KEY_BYTES = 8
 _PER_TABLE = 16
 """Keys of a table on average: more are searched for longer, fewer take more memory for the tables."""
 _FIRST_TABLES = 64
+"""The smallest set: there may be a bucket for each minute of a day."""
 
 
 class KeySet:
@@ -22,12 +23,13 @@ class KeySet:
 
     __slots__ = ("_len", "_level", "_mask", "_most", "_tables", "fresh")
 
-    def __init__(self, like: KeySet | None = None) -> None:
-        """Empty. To become as large as `like` is now, no table has to be split: that costs as much as an addition."""
-        tables = max(_FIRST_TABLES, 0 if like is None else len(like) // _PER_TABLE)
-        self._tables = [b""] * tables
-        self._level: int = _FIRST_TABLES << (tables // _FIRST_TABLES).bit_length() - 1
+    def __init__(self, expected: int = 0) -> None:
+        """Empty, with tables for as many keys as are expected: an empty table takes 8 bytes, a split takes time."""
+        self._tables = [b""] * max(_FIRST_TABLES, expected // _PER_TABLE)
+        self._level = _FIRST_TABLES
         """Tables at the beginning of this round of splits."""
+        while 2 * self._level <= len(self._tables):
+            self._level *= 2
         self._mask = 2 * self._level - 1
         self._most = _PER_TABLE * len(self._tables)
         self._len = 0
