@@ -215,7 +215,7 @@ def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, co
     if wishes.log is not None:
         say(f"Traffic    {wishes.log}, its times shifted so that the latest is now")
         argv: list[str | Path] = [program("producers"), "replay", wishes.log, "--article-pattern", wishes.pattern]
-        argv += ["--rebase-to", "now", "--site", wishes.site]
+        argv += ["--rebase-to", "now", "--site", wishes.site, "--repeat-key"]
         replay = supervisor.run("replay", argv, float("inf"), errors_shown=shown)
         for line in replay.tail().splitlines():
             say(f"           {line}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import compress
 from operator import not_
 
@@ -11,6 +11,7 @@ KEY_BYTES = 8
 _PER_TABLE = 16
 """Keys of a table on average: more are searched for longer, fewer take more memory for the tables."""
 _FIRST_TABLES = 64
+"""The smallest set: there may be a bucket for each minute of a day."""
 
 
 class KeySet:
@@ -20,16 +21,17 @@ class KeySet:
     (linear hashing): the next in turn is split in two, so that a set of millions never stands still to be written anew.
     """
 
-    __slots__ = ("_len", "_mask", "_most", "fresh", "level", "tables")
+    __slots__ = ("_len", "_level", "_mask", "_most", "_tables", "fresh")
 
-    def __init__(self, like: KeySet | None = None) -> None:
-        """Empty. To become as large as `like` is now, no table has to be split: that costs as much as an addition."""
-        tables = max(_FIRST_TABLES, 0 if like is None else len(like) // _PER_TABLE)
-        self.tables = [b""] * tables
-        self.level: int = _FIRST_TABLES << (tables // _FIRST_TABLES).bit_length() - 1
+    def __init__(self, expected: int = 0) -> None:
+        """Empty, with tables for as many keys as are expected: an empty table takes 8 bytes, a split takes time."""
+        self._tables = [b""] * max(_FIRST_TABLES, expected // _PER_TABLE)
+        self._level = _FIRST_TABLES
         """Tables at the beginning of this round of splits."""
-        self._mask = 2 * self.level - 1
-        self._most = _PER_TABLE * len(self.tables)
+        while 2 * self._level <= len(self._tables):
+            self._level *= 2
+        self._mask = 2 * self._level - 1
+        self._most = _PER_TABLE * len(self._tables)
         self._len = 0
         self.fresh: list[bytes] = []
         """What `add` has added since the caller emptied this list."""
@@ -39,10 +41,10 @@ class KeySet:
 
     def add(self, key: bytes) -> bool:
         """Whether the key is new; the set has it from now on."""
-        tables = self.tables
+        tables = self._tables
         number = hash(key) & self._mask
         if number >= len(tables):
-            number -= self.level
+            number -= self._level
         table = tables[number]
         if table.find(key) >= 0 and _at(table, key) >= 0:
             return False
@@ -53,12 +55,22 @@ class KeySet:
             self._split_next()
         return True
 
+    def take(self, keys: Sequence[bytes]) -> None:
+        """Takes keys over that are different ones and that it does not have: nothing is searched, none is fresh."""
+        tables, level, mask, length = self._tables, self._level, self._mask, len(self._tables)
+        for key in keys:
+            number = hash(key) & mask
+            tables[number if number < length else number - level] += key
+        self._len += len(keys)
+        while self._len > self._most:
+            self._split_next()
+
     def discard(self, keys: Iterable[bytes]) -> None:
-        tables = self.tables
+        tables = self._tables
         for key in keys:
             number = hash(key) & self._mask
             if number >= len(tables):
-                number -= self.level
+                number -= self._level
             table = tables[number]
             if (at := _at(table, key)) >= 0:
                 tables[number] = table[:at] + table[at + KEY_BYTES :]
@@ -67,10 +79,10 @@ class KeySet:
     @property
     def bytes(self) -> int:
         """Bytes that the set takes."""
-        return sys.getsizeof(self.tables) + sum(map(sys.getsizeof, filter(None, self.tables)))
+        return sys.getsizeof(self._tables) + sum(map(sys.getsizeof, filter(None, self._tables)))
 
     def _split_next(self) -> None:
-        tables, level = self.tables, self.level
+        tables, level = self._tables, self._level
         number = len(tables) - level
         keys = keys_of(tables[number])
         goes = [hash(key) & level for key in keys]
@@ -78,8 +90,8 @@ class KeySet:
         tables[number] = b"".join(compress(keys, map(not_, goes)))
         self._most += _PER_TABLE
         if len(tables) == 2 * level:
-            self.level *= 2
-            self._mask = 2 * self.level - 1
+            self._level *= 2
+            self._mask = 2 * self._level - 1
 
 
 def keys_of(packed: bytes) -> list[bytes]:

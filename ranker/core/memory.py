@@ -8,7 +8,7 @@ of a step it would depend on where steps end. What was folded and is not in the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ranker.core.key_set import KeySet
@@ -70,12 +70,14 @@ class Memory:
         self._last: tuple[int, int, KeySet | None] = _NEVER_MS, 0, None
         """The live bucket of the last record: its begin, its end, its keys. Most records follow one of their bucket."""
 
-    def hold(self, bucket: int, keys: Iterable[bytes]) -> None:
-        """Takes over keys of one live bucket from the store."""
-        live = self._live.get(bucket) or self._begin(bucket)
-        for key in keys:
-            live.add(key)
-        live.fresh.clear()
+    def expect(self, bucket: int, keys: int) -> None:
+        """Makes a live bucket that will have about so many keys."""
+        self._live[bucket] = KeySet(keys)
+        self._find_next()
+
+    def hold(self, bucket: int, keys: Sequence[bytes]) -> None:
+        """Takes over keys of one live bucket from the store, which has each of them once."""
+        self._begin(bucket).take(keys)
         self._unchecked = 0
 
     def keys_at(self, occurred_ms: int) -> KeySet | None:
@@ -152,8 +154,7 @@ class Memory:
 
     def _begin(self, bucket: int) -> KeySet:
         if bucket not in self._live:  # an empty one is false
-            self._live[bucket] = KeySet(max(self._live.values(), key=len, default=None))
-            self._find_next()
+            self.expect(bucket, len(self._live.get(bucket - 1, ())))
         return self._live[bucket]
 
     def _settles_ms(self, bucket: int) -> int:

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from tests.bench.stack import Stack
@@ -22,6 +23,7 @@ def describe(stack: Stack, load_before: float) -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "processor": _processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         stack.redis.name.lower(): redis,
@@ -29,3 +31,8 @@ def describe(stack: Stack, load_before: float) -> dict[str, Any]:
         "load_before": load_before,
         "packages": {package: version(package) for package in PACKAGES},
     }
+
+
+def _processor() -> str:
+    """Its name as the system has it."""
+    return next(iter(re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)), "unknown")

@@ -34,6 +34,7 @@ class Backlog:
     partitions: int
     end_ms: int
     articles: int = ARTICLES
+    per_minute: int = EVENTS_PER_MINUTE
     seed: int = 20150517
     known: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in TYPES})
     """Event type to article to count."""
@@ -49,7 +50,7 @@ class Backlog:
         rng = random.Random(self.seed)
         ids = self.ids()
         cumulative = list(itertools.accumulate(1 / rank for rank in range(1, self.articles + 1)))
-        step_ms = 60_000 / EVENTS_PER_MINUTE
+        step_ms = 60_000 / self.per_minute
         start_ms = self.end_ms - self.events * step_ms
         for first in range(0, self.events, CHUNK_EVENTS):
             count = min(CHUNK_EVENTS, self.events - first)
@@ -64,15 +65,14 @@ class Backlog:
 
     def chunks(self) -> Iterator[list[tuple[int, bytes, bytes]]]:
         """Lists of (partition, key, value)."""
-        ids = self.ids()
-        keys = {article: f"{SITE}/{article}".encode() for article in ids}
-        homes = {article: home(key, self.partitions) for article, key in keys.items()}
-        own = form(OWN_FORM, self.end_ms)
+        homes, own = self.homes(), form(OWN_FORM, self.end_ms)
         for drawn in self.drawn():
-            yield [
-                (homes[article], keys[article], own(number, kind, article, time_ms))
-                for number, kind, article, time_ms in drawn
-            ]
+            yield [(*homes[article], own(number, kind, article, time_ms)) for number, kind, article, time_ms in drawn]
+
+    def homes(self) -> dict[str, tuple[int, bytes]]:
+        """Article to its partition and key."""
+        keys = {article: f"{SITE}/{article}".encode() for article in self.ids()}
+        return {article: (home(key, self.partitions), key) for article, key in keys.items()}
 
 
 def form(text: str, longest_time: object) -> Callable[[int, str, str, object], bytes]:

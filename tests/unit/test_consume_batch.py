@@ -5,8 +5,9 @@ import pytest
 from ranker.consume.batch import Batch, Batches, chunk_records
 from ranker.consume.gate import _gap_ms
 from ranker.core.generation import Generation
+from ranker.core.memory import MemoryChange
 from ranker.core.partial_counts import Mark, PartialCounts, Rejected
-from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES
+from ranker.core.step import MAX_COST, MAX_KEYS, SMALL_SHARD, SMALL_TIMES
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -93,3 +94,19 @@ def test_a_chunk_of_all_different_articles_costs_two_batches_at_most() -> None:
     heavy = Generation("page-views", DEFAULT_WINDOWS, {f"b{n}": {"view": 1} for n in range(10)})
     assert chunk_records(heavy) * (2 * 10 + 1) <= 2 * MAX_COST
     assert chunk_records(GENERATION) * (2 * 1 + 1) <= 2 * MAX_COST
+
+
+def test_a_step_adds_a_bounded_number_of_keys() -> None:
+    """Ten thousand views of one article cost one increment, and two keys each."""
+    batches = Batches(GENERATION, 0.25, most=10)
+    for number in range(50):
+        change = MemoryChange(keys={1: [b"12345678"] * 4_000})
+        partial = PartialCounts(counts={(1, "demo", "view"): {"a": 2_000}}, records=2_000, memory=change)
+        batches.put(number, number + 1, partial, 0.0, 10)
+    sizes = []
+    while batches.due_s() is not None:
+        memory = batches.pop().partial.memory
+        assert memory is not None
+        sizes.append(memory.size)
+    assert sizes == [64_000, 64_000, 64_000, 8_000]
+    assert max(sizes) <= MAX_KEYS

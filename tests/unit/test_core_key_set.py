@@ -49,7 +49,7 @@ def test_it_is_a_set(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def together(keys: KeySet, first: bytes, second: bytes) -> bool:
     """Whether the two lie one behind the other in a table."""
-    return any(first + second in table for table in keys.tables)
+    return any(first + second in table for table in keys._tables)
 
 
 def test_what_lies_across_two_keys_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,13 +89,13 @@ def test_tables_are_split_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(key_set, "_FIRST_TABLES", 4)
     keys, added = KeySet(), []
     for key in many(5_000):
-        tables = len(keys.tables)
+        tables = len(keys._tables)
         assert keys.add(key)
         added.append(key)
-        assert len(keys.tables) - tables in (0, 1)
+        assert len(keys._tables) - tables in (0, 1)
         if len(added) in (4 * 16, 4 * 16 + 1, 8 * 16, 8 * 16 + 1, 4_321):
             assert not any(map(keys.add, added))
-    assert keys.level == 256
+    assert keys._level == 256
     assert len(keys) == len(keys.fresh) == 5_000
 
 
@@ -104,13 +104,13 @@ def test_one_like_another_has_room_for_as_many_and_none_of_its_keys() -> None:
     other = KeySet()
     for key in many(20_000):
         other.add(key)
-    keys = KeySet(other)
-    assert (len(keys), keys.fresh, len(keys.tables), keys.level) == (0, [], len(other.tables), other.level)
+    keys = KeySet(len(other))
+    assert (len(keys), keys.fresh, len(keys._tables), keys._level) == (0, [], len(other._tables), other._level)
     assert all(map(keys.add, many(40_000)))
     assert not any(map(keys.add, many(40_000)))
     assert len(other) == 20_000
     other.discard(many(19_990))
-    assert KeySet(other).bytes == KeySet().bytes < 1_000
+    assert KeySet(len(other)).bytes == KeySet().bytes < 1_000
 
 
 @pytest.mark.parametrize("most", [1_000, 30_000, pytest.param(1_000_000, marks=pytest.mark.long)])
@@ -121,7 +121,7 @@ def test_bytes_of_a_key(most: int) -> None:
     for number, key in enumerate(many(most), 1):
         keys.add(key)
         keys.fresh.clear()
-        before, tables = tables, len(keys.tables)
+        before, tables = tables, len(keys._tables)
         grown = tables != before and tables & (tables - 1) == 0
         if number >= first and (grown or number % 50_000 == 0 or number in (first, most)):
             assert keys.bytes <= MOST_BYTES * number, number
@@ -133,8 +133,8 @@ def test_bytes_are_those_of_its_objects() -> None:
     for key in many(2_000):
         keys.add(key)
     empty = sys.getsizeof(b"")
-    tables = [table for table in keys.tables if table]
-    assert keys.bytes == sys.getsizeof(keys.tables) + empty * len(tables) + KEY_BYTES * 2_000
+    tables = [table for table in keys._tables if table]
+    assert keys.bytes == sys.getsizeof(keys._tables) + empty * len(tables) + KEY_BYTES * 2_000
 
 
 def test_keys_of_what_is_packed() -> None:

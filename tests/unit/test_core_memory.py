@@ -48,7 +48,7 @@ class Stored:
 
 def state(memory: Memory) -> tuple[int, int, dict[int, set[bytes]]]:
     """What it goes by: an empty bucket is none."""
-    live = {bucket: set(keys_of(b"".join(keys.tables))) for bucket, keys in memory._live.items() if keys}
+    live = {bucket: set(keys_of(b"".join(keys._tables))) for bucket, keys in memory._live.items() if keys}
     return memory._latest_ms, memory._first, live
 
 
@@ -139,7 +139,7 @@ def test_a_bound_is_looked_at_again_after_loading_and_dropping() -> None:
     """How many records cannot exceed it was known of other keys."""
     memory = Memory(rules(max_keys=6))
     look(memory, 110, 1)
-    memory.hold(2, map(key, range(5)))
+    memory.hold(2, list(map(key, range(5))))
     look(memory, 210, 7)
     assert (memory.size, memory.take_change().given_up) == (6, 1)
     memory = Memory(rules(max_keys=6))

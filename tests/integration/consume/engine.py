@@ -61,6 +61,17 @@ flush_ms = 50
 """
 """Short windows: while a test runs, floors pass over what it counts, and counts move from tier to tier."""
 
+RULES_TOML = (
+    RANKER_TOML
+    + """
+[rules]
+preset = "press"
+repeat_per_s = 60
+grace_s = 60
+"""
+)
+"""With rules that remember minutes: while a test runs, some are settled and forgotten."""
+
 _numbers = itertools.count(1)
 
 
@@ -137,6 +148,7 @@ class Engine:
         topic: str | None = None,
         idempotent: bool = True,
         translated: Callable[[bytes | None], bytes | None] | None = None,
+        traffic: type[Traffic] = Traffic,
     ) -> None:
         """With a `topic` this is a second engine on the topic of another one."""
         self.bootstrap = bootstrap
@@ -147,7 +159,7 @@ class Engine:
         self.config = directory / f"ranker-{number}.toml"
         self.reconfigure(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
         self.recount = Recount(bootstrap, self.topic, self.rules, translated)
-        self.traffic = Traffic(bootstrap, self.topic, idempotent=idempotent)
+        self.traffic = traffic(bootstrap, self.topic, idempotent=idempotent)
         self.client: Any = (
             redis.asyncio.RedisCluster.from_url(redis_url.replace("+cluster", "").removesuffix("/0"))
             if "+cluster" in redis_url

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ranker.core import delta
@@ -36,6 +36,8 @@ class Shard:
     index: set[tuple[int, int]]
     strays: set[str]
     sites: set[str]
+    remembered: dict[int, list[bytes]] = field(default_factory=dict)
+    buckets: set[int] = field(default_factory=set)
 
     @property
     def n(self) -> int:
@@ -78,6 +80,11 @@ async def read(client: Any, generation: str, partition: int) -> Shard | None:
             shard.deltas[slice_id] = len(value)
         elif name == "slices":
             shard.index = {(int(tier), int(number)) for tier, number in (m.split(b":") for m in value)}
+        elif name == "remembered":
+            keys = b"".join(value)
+            shard.remembered[int(rest[0])] = [keys[at : at + 8] for at in range(0, len(keys), 8)]
+        elif name == "buckets":
+            shard.buckets = set(map(int, value))
         elif name == "strays":
             shard.strays = {member.decode() for member in value}
         elif name not in ("producers", "sequences"):  # of these the property tests have a recount

@@ -6,22 +6,29 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from tests.integration.consume.engine import Engine
+from tests.integration.consume.engine import RANKER_TOML, Engine
 
 AHEAD_MS = 300_000
 LONGEST_MS = 600_000
+DAY_MS = 86_400_000
 
 
-async def test_the_first_offset(new_engine: Callable[..., Engine]) -> None:
-    """By append time, of four logs: old and new records, none, old ones only, and one cut inside the window."""
-    engine = new_engine()
+@pytest.mark.parametrize("per_ms", [1, DAY_MS], ids=["no rules", "rules"])
+async def test_the_first_offset(new_engine: Callable[..., Engine], per_ms: int) -> None:
+    """By append time, of four logs: old and new records, none, old ones only, and one cut inside the window.
+
+    With rules from the beginning of the bucket on that holds the window's: here a day.
+    """
+    rules = f'[rules]\npreset = "press"\nrepeat_per_s = {per_ms // 1000}\n' if per_ms > 1 else ""
+    engine = new_engine(config=RANKER_TOML + rules)
     # times that the test may choose: the requests to Kafka are the same as with append times
     await engine.create_topic(4, message_timestamp_type="CreateTime")
     now = int(time.time() * 1000)
-    reach = LONGEST_MS + AHEAD_MS
+    reach = LONGEST_MS + (now - LONGEST_MS) % per_ms + AHEAD_MS
     ages_ms = {
         0: [reach + 60_000 * k for k in (9, 5, 2)] + [reach - 60_000 * k for k in (2, 3, 4)] + [1000, 0],
         1: [],

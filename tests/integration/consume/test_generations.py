@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.integration.consume.engine import RANKER_TOML, Engine
+from tests.integration.consume.engine import RANKER_TOML, RULES_TOML, Engine
+from tests.integration.consume.traffic import Readers
+from tests.support.reader_process import reader_process
 
 GREEN_TOML = RANKER_TOML.replace("share = 5", "share = 1").replace("lanes = 8", "lanes = 16")
 
@@ -41,19 +45,62 @@ async def test_blue_and_green(new_engine: Callable[..., Engine]) -> None:
     assert green.generation.id in listed.stdout
 
 
+async def test_from_no_rules_to_those_of_the_press(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    """Rules are part of the generation: lists change theirs when it is activated, and the old one leaves nothing."""
+    blue = new_engine(traffic=Readers)
+    await blue.create_topic(2)
+    green = new_engine(config=RULES_TOML, topic=blue.topic)
+    green.partitions = 2
+    first = blue.consume()
+    await blue.traffic.send(2000)
+    await blue.until_counted()
+    await blue.until("readiness", first.ready)
+    refused = green.ranker("generations", "activate", green.generation.id)
+    assert (refused.returncode, "has no counts here" in refused.stderr) == (1, True)
+    second = green.consume()
+    await green.until("readiness", second.ready)
+    with reader_process(blue.redis_url, tmp_path, config=blue.config.read_text()) as reader:
+        await asyncio.to_thread(reader.until_ready)
+
+        async def listed(engine: Engine) -> bool:
+            shards = [await engine.shard(partition) for partition in range(2)]
+            total = sum(sum(shard.totals["long", "demo", "read"].values()) for shard in shards if shard is not None)
+            found = await asyncio.to_thread(reader.get, "/v1/demo/popular/read/long?limit=1000")
+            return bool(total and sum(item["count"] for item in found.json["items"]) == total)
+
+        async with blue.traffic.flowing(per_s=400):
+            await green.until_counted()
+
+            async def activated() -> bool:
+                return green.ranker("generations", "activate", green.generation.id).returncode == 0
+
+            await green.until("the activation", activated)
+        for engine in (blue, green):
+            await engine.until_counted()
+            await engine.check()
+        await green.until("the lists with rules", lambda: listed(green))
+        assert first.stop() == 0
+        dropped = green.ranker("generations", "drop", blue.generation.id)
+        assert dropped.returncode == 0, dropped.stderr
+        assert await _left(blue) == {"0}:meta", "1}:meta"}
+        assert await listed(green)
+    await green.until("readiness", second.ready)
+
+
 async def test_a_dropped_generation_stops_its_consumers(new_engine: Callable[..., Engine]) -> None:
     """Dropped under its running consumer, nothing of it comes back, and the consumer says what happened."""
     blue = new_engine()
     await blue.create_topic(2)
     first = blue.consume()
     await blue.until("readiness", first.ready)
-    green = new_engine(config=GREEN_TOML, topic=blue.topic)
+    green = new_engine(config=RULES_TOML, topic=blue.topic)
     green.partitions = 2
     second = green.consume()
     await green.until("readiness", second.ready)
     async with blue.traffic.flowing(per_s=500):
         await blue.until_counted()
         await green.until_counted()
+        assert {"0}:buckets", "1}:buckets"} < await _left(green)
         dropped = blue.ranker("generations", "drop", green.generation.id)
         assert dropped.returncode == 0, dropped.stderr
         await green.until("the stop", lambda: second.says("were dropped"))
@@ -61,10 +108,15 @@ async def test_a_dropped_generation_stops_its_consumers(new_engine: Callable[...
     left = await green.shard(0)
     assert left is not None
     assert left.meta["dropped"] == "1"
-    assert not left.totals
-    assert not left.slices
+    assert await _left(green) == {"0}:meta", "1}:meta"}
     await blue.until_counted()
     await blue.check()
+
+
+async def _left(engine: Engine) -> set[str]:
+    """What is in Redis of its shards, as `partition}:name`."""
+    found = [key.decode() async for key in engine.client.scan_iter(match=f"ranker:{{{engine.generation.id}.*")]
+    return {key.partition(".")[2] for key in found}
 
 
 async def _active(engine: Engine) -> str:

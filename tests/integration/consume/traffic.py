@@ -7,7 +7,9 @@ import contextlib
 import json
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -117,3 +119,35 @@ class Traffic:
         else:
             event["value"] = 0
         return json.dumps(event).encode()
+
+
+class Readers(Traffic):
+    """The same with readers who load an article again, and events that are sent again.
+
+    Their times begin some minutes ago and come up to now within some thousand events, so that minutes are settled.
+    """
+
+    _BEHIND_MS, _FORTH_MS = 400_000, 100
+    _SPREAD_MS = 120_000
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._behind_ms = self._BEHIND_MS
+        self._latest: deque[tuple[bytes | None, bytes | None]] = deque(maxlen=3_000)
+
+    def view(self) -> tuple[bytes | None, bytes | None]:
+        rand = self._random
+        if self._latest and rand.random() < 0.1:
+            return rand.choice(self._latest)
+        self._behind_ms = max(0, self._behind_ms - self._FORTH_MS)
+        key, value = super().view()
+        with contextlib.suppress(ValueError):
+            event = json.loads(value or b"")
+            event["occurred_at"] -= self._behind_ms + int(rand.random() ** 4 * self._SPREAD_MS)
+            name = rand.choice(("repeat_key", "repeat_key", "visitor_id", "nothing"))
+            event |= {name: f"{rand.randrange(40):016x}"}
+            if rand.random() < 0.03:
+                event["agent_class"] = "internal"
+            value = json.dumps(event).encode()
+        self._latest.append((key, value))
+        return key, value

@@ -19,6 +19,7 @@ from tests.support.shard_writer import count_in, meta_of
 from tests.support.stores import STORES
 
 NOW = 1_700_000_000_000
+HOUR = NOW // 3_600_000
 BLUE = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 GREEN = Generation("page-views", DEFAULT_WINDOWS, {"engaged": {"view": 1, "share": 5}})
 
@@ -31,7 +32,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
 
 
 async def begin(client: Any, generation: Generation, partitions: int, watermark_ms: int = NOW, sites: int = 1) -> None:
-    """Shards as a consumer would leave them: one article per site and partition, one slice of each tier."""
+    """Shards as a consumer would leave them: one article per site and partition, one slice of each tier, one hour's keys."""
     await generations.register(client, generation)
     for partition in range(partitions):
         shard = keys.ShardKeys(generation.id, partition)
@@ -43,6 +44,8 @@ async def begin(client: Any, generation: Generation, partitions: int, watermark_
             pipe.rpush(shard.slice(tier, 1000), b"delta" * 100)
             pipe.sadd(shard.slices, f"{tier}:1000")
         pipe.sadd(shard.strays, "site0/article")
+        pipe.sadd(shard.buckets, HOUR)
+        pipe.rpush(shard.remembered(HOUR), b"8 bytes!" * 1000)
         await pipe.execute()
 
 

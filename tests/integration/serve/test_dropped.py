@@ -13,6 +13,7 @@ from rich.console import Console
 from ranker.commands.top import tables
 from ranker.core.generation import Generation, ListName
 from ranker.serve.api.lists import Lists
+from ranker.serve.api.query import Query
 from ranker.serve.live.published import rfc3339
 from ranker.settings import Site
 from ranker.store.keys import ShardKeys
@@ -67,6 +68,15 @@ async def test_only_rules_in_force_are_named(
     async with reading(redis_url, generation) as reader:
         answer = await reader.ranking()
         assert (answer["rules"], answer["dropped"]) == (names, dropped)
+
+
+async def test_rules_are_those_of_the_counts_that_are_shown(redis_url: str) -> None:
+    """Another generation may be active already while a list of the last one is on show."""
+    async with reading(redis_url) as reader:
+        reader.board.generation = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+        content = Lists(reader.board, reader.demand).content(ListName("demo", "read", "24h"), Query(), counts=True)
+        assert content is not None
+        assert (content["rules"], content["dropped"]["repeat"]) == (NAMES, 7)
 
 
 async def test_a_site_that_hides_its_counts(redis_url: str) -> None:
