@@ -142,13 +142,10 @@ HISTORIES = (
     _histories("settled and given up are not counted", "ranker.consume.batch:Batch.counters", "A |= B", "pass"),
     _histories("what was refused stays in memory", f"{_MEMORIES}.load", "A.drop_pending()", "None"),
     _histories("kept at another version", f"{_MEMORIES}.load", "A.at != B", "False"),
-    _histories("what is held is loaded", f"{_MEMORIES}.load", "A is None or B", "True"),
+    _histories("what is held is loaded", f"{_MEMORIES}.load", "A in B and C", "A in B"),
     _histories("a piece is loaded without its last key", f"{_MEMORIES}._read", "keys_of(A)", "keys_of(A)[:-1]"),
     _histories("a loaded memory has no time", f"{_MEMORIES}._read", "A.latest_ms", "0"),
     _histories("a loaded memory has given up nothing", f"{_MEMORIES}._read", "A.first", "0"),
-    _histories(
-        "what is applied stays pending", "ranker.consume.session:Session._take_over", "A.memory.stored(...)", "None"
-    ),
     _histories(
         "a batch has the first chunk's memory",
         "ranker.core.partial_counts:PartialCounts.add",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from ranker.consume.clocks import Clocks
+from ranker.consume.memories import Memories
 from ranker.consume.upkeep import Upkeep
 from ranker.core.generation import Generation, Window
 from ranker.core.route import Router
+from ranker.core.rules import Rules
 from ranker.core.step import Reply, Version
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program
@@ -82,3 +86,32 @@ async def test_a_session_that_goes_on_knows_that_batches_are_refused() -> None:
     state = await port.load()
     assert state is not None
     assert state.refused
+
+
+async def test_what_is_applied_is_held_at_its_version() -> None:
+    """With its keys, and without those that were folded since: nothing has to be loaded when the gate opens again."""
+    rules = Rules("duplicate@1", per_ms=1_000, max_keys=100)
+    server = MemoryServer()
+    port = server.port(msgspec.structs.replace(GENERATION, rules=rules), 0)
+    await port.init(BEGIN, 1_000, 1, None)
+    memories, session = Memories(rules), await open_session(port, GENERATION, 1)
+    state = await port.load()
+    assert state is not None
+    memory = session.memory = await memories.load(0, port, state)  # type: ignore[arg-type]
+    assert memory is not None
+    for n, key in enumerate((b"1st key.", b"2nd key."), 1):
+        keys = memory.keys_at(500)
+        assert keys is not None
+        assert keys.add(key)
+        step = replace(session.step(Version("00aa", n, BEGIN.floors)), memory=memory.take_change())
+        if n == 1:
+            await session.advance(step)
+    await session.advance(session.step(Version("00bb", 1, BEGIN.floors)))
+    port.remembered = None  # type: ignore[assignment,method-assign]
+    state = await port.load()
+    assert state is not None
+    assert await memories.load(0, port, state) is memory  # type: ignore[arg-type]
+    assert (memory.at, memory.size) == (("00bb", 1), 1)
+    keys = memory.keys_at(500)
+    assert keys is not None
+    assert [keys.add(key) for key in (b"1st key.", b"2nd key.")] == [False, True]
