@@ -47,6 +47,19 @@ def test_it_is_a_set(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(keys.add(key) for key in held)
 
 
+@pytest.mark.parametrize("expected", [0, 500, 3_000, 100_000])
+def test_keys_that_are_taken_over_are_in_it(expected: int) -> None:
+    """Whatever was expected, and however many come at once; none of them is fresh."""
+    keys, taken = KeySet(expected), list(many(3_000))
+    for at in range(0, 3_000, 700):
+        keys.take(taken[at : at + 700])
+    assert (len(keys), keys.fresh) == (3_000, [])
+    assert not any(map(keys.add, taken))
+    assert all(map(keys.add, many(3_000, seed=1)))
+    keys.discard(taken)
+    assert len(keys) == len(keys.fresh) == 3_000
+
+
 def together(keys: KeySet, first: bytes, second: bytes) -> bool:
     """Whether the two lie one behind the other in a table."""
     return any(first + second in table for table in keys._tables)
