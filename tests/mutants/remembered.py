@@ -133,8 +133,8 @@ HISTORIES = (
     _histories(
         "keys are lost between two pieces",
         f"{_PROGRAM}:assemble",
-        "A[B : B + PIECE_KEYS]",
-        "A[B : B + max(1, PIECE_KEYS - 1)]",
+        "range(0, len(A), PIECE_KEYS)",
+        "range(0, len(A), PIECE_KEYS + 1)",
     ),
     _histories("new buckets are in no index", f"{_PROGRAM}:assemble", "map(str, A.keys)", "()"),
     _histories("buckets that are gone stay in the index", f"{_PROGRAM}:assemble", "map(str, A.gone)", "()"),
