@@ -54,6 +54,8 @@ class Report:
     records: int = 0
     replies: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
+    outcomes: set[str] = field(default_factory=set)
+    """What records came to, in any state that was compared."""
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     failure: str | None = None
 
@@ -144,13 +146,11 @@ class World:
                 after, want, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
             )
             self.report.states += 1
-            if (
-                before is not None
-                and before.n < after.n
-                and any(floor % self.drawn.rules.lanes for floor in after.floors)
-            ):
+            self.report.outcomes |= {outcome for _, _, outcome in want.sums} | want.remembered.met
+            half_way = any(floor % self.drawn.rules.lanes for floor in after.floors)
+            if half_way and before is not None and before.n < after.n:
                 self.happened("applied_half_way")
-            if self.half_way is not None and any(floor % self.drawn.rules.lanes for floor in after.floors):
+            if half_way and self.half_way is not None:
                 self.half_way(partition)
             self.report.trace.append((partition, after.n, after.floors, after.watermark_ms, len(after.lists)))
             if self.report.states % 4 == 0:

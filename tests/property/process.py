@@ -16,7 +16,7 @@ from ranker.consume.memories import Memories
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.memory import Memory
-from ranker.core.rules import memory_rules
+from ranker.core.rules import Rules, memory_rules
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
@@ -30,9 +30,15 @@ if TYPE_CHECKING:
 class KeptMemories(Memories):
     """What is held at the stored version must be loaded from nowhere."""
 
+    def __init__(self, rules: Rules | None, happened: Callable[[str], None]) -> None:
+        super().__init__(rules)
+        self._happened = happened
+
     async def load(self, partition: int, store: ShardStore, state: ShardState) -> Memory | None:
         held = self._of.get(partition)
         kept = held is not None and held.at == (state.version.lineage, state.version.n)
+        if self._rules is not None and (kept or state.buckets):
+            self._happened("memory_kept" if kept else "memory_loaded")
         return await super().load(partition, cast("ShardStore", None) if kept else store, state)
 
 
@@ -65,7 +71,7 @@ class Process:
             return cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
 
         page_views, homes, fold = cast("PageViewLog", self.log), Homes(), Fold(generation)
-        memories = KeptMemories(memory_rules(generation))
+        memories = KeptMemories(memory_rules(generation), world.happened)
 
         def worker_for(partition: int, trouble: Callable[[str | None], None]) -> Worker:
             worker = build_worker(

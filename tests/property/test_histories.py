@@ -51,6 +51,18 @@ def test_a_seed_is_a_history() -> None:
     assert run(3, MemoryServer).trace == run(3, MemoryServer).trace
 
 
+def test_histories_with_rules_meet_all_that_these_say() -> None:
+    """Every rule drops, records are settled, buckets given up, memories loaded and kept."""
+    (profile,) = [profile for profile in PROFILES if profile.ruled == 1]
+    wanted = {"!duplicate", "!bot", "!internal", "!repeat", "settled", "given_up", "memory_loaded", "memory_kept"}
+    for seed in range(20):
+        report = run(seed, MemoryServer, profile)
+        wanted -= report.outcomes | report.faults.keys()
+        if not wanted:
+            return
+    assert not wanted
+
+
 def test_histories_meet_every_reply() -> None:
     """What is concluded from a reply that never came is worth nothing."""
     wanted = {"applied", "already", "floors", "behind", "rewound", "missing"}

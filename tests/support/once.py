@@ -80,6 +80,10 @@ class State:
     known: dict[Any, tuple[Any, State]] = field(default_factory=dict, repr=False)
 
     @property
+    def met(self) -> set[str]:
+        return {name for name in ("settled", "given_up") if getattr(self, name)}
+
+    @property
     def keys(self) -> dict[int, int]:
         """How many keys each live bucket has."""
         return {bucket: sum(earlier.keys for earlier in some) for bucket, some in self.live.items()}
