@@ -54,8 +54,7 @@ class Report:
     records: int = 0
     replies: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
-    outcomes: set[str] = field(default_factory=set)
-    """What records came to, in any state that was compared."""
+    outcomes: set[str] = field(default_factory=set)  # of records, in any state that was compared
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     failure: str | None = None
 
