@@ -81,6 +81,7 @@ class State:
 
     @property
     def met(self) -> set[str]:
+        """What has happened to records or buckets on the way."""
         return {name for name in ("settled", "given_up") if getattr(self, name)}
 
     @property
