@@ -69,13 +69,14 @@ def fault_of(event: dict[str, Any]) -> str:
     get = event.get
     return _fault(
         get("event_id"), get("event_type"), get("site_id"), get("article_id"), get("occurred_at"),
-        get("visitor_id"), get("agent_class", "unknown"), get("value", 1), get("producer_id"), get("sequence"),
+        get("visitor_id"), get("repeat_key"), get("agent_class", "unknown"), get("value", 1), get("producer_id"),
+        get("sequence"),
     )  # fmt: skip
 
 
 def _fault(
     event_id: Any, event_type: Any, site_id: Any, article_id: Any, occurred_at: Any,
-    visitor_id: Any, agent_class: Any, value: Any, producer_id: Any, sequence: Any,
+    visitor_id: Any, repeat_key: Any, agent_class: Any, value: Any, producer_id: Any, sequence: Any,
 ) -> str:  # fmt: skip
     """The first fault of an event with these fields, as a sentence; "" if it is valid."""
     if not (isinstance(site_id, str) and is_site_id(site_id)):
@@ -100,8 +101,10 @@ def _fault(
         return f"event_id is {_shown(event_id)}; give 1 to 128 characters, or leave it out for a new one"
     if not (visitor_id is None or _is_text(visitor_id)):
         return f"visitor_id is {_shown(visitor_id)}; give up to 128 characters or None"
-    if agent_class not in ("person", "bot", "unknown"):
-        return f"agent_class is {_shown(agent_class)}; give person, bot or unknown"
+    if not (repeat_key is None or _is_text(repeat_key)):
+        return f"repeat_key is {_shown(repeat_key)}; give up to 128 characters or None"
+    if agent_class not in ("person", "bot", "internal", "unknown"):
+        return f"agent_class is {_shown(agent_class)}; give person, bot, internal or unknown"
     if not (_is_int(value) and value != 0 and abs(value) <= 1000):
         return f"value is {_shown(value)}; give an int from 1 to 1000, or from -1 to -1000 to take back what was sent"
     if not (producer_id is None or _is_text(producer_id)):
@@ -149,7 +152,8 @@ class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc
     article_id: str
     occurred_at: int = msgspec.field(default_factory=_now_ms)
     visitor_id: str | None = None
-    agent_class: Literal["person", "bot", "unknown"] = "unknown"
+    repeat_key: str | None = None
+    agent_class: Literal["person", "bot", "internal", "unknown"] = "unknown"
     value: int = 1
     producer_id: str | None = None
     sequence: int | None = None
@@ -157,7 +161,7 @@ class PageView(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, gc
     def __post_init__(self) -> None:
         fault = _fault(
             self.event_id, self.event_type, self.site_id, self.article_id, self.occurred_at,
-            self.visitor_id, self.agent_class, self.value, self.producer_id, self.sequence,
+            self.visitor_id, self.repeat_key, self.agent_class, self.value, self.producer_id, self.sequence,
         )  # fmt: skip
         if fault:
             raise InvalidEventError(f"Not a page view: {fault}.")

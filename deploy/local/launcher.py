@@ -177,7 +177,8 @@ def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
     """Write a ranker.toml that opens the site to pages of this machine, and return its path."""
     # The page itself, and what `python -m http.server` serves: enough to try the tracker.
     origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
-    lines = [f'[sites."{wishes.site}"]', f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
+    lines = ["[rules]", 'preset = "press"', f'[sites."{wishes.site}"]']
+    lines += [f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
     if wishes.traffic and wishes.log is None:
         lines.append(f'title = "{DEMO_TITLE}"')
     config = directory / "ranker.toml"
@@ -214,7 +215,7 @@ def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, co
     if wishes.log is not None:
         say(f"Traffic    {wishes.log}, its times shifted so that the latest is now")
         argv: list[str | Path] = [program("producers"), "replay", wishes.log, "--article-pattern", wishes.pattern]
-        argv += ["--rebase-to", "now", "--site", wishes.site]
+        argv += ["--rebase-to", "now", "--site", wishes.site, "--repeat-key"]
         replay = supervisor.run("replay", argv, float("inf"), errors_shown=shown)
         for line in replay.tail().splitlines():
             say(f"           {line}")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from producers import agents
 from producers.collector.admission import Bounds, admit
 from producers.collector.authorize import Sites, Speaker
 from producers.collector.delivery.outbox import Outbox, OutboxFullError
@@ -20,9 +19,10 @@ from producers.collector.http import answers, body, tracker
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.metrics import CollectorMetrics
-from producers.collector.salt import DAY_S, Salts
-from producers.collector.validate import Receipt, ignored_fields, ignored_parameters
-from producers.collector.visitor import MAX_AGENT, visitor_id
+from producers.collector.receipts import Receipts
+from producers.collector.salt import Salts
+from producers.collector.settings import RuleNeeds
+from producers.collector.validate import ignored_fields, ignored_parameters
 from producers.event import PageView
 from ranker.service.address import Address, Addresses, rate_limit_key
 from ranker.service.problems import NO_STORE, NOSNIFF
@@ -68,9 +68,14 @@ class Request:
         purposes = b" ".join(self.headers.get(name, b"") for name in _PREFETCH).lower()
         return b"prefetch" in purposes or b"prerender" in purposes
 
+    @property
+    def forbids_linking(self) -> bool:
+        """Whether its reader does not want to be recognised (Global Privacy Control)."""
+        return self.headers.get(b"sec-gpc") == b"1"
+
 
 class Web:
-    """`salts` is None if no site has visitors configured."""
+    """`salts` is None if neither a site nor a rule needs any."""
 
     def __init__(
         self,
@@ -80,14 +85,16 @@ class Web:
         outbox: Outbox,
         salts: Salts | None,
         metrics: CollectorMetrics,
+        needs: RuleNeeds,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._sites = sites
         self._addresses = addresses
         self._bounds = bounds
         self._outbox = outbox
-        self._salts = salts
         self._metrics = metrics
+        self._drops_internal = needs.drops_internal
+        self._receipts = Receipts(salts, needs, bounds, metrics)
         self._now_ms = now_ms
         self._is_proxy_logged = False
 
@@ -221,7 +228,7 @@ class Web:
         if request.is_prefetch:
             self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
             return {"accepted": 0}
-        found = admit(items, speaker, self._receipt(request, speaker), self._bounds)
+        found = admit(items, speaker, self._receipts.of(request, speaker, self._now_ms()), self._bounds)
         for fault in found.rejected:
             self._metrics.rejected_events.labels(reason=fault["reason"]).inc()
         if len(found.rejected) == len(items):
@@ -233,8 +240,9 @@ class Web:
         if found.accepted:
             await self._store(found.accepted, request, speaker)
         content: dict[str, Any] = {"accepted": len(found.accepted)}
-        if found.accepted and all(view.agent_class == "bot" for view in found.accepted):
-            content["counted_as"] = "bot"
+        classes = {view.agent_class for view in found.accepted}
+        if classes == {"bot"} or (classes == {"internal"} and self._drops_internal):
+            content["counted_as"] = classes.pop()
         if found.rejected:
             content["rejected"] = found.rejected
         if found.not_counted:
@@ -249,24 +257,7 @@ class Web:
             raise RefusedError(
                 503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
             ) from None
-        if events[0].visitor_id is None and self._wants_visitor(request, speaker):
-            self._metrics.visitors_without_salt.inc(len(events))
-
-    def _receipt(self, request: Request, speaker: Speaker) -> Receipt:
-        """The receipt of a request. The address and agent of a server with a key are not those of a reader."""
-        now_ms, longest_ms = self._now_ms(), self._bounds.longest_window_ms
-        if speaker.keyed:
-            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=longest_ms)
-        agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
-        visitor = None
-        if self._salts is not None and self._wants_visitor(request, speaker):
-            salt = self._salts.of(now_ms // (DAY_S * 1000))
-            if salt is not None:
-                visitor = visitor_id(salt, speaker.site_id, request.address, agent)
-        return Receipt(now_ms, agents.is_bot(agent), visitor, longest_ms, rate_limit_key(request.address))
-
-    def _wants_visitor(self, request: Request, speaker: Speaker) -> bool:
-        return speaker.site.visitors and not speaker.keyed and request.headers.get(b"sec-gpc") != b"1"
+        self._receipts.count_missing(events, request, speaker)
 
 
 def _article(query: bytes) -> str:

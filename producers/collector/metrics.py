@@ -84,6 +84,16 @@ class CollectorMetrics(Metrics):
         "collector_visitors_without_salt_total",
         "Events sent without a visitor_id, because Redis gave no salt of the day.",
     )
+    repeat_keys_without_salt = counter(
+        "collector_repeat_keys_without_salt_total",
+        "Events sent without the repeat_key that a rule needs, because Redis gave no salt of the day: reloads among "
+        "them are counted.",
+    )
+
+    crawler_list_info = gauge(
+        "collector_crawler_list_info{list,version}",
+        "1: the lists that crawlers are recognised by, with their versions.",
+    )
 
     def watch_articles(self, catalogue: Catalogue, left: Callable[[], float]) -> None:
         """Reads these at each scrape."""

@@ -26,11 +26,24 @@ class Site:
 
 
 @dataclass(frozen=True)
+class RuleNeeds:
+    """What the rules need of the collector: a repeat_key for events of `repeat_types`, whose readers are internal.
+
+    `drops_internal`: whether events of `internal_networks` are in no list.
+    """
+
+    repeat_types: frozenset[str] = frozenset()
+    internal_networks: tuple[Network, ...] = ()
+    drops_internal: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
-    """All settings. `redis_url` is None if no site has visitors configured."""
+    """All settings. `redis_url` is None if no site has visitors configured and no rule needs to know the reader."""
 
     topic: str
     sites: dict[str, Site]
+    needs: RuleNeeds
     redis_url: str | None
     proxies: tuple[Network, ...]
     client_events_s: int
@@ -54,10 +67,13 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     collect: dict[str, Any] = dict(table["collect"])
     sites = {name: _site(site, keys.get(name)) for name, site in table["sites"].items()}
     proxies, unfit = networks(collect.pop("proxies"), "collect.proxies")
-    redis_url, unreachable = endpoints.redis_url(environ) if _any_visitors(sites) else (None, [])
+    rules = table["rules"]
+    internal, no_networks = networks(rules["internal_networks"], "rules.internal_networks")
+    types = frozenset(rules["repeat_types"] if configuration.needs_readers(table) else ())
+    redis_url, unreachable = endpoints.redis_url(environ) if types or _any_visitors(sites) else (None, [])
     if unreachable:
         raise SettingsError(unreachable)
-    wrong = [*unfit, *_meaning_faults(sites, keys)]
+    wrong = [*unfit, *no_networks, *_meaning_faults(sites, keys)]
     if "source" in table:
         wrong.append(
             "source: the topic has other names than page views, which the collector writes; give it another file"
@@ -67,6 +83,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     return Settings(
         topic=table["topic"],
         sites=sites,
+        needs=RuleNeeds(types, tuple(internal), rules["internal"] == "drop"),
         redis_url=redis_url,
         proxies=tuple(proxies),
         longest_window_ms=configuration.longest_window_ms(table),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from producers.collector.authorize import Speaker
 from producers.event import FUTURE_MS, InvalidEventError, PageView, other_unit
@@ -16,7 +18,7 @@ MAX_DETAIL = 200
 MAX_IGNORED = 10
 """At most so many names of ignored fields are reported."""
 
-_FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id")
+_FIELDS = ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id", "repeat_key")
 _KNOWN = {*_FIELDS, "site_id"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
@@ -46,7 +48,8 @@ def not_counted(index: int) -> dict[str, Any]:
 class Receipt:
     """The collector's own data of a request: its time, its client if it has no key, how far lists reach back.
 
-    `client` is the rate-limit key; None for a server with a write key.
+    `client` is the rate-limit key; None for a server with a write key. `repeat_key` makes an article's, for events of
+    `repeat_types`; None without a salt.
     """
 
     now_ms: int
@@ -54,6 +57,9 @@ class Receipt:
     visitor_id: str | None
     longest_window_ms: int
     client: bytes | None = None
+    is_internal: bool = False
+    repeat_types: frozenset[str] = frozenset()
+    repeat_key: Callable[[str], str] | None = None
 
 
 def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
@@ -120,12 +126,12 @@ def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
 
 
 def _public(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:
-    for name in ("occurred_at", "visitor_id"):
+    for name in ("occurred_at", "visitor_id", "repeat_key"):
         if name in fields:
             raise FaultError("not_public", f"{name} needs the site's write key; the collector says it for pages.")
     given = fields.pop("agent_class", None)
     if given is None:
-        given = "bot" if receipt.is_bot else "unknown"
+        given = "bot" if receipt.is_bot else "internal" if receipt.is_internal else "unknown"
     elif given != "bot":
         raise FaultError("not_public", "agent_class other than bot needs the site's write key.")
     view = PageView(
@@ -135,6 +141,8 @@ def _public(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageV
         raise FaultError("not_public", "value needs the site's write key; a page's event happens once.")
     if view.event_type not in speaker.site.public_types:
         raise FaultError("not_public", "This event_type needs the site's write key, or a place in its public_types.")
+    if receipt.repeat_key is not None and view.event_type in receipt.repeat_types:
+        view = msgspec.structs.replace(view, repeat_key=receipt.repeat_key(view.article_id))
     return view
 
 

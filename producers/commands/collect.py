@@ -179,7 +179,7 @@ async def _run(
             ClientHour(settings.client_article_hour),
             settings.longest_window_ms,
         )
-        web = Web(Sites(settings.sites), addresses, bounds, outbox, salts, metrics)
+        web = Web(Sites(settings.sites), addresses, bounds, outbox, salts, metrics, settings.needs)
         connections = Connections(addresses.is_proxy)
         metrics.connections.set_function(lambda: connections.open)
 

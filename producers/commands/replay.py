@@ -9,14 +9,16 @@ import time
 import click
 import orjson
 
-from producers import lines, times
+from producers import agents, lines, times
 from producers.client.producer import Producer
 from producers.commands import common
 from producers.replay import replaying
+from producers.replay.log_readers import LogReaders
 from producers.replay.rows import FORMATS, UnfitHeaderError
 from producers.replay.summary import FileTally, Summary
 from producers.times import LocalClock
 from ranker.service import progress, signals
+from ranker.service.address import networks
 from ranker.service.printable import printable
 from schemas import configuration
 
@@ -52,6 +54,13 @@ LONGEST_REASON = 600
     show_default=True,
     help="Known crawlers: send like any other, skip, or send with agent_class bot.",
 )
+@click.option(
+    "--repeat-key",
+    "keys",
+    is_flag=True,
+    help="Give events a repeat_key, by which a rule counts a reader once: made of the address and browser in an access "
+    "log and a random salt, new in each run and for each day; nothing else of them is kept.",
+)
 @click.option("--rebase-to", type=click.Choice(["now"]), help="Shift all times alike, so that the latest one is now.")
 @click.option(
     "--speed",
@@ -71,6 +80,7 @@ def command(
     pattern: str | None,
     clock: LocalClock | None,
     bots: str,
+    keys: bool,
     rebase_to: str | None,
     speed: float | None,
     as_json: bool,
@@ -92,14 +102,16 @@ def command(
 
     \b
     JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at, article_id or path or
-    url, and if need be event_type, site_id, event_id, method, status, user_agent, … occurred_at is milliseconds since
-    1970, or like 2026-11-22T10:05:03+01:00. A day alone is malformed; so is a time without its offset, unless --zone
-    gives the zone; of an hour that comes twice, the first is taken, and the summary says of how many lines.
+    url, and if need be event_type, site_id, event_id, repeat_key, method, status, user_agent, … occurred_at is
+    milliseconds since 1970, or like 2026-11-22T10:05:03+01:00. A day alone is malformed; so is a time without its
+    offset, unless --zone gives the zone; of an hour that comes twice, the first is taken, and the summary says of how
+    many lines.
 
     \b
     Examples:
       producers replay access.log --site demo
       producers replay access.log.*.gz --article-pattern '^/blog/([^/]+)' --bots drop --rebase-to now
+      producers replay access.log --repeat-key --rebase-to now
       producers replay events.jsonl --speed 60
       producers replay export.csv --zone Europe/Paris --article-pattern query:p
       zcat old.gz | producers replay - --article-pattern '^/articles/([0-9]+)'
@@ -109,7 +121,11 @@ def command(
             "--rebase-to reads the input twice, which standard input cannot; save it to a file first."
         )
     table = common.table(config)
-    rules = replaying.Rules(site, pattern, bots, configuration.id_rules(table), clock)
+    internal, faults = networks(table["rules"]["internal_networks"], "rules.internal_networks")
+    if faults:
+        raise click.UsageError(str(configuration.SettingsError(faults)))
+    readers = LogReaders(internal, keys=keys)
+    rules = replaying.Rules(site, pattern, bots, configuration.id_rules(table), clock, readers)
     sources = []
     for name in files:
         try:
@@ -120,7 +136,11 @@ def command(
         except UnfitHeaderError as error:
             raise _unfit_header(error) from error
     longest_ms = configuration.longest_window_ms(table)
-    summary = Summary(files=[FileTally(one.name) for one in sources], since_ms=time.time_ns() // 1_000_000 - longest_ms)
+    summary = Summary(
+        files=[FileTally(one.name) for one in sources],
+        since_ms=time.time_ns() // 1_000_000 - longest_ms,
+        keyless=0 if keys else None,
+    )
     try:
         common.run(
             _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
@@ -129,6 +149,7 @@ def command(
         raise _unfit_header(error) from error
     except lines.DamagedInputError as error:
         raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
+    _warn_of_keys(summary, readers)
     _print(summary, topic, clock, longest_ms, as_json=as_json)
     if summary.not_understood() or summary.no_article:
         raise click.exceptions.Exit(1)
@@ -178,6 +199,21 @@ def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.
     return on_bytes
 
 
+def _warn_of_keys(summary: Summary, readers: LogReaders) -> None:
+    if summary.keyless:
+        click.echo(
+            f"Warning: {summary.keyless:,} of the events sent have no repeat_key, since their lines have no address: "
+            "the rule repeat counts each of them.",
+            err=True,
+        )
+    if readers.private * 2 > summary.sent:
+        click.echo(
+            f"Warning: {readers.private:,} of the events sent are from private addresses. If those are a proxy's, who "
+            "reads the same article through it with the same browser is one reader; let the log have the client's.",
+            err=True,
+        )
+
+
 def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: int, *, as_json: bool) -> None:
     for fault in summary.faults:
         click.echo("{file}, line {line}: {kind}: {reason}".format(kind=fault.reason, **fault.printable()), err=True)
@@ -212,5 +248,6 @@ def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: i
     click.echo("skipped: " + ", ".join(f"{reason} {count:,}" for reason, count in summary.skipped.items()))
     if summary.first_occurred_at is not None and summary.last_occurred_at is not None:
         click.echo(f"from {times.shown(summary.first_occurred_at)} to {times.shown(summary.last_occurred_at)}")
+    click.echo("crawlers by " + ", ".join(f"{name} {version}" for name, version in agents.LISTS.items()))
     if summary.shift_ms:
         click.echo(f"times shifted by {summary.shift_ms:,} ms")

@@ -55,6 +55,8 @@ class Plan:
     """Its address, the site's write key, and the share of live events that goes there."""
 
 
+_DEMO_SHARES = Shares(bot=0.04, reload=0.15, internal=0.01)
+
 _share = click.FloatRange(0, 1)
 
 
@@ -97,7 +99,11 @@ def _check_collector(_: click.Context, __: click.Parameter, value: str | None) -
 @click.option("--future", default=0.0, type=_share, help="Share of events from a clock that is fast.")
 @click.option("--duplicate", default=0.0, type=_share, help="Share of events that repeat an earlier one.")
 @click.option("--broken", default=0.0, type=_share, help="Share of records that are no event of the contract.")
-@click.option("--bot", default=0.0, type=_share, help="Share of events by crawlers.")
+@click.option("--bot", type=_share, help="Share of events by crawlers. Default: 0, with --demo 0.04.")
+@click.option(
+    "--reload", type=_share, help="Share of views that repeat a reader's of a moment ago. Default: 0, with --demo 0.15."
+)
+@click.option("--internal", type=_share, help="Share of events by the site's own people. Default: 0, with --demo 0.01.")
 @click.option(
     "--collector",
     metavar="URL",
@@ -125,7 +131,9 @@ def command(
     future: float,
     duplicate: float,
     broken: float,
-    bot: float,
+    bot: float | None,
+    reload: float | None,
+    internal: float | None,
     collector: str | None,
     collector_share: float,
     as_json: bool,
@@ -145,8 +153,19 @@ def command(
       producers simulate --rate 5000 --duration 60s --bot 0.1 --late 0.01 --broken 0.001
       producers simulate --history 24h --history-events 200000 --events 0 --seed 7 --json
     """
-    if late + future + duplicate + broken + bot > 1:
-        raise click.UsageError("--late, --future, --duplicate, --broken and --bot are shares of one whole: at most 1.")
+    usual = _DEMO_SHARES if demo else Shares()
+    shares = Shares(
+        late,
+        future,
+        duplicate,
+        broken,
+        usual.bot if bot is None else bot,
+        usual.reload if reload is None else reload,
+        usual.internal if internal is None else internal,
+    )
+    if sum(dataclasses.astuple(shares)) > 1:
+        names = ", ".join(f"--{field.name}" for field in dataclasses.fields(Shares))
+        raise click.UsageError(f"{names} are shares of one whole: at most 1.")
     plan = Plan(
         seed=seed,
         site=site,
@@ -155,7 +174,7 @@ def command(
         history_ms=history,
         history_events=history_events if history else 0,
         live=emit.Live(rate, events, None if duration is None else duration / 1000),
-        shares=Shares(late, future, duplicate, broken, bot),
+        shares=shares,
         collector=None if collector is None else (collector, _write_key(site), collector_share),
     )
     common.run(_simulate(plan, bootstrap, topic, articles_topic, as_json=as_json))

@@ -35,13 +35,17 @@ _LONGEST_SHOWN = 80
 
 
 class Hit(NamedTuple):
-    """One request: `at_ms` since the epoch, `target` as the browser sent it, with its query."""
+    """One request: `at_ms` since the epoch, `target` as the browser sent it, with its query.
+
+    `before` is what stands before the time: the client's address, and what else a server writes there.
+    """
 
     at_ms: int
     method: str
     target: str
     status: int
     agent: str
+    before: str
 
 
 def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
@@ -49,7 +53,7 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
     found = _parts(line)
     if found is None:
         return Malformed("not in the combined format", line) if line.strip() else EMPTY
-    time, logged, status, agent = found
+    time, logged, status, agent, before = found
     request = _REQUEST.fullmatch(logged.rstrip())
     if request is None:
         # A connection without one: a timeout, or TLS and the like at a port of HTTP.
@@ -59,7 +63,7 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
         at_ms = times.from_text(time, clock)
     except NoTimeError as error:
         return Malformed(f"its time: {error}")
-    return Hit(at_ms, request[1], unescaped(_target(request[2])), int(status), unescaped(agent))
+    return Hit(at_ms, request[1], unescaped(_target(request[2])), int(status), unescaped(agent), before)
 
 
 def unescaped(logged: str) -> str:
@@ -72,16 +76,17 @@ def unescaped(logged: str) -> str:
     return _ESCAPE.sub(_byte, logged.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
-def _parts(line: str) -> tuple[str, str, str, str] | None:
-    """Time, request, status and agent."""
+def _parts(line: str) -> tuple[str, str, str, str, str] | None:
+    """Time, request, status, agent, and what stands before the time."""
     if found := _LINE.search(line):
-        return found["time"], found["request"], found["status"], found["agent"]
+        return found["time"], found["request"], found["status"], found["agent"], line[: found.start()]
     # Servers that escape nothing (nginx's escape=none) write quotes and backslashes as they come. By steps, since one
     # expression would take the square of the line's length.
     if (start := _START.search(line)) and (end := _STATUS.search(line, start.end())):
         begin, last = line.find('" "', end.end()), line.rfind('"')
         if 0 <= begin < last - 2:
-            return start["time"], line[start.end() : end.start()], end[1], line[begin + 3 : last]
+            request, agent = line[start.end() : end.start()], line[begin + 3 : last]
+            return start["time"], request, end[1], agent, line[: start.start()]
     return None
 
 

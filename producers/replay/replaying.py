@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from producers import agents, ahead, event, lines
 from producers.client.producer import Producer
 from producers.replay import rows
+from producers.replay.log_readers import LogReaders
 from producers.replay.malformed import Malformed
 from producers.replay.rows import ReplayRow
 from producers.replay.summary import Fault, FileTally, Summary
@@ -44,6 +45,7 @@ class Rules:
     bots: str = "mark"
     ids: Mapping[str, IdRule] = field(default_factory=dict)
     clock: LocalClock | None = None
+    readers: LogReaders = field(default_factory=LogReaders)
 
     def rule_of(self, site: str) -> IdRule:
         """How this site's addresses become ids."""
@@ -125,6 +127,8 @@ def outcomes(
             at = shown(outcome["occurred_at"])
             yield Fault("future", one.name, number, f"{at} is {ahead_ms // 60_000:,} minutes ahead of this clock")
             continue
+        if rules.readers.keys and "repeat_key" not in outcome:
+            rules.readers.add_key(outcome, row.before, row.agent)
         if "event_id" not in outcome:
             place = base.copy()
             place.update(b":%d" % number)
@@ -156,6 +160,8 @@ def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
         if rules.bots == "drop":
             return "bot"
         view["agent_class"] = "bot"
+    elif rules.readers.is_internal(row.before):
+        view["agent_class"] = "internal"
     return view
 
 

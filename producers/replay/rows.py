@@ -23,6 +23,7 @@ FIELDS = (
     "site_id",
     "article_id",
     "visitor_id",
+    "repeat_key",
     "agent_class",
     "value",
     "producer_id",
@@ -45,7 +46,8 @@ _LONGEST_SHOWN = 80
 class ReplayRow(NamedTuple):
     """A request or an event that may be sent. `target` is a URL or path; None if the input names the article itself.
 
-    `fields` are the fields of the contract in the input. An access log has none.
+    `fields` are the fields of the contract in the input. An access log has none, but `before`: what stands before
+    the time.
     """
 
     at_ms: int
@@ -54,6 +56,7 @@ class ReplayRow(NamedTuple):
     target: str | None
     agent: str
     fields: dict[str, Any]
+    before: str = ""
 
 
 class UnfitHeaderError(Exception):
@@ -116,7 +119,7 @@ def _from_log(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
     hit = combined.parse(line, clock)
     if isinstance(hit, Malformed):
         return hit
-    return ReplayRow(hit.at_ms, hit.method, hit.status, hit.target, hit.agent, {})
+    return ReplayRow(hit.at_ms, hit.method, hit.status, hit.target, hit.agent, {}, hit.before)
 
 
 def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from producers import agents
 from producers.replay import formats
 from producers.replay.malformed import Malformed
 from ranker.service.printable import printable
@@ -71,7 +72,8 @@ class FileTally:
 class Summary:
     """The outcomes of all lines. Times in milliseconds since the epoch, after the shift; None if nothing was sent.
 
-    `old` are the events sent that are from before `since_ms`, so that no list shows them.
+    `old` are the events sent that are from before `since_ms`, so that no list shows them. `keyless` are those without a
+    repeat_key; None if nobody wants any.
     """
 
     lines: int = 0
@@ -84,6 +86,7 @@ class Summary:
     files: list[FileTally] = field(default_factory=list)
     since_ms: int = 0
     old: int = 0
+    keyless: int | None = None
 
     def add(self, outcome: dict[str, Any] | str | Fault) -> None:
         """Count a line: the event that it became, or the reason why it is none."""
@@ -98,6 +101,8 @@ class Summary:
         self.sent += 1
         at = outcome["occurred_at"]
         self.old += at < self.since_ms
+        if self.keyless is not None and outcome.get("repeat_key") is None:
+            self.keyless += 1
         self.first_occurred_at = at if self.first_occurred_at is None else min(at, self.first_occurred_at)
         self.last_occurred_at = at if self.last_occurred_at is None else max(at, self.last_occurred_at)
 
@@ -128,6 +133,8 @@ class Summary:
             "first_occurred_at": self.first_occurred_at,
             "last_occurred_at": self.last_occurred_at,
             "twice": twice,
+            "without_repeat_key": self.keyless,
+            "crawler_lists": agents.LISTS,
             "faults": [one.printable() for one in self.faults],
             "not_understood": [
                 {

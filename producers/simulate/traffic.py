@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,13 +15,18 @@ from producers.simulate.popularity import DAY_MS, HOUR_MS, MINUTE_MS, TYPES, Art
 
 Record = tuple[bytes, bytes]
 
-VISITORS = 50_000
+READERS = 50_000
+
+RECENT = 1_000
+"""So many views may be reloaded: those of the last minutes."""
 
 LATE_MS = (7 * DAY_MS + 2 * HOUR_MS, 14 * DAY_MS)
 """Age of a late event when it is sent: beyond the longest window and one of its slices."""
 
 FUTURE_MS = (10 * MINUTE_MS, DAY_MS)
 """How far a future event lies ahead when it is sent: beyond the 5 minutes that clocks may differ."""
+
+_64_BITS = (1 << 64) - 1
 
 STEP_MS = 10 * MINUTE_MS
 """History is drawn in steps of this length; the interest in each article is constant within one."""
@@ -31,7 +36,8 @@ STEP_MS = 10 * MINUTE_MS
 class Shares:
     """Shares of all records, each from 0 to 1, together at most 1; the rest is plain.
 
-    `duplicate` repeats an earlier record byte for byte; `broken` is no page view of the contract.
+    `duplicate` repeats an earlier record byte for byte; `broken` is no page view of the contract. `reload` is another
+    view of a recent one's reader and article. `bot` and `internal` are agent classes.
     """
 
     late: float = 0.0
@@ -39,13 +45,16 @@ class Shares:
     duplicate: float = 0.0
     broken: float = 0.0
     bot: float = 0.0
+    reload: float = 0.0
+    internal: float = 0.0
 
 
 class Traffic:
     """A stream of records. The same arguments and the same calls give the same bytes.
 
     `run` begins every event id: give each run another one. With a `producer_id` events carry it, and their number as
-    sequence: without gaps, except for broken records. `kinds` counts the records by kind.
+    sequence: without gaps, except for broken records. `kinds` counts the records by kind. As from a collector, a reader
+    has another repeat_key on each article; readers come back.
     """
 
     def __init__(
@@ -71,7 +80,9 @@ class Traffic:
         self._weigh_every_ms = weigh_every_ms
         self._weighed: tuple[int, list[int], list[float]] | None = None
         self._number = itertools.count()
-        self._visitors = [b"v%x" % self._rng.getrandbits(40) for _ in range(VISITORS)]
+        self._readers = [self._rng.getrandbits(64) for _ in range(READERS)]
+        self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT)
+        self._factors = [self._rng.getrandbits(64) | 1 for _ in articles for _ in TYPES]
         self._keys = [event.key(site, article.article_id) for article in articles for _ in TYPES]
         self._templates = [
             _template(run, kind, site, article.article_id, producer_id) for article in articles for kind in TYPES
@@ -104,16 +115,18 @@ class Traffic:
                 times[place] = now_ms - rng.randrange(*LATE_MS)
             elif kind == "future":
                 times[place] = now_ms + rng.randrange(*FUTURE_MS)
-        keys, templates = self._keys, self._templates
-        visitors = rng.choices(self._visitors, k=count)
+        readers = rng.choices(self._readers, k=count)
+        self._reload(drawn, readers, special)
+        keys, templates, factors = self._keys, self._templates, self._factors
+        marks = [reader * factors[n] & _64_BITS for n, reader in zip(drawn, readers, strict=True)]
         repeats = self._repeats(special)
         # A repeat has the number of the record that it repeats, and uses none.
         numbers = [0 if place in repeats else next(self._number) for place in range(count)] if repeats else self._number
-        rows = zip(drawn, times, visitors, numbers, strict=False)
+        rows = zip(drawn, times, marks, numbers, strict=False)
         if self._is_numbered:
-            records = [(keys[n], templates[n] % (number, at, visitor, number)) for n, at, visitor, number in rows]
+            records = [(keys[n], templates[n] % (number, at, mark, number)) for n, at, mark, number in rows]
         else:
-            records = [(keys[n], templates[n] % (number, at, visitor)) for n, at, visitor, number in rows]
+            records = [(keys[n], templates[n] % (number, at, mark)) for n, at, mark, number in rows]
         self._spoil(records, special)
         for place, earlier in repeats.items():
             records[place] = records[earlier]
@@ -156,24 +169,39 @@ class Traffic:
         for place in [place for place in sorted(special) if special[place] == "duplicate"]:
             earlier = next((back for back in range(place - 1, -1, -1) if back not in special), None)
             if earlier is None:
-                self.kinds.update({"duplicate": -1, "plain": 1})
-                self._owed["duplicate"] += 1
+                self._take_back(place, special)
             else:
                 repeats[place] = earlier
         return repeats
+
+    def _reload(self, drawn: list[int], readers: list[int], special: dict[int, str]) -> None:
+        """Makes the views that are reloads those of recent readers, and remembers the latest others."""
+        for place in [place for place, kind in special.items() if kind == "reload"]:
+            if self._recent:
+                drawn[place], readers[place] = self._rng.choice(self._recent)
+            else:
+                self._take_back(place, special)
+        latest = zip(drawn[-RECENT:], readers[-RECENT:], strict=True)
+        self._recent.extend((n, reader) for n, reader in latest if n % len(TYPES) == 0)
+
+    def _take_back(self, place: int, special: dict[int, str]) -> None:
+        """Makes a record plain that cannot be what it should; the share is made up later."""
+        kind = special.pop(place)
+        self.kinds.update({kind: -1, "plain": 1})
+        self._owed[kind] += 1
 
     def _spoil(self, records: list[Record], special: dict[int, str]) -> None:
         """Changes bot and broken records in place."""
         for place in sorted(special):
             key, value = records[place]
-            if special[place] == "bot":
-                records[place] = key, value.replace(b'"person"', b'"bot"')
+            if special[place] in ("bot", "internal"):
+                records[place] = key, value.replace(b'"unknown"', b'"%b"' % special[place].encode())
             elif special[place] == "broken":
                 records[place] = key, _broken(self._rng, value)
 
 
 def _template(run: str, event_type: str, site: str, article_id: str, producer_id: str | None) -> bytes:
-    """A value as JSON with places for number (hexadecimal), time, visitor and, with a producer, number again.
+    """A value as JSON with places for number (hexadecimal), time, reader and, with a producer, number again.
 
     0.5 µs instead of 1.5 for encoding.
     """
@@ -183,7 +211,7 @@ def _template(run: str, event_type: str, site: str, article_id: str, producer_id
         orjson.dumps(site),
         orjson.dumps(article_id),
     )
-    tail = b',"occurred_at":%d,"visitor_id":"%b","agent_class":"person"'
+    tail = b',"occurred_at":%d,"repeat_key":"%016x","agent_class":"unknown"'
     if producer_id is not None:
         tail += b',"producer_id":' + orjson.dumps(producer_id).replace(b"%", b"%%") + b',"sequence":%d'
     return head.replace(b"%", b"%%") + b"%x" + named.replace(b"%", b"%%") + tail + b"}"

@@ -57,7 +57,7 @@ def _print_settings(masked: dict[str, Any]) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    from ranker.operate import check
+    from ranker.operate import check, check_rules
     from ranker.service import endpoints
     from ranker.settings import BEHIND
     from ranker.store.connection import connect
@@ -66,11 +66,12 @@ async def _findings(settings: Settings) -> list[Finding]:
     behind_ms = BEHIND * settings.stale_after_s * 1000
     client = connect(settings.redis_url)
     try:
-        kafka, redis, counting = await asyncio.gather(
+        kafka, redis, counting, paused = await asyncio.gather(
             check.kafka(settings.kafka_bootstrap, generation, now_ms, accept_create_time=settings.accept_create_time),
             check.redis(client, endpoints.shown(settings.redis_url), generation.id, now_ms),
             check.counting(client, now_ms, behind_ms),
+            check_rules.paused(client, now_ms),
         )
     finally:
         await client.aclose()
-    return [*kafka, *redis, *counting, *check.versions()]
+    return [*kafka, *redis, *counting, check_rules.in_force(generation), *paused, *check.versions()]

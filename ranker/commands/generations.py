@@ -13,6 +13,7 @@ from ranker.commands.common import config_option, load_settings, now_ms, user_er
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
+    from ranker.core.generation import Generation
     from ranker.operate.generations import Row
 
 _Result = TypeVar("_Result")
@@ -95,6 +96,17 @@ def _with_redis(config: str | None, work: Callable[[Any], Coroutine[Any, Any, _R
         return asyncio.run(run(load_settings(config).redis_url))
 
 
+def _rules(generation: Generation) -> str:
+    from ranker.core import rules
+
+    named = ", ".join(rules.in_force(generation)) or "none"
+    remembering = rules.memory_rules(generation)
+    if remembering is None:
+        return named
+    types = f" of {', '.join(remembering.types)}" if remembering.repeat else ""
+    return f"{named}{types}, grace {remembering.grace_ms // 1000} s, at most {remembering.max_keys:,} keys a shard"
+
+
 def _print(row: Row) -> None:
     known = row.configuration
     as_of = "-" if row.as_of_ms is None else datetime.fromtimestamp(row.as_of_ms / 1000, UTC).isoformat()
@@ -109,7 +121,7 @@ def _print(row: Row) -> None:
         ("topic", known.topic + (f", epoch {known.epoch}" if known.epoch else "")),
         ("windows", windows),
         ("boards", boards),
-        ("rules", f"bots: {known.bots}; counts {sites}"),
+        ("rules", f"{_rules(known)}; counts {sites}"),
         ("shards", f"{row.shards}, {known.lanes} lanes"),
         ("as of", as_of.replace("+00:00", "Z")),
         ("memory", "unknown" if row.memory_bytes is None else f"{row.memory_bytes / 1_000_000:.1f} MB"),

@@ -155,6 +155,8 @@ def _lists(board: Board, lists: Lists, names: Sequence[ListName], limit: int, wi
     shown = filter(None, map(board.published, names))
     if any(published.age_ms(board.now_ms()) < 0 for published in shown):
         head.append("\nas of a time that lies ahead of this machine's clock: see /readyz of the consumer", style="red")
+    if dropped := _dropped(contents):
+        head.append(f"\n{dropped}", style="dim")
     if board.fault:
         head.append(f"\n{printable(board.fault)}", style="red")
     found = [_table(content) for content in contents]
@@ -202,11 +204,20 @@ def _state(lists: Sequence[Mapping[str, Any]]) -> str:
         words.append("stale")
     if not all(content["complete"] for content in lists):
         words.append("incomplete")
+    paused = max((content["rules_paused"] for content in lists if content["rules_paused"]), default=None)
+    if paused:
+        words.append(f"rules paused for events before {paused}")
     behind: Sequence[Mapping[str, Any]] = next((content["behind"] for content in lists if "behind" in content), ())
     words += [f"partition {one['partition']} stands still or catches up: {_since(one['as_of'])}" for one in behind[:3]]
     if len(behind) > 3:
         words.append("others too")
     return ", ".join(words)
+
+
+def _dropped(lists: Sequence[Mapping[str, Any]]) -> str:
+    """What rules dropped in this site and window, which is the same for every board."""
+    named = [f"{rule} {count:,}" for rule, count in (lists[0]["dropped"] if lists else {}).items()]
+    return f"dropped: {', '.join(named)}" if named else ""
 
 
 def _since(as_of: str | None) -> str:

@@ -48,7 +48,7 @@ class Fold:
         self._late_ms = generation.longest.length_ms
         self._judge = Judge(generation)
         self._only_sites = None if generation.sites is None else frozenset(generation.sites)
-        self._decode = Decoder(generation.source)
+        self._decode = Decoder(generation.source).decode
         self._valid_kinds: set[tuple[str, str]] = set()
         self._valid_ids: set[str] = set()
 
@@ -97,7 +97,7 @@ class Fold:
         if event.occurred_at > append_ms + FUTURE_MS:
             partial.future += 1
             return self._reject(partial, record, "future")
-        if self._is_late(event.occurred_at, append_ms):
+        if event.occurred_at < append_ms - self._late_ms and self._is_late(event.occurred_at, append_ms):
             partial.late += 1
         else:
             group = event.occurred_at // self._grain_ms, event.site_id, self._judge.outcome(event, memory)
@@ -111,10 +111,7 @@ class Fold:
 
     def _is_late(self, occurred_ms: int, append_ms: int) -> bool:
         """Whether its slice in the coarsest tier ended more than the longest window before the append time."""
-        return (
-            occurred_ms < append_ms - self._late_ms
-            and (occurred_ms // self._late_grain_ms + 1) * self._late_grain_ms < append_ms - self._late_ms
-        )
+        return (occurred_ms // self._late_grain_ms + 1) * self._late_grain_ms < append_ms - self._late_ms
 
     def _fault(self, event: PageView) -> str | None:
         if not site_ok(event.site_id):

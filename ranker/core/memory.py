@@ -67,6 +67,8 @@ class Memory:
         """When the oldest live bucket is settled."""
         self._unchecked = 0
         """So many records cannot exceed the bound."""
+        self._last: tuple[int, int, KeySet | None] = _NEVER_MS, 0, None
+        """The live bucket of the last record: its begin, its end, its keys. Most records follow one of their bucket."""
 
     def expect(self, bucket: int, keys: int) -> None:
         """Makes a live bucket that will have about so many keys."""
@@ -74,17 +76,22 @@ class Memory:
         self._find_next()
 
     def hold(self, bucket: int, keys: Sequence[bytes]) -> None:
-        """Takes over keys of an expected bucket from the store, which has each of them once."""
-        self._live[bucket].take(keys)
+        """Takes over keys of one live bucket from the store, which has each of them once."""
+        (self._live.get(bucket) or self._begin(bucket)).take(keys)
         self._unchecked = 0
 
     def keys_at(self, occurred_ms: int) -> KeySet | None:
         """The live keys of this event time, to which rules add; None if it is settled."""
+        begins, ends, keys = self._last
+        if begins <= occurred_ms < ends:
+            return keys
         bucket = occurred_ms // self._per_ms
         if bucket < self._first or self._settles_ms(bucket) < self._latest_ms:
             self._change.settled += 1
             return None
-        return self._live.get(bucket) or self._begin(bucket)
+        keys = self._live.get(bucket) or self._begin(bucket)
+        self._last = bucket * self._per_ms, (bucket + 1) * self._per_ms, keys
+        return keys
 
     def passed(self, occurred_ms: int) -> None:
         """After each record that was not rejected: forgets what is settled by it, or too much."""
@@ -96,9 +103,9 @@ class Memory:
         if self._unchecked < 0:
             while self.size > self._most:
                 oldest = min(self._live)
+                self._change.given_up += bool(self._live[oldest])  # one without keys is no part of the state
                 self._forget(oldest)
                 self._first = oldest + 1
-                self._change.given_up += 1
             self._unchecked = (self._most - self.size) // _KEYS_OF_RECORD
 
     def take_change(self) -> MemoryChange:
@@ -161,4 +168,6 @@ class Memory:
         self._find_next()
 
     def _find_next(self) -> None:
+        """After buckets have come or gone."""
+        self._last = _NEVER_MS, 0, None
         self._next_settles_ms = self._settles_ms(min(self._live)) if self._live else _NEVER_MS

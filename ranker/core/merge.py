@@ -231,12 +231,16 @@ def _cut(
 
 @dataclass(frozen=True, slots=True)
 class ShardMeta:
-    """A shard's meta when it was read. Times in ms since the epoch; `gap_ms` None: no gap."""
+    """A shard's meta when it was read. Times in ms since the epoch; `gap_ms` None: no gap.
+
+    `first` is the first bucket of the rules' memory that was not given up.
+    """
 
     floors: tuple[int, ...]
     watermark_ms: int
     gap_ms: int | None = None
     refused: bool = False
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ What a rule remembers is in core/memory.py. /definitions says the same to reader
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,11 +78,31 @@ def memory_rules(generation: Generation) -> Rules | None:
     return None if isinstance(rules, msgspec.UnsetType) or not rules.remember else rules
 
 
-def in_force(generation: Generation) -> tuple[str, ...]:
-    """The names of the rules in force, in the order in which they look at an event."""
+def by_outcome(generation: Generation) -> dict[str, str]:
+    """Outcome of dropped events to the rule that drops them, in the order in which rules look at an event."""
     rules = Rules() if isinstance(generation.rules, msgspec.UnsetType) else generation.rules
     bots = BOTS_NAME if generation.bots == "drop" else ""
-    return tuple(filter(None, (rules.duplicate, bots, rules.internal, rules.repeat)))
+    names = (rules.duplicate, bots, rules.internal, rules.repeat)
+    return {outcome: name for outcome, name in zip(DROPPED, names, strict=True) if name}
+
+
+def in_force(generation: Generation) -> tuple[str, ...]:
+    """The names of the rules in force, in the order in which they look at an event."""
+    return tuple(by_outcome(generation).values())
+
+
+def dropped_by_rule(generation: Generation, counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """What each rule in force dropped: its outcome without the prefix, to that outcome's sum over `counts`."""
+    return {
+        outcome.removeprefix(RULE_PREFIX): sum(some.get(outcome, 0) for some in counts)
+        for outcome in by_outcome(generation)
+    }
+
+
+def paused_until_ms(generation: Generation, first: int) -> int:
+    """Up to which event time fewer rules looked at events for lack of room; `first` is a memory's. 0: never."""
+    rules = memory_rules(generation)
+    return 0 if rules is None else first * rules.per_ms
 
 
 class Judge:

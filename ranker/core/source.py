@@ -79,10 +79,13 @@ class Decoder:
     """
 
     def __init__(self, source: Source | msgspec.UnsetType) -> None:
+        self.decode: Callable[[bytes], Any] = self
+        """The same, and for a topic of ours without a detour."""
         self._translations: list[_Translation] = []
         self._names: Collection[str] = _REQUIRED
         if isinstance(source, msgspec.UnsetType):
             self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(PageView).decode
+            self.decode = self._decode
             return
         self._names = source.fields.values()
         self._decode = msgspec.json.Decoder(_foreign(source)).decode

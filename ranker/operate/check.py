@@ -12,7 +12,7 @@ from ranker.core.watermark import age_ms
 from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.operate import check_records, clocks, topics
+from ranker.operate import check_records, check_rules, clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, with_fix
 from ranker.service import endpoints
@@ -54,6 +54,7 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                 if not topics.is_foreign(generation):
                     found += check_records.strangers(generation, samples)
                 found += await _times(log, state, now_ms, accept_create_time)
+                found += check_rules.append_times(generation, state, accepted=accept_create_time)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         return [

@@ -39,6 +39,7 @@ from ranker.serve.http.response_cache import (
 from ranker.serve.live.build_live import Live
 from ranker.serve.live.hourly import Hourly
 from ranker.serve.pages.block import Block
+from ranker.serve.pages.definitions import Definitions
 from ranker.serve.pages.docs import Docs
 from ranker.serve.pages.front import Page
 from ranker.service.periodic import periodic
@@ -70,6 +71,7 @@ class Web:
         for address, script in self._block.scripts.items():
             self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
         docs = Docs()
+        self._definitions = Definitions(page.address)
         self.routes = [
             Route("/v1/{site}", self._site),
             Route("/v1/{site}/article", self._article),
@@ -82,6 +84,7 @@ class Web:
             Route("/block.{version}.js", self._block_script),
             Route("/", self._index),
             Route("/page/{version}/{name}", self._page.file),
+            Route("/definitions", self._rules),
             Route("/docs", docs.index),
             Route("/docs/{name}", docs.file),
         ]
@@ -175,6 +178,10 @@ class Web:
         if script is None:
             raise ProblemError(404, MISSING.format("/block.js"))
         return _response(script.form(accept_headers(request.scope["headers"])))
+
+    async def _rules(self, request: Request) -> Response:
+        await self._board.first_attempt(FIRST_DEADLINE_S)
+        return self._definitions.index(request, self._board)
 
     async def _index(self, request: Request) -> Response:
         await self._board.first_attempt(FIRST_DEADLINE_S)

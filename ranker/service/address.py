@@ -38,7 +38,7 @@ class Addresses:
             return address
         texts = b",".join(forwarded).decode("latin-1").rsplit(",", MAX_FORWARDED)
         for text in reversed(texts[-MAX_FORWARDED:]):
-            client = _written(text.strip())
+            client = written(text.strip())
             if client is None:
                 break
             if not self.is_proxy(client):
@@ -70,7 +70,7 @@ def parsed(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _written(text: str) -> Address | None:
+def written(text: str) -> Address | None:
     """An address as proxies write it, some with the client's port (Azure, HAProxy)."""
     found = _WITH_PORT.fullmatch(text)
     return parsed(found[1] or found[2] if found else text)

@@ -65,6 +65,15 @@ async def watermarks_ms(client: Any, generation: str, partitions: int) -> list[i
         return [None if watermark is None else int(watermark) for watermark in await pipe.execute()]
 
 
+async def given_up(client: Any, generation: str, partitions: int) -> list[tuple[int, int]]:
+    """Of each shard the first bucket of its rules' memory that was not given up, and how many were, since it began."""
+    with translated():
+        pipe = client.pipeline(transaction=False)
+        for partition in range(partitions):
+            pipe.hmget(ShardKeys(generation, partition).meta, "first", "count:given_up")
+        return [(int(first or 0), int(number or 0)) for first, number in await pipe.execute()]
+
+
 async def memory_bytes(client: Any, generation: Generation, partition: int) -> int | None:
     """Bytes that a shard's keys take, by MEMORY USAGE (it samples large collections: exact to a few per cent).
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import Any
 
+from ranker.core import rules
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import (
@@ -35,7 +36,8 @@ AT_ONCE = 8
 class ListRead:
     """A list as read from its shards. `total` sums the board's weights over all counts of the window, unlisted too.
 
-    `clocks` has T of the shards that replied; those that do not exist yet or cannot be reached are absent.
+    `clocks` has T of the shards that replied; those that do not exist yet or cannot be reached are absent. `outcomes`
+    has the site's counts in this window. Rules were paused up to the event time `paused_until_ms`; 0: never.
     """
 
     merged: Merged
@@ -43,6 +45,8 @@ class ListRead:
     total: int
     clocks: Mapping[int, int]
     site_known: bool
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    paused_until_ms: int = 0
 
     @property
     def answered(self) -> int:
@@ -221,15 +225,16 @@ def _list_read(
     tier = next(tier for tier, window in enumerate(generation.windows) if window.name == name.window)
     metas = [reply.meta for reply in replies.values()]
     weights = generation.boards[name.board]
-    total = sum(
-        weight * reply.sums.get((name.site, name.window, outcome), 0)
-        for reply in replies.values()
-        for outcome, weight in weights.items()
-    )
+    outcomes = {
+        outcome: sum(reply.sums.get((name.site, name.window, outcome), 0) for reply in replies.values())
+        for outcome in {*weights, *rules.by_outcome(generation)}
+    }
     return ListRead(
         merged,
         span(metas, partitions, tier, generation.windows[tier], generation.lanes),
-        total,
+        sum(weight * outcomes[outcome] for outcome, weight in weights.items()),
         {shard: reply.meta.watermark_ms for shard, reply in replies.items()},
         any(name.site in reply.known for reply in replies.values()),
+        outcomes,
+        rules.paused_until_ms(generation, max((meta.first for meta in metas), default=0)),
     )

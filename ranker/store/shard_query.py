@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from ranker.core import rules
 from ranker.core.generation import Generation, ListName
 from ranker.core.merge import MAX_STRAYS, ListQuery, ListReply, ShardMeta
 from ranker.store.atomic_reads import Word
@@ -20,7 +21,7 @@ MAX_SITES = 1_000
 _AT_A_TIME = 4_000
 """Members or fields of one command: in a script, a command has at most 8,000 words."""
 
-_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped")
+_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,13 @@ class ShardQuery:
     def __init__(self, generation: Generation, shard: int, queries: Mapping[ListName, ListQuery]) -> None:
         keys, self._queries = ShardKeys(generation.id, shard), queries
         self._sites = sorted({name.site for name in queries})
+        dropped = rules.by_outcome(generation)
         self._sums = sorted(
-            {(name.site, name.window, outcome) for name in queries for outcome in generation.boards[name.board]}
+            {
+                (name.site, name.window, outcome)
+                for name in queries
+                for outcome in chain(generation.boards[name.board], dropped)
+            }
         )
         self.reads: list[tuple[Word, ...]] = [
             ("HMGET", keys.meta, *_META),
@@ -119,11 +125,12 @@ def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
 
 
 def _shard_meta(meta: Sequence[bytes | None]) -> ShardMeta:
-    _, floors, watermark, _, gap, refused, _ = meta
+    _, floors, watermark, _, gap, refused, _, first = meta
     assert floors is not None
     return ShardMeta(
         tuple(map(int, floors.split(b","))),
         int(watermark or 0),
         None if gap is None else int(gap),
         refused == b"1",
+        int(first or 0),
     )

@@ -16,6 +16,7 @@ from deploy.local.kafka_jars import CHECKOUT
 from tests.bench import (
     backlog,
     collect,
+    cost,
     foreign,
     freshness,
     machine,
@@ -40,6 +41,7 @@ QUICK_EVENTS = 200_000
 PARTS = (
     "backlog",
     "foreign",
+    "cost",
     "script",
     "memory",
     "rules",
@@ -94,6 +96,7 @@ def main(
             runs: dict[str, Callable[[], Part]] = {
                 "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
                 "foreign": lambda: foreign.run(servers, events, repeats, progress),
+                "cost": lambda: cost.run(servers, events, repeats, progress),
                 "script": lambda: script.run(servers, quick, progress),
                 "memory": lambda: memory.run(servers, quick, progress),
                 "rules": lambda: rules.run(servers, events, quick, progress),

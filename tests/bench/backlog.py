@@ -136,8 +136,10 @@ def _plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]
     return result
 
 
-def consume(stack: Stack, topic: str, backlog: Backlog, profiler: str = "", more: str = "") -> Consumed:
-    """One run on an empty Redis, `more` in its ranker.toml.
+def consume(
+    stack: Stack, topic: str, backlog: Backlog, profiler: str = "", more: str = "", consumers: int = 1
+) -> Consumed:
+    """One run of so many consumers on an empty Redis, `more` in their ranker.toml.
 
     Raises if the counts at its end are not exactly those that were sent.
     """
@@ -146,27 +148,29 @@ def consume(stack: Stack, topic: str, backlog: Backlog, profiler: str = "", more
     generation = settings.load(env["RANKER_CONFIG"], env).generation
     argv = processes.ranker("consume", "--admin-port", "0")
     log = stack.directory / f"consume-{topic}.log"
-    with (
-        stack.redis.client() as client,
-        processes.running("ranker consume", argv, log, env) as child,
-        contextlib.ExitStack() as beside,
-    ):
+    with stack.redis.client() as client, contextlib.ExitStack() as beside:
+        children = [
+            beside.enter_context(processes.running("ranker consume", argv, log.with_suffix(f".{number}.log"), env))
+            for number in range(consumers)
+        ]
 
         def applied() -> list[int | None]:
-            processes.check(child)
+            for child in children:
+                processes.check(child)
             return counted.next_offsets(client, generation, PARTITIONS)
 
         waiting.until("the beginning of a shard", lambda: any(n is not None for n in applied()), 120.0)
-        began, cpu, redis_cpu = time.perf_counter(), processes.cpu_s(child.pid), processes.cpu_s(stack.redis.pid)
+        began, redis_cpu = time.perf_counter(), processes.cpu_s(stack.redis.pid)
+        cpu = sum(processes.cpu_s(child.pid) for child in children)
         if profiler:
-            words = shlex.split(profiler.format(pid=child.pid))
+            words = shlex.split(profiler.format(pid=children[0].pid))
             looking = beside.enter_context(processes.running("the profiler", words, stack.directory / "look.log", {}))
             beside.callback(waiting.until, "the profile", lambda: looking.returncode() is not None, WITHIN_S)
         waiting.until("the end of the backlog", lambda: sum(n or 0 for n in applied()) >= backlog.events, WITHIN_S)
         seconds = time.perf_counter() - began
-        cpu = processes.cpu_s(child.pid) - cpu
+        cpu = sum(processes.cpu_s(child.pid) for child in children) - cpu
         redis_cpu = processes.cpu_s(stack.redis.pid) - redis_cpu
-        resident = processes.resident_bytes(child.pid)
+        resident = sum(processes.resident_bytes(child.pid) for child in children)
         faults = counted.faults(client, generation, PARTITIONS, backlog.known)
         if faults:
             raise RuntimeError("the counts are wrong: " + "; ".join(faults))

@@ -13,6 +13,7 @@ import schemas
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.once import Once
 from tests.support.recount import Raw, Rules, verdict
 
 VALID, INVALID = schemas.examples("page-view", valid=True), schemas.examples("page-view", valid=False)
@@ -53,8 +54,8 @@ def test_what_the_contract_forbids_is_rejected(name: str) -> None:
 def test_the_oracle_of_the_property_tests_agrees(name: str) -> None:
     """Else the histories would compare the engine with another contract."""
     value = VALID.get(name) or INVALID[name]
-    rules = Rules((("24h", 86_400_000, 60_000),), {}, 1, "count", None, 300_000)
-    assert (verdict(Raw(0, BEFORE_MS, None, value), rules).what == "dead") == (name in INVALID)
+    rules = Rules((("24h", 86_400_000, 60_000),), {}, 1, Once(bots=False), None, 300_000)
+    assert (verdict(Raw(0, BEFORE_MS, None, value), rules, rules.begin)[0].what == "dead") == (name in INVALID)
 
 
 odd = st.one_of(
@@ -65,12 +66,26 @@ odd = st.one_of(
     # what is not assigned yet is printable or not by the year of the Unicode tables; the schema is for every year
     st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=6),
     st.sampled_from(
-        ["", "a", "A", "view", "!bot", "bot", "x" * 64, "x" * 65, "x" * 128, "x" * 129, "é" * 256, "é" * 257]
+        [
+            "",
+            "a",
+            "A",
+            "view",
+            "!bot",
+            "bot",
+            "internal",
+            "x" * 64,
+            "x" * 65,
+            "x" * 128,
+            "x" * 129,
+            "é" * 256,
+            "é" * 257,
+        ]
     ),
     st.lists(st.integers(), max_size=1),
 )
 FIELDS = (
-    "event_id", "event_type", "site_id", "article_id", "occurred_at", "visitor_id", "agent_class", "value",
+    "event_id", "event_type", "site_id", "article_id", "occurred_at", "visitor_id", "repeat_key", "agent_class", "value",
     "producer_id", "sequence", "unheard_of",
 )  # fmt: skip
 

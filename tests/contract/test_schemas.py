@@ -128,7 +128,8 @@ LIKELY = {
     "site_id": st.from_regex(r"[a-zA-Z0-9._/-]{0,66}\n?", fullmatch=True),
     "occurred_at": st.integers(-5, 4_102_444_800_005),
     "visitor_id": st.text("ab", max_size=130),
-    "agent_class": st.sampled_from(["person", "bot", "unknown", "robot"]),
+    "repeat_key": st.text("ab", max_size=130),
+    "agent_class": st.sampled_from(["person", "bot", "internal", "unknown", "robot"]),
     "value": st.integers(-1002, 1002),
     "sequence": st.integers(-2, 2**63),
 }
@@ -162,7 +163,7 @@ def test_a_typed_event_is_made_of_just_the_valid_examples(valid: bool) -> None:
         if valid:
             written = orjson.loads(event.stamped(producers.PageView(**fields), "test/1", 0)[1])
             assert schemas.faults("page-view", written) == []
-            defaults = {"agent_class": "unknown", "value": 1, "visitor_id": None}
+            defaults = {"agent_class": "unknown", "value": 1, "visitor_id": None, "repeat_key": None}
             assert {**defaults, **written} == {**defaults, **fields, "producer_id": "test/1", "sequence": 0}
 
 

@@ -24,6 +24,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from deploy.local.supervisor import Supervisor
+from producers import agents
 from tests.conftest import without
 from tests.support import access_log
 from tests.support.access_log import AccessLog
@@ -162,6 +163,8 @@ def test_the_replay_reports_what_became_of_every_line(engine: Engine, site: str)
         "twice": 0,
         "faults": [],
         "not_understood": [],
+        "without_repeat_key": None,
+        "crawler_lists": agents.LISTS,
     }
 
 

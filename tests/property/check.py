@@ -14,6 +14,7 @@ import msgspec
 from ranker.core import home as homes
 from tests.property.sequences import SILENT_FULL_MS, SILENT_MS, Bounds, stamp
 from tests.property.sequences import recount as recount_of_producers
+from tests.support.once import State
 from tests.support.recount import Count, Expected, Raw, Rules, recount
 
 
@@ -56,6 +57,9 @@ class Shard:
     sites: set[str]
     runs: dict[str, bytes]
     sequences: dict[str, bytes]
+    remembered: dict[int, list[bytes]]
+    """Bucket to the elements of its list."""
+    buckets: set[int]
 
 
 def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
@@ -80,11 +84,15 @@ def read(dump: Mapping[str, Any], rules: Rules) -> Shard | None:
         sites=set(dump.get("sites", ())),
         runs=dict(dump.get("producers", {})),
         sequences=dict(dump.get("sequences", {})),
+        remembered={},
+        buckets=set(map(int, dump.get("buckets", ()))),
     )
     for name, value in dump.items():
         kind, _, rest = name.partition(":")
         if kind == "total":
             shard.totals[_triple(rest)] = dict(value)
+        elif kind == "remembered":
+            shard.remembered[int(rest)] = list(value)
         elif kind == "slice":
             slice_id = _slice_id(rest)
             shard.lists.add(slice_id)
@@ -202,9 +210,12 @@ def compare(
         "dead": want.dead,
         "lost": begun.gaps,
         "untracked": want.heard.untracked,
+        "settled": want.remembered.settled,
+        "given_up": want.remembered.given_up,
     }
     _same("counters", {name: int(shard.meta.get(f"count:{name}", "0")) for name in counted}, counted)
     _same("producers", heard(shard, rules.bounds), want.heard.told(rules.bounds))
+    _compare_remembered(shard, want.remembered)
     if shard.index != shard.lists:
         raise DivergedError(f"index of slices {sorted(shard.index)}, slices {sorted(shard.lists)}")
     left = [(t, s) for t, s in shard.lists if (s + 1) * rules.lanes <= floors[t]]
@@ -224,6 +235,19 @@ def compare(
         needed = {name for name in names if home(name.encode(), made_for) != partition}
         if not needed <= shard.strays:
             raise DivergedError(f"not marked as strays for P={made_for}: {sorted(needed - shard.strays)}")
+
+
+def _compare_remembered(shard: Shard, want: State) -> None:
+    stands = {name: int(shard.meta.get(name, "0")) for name in ("latest_ms", "first")}
+    _same("what rules go by", stands, {"latest_ms": want.latest_ms, "first": want.first})
+    keys = {}
+    for bucket, elements in shard.remembered.items():
+        packed = b"".join(elements)
+        keys[bucket] = len({packed[at : at + 8] for at in range(0, len(packed), 8)})
+        if len(packed) != 8 * keys[bucket]:
+            raise DivergedError(f"{len(packed)} bytes of {keys[bucket]} different keys in bucket {bucket}")
+    _same("remembered keys", keys, want.keys)
+    _same("index of buckets", shard.buckets, keys.keys())
 
 
 def _compare_clock(shard: Shard, log: list[Raw | None], begun: Lineage, rules: Rules) -> None:

@@ -6,8 +6,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
+from ranker.core import rules as engine
 from ranker.core.generation import Generation, Window, faults
 from tests.property.sequences import Bounds
+from tests.support.once import Once
 from tests.support.recount import Rules
 
 SITES = ("p", "q.fr")
@@ -56,6 +60,9 @@ class Profile:
     hurry: bool = False
     """Ticks are short, and a scan of the strays begins at every one."""
     partitions: tuple[int, ...] = (1, 1, 2, 3)
+    ruled: float = 0.4
+    """Share of the histories that have rules beside bots."""
+    max_keys: tuple[int, ...] = (1_000_000, 60, 25, 8)
 
 
 PROFILES = (
@@ -129,6 +136,16 @@ PROFILES = (
         slow=((0.0, 0.0), (0.1, 0.0)),
         partitions=(1, 2),
     ),
+    Profile(
+        "rules",
+        {"rebalance": 2.0, "fail_over": 1.5, "crash": 1.5, "full": 0.7, "flush": 0.4, "retention": 0.3},
+        slow=((0.1, 0.0), (0.1, 0.2)),
+        max_cost=(4, 12, 5_000),
+        pace_s=(0.1, 0.3),
+        preloaded=(0, 60, 120),
+        partitions=(1, 1, 2),
+        ruled=1.0,
+    ),
 )
 
 
@@ -165,7 +182,7 @@ def draw(rng: random.Random, profile: Profile) -> Drawn:
         windows=tuple((w.name, w.length_ms, w.grain_ms) for w in windows),
         boards=generation.boards,
         lanes=generation.lanes,
-        bots=generation.bots,
+        once=Once(bots=generation.bots == "drop"),
         sites=generation.sites,
         future_ms=future_ms,
     )
@@ -186,3 +203,25 @@ def bounded(drawn: Drawn, rng: random.Random) -> Drawn:
     """The same with small bounds for what is seen of producers, so that all of them are met."""
     bounds = Bounds(block=8, kept=rng.choice((2, 5)), head=2, runs=rng.choice((3, 256)))
     return replace(drawn, rules=replace(drawn.rules, bounds=bounds))
+
+
+def ruled(drawn: Drawn, rng: random.Random) -> Drawn:
+    """The same, in a part of the histories with rules beside bots: buckets of seconds, and bounds that are reached."""
+    if rng.random() >= drawn.profile.ruled:
+        return drawn
+    duplicate, internal, repeat = rng.choice(((1, 1, 1), (1, 1, 1), (1, 0, 1), (1, 0, 0), (0, 1, 1), (0, 1, 0)))
+    types = rng.choice((("view",), ("view",), ("share", "view"), ("odd",))) if repeat else ()
+    remember = duplicate or repeat
+    per_ms, grace_ms = rng.choice((2_000, 3_000, 5_000, 7_000)), rng.choice((0, 1_000, 3_000, 8_000))
+    rules = engine.Rules(
+        "duplicate@1" if duplicate else "",
+        "internal@1" if internal else "",
+        "repeat@1" if repeat else "",
+        types,
+        *((per_ms, grace_ms, rng.choice(drawn.profile.max_keys)) if remember else ()),
+    )
+    once = Once(
+        bool(duplicate), drawn.rules.once.bots, bool(internal), types, rules.per_ms, rules.grace_ms, rules.max_keys
+    )
+    generation = msgspec.structs.replace(drawn.generation, rules=rules)
+    return replace(drawn, generation=generation, rules=replace(drawn.rules, once=once))

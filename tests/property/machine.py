@@ -25,6 +25,7 @@ from tests.property.log import Broker
 from tests.property.network import Network
 from tests.property.patches import small
 from tests.property.process import Process
+from tests.property.senders import Senders
 from tests.property.trouble import Trouble
 from tests.support.recount import Expected
 
@@ -65,7 +66,10 @@ class World:
         self.report = Report(seed)
         self.server = server
         self.stamps = drawn_records.Stamps(random.Random(f"producers {seed}"))
-        self.drawn: Drawn = history.bounded(history.draw(self.rng, profile), self.stamps.rng)
+        drawn = history.bounded(history.draw(self.rng, profile), self.stamps.rng)
+        rules = random.Random(f"rules {seed}")
+        self.drawn: Drawn = history.ruled(drawn, rules)
+        self.senders = Senders(rules, self.drawn)
         self.length_s = length_s or self.rng.choice(profile.length_s)
         self.store_ahead_ms = self.rng.choice((0, 0, 400, -400, 1_000))
         self.jump_ms = 0
@@ -208,7 +212,7 @@ class World:
             else max(1, len(self.broker.partitions) - self._grown)
         )
         number, key, value = drawn_records.record(self.rng, self.drawn, append_ms, known, self._floors_of)
-        value = self.stamps.stamped(value)
+        value = self.stamps.stamped(self.senders.altered(number, append_ms, value))
         partition = self.broker.partitions[number]
         if self.rng.random() < 0.04:
             partition.entries.append(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from ranker.core.generation import Generation
 from ranker.core.partial_counts import Mark
 from ranker.core.sequence_tracker import last_seen, unpacked
 from ranker.core.step import Reply, SliceId, Step, Version
+from ranker.store import shard
 from ranker.store.keys import ShardKeys
 from ranker.store.program import Program, assemble, floors_text
 from ranker.store.shard import FORMAT, ShardState
@@ -102,10 +104,14 @@ class MemoryShard:
         return {slice_id: len(self._server.data.get(self.keys.slice(*slice_id), ())) for slice_id in slice_ids}
 
     async def remembered(self, bucket: int) -> AsyncIterator[tuple[tuple[str, int] | None, list[bytes]]]:
-        meta = self._server.data.get(self.keys.meta)
-        version = _version(meta) if meta else None
-        at = None if version is None else (version.lineage, version.n)
-        yield at, list(self._server.data.get(self.keys.remembered(bucket), ()))
+        for first in itertools.count(0, shard._PIECES):
+            meta = self._server.data.get(self.keys.meta)
+            version = _version(meta) if meta else None
+            at = None if version is None else (version.lineage, version.n)
+            pieces = list(self._server.data.get(self.keys.remembered(bucket), ()))[first : first + shard._PIECES]
+            yield at, pieces
+            if len(pieces) < shard._PIECES:
+                return
 
     async def strays(self) -> set[str]:
         return set(self._server.data.get(self.keys.strays, ()))

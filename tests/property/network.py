@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -134,6 +134,18 @@ class Link:
     async def slice_lengths(self, slice_ids: Iterable[SliceId]) -> dict[SliceId, int]:
         wanted = list(slice_ids)
         return await self._network.ask(self._partition, lambda shard: shard.slice_lengths(wanted))
+
+    async def remembered(self, bucket: int) -> AsyncIterator[tuple[tuple[str, int] | None, list[bytes]]]:
+        """Each piece is a request of its own, and anything may happen in between."""
+        made: list[AsyncIterator[Any]] = []
+
+        async def next_piece(shard: Any) -> Any:
+            if not made:
+                made.append(shard.remembered(bucket))
+            return await anext(made[0], None)
+
+        while (piece := await self._network.ask(self._partition, next_piece)) is not None:
+            yield piece
 
     async def last_seen_elsewhere(self, runs: Collection[str], partitions: int) -> dict[str, int]:
         wanted = list(runs)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ranker.consume import batch, gate, loop, session, upkeep, worker
 from ranker.core import fold, merge, retire, sequence_tracker, watermark
+from ranker.store import program, shard
 from tests.property.history import Drawn
 from tests.property.sequences import SILENT_FULL_MS, SILENT_MS
 
@@ -19,12 +20,16 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     """Batches and retirements are cut at a few increments, slices are sealed and strays looked over all the time."""
     hurry = drawn.profile.hurry
     numbers = random.Random(rng.random())
+    pieces = random.Random(drawn.generation.id)
     jitter = random.Random(rng.random())
     names = SimpleNamespace(token_hex=lambda size: f"{numbers.randrange(1 << 8 * size):0{2 * size}x}")
     wanted: list[tuple[Any, str, Any]] = [
         *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
         (batch, "SMALL_SHARD", rng.choice((0, 6, 12_500))),
         *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge)),
+        (batch, "MAX_KEYS", pieces.choice((2, 6, 65_536))),
+        (program, "PIECE_KEYS", pieces.choice((1, 2, 1_024))),
+        (shard, "_PIECES", pieces.choice((1, 2, 128))),
         *((module, "secrets", names) for module in (gate, upkeep)),
         (session, "random", jitter),
         (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),

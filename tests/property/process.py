@@ -15,15 +15,25 @@ from ranker.consume.loop import Consumer
 from ranker.consume.memories import Memories
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
+from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.shard import ShardStore
+from ranker.store.shard import ShardState, ShardStore
 from tests.property.log import DeadLetterBox, LogClient
 
 if TYPE_CHECKING:
     from tests.property.machine import World
+
+
+class KeptMemories(Memories):
+    """What is held at the stored version must be loaded from nowhere."""
+
+    async def load(self, partition: int, store: ShardStore, state: ShardState) -> Memory | None:
+        held = self._of.get(partition)
+        kept = held is not None and held.at == (state.version.lineage, state.version.n)
+        return await super().load(partition, cast("ShardStore", None) if kept else store, state)
 
 
 class Process:
@@ -55,7 +65,7 @@ class Process:
             return cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
 
         page_views, homes, fold = cast("PageViewLog", self.log), Homes(), Fold(generation)
-        memories = Memories(memory_rules(generation))
+        memories = KeptMemories(memory_rules(generation))
 
         def worker_for(partition: int, trouble: Callable[[str | None], None]) -> Worker:
             worker = build_worker(

@@ -55,7 +55,7 @@ class RealServer:
             pipe.hgetall(name)
         elif rest.startswith("total:"):
             pipe.zrange(name, 0, -1, withscores=True, score_cast_func=int)
-        elif rest.startswith("slice:"):
+        elif rest.startswith(("slice:", "remembered:")):
             pipe.lrange(name, 0, -1)
         else:
             pipe.smembers(name)

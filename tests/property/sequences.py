@@ -111,7 +111,7 @@ def stamp(offset: int, append_ms: int, value: bytes | None) -> Stamp | None:
         and 0 <= event["occurred_at"] <= 4_102_444_800_000
         and isinstance(event.get("value", 1), int)
         and abs(event.get("value", 1)) <= 1_000
-        and event.get("agent_class", "unknown") in ("person", "bot", "unknown")
+        and event.get("agent_class", "unknown") in ("person", "bot", "internal", "unknown")
     )
     return Stamp(offset, append_ms, event["producer_id"], event.get("sequence")) if typed else None
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from producers.collector import settings as collector
 from ranker import settings
+from ranker.core.generation import Generation, from_table
 from ranker.core.source import Source
 from schemas import configuration
 from schemas.article_id import DEFAULT
@@ -25,3 +26,12 @@ def collector_site(
 def source(table: dict[str, Any]) -> Source:
     """As [source] with these keys is read."""
     return Source.from_table(configuration.filled({"source": table})["source"], {})
+
+
+def press(**rules: Any) -> Generation:
+    """The generation of a ranker.toml that has nothing but [rules], by default every one."""
+    return from_table(configuration.filled({"rules": {"preset": "press", **rules}}))
+
+
+PRESS = press()
+"""The generation of an empty ranker.toml with every rule in force."""

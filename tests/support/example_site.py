@@ -13,7 +13,8 @@ from ranker.settings import Site
 from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
-from tests.support.reader import GENERATION, LIST, PARTITIONS, Reader, T, running_reader, until
+from tests.support.defaults import PRESS
+from tests.support.reader import LIST, PARTITIONS, Reader, T, running_reader, until
 from tests.support.shard_writer import publish
 
 TOKEN = "discret-0123456789abcdef"
@@ -36,7 +37,7 @@ VIEWS = [
     ("demo", row[0], outcome, count)
     for row in _ARTICLES
     for outcome, count in zip(("view", "comment", "share"), row[5:], strict=True)
-]
+] + [("demo", "/ecluses", "!repeat", 58), ("demo", "/ecluses", "!bot", 21), ("demo", "/marais", "!internal", 3)]
 
 
 def record(site: str, article_id: str, **fields: Any) -> dict[str, Any]:
@@ -64,17 +65,20 @@ async def write_articles(client: Any, records: Iterable[Mapping[str, Any]]) -> N
 async def count_last_week(client: Any, site: str, counts: Mapping[str, int]) -> None:
     """Views that have left the window 24h and stand in 7d."""
     for article_id, count in counts.items():
-        keys = ShardKeys(GENERATION.id, home(f"{site}/{article_id}".encode(), PARTITIONS))
+        keys = ShardKeys(PRESS.id, home(f"{site}/{article_id}".encode(), PARTITIONS))
         await client.zincrby(keys.total("7d", site, "read"), count, article_id)
         await client.hincrby(keys.sums, f"{site}:7d:view", count)
 
 
-async def count_by_hour(client: Any, site: str, article_id: str, views: Iterable[int]) -> None:
-    """The slices of an article's views, so many in each hour, the present one last; the totals have them already."""
-    keys = ShardKeys(GENERATION.id, home(f"{site}/{article_id}".encode(), PARTITIONS))
-    for ago, number in enumerate(reversed(list(views))):
+async def count_by_hour(client: Any, site: str, article_id: str, counts: Iterable[Mapping[str, int]]) -> None:
+    """The slices of an article, with counts by outcome for each hour, the present one last; totals have them already."""
+    keys = ShardKeys(PRESS.id, home(f"{site}/{article_id}".encode(), PARTITIONS))
+    for ago, by_outcome in enumerate(reversed(list(counts))):
         minute = (T - ago * HOUR_MS) // 60_000
-        await client.rpush(keys.slice(0, minute), delta.pack({site: {"view": {article_id: number}}}))
+        await client.rpush(
+            keys.slice(0, minute),
+            delta.pack({site: {outcome: {article_id: count} for outcome, count in by_outcome.items()}}),
+        )
         await client.sadd(keys.slices, f"0:{minute}")
 
 
@@ -87,8 +91,11 @@ async def fill(client: Any) -> None:
     ]
     records.append(record("discret", "/secret", title="Ce que personne ne compte", published_at=T - HOUR_MS))
     await write_articles(client, records)
-    await publish(client, GENERATION, PARTITIONS, [*VIEWS, ("discret", "/secret", "view", 77)], T)
-    await count_by_hour(client, "demo", "/ecluses", (64, 91, 80, 45, 28, 12))
+    await publish(client, PRESS, PARTITIONS, [*VIEWS, ("discret", "/secret", "view", 77)], T)
+    hours = [{"view": views} for views in (64, 91, 80, 45, 28, 12)]
+    hours[-1] |= {"!repeat": 5, "!bot": 2}
+    hours[-2] |= {"!repeat": 53, "!bot": 19}
+    await count_by_hour(client, "demo", "/ecluses", hours)
     await count_last_week(client, "demo", {_LAST_WEEK[0]: _LAST_WEEK[5]})
     hour = T // HOUR_MS
     read = ListName("demo", "read", "24h")
@@ -98,7 +105,7 @@ async def fill(client: Any) -> None:
         hour: ["/ecluses", "/facture-d-eau", "/cinema", "/marais"],
     }
     for at, ids in ranks.items():
-        await write_ranks(client, GENERATION.id, at, {read: ids})
+        await write_ranks(client, PRESS.id, at, {read: ids})
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from tests.property.sequences import BOUNDS, Bounds, Heard
-from tests.support.judged import Judged, Remembering, Seen, judge
+from tests.support.once import Once, State, look
 
 Count = tuple[str, str, str]
 """(site, outcome, article)."""
@@ -44,11 +44,12 @@ class Rules:
     windows: tuple[tuple[str, int, int], ...]
     boards: Mapping[str, Mapping[str, int]]
     lanes: int
-    bots: str
+    once: Once
     sites: tuple[str, ...] | None
     future_ms: int = 5 * 60 * 1000
     bounds: Bounds = BOUNDS
-    remembering: Remembering = field(default_factory=Remembering)
+    begin: State = field(default_factory=State, compare=False, repr=False)
+    """Before the first record."""
 
     @classmethod
     def read(cls, config: Path) -> Rules:
@@ -59,9 +60,8 @@ class Rules:
             tuple(sorted(windows, key=lambda window: window[1])),
             table["boards"],
             table["lanes"],
-            rules.get("bots", "drop"),
+            Once.read(rules),
             tuple(table["sites"]) if rules.get("unknown_sites") == "reject" else None,
-            remembering=Remembering.of_table(rules),
         )
 
 
@@ -79,42 +79,40 @@ class Expected:
     dead: int = 0
     dead_offsets: set[int] = field(default_factory=set)
     last: Raw | None = None
+    remembered: State = field(default_factory=State)
+    """What the records since n0 come to."""
     heard: Heard = field(default_factory=Heard)
-    judged: Judged = field(default_factory=Judged)
 
 
 class Verdict(NamedTuple):
-    """`what` is count, late, future or dead; the rest is set for count, `seen` for late too."""
+    """`what` is count, late, future or dead; the rest is set for count."""
 
     what: str
     occurred_ms: int = 0
     named: Count = ("", "", "")
     value: int = 0
     lane: int = 0
-    seen: Seen | None = None
 
 
-def verdict(raw: Raw, rules: Rules) -> Verdict:
-    """What the contract says of one record."""
+def verdict(raw: Raw, rules: Rules, before: State) -> tuple[Verdict, State]:
+    """What the contract says of one record behind others, and the state behind this one."""
     event = _event(raw.value)
     if not 946_684_800_000 <= raw.timestamp <= 4_102_444_800_000:
-        return Verdict("dead")  # a topic's timestamps are milliseconds of this century
+        return Verdict("dead"), before  # a topic's timestamps are milliseconds of this century
     if event is None or (rules.sites is not None and event["site_id"] not in rules.sites):
-        return Verdict("dead")
+        return Verdict("dead"), before
     occurred = event["occurred_at"]
     if occurred > raw.timestamp + rules.future_ms:
-        return Verdict("future")
+        return Verdict("future"), before
     _, length, grain = rules.windows[-1]
     slice_end = (occurred // grain + 1) * grain
-    site, article, kind = event["site_id"], event["article_id"], event["event_type"]
-    agent_class, value = event.get("agent_class", "unknown"), event.get("value", 1)
-    reader = event.get("repeat_key") or event.get("visitor_id") or ""
     late = slice_end < raw.timestamp - length
-    seen = Seen(raw.offset, occurred, site, article, kind, event["event_id"], reader, agent_class, value, late)
+    outcome, behind = look(before, event, rules.once, late=late)
     if late:
-        return Verdict("late", seen=seen)
-    outcome = "!bot" if rules.bots == "drop" and agent_class == "bot" else kind
-    return Verdict("count", occurred, (site, outcome, article), value, lane(article, rules), seen)
+        return Verdict("late"), behind
+    article = event["article_id"]
+    named = event["site_id"], outcome, article
+    return Verdict("count", occurred, named, event.get("value", 1), lane(article, rules)), behind
 
 
 def _event(value: bytes | None) -> dict[str, Any] | None:
@@ -165,16 +163,19 @@ def place(occurred_ms: int, lane_: int, floors: Sequence[int], rules: Rules) -> 
 
 
 def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules) -> Expected:
-    """S(n, F) of these records: all that are below n and not lost. Counters are of those from `n0` on."""
-    expected, records = Expected(), list(records)
-    seen = [one for raw in records if raw.offset >= n0 and (one := _cached(raw, rules).seen) is not None]
-    expected.judged = judge(seen, rules.remembering)
+    """S(n, F) of these records: all that are below n and not lost.
+
+    What each counts as, all of them decide; counters and what is remembered are of those from `n0` on.
+    """
+    expected = Expected()
+    whole = expected.remembered = rules.begin
     slices: defaultdict[tuple[int, int], Counter[Count]] = defaultdict(Counter)
     totals: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     sums: Counter[tuple[str, str, str]] = Counter()
     for raw in records:
-        said = _cached(raw, rules)
+        said, whole = _known(raw, rules, whole)
         if raw.offset >= n0:
+            _, expected.remembered = _known(raw, rules, expected.remembered)
             expected.last = raw
             expected.late += said.what == "late"
             expected.future += said.what == "future"
@@ -187,8 +188,7 @@ def recount(records: Iterable[Raw], n0: int, floors: Sequence[int], rules: Rules
         where = place(said.occurred_ms, said.lane, floors, rules)
         if where is None:
             continue
-        outcome = expected.judged.dropped.get(raw.offset, outcome)
-        slices[where][site, outcome, article] += said.value
+        slices[where][said.named] += said.value
         for name, _, _ in rules.windows[where[0] :]:
             sums[site, name, outcome] += said.value
             for board, weights in rules.boards.items():
@@ -268,15 +268,11 @@ async def _partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPa
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
-_said: dict[tuple[int, Raw], tuple[Rules, Verdict]] = {}
-
-
-def _cached(raw: Raw, rules: Rules) -> Verdict:
+def _known(raw: Raw, rules: Rules, before: State) -> tuple[Verdict, State]:
     """A verdict never changes: it is kept, or the random histories would spend their time on json."""
-    key = (id(rules), raw)
-    found = _said.get(key)
+    found = before.known.get(raw)
     if found is None:
-        if len(_said) > 100_000:
-            _said.clear()
-        found = _said[key] = rules, verdict(raw, rules)  # with the rules, so that no others get their identity
-    return found[1]
+        if len(before.known) > 100_000:
+            before.known.clear()
+        found = before.known[raw] = verdict(raw, rules, before)
+    return found

@@ -16,8 +16,10 @@ PAGE = Speaker("demo", collector_site(), keyed=False)
 SERVER = Speaker("demo", collector_site(), keyed=True)
 
 
-def made(item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None) -> PageView:
-    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id, LONGEST_WINDOW_MS))
+def made(
+    item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None, **more: Any
+) -> PageView:
+    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id, LONGEST_WINDOW_MS, **more))
     if isinstance(found, FaultError):
         raise found
     return found
@@ -35,7 +37,9 @@ def test_a_page_says_little() -> None:
 
 def test_names_that_mean_nothing_are_reported() -> None:
     """Each once, in their order, bounded in number and length; what the contract knows and we number anew is among them."""
-    every = dict.fromkeys(("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id"))
+    every = dict.fromkeys(
+        ("article_id", "event_type", "event_id", "agent_class", "value", "occurred_at", "visitor_id", "repeat_key")
+    )
     assert ignored_fields([every | {"site_id": "demo"}, 7, None, []]) == []
     items = [{"article_id": "/a", "type": "x", "event-type": "x"}, {"_t": 1, "type": 2, "sequence": 3, "articleId": 4}]
     assert ignored_fields(items) == ["type", "event-type", "_t", "sequence", "articleId"]
@@ -63,6 +67,23 @@ def test_bots() -> None:
     assert made({"article_id": "/a", "agent_class": "bot"}).agent_class == "bot"
 
 
+def test_the_sites_own_people() -> None:
+    """By their network, unless a program runs there; a page cannot say so itself."""
+    assert made({"article_id": "/a"}, is_internal=True).agent_class == "internal"
+    assert made({"article_id": "/a"}, is_internal=True, is_bot=True).agent_class == "bot"
+    assert made({"article_id": "/a", "agent_class": "bot"}, is_internal=True).agent_class == "bot"
+
+
+def test_a_key_is_of_the_article_in_its_normal_form() -> None:
+    """For the types that a rule looks at, of pages alone; without a salt there is none."""
+    needs: dict[str, Any] = {"repeat_types": frozenset({"view"}), "repeat_key": "key of {}".format}
+    for address in ("/caf%c3%a9/?utm_source=x", "https://www.example.org/café", "/café"):
+        assert made({"article_id": address}, **needs).repeat_key == "key of /café"
+    assert made({"article_id": "/a", "event_type": "share"}, **needs).repeat_key is None
+    assert made({"article_id": "/a"}, **needs | {"repeat_key": None}).repeat_key is None
+    assert made({"article_id": "/a"}, SERVER, **needs).repeat_key is None
+
+
 @pytest.mark.parametrize("speaker", [PAGE, SERVER])
 def test_an_address_is_its_article(speaker: Speaker) -> None:
     """Whatever limits or counts the event sees the normal form alone; an id that is no address stays."""
@@ -87,11 +108,12 @@ def test_a_server_says_all() -> None:
         "value": -5,
         "occurred_at": NOW - WEEK_MS,
         "visitor_id": "w",
-        "agent_class": "person",
+        "repeat_key": "k",
+        "agent_class": "internal",
     }
     view = made(item, SERVER)
     assert (view.event_type, view.value, view.occurred_at) == ("vote", -5, NOW - WEEK_MS)
-    assert (view.visitor_id, view.agent_class) == ("w", "person")
+    assert (view.visitor_id, view.repeat_key, view.agent_class) == ("w", "k", "internal")
     assert made({"article_id": "/a"}, SERVER).occurred_at == NOW
     assert made({"article_id": "/a", "occurred_at": NOW + 300_000}, SERVER).value == 1
 
@@ -103,6 +125,8 @@ def test_a_server_says_all() -> None:
         (PAGE, {"article_id": "/a", "value": -1}, "not_public"),
         (PAGE, {"article_id": "/a", "occurred_at": NOW}, "not_public"),
         (PAGE, {"article_id": "/a", "visitor_id": "v"}, "not_public"),
+        (PAGE, {"article_id": "/a", "repeat_key": "k"}, "not_public"),
+        (PAGE, {"article_id": "/a", "agent_class": "internal"}, "not_public"),
         (PAGE, {"article_id": "/a", "event_type": "comment"}, "not_public"),
         (PAGE, {"article_id": "/a", "agent_class": "person"}, "not_public"),
         (PAGE, {"article_id": "/a", "site_id": "other"}, "foreign_site"),

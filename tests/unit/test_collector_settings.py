@@ -81,6 +81,11 @@ def test_every_key(tmp_path: Path) -> None:
         ("[sites.a]\n[sites.b]", f"a={KEY},b={KEY}", "sites a and b have one key"),
         ("[sites.a]", f"a={KEY[:3]}", "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
         ('[collect]\nproxies = ["10.0.0.1/8"]', "", "collect.proxies: '10.0.0.1/8' is no address or network"),
+        (
+            '[rules]\ninternal_networks = ["192.0.2.1/24"]',
+            "",
+            "rules.internal_networks: '192.0.2.1/24' is no address or network",
+        ),
         ("[collect]\nclient_burst = 1", "", "collect.client_burst"),
         ('[sites.a]\nhosts = ["x.example"]\n[source]\ntime = "s"', "", "source: the topic has other names"),
     ],
@@ -91,6 +96,27 @@ def test_faults_say_what_to_do(tmp_path: Path, text: str, keys: str, said: str) 
         settings(tmp_path, text, RANKER_WRITE_KEYS=keys)
     assert said in str(error.value)
     assert KEY not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "types", "redis_url", "drops_internal"),
+    [
+        ("", set(), None, False),
+        ('preset = "none"', set(), None, False),
+        ('preset = "press"', {"view"}, "redis://r:1", True),
+        ('preset = "press"\nrepeat = "count"', set(), None, True),
+        ('repeat = "drop"\nrepeat_types = ["view", "share"]', {"view", "share"}, "redis://r:1", False),
+    ],
+)
+def test_what_rules_need(
+    tmp_path: Path, rules: str, types: set[str], redis_url: str | None, drops_internal: bool
+) -> None:
+    """Salts, so Redis, if one has to know the reader, although no site wants visitors."""
+    text = f'[sites.demo]\norigins = ["https://a.example"]\n[rules]\n{rules}\ninternal_networks = ["192.0.2.0/24"]'
+    found = settings(tmp_path, text, RANKER_REDIS_URL="redis://r:1")
+    assert (found.needs.repeat_types, found.redis_url) == (types, redis_url)
+    assert found.needs.drops_internal == drops_internal
+    assert list(map(str, found.needs.internal_networks)) == ["192.0.2.0/24"]
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:

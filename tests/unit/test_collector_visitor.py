@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-from producers.collector.visitor import visitor_id
+from producers.readers import repeat_key, visitor_id
 from ranker.service.address import Addresses, parsed, rate_limit_key
 
 PROXIES = Addresses([ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")])
@@ -73,3 +73,46 @@ def test_a_visitor_is_the_same_and_nobody_else() -> None:
     assert names == [visitor_id(*triple) for triple in triples]
     assert all(one != other for one, other in combinations(names, 2))
     assert all(len(name) == 32 for name in names)
+
+
+def test_a_repeat_key_is_of_one_reader_and_article() -> None:
+    """Salt, site, article, address and agent: each changes it, and parts cannot run into each other."""
+    ip = ipaddress.ip_address
+    parts = [
+        (b"s" * 32, "demo", "/a", ip("203.0.113.9"), "Mozilla"),
+        (b"t" * 32, "demo", "/a", ip("203.0.113.9"), "Mozilla"),
+        (b"s" * 32, "other", "/a", ip("203.0.113.9"), "Mozilla"),
+        (b"s" * 32, "demo", "/b", ip("203.0.113.9"), "Mozilla"),
+        (b"s" * 32, "demo", "/a", ip("203.0.113.8"), "Mozilla"),
+        (b"s" * 32, "demo", "/a", ip("203.0.113.9"), "Mozill"),
+        (b"s" * 32, "dem", "o/a", ip("203.0.113.9"), "Mozilla"),
+        (b"s" * 32, "demo", "/a4", ip("52.203.0.113"), "\x09Mozilla"),
+        (b"s" * 32, "demo", "/a", ip("2001:db8::1"), "Mozilla"),
+        (b"s" * 32, "demo", "/a", ip("2001:db8:0:1::1"), "Mozilla"),
+    ]
+    keys = [repeat_key(*one) for one in parts]
+    assert keys == [repeat_key(*one) for one in parts]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 16 and int(key, 16) >= 0 for key in keys)
+
+
+def test_an_ipv6_reader_is_a_network_of_64_bits() -> None:
+    """The rest of the address changes by itself (RFC 8981), and is the client's to choose."""
+    keys = {
+        repeat_key(b"s" * 32, "demo", "/a", ipaddress.ip_address(one), "Mozilla")
+        for one in ("2001:db8::1", "2001:db8::ffff:1", "2001:db8::8000:0:0:1")
+    }
+    assert len(keys) == 1
+
+
+def test_a_repeat_key_says_nothing_of_a_visitor_id() -> None:
+    """Even if both hashed the same parts: neither is the beginning of the other."""
+    address = ipaddress.ip_address("203.0.113.9")
+    visitor = visitor_id(b"s" * 32, "demo", address, "Mozilla")
+    assert repeat_key(b"s" * 32, "demo", "", address, "Mozilla") not in visitor
+
+
+def test_visitor_ids_stay_what_they_were() -> None:
+    """Over an upgrade in the middle of a day."""
+    address = ipaddress.ip_address("203.0.113.9")
+    assert visitor_id(b"s" * 32, "demo", address, "Mozilla") == "0c4f570fd6db24c4851c6a3e61d201c1"

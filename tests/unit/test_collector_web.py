@@ -14,6 +14,7 @@ from producers.collector.client_hour import ClientHour
 from producers.collector.known_articles import Known
 from producers.collector.metrics import CollectorMetrics, new_registry
 from producers.collector.new_articles import NewArticles
+from producers.collector.settings import RuleNeeds
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
 from ranker.service.logs import JsonFormatter
@@ -38,7 +39,7 @@ async def test_an_error_of_ours_repeats_nothing(tmp_path: Path, caplog: pytest.L
     )
     outbox: Any = Broken()
     sites = Sites({"demo": collector_site(("https://a.example",))})
-    web = Web(sites, Addresses([]), bounds, outbox, None, CollectorMetrics(registry), now_ms=lambda: 7)
+    web = Web(sites, Addresses([]), bounds, outbox, None, CollectorMetrics(registry), RuleNeeds(), now_ms=lambda: 7)
     headers = [(b"origin", b"https://a.example"), (b"content-type", b"text/plain"), (b"user-agent", b"needle")]
     scope = {"method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers, "client": ("1.2.3.4", 5)}
     sent: list[Any] = []
@@ -65,7 +66,7 @@ async def test_who_has_gone_is_not_answered() -> None:
     """Nothing of a request that never came is counted."""
     registry = new_registry()
     nothing: Any = None
-    web = Web(Sites({}), Addresses([]), nothing, nothing, None, CollectorMetrics(registry))
+    web = Web(Sites({}), Addresses([]), nothing, nothing, None, CollectorMetrics(registry), RuleNeeds())
 
     async def receive() -> Any:
         return {"type": "http.disconnect"}

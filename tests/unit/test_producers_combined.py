@@ -16,7 +16,7 @@ def line(request: str = "GET /a HTTP/1.1", time: str = "17/May/2015:10:05:03 +00
 
 def test_a_line_is_read() -> None:
     """Time, method, path, status and agent of an ordinary line."""
-    assert combined.parse(line()) == Hit(1431857103000, "GET", "/a", 200, "Mozilla/5.0 (X11)")
+    assert combined.parse(line()) == Hit(1431857103000, "GET", "/a", 200, "Mozilla/5.0 (X11)", "83.149.9.216 - - ")
 
 
 @pytest.mark.parametrize(

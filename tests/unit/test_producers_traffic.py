@@ -41,7 +41,7 @@ def views(records: list[Record]) -> list[dict[str, Any]]:
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     """And another seed other ones."""
-    shares = Shares(0.01, 0.01, 0.01, 0.01, 0.05)
+    shares = Shares(0.01, 0.01, 0.01, 0.01, 0.05, 0.1, 0.01)
     assert week(traffic(shares=shares), 5000) == week(traffic(shares=shares), 5000)
     assert week(traffic(shares=shares), 5000) != week(traffic(2, shares=shares), 5000)
 
@@ -150,17 +150,31 @@ def test_nights_are_quiet() -> None:
 
 def test_shares_are_exact_over_many_calls() -> None:
     """What one small burst owes, the next one pays."""
-    made = Traffic(1, "demo", steady(10), run="r", shares=Shares(0.01, 0.02, 0.03, 0.04, 0.05))
+    shares = {
+        "late": 0.01,
+        "future": 0.02,
+        "duplicate": 0.03,
+        "broken": 0.04,
+        "bot": 0.05,
+        "reload": 0.06,
+        "internal": 0.07,
+    }
+    made = Traffic(1, "demo", steady(10), run="r", shares=Shares(**shares))
     for tick in range(1000):
         assert len(made.burst(NOW_MS + tick, NOW_MS + tick + 1, 10, NOW_MS)) == 10
     assert made.kinds.total() == 10_000
-    for kind, share in {"late": 0.01, "future": 0.02, "duplicate": 0.03, "broken": 0.04, "bot": 0.05}.items():
+    for kind, share in shares.items():
         assert abs(made.kinds[kind] - 10_000 * share) <= 1, kind
 
 
 def test_what_is_special_is_what_it_says() -> None:
-    """Late beyond window and slice, future beyond the tolerance, broken refused, duplicates byte for byte."""
-    made = Traffic(1, "demo", steady(10), run="r", shares=Shares(0.1, 0.1, 0.1, 0.1, 0.1))
+    """Late beyond window and slice, future beyond the tolerance, broken refused, duplicates byte for byte.
+
+    A reload is a view like any other.
+    """
+    made = Traffic(1, "demo", steady(10), run="r", shares=Shares(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
+    made.burst(NOW_MS - 2000, NOW_MS - 1000, 100, NOW_MS)
+    made.kinds.clear()
     records = made.burst(NOW_MS - 1000, NOW_MS, 1000, NOW_MS)
     found: Counter[str] = Counter()
     seen: set[bytes] = set()
@@ -180,11 +194,31 @@ def test_what_is_special_is_what_it_says() -> None:
             found["late"] += 1
         elif event["occurred_at"] > NOW_MS + 5 * MINUTE_MS:
             found["future"] += 1
-        elif event["agent_class"] == "bot":
-            found["bot"] += 1
+        elif event["agent_class"] != "unknown":
+            found[event["agent_class"]] += 1
         else:
             found["plain"] += 1
-    assert found == made.kinds
+    expected = made.kinds.copy()
+    expected["plain"] += expected.pop("reload")
+    assert found == expected
+
+
+def test_reloads_are_what_the_rule_drops() -> None:
+    """Each within moments of the view that it repeats, under an id of its own; a reader has a key for each article."""
+    made = Traffic(1, "demo", steady(500), run="r", shares=Shares(reload=0.15))
+    events = views(made.burst(NOW_MS, NOW_MS + MINUTE_MS, 200, NOW_MS))
+    for minute in range(1, 50):
+        at = NOW_MS + minute * MINUTE_MS
+        events += views(made.burst(at, at + MINUTE_MS, 200, at))
+    assert len({event["event_id"] for event in events}) == len(events) == 10_000
+    assert all(schemas.faults("page-view", event) == [] for event in events[::50])
+    readers = Counter((event["article_id"], event["repeat_key"]) for event in events)
+    # Beside those that the option asks for, readers come back by chance: 50,000 of them.
+    assert made.kinds["reload"] <= len(events) - len(readers) < 1.1 * made.kinds["reload"]
+    articles: dict[str, set[str]] = {}
+    for article, key in readers:
+        articles.setdefault(key, set()).add(article)
+    assert all(len(found) == 1 for found in articles.values())
 
 
 def test_a_duplicate_without_an_earlier_record_waits() -> None:

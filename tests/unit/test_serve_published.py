@@ -2,12 +2,11 @@
 
 import pytest
 
-from ranker.core.generation import Generation, ListName, Window
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import Hints, Merged, Row, Span
 from ranker.lists import names
 from ranker.lists.boards import first_boards
 from ranker.serve.live.published import Ages, Published, rfc3339
-from ranker.serve.pages.front.frontpage import period
 from ranker.serve.pages.speech import Speech
 from ranker.store.reader import ListRead
 from schemas.article_id import IdRule, normalized
@@ -111,7 +110,7 @@ def test_periods_in_words(seconds: int, text: str) -> None:
         "hour": {"one": "heure", "other": "heures"},
         "minute": {"one": "min", "other": "min"},
     }
-    assert period(Window("w", seconds * 1000, 60_000), Speech({"units": units}, "fr")) == text.replace(" ", "\u00a0")
+    assert Speech({"units": units}, "fr").length(seconds // 60) == text.replace(" ", "\u00a0")
 
 
 def test_three_boards_side_by_side() -> None:

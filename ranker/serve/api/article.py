@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ranker.core import hours
+from ranker.core import hours, rules
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import PLACES
@@ -97,6 +97,7 @@ class ArticleDetails:
             "aliases": moved[:MAX_ALIASES],
             "as_of": rfc3339(as_of_ms),
             "lists": [self._place(name, one, article_id, own, now_ms, counts=counts) for name, one in details.items()],
+            "dropped": None if hourly is None else _dropped(hourly, generation),
             "hours": None if hourly is None else _hours(hourly, generation),
         }
         return content, began + (board.ages.gone_ms - (now_ms - as_of_ms)) / 1000
@@ -180,6 +181,10 @@ def _hours(hourly: HourlyCounts, generation: Generation) -> list[Mapping[str, An
         return None
     weighed = hours.weighed(hourly.hours, generation.boards)
     return [{"from": rfc3339(hourly.from_ms + at * hours.HOUR_MS), **by_board} for at, by_board in enumerate(weighed)]
+
+
+def _dropped(hourly: HourlyCounts, generation: Generation) -> dict[str, int] | None:
+    return None if hourly.hours is None else rules.dropped_by_rule(generation, hourly.hours)
 
 
 @dataclass(frozen=True, slots=True)

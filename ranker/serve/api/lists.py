@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ranker.core import rules
 from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.articles import known_as
 from ranker.lists.filters import Filter
@@ -112,7 +113,7 @@ class Lists:
         places = items.filled_up(found, most)
         ranks = None if query.filtered else self._board.ranks(name)
         span, age_ms = published.read.span, published.age_ms(now_ms)
-        behind = published.behind(self._board.ages)
+        behind, paused_ms = published.behind(self._board.ages), published.read.paused_until_ms
         content: dict[str, Any] = {
             "site": name.site,
             "board": name.board,
@@ -121,6 +122,9 @@ class Lists:
             "complete": span.complete and not short and not behind and age_ms >= 0,
             "stale": age_ms > self._board.ages.stale_ms,
             "total": published.read.total if counts else None,
+            "rules": list(rules.in_force(published.generation)),
+            "dropped": rules.dropped_by_rule(published.generation, [published.read.outcomes]) if counts else None,
+            "rules_paused": rfc3339(paused_ms) if paused_ms > span.from_ms else None,
         }
         if behind:
             content["behind"] = items.shards_behind(behind)
@@ -153,6 +157,9 @@ class Lists:
             "complete": not places.short,
             "stale": now_ms - read_ms > self._board.ages.stale_ms,
             "total": None,
+            "rules": [],
+            "dropped": None,
+            "rules_paused": None,
         }
         if query.fallback:
             content["fallback"] = [LATEST] if found else []

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
+from ranker.core import rules
 from ranker.core.generation import ListName
 from ranker.serve.api.refusals import existing_list, unread
 from ranker.serve.live.board import Board
@@ -43,6 +44,8 @@ class Sites:
                 {"name": w.name, "length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000}
                 for w in generation.windows
             ],
+            "rules": list(rules.in_force(generation)),
+            "definitions": "/definitions",
             "show_counts": board.site(name).show_counts,
             "articles": articles if counts else None,
             # by name: an order by number would show what is not to be shown

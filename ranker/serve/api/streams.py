@@ -45,6 +45,7 @@ RETRY_MS = 2_000
 
 Key = tuple[ListName, Query, bool]
 """A streamed list: its name, the query, and whether counts are shown."""
+_NO_OTHER_LIST = {"as_of", "window", "total", "dropped", "behind"}
 _TOO_MANY = "Too many streams are open here."
 _TOO_DIFFERENT = f"This address asks for too many different streams, while others stream many. {PROXY}"
 _RETRY = {"Retry-After": "10"}
@@ -66,7 +67,7 @@ class _Channel:
         """Takes the list as it is now; wakes the readers if it is another one."""
         self.content = content
         # fields that only show how current it is make no other list
-        essence = {name: value for name, value in content.items() if name not in {"as_of", "window", "total", "behind"}}
+        essence = {name: value for name, value in content.items() if name not in _NO_OTHER_LIST}
         current = hashlib.sha256(orjson.dumps(essence)).hexdigest()[:24]
         state = {name: content[name] for name in ("as_of", "complete", "stale", "behind") if name in content}
         self.beat = b"event: beat\ndata: %b\n\n" % orjson.dumps(state)

@@ -26,10 +26,12 @@ class Speech:
     def counted(self, number: int, forms: Mapping[str, str]) -> str:
         """A number with its noun: 1 234 lectures, 1,234 reads."""
         one = number in {0, 1} if self.lang == "fr" else number == 1
+        return self.figure(number) + NBSP + forms["one" if one else "other"]
+
+    def figure(self, number: int) -> str:
+        """A number in digits: 1 234, or 1,234."""
         digits = f"{number:,}"
-        if self.lang == "fr":
-            digits = digits.replace(",", NARROW_NBSP)
-        return digits + NBSP + forms["one" if one else "other"]
+        return digits.replace(",", NARROW_NBSP) if self.lang == "fr" else digits
 
     def age(self, moment: str) -> str:
         """The age of an RFC 3339 time: "il y a 5 heures 10 min"; a date (UTC) after 30 days."""
@@ -51,6 +53,14 @@ class Speech:
             parts = [self.counted(hours, units["hour"])] if hours else []
             parts += [self.counted(rest, units["minute"])] if rest else []
         return str(self.words["ago"].format(age=NBSP.join(parts)))
+
+    def length(self, minutes: int) -> str:
+        """A number of minutes in the largest unit that it fills: 90 min, 24 heures, 7 jours."""
+        if minutes % 1440 == 0 and minutes > 1440:
+            return self.counted(minutes // 1440, self.words["units"]["day"])
+        if minutes % 60 == 0:
+            return self.counted(minutes // 60, self.words["units"]["hour"])
+        return self.counted(minutes, self.words["units"]["minute"])
 
     def period(self, window: str) -> str:
         """A window's name in words: "24h" is "24 heures"; a name that states no length stays."""

@@ -33,6 +33,9 @@ visitors = true
 origins = ["https://quiet.example"]
 [collect]
 proxies = ["127.0.0.0/8"]
+[rules]
+preset = "press"
+internal_networks = ["198.51.100.0/24"]
 """
 ADDRESS, AGENT = "203.0.113.77", "Needle/47.11 (haystack)"
 READER = {"X_Forwarded_For": ADDRESS, "User_Agent": AGENT}
@@ -93,6 +96,44 @@ async def test_a_name_for_a_day(two: tuple[Collector, Collector], client: Any) -
         assert time.time() + DAY_S - AHEAD_S - 5 < await client.expiretime(key) <= (day + 1) * DAY_S + KEPT_S
 
 
+async def test_a_key_for_an_article_and_a_day(two: tuple[Collector, Collector]) -> None:
+    """On a site that may not follow its readers: one key at every collector, another for each article, no visitor_id."""
+    first, second = two
+    quiet = READER | {"Origin": "https://quiet.example"}
+    mine = {"repeat_key": "mine", "agent_class": "internal"}
+    sent: list[tuple[Collector, dict[str, str], dict[str, str]]] = [
+        (first, {"event_id": "a", "article_id": "/café"}, quiet),
+        (second, {"event_id": "a again", "article_id": "/caf%c3%a9/?utm_source=x"}, quiet),
+        (first, {"event_id": "other article", "article_id": "/b"}, quiet),
+        (first, {"event_id": "other agent", "article_id": "/café"}, quiet | {"User_Agent": AGENT + " "}),
+        (first, {"event_id": "other address", "article_id": "/café"}, quiet | {"X_Forwarded_For": "203.0.113.78"}),
+        (first, {"event_id": "visitors", "article_id": "/café"}, READER),
+        (first, {"event_id": "share", "article_id": "/café", "event_type": "share"}, quiet),
+        (first, {"event_id": "gpc", "article_id": "/café"}, quiet | {"Sec_GPC": "1"}),
+    ]
+    for one, event, headers in sent:
+        assert one.page(event, **headers).status == 202
+    assert first.server({"event_id": "server", "article_id": "/café"} | mine, **READER).json["counted_as"] == "internal"
+    own = quiet | {"X_Forwarded_For": "198.51.100.7"}
+    assert first.page({"event_id": "own", "article_id": "/b"}, **own).json == {"accepted": 1, "counted_as": "internal"}
+    crawler = own | {"User_Agent": "curl/8.14.1"}
+    assert first.page({"event_id": "curl", "article_id": "/b"}, **crawler).json["counted_as"] == "bot"
+    image = first.ask("GET", "/v1/view.gif?article_id=/image", **own)
+    assert image.headers["counted-as"] == "internal"
+    found = await records(first.bootstrap, first.topic, len(sent) + 4)
+    events: dict[str, dict[str, Any]] = {record.event["event_id"]: record.event for record in found}
+    keys = {name: event.get("repeat_key") for name, event in events.items()}
+    assert keys["a"] == keys["a again"]
+    names = ("a", "other article", "other agent", "other address", "visitors", "own")
+    assert all(re.fullmatch("[0-9a-f]{16}", keys[name]) for name in names)
+    assert len({keys[name] for name in names}) == len(names)
+    assert (keys["share"], keys["gpc"], keys["server"]) == (None, None, "mine")
+    assert [name for name, event in events.items() if event.get("visitor_id")] == ["visitors"]
+    assert [events[name].get("agent_class") for name in ("a", "own", "curl", "server")] == [
+        None, "internal", "bot", "internal",
+    ]  # fmt: skip
+
+
 async def test_nothing_is_left_of_a_reader(two: tuple[Collector, Collector], client: Any) -> None:
     """Not in the log, not in Redis, not in the metrics, not on standard error: whatever was accepted or refused."""
     running, _ = two
@@ -150,9 +191,14 @@ async def test_without_a_salt_there_is_no_name(
         assert time.monotonic() - begun < 1
         assert running.admin("/readyz").status == 200
         assert running.metric("visitors_without_salt_total") == 1
+        assert running.metric("repeat_keys_without_salt_total") == 1
         three = [{"article_id": "/a"}, {"article_id": "/a"}, {"article_id": "a b"}]
         assert running.page(three, **READER).status == 207
         assert running.metric("visitors_without_salt_total") == 3
+        share = {"article_id": "/a", "event_type": "share"}
+        assert running.page(share, **READER | {"Origin": "https://quiet.example"}).status == 202
+        assert running.page(share, **READER | {"Sec_GPC": "1"}).status == 202
+        assert running.metric("repeat_keys_without_salt_total") == 3
         redis_server.resume()
 
         def named() -> bool:
@@ -163,6 +209,7 @@ async def test_without_a_salt_there_is_no_name(
         await asyncio.to_thread(waiting.until, "A salt", named, pause_s=0.2)
     events = [record.event for record in await records(kafka_embedded, topic, 2, at_least=True)]
     assert {len(event.get("visitor_id") or "") for event in events} == {0, 32}
+    assert {len(event.get("repeat_key") or "") for event in events} == {0, 16}
     assert running.log.read_text().count("Redis") == 2
 
 

@@ -67,7 +67,9 @@ def test_no_request_brings_more_than_a_put_is_taken_for() -> None:
     article = "a" * ((MAX_BYTES - 2) // MAX_EVENTS - len('{"article_id":""},'))
     body = [{"article_id": article}] * MAX_EVENTS
     assert MAX_BYTES - 600 < len(orjson.dumps(body)) <= MAX_BYTES
-    view = PageView(site_id="s" * 64, article_id=article, visitor_id="f" * 32, agent_class="bot")
+    view = PageView(
+        site_id="s" * 64, article_id=article, visitor_id="f" * 32, repeat_key="f" * 16, agent_class="internal"
+    )
     stamped = [producer.stamp(view) for _ in body]
     longest = len(str(2**63))
     assert sum(len(key) + len(value) + longest for key, value in stamped) <= PUT_BYTES

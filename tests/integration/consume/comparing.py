@@ -28,21 +28,21 @@ def compare(shard: shards.Shard, again: Recount, partition: int, partitions: int
     counters = Counter({name.removeprefix("count:"): int(v) for name, v in shard.meta.items() if ":" in name})
     assert counters["lost"] == len(gone), where
     del counters["lost"]
-    judged = expected.judged
+    state = expected.remembered
     assert counters == Counter(
         late=expected.late,
         future=expected.future,
         dead=expected.dead,
-        settled=judged.settled,
-        given_up=judged.given_up,
+        settled=state.settled,
+        given_up=state.given_up,
     ), where
     remembered = {bucket: len(keys) for bucket, keys in shard.remembered.items()}
-    assert remembered == {bucket: keys for bucket, keys in judged.live.items() if keys}, f"what {where} remembers"
+    assert remembered == state.keys, f"what {where} remembers"
     assert shard.buckets == remembered.keys(), f"index of what {where} remembers"
     assert all(len(keys) == len(set(keys)) for keys in shard.remembered.values()), f"a key twice in {where}"
-    if again.rules.remembering.per_ms and shard.n > shard.n0:
+    if again.rules.once.per_ms and shard.n > shard.n0:
         left = int(shard.meta.get("latest_ms", 0)), int(shard.meta.get("first", 0))
-        assert left == (judged.latest_ms, judged.first), f"where the log left the rules of {where}"
+        assert left == (state.latest_ms, state.first), f"where the log left the rules of {where}"
     assert int(shard.meta["P"]) == partitions, where
     held = {(site, article) for counts in live.values() for site, _, article in counts}
     away = {f"{site}/{article}" for site, article in held if home(site, article, partitions) != partition}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import redis
 
@@ -138,6 +140,20 @@ async def test_what_is_held_is_of_its_version(filled: Filled) -> None:
     assert again.size == KEYS + 1
     memories.keep([7])
     assert await filled.load(memories) is not again
+
+
+def test_a_viral_minute_makes_no_room_in_every_other() -> None:
+    """24 bytes a key in all, also with a bucket for each minute of a day."""
+    memory = Memory(msgspec.structs.replace(RULES, per_ms=60_000, grace_ms=86_400_000))
+    numbers = itertools.count()
+    for minute in range(1_000):
+        keys = memory.keys_at(minute * 60_000)
+        assert keys is not None
+        for number in itertools.islice(numbers, 300 if minute else 200_000):
+            assert keys.add(number.to_bytes(8, "little"))
+        memory.passed(minute * 60_000)
+    memory.take_change()
+    assert memory.bytes <= 24 * memory.size
 
 
 async def test_a_kept_partition_loads_nothing(new_engine: Callable[..., Engine]) -> None:

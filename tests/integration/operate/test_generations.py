@@ -14,7 +14,7 @@ from ranker.store import generations, inventory, keys
 from ranker.store.connection import connect
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
-from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS
 from tests.support.shard_writer import count_in, meta_of
 from tests.support.stores import STORES
 
@@ -260,6 +260,7 @@ def test_the_commands(redis_url: str) -> None:
         opened = connect(redis_url)
         await begin(opened, BLUE, 2)
         await begin(opened, GREEN, 2)
+        await begin(opened, PRESS, 1)
         await generations.activate(opened, BLUE.id, 2, 0)
         await opened.aclose()
 
@@ -273,6 +274,12 @@ def test_the_commands(redis_url: str) -> None:
     assert code == 0
     assert listed.startswith(f"{BLUE.id}  active\n")
     assert "engaged (5 share + 1 view)" in listed
+    assert "rules    bots@1; counts every site" in listed
+    remembering = (
+        "rules    duplicate@1, bots@1, internal@1, unique_item@counter-5.1 of view, grace 3600 s, "
+        "at most 20,000,000 keys a shard; counts every site"
+    )
+    assert remembering in listed
     assert "as of    2023-11-14T22:13:20Z" in listed
     code, said = ranker("drop", BLUE.id)
     assert (code, "is active" in said) == (1, True)

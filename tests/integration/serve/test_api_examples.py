@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ranker.store.history import HOUR_MS
 from ranker.store.keys import ShardKeys
+from tests.support.defaults import PRESS
 from tests.support.example_site import SITES, newsroom
 from tests.support.http import Answer
 from tests.support.openapi import Example, at, examples, faults
-from tests.support.reader import GENERATION, LIST, Reader, T, running_reader, until
+from tests.support.reader import LIST, Reader, T, running_reader, until
 from tests.support.sse_client import listening
 
 EXAMPLES = examples()
@@ -27,18 +29,30 @@ async def test_an_example(redis_url: str, example: Example) -> None:
         async with newsroom(redis_url) as reader:
             if example.request.get("redis") == "behind":
                 await stand_still(reader)
+            if example.request.get("redis") == "paused":
+                await pause(reader)
             await answered(reader, example)
 
 
 async def stand_still(reader: Reader) -> None:
     """Partition 1 was last counted ten minutes ago."""
-    await reader.client.hset(ShardKeys(GENERATION.id, 1).meta, "T", T - 600_000)
+    await reader.client.hset(ShardKeys(PRESS.id, 1).meta, "T", T - 600_000)
     reader.board._lists.clear()  # or the newer list stays until it is stale
 
     async def seen() -> bool:
         return "behind" in (await reader.get(LIST)).json
 
     await until(seen, "list that is behind")
+
+
+async def pause(reader: Reader) -> None:
+    """Partition 0 gave up what it remembered of the hours before the last four."""
+    await reader.client.hset(ShardKeys(PRESS.id, 0).meta, "first", T // HOUR_MS - 3)
+
+    async def seen() -> bool:
+        return (await reader.get(LIST)).json["rules_paused"] is not None
+
+    await until(seen, "list with paused rules")
 
 
 async def answered(reader: Reader, example: Example) -> None:

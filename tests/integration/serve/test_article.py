@@ -91,6 +91,7 @@ async def test_every_field(redis_url: str, sealed: bool) -> None:
                 },
                 {"board": "shared", "window": "7d", "count": 4, **alone},
             ],
+            "dropped": {"bot": 1_000},
             "hours": naive(EVENTS, {"/a"}, DEFAULT_BOARDS),
         }
         before_ms = T - HOUR + 23 * HOUR_MS  # all that lies further back than the first hour

@@ -30,6 +30,9 @@ async def test_a_list(reader: Reader) -> None:
         "complete": True,
         "stale": False,
         "total": TOTAL,
+        "rules": ["bots@1"],
+        "dropped": {"bot": 0},
+        "rules_paused": None,
         "history": {"grain_s": 3600, "places": 200, "since": None},
         "items": [
             {

@@ -32,13 +32,16 @@ def recorded(services_directory: Path) -> Iterator[RedisServer]:
 
 
 async def test_the_lists_are_those_that_it_served(recorded: RedisServer) -> None:
-    """To the letter: counts, ranks, titles, history, what is hidden, moved, astray."""
+    """To the letter: counts, ranks, titles, history, what is hidden, moved, astray. The rules are named beside it."""
     served = RUN.served
     sites = load(str(RUN.config), {}).sites
     async with running_reader(recorded.url, sites, served["now_ms"]) as reader:
         await until(lambda: ready(reader), "readiness")
         for target, expected in served["lists"].items():
-            assert (await reader.get(target)).json == expected, target
+            answer = (await reader.get(target)).json
+            assert answer["rules"] == ["bots@1"], target
+            assert {name: answer.pop(name) for name in expected} == expected, target
+            assert answer.keys() <= {"rules", "dropped", "rules_paused", "definitions"}
 
 
 async def test_the_state_is_what_the_log_says(recorded: RedisServer) -> None:

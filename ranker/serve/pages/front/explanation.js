@@ -2,7 +2,7 @@
 
 import { ask } from "./live.js";
 import { element, titled } from "./rows.js";
-import { age, count, figure, fill, fullHour, movement, settings, share, site, words } from "./speech.js";
+import { age, count, dropped, figure, fill, fullHour, movement, settings, share, site, words } from "./speech.js";
 import { sparkline } from "./sparkline.js";
 
 /** The edge of a list: its last place that the page shows. */
@@ -57,6 +57,7 @@ function reasons(item, about, board, window) {
   say("place", placed(here.rank ?? item.rank, here.best_rank ?? item.best_rank));
   say("movement", moved(item));
   say("count", counted(board, here.count ?? item.count, item.share));
+  say("day", day(about, board));
   const since = here.listed_since ?? item.entered_at;
   say("since", since && fill(words.since, { moment: fullHour(Date.parse(since)) }));
   say("gaps", ...gaps(here, board));
@@ -79,6 +80,13 @@ function counted(board, value, part) {
   if (value === null || value === undefined) return null;
   const said = count(board, value);
   return part ? fill(words.share, { count: said, share: share(part) }) : said;
+}
+
+/** What counted in the hours that are known, and what rules dropped in them: of boards that count views, where repeats are. */
+function day({ dropped: known, hours: all }, board) {
+  const gone = dropped(known);
+  if (!gone.length || !settings.boards.find(({ name }) => name === board)?.views) return null;
+  return [count(board, all.reduce((sum, hour) => sum + hour[board], 0)), ...gone].join(", ");
 }
 
 /** The distances, in counts, to the places around this one. */

@@ -21,12 +21,12 @@ from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query, parse, quoted
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.http.response_cache import accept_headers
 from ranker.serve.live.board import Board
+from ranker.serve.pages.counted import what_counts
 from ranker.serve.pages.rows import Row, rows
-from ranker.serve.pages.speech import Speech
+from ranker.serve.pages.speech import MINUTE_MS, Speech
+from ranker.serve.pages.still import HTML, answer
 from ranker.serve.pages.templates import environment
-from ranker.service.accept import matches
 from ranker.service.scripts import FOREVER
 from ranker.settings import DEFAULT_GENERATION, Site
 
@@ -48,7 +48,6 @@ _SECURITY = {
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "referrer-policy": "strict-origin-when-cross-origin",
-    "x-content-type-options": "nosniff",
 }
 
 
@@ -80,8 +79,9 @@ class Page:
         self._files["row.js"] = resources.files("ranker.serve.pages").joinpath("row.js").read_bytes()
         together = b"".join(name.encode() + content for name, content in sorted(self._files.items()))
         self._version = hashlib.sha256(together).hexdigest()[:12]
-        self._address = f"/page/{self._version}"
-        self._modules = [f"{self._address}/{name}" for name in sorted(self._files) if name.endswith(".js")]
+        self.address = f"/page/{self._version}"
+        """Where the files are."""
+        self._modules = [f"{self.address}/{name}" for name in sorted(self._files) if name.endswith(".js")]
         self._template = environment.get_template("front/index.html")
         self._words: dict[str, dict[str, Any]] = orjson.loads(folder.joinpath("words.json").read_bytes())
 
@@ -116,11 +116,7 @@ class Page:
             clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
         content = self._render(choice, sites, generation, found).encode()
-        etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
-        headers = {**_SECURITY, "cache-control": "no-cache", "etag": etag.decode()}
-        if matches(accept_headers(request.scope["headers"]).tags, etag):
-            return Response(status_code=304, headers=headers)
-        return Response(content, 200, headers, "text/html; charset=utf-8")
+        return answer(request, content, HTML, _SECURITY)
 
     def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
         given = request.query_params
@@ -162,16 +158,21 @@ class Page:
             "lang": choice.lang,
             "site": choice.site,
             "words": speech.words,
-            "boards": [{"name": name, "heading": heading} for name, heading in headings.items()],
+            "boards": [
+                {"name": name, "heading": heading, "views": "view" in (generation or DEFAULT_GENERATION).boards[name]}
+                for name, heading in headings.items()
+            ],
             "shown": choice.boards,
-            "windows": [{"name": one.name, "period": period(one, speech)} for one in _windows(generation)],
+            "windows": [
+                {"name": one.name, "period": speech.length(one.length_ms // MINUTE_MS)} for one in _windows(generation)
+            ],
         }
         offered = sites if 1 < len(sites) <= MOST_SITES else ()
         return self._template.render(
             settings=settings,
             choice=choice,
             words=speech.words,
-            files=self._address,
+            files=self.address,
             modules=self._modules,
             title=self._titles.get(choice.site, choice.site),
             sites=[
@@ -184,6 +185,7 @@ class Page:
             several=several,
             boards=[(name, headings[name], board_rows(name)) for name in choice.boards],
             newest=board_rows(LATEST),
+            counts=what_counts(generation, speech) if generation else "",
         )
 
 
@@ -213,18 +215,6 @@ def _is_gone(board: Board, content: Mapping[str, Any]) -> bool:
     """Whether the API would refuse the list, for its age."""
     age_ms = board.now_ms() - datetime.fromisoformat(content["as_of"]).timestamp() * 1000
     return age_ms > board.ages.gone_ms
-
-
-def period(window: Window, speech: Speech) -> str:
-    """A window's length in words: 24 heures, 7 jours."""
-    minutes = window.length_ms // 60_000
-    if minutes % 1440 == 0 and minutes > 1440:
-        number, unit = minutes // 1440, "day"
-    elif minutes % 60 == 0:
-        number, unit = minutes // 60, "hour"
-    else:
-        number, unit = minutes, "minute"
-    return speech.counted(number, speech.words["units"][unit])
 
 
 def _windows(generation: Generation | None) -> Sequence[Window]:

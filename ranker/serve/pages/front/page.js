@@ -5,7 +5,7 @@ import { explain } from "./explanation.js";
 import { Live, ask } from "./live.js";
 import { setText } from "./row.js";
 import { List, element } from "./rows.js";
-import { age, date, fill, fullHour, moment, settings, site, words } from "./speech.js";
+import { age, date, dropped, fill, fullHour, moment, settings, site, words } from "./speech.js";
 
 const PLACES = 10;
 const NEWEST = 6;
@@ -19,6 +19,7 @@ const notice = document.getElementById("notice");
 const updated = document.getElementById("updated");
 const onPaper = document.getElementById("as-of");
 const covers = document.getElementById("covers");
+const leftOut = document.getElementById("dropped");
 const boards = document.getElementById("boards");
 const latest = document.getElementById("latest");
 const newest = new List(latest, "latest");
@@ -127,7 +128,18 @@ function tellState() {
   setText(updated, known.length ? fill(old ? words.last : words.updated, { age: age(asOf, true) }) : "");
   setText(onPaper, known.length ? fill(words.printed, { moment: moment(asOf) }) : "");
   setText(covers, known.length ? fill(words.covers, { from: fullHour(Date.parse(known[0].window.from)) }) : "");
+  if (leftOut) setText(leftOut, known.length ? tellDropped(known[0]) : "");
   document.documentElement.dataset.state = away ? "away" : "live";
+}
+
+/** What rules left out in the period that is shown, which is the same for every list, and until when they were paused. */
+function tellDropped({ as_of: asOf, dropped: known, rules_paused: paused, window }) {
+  const parts = dropped(known);
+  const { period } = settings.windows.find(({ name }) => name === window.name) ?? { period: window.name };
+  const said = parts.length ? [fill(words.dropped_in, { period, dropped: parts.join(", ") })] : [];
+  // An hour that is under way may have been given up to its end.
+  if (paused) said.push(fill(words.paused, { moment: fullHour(Math.min(Date.parse(paused), Date.parse(asOf))) }));
+  return said.join(" ");
 }
 
 function tick() {

@@ -39,6 +39,10 @@ export const date = () => today.format(now());
 /** A board's count in words: "1 234 lectures". */
 export const count = (board, value) => counted(value, words.counts[board] ?? words.counts[""]);
 
+/** What rules dropped, in words: "310 rechargements écartés, 1 doublon écarté"; empty where nothing was. */
+export const dropped = (known) =>
+  Object.entries(words.dropped).flatMap(([rule, forms]) => (known?.[rule] > 0 ? [counted(known[rule], forms)] : []));
+
 /** An age in words: "il y a 5 heures 10 min", "3 days ago"; a date after 30 days. `seconds`: below a minute too. */
 export function age(time, seconds = false) {
   const elapsed = Math.max(0, Math.floor((now() - time) / 1000));
