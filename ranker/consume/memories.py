@@ -32,7 +32,7 @@ class Memories:
             return None
         at = state.version.lineage, state.version.n
         held = self._of.pop(partition, None)
-        if held is None or held.at != at:
+        if held is None or not held.is_at(at):
             held = await self._read(self._rules, store, state, at)
         held.drop_pending()
         self._of[partition] = held
