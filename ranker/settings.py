@@ -59,6 +59,10 @@ class Caching:
     stale_if_error_s: int
 
 
+MOST_BUCKETS = 100
+"""Live buckets of what rules remember: each is a list in Redis and tables in the process."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings. Names carry units: `_ms` milliseconds, `_s` seconds."""
@@ -213,7 +217,20 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
 def _meaning_faults(settings: Settings) -> Iterator[str]:
     """Faults that the schema cannot express: values that are valid each, but not together."""
     yield from generations.faults(settings.generation)
+    yield from _rules_faults(settings.generation)
     if settings.generation.sites == ():
         yield 'rules.unknown_sites: "reject" without any site rejects everything; add a [sites.NAME] table'
     if settings.gone_after_s <= settings.stale_after_s:
         yield "serve.gone_after_s: must be more than stale_after_s, or no list is ever served stale"
+
+
+def _rules_faults(generation: generations.Generation) -> Iterator[str]:
+    rules = memory_rules(generation)
+    if rules is None:
+        return
+    if rules.grace_ms > MOST_BUCKETS * rules.per_ms:
+        most_s = MOST_BUCKETS * rules.per_ms // 1000
+        yield f"rules.grace_s: more than {MOST_BUCKETS} periods; choose {most_s} or less, or a longer repeat_per_s"
+    for kind in rules.types:
+        if kind not in generation.boards_of:
+            yield f"rules.repeat_types: no board weighs {kind!r}; name types that stand in [boards.…]"

@@ -31,12 +31,12 @@ class Memories:
         if self._rules is None:
             return None
         at = state.version.lineage, state.version.n
-        held = self._of.pop(partition, None)
-        if held is None or not held.is_at(at):
-            held = await self._read(self._rules, store, state, at)
-        held.drop_pending()
-        self._of[partition] = held
-        return held
+        if partition in self._of and not self._of[partition].is_at(at):
+            del self._of[partition]  # before the other is read: not both at once
+        if partition not in self._of:
+            self._of[partition] = await self._read(self._rules, store, state, at)
+        self._of[partition].drop_pending()
+        return self._of[partition]
 
     @staticmethod
     async def _read(rules: Rules, store: ShardStore, state: ShardState, at: tuple[str, int]) -> Memory:

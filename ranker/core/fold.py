@@ -21,7 +21,7 @@ from ranker.core.source import Decoder
 from schemas.article_id import is_article_id
 
 TIMESTAMP = "timestamp"
-"""Why a record is rejected whose append time is none: it stops its partition (consume/check_chunk.py)."""
+"""Why a record is rejected whose append time is none: it stops its partition (consume/fold_chunk.py)."""
 _REMEMBERED = 500_000
 """Names known to be valid: to check one takes longer than to look it up."""
 

@@ -78,7 +78,7 @@ class Memory:
 
     def hold(self, bucket: int, keys: Sequence[bytes]) -> None:
         """Takes over keys of one live bucket from the store, which has each of them once."""
-        (self._live.get(bucket) or self._begin(bucket)).take(keys)
+        self._begin(bucket).take(keys)
         self._unchecked = 0
 
     def keys_at(self, occurred_ms: int) -> KeySet | None:
@@ -165,7 +165,7 @@ class Memory:
 
     def _begin(self, bucket: int) -> KeySet:
         if bucket not in self._live:  # an empty one is false
-            self.expect(bucket, self.size // max(1, len(self._live)))
+            self.expect(bucket, len(self._live.get(bucket - 1, ())))
         return self._live[bucket]
 
     def _settles_ms(self, bucket: int) -> int:

@@ -1,7 +1,7 @@
 """Batches of message formats 0 and 1, which brokers still hand out from logs that were begun before Kafka 0.11.
 
 A batch is one message; a compressed one contains others. Format 0 has no time: such a record stops its partition
-(consume/check_chunk.py).
+(consume/fold_chunk.py).
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from ranker.core import rules
@@ -59,18 +58,17 @@ async def paused(client: Any, now_ms: Clock) -> list[Finding]:
     except StoreUnavailableError:
         return []  # `redis` in check.py reports it
     from_ms = now_ms() - known.longest.length_ms
-    until_ms = {partition: rules.paused_until_ms(known, first) for partition, (first, _) in enumerate(given_up)}
-    of = {partition: ms for partition, ms in until_ms.items() if ms > from_ms}
-    if not of:
+    shown = []
+    for partition, (first, number) in enumerate(given_up):
+        until_ms = rules.paused_until_ms(known, first)
+        if until_ms > from_ms:
+            until = datetime.fromtimestamp(until_ms / 1000, UTC)
+            shown.append(f"{partition} (before {until:%Y-%m-%dT%H:%M:%SZ}; {number} so far)")
+    if not shown:
         return []
-    shown = [
-        f"{partition} (before {datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}; "
-        f"{given_up[partition][1]} so far)"
-        for partition, ms in islice(of.items(), _PARTITIONS)
-    ]
-    text = f"buckets of keys were given up, and events counted with fewer rules, in partition {', '.join(shown)}"
-    if len(of) > len(shown):
-        text += f" and {len(of) - len(shown)} more"
+    more = f" and {len(shown) - _PARTITIONS} more" if len(shown) > _PARTITIONS else ""
+    text = "buckets of keys were given up, and events counted with fewer rules, in partition "
+    text += f"{', '.join(shown[:_PARTITIONS])}{more}"
     return [
         note(
             "rules",

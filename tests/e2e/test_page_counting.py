@@ -16,7 +16,18 @@ from ranker.settings import Site
 from ranker.store.history import HOUR_MS
 from ranker.store.keys import ShardKeys
 from tests.support.defaults import PRESS, press
-from tests.support.page_site import MINUTE_MS, SHARDS, TITLES, Visit, chromium, clocks, newspaper, now_ms, shot, visit
+from tests.support.page_site import (
+    MINUTE_MS,
+    SHARDS,
+    TITLES,
+    Visit,
+    clocks,
+    close_pages,
+    newspaper,
+    now_ms,
+    shot,
+    visit,
+)
 from tests.support.reader import Reader
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,14 +49,14 @@ async def beating(reader: Reader) -> AsyncIterator[None]:
         yield
 
 
-async def drop(client: Any, article: str, counts: dict[str, int]) -> None:
+async def drop(client: Any, article: str, counts: dict[str, int], generation: Generation = PRESS) -> None:
     """Dropped events, in the slice of a minute ago and in the sums of every window."""
-    keys = ShardKeys(PRESS.id, home(f"demo/{article}".encode(), SHARDS))
+    keys = ShardKeys(generation.id, home(f"demo/{article}".encode(), SHARDS))
     minute = now_ms() // MINUTE_MS - 1
     await client.sadd(keys.slices, f"0:{minute}")
     counted = {"demo": {outcome: {article: count} for outcome, count in counts.items()}}
     await client.rpush(keys.slice(0, minute), delta.pack(counted))
-    for window in PRESS.windows:
+    for window in generation.windows:
         for outcome, count in counts.items():
             await client.hincrby(keys.sums, f"demo:{window.name}:{outcome}", count)
 
@@ -129,14 +140,15 @@ async def test_an_explanation_has_what_was_left_out(browser: Browser, reader: Re
     ],
 )
 async def test_nothing_to_say_of_what_was_left_out(
-    redis_url: str, generation: Generation, site: Site | None, text: str
+    chromium_of_module: Browser, redis_url: str, generation: Generation, site: Site | None, text: str
 ) -> None:
-    """Without rules, and where counts are hidden: the rules are named all the same."""
-    async with chromium() as browser, newspaper(redis_url, generation, site) as reader, clocks(reader, generation):
-        seen = await visit(browser, reader)
+    """Without rules, and if counts are hidden: the rules are named all the same."""
+    async with newspaper(redis_url, generation, site) as reader, clocks(reader, generation):
+        await drop(reader.client, "/0", {"!repeat": 7}, generation)
+        seen = await visit(chromium_of_module, reader)
         await expect(seen.page.locator(".counting")).to_contain_text(text)
         await expect(seen.page.locator("#dropped")).to_be_empty()
-        await browser.close()
+        await close_pages(chromium_of_module)
 
 
 @pytest.mark.parametrize(("lang", "locale"), [("fr", "fr-FR"), ("en", "en-GB")])

@@ -138,7 +138,8 @@ PROFILES = (
     ),
     Profile(
         "rules",
-        {"rebalance": 2.0, "fail_over": 1.5, "crash": 1.5, "full": 0.7, "flush": 0.4, "retention": 0.3},
+        {"rebalance": 4.0, "full": 0.8, "flush": 0.4, "clock": 0.0},
+        ahead_ms=(0, 300, -700),
         slow=((0.1, 0.0), (0.1, 0.2)),
         max_cost=(4, 12, 5_000),
         pace_s=(0.1, 0.3),

@@ -27,6 +27,8 @@ class Senders:
             return value
         rng, recent = self.rng, self._recent.setdefault(number, deque(maxlen=24))
         event = json.loads(value)
+        if len(event["event_id"]) < 2:
+            return value  # it is invalid
         if recent and rng.random() < 0.35:
             event = dict(rng.choice(recent))
             if rng.random() < 0.5:

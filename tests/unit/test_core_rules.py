@@ -224,7 +224,7 @@ UNCHANGED = [
     "[rules]",
     '[rules]\nbots = "drop"',
     '[rules]\ninternal_networks = ["192.0.2.0/24"]',
-    '[rules]\nrepeat_per_s = 60\ngrace_s = 60\nmax_keys = 1000\nrepeat_types = ["share"]',
+    '[rules]\nrepeat_per_s = 60\ngrace_s = 300\nmax_keys = 1000\nrepeat_types = ["share"]',
     '[rules]\nduplicate = "count"\nrepeat = "count"\ninternal = "count"',
     '[rules]\npreset = "none"\nbots = "drop"',
 ]
@@ -264,7 +264,7 @@ def test_without_repeat_its_values_decide_nothing(tmp_path: Path) -> None:
     assert found.rules == Rules("duplicate@1", per_ms=HOUR_MS, grace_ms=HOUR_MS, max_keys=20_000_000)
     for value in ("repeat_per_s = 60", 'repeat_types = ["share"]'):
         assert load(tmp_path, alone + value).generation.id == found.id
-    internal = load(tmp_path, '[rules]\ninternal = "drop"\ngrace_s = 60\nmax_keys = 1000').generation
+    internal = load(tmp_path, '[rules]\ninternal = "drop"\ngrace_s = 300\nmax_keys = 1000').generation
     assert internal.rules == Rules(internal="internal@1")
     assert memory_rules(internal) is None
 

@@ -105,6 +105,8 @@ def test_rules_without_a_memory_say_nothing_of_one() -> None:
         ("en;q=0, fr;q=0", None),
         ("en;q=much, *;q=x, ;;,", None),
         ("en;q=nan, fr;q=0.1", "fr"),
+        ("zh-Hant-HK, zh-Hant; q=0.8, en-US; q=0.6, en; q=0.4, ja; q=0.2", "en"),
+        ("fr-FR, en-US;q=0.9", "fr"),
     ],
 )
 def test_the_language_that_a_browser_prefers(header: str, language: str | None) -> None:

@@ -67,7 +67,7 @@ RULES_TOML = (
 [rules]
 preset = "press"
 repeat_per_s = 60
-grace_s = 60
+grace_s = 300
 """
 )
 """With rules that remember minutes: while a test runs, some are settled and forgotten."""

@@ -128,7 +128,7 @@ class Readers(Traffic):
     """
 
     _BEHIND_MS, _FORTH_MS = 400_000, 100
-    _SPREAD_MS = 120_000
+    _SPREAD_MS = 420_000
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from ranker.core import rules
 from ranker.core.generation import Generation
-from ranker.core.rules import DUPLICATE, HOUR_S, REPEAT, RULE_PREFIX
+from ranker.core.rules import HOUR_S, RULE_PREFIX, Rules
 from ranker.serve.api.refusals import unread
 from ranker.serve.live.board import Board
+from ranker.serve.pages.documents import HTML, NO_SCRIPT, document
 from ranker.serve.pages.speech import MINUTE_MS, Speech
-from ranker.serve.pages.still import HTML, NO_SCRIPT, answer
 from ranker.serve.pages.templates import environment
 from ranker.service.accept import preferred_language
 
@@ -43,41 +43,31 @@ class Definitions:
         if lang not in self._words:
             lang = preferred_language(request.headers.get("accept-language", ""), self._words) or LANGUAGE
         content = self.page(board.generation, lang).encode()
-        return answer(request, content, HTML, {**NO_SCRIPT, "content-language": lang, "vary": "accept-language"})
+        return document(request, content, HTML, {**NO_SCRIPT, "content-language": lang, "vary": "accept-language"})
 
     def page(self, generation: Generation, lang: str) -> str:
         """The page about the rules of a generation, in a language that there is."""
         speech = Speech(self._words[lang], lang)
         words = speech.words
-        names = rules.by_outcome(generation)
         remembering = rules.memory_rules(generation)
         values = {"generation": generation.id}
         if remembering is not None:
-            per_s = remembering.per_ms // 1000
-            length = speech.length(per_s // 60)
-            values |= {
-                "period": words["hour"] if per_s == HOUR_S else words["period"].format(length=length),
-                "types": ", ".join(remembering.types),
-                "grace": speech.length(remembering.grace_ms // MINUTE_MS),
-                "max_keys": speech.figure(remembering.max_keys),
-                "chance": speech.figure(_rounded(2**64 // remembering.max_keys)),
-                "names": ", ".join(names[one] for one in (DUPLICATE, REPEAT) if one in names),
-            }
+            values |= _bounds(remembering, speech)
 
         def filled(texts: Sequence[str]) -> list[str]:
             return [text.format_map(values) for text in texts]
 
+        sections = []
+        for outcome, name in rules.by_outcome(generation).items():
+            rule = outcome.removeprefix(RULE_PREFIX)
+            sections.append((name, rule, words["rules_text"][rule], words[_source(name)]))
         return self._template.render(
             lang=lang,
             files=self._files,
             words=words,
             filled=filled,
             languages=[(other, other == lang, text["language"]) for other, text in self._words.items()],
-            rules=[
-                (name, rule, words["rules_text"][rule], words[_source(name)])
-                for outcome, name in names.items()
-                for rule in [outcome.removeprefix(RULE_PREFIX)]
-            ],
+            rules=sections,
             remembers=remembering is not None,
             windows=", ".join(
                 words["window"].format(
@@ -91,6 +81,22 @@ class Definitions:
                 for board, weights in sorted(generation.boards.items())
             ),
         )
+
+
+def _bounds(remembering: Rules, speech: Speech) -> dict[str, str]:
+    """What the texts have places for, in words."""
+    per_s = remembering.per_ms // 1000
+    period = speech.words["hour"]
+    if per_s != HOUR_S:
+        period = speech.words["period"].format(length=speech.length(per_s // 60))
+    return {
+        "period": period,
+        "types": ", ".join(remembering.types),
+        "grace": speech.length(remembering.grace_ms // MINUTE_MS),
+        "max_keys": speech.figure(remembering.max_keys),
+        "chance": speech.figure(_rounded(2**64 // remembering.max_keys)),
+        "names": ", ".join(filter(None, (remembering.duplicate, remembering.repeat))),
+    }
 
 
 def _source(name: str) -> str:

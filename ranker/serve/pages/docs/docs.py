@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 import schemas
 from ranker.serve.http.problems import ProblemError
-from ranker.serve.pages.still import HTML, NO_SCRIPT, answer
+from ranker.serve.pages.documents import HTML, NO_SCRIPT, document
 
 _TYPES = {"yaml": "application/yaml", "css": "text/css; charset=utf-8"}
 _FILE = {"access-control-allow-origin": "*"}
@@ -28,11 +28,11 @@ class Docs:
 
     def index(self, request: Request) -> Response:
         """The page."""
-        return answer(request, self._page, HTML, NO_SCRIPT)
+        return document(request, self._page, HTML, NO_SCRIPT)
 
     def file(self, request: Request) -> Response:
         """The description as it is, or the page's style."""
         name = request.path_params["name"]
         if name not in self._files:
             raise ProblemError(404, "The description has no such file.")
-        return answer(request, self._files[name], _TYPES[name.rpartition(".")[2]], _FILE)
+        return document(request, self._files[name], _TYPES[name.rpartition(".")[2]], _FILE)

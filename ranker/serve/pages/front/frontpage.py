@@ -23,9 +23,9 @@ from ranker.serve.api.query import Query, parse, quoted
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.live.board import Board
 from ranker.serve.pages.counted import what_counts
+from ranker.serve.pages.documents import HTML, document
 from ranker.serve.pages.rows import Row, rows
 from ranker.serve.pages.speech import MINUTE_MS, Speech
-from ranker.serve.pages.still import HTML, answer
 from ranker.serve.pages.templates import environment
 from ranker.service.scripts import FOREVER
 from ranker.settings import DEFAULT_GENERATION, Site
@@ -116,7 +116,7 @@ class Page:
             clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
         content = self._render(choice, sites, generation, found).encode()
-        return answer(request, content, HTML, _SECURITY)
+        return document(request, content, HTML, _SECURITY)
 
     def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
         given = request.query_params

@@ -1,4 +1,4 @@
-"""Answers that are the same until the next refresh or release: with an ETag, and asked for again each time."""
+"""Pages and files with an ETag, which clients check at each use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_SCRIPT = {
 HTML = "text/html; charset=utf-8"
 
 
-def answer(request: Request, content: bytes, media_type: str, more: Mapping[str, str]) -> Response:
+def document(request: Request, content: bytes, media_type: str, more: Mapping[str, str]) -> Response:
     """`content`, or 304 if the client has it."""
     etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
     headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff", **more, "etag": etag.decode()}
