@@ -31,7 +31,7 @@ class Memories:
         if self._rules is None:
             return None
         at = state.version.lineage, state.version.n
-        if partition in self._of and self._of[partition].at != at:
+        if partition in self._of and not self._of[partition].is_at(at):
             del self._of[partition]  # before the other is read: not both at once
         if partition not in self._of:
             self._of[partition] = await self._read(self._rules, store, state, at)

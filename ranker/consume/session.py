@@ -105,6 +105,9 @@ class Session:
         While the store is unavailable the same step is sent again: if only its reply was lost, the reply is `already`.
         """
         program = self.store.assemble(step)
+        at = step.after.lineage, step.after.n
+        if self.memory is not None:
+            self.memory.sent(step.memory, at)
         began = time.perf_counter()
         reply = await self._send_until_answered(program, when_full=when_full)
         self._metrics.advance_replies.labels(reply.value).inc()
@@ -114,6 +117,8 @@ class Session:
         self._metrics.step_increments.observe(sum(map(len, step.changes.increments.values())))
         self._metrics.step_bytes.observe(program.bytes)
         self._take_over(step)
+        if self.memory is not None:
+            self.memory.stored(step.memory, at)
 
     async def _send_until_answered(self, program: object, *, when_full: bool) -> Reply:
         wait = _BACKOFF_S[0]
@@ -166,8 +171,6 @@ class Session:
         self._sites |= step.new_sites
         if step.producers is not None:
             self.producers.apply(step.producers)
-        if self.memory is not None:
-            self.memory.stored(step.memory, (step.after.lineage, step.after.n))
         if step.partitions is not None:
             self.made_for = step.partitions
         if step.refused is not None:

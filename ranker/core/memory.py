@@ -63,6 +63,7 @@ class Memory:
         """Buckets that are gone by what is pending."""
         self._pending: dict[int, list[bytes]] = {}
         self._change = MemoryChange()
+        self._sent: tuple[MemoryChange | None, tuple[str, int]] | None = None
         self._next_settles_ms = _NEVER_MS
         """When the oldest live bucket is settled."""
         self._unchecked = 0
@@ -118,9 +119,19 @@ class Memory:
                 self._pending.setdefault(bucket, []).extend(change.keys[bucket])
         return change
 
+    def sent(self, change: MemoryChange | None, at: tuple[str, int]) -> None:
+        """A step to this version with this change is on its way, and its reply may be lost."""
+        self._sent = change, at
+
+    def is_at(self, at: tuple[str, int]) -> bool:
+        """Whether this is the memory of the version that the store has, be it by the step that was sent last."""
+        if self._sent is not None and self._sent[1] == at:
+            self.stored(*self._sent)
+        return self.at == at
+
     def stored(self, change: MemoryChange | None, at: tuple[str, int]) -> None:
         """The store is at this version, and has this change, the oldest that is pending."""
-        self.at = at
+        self.at, self._sent = at, None
         if change is None:
             return
         for bucket, keys in change.keys.items():
@@ -137,7 +148,7 @@ class Memory:
         for bucket, keys in self._pending.items():
             self._live[bucket].discard(keys)
         self._live = {bucket: keys for bucket, keys in self._live.items() if keys}
-        self._forgotten, self._pending = {}, {}
+        self._forgotten, self._pending, self._sent = {}, {}, None
         self._latest_ms, self._first = self._stored
         self._unchecked = 0
         self._find_next()

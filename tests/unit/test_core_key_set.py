@@ -112,8 +112,8 @@ def test_tables_are_split_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(keys) == len(keys.fresh) == 5_000
 
 
-def test_one_like_another_has_room_for_as_many_and_none_of_its_keys() -> None:
-    """Its tables are those that the other's keys need now: one that has shrunk leaves no room behind."""
+def test_one_made_for_as_many_as_another_has_room_for_them() -> None:
+    """Its tables are those that so many keys need; for few there is no room left over."""
     other = KeySet()
     for key in many(20_000):
         other.add(key)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 import redis
 
+from ranker.consume.homes import Homes
 from ranker.consume.memories import Memories
+from ranker.consume.session import Session
 from ranker.core.generation import Generation
 from ranker.core.memory import Memory, MemoryChange
 from ranker.core.rules import Rules
 from ranker.core.step import Reply, Step, Version
+from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
+from ranker.store.program import Program
 from ranker.store.shard import ShardState, ShardStore
 from tests.integration.consume.engine import RULES_TOML, Engine
 from tests.integration.consume.traffic import Readers
@@ -138,6 +145,57 @@ async def test_what_is_held_is_of_its_version(filled: Filled) -> None:
     assert again.size == KEYS + 1
     memories.keep([7])
     assert await filled.load(memories) is not again
+
+
+def test_a_viral_minute_makes_no_room_in_every_other() -> None:
+    """24 bytes a key in all, also with a bucket for each minute of a day."""
+    memory = Memory(msgspec.structs.replace(RULES, per_ms=60_000, grace_ms=86_400_000))
+    numbers = itertools.count()
+    for minute in range(1_000):
+        keys = memory.keys_at(minute * 60_000)
+        assert keys is not None
+        for number in itertools.islice(numbers, 300 if minute else 200_000):
+            assert keys.add(number.to_bytes(8, "little"))
+        memory.passed(minute * 60_000)
+    memory.take_change()
+    assert memory.bytes <= 24 * memory.size
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_step_whose_reply_was_lost_is_part_of_what_is_held(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """A rebalance in the middle of a step: the store says that it was applied, so nothing is loaded."""
+    memories, store = Memories(RULES), filled.store
+    memory, state = await filled.load(memories), await filled.state()
+    metrics = ConsumerMetrics(new_registry(), ["view"])
+    session = Session(store, GENERATION, 3, 8, state, metrics, lambda _: None, Homes(), memory)
+    hour = memory.keys_at(T0)
+    assert hour is not None
+    assert hour.add(b"the step")
+    after = replace(state.version, n=state.version.n + 1)
+    step = replace(session.step(after), memory=memory.take_change())
+    assert hour.add(b"the next")
+    memory.take_change()
+    advance = store.advance
+
+    async def cancelled(program: Program, **options: bool) -> Any:
+        if not late:
+            await advance(program, **options)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(store, "advance", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await session.advance(step)
+    again = await filled.load(memories)
+    assert again is memory
+    if late:  # applied only when the memory was looked up already, and without the step
+        assert memory.size == KEYS
+        await advance(store.assemble(step))
+        again = await filled.load(memories)
+        assert again is not memory
+    assert (again.size, again.at) == (KEYS + 1, (after.lineage, after.n))
+    assert (await filled.load(Memories(RULES))).size == KEYS + 1
 
 
 async def test_a_kept_partition_loads_nothing(new_engine: Callable[..., Engine]) -> None:

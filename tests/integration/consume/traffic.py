@@ -127,7 +127,7 @@ class Readers(Traffic):
     Their times begin some minutes ago and come up to now within some thousand events, so that minutes are settled.
     """
 
-    _BEHIND_MS, _FORTH_MS = 400_000, 100
+    _BEHIND_MS, _FORTH_MS = 200_000, 100
     _SPREAD_MS = 420_000
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
