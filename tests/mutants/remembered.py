@@ -141,7 +141,7 @@ HISTORIES = (
     _histories("buckets that are gone stay", f"{_PROGRAM}:assemble", "[key(A.remembered(B)) for B in C]", "[]"),
     _histories("settled and given up are not counted", "ranker.consume.batch:Batch.counters", "A |= B", "pass"),
     _histories("what was refused stays in memory", f"{_MEMORIES}.load", "A.drop_pending()", "None"),
-    _histories("kept at another version", f"{_MEMORIES}.load", "A.at != B", "False"),
+    _histories("kept at another version", "ranker.core.memory:Memory.is_at", "A.at == B", "True"),
     _histories("what is held is loaded", f"{_MEMORIES}.load", "A in B and C", "A in B"),
     _histories("a piece is loaded without its last key", f"{_MEMORIES}._read", "keys_of(A)", "keys_of(A)[:-1]"),
     _histories("a loaded memory has no time", f"{_MEMORIES}._read", "A.latest_ms", "0"),
