@@ -114,7 +114,8 @@ def test_what_rules_need(
     """Salts, so Redis, if one has to know the reader, although no site wants visitors."""
     text = f'[sites.demo]\norigins = ["https://a.example"]\n[rules]\n{rules}\ninternal_networks = ["192.0.2.0/24"]'
     found = settings(tmp_path, text, RANKER_REDIS_URL="redis://r:1")
-    assert (found.needs.repeat_types, found.redis_url) == (types, redis_url)
+    assert found.needs.repeat_types == types
+    assert found.redis_url == redis_url
     assert found.needs.drops_internal == drops_internal
     assert list(map(str, found.needs.internal_networks)) == ["192.0.2.0/24"]
 

@@ -125,7 +125,7 @@ async def test_a_key_for_an_article_and_a_day(two: tuple[Collector, Collector]) 
     keys = {name: event.get("repeat_key") for name, event in events.items()}
     assert keys["a"] == keys["a again"]
     names = ("a", "other article", "other agent", "other address", "visitors", "own")
-    assert all(re.fullmatch("[0-9a-f]{16}", keys[name]) for name in names)
+    assert all(re.fullmatch("[0-9a-f]{16}", str(keys[name])) for name in names)
     assert len({keys[name] for name in names}) == len(names)
     assert (keys["share"], keys["gpc"], keys["server"]) == (None, None, "mine")
     assert [name for name, event in events.items() if event.get("visitor_id")] == ["visitors"]
