@@ -72,17 +72,17 @@ class Fold:
 
     def _fold(self, record: Record, memory: Memory | None, partial: PartialCounts) -> None:
         """One record: one outcome, or one reason why it is rejected."""
-        append_ms = record.timestamp
+        append_ms, value = record.timestamp, record.value
         if not is_append_time(append_ms):
             return self._reject(partial, record, TIMESTAMP)
-        if record.value is not None and len(record.value) > MAX_VALUE_BYTES:
+        if value is not None and len(value) > MAX_VALUE_BYTES:
             return self._reject(partial, record, "too_large")
         try:
-            event = self._decode(record.value or b"")
+            event = self._decode(value or b"")
         except (msgspec.ValidationError, UnicodeDecodeError):
             return self._reject(partial, record, "schema")
         except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
-            return self._reject(partial, record, "malformed" if record.value else "empty")
+            return self._reject(partial, record, "malformed" if value else "empty")
         if event.producer_id:
             sequences = partial.sequences.setdefault(event.producer_id, [])
             if event.sequence is not None:

@@ -275,9 +275,9 @@ async def counting(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
 
 
 def versions() -> list[Finding]:
-    """Findings on this process' packages: whether batches can be folded inside the client."""
+    """Findings on this process' packages: whether batches can be taken apart inside the client."""
     named = f"aiokafka {metadata.version('aiokafka')}"
     if aiokafka_patch.install():
-        return [ok("versions", f"{named}, batches are folded inside the client")]
+        return [ok("versions", f"{named}, batches are taken apart inside the client")]
     text = f"{named} is not the version that the fold was written for: counts are the same, speed is not"
     return [note("versions", text, "install the aiokafka of requirements.txt")]

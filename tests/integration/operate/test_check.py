@@ -189,7 +189,7 @@ async def test_no_kafka_is_one_fault(generation: Generation) -> None:
 
 
 def test_the_installed_client_is_the_one_the_fold_was_written_for() -> None:
-    """With the pinned requirements, batches are folded inside the client."""
+    """With the pinned requirements, batches are taken apart inside the client."""
     assert [finding.kind for finding in check.versions()] == ["ok"]
 
 
