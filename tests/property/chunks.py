@@ -153,8 +153,17 @@ def check(seed: int) -> None:
                 pending.append((partial.memory, n))
         elif what < 0.9 and pending:
             change, end = pending.popleft()
-            memory.stored(change, ("", end))
-            store.apply(change, end)
+            memory.sent(change, ("", end))
+            lost = rng.random() < 0.2
+            if not lost:
+                memory.stored(change, ("", end))
+            if not lost or rng.random() < 0.5:
+                store.apply(change, end)
+            if lost:  # the reply, or the step itself: what is held has to be the store's either way
+                pending.clear()
+                n = store.n
+                assert memory.is_at(("", n))
+                memory.drop_pending()
             want = states[store.n - n0]
             held = {bucket: len(keys) for bucket, keys in store.buckets.items()}
             assert held == want.keys, f"keys at {store.n}"

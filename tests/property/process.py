@@ -36,7 +36,7 @@ class KeptMemories(Memories):
 
     async def load(self, partition: int, store: ShardStore, state: ShardState) -> Memory | None:
         held = self._of.get(partition)
-        kept = held is not None and held.at == (state.version.lineage, state.version.n)
+        kept = held is not None and held.is_at((state.version.lineage, state.version.n))
         if self._rules is not None and (kept or state.buckets):
             self._happened("memory_kept" if kept else "memory_loaded")
         return await super().load(partition, cast("ShardStore", None) if kept else store, state)

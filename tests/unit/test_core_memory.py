@@ -220,6 +220,23 @@ def test_the_version_moves_without_a_change() -> None:
     assert memory.size == 0
 
 
+def test_a_step_whose_reply_is_lost_is_part_of_what_is_held_if_the_store_has_it() -> None:
+    """The store's version says so: with the step its change is stored, without it is pending, and elsewhere is neither."""
+    sent = "00aa", 7
+    for at, held, keys in ((AT, True, 1), (sent, True, 2), (("00aa", 8), False, 1), (("00bb", 7), False, 1)):
+        memory = Memory(rules(), AT)
+        look(memory, 10, 1)
+        memory.stored(memory.take_change(), AT)
+        look(memory, 10, 2)
+        memory.sent(memory.take_change(), sent)
+        look(memory, 10, 3)
+        assert memory.is_at(at) is held
+        assert memory.is_at(at) is held, "whoever asks again"
+        memory.drop_pending()
+        assert memory.size == keys
+        assert memory.is_at(sent) is (at == sent), "what was dropped is not on its way any more"
+
+
 def test_bytes_are_those_of_forgotten_keys_too() -> None:
     """They are here until the store has forgotten them."""
     memory = Memory(rules())
