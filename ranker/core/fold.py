@@ -61,53 +61,54 @@ class Fold:
         last = records[-1]
         partial = PartialCounts(
             records=len(records),
-            first_append_ms=min(record.timestamp for record in records),
+            first_append_ms=min([record.timestamp for record in records]),
             mark=Mark(last.offset, last.timestamp, crc(last)),
         )
-        for record in records:
-            self._fold(record, memory, partial)
+        counts, decode, outcome_of = partial.counts, self._decode, self._judge.outcome
+        for record in records:  # one outcome, or one reason why it is rejected
+            append_ms, value = record.timestamp, record.value
+            if not is_append_time(append_ms):
+                self._reject(partial, record, TIMESTAMP)
+                continue
+            if value is not None and len(value) > MAX_VALUE_BYTES:
+                self._reject(partial, record, "too_large")
+                continue
+            try:
+                event = decode(value or b"")
+            except (msgspec.ValidationError, UnicodeDecodeError):
+                self._reject(partial, record, "schema")
+                continue
+            except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
+                self._reject(partial, record, "malformed" if value else "empty")
+                continue
+            site, article, occurred_ms = event.site_id, event.article_id, event.occurred_at
+            if event.producer_id:
+                _note_producer(partial, event, append_ms)
+            if (site, event.event_type) not in self._valid_kinds or article not in self._valid_ids:
+                if reason := self._fault(event):
+                    self._reject(partial, record, reason)
+                    continue
+                self._remember_valid(event)
+            if not event.value:
+                self._reject(partial, record, "value")
+                continue
+            if occurred_ms > append_ms + FUTURE_MS:
+                partial.future += 1
+                self._reject(partial, record, "future")
+                continue
+            if occurred_ms < append_ms - self._late_ms and self._is_late(occurred_ms, append_ms):
+                partial.late += 1
+            else:
+                group = occurred_ms // self._grain_ms, site, outcome_of(event, memory)
+                articles = counts.get(group)
+                if articles is None:
+                    articles = counts[group] = {}
+                articles[article] = articles.get(article, 0) + event.value
+            if memory is not None:
+                memory.passed(occurred_ms)
         if memory is not None:
             partial.memory = memory.take_change()
         return partial
-
-    def _fold(self, record: Record, memory: Memory | None, partial: PartialCounts) -> None:
-        """One record: one outcome, or one reason why it is rejected."""
-        append_ms, value = record.timestamp, record.value
-        if not is_append_time(append_ms):
-            return self._reject(partial, record, TIMESTAMP)
-        if value is not None and len(value) > MAX_VALUE_BYTES:
-            return self._reject(partial, record, "too_large")
-        try:
-            event = self._decode(value or b"")
-        except (msgspec.ValidationError, UnicodeDecodeError):
-            return self._reject(partial, record, "schema")
-        except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
-            return self._reject(partial, record, "malformed" if value else "empty")
-        if event.producer_id:
-            sequences = partial.sequences.setdefault(event.producer_id, [])
-            if event.sequence is not None:
-                sequences.append(event.sequence)
-            partial.last_seen_ms[event.producer_id] = append_ms
-        if (event.site_id, event.event_type) not in self._valid_kinds or event.article_id not in self._valid_ids:
-            if reason := self._fault(event):
-                return self._reject(partial, record, reason)
-            self._remember_valid(event)
-        if not event.value:
-            return self._reject(partial, record, "value")
-        if event.occurred_at > append_ms + FUTURE_MS:
-            partial.future += 1
-            return self._reject(partial, record, "future")
-        if event.occurred_at < append_ms - self._late_ms and self._is_late(event.occurred_at, append_ms):
-            partial.late += 1
-        else:
-            group = event.occurred_at // self._grain_ms, event.site_id, self._judge.outcome(event, memory)
-            if group not in partial.counts:
-                partial.counts[group] = {}
-            articles = partial.counts[group]
-            articles[event.article_id] = articles.get(event.article_id, 0) + event.value
-        if memory is not None:
-            memory.passed(event.occurred_at)
-        return None
 
     def _is_late(self, occurred_ms: int, append_ms: int) -> bool:
         """Whether its slice in the coarsest tier ended more than the longest window before the append time."""
@@ -134,6 +135,14 @@ class Fold:
         rejected = Rejected(record.offset, record.timestamp, reason, record.key, record.value)
         value_bytes = KEPT_BYTES if reason == "too_large" else MAX_VALUE_BYTES
         partial.rejected.append(rejected.shortened(value_bytes, KEPT_BYTES))
+
+
+def _note_producer(partial: PartialCounts, event: PageView, append_ms: int) -> None:
+    assert event.producer_id is not None
+    sequences = partial.sequences.setdefault(event.producer_id, [])
+    if event.sequence is not None:
+        sequences.append(event.sequence)
+    partial.last_seen_ms[event.producer_id] = append_ms
 
 
 def crc(record: Record) -> int:

@@ -258,7 +258,7 @@ _PYTHON = (
     Mutant("late by the fine grain", "ranker.core.fold:Fold.__init__", "A.longest.grain_ms", "A.windows[0].grain_ms"),
     Mutant(
         "future counts on the boundary",
-        "ranker.core.fold:Fold._fold",
+        "ranker.core.fold:Fold.__call__",
         "A > B + FUTURE_MS",
         "A >= B + FUTURE_MS",
     ),
