@@ -124,17 +124,18 @@ class Judge:
         if keys is not None:
             # Only the last field of a key may hold the character that separates them.
             what = f"{event.site_id}\0{event.article_id}\0{event.event_type}\0"
-            if self._duplicate and event.event_id and not keys.add(self._key(f"{what}event {event.event_id}")):
-                return DUPLICATE
+            if self._duplicate and event.event_id:
+                fields = f"{what}event {event.event_id}"
+                if not keys.add(xxh3_64_digest(fields.encode(), self._seed)):
+                    return DUPLICATE
         if self._bots and event.agent_class == "bot":
             return BOT
         if self._internal and event.agent_class == "internal":
             return INTERNAL
         if keys is not None and event.event_type in self._types and event.value == 1:
             reader = event.repeat_key or event.visitor_id
-            if reader and not keys.add(self._key(f"{what}reader {reader}")):
-                return REPEAT
+            if reader:
+                fields = f"{what}reader {reader}"
+                if not keys.add(xxh3_64_digest(fields.encode(), self._seed)):
+                    return REPEAT
         return event.event_type
-
-    def _key(self, fields: str) -> bytes:
-        return xxh3_64_digest(fields.encode(), self._seed)

@@ -100,7 +100,7 @@ CHUNKS = (
         _JUDGE,
         _BOT,
         f"if keys is not None and event.event_type in self._types and event.value == 1 and (event.repeat_key or "
-        f"event.visitor_id) and not keys.add(self._key({_READER})): return REPEAT\nif A._bots and B: return BOT",
+        f"event.visitor_id) and not keys.add(xxh3_64_digest({_READER}.encode(), self._seed)): return REPEAT\nif A._bots and B: return BOT",
     ),
     _chunks(
         "a dropped event's id is not remembered",
@@ -114,9 +114,9 @@ CHUNKS = (
         "a dropped event's reader is remembered",
         _JUDGE,
         _BOT,
-        f"if A._bots and B: return [keys is not None and self._types and keys.add(self._key({_READER})), BOT][1]",
+        f"if A._bots and B: return [keys is not None and self._types and keys.add(xxh3_64_digest({_READER}.encode(), self._seed)), BOT][1]",
     ),
-    _chunks("duplicates count", _JUDGE, "A._duplicate and B and C", "False"),
+    _chunks("duplicates count", _JUDGE, "A._duplicate and B", "False"),
     _chunks("repeats count", _JUDGE, "A.event_type in B", "False"),
     _chunks("repeats of all types", _JUDGE, "A.event_type in B", "True"),
     _chunks("repeats of all values", _JUDGE, "A.value == 1", "True"),
