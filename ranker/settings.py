@@ -166,6 +166,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     rules = configuration.id_rules(table)
     kafka_table, consume, serve = table["kafka"], table["consume"], table["serve"]
     proxies, unfit = networks(serve["proxies"], "serve.proxies")
+    unfit += networks(table["rules"]["internal_networks"], "rules.internal_networks")[1]
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,

@@ -100,6 +100,8 @@ def longest_window_ms(table: Mapping[str, Any]) -> int:
 
 
 def _filled(schema: dict[str, Any], value: Any) -> Any:
+    if isinstance(value, float) and schema.get("type") == "integer":
+        return int(value)  # 1e6: by the schema an integer, and no other generation than 1000000
     if not isinstance(value, dict):
         return value
     known, other = schema.get("properties", {}), schema.get("additionalProperties") or {}

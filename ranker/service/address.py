@@ -50,14 +50,21 @@ class Addresses:
 
 
 def networks(texts: Iterable[str], where: str) -> tuple[list[Network], list[str]]:
-    """Addresses and networks as ranker.toml has them at key `where`; a sentence for each text that is none."""
+    """Addresses and networks as ranker.toml has them at key `where`; a sentence for each text that is none.
+
+    An IPv4-mapped IPv6 one is taken as IPv4, as clients' addresses are.
+    """
     found: list[Network] = []
     faults = []
     for text in texts:
         try:
-            found.append(ipaddress.ip_network(text))
+            network = ipaddress.ip_network(text)
         except ValueError as error:
             faults.append(f"{where}: {text!r} is no address or network ({error}); write such as 10.0.0.0/8")
+            continue
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        bits = network.prefixlen - 96
+        found.append(ipaddress.IPv4Network((mapped, bits)) if mapped is not None and bits >= 0 else network)
     return found, faults
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from ranker import settings
 from ranker.core.fold import Fold
@@ -267,6 +268,14 @@ def test_without_repeat_its_values_decide_nothing(tmp_path: Path) -> None:
     internal = load(tmp_path, '[rules]\ninternal = "drop"\ngrace_s = 300\nmax_keys = 1000').generation
     assert internal.rules == Rules(internal="internal@1")
     assert memory_rules(internal) is None
+
+
+def test_whole_numbers_with_a_point_are_the_same_numbers(tmp_path: Path) -> None:
+    """1e6 is how one writes a million: the store's form of the generation has no such number."""
+    text = '[rules]\npreset = "press"\nmax_keys = {}\nrepeat_per_s = {}\n[windows.hour]\nlength_s = {}\ngrain_s = 60'
+    found = load(tmp_path, text.format("1e6", "1800.0", "3600.0")).generation
+    assert found == load(tmp_path, text.format(1_000_000, 1800, 3600)).generation
+    assert decode(json.dumps(to_builtins(found)).encode()) == found
 
 
 SOURCE = '[source]\nfields = { article_id = "path" }\nconstants = { site_id = "demo", event_type = "view" }\n'

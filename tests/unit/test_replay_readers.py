@@ -9,6 +9,7 @@ import pytest
 from producers.replay import replaying
 from producers.replay.log_readers import LogReaders, log_address
 from producers.replay.replaying import Rules
+from ranker.service.address import networks
 from tests.unit.test_producers_replay import CRAWLER, PERSON, line
 
 ADDRESS = "203.0.113.77"
@@ -93,6 +94,13 @@ def test_private_addresses_are_counted(tmp_path: Path) -> None:
     readers = LogReaders(keys=True)
     events(tmp_path, [of(one, path="/blog/a") for one in ("172.17.0.1", "172.17.0.1", "8.8.8.8")], readers)
     assert readers.private == 2
+
+
+def test_networks_of_ipv4_as_ipv6_writes_them() -> None:
+    """As clients' addresses are taken; otherwise such a network would have nobody in it."""
+    written = ["::ffff:192.0.2.0/120", "::ffff:0:0/96", "::ffff:192.0.2.1", "::/0"]
+    taken = list(map(ipaddress.ip_network, ("192.0.2.0/24", "0.0.0.0/0", "192.0.2.1", "::/0")))
+    assert networks(written, "here") == (taken, [])
 
 
 @pytest.mark.parametrize(

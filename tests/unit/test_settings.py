@@ -158,6 +158,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ('[rules]\nunknown_sites = "reject"', "add a [sites.NAME] table"),
         ("[serve]\nstale_after_s = 30\ngone_after_s = 30", "serve.gone_after_s"),
         ('[serve]\nproxies = ["10.0.0.1/8"]', "serve.proxies: '10.0.0.1/8' is no address or network"),
+        ('[rules]\ninternal_networks = ["10.0.0.1/8"]', "rules.internal_networks: '10.0.0.1/8' is no address"),
     ],
 )
 def test_values_that_do_not_work_together_are_refused(tmp_path: Path, text: str, fault: str) -> None:
