@@ -5,6 +5,7 @@ from itertools import combinations
 
 import pytest
 
+from producers import readers
 from producers.readers import repeat_key, visitor_id
 from ranker.service.address import Addresses, parsed, rate_limit_key
 
@@ -105,11 +106,17 @@ def test_an_ipv6_reader_is_a_network_of_64_bits() -> None:
     assert len(keys) == 1
 
 
-def test_a_repeat_key_says_nothing_of_a_visitor_id() -> None:
-    """Even if both hashed the same parts: neither is the beginning of the other."""
+def test_a_repeat_key_says_nothing_of_a_visitor_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if both were hashed of the same parts and in the same length: each has a purpose of its own."""
+    hashed = readers._hashed
+
+    def alike(salt: bytes, purpose: bytes, _size: int, *_parts: bytes) -> str:
+        return hashed(salt, purpose, 16, b"the same parts")
+
+    monkeypatch.setattr(readers, "_hashed", alike)
     address = ipaddress.ip_address("203.0.113.9")
     visitor = visitor_id(b"s" * 32, "demo", address, "Mozilla")
-    assert repeat_key(b"s" * 32, "demo", "", address, "Mozilla") not in visitor
+    assert repeat_key(b"s" * 32, "demo", "/a", address, "Mozilla") != visitor
 
 
 def test_visitor_ids_stay_what_they_were() -> None:
