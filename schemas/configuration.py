@@ -141,7 +141,7 @@ def _sentence(error: Any) -> str:
         fix = f"did you mean {', '.join(guesses)}?" if guesses else f"known here: {', '.join(known)}"
         return f"{place + ': ' if place else ''}unknown key {', '.join(unknown)}; {fix}"
     if error.validator == "pattern":
-        return f"{place}: {error.instance!r} is not allowed as a name; it must match {error.validator_value}{meant}"
+        return f"{place}: {error.instance!r} is not allowed; it must match {error.validator_value}{meant}"
     if error.validator == "required":
         return f"{place}: {error.message}; it has no default, so add it"
     return f"{place}: {error.message}{meant}"

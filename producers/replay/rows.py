@@ -179,10 +179,14 @@ def _cells(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[i
             yield taken[-1][0], cells
 
 
+_NULLS = ("", "null", "NULL", r"\N")
+"""What databases write into a cell without a value. As an id it would make one event, or one reader, of all such rows."""
+
+
 def _from_cells(columns: list[str], cells: list[str], clock: LocalClock | None) -> ReplayRow:
     if len(cells) != len(columns):
         raise _RowError(f"it has {len(cells)} cells, and the first line names {len(columns)} columns")
-    row: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell != ""}
+    row: dict[str, Any] = {name: cell for name, cell in zip(columns, cells, strict=True) if cell not in _NULLS}
     if ended := next((name for name in (*_PLACES, "occurred_at") if "\n" in row.get(name, "")), None):
         raise _RowError(f"{ended} holds the end of a line")
     for name in _NUMBERS:

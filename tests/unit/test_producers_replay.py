@@ -171,6 +171,16 @@ def test_csv_is_read_by_its_header(tmp_path: Path) -> None:
     assert found[5]["occurred_at"] == 1795338000000
 
 
+@pytest.mark.parametrize("null", ["", "null", "NULL", r"\N"])
+def test_a_cell_without_a_value_names_nobody(tmp_path: Path, null: str) -> None:
+    """Or all such rows would be one event, and one reader."""
+    row = f"1431857103005,/a,{null},{null},{null}\n"
+    text = f"occurred_at,path,event_id,repeat_key,agent_class\n{row}{row}"
+    one, other = outcomes(tmp_path, text, Rules("demo"))
+    assert not {"repeat_key", "agent_class"} & {*one, *other}
+    assert one["event_id"] != other["event_id"]
+
+
 def test_a_csv_row_is_numbered_by_its_last_line(tmp_path: Path) -> None:
     """A quoted cell may hold line ends; the ids still differ from row to row."""
     text = 'occurred_at,article_id,"a, note"\n1431857103005,/a,"two\nlines"\n1431857103006,/b,x\n'

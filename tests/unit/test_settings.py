@@ -141,7 +141,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         "did you mean lanes?",
         "windows.24h: 'grain_s' is a required property",
         "serve.refresh_ms: 1 is less than the minimum of 100; how often lists are read",
-        "sites: 'Demo' is not allowed as a name",
+        "sites: 'Demo' is not allowed",
     ):
         assert word in message
     assert "hidden" not in message
