@@ -180,7 +180,7 @@ def _cells(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[i
 
 
 _NULLS = ("", "null", "NULL", r"\N")
-"""What databases write into a cell without a value. As an id it would make one event, or one reader, of all such rows."""
+"""What databases write into a cell without a value: as an id it would make all such rows one event, or one reader."""
 
 
 def _from_cells(columns: list[str], cells: list[str], clock: LocalClock | None) -> ReplayRow:

@@ -11,7 +11,7 @@ import pytest
 
 import schemas
 from deploy.local.waiting import until_async
-from producers import Producer, ProducerError
+from producers import Producer, ProducerError, agents
 from tests.support.producers_command import PARTITIONS, read, run, start
 
 LOG = "\n".join(
@@ -19,7 +19,7 @@ LOG = "\n".join(
         *(
             f"1.2.3.{n % 250} - - [17/May/2015:10:{n // 60:02}:{n % 60:02} +0000] "
             f'"GET /blog/a{n % 37}?n={n} HTTP/1.1" {(200, 304, 404)[n % 3]} 1 "-" '
-            f'"{("Mozilla/5.0", "Googlebot/2.1")[n % 10 == 0]}"'
+            f'"{("Mozilla/5.0 (X11) Gecko/20100101 Firefox/140.0", "Googlebot/2.1")[n % 10 == 0]}"'
             for n in range(3000)
         ),
         "junk",
@@ -46,6 +46,8 @@ async def test_replay_sends_what_its_summary_says(kafka_embedded: str, topics: t
         "twice": 0,
         "faults": [{"file": str(file), "line": 3001, "reason": "not in the combined format"}],
         "not_understood": [],
+        "without_repeat_key": None,
+        "crawler_lists": agents.LISTS,
     }
     assert "older than 7 days" in err
     records = await read(kafka_embedded, topics[0], summary["sent"])
