@@ -59,14 +59,12 @@ class Fold:
         needs one looks at them.
         """
         last = records[-1]
-        partial = PartialCounts(
-            records=len(records),
-            first_append_ms=min([record.timestamp for record in records]),
-            mark=Mark(last.offset, last.timestamp, crc(last)),
-        )
+        partial = PartialCounts(records=len(records), mark=Mark(last.offset, last.timestamp, crc(last)))
+        first_append_ms = last.timestamp
         counts, decode, outcome_of = partial.counts, self._decode, self._judge.outcome
         for record in records:  # one outcome, or one reason why it is rejected
             append_ms, value = record.timestamp, record.value
+            first_append_ms = min(first_append_ms, append_ms)
             if not is_append_time(append_ms):
                 self._reject(partial, record, TIMESTAMP)
                 continue
@@ -106,6 +104,7 @@ class Fold:
                 articles[article] = articles.get(article, 0) + event.value
             if memory is not None:
                 memory.passed(occurred_ms)
+        partial.first_append_ms = first_append_ms
         if memory is not None:
             partial.memory = memory.take_change()
         return partial

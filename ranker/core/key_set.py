@@ -8,7 +8,7 @@ from itertools import compress
 from operator import not_
 
 KEY_BYTES = 8
-_PER_TABLE = 16
+_PER_TABLE = 32
 """Keys of a table on average: more are searched for longer, fewer take more memory for the tables."""
 _FIRST_TABLES = 64
 """The smallest set: there may be a bucket for each minute of a day."""

@@ -27,7 +27,9 @@ class Readers(Backlog):
         for chunk in super().chunks():
             with_reader = []
             for partition, key, value in chunk:
-                with_reader.append((partition, key, value[:-1] + b',"repeat_key":"%016x"}' % number))
+                head, tail = value.split(b',"agent_class"')
+                reader = b',"repeat_key":"%016x","agent_class"' % number  # where the contract and the collector have it
+                with_reader.append((partition, key, head + reader + tail))
                 number += 1
             yield with_reader
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from ranker.core import key_set
+from ranker.core.key_set import _PER_TABLE as PER
 from ranker.core.key_set import KEY_BYTES, KeySet, keys_of
 
 MOST_BYTES = 24
@@ -106,9 +107,9 @@ def test_tables_are_split_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
         assert keys.add(key)
         added.append(key)
         assert len(keys._tables) - tables in (0, 1)
-        if len(added) in (4 * 16, 4 * 16 + 1, 8 * 16, 8 * 16 + 1, 4_321):
+        if len(added) in (4 * PER, 4 * PER + 1, 8 * PER, 8 * PER + 1, 4_321):
             assert not any(map(keys.add, added))
-    assert keys._level == 256
+    assert keys._level == 128
     assert len(keys) == len(keys.fresh) == 5_000
 
 
