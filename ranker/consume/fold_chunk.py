@@ -1,6 +1,4 @@
-"""Folds a chunk when it is taken in order, or stops its partition: at records that cannot be counted, or must not be
-without an operator's decision.
-"""
+"""Folds a chunk when it is taken in order, or stops its partition: at what cannot be counted without a decision."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Earlier(NamedTuple):
 class State:
     """`live` has the earlier records of each bucket that is neither settled nor given up, if it has any.
 
-    `known` is for whoever walks along a log again and again: record to (what it came to, the state behind it).
+    `known` is for a walk along a log that is made again and again: record to (what it came to, the state behind it).
     """
 
     latest_ms: int = 0

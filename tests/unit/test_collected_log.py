@@ -126,7 +126,7 @@ def test_what_would_link_readers_is_found(once: list[Read]) -> None:
 
 
 def test_without_the_salt_no_reader_can_be_tried(once: list[Read], dump: list[dict[str, Any]]) -> None:
-    """Whoever knows all addresses, agents and articles, but has no salt or another one, finds none of the keys."""
+    """Somebody who knows all addresses, agents and articles, but has no salt or another one, finds none of the keys."""
     keys = {event["repeat_key"] for event in dump}
     for salt in (b"", bytes(32), random.Random(14).randbytes(32)):
         assert not keys & {repeat_key(salt, read.site, read.article, *read.reader) for read in once}

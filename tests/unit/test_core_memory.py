@@ -231,7 +231,7 @@ def test_a_step_whose_reply_is_lost_is_part_of_what_is_held_if_the_store_has_it(
         memory.sent(memory.take_change(), sent)
         look(memory, 10, 3)
         assert memory.is_at(at) is held
-        assert memory.is_at(at) is held, "whoever asks again"
+        assert memory.is_at(at) is held, "the same question again"
         memory.drop_pending()
         assert memory.size == keys
         assert memory.is_at(sent) is (at == sent), "what was dropped is not on its way any more"

@@ -1,4 +1,4 @@
-"""`ranker check` on rules: which are in force, whose times they go by, and where they were paused."""
+"""`ranker check` on rules: which are in force, whose times they go by, which partitions paused them."""
 
 from __future__ import annotations
 
