@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest_asyncio
 
 from deploy.local.redis import RedisServer
 from tests.integration.consume.engine import Engine
+from tests.integration.consume.restored import restore_older_state
 
 
 @pytest_asyncio.fixture
@@ -82,27 +82,7 @@ async def test_redis_restored_from_an_older_state(
     consumer = engine.consume()
     await engine.until("readiness", consumer.ready)
     async with engine.traffic.flowing(per_s=1500):
-        await engine.until_counted()
-        own_redis.stop()
-        shutil.copytree(own_redis.directory, tmp_path / "older")
-        own_redis.start()
-        before = engine.traffic.sent
-
-        async def much_more() -> bool:
-            return engine.traffic.sent > before + 3000
-
-        await engine.until("more traffic", much_more)
-        await engine.until_counted()
-        newer = await engine.applied()
-        own_redis.kill()
-        shutil.rmtree(own_redis.directory)
-        shutil.copytree(tmp_path / "older", own_redis.directory)
-        own_redis.start()
-
-        async def counts_again() -> bool:
-            return all(n > then for n, then in zip(await engine.applied(), newer, strict=True))
-
-        await engine.until("counting again", counts_again)
+        await restore_older_state(engine, own_redis, tmp_path / "older", 3000)
     await engine.until_counted()
     await engine.check()
     assert await consumer.metric("ranker_rewinds_total") == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import redis.asyncio
 
 from deploy.local.redis import RedisServer
 from tests.integration.consume.engine import RULES_TOML, Consumer, Engine
+from tests.integration.consume.restored import restore_older_state
 from tests.integration.consume.traffic import Readers
 from tests.support.redis_switch import redis_pair
 
@@ -126,27 +126,7 @@ async def test_redis_restored_from_an_older_state(
     consumer = engine.consume()
     await engine.until("readiness", consumer.ready)
     async with engine.traffic.flowing(per_s=800):
-        await engine.until_counted()
-        own_redis.stop()
-        shutil.copytree(own_redis.directory, tmp_path / "older")
-        own_redis.start()
-        before = engine.traffic.sent
-
-        async def much_more() -> bool:
-            return engine.traffic.sent > before + 2000
-
-        await engine.until("more traffic", much_more)
-        await engine.until_counted()
-        newer = await engine.applied()
-        own_redis.kill()
-        shutil.rmtree(own_redis.directory)
-        shutil.copytree(tmp_path / "older", own_redis.directory)
-        own_redis.start()
-
-        async def counts_again() -> bool:
-            return all(n > then for n, then in zip(await engine.applied(), newer, strict=True))
-
-        await engine.until("counting again", counts_again)
+        await restore_older_state(engine, own_redis, tmp_path / "older", 2000)
     await check(engine)
     assert await consumer.metric("ranker_rewinds_total") == PARTITIONS
 
