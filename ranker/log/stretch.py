@@ -1,0 +1,117 @@
+"""Reads a stretch of a topic again, without a group: for commands that count the log a second time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ranker.log import aiokafka_patch, record_batches
+from ranker.log.aiokafka_patch import Chunk
+from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
+from ranker.log.unpacking import MOST_BYTES
+
+CHUNK_RECORDS = 1_666
+_CHUNKS = 4
+_SILENT_S = 30.0
+"""How long Kafka may send nothing although there must be records."""
+
+
+class LogReader:
+    """Reads what is committed of one topic. Times are milliseconds since the epoch."""
+
+    def __init__(self, consumer: Any, topic: str, partitions: int, *, patch_active: bool) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._patch_active = patch_active
+        self.partitions = partitions
+
+    async def held(self, partition: int) -> range:
+        """The offsets that the log holds now, open transactions left out. The embedded broker's end lags by a batch."""
+        tp = TopicPartition(self._topic, partition)
+        with translated():
+            begins, ends = await self._consumer.beginning_offsets([tp]), await self._consumer.end_offsets([tp])
+        return range(begins[tp], ends[tp])
+
+    async def first_at(self, partition: int, append_ms: int) -> int | None:
+        """The first offset whose append time is `append_ms` or later; None if there is none."""
+        tp = TopicPartition(self._topic, partition)
+        with translated():
+            found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
+        return None if found is None or found.offset < 0 else int(found.offset)
+
+    async def chunks(self, partition: int, start: int, end: int) -> AsyncIterator[Chunk]:
+        """The records [start, end), each chunk beginning where the last one ended.
+
+        Raises OffsetOutsideError if the log no longer has `start`, LogUnavailableError if records do not come,
+        LogRefusedError for a damaged batch.
+        """
+        if start >= end:
+            return  # the client never ends if it is stopped right after it was assigned something
+        tp = TopicPartition(self._topic, partition)
+        self._consumer.assign([tp])
+        self._consumer.seek(tp, start)
+        position = start
+        while position < end:
+            for chunk in await self._poll(tp, position):
+                if chunk.error is not None:
+                    raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
+                position = chunk.end
+                yield chunk if position <= end else _cut(chunk, end)
+                if position >= end:
+                    return
+
+    async def _poll(self, tp: TopicPartition, position: int) -> list[Chunk]:
+        """At least one chunk from `position` on."""
+        limit = _CHUNKS if self._patch_active else _CHUNKS * CHUNK_RECORDS
+        try:
+            with translated():
+                async with asyncio.timeout(_SILENT_S):
+                    while True:
+                        fetched = await self._consumer.getmany(tp, timeout_ms=1000, max_records=limit)
+                        found = fetched.get(tp, [])
+                        if self._patch_active:
+                            if found:
+                                return list(found)
+                            continue
+                        reached = await self._consumer.position(tp)  # moves over control batches too
+                        if reached > position:
+                            return [Chunk(position, reached, found)]
+        except LogUnavailableError as error:
+            raise LogUnavailableError(f"the records at offset {position} and on do not come: {error}") from error
+
+
+def _cut(chunk: Chunk, end: int) -> Chunk:
+    records = [record for record in chunk.records if record.offset < end]
+    return Chunk(chunk.start, end, records, chunk.partial, chunk.create_time, epoch=chunk.epoch)
+
+
+@contextlib.asynccontextmanager
+async def reading(bootstrap: str, topic: str, *, unpack_bytes: int = MOST_BYTES) -> AsyncIterator[LogReader]:
+    """A reader for the length of the block. LogRefusedError if there is no such topic, which is never created."""
+    record_batches.install(unpack_bytes)
+    patch_active = aiokafka_patch.install()
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        client_id="ranker-read",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        value_deserializer=aiokafka_patch.ChunkingDeserializer(CHUNK_RECORDS),
+        max_partition_fetch_bytes=4 << 20,
+        fetch_max_bytes=32 << 20,
+    )
+    try:
+        with translated():
+            await consumer.start()
+            cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001  # nothing else leaves it uncreated
+        partitions = len(cluster.partitions_for_topic(topic) or ())
+        if not partitions:
+            raise LogRefusedError(f"topic {topic} does not exist; create it with `ranker topics apply`")
+        yield LogReader(consumer, topic, partitions, patch_active=patch_active)
+    finally:
+        await stop(consumer)
