@@ -26,8 +26,10 @@ MOST = 8
 """Definitions at once: each folds every record, and has counts of its own."""
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS = 366 * 86_400_000
+SIDE_BY_SIDE = 34
+"""Columns of the terminal that a list needs beside others."""
 _WIDE = 10_000
-"""Columns if the output is no terminal: nothing is cut there."""
+"""Columns if the output is no terminal, or too narrow a one: nothing is cut."""
 
 
 def duration_ms(text: str) -> int:
@@ -111,7 +113,8 @@ def command(
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
     console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=_WIDE)).print(_tables(found))
+    fits = console.is_terminal and console.width >= SIDE_BY_SIDE * len(names)
+    (console if fits else Console(highlight=False, width=_WIDE)).print(tables(found, fits=fits))
 
 
 def _definitions(names: Sequence[str], settings: Sequence[Settings]) -> list[Definition]:
@@ -142,13 +145,18 @@ async def _compared(
     return document(found, boards, places, site)
 
 
-def _tables(found: Mapping[str, Any]) -> RenderableType:
-    """The document for people."""
+def tables(found: Mapping[str, Any], *, fits: bool) -> RenderableType:
+    """The document for people: boards that count nothing anywhere are left out. Lists that `fits` the width fill it."""
     shown: list[RenderableType] = [_head(found), Text(), _definition_table(found)]
     for site in found["sites"]:
         shown += [Text(), Text(printable(site["site"]), style="bold"), _dropped_table(site)]
         for board in site["boards"]:
-            shown += [Text(), _board_table(board), *(_agreement(one, found["places"]) for one in board["agreement"])]
+            if any(one["articles"] for one in board["lists"]):
+                shown += [
+                    Text(),
+                    _board_table(board, fits=fits),
+                    *(_agreement(one, found["places"]) for one in board["agreement"]),
+                ]
     if not found["sites"]:
         shown += [Text(), Text("No event of this stretch is in the log.")]
     return Group(*shown)
@@ -172,21 +180,24 @@ def _head(found: Mapping[str, Any]) -> Text:
 
 def _table(title: str, headings: Sequence[str], right: int) -> Table:
     """With the columns from `right` on justified right."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, header_style="dim")
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False
+    )
     for number, heading in enumerate(headings):
         table.add_column(Text(printable(heading)), justify="right" if number >= right else "left")
     return table
 
 
 def _definition_table(found: Mapping[str, Any]) -> Table:
-    table = _table("", ("definition", "generation", "rules", "late", "dead letters", "lost", "settled", "given up"), 3)
-    for one in found["definitions"]:
-        numbers = (one["late"], sum(one["dead_letters"].values()), one["lost"], one["settled"], one["given_up"])
+    """With columns for what is rare only if it has happened."""
+    of = [one | {"dead_letters": sum(one["dead_letters"].values())} for one in found["definitions"]]
+    rare = [name for name in ("lost", "settled", "given_up") if any(one[name] for one in of)]
+    names = ("late", "dead_letters", *rare)
+    table = _table("", ("definition", "generation", "rules", *(name.replace("_", " ") for name in names)), 3)
+    for one in of:
+        rules = ", ".join(one["rules"]) or "none"
         table.add_row(
-            Text(printable(one["definition"])),
-            one["generation"],
-            ", ".join(one["rules"]) or "none",
-            *(f"{number:,}" for number in numbers),
+            Text(printable(one["definition"])), one["generation"], rules, *(f"{one[name]:,}" for name in names)
         )
     return table
 
@@ -209,37 +220,36 @@ def _share(dropped: Mapping[str, Any] | None) -> str:
     return f"{dropped['count']:,}{share}"
 
 
-def _board_table(board: Mapping[str, Any]) -> Table:
+def _board_table(board: Mapping[str, Any], *, fits: bool) -> Table:
     """The lists side by side; behind the counts of all but the first, the place that the article has in the first."""
     lists = board["lists"]
     table = _table(board["board"], (), 0)
+    table.expand = fits
     table.add_column(justify="right", no_wrap=True)
     for number, one in enumerate(lists):
-        table.add_column(Text(printable(one["definition"])), overflow="ellipsis", no_wrap=True)
+        table.add_column(
+            Text(printable(one["definition"])), overflow="ellipsis", no_wrap=True, ratio=1 if fits else None
+        )
         table.add_column(justify="right", no_wrap=True)
         if number:
             table.add_column(justify="right", style="dim", no_wrap=True)
-    first = {item["article_id"]: item["rank"] for item in lists[0]["items"]} if lists else {}
     row: list[Text] = [Text()]
     for number, one in enumerate(lists):
         row += [Text(f"total, {one['articles']:,} articles"), Text(f"{one['total']:,}"), *([Text()] if number else [])]
     table.add_row(*row, style="bold")
-    for place in range(max((len(one["items"]) for one in lists), default=0)):
+    for place in range(max(len(one["items"]) for one in lists)):
         row = [Text(f"{place + 1}.")]
         for number, one in enumerate(lists):
             item = one["items"][place] if place < len(one["items"]) else None
             row += [Text(printable(item["article_id"])), Text(f"{item['count']:,}")] if item else [Text(), Text()]
             if number:
-                row.append(Text(_was(item, first)))
+                row.append(Text(_was(item["ranks"][lists[0]["definition"]], place + 1) if item else ""))
         table.add_row(*row)
     return table
 
 
-def _was(item: Mapping[str, Any] | None, first: Mapping[str, int]) -> str:
-    if item is None:
-        return ""
-    rank = first.get(item["article_id"])
-    return "new" if rank is None else "=" if rank == item["rank"] else f"({rank}.)"
+def _was(first: int | None, rank: int) -> str:
+    return "(–)" if first is None else "=" if first == rank else f"({first}.)"
 
 
 def _agreement(one: Mapping[str, Any], places: int) -> Text:

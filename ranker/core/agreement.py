@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -32,6 +32,16 @@ def first_places(counts: Mapping[str, int], places: int) -> list[tuple[str, int]
     """The first articles above zero in the order of every list: count descending, then article descending by bytes."""
     listed = ((count, article) for article, count in counts.items() if count > 0)
     return [(article, count) for count, article in heapq.nlargest(places, listed)]  # UTF-8 sorts as its code points do
+
+
+def ranks_of(counts: Mapping[str, int], articles: Iterable[str]) -> dict[str, int | None]:
+    """The place of each of these articles, from 1 on; None for one that is not above zero."""
+    listed = sorted((count, article) for article, count in counts.items() if count > 0)
+    found: dict[str, int | None] = {}
+    for article in articles:
+        count = counts.get(article, 0)
+        found[article] = len(listed) - bisect_left(listed, (count, article)) if count > 0 else None
+    return found
 
 
 def agreement(first: Mapping[str, int], second: Mapping[str, int], places: int) -> Agreement:

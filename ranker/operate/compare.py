@@ -112,8 +112,8 @@ async def compare(
     generations = [definition.generation for definition in definitions]
     since_ms = min(first_append_of_ms(generation, requested.from_ms, FUTURE_MS) for generation in generations)
     parts = [await _part(log, partition, since_ms) for partition in range(log.partitions)]
-    stretch = _covered(generations, requested, parts)
-    countings = [_Counting(generation, stretch, site) for generation in generations]
+    stretch = covered(generations, requested, parts)
+    countings = [Counting(generation, stretch, site) for generation in generations]
     found = Comparison(definitions, requested, stretch, parts, [counting.counts for counting in countings])
     before, total = 0, sum(part.end - part.start for part in parts)
     for part in parts:
@@ -152,7 +152,7 @@ async def _part(log: LogReader, partition: int, since_ms: int) -> Part:
     return Part(partition, start, held.stop, cut=True)
 
 
-def _covered(generations: Sequence[Generation], requested: Stretch, parts: Iterable[Part]) -> Stretch:
+def covered(generations: Sequence[Generation], requested: Stretch, parts: Iterable[Part]) -> Stretch:
     """From the first moment on whose events, and what rules know of them, the log has in every partition."""
     remembering = [rules for generation in generations if (rules := memory_rules(generation)) is not None]
     unit = math.lcm(grain_ms(generations), *(rules.per_ms for rules in remembering))
@@ -166,7 +166,7 @@ def _covered(generations: Sequence[Generation], requested: Stretch, parts: Itera
     return found
 
 
-class _Counting:
+class Counting:
     """Counts by one definition, one partition after the other."""
 
     def __init__(self, generation: Generation, stretch: Stretch, site: str | None) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
-from ranker.core.agreement import agreement, first_places
+from ranker.core.agreement import agreement, first_places, ranks_of
 from ranker.core.rules import RULE_PREFIX, by_outcome, in_force
 from ranker.operate.compare import Comparison, Counts, Definition, Part
 
@@ -84,24 +84,26 @@ def _board(found: Comparison, site: str, board: str, places: int) -> dict[str, A
         for definition, counts in zip(found.definitions, found.counts, strict=True)
         if board in definition.generation.boards
     }
+    heads = {name: first_places(counts, places) for name, counts in lists.items()}
+    shown = {article for head in heads.values() for article, _ in head}
+    ranks = {name: ranks_of(counts, shown) for name, counts in lists.items()}
     return {
         "board": board,
-        "lists": [_list(name, counts, places) for name, counts in lists.items()],
+        "lists": [
+            {
+                "definition": name,
+                "total": sum(counts.values()),
+                "articles": sum(count > 0 for count in counts.values()),
+                "items": [
+                    {"article_id": article, "count": count, "ranks": {other: ranks[other][article] for other in lists}}
+                    for article, count in heads[name]
+                ],
+            }
+            for name, counts in lists.items()
+        ],
         "agreement": [
             {"definitions": [one, other], **agreement(lists[one], lists[other], places)._asdict()}
             for one, other in combinations(lists, 2)
-        ],
-    }
-
-
-def _list(name: str, counts: Mapping[str, int], places: int) -> dict[str, Any]:
-    ranked = first_places(counts, places)
-    return {
-        "definition": name,
-        "total": sum(counts.values()),
-        "articles": sum(count > 0 for count in counts.values()),
-        "items": [
-            {"rank": rank, "article_id": article, "count": count} for rank, (article, count) in enumerate(ranked, 1)
         ],
     }
 

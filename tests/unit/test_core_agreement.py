@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranker.core.agreement import Agreement, agreement, first_places, tau_b
+from ranker.core.agreement import Agreement, agreement, first_places, ranks_of, tau_b
 
 COUNTS = st.integers(-3, 6)
 RANKING = st.dictionaries(st.sampled_from([f"/{letter}" for letter in "abcdefghijklé"]), COUNTS)
@@ -65,3 +65,9 @@ def test_first_places_are_those_of_every_list() -> None:
     counts = {"/a": 2, "/é": 2, "/b": 3, "/none": 0, "/less": -1, "/c": 1}
     assert first_places(counts, 3) == [("/b", 3), ("/é", 2), ("/a", 2)]
     assert first_places(counts, 10) == [("/b", 3), ("/é", 2), ("/a", 2), ("/c", 1)]
+
+
+@given(RANKING)
+def test_ranks_are_places_in_the_whole_list(counts: dict[str, int]) -> None:
+    places = {article: place for place, (article, _) in enumerate(first_places(counts, len(counts)), 1)}
+    assert ranks_of(counts, [*counts, "/other"]) == {article: places.get(article) for article in (*counts, "/other")}
