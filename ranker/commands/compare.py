@@ -81,8 +81,8 @@ def command(
     Kendall's tau-b of each two definitions, over the articles among the first places of either, by their counts in
     both: 1 is the same order, -1 the reverse. Ids are as the log has them, without aliases and takedowns.
 
-    It takes some 250 bytes for each article of the stretch, definition and board, and what the rules remember of one
-    partition. Exit code 0, whatever differs; 1: it failed.
+    It takes some 250 bytes for each article of the stretch and definition, and what the rules of each definition
+    remember of one partition. Exit code 0, whatever differs; 1 if it failed.
 
     \b
     Examples:
@@ -137,9 +137,12 @@ async def _compared(
     from ranker.log.stretch import reading
     from ranker.operate.compare import compare
     from ranker.operate.compare_document import document
+    from ranker.service.tuning import collect_seldom, keep_buffers
 
     topic, unpack_bytes = definitions[0].generation.topic, max(one.unpack_mb for one in settings) << 20
     async with reading(settings[0].kafka_bootstrap, topic, unpack_bytes=unpack_bytes) as log:
+        collect_seldom()
+        keep_buffers()
         with bar(f"Reading {topic}", unit="events") as advance:
             found = await compare(log, definitions, requested, advance, site)
     return document(found, boards, places, site)

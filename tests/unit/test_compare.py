@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from ranker.commands import main
-from ranker.commands.compare import duration_ms, tables
+from ranker.commands.compare import command, duration_ms, tables
 from ranker.core.generation import Generation, Window
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError
@@ -156,6 +156,26 @@ def test_what_rules_remember_is_never_pending() -> None:
     assert memory.size == 2 * 100  # two keys each, of the hour under way and the last one
     assert not any(memory._pending.values())
     assert not memory._forgotten
+
+
+def test_the_reference_has_every_option() -> None:
+    """In the words of --help, and every field of the document."""
+    text = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    for option in command.params:
+        assert isinstance(option, click.Option)
+        default = f"`{option.default}`" if option.show_default else ""
+        assert f"| `{option.opts[0]}` | {default} | {option.help} |" in text
+    section = text.partition("## `ranker compare`")[2].partition("\n## ")[0]
+    assert [name for name in _fields(found()) if not re.search(rf"[`.…]{name}(`|\[\])", section)] == []
+
+
+def _fields(content: Any) -> set[str]:
+    if isinstance(content, list):
+        return {name for one in content for name in _fields(one)}
+    if not isinstance(content, dict):
+        return set()
+    named = content.keys() - {"ranks", "dead_letters"}
+    return named | {name for key in named for name in _fields(content[key])}
 
 
 # what is printed
