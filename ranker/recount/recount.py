@@ -49,7 +49,7 @@ class Recount:
         self._views = list(_by_floors(definition, pieces))
         self._due = sorted((p for p in pieces if isinstance(p, Index | Bucket)), key=lambda p: p.at.n, reverse=True)
         """Pieces that are compared with what is remembered at their n, the next one last."""
-        self._last = ""
+        self._last: tuple[int, int, bytes | None, bytes | None] | None = None
         self._lane = lru_cache(maxsize=1 << 16)(lambda article: zlib.crc32(article.encode()) % definition.lanes)
         self._found: list[Difference] = []
         self.records = 0
@@ -70,7 +70,7 @@ class Recount:
         while self._due and self._due[-1].at.n <= offset:
             self._compare_remembered(self._due.pop())
         self.records += 1
-        self._last = f"{offset}:{append_ms}:{zlib.crc32(value or b'', zlib.crc32(key or b''))}"
+        self._last = offset, append_ms, key, value
         event = self._contract.event(value) if FIRST_MS <= append_ms <= LAST_MS else None
         if event is None or event.occurred_ms > append_ms + FUTURE_MS:
             self.dead += 1
@@ -179,8 +179,11 @@ class Recount:
             if not self._is_unknown(piece):
                 self._found += piece.differences(self._once.stored.get(piece.bucket, ()))
             return
-        if self._last and self._last != piece.last:
-            self._found.append(Difference("last counted record", "", "", piece.last, self._last))
+        if self._last is not None:
+            offset, append_ms, key, value = self._last
+            last = f"{offset}:{append_ms}:{zlib.crc32(value or b'', zlib.crc32(key or b''))}"
+            if last != piece.last:
+                self._found.append(Difference("last counted record", "", "", piece.last, last))
         if self._definition.per_ms:
             self._found += self._remembered(piece)
 
