@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -22,6 +22,7 @@ _SHOWN = 40
 
 
 @click.command("verify")
+@click.argument("receipt", required=False, type=click.File("rb"))
 @config_option
 @click.option("--site", help="Only lists, sums and counts of this site.")
 @click.option("--board", help="Only lists of this board.")
@@ -30,10 +31,16 @@ _SHOWN = 40
 @click.option("--partition", type=click.IntRange(min=0), help="Only this partition: several runs can share the work.")
 @click.option("--generation", help="Default: the active one.")
 @click.option(
+    "--definition",
+    type=click.File("rb"),
+    help="What `ranker generations definition` printed: a receipt is then verified without Redis.",
+)
+@click.option(
     "--metrics", metavar="FILE", help="Write metrics of this run to FILE (node_exporter's textfile collector)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
+    receipt: BinaryIO | None,
     config: str | None,
     site: str | None,
     board: str | None,
@@ -41,15 +48,19 @@ def command(
     article: str | None,
     partition: int | None,
     generation: str | None,
+    definition: BinaryIO | None,
     metrics: str | None,
     *,
     as_json: bool,
 ) -> None:
-    """Recount the log and compare it with the counts in Redis.
+    """Recount the log and compare it with the counts in Redis, or with the list of RECEIPT.
 
     The log is read again by other code than counts it: json and dictionaries, by the published definitions. Every piece
     of a shard is compared at the very version it was read at, so a live system can be verified. What the log no longer
     reaches is unchecked, not equal. Exit code 1 if anything differs.
+
+    RECEIPT is a file (- for standard input) with the answer of a list's address with ?receipt=true: that list is
+    recounted as it was then, as far back as the log reaches. docs/verify.md explains it.
 
     \b
     Examples:
@@ -57,7 +68,18 @@ def command(
       ranker verify --site demo --board read --window 24h
       ranker verify --site demo --article /culture/le-dernier-bal
       ranker verify --partition 3 --json
+      ranker verify RECEIPT.json
+      curl -s 'http://127.0.0.1:8080/v1/demo/popular/read/24h?receipt=true' | ranker verify -
     """
+    if receipt is not None:
+        from ranker.commands import verify_receipt
+
+        if {site, board, window, article, partition, generation, metrics} != {None}:
+            raise click.UsageError("a receipt says itself what is verified: leave out the options about it")
+        verify_receipt.run(config, receipt, definition, as_json=as_json)
+        return
+    if definition is not None:
+        raise click.UsageError("--definition belongs to a receipt: name its file")
     from ranker.operate.verify import Selection
 
     with user_errors():

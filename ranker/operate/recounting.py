@@ -33,7 +33,7 @@ async def stretch(
     """Where a shard's `init` would begin at these floors, up to n."""
     held = await reader.held(partition)
     first = await reader.first_at(partition, begins_ms(definition, floors))
-    wanted = max(n0, n if first is None else min(first, n))
+    wanted = n if first is None else min(first, n)
     # The search finds what is there: if that is the log's beginning, earlier records may have been deleted.
     is_cut = held.start > n0 and wanted <= held.start
     return Stretch(partition, max(wanted, held.start), n, is_cut, held.stop)
@@ -72,3 +72,8 @@ async def feed(reader: LogReader, recount: Recount, part: Stretch, passed: Calla
         raise LogUnavailableError(
             f"partition {part.partition}: Kafka deleted records while they were read (retention); run it again"
         ) from error
+
+
+def after(behind: int, passed: Callable[[int], None]) -> Callable[[int], None]:
+    """`passed` for the next stretch, once so many offsets of others are behind."""
+    return lambda offsets: passed(behind + offsets)

@@ -9,7 +9,7 @@ from itertools import islice, product
 from typing import Any
 
 from ranker.log.stretch import LogReader, home
-from ranker.operate.recounting import LogEndsError, RecountError, Stretch, feed, stretch
+from ranker.operate.recounting import LogEndsError, RecountError, Stretch, after, feed, stretch
 from ranker.recount.definition import Definition
 from ranker.recount.pieces import Difference, Index, Total
 from ranker.recount.recount import Piece, Recount
@@ -118,7 +118,7 @@ class Verification:
         """Each partition as it is done; `passed` is called with how many offsets are behind, of all."""
         behind = 0
         for shard in self._shards:
-            checked = await self._check(shard, partial(_passed_of_all, passed, behind))
+            checked = await self._check(shard, after(behind, passed))
             behind += checked.end - checked.start
             yield checked
 
@@ -181,7 +181,3 @@ class Verification:
 
     def _is_stray(self, shard: int, site: str, article: str) -> bool:
         return home(f"{site}/{article}", self._reader.partitions) != shard
-
-
-def _passed_of_all(passed: Callable[[int], None], behind: int, offsets: int) -> None:
-    passed(behind + offsets)
