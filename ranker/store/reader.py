@@ -38,8 +38,8 @@ class ListRead:
     """A list as read from its shards. `total` sums the board's weights over all counts of the window, unlisted too.
 
     `clocks` has T of the shards that replied; those that do not exist yet or cannot be reached are absent. `outcomes`
-    has the site's counts in this window. Rules were paused up to the event time `paused_until_ms`; 0: never. `metas` has
-    the meta of each shard at the moment that its rows are of.
+    has the site's counts in this window. Rules were paused up to the event time `paused_until_ms`; 0: never. `metas` is
+    that of each shard at the moment that its rows are of.
     """
 
     merged: Merged
