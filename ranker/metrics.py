@@ -245,3 +245,15 @@ class ReaderMetrics(Metrics):
     def __init__(self, registry: CollectorRegistry) -> None:
         _build_info(registry, "serve")
         super().__init__(registry)
+
+
+class VerifyMetrics(Metrics):
+    """Metrics of one run of `ranker verify --metrics`, for node_exporter's textfile collector."""
+
+    last_run = gauge("ranker_verify_last_run_timestamp_seconds", "When the last run of `ranker verify` ended.")
+    differences = gauge(
+        "ranker_verify_differences",
+        "In how many places Redis and the recounted log differed at the last run: 0 is right.",
+    )
+    records = gauge("ranker_verify_records", "Records that the last run recounted.")
+    unchecked = gauge("ranker_verify_unchecked", "Kinds of counts that the log no longer reached at the last run.")

@@ -24,6 +24,8 @@ def user_errors() -> Iterator[None]:
     """Errors that an operator can mend end the command with one message and exit code 1."""
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
+    from ranker.operate.recounting import RecountError
+    from ranker.recount.definition import NotTheDefinitionError
     from ranker.service.listener import PortTakenError
     from ranker.store.errors import StoreFullError, StoreUnavailableError
     from ranker.store.generations import GenerationError
@@ -35,7 +37,16 @@ def user_errors() -> Iterator[None]:
         yield
     except (LogUnavailableError, StoreUnavailableError) as error:
         raise click.ClickException(f"{error}; `ranker check` shows what is wrong") from error
-    except (SettingsError, PortTakenError, LogRefusedError, StoreFullError, GenerationError, UnfitStoreError) as error:
+    except (
+        SettingsError,
+        PortTakenError,
+        LogRefusedError,
+        StoreFullError,
+        GenerationError,
+        UnfitStoreError,
+        NotTheDefinitionError,
+        RecountError,
+    ) as error:
         raise click.ClickException(str(error)) from error
 
 

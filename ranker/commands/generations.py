@@ -43,6 +43,26 @@ def command(context: click.Context, config: str | None) -> None:
             _print(row)
 
 
+@command.command("definition")
+@click.argument("generation", required=False)
+@config_option
+@click.pass_obj
+def definition(group_config: str | None, generation: str | None, config: str | None) -> None:
+    """Print the definition of GENERATION, by default the active one: the JSON whose SHA-256 begins with its name.
+
+    It holds all that decides counts, and no secret. Whoever has it can verify receipts without Redis.
+
+    \b
+    Example:
+      ranker generations definition > definition.json
+      ranker verify RECEIPT.json --definition definition.json
+    """
+    from ranker.operate import generations
+
+    text = _with_redis(config or group_config, lambda client: generations.definition(client, generation))
+    click.echo(text, nl=False)
+
+
 @command.command("activate")
 @click.argument("generation")
 @click.option("--force", is_flag=True, help="Even if its counts are behind those shown now.")

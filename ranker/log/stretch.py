@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.partitioner import murmur2
 
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
@@ -18,6 +19,11 @@ CHUNK_RECORDS = 1_666
 _CHUNKS = 4
 _SILENT_S = 30.0
 """How long Kafka may send nothing although there must be records."""
+
+
+def home(key: str, partitions: int) -> int:
+    """The partition of a key among so many, by the client's own partitioner."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
 class LogReader:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.store import generations as store
-from ranker.store import inventory
+from ranker.store import inventory, pieces
 from ranker.store.generations import Active, GenerationError
 from ranker.store.inventory import Shard
 
@@ -51,6 +51,16 @@ async def overview(client: Any) -> list[Row]:
             )
         )
     return sorted(rows, key=lambda row: (not row.active, row.id))
+
+
+async def definition(client: Any, generation: str | None) -> bytes:
+    """The canonical form of a generation; None: of the active one. Raises GenerationError if there is none."""
+    if generation is None:
+        active = await store.read_active(client)
+        if active is None:
+            raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
+        generation = active.generation
+    return await pieces.canonical(client, generation)
 
 
 async def activate(client: Any, generation: str, now_ms: int, *, force: bool) -> Active:

@@ -1,0 +1,213 @@
+"""`ranker verify`: recounts the log and compares, all shards of a live system or the list of a receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from ranker.commands.common import config_option, load_settings, user_errors
+from ranker.service.printable import printable
+
+if TYPE_CHECKING:
+    from ranker.operate.verify import Checked, Selection
+    from ranker.recount.definition import Definition
+    from ranker.settings import Settings
+
+_SHOWN = 40
+"""Differences of a partition that are printed."""
+
+
+@click.command("verify")
+@click.argument("receipt", required=False, type=click.File("rb"))
+@config_option
+@click.option("--site", help="Only lists, sums and counts of this site.")
+@click.option("--board", help="Only lists of this board.")
+@click.option("--window", help="Only lists of this window.")
+@click.option("--article", help="Only this article, as it is counted; shows its counts in every list.")
+@click.option("--partition", type=click.IntRange(min=0), help="Only this partition: several runs can share the work.")
+@click.option("--generation", help="Default: the active one.")
+@click.option(
+    "--definition",
+    type=click.File("rb"),
+    help="What `ranker generations definition` printed: a receipt is then verified without Redis.",
+)
+@click.option(
+    "--metrics", metavar="FILE", help="Write metrics of this run to FILE (node_exporter's textfile collector)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(
+    receipt: BinaryIO | None,
+    config: str | None,
+    site: str | None,
+    board: str | None,
+    window: str | None,
+    article: str | None,
+    partition: int | None,
+    generation: str | None,
+    definition: BinaryIO | None,
+    metrics: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Recount the log and compare it with the counts in Redis, or with the list of RECEIPT.
+
+    The log is read again by other code than counts it: json and dictionaries, by the published definitions. Every piece
+    of a shard is compared at the very version it was read at, so a live system can be verified. What the log no longer
+    reaches is unchecked, not equal. Exit code 1 if anything differs.
+
+    RECEIPT is a file (- for standard input) with the answer of a list's address with ?receipt=true: that list is
+    recounted as it was then, as far back as the log reaches. docs/verify.md explains it.
+
+    \b
+    Examples:
+      ranker verify
+      ranker verify --site demo --board read --window 24h
+      ranker verify --site demo --article /culture/le-dernier-bal
+      ranker verify --partition 3 --json
+      ranker verify RECEIPT.json
+      curl -s 'http://127.0.0.1:8080/v1/demo/popular/read/24h?receipt=true' | ranker verify -
+    """
+    if receipt is not None:
+        from ranker.commands import verify_receipt
+
+        if {site, board, window, article, partition, generation, metrics} != {None}:
+            raise click.UsageError("a receipt says itself what is verified: leave out the options about it")
+        verify_receipt.run(config, receipt, definition, as_json=as_json)
+        return
+    if definition is not None:
+        raise click.UsageError("--definition belongs to a receipt: name its file")
+    from ranker.operate.verify import Selection
+
+    with user_errors():
+        settings = load_settings(config)
+        chosen = Selection(site, board, window, article, partition)
+        report = asyncio.run(_run(settings, generation, chosen, as_json=as_json))
+    if metrics is not None:
+        _write_metrics(metrics, report)
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+    raise SystemExit(0 if report["equal"] else 1)
+
+
+async def _run(settings: Settings, generation: str | None, chosen: Selection, *, as_json: bool) -> dict[str, Any]:
+    from ranker.log import stretch
+    from ranker.operate.verify import Verification
+    from ranker.recount import definition as definitions
+    from ranker.service import progress
+    from ranker.store import pieces
+    from ranker.store.connection import connect
+    from ranker.store.generations import GenerationError, read_active
+
+    client = connect(settings.redis_url)
+    try:
+        active = await read_active(client)
+        if active is None:
+            raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
+        wanted = generation or active.generation
+        definition = definitions.read(await pieces.canonical(client, wanted), wanted)
+        async with stretch.reading(
+            settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
+        ) as reader:
+            partitions = active.partitions if wanted == active.generation else reader.partitions
+            verification = Verification(client, reader, definition, partitions, chosen)
+            total = await verification.offsets()
+            if not as_json:
+                _print_begin(definition, partitions, total)
+            began = time.perf_counter()
+            done = []
+            with progress.bar("recounting", total, unit="events") as advance:
+                async for checked in verification.run(advance):
+                    done.append(checked)
+                    if not as_json:
+                        _print(checked)
+            report = _report(definition, done, time.perf_counter() - began)
+            if not as_json:
+                _print_end(report)
+            return report
+    finally:
+        await client.aclose()
+
+
+def _report(definition: Definition, done: list[Checked], seconds: float) -> dict[str, Any]:
+    return {
+        "equal": not any(checked.differences for checked in done),
+        "generation": definition.generation,
+        "topic": definition.topic,
+        "rules": list(definition.rules),
+        "records": sum(checked.records for checked in done),
+        "compared": sum(checked.compared for checked in done),
+        "differences": sum(checked.differences for checked in done),
+        "seconds": round(seconds, 3),
+        "partitions": [
+            {
+                "partition": checked.partition,
+                "start": checked.start,
+                "end": checked.end,
+                "records": checked.records,
+                "compared": checked.compared,
+                "unchecked": checked.unchecked,
+                "differences": [difference._asdict() for difference in checked.named],
+                "more": checked.more,
+                "counts": [{"list": name, "redis": redis, "log": log} for name, redis, log in checked.counts],
+            }
+            for checked in done
+        ],
+    }
+
+
+def _write_metrics(path: str, report: dict[str, Any]) -> None:
+    from prometheus_client import write_to_textfile
+
+    from ranker.metrics import VerifyMetrics, new_registry
+
+    registry = new_registry()
+    metrics = VerifyMetrics(registry)
+    metrics.last_run.set(time.time())
+    metrics.differences.set(report["differences"])
+    metrics.records.set(report["records"])
+    metrics.unchecked.set(sum(len(partition["unchecked"]) for partition in report["partitions"]))
+    try:
+        write_to_textfile(path, registry)
+    except OSError as error:
+        raise click.ClickException(
+            f"--metrics {path}: {error.strerror}; name a file in a folder that exists"
+        ) from error
+
+
+def _print_begin(definition: Definition, partitions: int, offsets: int) -> None:
+    rules = ", ".join(definition.rules) or "none"
+    click.echo(f"generation {definition.generation}: topic {definition.topic}, {partitions} partitions, rules: {rules}")
+    click.echo(f"{offsets:,} offsets to recount")
+
+
+def _print(checked: Checked) -> None:
+    result = f"{checked.differences:,} differences" if checked.differences else "equal"
+    click.echo(
+        f"partition {checked.partition}: {checked.records:,} records of offsets {checked.start} to {checked.end}, "
+        f"{checked.compared:,} counts and keys compared: {result}"
+    )
+    for name, redis, log in checked.counts:
+        click.echo(f"  {printable(name)}: Redis {redis}, the log {log}")
+    for what in checked.unchecked:
+        click.echo(f"  unchecked, since the log does not reach back so far: {printable(what)}")
+    for one in checked.named[:_SHOWN]:
+        where = " ".join(filter(None, (one.site and f"of {one.site}", one.article)))
+        click.echo(
+            f"  {printable(f'{one.what} {where}'.strip())}: Redis {printable(one.redis)}, the log {printable(one.log)}"
+        )
+    if checked.differences > _SHOWN:
+        click.echo(f"  and {checked.differences - _SHOWN:,} more; --json names the first 1,000")
+
+
+def _print_end(report: dict[str, Any]) -> None:
+    rate = report["records"] / max(report["seconds"], 0.001)
+    read = f"{report['records']:,} records in {report['seconds']:.1f} s ({rate:,.0f} a second)"
+    unchecked = any(partition["unchecked"] for partition in report["partitions"])
+    if report["equal"]:
+        click.echo(f"equal{', as far as the log reaches' if unchecked else ''}: {read}")
+    else:
+        click.echo(f"{report['differences']:,} differences: {read}")
