@@ -28,7 +28,8 @@ _LISTS_SHOWN = 200
 def plan_lines(plan: Plan) -> Iterator[str]:
     """What will be done, before it is."""
     new, old = plan.new, plan.old
-    yield f"Generation {new.id} is to be built; active is {old.id if old else 'none, so there is nothing to compare with'}"
+    beside = f"beside {old.id}, which is active" if old else "no other is active, so there is nothing to compare with"
+    yield f"Generation {new.id} is to be built: {beside}"
     yield _row("in force", ", ".join(rules.in_force(new)) or "no rules")
     if old is None:
         for name, text in described(new).items():
