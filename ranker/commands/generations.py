@@ -26,7 +26,7 @@ def command(context: click.Context, config: str | None) -> None:
 
     A generation is the configuration that decides counts (windows, boards, rules), named by its hash. To change it
     without a gap: start consumers with the new ranker.toml beside the old ones, activate its generation when it has
-    caught up, stop the old consumers, drop their generation.
+    caught up, stop the old consumers, drop their generation. `ranker rebuild` counts, compares and activates.
 
     \b
     Examples:
