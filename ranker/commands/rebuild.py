@@ -19,6 +19,8 @@ from ranker.service import ending, signals
 from ranker.service.progress import Advance, bar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ranker.consume.build_consumer import Parts
     from ranker.operate.rebuild import Plan
     from ranker.settings import Settings
@@ -70,47 +72,44 @@ async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> 
     from ranker.store.connection import connect
 
     new = settings.generation
+    building: Rebuild | None = None
+    main = asyncio.current_task()
+    assert main is not None
     async with AsyncExitStack() as stack:
-        client = connect(settings.redis_url)
-        stack.push_async_callback(client.aclose)
-        active = await generations.read_active(client)
-        if active is not None and active.generation == new.id:
-            click.echo(f"{new.id} is the active generation already: nothing to do", err=as_json)
-            return
-        async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
-            plan = await rebuild.plan(client, log, new, now_ms())
-        for line in rebuild_text.plan_lines(plan):
-            click.echo(line, err=as_json)
-        if plan.memory.lacking and not force:
-            raise click.ClickException(rebuild_text.too_small(plan.memory))
-        noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
-        parts = build_consumer(
-            settings,
-            client,
-            ConsumerMetrics(new_registry(), new.boards_of),
-            partial(check.unfit, client, now_ms, noted),
-            client_id=CLIENT_ID,
-            may_be_first=False,
-            accepted={},
-        )
-        await parts.dead_letters.start()
-        stack.push_async_callback(parts.dead_letters.stop)
-        building = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
-        tasks = [
-            asyncio.create_task(building.run(), name="rebuild"),
-            asyncio.create_task(parts.consumer.run(), name="consumer"),
-            asyncio.create_task(parts.keeper.run(parts.consumer.trouble), name="active"),
-        ]
+        stop = stack.enter_context(signals.stop_event(main.cancel))
         try:
-            with signals.stop_event(tasks[0].cancel) as stop:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            done = tasks[0].done()
-        finally:
-            await ending.end(tasks)
-        if stop.is_set():
-            raise building.stopped()
-        if not done:
-            raise click.ClickException("counting ended by itself; this is a fault of the software: please report it")
+            client = connect(settings.redis_url)
+            stack.push_async_callback(client.aclose)
+            active = await generations.read_active(client)
+            if active is not None and active.generation == new.id:
+                click.echo(f"{new.id} is the active generation already: nothing to do", err=as_json)
+                return
+            async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
+                plan = await rebuild.plan(client, log, new, now_ms())
+            for line in rebuild_text.plan_lines(plan):
+                click.echo(line, err=as_json)
+            if plan.memory.lacking and not force:
+                raise click.ClickException(rebuild_text.too_small(plan.memory))
+            noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
+            parts = build_consumer(
+                settings,
+                client,
+                ConsumerMetrics(new_registry(), new.boards_of),
+                partial(check.unfit, client, now_ms, noted),
+                client_id=CLIENT_ID,
+                may_be_first=False,
+                accepted={},
+            )
+            stack.push_async_callback(parts.dead_letters.stop)
+            await parts.dead_letters.start()
+            building = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
+            await building.run_beside_counting()
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+            if building is None:
+                raise click.ClickException("stopped before anything was begun") from None
+            raise building.stopped() from None
 
 
 class Rebuild:
@@ -127,6 +126,21 @@ class Rebuild:
         self._position = self._total = 0
         self._activated = False
         self._again = f"ranker rebuild --config {shlex.quote(settings.config_path or 'FILE')}"
+
+    async def run_beside_counting(self) -> None:
+        """Until `run` has ended."""
+        tasks = [
+            asyncio.create_task(self.run(), name="rebuild"),
+            asyncio.create_task(self._parts.consumer.run(), name="consumer"),
+            asyncio.create_task(self._parts.keeper.run(self._parts.consumer.trouble), name="active"),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done = tasks[0].done()
+        finally:
+            await ending.end(tasks)
+        if not done:
+            raise click.ClickException("counting ended by itself; this is a fault of the software: please report it")
 
     async def run(self) -> None:
         """Raises ClickException if a partition stops, GenerationError if the generation cannot be activated."""
@@ -174,40 +188,46 @@ class Rebuild:
         from ranker.operate.rebuild import standing
         from ranker.store.errors import StoreUnavailableError
 
-        waits_since = time.monotonic()
+        consumer, moved_s, before = self._parts.consumer, time.monotonic(), -1
         while True:
-            if stopped := self._parts.consumer.stopped():
+            if stopped := consumer.stopped():
                 raise click.ClickException("; ".join(stopped))
+            partitions = max(len(self._plan.reads), self._parts.page_views.partitions())
             try:
-                now = await standing(self._client, self._plan, now_ms())
-                ends = await self._ends()
+                now = await standing(self._client, self._plan, partitions, now_ms())
+                self._measure({shard.partition: shard.n for shard in now.shards}, await self._ends(partitions))
             except (LogUnavailableError, StoreUnavailableError) as error:
-                reasons = [str(error)]
+                reasons: Sequence[str] = [str(error)]
             else:
-                self._measure({shard.partition: shard.n for shard in now.shards}, ends)
                 advance(self._position, self._total)
                 if not now.reasons:
                     return
-                reasons = [*self._parts.consumer.not_ready(), *now.reasons] if self._position >= self._total else []
-            if not reasons:
-                waits_since = time.monotonic()
-            elif time.monotonic() - waits_since > _LINE_S:
-                waits_since = time.monotonic()
+                reasons = [*consumer.not_ready(), *now.reasons]
+            if self._position > before:
+                moved_s, before = time.monotonic(), self._position
+            elif time.monotonic() - moved_s > _LINE_S:
+                if consumer.refused():
+                    raise click.ClickException(
+                        "Redis is out of memory, so the active generation's views wait too: raise maxmemory and run "
+                        f"`{self._again}` again, or give it up: ranker generations drop {self._plan.new.id}"
+                    )
+                moved_s = time.monotonic()
                 self._say(f"waiting: {'; '.join(reasons)}")
             await asyncio.sleep(_LOOK_S)
 
-    async def _ends(self) -> dict[int, int]:
+    async def _ends(self, partitions: int) -> dict[int, int]:
         """The log's ends; those of the plan until the consumer has begun."""
         planned = {partition: reads.stop for partition, reads in self._plan.reads.items()}
         log = self._parts.page_views
-        return planned | (await log.ends(sorted(planned)) if log.partitions() else {})
+        return planned | (await log.ends(range(partitions)) if log.partitions() else {})
 
     def _measure(self, reached: dict[int, int], ends: dict[int, int]) -> None:
         """Where all members together are: by what is stored of every shard, whoever reads it."""
         self._position = self._total = 0
         for partition, end in ends.items():
             # a shard may begin earlier than was planned (consume/gate.py)
-            start = self._starts[partition] = min(self._starts[partition], reached.get(partition, end))
+            start = min(self._starts.get(partition, end), reached.get(partition, end))
+            self._starts[partition] = start
             self._position += max(0, min(reached.get(partition, start), end) - start)
             self._total += max(0, end - start)
 
@@ -217,7 +237,8 @@ class Rebuild:
         from ranker.commands import rebuild_text
         from ranker.operate.rebuild import compare
 
-        comparison = await compare(self._client, self._plan, now_ms())
+        partitions = max(len(self._plan.reads), self._parts.page_views.partitions())
+        comparison = await compare(self._client, self._plan, partitions, now_ms())
         if self._as_json:
             click.echo(rebuild_text.document(self._plan, comparison))
         elif comparison is not None:

@@ -65,6 +65,10 @@ class Consumer:
         """Why partitions that are read here have stopped, as sentences."""
         return [str(worker.stopped) for worker in self._workers.values() if worker.stopped is not None]
 
+    def refused(self) -> bool:
+        """Whether Redis has, or had, no memory for more counts of a partition that is read here."""
+        return any(worker.is_refused for worker in self._workers.values())
+
     def not_ready(self) -> Sequence[str]:
         """Why this process is not ready, as sentences; empty when it is."""
         reasons = list(self._trouble.values())

@@ -111,9 +111,12 @@ class Standing:
     reasons: Sequence[str]
 
 
-async def standing(client: Any, planned: Plan, now_ms: int) -> Standing:
-    """By the rule of `ranker generations activate`, and every record that was told of must have been counted."""
-    known = await inventory.shards_of(client, planned.new.id, sorted(planned.reads))
+async def standing(client: Any, planned: Plan, partitions: int, now_ms: int) -> Standing:
+    """By the rule of `ranker generations activate`, and every record that was told of must have been counted.
+
+    `partitions` is the topic's number now.
+    """
+    known = await inventory.shards_of(client, planned.new.id, range(partitions))
     shards = [shard for shard in known if not shard.dropped]
     active = planned.active
     old = [] if active is None else await inventory.shards_of(client, active.generation, range(active.partitions))
@@ -121,7 +124,7 @@ async def standing(client: Any, planned: Plan, now_ms: int) -> Standing:
     reasons += [
         f"partition {shard.partition} has {end - shard.n:,} records left"
         for shard in shards
-        if shard.n < (end := planned.reads[shard.partition].stop)
+        if shard.n < (end := planned.reads.get(shard.partition, range(0)).stop)
     ]
     return Standing(shards, reasons)
 
@@ -137,21 +140,19 @@ class Comparison:
     sites_left_out: bool
 
 
-async def compare(client: Any, planned: Plan, now_ms: int) -> Comparison | None:
+async def compare(client: Any, planned: Plan, partitions: int, now_ms: int) -> Comparison | None:
     """What changes in every list that both have, as counted: before aliases and takedowns. None without an old one."""
     old, new, active = planned.old, planned.new, planned.active
     if old is None or active is None:
         return None
-    reader, partitions = Reader(client), (active.partitions, len(planned.reads))
-    held = [await reader.refresh(one, p, (), {}, {}) for one, p in zip((old, new), partitions, strict=True)]
+    reader, sides = Reader(client), ((old, active.partitions), (new, partitions))
+    held = [await reader.refresh(one, shards, (), {}, {}) for one, shards in sides]
     sites = sorted(held[0].sites | held[1].sites)
     left_out = len(sites) > MAX_SITES or not all(snapshot.all_sites for snapshot in held)
     changes, as_of_ms = {}, (now_ms, now_ms)
     names = iter(in_both(old, new, sites[:MAX_SITES]))
     while some := list(islice(names, _LISTS_AT_ONCE)):
-        both = await asyncio.gather(
-            *(reader.refresh(one, p, some, {}, {}) for one, p in zip((old, new), partitions, strict=True))
-        )
+        both = await asyncio.gather(*(reader.refresh(one, shards, some, {}, {}) for one, shards in sides))
         for name in some:
             before, after = (snapshot.lists.get(name) for snapshot in both)
             if before is not None and after is not None:

@@ -49,7 +49,7 @@ def test_finer_slices_hold_an_article_more_often() -> None:
 
 
 def test_what_rules_remember() -> None:
-    """Nine bytes for each rule and event, in each partition up to the bound; without such rules nothing."""
+    """Ten bytes for each rule and event, in each partition up to the bound; without such rules nothing."""
     assert remembered(OLD, [1000]) == 0
     assert remembered_ms(OLD) == 0
     assert remembered_ms(PRESS) == 2 * HOUR_MS
