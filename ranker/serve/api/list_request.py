@@ -18,6 +18,7 @@ from ranker.serve.live.board import Board
 
 MAX_QUERY_BYTES = 8_192
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
+_COUNTS_ARE_HIDDEN = "a site of this reader hides its counts, which receipts could tell; send this site's read token"
 FIRST_DEADLINE_S = 3.0
 """How long the first request for a list waits for it to be read."""
 
@@ -118,10 +119,10 @@ def _receipt_faults(request: Request, board: Board, name: ListName) -> list[Faul
     """Positions in the log tell how much is read on all sites: of one that hides its counts, too."""
     found = []
     if name.board == LATEST:
-        found.append(fault("receipt", f"{LATEST} is not counted, so there is nothing to recount"))
+        found.append(fault("receipt", f"{LATEST} is not counted, so it has none; request another board"))
     token = accept_headers(request.scope["headers"]).authorization
     if not board.all_show_counts and tokens.fits(token, board.site(name.site).read_token) is not True:
-        found.append(fault("receipt", "a site of this topic hides its counts; send this site's read token"))
+        found.append(fault("receipt", _COUNTS_ARE_HIDDEN))
     return found
 
 
