@@ -85,6 +85,11 @@ class Shards:
                 total[extra.aliases.get(article, article)] += count
         return sorted(((count, article) for article, count in total.items() if count > 0), reverse=True)
 
+    def moved(self, extra: ExtraKeys) -> dict[bytes, bytes]:
+        """The aliases with counts, over all shards."""
+        total = {article: sum(shard.get(article, 0) for shard in self.totals) for article in extra.aliases}
+        return {article: extra.aliases[article] for article, count in total.items() if count}
+
     def union(self, extra: ExtraKeys = NO_EXTRA_KEYS) -> list[Row]:
         return self.everything(extra)[: merging.PLACES]
 
@@ -178,6 +183,7 @@ def equals_the_union(case: Case) -> None:
         everything = case.shards.everything(case.extra)
         assert merged.rows == everything[: case.places]
         assert merged.further == [row for row in everything[case.places :] if row[1] in case.extra.wanted]
+        assert merged.moved == case.shards.moved(case.extra)
         assert merged.more or len(everything) <= case.places
         assert case.shards.rounds <= MAX_ROUNDS
         if hints is None:
