@@ -85,13 +85,13 @@ class Shards:
                 total[extra.aliases.get(article, article)] += count
         return sorted(((count, article) for article, count in total.items() if count > 0), reverse=True)
 
-    def moved(self, extra: ExtraKeys) -> dict[bytes, bytes]:
-        """The aliases with counts, over all shards."""
-        total = {article: sum(shard.get(article, 0) for shard in self.totals) for article in extra.aliases}
-        return {article: extra.aliases[article] for article, count in total.items() if count}
-
     def union(self, extra: ExtraKeys = NO_EXTRA_KEYS) -> list[Row]:
         return self.everything(extra)[: merging.PLACES]
+
+    def moved(self, extra: ExtraKeys) -> dict[bytes, bytes]:
+        """The aliases that change the list: those whose counts do not add up to zero."""
+        counts = {old: sum(shard.get(old, 0) for shard in self.totals) for old in extra.aliases}
+        return {old: to for old, to in extra.aliases.items() if counts[old]}
 
     def whole(self) -> bool:
         """Whether the strays are unknown, or too many to be requested by name."""
@@ -173,7 +173,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def equals_the_union(case: Case) -> None:
-    """The first places, those wanted below them, and whether there is more; at no more cost than was promised."""
+    """The first places, those wanted below them, what moved, and whether there is more; at no more cost than promised."""
     with small(case.places, case.max_strays):
         hints = None
         if case.before is not None:

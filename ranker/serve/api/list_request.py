@@ -18,7 +18,6 @@ from ranker.serve.live.board import Board
 
 MAX_QUERY_BYTES = 8_192
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
-_COUNTS_ARE_HIDDEN = "a site of this reader hides its counts, which receipts could tell; send this site's read token"
 FIRST_DEADLINE_S = 3.0
 """How long the first request for a list waits for it to be read."""
 
@@ -119,10 +118,11 @@ def _receipt_faults(request: Request, board: Board, name: ListName) -> list[Faul
     """Positions in the log tell how much is read on all sites: of one that hides its counts, too."""
     found = []
     if name.board == LATEST:
-        found.append(fault("receipt", f"{LATEST} is not counted, so it has none; request another board"))
-    token = accept_headers(request.scope["headers"]).authorization
-    if not board.all_show_counts and tokens.fits(token, board.site(name.site).read_token) is not True:
-        found.append(fault("receipt", _COUNTS_ARE_HIDDEN))
+        found.append(fault("receipt", f"{LATEST} is not counted, so there is nothing to recount"))
+    token, expected = accept_headers(request.scope["headers"]).authorization, board.site(name.site).read_token
+    if not board.all_show_counts and tokens.fits(token, expected) is not True:
+        mend = "send this site's read token" if expected else "this site needs a read token (RANKER_READ_TOKENS)"
+        found.append(fault("receipt", f"a site of this topic hides its counts; {mend}"))
     return found
 
 

@@ -105,7 +105,7 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
     lang = read.choice("lang", {name: name for name in LANGUAGES}, LANGUAGES[0])
     receipt = read.choice("receipt", {"true": True, "false": False}, default=False)
     if receipt and fragment:
-        faults.append(fault("receipt", "is a part of the JSON; leave out render=html"))
+        faults.append(fault("receipt", "is part of the JSON; leave out render=html"))
     last = next(iter(read.several("last_event_id", lambda value: value[:64], "is no id")), "")
     return Query(limit, offset, wanted, fallback, fragment, lang, receipt, last), faults
 

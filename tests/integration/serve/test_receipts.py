@@ -233,12 +233,12 @@ async def test_positions_alone_change_no_other_answer(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (f"{RECEIPT}&render=html", "is a part of the JSON; leave out render=html"),
+        (f"{RECEIPT}&render=html", "is part of the JSON; leave out render=html"),
         (f"{LIST}/stream?receipt=true", "there is no such parameter; known: limit, offset"),
         (f"{LIST}/feed.rss?receipt=true", "there is no such parameter; known: limit, offset"),
         ("/v1/demo?receipt=true", "there is no such parameter; known: none"),
         ("/v1/demo/article?id=/1&receipt=true", "there is no such parameter; known: id, places"),
-        ("/v1/demo/popular/latest/24h?receipt=true", "latest is not counted, so it has none; request another board"),
+        ("/v1/demo/popular/latest/24h?receipt=true", "latest is not counted, so there is nothing to recount"),
     ],
 )
 async def test_only_lists_in_json_have_receipts(reader: Reader, target: str, words: str) -> None:
@@ -264,7 +264,10 @@ async def test_where_a_site_hides_its_counts_receipts_are_for_tokens(redis_url: 
             answer = await reader.get(f"/v1/{site}/popular/read/24h?receipt=true")
             assert (answer.status, answer.json["faults"][0]["parameter"]) == (400, "receipt")
             assert "hides its counts" in answer.json["detail"]
-            assert "send this site's read token" in answer.json["detail"]
+            wanted = (
+                "this site needs a read token (RANKER_READ_TOKENS)" if site == "bare" else "send this site's read token"
+            )
+            assert wanted in answer.json["detail"]
         assert (await reader.get(RECEIPT, Authorization="Bearer other")).status == 401
         shown = await reader.get(RECEIPT, **BEARER)
         assert (shown.json["receipt"]["rows"], shown.headers["cache-control"]) == (30, "private, no-store")
