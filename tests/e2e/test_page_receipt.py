@@ -44,7 +44,7 @@ async def test_the_receipt_of_a_list(browser: Browser, reader: Reader) -> None:
     await expect(check(seen, "read").locator(".receipt")).to_be_hidden()
     await check(seen, "read").locator("summary").focus()
     await seen.page.keyboard.press("Enter")
-    await expect(check(seen, "read")).to_contain_text("Le reçu dit de quels événements du journal la liste est faite")
+    await expect(check(seen, "read")).to_contain_text("Le reçu dit de quels événements enregistrés la liste est faite")
     await expect(check(seen, "shared").locator(".receipt")).to_be_hidden()
     rules = check(seen, "read").get_by_role("link", name="Les règles en détail")
     await expect(rules).to_have_attribute("href", "/definitions?lang=fr")
