@@ -100,6 +100,7 @@ async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> 
                 may_be_first=False,
                 accepted={},
             )
+            stack.push_async_callback(parts.page_views.stop)  # if counting was ended before it had begun
             stack.push_async_callback(parts.dead_letters.stop)
             await parts.dead_letters.start()
             building = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
@@ -206,7 +207,7 @@ class Rebuild:
             if self._position > before:
                 moved_s, before = time.monotonic(), self._position
             elif time.monotonic() - moved_s > _LINE_S:
-                if consumer.refused():
+                if any("maxmemory" in reason for reason in consumer.not_ready()):  # of Redis' own words too
                     raise click.ClickException(
                         "Redis is out of memory, so the active generation's views wait too: raise maxmemory and run "
                         f"`{self._again}` again, or give it up: ranker generations drop {self._plan.new.id}"

@@ -20,9 +20,8 @@ from ranker.operate.rebuild import MAX_SITES, PLACES, Comparison, Memory, Plan
 from ranker.service.printable import printable
 
 _LONGEST = 300
-_SHOWN = 5
-"""Articles that the table names of each kind of change in a list; --json has all."""
-_LISTS_SHOWN = 200
+_LISTS_SHOWN, _LISTS_IN_DETAIL, _FIRST_PLACES = 200, 20, 10
+"""Lists with their numbers, those of them with articles, and of these the places; --json has all."""
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -120,23 +119,24 @@ def _list(name: ListName, change: ListChange) -> Mapping[str, Any]:
 
 
 def show(console: Console, comparison: Comparison) -> None:
-    """A row for each list; the first changes by name, the others as numbers."""
+    """A row of numbers for each list; below it what changes among the first places."""
     before, after = comparison.before, comparison.after
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading, justify in (("list", "left"), ("total", "right"), ("dropped by rules", "left"), ("changes", "left")):
-        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    table.add_column("list", overflow="fold")
+    for heading in ("total before", "after", "entered", "left", "moved"):
+        table.add_column(heading, justify="right")
+    table.add_column("dropped by rules", overflow="fold")
     for name, change in islice(comparison.lists.items(), _LISTS_SHOWN):
-        table.add_row(
-            Text(printable(f"{name.site} {name.board} {name.window}")),
-            Text(_pair(*(f"{total:,}" for total in change.total))),
-            Text(_pair(*map(_dropped, change.dropped))),
-            Text("\n".join(_changes(change)) or "none", style="" if _moves(change) else "dim"),
-        )
+        numbers = (*change.total, len(change.entered), len(change.left), len(change.moved))
+        was, now = map(_dropped, change.dropped)
+        dropped = now if was == now else f"{was}\n→ {now}"
+        table.add_row(Text(_named(name)), *(f"{number:,}" for number in numbers), Text(dropped))
     of, to = map(_time, comparison.as_of_ms)
-    console.print(
-        Text(f"The first {PLACES} places of each list, as counted: {before.id} as of {of}, {after.id} as of {to}")
-    )
+    console.print(Text(f"The first {PLACES} places of each list, as counted; before: {of}, after: {to}"))
     console.print(table)
+    shown = ((name, lines) for name, change in comparison.lists.items() if (lines := _first_places(change)))
+    for name, lines in islice(shown, _LISTS_IN_DETAIL):
+        console.print(Text("\n".join([_named(name), *lines])))
     if (beyond := len(comparison.lists) - _LISTS_SHOWN) > 0:
         console.print(Text(f"{beyond:,} further lists: --json has them"))
     if comparison.sites_left_out:
@@ -147,31 +147,24 @@ def show(console: Console, comparison: Comparison) -> None:
             console.print(Text(printable(f"Only {generation.id} has: {named}")))
 
 
-def _moves(change: ListChange) -> bool:
-    return bool(change.entered or change.left or change.moved)
+def _first_places(change: ListChange) -> list[str]:
+    """What changes there, by place; what has left it stands where it was."""
+    found = [(placed.place, 1, placed.article, "new") for placed in change.entered]
+    found += [(moved.after, 1, moved.article, f"was {moved.before}.") for moved in change.moved]
+    found += [(placed.place, 0, placed.article, "left") for placed in change.left]
+    return [
+        f"  {place:3}. {printable(article, 60)}  {what}"
+        for place, _, article, what in sorted(found)
+        if place <= _FIRST_PLACES
+    ]
 
 
-def _changes(change: ListChange) -> Iterator[str]:
-    for word, some in (
-        ("entered", [f"{placed.place}. {_article(placed.article)}" for placed in change.entered]),
-        ("left", [f"{_article(placed.article)} (was {placed.place}.)" for placed in change.left]),
-        ("moved", [f"{_article(moved.article)} {moved.before}. → {moved.after}." for moved in change.moved]),
-    ):
-        if some:
-            more = f", and {len(some) - _SHOWN:,} more" if len(some) > _SHOWN else ""
-            yield f"{word} {len(some)}: {', '.join(some[:_SHOWN])}{more}"
-
-
-def _article(article: str) -> str:
-    return printable(article, 60)
+def _named(name: ListName) -> str:
+    return printable(f"{name.site} {name.board} {name.window}")
 
 
 def _dropped(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{rule} {count:,}" for rule, count in counts.items()) or "no rules"
-
-
-def _pair(before: str, after: str) -> str:
-    return before if before == after else f"{before} → {after}"
 
 
 def _mb(size: int) -> str:

@@ -65,10 +65,6 @@ class Consumer:
         """Why partitions that are read here have stopped, as sentences."""
         return [str(worker.stopped) for worker in self._workers.values() if worker.stopped is not None]
 
-    def refused(self) -> bool:
-        """Whether Redis has, or had, no memory for more counts of a partition that is read here."""
-        return any(worker.is_refused for worker in self._workers.values())
-
     def not_ready(self) -> Sequence[str]:
         """Why this process is not ready, as sentences; empty when it is."""
         reasons = list(self._trouble.values())
@@ -125,22 +121,20 @@ class Consumer:
 
     async def run(self) -> None:
         """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts."""
-        running: list[asyncio.Task[None]] = []
+        await self._log.start(self._close_gates, self._assigned)
+        self._metrics.fold_seam_active.set(self._log.patch_active)
+        ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
+        polling = asyncio.create_task(self._poll(), name="poll")
         try:
-            await self._log.start(self._close_gates, self._assigned)
-            self._metrics.fold_seam_active.set(self._log.patch_active)
-            ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
-            polling = asyncio.create_task(self._poll(), name="poll")
-            running += [ticking, polling]
             await asyncio.wait({ticking, polling, self._failed}, return_when=asyncio.FIRST_COMPLETED)
             for done in (ticking, polling, self._failed):
                 if done.done():
                     done.result()
         finally:
-            for task in running:
+            for task in (ticking, polling):
                 task.cancel()
             self._close_gates()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(ticking, polling, return_exceptions=True)
             await self._log.stop()
 
     def _close_gates(self) -> None:

@@ -100,8 +100,9 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
     rebuild.interrupt()
     done = await asyncio.to_thread(rebuild.end)
     assert done.returncode == 0, done.stderr
-    assert "demo read 1h  10 → 5  bot 2 → duplicate 1, bot 2, internal 0, repeat 4" in " ".join(done.stdout.split(" "))
-    assert "moved 3: b 2. → 1., d 3. → 2., a 1. → 3." in done.stdout
+    numbers = " ".join(done.stdout.split("demo read 1h")[1].split())
+    assert numbers == "10 5 0 0 3 bot 2 → duplicate 1, bot 2, internal 0, repeat 4"
+    assert "demo read 1h\n    1. b  was 2.\n    2. d  was 3.\n    3. a  was 1.\n" in done.stdout
     assert json.loads(await blue.client.get("ranker:active"))["generation"] == green.generation.id
     for engine in engines:
         await engine.check()
