@@ -9,6 +9,7 @@ from ranker.service.lazy_group import LazyGroup
 
 SUBCOMMANDS = {
     "check": "Check that Kafka, Redis and the clocks are fit for exact counts.",
+    "compare": "Show what several definitions would count of the same stretch of the log.",
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",
     "generations": "List, activate and drop generations.",

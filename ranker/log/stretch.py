@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -49,7 +49,7 @@ class LogReader:
             found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
         return None if found is None or found.offset < 0 else int(found.offset)
 
-    async def chunks(self, partition: int, start: int, end: int) -> AsyncIterator[Chunk]:
+    async def chunks(self, partition: int, start: int, end: int) -> AsyncGenerator[Chunk, None]:
         """The records [start, end), each chunk beginning where the last one ended.
 
         Raises OffsetOutsideError if the log no longer has `start`, LogUnavailableError if records do not come,
