@@ -16,7 +16,7 @@ SUBCOMMANDS = {
     "serve": "Serve the ranked lists over HTTP, and the page at /.",
     "top": "Show the ranked lists in the terminal.",
     "topics": "Create or check the Kafka topics.",
-    "verify": "Recount the log and compare it with the counts in Redis.",
+    "verify": "Recount the log and compare it with the counts in Redis, or with the list of RECEIPT.",
 }
 """Module of this package to its first line in --help; each has a click command called `command`."""
 

@@ -25,6 +25,8 @@ def bar(label: str, total: int | None = None, *, unit: str = "bytes", shown: boo
 
     amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # What is printed meanwhile goes above the bar, unless it goes to a file.
+    above = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as progress:
         task = progress.add_task(label, total=total)
         yield lambda position, total=None: progress.update(task, completed=position, total=total)
