@@ -40,21 +40,15 @@ def bar(
     )
     from rich.text import Text
 
-<<<<<<< HEAD
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed or 0:,.0f} {unit}/s")
 
     amount = (DownloadColumn(),) if unit == "bytes" else (MofNCompleteColumn(), Rate())
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-=======
-    amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     # What is printed meanwhile goes above the bar, unless it goes to a file.
     above = sys.stdout.isatty()
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as progress:
->>>>>>> verifyreal
         task = progress.add_task(label, total=total)
         yield lambda position, total=None: progress.update(task, completed=position, total=total)
 
