@@ -17,7 +17,9 @@ def test_what_is_printed_beside_a_bar_reaches_the_file_it_is_for() -> None:
     """Standard error is a terminal with a bar, standard output a file: rich would print both on the terminal."""
     ours, its = pty.openpty()
     try:
-        done = subprocess.run([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=its, check=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=its, check=True, timeout=60
+        )
         shown = os.read(ours, 65_536)
     finally:
         os.close(its)
