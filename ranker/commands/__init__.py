@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",
     "generations": "List, activate and drop generations.",
+    "rebuild": "Build a generation beside the active one, show what changes in the lists, and activate it.",
     "serve": "Serve the ranked lists over HTTP, and the page at /.",
     "top": "Show the ranked lists in the terminal.",
     "topics": "Create or check the Kafka topics.",

@@ -111,14 +111,14 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
     client = connect(settings.redis_url)
     try:
         active = await read_active(client)
-        if active is None:
+        wanted = generation or (active.generation if active else None)
+        if wanted is None:
             raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
-        wanted = generation or active.generation
         definition = definitions.read(await pieces.canonical(client, wanted), wanted)
         async with stretch.reading(
             settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
         ) as reader:
-            partitions = active.partitions if wanted == active.generation else reader.partitions
+            partitions = active.partitions if active and wanted == active.generation else reader.partitions
             verification = Verification(client, reader, definition, partitions, chosen)
             total = await verification.offsets()
             if not as_json:

@@ -42,6 +42,10 @@ class LogReader:
             begins, ends = await self._consumer.beginning_offsets([tp]), await self._consumer.end_offsets([tp])
         return range(begins[tp], ends[tp])
 
+    def fetched_end(self, partition: int) -> int:
+        """The end as the last fetch of the partition that is being read had it, which does not lag."""
+        return int(self._consumer.last_stable_offset(TopicPartition(self._topic, partition)) or 0)
+
     async def first_at(self, partition: int, append_ms: int) -> int | None:
         """The first offset whose append time is `append_ms` or later; None if there is none."""
         tp = TopicPartition(self._topic, partition)

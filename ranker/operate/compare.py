@@ -1,6 +1,6 @@
 """Several definitions over one stretch of the log, in one pass: what each would count. Redis is not needed.
 
- log    ──────┬──────────┬─────────────────────────┬── end, as it is when reading begins
+ log    ──────┬──────────┬─────────────────────────┬── end, as it is when the partition is read
               │          │      counted            │
         5 minutes before │                         │
         the bucket that  from                      to = now, both in full minutes of event time
@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -116,23 +116,38 @@ async def compare(
     countings = [Counting(generation, stretch, site) for generation in generations]
     found = Comparison(definitions, requested, stretch, parts, [counting.counts for counting in countings])
     before, total = 0, sum(part.end - part.start for part in parts)
-    for part in parts:
+    for number, part in enumerate(parts):
         for counting in countings:
             counting.begin_partition()
-        async with contextlib.aclosing(log.chunks(part.partition, part.start, part.end)) as chunks:
-            try:
-                async for chunk in chunks:
-                    for counting in countings:
-                        counting.take(chunk)
-                    found.records += len(chunk.records)
-                    found.create_time |= chunk.create_time
-                    advance(before + chunk.end - part.start, total)
-            except OffsetOutsideError as error:
-                raise LogUnavailableError(
-                    f"records of partition {part.partition} were deleted before they were read; run it again"
-                ) from error
+        end = part.end
+        async with contextlib.aclosing(_chunks(log, part)) as chunks:
+            async for chunk in chunks:
+                for counting in countings:
+                    counting.take(chunk)
+                found.records += len(chunk.records)
+                found.create_time |= chunk.create_time
+                end = max(end, chunk.end)
+                advance(before + min(chunk.end, part.end) - part.start, total)
         before += part.end - part.start
+        parts[number] = part._replace(end=end)
     return found
+
+
+async def _chunks(log: LogReader, part: Part) -> AsyncGenerator[Chunk, None]:
+    """The part's records, and what lies behind them already: the embedded broker's end lags, but not with a fetch."""
+    try:
+        async with contextlib.aclosing(log.chunks(part.partition, part.start, part.end)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        if part.start < part.end:
+            end = log.fetched_end(part.partition)
+            async with contextlib.aclosing(log.chunks(part.partition, part.end, end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+    except OffsetOutsideError as error:
+        raise LogUnavailableError(
+            f"records of partition {part.partition} were deleted before they were read; run it again"
+        ) from error
 
 
 async def _part(log: LogReader, partition: int, since_ms: int) -> Part:

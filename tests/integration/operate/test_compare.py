@@ -89,6 +89,7 @@ async def test_counts_are_what_the_rules_say(log: Log) -> None:
         if log.exact:
             assert all(part and part[0].timestamp >= since_ms for part in read)
         assert found.records == sum(map(len, read))
+        assert [part.end for part in found.parts] == [len(records[partition]) for partition in range(PARTITIONS)]
         content = document(found, ["read", "engaged"], 3)
         for name, its in rules.items():
             expected = counted(read, its, *stretch)
