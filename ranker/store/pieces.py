@@ -18,8 +18,8 @@ from ranker.store.shard import FORMAT, fields_of, parsed_slice
 _TOGETHER = 4
 """Slices in one transaction."""
 _AT_ONCE = 8
-"""Transactions that are sent at once: Redis may run them without a break. The sooner all is read, the fewer floors there
-are to count at."""
+"""Transactions that are sent at once, which Redis may run without a break. The sooner all is read, the fewer floors are
+there to count at."""
 _FIRST = 1_000
 """Rows that are read of every list; most have no more."""
 _PAGE = 2_000
