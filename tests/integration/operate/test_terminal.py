@@ -128,6 +128,7 @@ async def test_no_command_of_the_ranker_hands_on_what_a_terminal_obeys(
         ["serve", "--host", HOSTILE], ["consume", "--accept-bad", HOSTILE],
         ["compare", "--rules", "press", "--rules", "none", "--site", HOSTILE],
         ["compare", "--rules", "press", "--config", HOSTILE],
+        ["verify"], ["verify", "--article", HOSTILE], ["verify", "--site", HOSTILE], ["verify", "--metrics", HOSTILE],
     )  # fmt: skip
     ended = await asyncio.gather(
         *(asyncio.to_thread(under_terminal, [*RANKER, *words], environment) for words in lines)

@@ -131,9 +131,13 @@ async def test_marks_and_indices(stood: Stood) -> None:
     await engine.add_partitions(3)
     await engine.traffic.send(500)
     await engine.until_counted()
-    for consumer in engine.consumers:
-        consumer.stop()
-    await equal(engine)
+
+    async def marked_anew() -> bool:
+        return await stood.meta("P") == "3"
+
+    await engine.until("marks for three partitions", marked_anew)
+    engine.consumers[-1].stop()
+    assert [part["unchecked"] for part in (await equal(engine))["partitions"]] == [[], [], []]
     async with stood.changed(stood.keys.strays):
         marked = await stood.client.smembers(stood.keys.strays)
         counted_here = await stood.client.zrange(stood.keys.total("long", "demo", "read"), 0, -1)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ranker.log import stretch
+from ranker.operate.verify import Selection, Verification
+from ranker.recount import definition as definitions
+from ranker.store import atomic_reads, pieces
+from ranker.store.connection import connect
 from tests.integration.consume.engine import RULES_TOML, Engine
 from tests.integration.operate.verifying import RULED, equal
 from tests.support.record_batches import append, batch, record
@@ -104,3 +111,48 @@ async def test_partitions_are_added(new_engine: Callable[..., Engine]) -> None:
         for _ in range(RUNS):
             report = await equal(engine)
         assert [partition["partition"] for partition in report["partitions"]] == [0, 1, 2]
+
+
+async def test_floors_move_between_the_pieces(
+    new_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece has other floors and another n than the one before it, and equals the log at its own.
+
+    A list whose pages never have one version is read at one moment.
+    """
+    engine = new_engine(**RULED)
+    await engine.create_topic(1)
+    await engine.traffic.send(1000)
+    engine.consume()
+    await engine.until_counted()
+    meta = f"ranker:{{{engine.generation.id}.0}}:meta"
+    seen: list[bytes] = []
+    held_up = Counter(LRANGE=6, ZRANGE=7)  # of a list: its first rows, a page of each of five tries, all of it
+
+    async def read_later(client: Any, groups: Any) -> Any:
+        async def moved() -> bool:
+            floors = await engine.client.hget(meta, "floors")
+            if floors in seen[-1:]:
+                return False
+            seen.append(floors)
+            return True
+
+        command = groups[0][1][0]
+        if held_up[command] > 0:
+            held_up[command] -= 1
+            await engine.until("other floors", moved)
+        return await atomic_reads.read_each_atomically(client, groups)
+
+    monkeypatch.setattr(pieces, "read_each_atomically", read_later)
+    for name, size in (("_AT_ONCE", 1), ("_FIRST", 50), ("_PAGE", 60)):
+        monkeypatch.setattr(pieces, name, size)
+    client = connect(engine.redis_url)
+    definition = definitions.read(await pieces.canonical(client, engine.generation.id), engine.generation.id)
+    async with engine.traffic.flowing(per_s=400), stretch.reading(engine.bootstrap, engine.topic) as reader:
+        verification = Verification(client, reader, definition, 1, Selection())
+        assert await verification.offsets() > 0
+        (checked,) = [each async for each in verification.run(lambda _behind: None)]
+    await client.aclose()
+    assert checked.named == []
+    assert len(seen) == 13
+    assert checked.end > 1000

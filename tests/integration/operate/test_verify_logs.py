@@ -110,6 +110,7 @@ async def test_another_log(engine: Engine, other_kafka: str) -> None:
 
 HOURS_TOML = """
 topic = "{topic}"
+lanes = 8
 
 [windows.hour]
 length_s = 3600
@@ -118,6 +119,9 @@ grain_s = 60
 [windows.day]
 length_s = 86400
 grain_s = 3600
+
+[boards.read]
+view = 1
 
 [rules]
 preset = "press"

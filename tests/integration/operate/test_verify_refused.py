@@ -126,6 +126,9 @@ async def test_a_user_who_may_only_read(ruled: Engine) -> None:
     try:
         ruled.redis_url = ruled.redis_url.replace("redis://", "redis://verify:secret@")
         await equal(ruled)
+        # Without transactions all is read by scripts.
+        await ruled.client.execute_command("ACL", "SETUSER", "verify", "~ranker:*", "+eval", "-multi", "-exec")
+        await equal(ruled)
         await ruled.client.execute_command("ACL", "SETUSER", "verify", "-sscan")
         code, message = await refused(ruled)
         assert code == 1
