@@ -156,7 +156,7 @@ class Rebuild:
         await self._compare()
         if not (self._yes or await self._confirmed()):
             self._say(
-                f"{new.id} is not activated, and nobody counts it from here on. To activate it, run `{self._again} "
+                f"{new.id} is not activated, and this command no longer counts it. To activate it, run `{self._again} "
                 f"--yes`; or start its consumers, and then run `ranker generations activate {new.id}`"
             )
             return

@@ -48,6 +48,8 @@ async def test_every_server_is_looked_at(client: Any) -> None:
         assert one.clock_ahead_ms is not None
         assert abs(one.clock_ahead_ms) < 1000
         assert one.withheld == {}
+        assert (one.used_bytes or 0) > 100_000
+        assert one.max_bytes == 0
     assert {finding.kind for finding in await check.redis(client, "url", "abc", now_ms)} == {"ok"}
 
 

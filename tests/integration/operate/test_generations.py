@@ -251,6 +251,14 @@ async def test_the_overview_shows_age_and_memory(client: Any) -> None:
     for key in await all_keys(client):
         everything += await client.memory_usage(key, samples=0) if f"{{{BLUE.id}." in key else 0
     assert blue.memory_bytes == pytest.approx(everything, rel=0.1)
+    shard = await inventory.memory(client, BLUE, 0)
+    assert shard is not None
+    assert shard.totals.keys() == {"24h", "7d"}
+    assert all(size > 50 * 50 for size in shard.totals.values())  # of 50 sites
+    assert shard.slices.keys() == {0, 1}
+    assert all(size > 500 for size in shard.slices.values())
+    assert shard.remembered > 8_000
+    assert shard.whole == await inventory.memory_bytes(client, BLUE, 0)
 
 
 def test_the_commands(redis_url: str) -> None:
