@@ -62,7 +62,8 @@ class Count:
 
     def begins(self):
         """The earliest append time that matters: of the oldest slice's bucket, less 5 minutes."""
-        oldest = min(f // self.lanes * w["grain_ms"] for f, w in zip(self.floors, self.windows, strict=True))
+        tiers = list(zip(self.floors, self.windows, strict=True))[: self.tiers]
+        oldest = min(floor // self.lanes * window["grain_ms"] for floor, window in tiers)
         return oldest // self.bucket_ms * self.bucket_ms - AHEAD_MS
 
     def outcome(self, event):
@@ -102,7 +103,7 @@ class Count:
     def in_window(self, occurred_at, article):
         """Whether the event's slice, and its article's lane in it, lie at or above the floor of a tier."""
         lane = zlib.crc32(article.encode()) % self.lanes
-        places = zip(self.floors, self.windows[: self.tiers], strict=False)
+        places = list(zip(self.floors, self.windows, strict=True))[: self.tiers]
         return any(occurred_at // window["grain_ms"] * self.lanes + lane >= floor for floor, window in places)
 
     def add(self, record):

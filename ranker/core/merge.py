@@ -77,7 +77,8 @@ NO_EXTRA_KEYS = ExtraKeys()
 class Merged:
     """The first places, and `further` rows in the same order: wanted articles with counts below the last place.
 
-    `more`: further articles with counts exist. `whole`: whole lists were read.
+    `more`: further articles with counts exist. `whole`: whole lists were read. `moved` are the aliases that had counts,
+    which were added to their targets.
     """
 
     rows: list[Row]
@@ -85,6 +86,7 @@ class Merged:
     whole: bool
     hints: Hints
     further: list[Row] = field(default_factory=list)
+    moved: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 Merge = Generator[dict[int, ListQuery], Mapping[int, ListReply], Merged]
@@ -124,7 +126,7 @@ def merge(
             if marked != followed | strays:
                 marked = followed | strays
                 owned = _owned(marked, home)
-            rows = _sum_up(replies, marked, extra.aliases)
+            rows, moved = _sum_up(replies, marked, extra.aliases)
             bar = rows[PLACES - 1] if len(rows) >= PLACES else None
             due = []
             for shard, reply in replies.items():
@@ -134,13 +136,13 @@ def merge(
                 elif any(article not in reply.counts for article in owned.get(shard, ())):
                     due.append(shard)
             if not due:
-                return _cut(rows, replies, shares, strays, partitions, extra)
+                return _cut(rows, moved, replies, shares, strays, partitions, extra)
     replies = dict((yield {shard: ListQuery(None) for shard in shards}))
-    rows = _sum_whole(replies.values(), extra.aliases)
+    rows, moved = _sum_whole(replies.values(), extra.aliases)
     strays = _marks(replies) if _known(replies.values(), partitions) else {}
     few = _known(replies.values(), partitions) and len(strays) <= MAX_STRAYS
     hints = Hints({}, strays if few else {}, not few)
-    return Merged(rows[:PLACES], len(rows) > PLACES, True, hints, _further(rows, extra))
+    return Merged(rows[:PLACES], len(rows) > PLACES, True, hints, _further(rows, extra), moved)
 
 
 def _known(replies: Iterable[ListReply], partitions: int) -> bool:
@@ -165,31 +167,51 @@ def _owned(marked: Mapping[bytes, frozenset[int]], home: Callable[[bytes], int])
     return owned
 
 
+class _Sums:
+    """Sums of articles over the shards, under the alias' target."""
+
+    def __init__(self, aliases: Mapping[bytes, bytes]) -> None:
+        self._aliases = aliases
+        self.totals: dict[bytes, int] = {}
+        self._moved: dict[bytes, int] = {}
+
+    def add(self, article: bytes, count: int) -> None:
+        under = self._aliases.get(article)
+        if under is None:
+            under = article
+        else:
+            self._moved[article] = self._moved.get(article, 0) + count
+        self.totals[under] = self.totals.get(under, 0) + count
+
+    @property
+    def moved(self) -> dict[bytes, bytes]:
+        """The aliases with counts, and their targets."""
+        return {article: self._aliases[article] for article, count in self._moved.items() if count}
+
+
 def _sum_up(
     replies: Mapping[int, ListReply], marked: Mapping[bytes, frozenset[int]], aliases: Mapping[bytes, bytes]
-) -> list[Row]:
-    """Every row read, in order; articles read by name are summed over the shards, under the alias' target."""
+) -> tuple[list[Row], dict[bytes, bytes]]:
+    """Every row read, in order, articles read by name summed; and the aliases that had counts."""
     rows = [row for reply in replies.values() for row in reply.rows]
+    sums = _Sums(aliases)
     if marked:
         rows = [row for row in rows if row[1] not in marked]
-        totals: dict[bytes, int] = {}
         for reply in replies.values():
             for article, count in reply.counts.items():
                 if count and article in marked:
-                    under = aliases.get(article, article)
-                    totals[under] = totals.get(under, 0) + count
-        rows += _listed(totals)
+                    sums.add(article, count)
+        rows += _listed(sums.totals)
     rows.sort(reverse=True)
-    return rows
+    return rows, sums.moved
 
 
-def _sum_whole(replies: Iterable[ListReply], aliases: Mapping[bytes, bytes]) -> list[Row]:
-    totals: dict[bytes, int] = {}
+def _sum_whole(replies: Iterable[ListReply], aliases: Mapping[bytes, bytes]) -> tuple[list[Row], dict[bytes, bytes]]:
+    sums = _Sums(aliases)
     for reply in replies:
         for count, article in reply.rows:
-            under = aliases.get(article, article)
-            totals[under] = totals.get(under, 0) + count
-    return sorted(_listed(totals), reverse=True)
+            sums.add(article, count)
+    return sorted(_listed(sums.totals), reverse=True), sums.moved
 
 
 def _listed(totals: Mapping[bytes, int]) -> list[Row]:
@@ -210,6 +232,7 @@ def _could_reach(rows: Sequence[Row], requested: int, bar: Row | None) -> bool:
 
 def _cut(
     rows: list[Row],
+    moved: Mapping[bytes, bytes],
     replies: Mapping[int, ListReply],
     shares: Mapping[int, int],
     strays: Mapping[bytes, frozenset[int]],
@@ -226,14 +249,15 @@ def _cut(
         for shard, reply in large.items():
             held = sum(article in listed for _, article in reply.rows)
             places[shard] = min(PLACES + len(strays), held + held // 4 + 50)
-    return Merged(first, more, False, Hints(places, strays), _further(rows, extra))
+    return Merged(first, more, False, Hints(places, strays), _further(rows, extra), moved)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardMeta:
     """A shard's meta when it was read. Times in ms since the epoch; `gap_ms` None: no gap.
 
-    `first` is the first bucket of the rules' memory that was not given up.
+    `first` is the first bucket of the rules' memory that was not given up. The counts are those of the records below
+    `n` at or above the floors; the shard began at `n0`.
     """
 
     floors: tuple[int, ...]
@@ -241,6 +265,9 @@ class ShardMeta:
     gap_ms: int | None = None
     refused: bool = False
     first: int = 0
+    lineage: str = ""
+    n: int = 0
+    n0: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,9 @@ class ReceiptCheck:
                     f"the receipt has a partition {part.partition} with {len(part.floors)} floors, but there are "
                     f"{self._reader.partitions} partitions and {len(definition.windows)} windows: is this its Kafka?"
                 )
-            read = await stretch(self._reader, definition, part.partition, part.n0, part.n, part.floors)
+            read = await stretch(
+                self._reader, definition, part.partition, part.n0, At(part.n, part.floors), receipt.window
+            )
             if read.is_cut:
                 raise RecountError(
                     f"partition {part.partition}: the log begins at offset {read.start} now, and the list is made of "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.stretch import LogReader
 from ranker.recount.definition import FIRST_MS, LAST_MS, Definition, begins_ms
+from ranker.recount.pieces import At
 from ranker.recount.recount import Recount
 
 
@@ -28,11 +29,12 @@ class Stretch:
 
 
 async def stretch(
-    reader: LogReader, definition: Definition, partition: int, n0: int, n: int, floors: tuple[int, ...]
+    reader: LogReader, definition: Definition, partition: int, n0: int, at: At, window: str | None = None
 ) -> Stretch:
-    """Where a shard's `init` would begin at these floors, up to n."""
+    """From where a shard's `init` would begin at these floors, up to n; for the lists of one window from its own."""
+    n, tiers = at.n, len(definition.windows) if window is None else definition.rank(window) + 1
     held = await reader.held(partition)
-    first = await reader.first_at(partition, begins_ms(definition, floors))
+    first = await reader.first_at(partition, begins_ms(definition, at.floors, tiers))
     wanted = n if first is None else min(first, n)
     # The search finds what is there: if that is the log's beginning, earlier records may have been deleted.
     is_cut = held.start > n0 and wanted <= held.start

@@ -126,7 +126,7 @@ class Verification:
         return await self._shards[shard].index(self._reader.partitions)
 
     async def _stretch(self, shard: int, index: Index, n0: int) -> Stretch:
-        return await stretch(self._reader, self._definition, shard, n0, index.at.n, index.at.floors)
+        return await stretch(self._reader, self._definition, shard, n0, index.at, self._selection.window)
 
     async def _check(self, shard: int, passed: Callable[[int], None]) -> Checked:
         checked = Checked(shard)

@@ -102,12 +102,12 @@ def read(canonical: bytes, generation: str) -> Definition:
     )
 
 
-def begins_ms(definition: Definition, floors: tuple[int, ...]) -> int:
-    """The earliest append time of what can count at these floors, or decide whether something does.
+def begins_ms(definition: Definition, floors: tuple[int, ...], tiers: int) -> int:
+    """The earliest append time of what can count in the first `tiers` windows, or decide whether something does.
 
     The start of the bucket that holds the oldest slice, less what an event may lie ahead.
     """
-    oldest = min(start_ms(definition, tier, floors) for tier in range(len(definition.windows)))
+    oldest = min(start_ms(definition, tier, floors) for tier in range(tiers))
     return oldest - oldest % definition.unit_ms - FUTURE_MS
 
 

@@ -20,6 +20,7 @@ from ranker.core.merge import (
     ListReply,
     Merge,
     Merged,
+    ShardMeta,
     Span,
     merge,
     span,
@@ -37,7 +38,8 @@ class ListRead:
     """A list as read from its shards. `total` sums the board's weights over all counts of the window, unlisted too.
 
     `clocks` has T of the shards that replied; those that do not exist yet or cannot be reached are absent. `outcomes`
-    has the site's counts in this window. Rules were paused up to the event time `paused_until_ms`; 0: never.
+    has the site's counts in this window. Rules were paused up to the event time `paused_until_ms`; 0: never. `metas` is
+    that of each shard at the moment that its rows are of.
     """
 
     merged: Merged
@@ -47,6 +49,7 @@ class ListRead:
     site_known: bool
     outcomes: Mapping[str, int] = field(default_factory=dict)
     paused_until_ms: int = 0
+    metas: Mapping[int, ShardMeta] = field(default_factory=dict)
 
     @property
     def answered(self) -> int:
@@ -237,4 +240,5 @@ def _list_read(
         any(name.site in reply.known for reply in replies.values()),
         outcomes,
         rules.paused_until_ms(generation, max((meta.first for meta in metas), default=0)),
+        {shard: reply.meta for shard, reply in replies.items()},
     )

@@ -21,7 +21,7 @@ MAX_SITES = 1_000
 _AT_A_TIME = 4_000
 """Members or fields of one command: in a script, a command has at most 8,000 words."""
 
-_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped", "first")
+_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped", "first", "lineage", "n", "n0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
 
 
 def _shard_meta(meta: Sequence[bytes | None]) -> ShardMeta:
-    _, floors, watermark, _, gap, refused, _, first = meta
+    _, floors, watermark, _, gap, refused, _, first, lineage, n, n0 = meta
     assert floors is not None
     return ShardMeta(
         tuple(map(int, floors.split(b","))),
@@ -133,4 +133,7 @@ def _shard_meta(meta: Sequence[bytes | None]) -> ShardMeta:
         None if gap is None else int(gap),
         refused == b"1",
         int(first or 0),
+        (lineage or b"").decode(),
+        int(n or 0),
+        int(n0 or 0),
     )

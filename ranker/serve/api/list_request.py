@@ -61,6 +61,8 @@ async def list_request(
     counts = _may_see_counts(request, board, name.site)
     if query.filter.min_count and not counts:
         of_query.append(fault("min_count", "this site does not show counts; send its read token"))
+    if query.receipt:
+        of_query += _receipt_faults(request, board, name)
     if of_address or of_query:
         raise refusal(of_address, of_query, known)
     if generation is None:
@@ -110,6 +112,17 @@ def _may_see_counts(request: Request, board: Board, name: str) -> bool:
     if fits is False:
         raise tokens.wrong()
     return fits or site.show_counts
+
+
+def _receipt_faults(request: Request, board: Board, name: ListName) -> list[Fault]:
+    """Positions in the log tell how much is read on all sites: of one that hides its counts, too."""
+    found = []
+    if name.board == LATEST:
+        found.append(fault("receipt", f"{LATEST} is not counted, so there is nothing to recount"))
+    token = accept_headers(request.scope["headers"]).authorization
+    if not board.all_show_counts and tokens.fits(token, board.site(name.site).read_token) is not True:
+        found.append(fault("receipt", "a site of this topic hides its counts; send this site's read token"))
+    return found
 
 
 def _site_id(request: Request, board: Board, of_query: list[Fault]) -> str:

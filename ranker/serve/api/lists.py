@@ -12,7 +12,7 @@ from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.articles import known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import name_of
-from ranker.serve.api import items
+from ranker.serve.api import items, receipts
 from ranker.serve.api.items import Place
 from ranker.serve.api.list_request import ListRequest
 from ranker.serve.api.query import Query
@@ -132,6 +132,8 @@ class Lists:
             content["history"] = items.history(ranks)
         if query.fallback:
             content["fallback"] = list(dict.fromkeys(place.origin for place in places))
+        if query.receipt:
+            content["receipt"] = receipts.receipt(published, self._filter(name.site, Query()), articles, now_ms)
         content["items"] = list(items.items(places, query, ranks, name.window, now_ms, counts=counts))
         return content, lacking
 

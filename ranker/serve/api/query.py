@@ -30,14 +30,19 @@ Fault = dict[str, str]
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AGE = re.compile(r"([1-9][0-9]{0,5})([mhd])")
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SINGLE = ("limit", "offset", "published_within", "min_count", "fallback", "render", "lang")
+_SINGLE = ("limit", "offset", "published_within", "min_count", "fallback", "render", "lang", "receipt")
 _REPEATED = ("section", "format", "exclude")
 _KNOWN = (*_SINGLE, *_REPEATED)
+_OF_LISTS = ("render", "lang", "receipt")
+"""Neither streams nor feeds have these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One cut of a list. `html`: a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream."""
+    """One cut of a list. `html`: a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream.
+
+    `receipt`: with what the list was made of, to recount it.
+    """
 
     limit: int = DEFAULT_LIMIT
     offset: int = 0
@@ -45,6 +50,7 @@ class Query:
     fallback: bool = False
     html: bool = False
     lang: str = LANGUAGES[0]
+    receipt: bool = False
     last_event_id: str = field(default="", compare=False)
 
     @property
@@ -54,7 +60,7 @@ class Query:
     @property
     def is_own(self) -> bool:
         """Whether few requests are the same: it is no plain list of up to 100 places."""
-        return self.filtered or self.offset + self.limit > MAX_STREAMED
+        return self.filtered or self.receipt or self.offset + self.limit > MAX_STREAMED
 
 
 def fault(parameter: str, detail: str) -> Fault:
@@ -68,11 +74,11 @@ def quoted(value: str) -> str:
 
 
 def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
-    """The query and every fault of it; with faults, the rest of the query. `html` false: no fragment here.
+    """The query and every fault of it; with faults, the rest of the query. `html` false: no fragment, no receipt.
 
     `rule` is the site's for article ids.
     """
-    known = _KNOWN if html else tuple(name for name in _KNOWN if name not in {"render", "lang"})
+    known = _KNOWN if html else tuple(name for name in _KNOWN if name not in _OF_LISTS)
     known += ("last_event_id",) * stream
     faults: list[Fault] = []
     given = _parameters(raw, known, (*_SINGLE, "last_event_id"), faults)
@@ -97,8 +103,11 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
     fallback = read.choice("fallback", {"true": True, "false": False}, default=False)
     fragment = read.choice("render", {"html": True, "json": False}, default=False)
     lang = read.choice("lang", {name: name for name in LANGUAGES}, LANGUAGES[0])
+    receipt = read.choice("receipt", {"true": True, "false": False}, default=False)
+    if receipt and fragment:
+        faults.append(fault("receipt", "is part of the JSON; leave out render=html"))
     last = next(iter(read.several("last_event_id", lambda value: value[:64], "is no id")), "")
-    return Query(limit, offset, wanted, fallback, fragment, lang, last), faults
+    return Query(limit, offset, wanted, fallback, fragment, lang, receipt, last), faults
 
 
 def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], int, list[Fault]]:

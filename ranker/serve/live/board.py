@@ -68,6 +68,11 @@ class Board:
         """How a site is shown; one that is not configured as a site without any setting."""
         return self._sites.get(name) or Site(name)
 
+    @property
+    def all_show_counts(self) -> bool:
+        """Whether no site hides its counts."""
+        return all(site.show_counts for site in self._sites.values())
+
     def knows(self, site: str) -> bool | None:
         """Whether a site is configured or has counts or articles; None if only reading one of its lists can tell."""
         counted = site in self._counted_sites or site in self._shown_sites
