@@ -1,0 +1,226 @@
+"""Receipts of real lists, recounted by `ranker verify` and by the plain program of docs/verify, whatever has died since."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest_asyncio
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from click.testing import CliRunner, Result
+
+from deploy.local.redis import RedisServer
+from ranker.commands import main
+from tests.integration.consume.engine import CHECKOUT, RULES_TOML, Engine
+from tests.integration.consume.traffic import Readers
+from tests.support.reader_process import ReaderProcess, reader_process
+from tests.support.redis_switch import redis_pair
+
+PARTITIONS = 2
+WINDOWS = ("short", "long")
+
+
+@pytest_asyncio.fixture
+async def ruled(new_engine: Callable[..., Engine], tmp_path: Path) -> AsyncIterator[Engine]:
+    """An engine with rules, on a Redis of its own."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    engine = new_engine(config=RULES_TOML, traffic=Readers, redis_url=server.url)
+    await engine.create_topic(PARTITIONS)
+    yield engine
+    server.stop()
+
+
+@contextlib.asynccontextmanager
+async def reading(engine: Engine) -> AsyncIterator[ReaderProcess]:
+    with reader_process(engine.redis_url, engine.directory, config=engine.config.read_text()) as reader:
+        await asyncio.to_thread(reader.until_ready)
+        yield reader
+
+
+class Receipts:
+    """Takes receipts and keeps them as files."""
+
+    def __init__(self, engine: Engine, reader: ReaderProcess) -> None:
+        self._engine = engine
+        self._reader = reader
+        self.files: list[Path] = []
+        self.definition = engine.directory / "definition.json"
+
+    @classmethod
+    async def of(cls, engine: Engine, reader: ReaderProcess) -> Receipts:
+        """With the definition that they are verified by."""
+        made = cls(engine, reader)
+        run = await asyncio.to_thread(engine.ranker, "generations", "definition")
+        assert run.returncode == 0, run.stderr
+        made.definition.write_text(run.stdout)
+        return made
+
+    async def take(self, site: str = "demo", board: str = "read", **more: str) -> dict[str, Any]:
+        """Those of both windows; the last answer."""
+        for window in WINDOWS:
+            query = urlencode({"receipt": "true", "limit": "100", **more})
+
+            async def answered(target: str = f"/v1/{site}/popular/{board}/{window}?{query}") -> str:
+                answer = await asyncio.to_thread(self._reader.get, target)
+                return answer.body.decode() if answer.status == 200 else ""
+
+            text = await self._engine.until("An answer", answered)
+            self.files.append(self._engine.directory / f"receipt-{len(self.files)}.json")
+            self.files[-1].write_text(text)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def verified(self, file: Path) -> subprocess.CompletedProcess[str]:
+        """By `ranker verify`, without Redis."""
+        return self._engine.ranker("verify", str(file), "--definition", str(self.definition))
+
+    async def here(self, file: Path) -> Result:
+        """The same without a process of its own."""
+        argv = ["verify", str(file), "--definition", str(self.definition)]
+        return await asyncio.to_thread(CliRunner(env=self._engine.env()).invoke, main, argv)
+
+    def recounted(self, file: Path) -> subprocess.CompletedProcess[str]:
+        """By the plain program, which has nothing of ours on its path."""
+        program = CHECKOUT / "docs" / "verify" / "recount.py"
+        argv = [sys.executable, "-I", str(program), str(file), str(self.definition), self._engine.bootstrap]
+        return subprocess.run(argv, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+
+    async def check(self) -> None:
+        """Every receipt taken so far is equal by both."""
+        for file in self.files:
+            for by in (self.verified, self.recounted):
+                run = await asyncio.to_thread(by, file)
+                assert run.returncode == 0, (file.read_text()[:2000], run.stdout, run.stderr)
+                assert "equal" in run.stdout, run.stdout
+
+
+async def test_receipts_hold_whatever_dies_afterwards(ruled: Engine) -> None:
+    """Taken on a live system; a killed consumer, an emptied Redis and another consumer later they are what they were."""
+    first = ruled.consume()
+    await ruled.until("readiness", first.ready)
+    await ruled.traffic.send(3_000)
+    await ruled.until_counted()
+    async with reading(ruled) as reader:
+        receipts = await Receipts.of(ruled, reader)
+        answer = await receipts.take()
+        assert {part["partition"] for part in answer["receipt"]["partitions"]} == set(range(PARTITIONS))
+        assert answer["items"], "a list without places proves little"
+        writing = asyncio.create_task(ruled.traffic.send(2_000))
+        await receipts.take("le-courrier", "engaged")
+        first.kill()
+        await receipts.take()
+        second = ruled.consume()
+        await writing
+        await ruled.until("readiness", second.ready)
+        await ruled.until_counted()
+        await receipts.take()
+        await ruled.client.flushall()
+        await ruled.until_counted()
+        await receipts.check()
+
+
+async def test_receipts_hold_when_redis_goes_back(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    """A failover to an older copy: receipts of what it never had are equal, since the log has it."""
+    async with redis_pair(tmp_path) as pair:
+        engine = new_engine(config=RULES_TOML, traffic=Readers, redis_url=pair.url)
+        await engine.create_topic(PARTITIONS)
+        consumer = engine.consume()
+        await engine.until("readiness", consumer.ready)
+        await engine.traffic.send(1_500)
+        await engine.until_counted()
+        await pair.follow()
+        with pair.replica.client() as replica:
+            replica.replicaof("NO", "ONE")
+        await engine.traffic.send(1_500)
+        await engine.until_counted()
+        async with reading(engine) as reader:
+            receipts = await Receipts.of(engine, reader)
+            await receipts.take()
+            pair.switch()
+            await receipts.take()
+            await engine.traffic.send(500)
+            await receipts.take()
+        await receipts.check()
+
+
+async def test_what_retention_has_taken_is_refused_not_equal(ruled: Engine) -> None:
+    """And a receipt that begins behind it still holds."""
+    consumer = ruled.consume()
+    await ruled.until("readiness", consumer.ready)
+    await ruled.traffic.send(2_000)
+    await ruled.until_counted()
+    async with reading(ruled) as reader:
+        receipts = await Receipts.of(ruled, reader)
+        await receipts.take()
+        old = receipts.files[-1]
+        ends = {TopicPartition(ruled.topic, partition): n for partition, n in enumerate(await ruled.applied())}
+        await ruled.admin(
+            lambda admin: admin.delete_records({tp: RecordsToDelete(before_offset=n // 2) for tp, n in ends.items()})
+        )
+        run = receipts.verified(old)
+        assert run.returncode == 1
+        assert "cannot be recounted any more" in run.stderr, run.stderr
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "a count of the list": lambda answer: answer["items"][1].update(count=answer["items"][1]["count"] + 1),
+    "two places": lambda answer: answer["items"].insert(0, answer["items"].pop(2)),
+    "the hash": lambda answer: answer["receipt"].update(sha256="0" * 64),
+    "an offset": lambda answer: answer["receipt"]["partitions"][0].update(
+        n=answer["receipt"]["partitions"][0]["n"] - 400
+    ),
+    "an alias": lambda answer: answer["receipt"]["aliases"].update(
+        {answer["items"][0]["article_id"]: answer["items"][1]["article_id"]}
+    ),
+    "a partition left out": lambda answer: answer["receipt"]["partitions"].pop(),
+    "the number of rows": lambda answer: answer["receipt"].update(rows=answer["receipt"]["rows"] - 1),
+}
+REFUSED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "the rules": (lambda answer: answer["receipt"].update(rules=["bots@1"]), "was changed"),
+    "the board": (lambda answer: answer["receipt"].update(board="loved"), "has no list loved/long"),
+    "the generation": (lambda answer: answer["receipt"].update(generation="0" * 12), "is that of"),
+    "no receipt": (lambda answer: answer.pop("receipt"), "without its receipt"),
+    "a version": (lambda answer: answer["receipt"].update(version=2), "update it"),
+    "an offset that is none": (lambda answer: answer["receipt"]["partitions"][0].update(n=-1), "was changed"),
+    "a partition of another topic": (
+        lambda answer: answer["receipt"]["partitions"][0].update(partition=9),
+        "its Kafka",
+    ),
+    "a wrong type": (lambda answer: answer["receipt"].update(rows="many"), "it is no receipt"),
+}
+
+
+async def test_what_was_changed_is_found(ruled: Engine) -> None:
+    """A list or a receipt that somebody touched is different, or refused with words; neither is ever equal."""
+    consumer = ruled.consume()
+    await ruled.until("readiness", consumer.ready)
+    await ruled.traffic.send(3_000)
+    await ruled.until_counted()
+    async with reading(ruled) as reader:
+        receipts = await Receipts.of(ruled, reader)
+        answer = await receipts.take()
+    file = ruled.directory / "changed.json"
+    for name, change in CHANGES.items():
+        changed = json.loads(json.dumps(answer))
+        change(changed)
+        file.write_text(json.dumps(changed))
+        run = await receipts.here(file)
+        assert (run.exit_code, run.output.count("different")) == (1, 1), (name, run.output)
+    for name, (change, words) in REFUSED.items():
+        changed = json.loads(json.dumps(answer))
+        change(changed)
+        file.write_text(json.dumps(changed))
+        run = await receipts.here(file)
+        assert run.exit_code == 1, (name, run.output)
+        assert words in run.output, (name, run.output)
+    await receipts.check()

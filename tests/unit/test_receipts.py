@@ -1,0 +1,55 @@
+"""What is given to `ranker verify` in the place of a receipt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ranker.commands import main
+from ranker.recount.receipts import ranked, read
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '"a"', "null", "{}", '{"items": []}', "\x00", "[" * 100_000, '{"receipt": {"rows": 1}}']
+)
+def test_what_is_no_receipt_says_what_to_do(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "none.json"
+    file.write_text(text)
+    run = CliRunner().invoke(main, ["verify", str(file)])
+    assert run.exit_code == 1
+    assert "?receipt=true" in run.output
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize("options", [["--site", "demo"], ["--partition", "0"], ["--metrics", "x"]])
+def test_a_receipt_says_itself_what_is_verified(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("{}")
+    run = CliRunner().invoke(main, ["verify", str(tmp_path / "r.json"), *options])
+    assert run.exit_code == 2
+    assert "leave out" in run.output
+
+
+def test_equal_counts_stand_in_the_order_of_bytes_and_aliases_are_summed() -> None:
+    counts = {"/é": 2, "/z": 2, "/old": 3, "/new": -1, "/gone": -1, "/zero": 0}
+    assert ranked(counts, {"/old": "/new"}) == [("/é", 2), ("/z", 2), ("/new", 2)]
+
+
+def test_only_items_with_counts_of_this_list_are_compared() -> None:
+    part = {"partition": 0, "lineage": "a", "n0": 0, "n": 3, "floors": [1, 2]}
+    receipt = {
+        "version": 1, "site": "demo", "board": "read", "window": "24h", "topic": "t", "generation": "g", "rules": [],
+        "partitions": [part], "aliases": {}, "hidden": [], "rows": 2, "sha256": "x",
+    }  # fmt: skip
+    items = [
+        {"article_id": "/a", "count": 3, "origin": "24h"},
+        {"article_id": "/b", "count": 9, "origin": "7d"},
+        {"article_id": "/c", "count": None},
+        {"article_id": 4, "count": 4},
+        "odd",
+    ]
+    found, compared = read(json.dumps({"receipt": receipt, "items": items}).encode())
+    assert compared == [("/a", 3)]
+    assert found.partitions[0].floors == (1, 2)
