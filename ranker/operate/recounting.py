@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.stretch import LogReader
-from ranker.recount.definition import FIRST_MS, LAST_MS, Definition, begins_ms
+from ranker.recount.definition import Definition, begins_ms
 from ranker.recount.pieces import At
 from ranker.recount.recount import Recount
 
@@ -54,13 +54,12 @@ async def feed(reader: LogReader, recount: Recount, part: Stretch, passed: Calla
 
     Raises LogEndsError.
     """
-    is_cut, reached = part.is_cut, part.start
+    reached = part.start
+    if part.is_cut:
+        recount.log_is_cut()
     try:
         async for chunk in reader.chunks(part.partition, part.start, max(part.end, recount.end)):
             for record in chunk.records:
-                if is_cut and FIRST_MS <= record.timestamp <= LAST_MS:
-                    recount.log_begins(record.timestamp)
-                    is_cut = False
                 recount.feed(record.offset, record.timestamp, record.key, record.value)
             reached = chunk.end
             passed(reached - part.start)
