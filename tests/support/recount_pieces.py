@@ -8,8 +8,8 @@ from typing import Any
 
 from ranker.core.generation import Generation
 from ranker.recount import definition as definitions
-from ranker.recount.definition import Definition
-from ranker.recount.pieces import At, Bucket, Index, Slice, Total
+from ranker.recount.definition import FIRST_MS, Definition
+from ranker.recount.pieces import At, Bucket, Index, Slice, SliceId, Total
 from ranker.recount.recount import Piece, Recount
 from tests.support.recount import Raw
 
@@ -20,15 +20,31 @@ def definition_of(generation: Generation) -> Definition:
     return definitions.read(generation.canonical(), generation.id)
 
 
-def pieces(dump: Mapping[str, Any], definition: Definition, partitions: int) -> list[Piece]:
-    """Every piece of a shard, all of one version. Names have no prefix, and text is text."""
+Dump = Mapping[str, Any]
+"""The keys of a shard. Names have no prefix, and text is text."""
+
+
+def pieces(dump: Dump, definition: Definition, partitions: int, later: Callable[[], Dump] | None = None) -> list[Piece]:
+    """The pieces that the index names. They are of `dump` too, or each of another one that `later` gives."""
+    found: list[Piece] = [index := index_of(dump, partitions)]
+    then = later or (lambda: dump)
+    found += [slice_of(then(), place, definition) for place in sorted(index.slices)]
+    found += [bucket_of(then(), bucket) for bucket in sorted(index.buckets)]
+    windows = [window.name for window in definition.windows]
+    found += [total_of(then(), *each) for each in product(windows, sorted(index.sites), definition.boards)]
+    return found
+
+
+def _at(dump: Dump) -> At:
+    return At(int(dump["meta"]["n"]), tuple(map(int, dump["meta"]["floors"].split(","))))
+
+
+def index_of(dump: Dump, partitions: int) -> Index:
     meta = dump["meta"]
-    at = At(int(meta["n"]), tuple(map(int, meta["floors"].split(","))))
-    sites = frozenset(dump.get("sites", ()))
-    index = Index(
-        at=at,
+    return Index(
+        at=_at(dump),
         slices=frozenset(map(_pair, dump.get("slices", ()))),
-        sites=sites,
+        sites=frozenset(dump.get("sites", ())),
         sums={_triple(name): int(count) for name, count in dump.get("sums", {}).items()},
         strays=frozenset(dump.get("strays", ())) if meta["P"] == str(partitions) else None,
         buckets=frozenset(map(int, dump.get("buckets", ()))),
@@ -36,17 +52,21 @@ def pieces(dump: Mapping[str, Any], definition: Definition, partitions: int) -> 
         first=int(meta.get("first", 0)),
         last=meta["last"],
     )
-    found: list[Piece] = [index]
-    for place in sorted(index.slices):
-        name = f"slice {definition.windows[place[0]].name}:{place[1]}"
-        found.append(Slice(at, place, list(dump.get(f"slice:{place[0]}:{place[1]}", ())), name))
-    found += [Bucket(at, bucket, b"".join(dump.get(f"remembered:{bucket}", ()))) for bucket in sorted(index.buckets)]
-    for window, site, board in product(
-        [window.name for window in definition.windows], sorted(sites), definition.boards
-    ):
-        rows = {article: int(count) for article, count in dump.get(f"total:{window}:{site}:{board}", {}).items()}
-        found.append(Total(at, window, site, board, rows))
-    return found
+
+
+def slice_of(dump: Dump, place: SliceId, definition: Definition) -> Slice:
+    tier, slice_ = place
+    name = f"slice {definition.windows[tier].name}:{slice_}"
+    return Slice(_at(dump), place, list(dump.get(f"slice:{tier}:{slice_}", ())), name)
+
+
+def bucket_of(dump: Dump, bucket: int) -> Bucket:
+    return Bucket(_at(dump), bucket, b"".join(dump.get(f"remembered:{bucket}", ())))
+
+
+def total_of(dump: Dump, window: str, site: str, board: str) -> Total:
+    rows = {article: int(count) for article, count in dump.get(f"total:{window}:{site}:{board}", {}).items()}
+    return Total(_at(dump), window, site, board, rows)
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -73,8 +93,12 @@ def recounted(
     begins_ms = definitions.begins_ms(definition, floors, len(floors))
     recount = Recount(definition, some, is_stray)
     there = [raw for raw in log[kept : recount.end] if raw is not None]
-    wanted = next((number for number, raw in enumerate(there) if raw.timestamp >= begins_ms), len(there))
-    if kept > n0 and wanted == 0:
+
+    def first_at(append_ms: int) -> int:
+        return next((number for number, raw in enumerate(there) if raw.timestamp >= append_ms), len(there))
+
+    wanted = first_at(begins_ms)
+    if kept > n0 and wanted <= first_at(FIRST_MS):
         recount.log_is_cut()
     for raw in there[wanted:]:
         recount.feed(*raw)
