@@ -16,7 +16,7 @@ from ranker.core.generation import FUTURE_MS, Generation, Window
 from ranker.recount.recount import Recount
 from tests.property import chunks
 from tests.property.check import home
-from tests.property.chunks import GRAIN, WINDOW
+from tests.property.chunks import BEGIN, GRAIN, WINDOW
 from tests.support import folded_shard, recount_pieces
 from tests.support.recount import Raw
 
@@ -38,7 +38,7 @@ def drawn(rng: random.Random) -> tuple[Generation, list[Raw]]:
         event = json.loads(raw.value or b"")
         event["site_id"], event["article_id"] = rng.choice("st"), rng.choice("abcdefgh")
         value = rng.choice((json.dumps(event).encode(),) * 12 + (b"{", None))
-        log.append(Raw(raw.offset, rng.choice((raw.timestamp,) * 30 + (-1,)), b"key", value))
+        log.append(Raw(raw.offset, rng.choice((raw.timestamp,) * 60 + (-1, raw.timestamp * 1000)), b"key", value))
     return generation, log
 
 
@@ -46,9 +46,7 @@ def verified(seed: int) -> Recount:
     """The second count of a shard whose pieces were read at several versions; half of the logs were cut meanwhile."""
     rng = random.Random(seed)
     generation, log = drawn(rng)
-    watermark_ms = log[rng.randrange(60, 120)].timestamp
-    if watermark_ms < 0:
-        watermark_ms = log[100].timestamp if log[100].timestamp > 0 else log[101].timestamp
+    watermark_ms = next(raw.timestamp for raw in log[rng.randrange(60, 120) :] if 0 < raw.timestamp < BEGIN * 2)
     begin = floors_at(generation, watermark_ms)
     since = first_append_ms(generation, begin, FUTURE_MS)
     n0 = next(raw.offset for raw in log if raw.timestamp >= since)
