@@ -16,7 +16,7 @@ from ranker import __version__
 from ranker.core.loss import Report
 from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry
 
-__all__ = ["ConsumerMetrics", "ReaderMetrics", "new_registry"]
+__all__ = ["ConsumerMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 """From one flush to a day behind: not all of a backlog may fall into the last bucket."""
@@ -251,6 +251,11 @@ class VerifyMetrics(Metrics):
     """Metrics of one run of `ranker verify --metrics`, for node_exporter's textfile collector."""
 
     last_run = gauge("ranker_verify_last_run_timestamp_seconds", "When the last run of `ranker verify` ended.")
+    failed = gauge(
+        "ranker_verify_failed",
+        "1 if the last run ended without a result (Kafka or Redis away, interrupted, wrong options): nothing is known "
+        "then, and the next three are NaN.",
+    )
     differences = gauge(
         "ranker_verify_differences",
         "In how many places Redis and the recounted log differed at the last run: 0 is right.",

@@ -142,8 +142,10 @@ class Settings:
         }
 
 
-def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
+def load(config_path: str | None, environ: Mapping[str, str], preset: str | None = None) -> Settings:
     """The settings of `config_path` (else RANKER_CONFIG, else defaults) and `environ`.
+
+    A `preset` takes the place of rules.preset, and of the keys that override one.
 
     Raises SettingsError, which carries every fault of file and environment with its place and its fix.
     """
@@ -157,7 +159,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         faults.append(f"RANKER_KAFKA_BOOTSTRAP: {fault}")
     redis, unreachable = endpoints.redis_url(environ)
     faults += unreachable
-    table, found = configuration.table(path)
+    table, found = configuration.table(path, preset)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
     if found:

@@ -32,14 +32,15 @@ class SettingsError(ValueError):
         super().__init__("\n".join([head, *(f"  - {fault}" for fault in faults)]))
 
 
-def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
+def table(path: str | None, preset: str | None = None) -> tuple[dict[str, Any], list[str]]:
     """The table in the file at `path`, with the schema's default for each absent key, and its faults.
 
+    A `preset` takes the place of the file's own, and of its keys that override one.
     The schema is schemas/ranker.schema.json; a table with faults is as it was found.
     Each fault is a sentence that names the file, the place and the fix.
     """
     if path is None:
-        return filled({}), []
+        return filled(_with_preset({}, preset)), []
     try:
         found = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -54,7 +55,7 @@ def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
     faults = sorted(f"{path}: {_sentence(error)}" for error in errors)
     if faults:
         return found, faults
-    table = filled(found)
+    table = filled(_with_preset(found, preset))
     for name, site in table["sites"].items():
         for key, form in (("origins", sent_origin), ("cors", sent_origin), ("hosts", sent_host)):
             site[key], wrong = _as_sent(site[key], form)
@@ -62,6 +63,13 @@ def table(path: str | None) -> tuple[dict[str, Any], list[str]]:
         if fault := article_id.source_fault(site["ids"]["from"]):
             faults.append(f"{path}: sites.{name}.ids.from: {fault}")
     return table, faults
+
+
+def _with_preset(table: dict[str, Any], preset: str | None) -> dict[str, Any]:
+    if preset is None:
+        return table
+    kept = {key: value for key, value in table.get("rules", {}).items() if key not in RULES}
+    return table | {"rules": kept | {"preset": preset}}
 
 
 def _as_sent(given: list[str], form: Callable[[str], str]) -> tuple[list[str], list[str]]:

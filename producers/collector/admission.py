@@ -8,7 +8,7 @@ from typing import Any
 from producers.collector.authorize import Speaker
 from producers.collector.client_hour import ClientHour
 from producers.collector.new_articles import NewArticles
-from producers.collector.validate import FaultError, Receipt, not_counted, views
+from producers.collector.validate import Arrival, FaultError, not_counted, views
 from producers.event import PageView
 from ranker.service.buckets import Buckets
 
@@ -40,21 +40,21 @@ class Admitted:
     wait_s: int = 0
 
 
-def admit(items: list[Any], speaker: Speaker, receipt: Receipt, bounds: Bounds) -> Admitted:
+def admit(items: list[Any], speaker: Speaker, arrival: Arrival, bounds: Bounds) -> Admitted:
     """Sorts a request's events into accepted, rejected and not counted."""
     found = Admitted()
     wait_s = 0
-    for index, view in enumerate(views(items, speaker, receipt)):
+    for index, view in enumerate(views(items, speaker, arrival)):
         if isinstance(view, FaultError):
             found.rejected.append(view.at(index))
             continue
         cells = None
-        if receipt.client is not None:
-            cells = bounds.client_hour.room(receipt.client, view, receipt.now_ms)
+        if arrival.client is not None:
+            cells = bounds.client_hour.room(arrival.client, view, arrival.now_ms)
             if cells is None:
                 found.not_counted.append(not_counted(index))
                 continue
-        wait_s = bounds.articles.admit(view, receipt.client, receipt.now_ms / 1000)
+        wait_s = bounds.articles.admit(view, arrival.client, arrival.now_ms / 1000)
         if wait_s:
             found.rejected.append(_NEW.at(index))
         else:

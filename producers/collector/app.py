@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from producers.collector.admission import Bounds, admit
+from producers.collector.arrivals import Arrivals
 from producers.collector.authorize import Sites, Speaker
 from producers.collector.delivery.outbox import Outbox, OutboxFullError
 from producers.collector.http import answers, body, tracker
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.metrics import CollectorMetrics
-from producers.collector.receipts import Receipts
 from producers.collector.salt import Salts
 from producers.collector.settings import RuleNeeds
 from producers.collector.validate import ignored_fields, ignored_parameters
@@ -94,7 +94,7 @@ class Web:
         self._outbox = outbox
         self._metrics = metrics
         self._drops_internal = needs.drops_internal
-        self._receipts = Receipts(salts, needs, bounds, metrics)
+        self._arrivals = Arrivals(salts, needs, bounds, metrics)
         self._now_ms = now_ms
         self._is_proxy_logged = False
 
@@ -228,7 +228,7 @@ class Web:
         if request.is_prefetch:
             self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
             return {"accepted": 0}
-        found = admit(items, speaker, self._receipts.of(request, speaker, self._now_ms()), self._bounds)
+        found = admit(items, speaker, self._arrivals.of(request, speaker, self._now_ms()), self._bounds)
         for fault in found.rejected:
             self._metrics.rejected_events.labels(reason=fault["reason"]).inc()
         if len(found.rejected) == len(items):
@@ -257,7 +257,7 @@ class Web:
             raise RefusedError(
                 503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
             ) from None
-        self._receipts.count_missing(events, request, speaker)
+        self._arrivals.count_missing(events, request, speaker)
 
 
 def _article(query: bytes) -> str:

@@ -45,7 +45,7 @@ def not_counted(index: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class Arrival:
     """The collector's own data of a request: its time, its client if it has no key, how far lists reach back.
 
     `client` is the rate-limit key; None for a server with a write key. `repeat_key` makes an article's, for events of
@@ -62,11 +62,11 @@ class Receipt:
     repeat_key: Callable[[str], str] | None = None
 
 
-def views(items: list[Any], speaker: Speaker, receipt: Receipt) -> Iterator[PageView | FaultError]:
+def views(items: list[Any], speaker: Speaker, arrival: Arrival) -> Iterator[PageView | FaultError]:
     """Each item's page view, or its fault."""
     for item in items:
         try:
-            yield (_keyed if speaker.keyed else _public)(_fields(item, speaker), speaker, receipt)
+            yield (_keyed if speaker.keyed else _public)(_fields(item, speaker), speaker, arrival)
         except FaultError as fault:
             yield fault
         except InvalidEventError as error:
@@ -125,34 +125,34 @@ def _fields(item: Any, speaker: Speaker) -> dict[str, Any]:
     return fields
 
 
-def _public(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:
+def _public(fields: dict[str, Any], speaker: Speaker, arrival: Arrival) -> PageView:
     for name in ("occurred_at", "visitor_id", "repeat_key"):
         if name in fields:
             raise FaultError("not_public", f"{name} needs the site's write key; the collector says it for pages.")
     given = fields.pop("agent_class", None)
     if given is None:
-        given = "bot" if receipt.is_bot else "internal" if receipt.is_internal else "unknown"
+        given = "bot" if arrival.is_bot else "internal" if arrival.is_internal else "unknown"
     elif given != "bot":
         raise FaultError("not_public", "agent_class other than bot needs the site's write key.")
     view = PageView(
-        site_id=speaker.site_id, occurred_at=receipt.now_ms, visitor_id=receipt.visitor_id, agent_class=given, **fields
+        site_id=speaker.site_id, occurred_at=arrival.now_ms, visitor_id=arrival.visitor_id, agent_class=given, **fields
     )
     if view.value != 1:
         raise FaultError("not_public", "value needs the site's write key; a page's event happens once.")
     if view.event_type not in speaker.site.public_types:
         raise FaultError("not_public", "This event_type needs the site's write key, or a place in its public_types.")
-    if receipt.repeat_key is not None and view.event_type in receipt.repeat_types:
-        view = msgspec.structs.replace(view, repeat_key=receipt.repeat_key(view.article_id))
+    if arrival.repeat_key is not None and view.event_type in arrival.repeat_types:
+        view = msgspec.structs.replace(view, repeat_key=arrival.repeat_key(view.article_id))
     return view
 
 
-def _keyed(fields: dict[str, Any], speaker: Speaker, receipt: Receipt) -> PageView:
-    view = PageView(site_id=speaker.site_id, **({"occurred_at": receipt.now_ms} | fields))
-    if view.occurred_at > receipt.now_ms + FUTURE_MS:
+def _keyed(fields: dict[str, Any], speaker: Speaker, arrival: Arrival) -> PageView:
+    view = PageView(site_id=speaker.site_id, **({"occurred_at": arrival.now_ms} | fields))
+    if view.occurred_at > arrival.now_ms + FUTURE_MS:
         raise FaultError("future", "occurred_at is more than 5 minutes ahead of the collector's clock.")
     if other_unit(view.occurred_at):  # microseconds are beyond the contract
         raise FaultError("late", f"occurred_at is {view.occurred_at}: that looks like seconds; give milliseconds.")
-    if view.occurred_at < receipt.now_ms - receipt.longest_window_ms:
-        days = receipt.longest_window_ms / 86_400_000
+    if view.occurred_at < arrival.now_ms - arrival.longest_window_ms:
+        days = arrival.longest_window_ms / 86_400_000
         raise FaultError("late", f"occurred_at is before the longest window of the lists ({days:.3g} days).")
     return view

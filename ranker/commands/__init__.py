@@ -9,13 +9,15 @@ from ranker.service.lazy_group import LazyGroup
 
 SUBCOMMANDS = {
     "check": "Check that Kafka, Redis and the clocks are fit for exact counts.",
+    "compare": "Show what several definitions would count of the same stretch of the log.",
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",
     "generations": "List, activate and drop generations.",
+    "rebuild": "Build a generation beside the active one, show what changes in the lists, and activate it.",
     "serve": "Serve the ranked lists over HTTP, and the page at /.",
     "top": "Show the ranked lists in the terminal.",
     "topics": "Create or check the Kafka topics.",
-    "verify": "Recount the log and compare it with the counts in Redis.",
+    "verify": "Recount the log and compare it with the counts in Redis, or with the list of RECEIPT.",
 }
 """Module of this package to its first line in --help; each has a click command called `command`."""
 

@@ -50,11 +50,11 @@ def user_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def load_settings(config: str | None) -> Settings:
-    """The settings in effect; raises SettingsError."""
+def load_settings(config: str | None, preset: str | None = None) -> Settings:
+    """The settings in effect, with the rules of a `preset` if one is given; raises SettingsError."""
     from ranker import settings
 
-    return settings.load(config, os.environ)
+    return settings.load(config, os.environ, preset)
 
 
 def now_ms() -> int:

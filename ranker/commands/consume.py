@@ -10,11 +10,8 @@ from functools import lru_cache, partial
 import click
 
 from ranker.commands.common import config_option, load_settings, now_ms, user_errors
-from ranker.service import signals
+from ranker.service import ending, signals
 from ranker.settings import Settings
-
-_AGAIN_S = 5.0
-"""Longer than leaving the group in order takes."""
 
 
 def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, int]:
@@ -71,66 +68,31 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
 
 async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: dict[int, int]) -> None:
-    from ranker.consume.batch import chunk_records
-    from ranker.consume.build_worker import build_worker
-    from ranker.consume.clocks import Clocks
-    from ranker.consume.dead_letter_limit import DeadLetterLimit
-    from ranker.consume.homes import Homes
+    from ranker.consume.build_consumer import build_consumer
     from ranker.consume.jobs.copy_catalogue import run_catalogue
-    from ranker.consume.jobs.keep_active import ActiveKeeper
     from ranker.consume.jobs.watch_producers import ProducerWatch
     from ranker.consume.jobs.write_history import HistoryWriter
-    from ranker.consume.loop import Consumer
-    from ranker.consume.memories import Memories
-    from ranker.core.fold import Fold
-    from ranker.core.rules import memory_rules
     from ranker.log.articles import ArticleLog
-    from ranker.log.consumer import PageViewLog
-    from ranker.log.dead_letter_writer import DeadLetters
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check
     from ranker.service import admin
     from ranker.store.connection import connect
-    from ranker.store.redis_info import store_time_ms
-    from ranker.store.shard import ShardStore
 
     generation = settings.generation
     registry = new_registry()
     metrics = ConsumerMetrics(registry, generation.boards_of)
     client = connect(settings.redis_url)
-    clocks = Clocks(lambda: store_time_ms(client))
-    page_views = PageViewLog(
-        settings.kafka_bootstrap,
-        generation.topic,
-        f"ranker-{generation.id}",
-        chunk_records(generation),
-        unpack_bytes=settings.unpack_mb << 20,
-        session_ms=settings.session_timeout_ms,
-        metadata_max_age_ms=settings.metadata_max_age_ms,
-    )
-    dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
-
-    memories = Memories(memory_rules(generation))
-    worker_for = partial(
-        build_worker,
-        generation=generation,
-        fold=Fold(generation),
-        page_views=page_views,
-        store_of=partial(ShardStore, client, generation),
-        dead_letters=dead_letters,
-        dead_stretch_of=lambda partition: DeadLetterLimit(
-            partition, settings.dead_share, settings.dead_stretch, accepted.get(partition, 0)
-        ),
-        clocks=clocks,
-        metrics=metrics,
-        homes=Homes(),
-        memories=memories,
-        flush_s=settings.flush_ms / 1000,
-        accept_create_time=settings.accept_create_time,
-    )
     noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
-    keeper = ActiveKeeper(client, generation, partial(check.unfit, client, now_ms, noted))
-    consumer = Consumer(page_views, clocks, metrics, worker_for, memories.keep, keeper.before_opening)
+    parts = build_consumer(
+        settings,
+        client,
+        metrics,
+        partial(check.unfit, client, now_ms, noted),
+        client_id="ranker-consume",
+        may_be_first=True,
+        accepted=accepted,
+    )
+    consumer, keeper, page_views, clocks = parts.consumer, parts.keeper, parts.page_views, parts.clocks
     historian = HistoryWriter(
         client,
         generation,
@@ -144,8 +106,8 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, consumer.not_ready))
-        await dead_letters.start()
-        stack.push_async_callback(dead_letters.stop)
+        await parts.dead_letters.start()
+        stack.push_async_callback(parts.dead_letters.stop)
         tasks = [
             asyncio.create_task(consumer.run(), name="consumer"),
             asyncio.create_task(keeper.run(consumer.trouble), name="active"),
@@ -165,15 +127,7 @@ async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         unexpected = [] if stop.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
-        while left := [task for task in tasks if not task.done()]:
-            for task in left:
-                task.cancel()
-            # again: wait_for, which the clients use, swallows a cancellation now and then before Python 3.12
-            await asyncio.wait(left, timeout=_AGAIN_S)
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in ended:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, asyncio.CancelledError):
-            raise outcome
+        await ending.end(tasks)
     if unexpected:
         raise click.ClickException(
             f"{', '.join(unexpected)} ended without a signal; this is a fault of the software: please report it"

@@ -13,7 +13,6 @@ from ranker.commands.common import config_option, load_settings, now_ms, user_er
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
-    from ranker.core.generation import Generation
     from ranker.operate.generations import Row
 
 _Result = TypeVar("_Result")
@@ -27,7 +26,7 @@ def command(context: click.Context, config: str | None) -> None:
 
     A generation is the configuration that decides counts (windows, boards, rules), named by its hash. To change it
     without a gap: start consumers with the new ranker.toml beside the old ones, activate its generation when it has
-    caught up, stop the old consumers, drop their generation.
+    caught up, stop the old consumers, drop their generation. `ranker rebuild` counts, compares and activates.
 
     \b
     Examples:
@@ -116,33 +115,15 @@ def _with_redis(config: str | None, work: Callable[[Any], Coroutine[Any, Any, _R
         return asyncio.run(run(load_settings(config).redis_url))
 
 
-def _rules(generation: Generation) -> str:
-    from ranker.core import rules
-
-    named = ", ".join(rules.in_force(generation)) or "none"
-    remembering = rules.memory_rules(generation)
-    if remembering is None:
-        return named
-    types = f" of {', '.join(remembering.types)}" if remembering.repeat else ""
-    return f"{named}{types}, grace {remembering.grace_ms // 1000} s, at most {remembering.max_keys:,} keys a shard"
-
-
 def _print(row: Row) -> None:
-    known = row.configuration
+    from ranker.operate.described import described
+
+    known = described(row.configuration)
     as_of = "-" if row.as_of_ms is None else datetime.fromtimestamp(row.as_of_ms / 1000, UTC).isoformat()
     click.echo(f"{printable(row.id)}  {'active' if row.active else ''}".rstrip())
-    windows = ", ".join(f"{w.name} in slices of {w.grain_ms // 1000} s" for w in known.windows)
-    boards = ", ".join(
-        f"{board} ({' + '.join(f'{weight} {outcome}' for outcome, weight in weights.items())})"
-        for board, weights in known.boards.items()
-    )
-    sites = "every site" if known.sites is None else ", ".join(known.sites)
     for name, value in (
-        ("topic", known.topic + (f", epoch {known.epoch}" if known.epoch else "")),
-        ("windows", windows),
-        ("boards", boards),
-        ("rules", f"{_rules(known)}; counts {sites}"),
-        ("shards", f"{row.shards}, {known.lanes} lanes"),
+        *((name, known[name]) for name in ("topic", "windows", "boards", "rules")),
+        ("shards", f"{row.shards}, {known['lanes']}"),
         ("as of", as_of.replace("+00:00", "Z")),
         ("memory", "unknown" if row.memory_bytes is None else f"{row.memory_bytes / 1_000_000:.1f} MB"),
     ):

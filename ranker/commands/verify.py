@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -80,14 +81,19 @@ def command(
         return
     if definition is not None:
         raise click.UsageError("--definition belongs to a receipt: name its file")
-    from ranker.operate.verify import Selection
+    from ranker.operate.verify import Selection, SelectionError
 
-    with user_errors():
-        settings = load_settings(config)
-        chosen = Selection(site, board, window, article, partition)
-        report = asyncio.run(_run(settings, generation, chosen, as_json=as_json))
-    if metrics is not None:
-        _write_metrics(metrics, report)
+    report = None
+    try:
+        with user_errors():
+            settings = load_settings(config)
+            chosen = Selection(site, board, window, article, partition)
+            report = asyncio.run(_run(settings, generation, chosen, as_json=as_json))
+    except SelectionError as error:
+        raise click.UsageError(str(error)) from error
+    finally:
+        if metrics is not None:
+            _write_metrics(metrics, report)
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
     raise SystemExit(0 if report["equal"] else 1)
@@ -105,14 +111,14 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
     client = connect(settings.redis_url)
     try:
         active = await read_active(client)
-        if active is None:
+        wanted = generation or (active.generation if active else None)
+        if wanted is None:
             raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
-        wanted = generation or active.generation
         definition = definitions.read(await pieces.canonical(client, wanted), wanted)
         async with stretch.reading(
             settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
         ) as reader:
-            partitions = active.partitions if wanted == active.generation else reader.partitions
+            partitions = active.partitions if active and wanted == active.generation else reader.partitions
             verification = Verification(client, reader, definition, partitions, chosen)
             total = await verification.offsets()
             if not as_json:
@@ -126,6 +132,7 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
                         _print(checked)
             report = _report(definition, done, time.perf_counter() - began)
             if not as_json:
+                _print_names(settings, definition, chosen, report)
                 _print_end(report)
             return report
     finally:
@@ -152,29 +159,35 @@ def _report(definition: Definition, done: list[Checked], seconds: float) -> dict
                 "unchecked": checked.unchecked,
                 "differences": [difference._asdict() for difference in checked.named],
                 "more": checked.more,
-                "counts": [{"list": name, "redis": redis, "log": log} for name, redis, log in checked.counts],
+                "counts": [count._asdict() for count in checked.counts],
             }
             for checked in done
         ],
     }
 
 
-def _write_metrics(path: str, report: dict[str, Any]) -> None:
-    from prometheus_client import write_to_textfile
+def _write_metrics(path: str, report: dict[str, Any] | None) -> None:
+    """None: the run has ended without a result."""
+    from prometheus_client import CollectorRegistry, write_to_textfile
 
-    from ranker.metrics import VerifyMetrics, new_registry
+    from ranker.metrics import VerifyMetrics
 
-    registry = new_registry()
+    # Without this process' own: node_exporter refuses names that it has itself.
+    registry = CollectorRegistry()
     metrics = VerifyMetrics(registry)
     metrics.last_run.set(time.time())
-    metrics.differences.set(report["differences"])
-    metrics.records.set(report["records"])
-    metrics.unchecked.set(sum(len(partition["unchecked"]) for partition in report["partitions"]))
+    metrics.failed.set(report is None)
+    unknown = float("nan")
+    metrics.differences.set(unknown if report is None else report["differences"])
+    metrics.records.set(unknown if report is None else report["records"])
+    metrics.unchecked.set(
+        unknown if report is None else sum(len(partition["unchecked"]) for partition in report["partitions"])
+    )
     try:
         write_to_textfile(path, registry)
     except OSError as error:
         raise click.ClickException(
-            f"--metrics {path}: {error.strerror}; name a file in a folder that exists"
+            f"--metrics {path}: {error.strerror}; name a file in a folder that exists and is writable"
         ) from error
 
 
@@ -185,13 +198,14 @@ def _print_begin(definition: Definition, partitions: int, offsets: int) -> None:
 
 
 def _print(checked: Checked) -> None:
-    result = f"{checked.differences:,} differences" if checked.differences else "equal"
+    result = _differences(checked.differences) if checked.differences else "equal"
     click.echo(
         f"partition {checked.partition}: {checked.records:,} records of offsets {checked.start} to {checked.end}, "
         f"{checked.compared:,} counts and keys compared: {result}"
     )
-    for name, redis, log in checked.counts:
-        click.echo(f"  {printable(name)}: Redis {redis}, the log {log}")
+    for count in checked.counts:
+        name = f"list {count.board}/{count.window} of {count.site}"
+        click.echo(f"  {printable(name)}: Redis {count.redis}, the log {count.log}")
     for what in checked.unchecked:
         click.echo(f"  unchecked, since the log does not reach back so far: {printable(what)}")
     for one in checked.named[:_SHOWN]:
@@ -203,6 +217,25 @@ def _print(checked: Checked) -> None:
         click.echo(f"  and {checked.differences - _SHOWN:,} more; --json names the first 1,000")
 
 
+def _print_names(settings: Settings, definition: Definition, chosen: Selection, report: dict[str, Any]) -> None:
+    """If no list counts the chosen article: what it is called, in case it was given in another spelling."""
+    from schemas.article_id import DEFAULT, NoArticleError, normalized
+
+    article = chosen.article
+    every = [count for partition in report["partitions"] for count in partition["counts"]]
+    if article is None or not every or any(count["redis"] or count["log"] for count in every):
+        return
+    click.echo(f"no list counts {printable(article)}, neither in Redis nor by the log")
+    if definition.source is not None and "ids" not in definition.source:
+        return  # ids are taken as they are
+    for site in [chosen.site] if chosen.site is not None else sorted({count["site"] for count in every}):
+        found = settings.sites.get(site)
+        with contextlib.suppress(NoArticleError):
+            name = normalized(article, found.ids if found else DEFAULT)
+            if name != article:
+                click.echo(f"  site {site} counts that address as another spelling: --article {printable(name)}")
+
+
 def _print_end(report: dict[str, Any]) -> None:
     rate = report["records"] / max(report["seconds"], 0.001)
     read = f"{report['records']:,} records in {report['seconds']:.1f} s ({rate:,.0f} a second)"
@@ -210,4 +243,8 @@ def _print_end(report: dict[str, Any]) -> None:
     if report["equal"]:
         click.echo(f"equal{', as far as the log reaches' if unchecked else ''}: {read}")
     else:
-        click.echo(f"{report['differences']:,} differences: {read}")
+        click.echo(f"{_differences(report['differences'])}: {read}")
+
+
+def _differences(number: int) -> str:
+    return f"{number:,} difference{'' if number == 1 else 's'}"

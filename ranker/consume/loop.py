@@ -61,6 +61,10 @@ class Consumer:
         """Whether this partition is read and applied here now."""
         return partition in self._workers and self._workers[partition].is_open
 
+    def stopped(self) -> list[str]:
+        """Why partitions that are read here have stopped, as sentences."""
+        return [str(worker.stopped) for worker in self._workers.values() if worker.stopped is not None]
+
     def not_ready(self) -> Sequence[str]:
         """Why this process is not ready, as sentences; empty when it is."""
         reasons = list(self._trouble.values())

@@ -39,7 +39,12 @@ def start_ms(floor: int, window: Window, lanes: int) -> int:
 def first_append_ms(generation: Generation, floors: Floors, future_ms: int) -> int:
     """The earliest append time of a record that can count at or above these floors, or decide whether one does."""
     oldest = min(start_ms(floor, w, generation.lanes) for floor, w in zip(floors, generation.windows, strict=True))
+    return first_append_of_ms(generation, oldest, future_ms)
+
+
+def first_append_of_ms(generation: Generation, occurred_ms: int, future_ms: int) -> int:
+    """The earliest append time of a record of this event time or a later one, or that decides whether one counts."""
     rules = memory_rules(generation)
     if rules is not None:
-        oldest -= oldest % rules.per_ms  # what rules know of a count may lie anywhere in its bucket
-    return oldest - future_ms
+        occurred_ms -= occurred_ms % rules.per_ms  # what rules know of a count may lie anywhere in its bucket
+    return occurred_ms - future_ms

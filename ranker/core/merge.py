@@ -167,51 +167,40 @@ def _owned(marked: Mapping[bytes, frozenset[int]], home: Callable[[bytes], int])
     return owned
 
 
-class _Sums:
-    """Sums of articles over the shards, under the alias' target."""
-
-    def __init__(self, aliases: Mapping[bytes, bytes]) -> None:
-        self._aliases = aliases
-        self.totals: dict[bytes, int] = {}
-        self._moved: dict[bytes, int] = {}
-
-    def add(self, article: bytes, count: int) -> None:
-        under = self._aliases.get(article)
-        if under is None:
-            under = article
-        else:
-            self._moved[article] = self._moved.get(article, 0) + count
-        self.totals[under] = self.totals.get(under, 0) + count
-
-    @property
-    def moved(self) -> dict[bytes, bytes]:
-        """The aliases with counts, and their targets."""
-        return {article: self._aliases[article] for article, count in self._moved.items() if count}
-
-
 def _sum_up(
     replies: Mapping[int, ListReply], marked: Mapping[bytes, frozenset[int]], aliases: Mapping[bytes, bytes]
 ) -> tuple[list[Row], dict[bytes, bytes]]:
     """Every row read, in order, articles read by name summed; and the aliases that had counts."""
     rows = [row for reply in replies.values() for row in reply.rows]
-    sums = _Sums(aliases)
+    totals: dict[bytes, int] = {}
     if marked:
         rows = [row for row in rows if row[1] not in marked]
         for reply in replies.values():
             for article, count in reply.counts.items():
                 if count and article in marked:
-                    sums.add(article, count)
-        rows += _listed(sums.totals)
+                    totals[article] = totals.get(article, 0) + count
+    moved = _move(totals, aliases)
+    rows += _listed(totals)
     rows.sort(reverse=True)
-    return rows, sums.moved
+    return rows, moved
 
 
 def _sum_whole(replies: Iterable[ListReply], aliases: Mapping[bytes, bytes]) -> tuple[list[Row], dict[bytes, bytes]]:
-    sums = _Sums(aliases)
+    totals: dict[bytes, int] = {}
     for reply in replies:
         for count, article in reply.rows:
-            sums.add(article, count)
-    return sorted(_listed(sums.totals), reverse=True), sums.moved
+            totals[article] = totals.get(article, 0) + count
+    moved = _move(totals, aliases)
+    return sorted(_listed(totals), reverse=True), moved
+
+
+def _move(totals: dict[bytes, int], aliases: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Adds the counts of aliases to their targets, one hop; returns the aliases that had any."""
+    moved = {old: target for old, target in aliases.items() if totals.get(old)}
+    counts = [(target, totals.pop(old)) for old, target in moved.items()]  # all of them first: a target may be an alias
+    for target, count in counts:
+        totals[target] = totals.get(target, 0) + count
+    return moved
 
 
 def _listed(totals: Mapping[bytes, int]) -> list[Row]:

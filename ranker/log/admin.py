@@ -102,6 +102,12 @@ class LogAdmin:
             for name in wanted
         }
 
+    async def members(self, group: str) -> dict[str, str]:
+        """Member ids of a consumer group to the client ids they gave, empty ones if the broker does not tell them."""
+        with translated():
+            responses = await self._client.describe_consumer_groups([group])
+        return {member[0]: member[1] for response in responses for one in response.groups for member in one[5]}
+
     async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
         """Creates a topic and waits until brokers know it; False if it existed.
 

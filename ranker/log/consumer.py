@@ -52,6 +52,7 @@ class PageViewLog:
         group: str,
         chunk_records: int,
         *,
+        client_id: str = "ranker-consume",
         unpack_bytes: int = MOST_BYTES,
         session_ms: int = 15_000,
         metadata_max_age_ms: int = 30_000,
@@ -63,7 +64,7 @@ class PageViewLog:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=group,
-            client_id="ranker-consume",
+            client_id=client_id,
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
@@ -80,7 +81,7 @@ class PageViewLog:
         self._probe = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,
-            client_id="ranker-consume-probe",
+            client_id=f"{client_id}-probe",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=1 << 20,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -42,6 +42,10 @@ class LogReader:
             begins, ends = await self._consumer.beginning_offsets([tp]), await self._consumer.end_offsets([tp])
         return range(begins[tp], ends[tp])
 
+    def fetched_end(self, partition: int) -> int:
+        """The end as the last fetch of the partition that is being read had it, which does not lag."""
+        return int(self._consumer.last_stable_offset(TopicPartition(self._topic, partition)) or 0)
+
     async def first_at(self, partition: int, append_ms: int) -> int | None:
         """The first offset whose append time is `append_ms` or later; None if there is none."""
         tp = TopicPartition(self._topic, partition)
@@ -49,7 +53,7 @@ class LogReader:
             found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
         return None if found is None or found.offset < 0 else int(found.offset)
 
-    async def chunks(self, partition: int, start: int, end: int) -> AsyncIterator[Chunk]:
+    async def chunks(self, partition: int, start: int, end: int) -> AsyncGenerator[Chunk, None]:
         """The records [start, end), each chunk beginning where the last one ended.
 
         Raises OffsetOutsideError if the log no longer has `start`, LogUnavailableError if records do not come,

@@ -91,7 +91,7 @@ async def activate(client: Any, generation: str, now_ms: int, *, force: bool) ->
 
 def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> list[str]:
     """Why `shards` should not be shown yet instead of `old` (none: instead of nothing), as sentences."""
-    partitions = max(*(shard.partitions for shard in shards), 1)
+    partitions = max([1, *(shard.partitions for shard in shards)])
     present = {shard.partition for shard in shards}
     reasons = [f"partition {p} has not begun" for p in range(partitions) if p not in present]
     # The new lists must reach the oldest shard's T, which is the age of the old lists; a T in the future counts as now.

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, product
-from typing import Any
+from typing import Any, NamedTuple
 
 from ranker.log.stretch import LogReader, home
 from ranker.operate.recounting import LogEndsError, RecountError, Stretch, after, feed, stretch
@@ -18,6 +18,10 @@ from ranker.store.pieces import PieceReader
 _NAMED = 20
 MOST_DIFFERENCES = 1_000
 """Of a partition that are named; the others are counted."""
+
+
+class SelectionError(Exception):
+    """There is nothing of what was chosen; the message names what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,17 @@ class Selection:
         chosen = sorted(sites) if self.site is None else [self.site]
         return product(windows, chosen, boards)
 
-    def fault(self, definition: Definition, partitions: int, sites: frozenset[str]) -> str:
-        """Why there is nothing of this kind, "" if there is: to find no difference in nothing would say nothing."""
+    def fault(self, definition: Definition, partitions: int, sites: frozenset[str] | None) -> str:
+        """Why there is nothing of this kind, "" if there is: to find no difference in nothing would say nothing.
+
+        `sites` is None if no shard exists, which is a difference of its own.
+        """
         windows = [window.name for window in definition.windows]
         for kind, chosen, there in (
-            ("site", self.site, sorted(sites)),
+            ("partition", self.partition, list(range(partitions))),
+            ("site", None if sites is None else self.site, sorted(sites or ())),
             ("board", self.board, sorted(definition.boards)),
             ("window", self.window, windows),
-            ("partition", self.partition, list(range(partitions))),
         ):
             if chosen is not None and chosen not in there:
                 named = ", ".join(map(str, there[:_NAMED])) or "none"
@@ -57,16 +64,26 @@ class Selection:
 
     def wants(self, difference: Difference) -> bool:
         """Whether a difference is about what was chosen. One that is about no site concerns all of them."""
-        if self.article is not None and difference.article != self.article:
-            return False
-        return self.site is None or difference.site in ("", self.site)
+        if not difference.site:
+            return True
+        return self.site in (None, difference.site) and self.article in (None, difference.article)
+
+
+class ListCount(NamedTuple):
+    """The chosen article in one list."""
+
+    site: str
+    board: str
+    window: str
+    redis: int | float
+    log: int
 
 
 @dataclass
 class Checked:
     """One partition. `named` are the first differences, `more` how many others there are.
 
-    `counts` are those of the chosen article in each list: in Redis, and by the log.
+    `counts` are those of the chosen article in each list that was compared.
     """
 
     partition: int
@@ -77,7 +94,7 @@ class Checked:
     unchecked: list[str] = field(default_factory=list)
     named: list[Difference] = field(default_factory=list)
     more: int = 0
-    counts: list[tuple[str, int | float, int]] = field(default_factory=list)
+    counts: list[ListCount] = field(default_factory=list)
 
     @property
     def differences(self) -> int:
@@ -105,13 +122,20 @@ class Verification:
         }
 
     async def offsets(self) -> int:
-        """How many have to be read, about: shards move on. Raises RecountError."""
+        """How many have to be read, about: shards move on. Raises SelectionError, RecountError."""
+        if self._reader.partitions < self._partitions:
+            raise RecountError(
+                f"the lists are made of {self._partitions} partitions, and topic {self._definition.topic} has "
+                f"{self._reader.partitions}: is RANKER_KAFKA_BOOTSTRAP the Kafka that was counted?"
+            )
         indices = {shard: await self._index(shard) for shard in self._shards}
         known = {shard: read for shard, read in indices.items() if read is not None}
-        sites = frozenset().union(*(index.sites for index, _ in known.values()))
+        sites = frozenset().union(*(index.sites for index, _ in known.values())) if known else None
         if fault := self._selection.fault(self._definition, self._partitions, sites):
-            raise RecountError(fault)
+            raise SelectionError(fault)
         found = [await self._stretch(shard, *read) for shard, read in known.items() if self._may_hold(shard, read[0])]
+        if known and not found:
+            raise SelectionError(f"{self._selection.article!r} belongs to another partition than {sorted(known)}")
         return sum(part.end - part.start for part in found)
 
     async def run(self, passed: Callable[[int], None]) -> AsyncIterator[Checked]:
@@ -119,8 +143,9 @@ class Verification:
         behind = 0
         for shard in self._shards:
             checked = await self._check(shard, after(behind, passed))
-            behind += checked.end - checked.start
-            yield checked
+            if checked is not None:
+                behind += checked.end - checked.start
+                yield checked
 
     async def _index(self, shard: int) -> tuple[Index, int] | None:
         return await self._shards[shard].index(self._reader.partitions)
@@ -128,7 +153,8 @@ class Verification:
     async def _stretch(self, shard: int, index: Index, n0: int) -> Stretch:
         return await stretch(self._reader, self._definition, shard, n0, index.at, self._selection.window)
 
-    async def _check(self, shard: int, passed: Callable[[int], None]) -> Checked:
+    async def _check(self, shard: int, passed: Callable[[int], None]) -> Checked | None:
+        """None if the chosen article has no counts in this partition."""
         checked = Checked(shard)
         read = await self._index(shard)
         if read is None:
@@ -138,7 +164,7 @@ class Verification:
             return checked
         index, n0 = read
         if not self._may_hold(shard, index):
-            return checked
+            return None
         pieces = await self._pieces(shard, index)
         part = await self._stretch(shard, index, n0)
         recount = Recount(self._definition, pieces, partial(self._is_stray, shard))
@@ -151,15 +177,7 @@ class Verification:
         checked.take(filter(self._selection.wants, recount.differences()))
         checked.compared, checked.unchecked = recount.compared, recount.unchecked()
         if self._selection.article is not None:
-            checked.counts = [
-                (
-                    f"{piece.board}/{piece.window} of {piece.site}",
-                    piece.ours.get(self._selection.article, 0),
-                    piece.counts.get(self._selection.article, 0),
-                )
-                for piece in pieces
-                if isinstance(piece, Total)
-            ]
+            checked.counts = list(_counts(recount, pieces, self._selection.article))
         return checked
 
     async def _pieces(self, shard: int, index: Index) -> list[Piece]:
@@ -181,3 +199,10 @@ class Verification:
 
     def _is_stray(self, shard: int, site: str, article: str) -> bool:
         return home(f"{site}/{article}", self._reader.partitions) != shard
+
+
+def _counts(recount: Recount, pieces: list[Piece], article: str) -> Iterator[ListCount]:
+    for piece in pieces:
+        if isinstance(piece, Total) and not recount.is_unknown(piece):
+            ours, log = piece.ours.get(article, 0), piece.counts.get(article, 0)
+            yield ListCount(piece.site, piece.board, piece.window, ours, log)

@@ -132,7 +132,7 @@ class Recount:
         yield from self._found
         lanes = self._definition.lanes
         for piece in self._pieces:
-            if self._is_unknown(piece):
+            if self.is_unknown(piece):
                 continue
             if isinstance(piece, Slice):
                 (tier, slice_), floors = piece.place, piece.at.floors
@@ -146,11 +146,11 @@ class Recount:
     @property
     def compared(self) -> int:
         """How many counts, marks and keys were compared, once `differences` has ended."""
-        return sum(piece.compared for piece in self._pieces if not self._is_unknown(piece))
+        return sum(piece.compared for piece in self._pieces if not self.is_unknown(piece))
 
     def unchecked(self) -> list[str]:
         """What the log does not reach back for, in words."""
-        slices = [piece for piece in self._pieces if isinstance(piece, Slice) and self._is_unknown(piece)]
+        slices = [piece for piece in self._pieces if isinstance(piece, Slice) and self.is_unknown(piece)]
         found = (
             [f"{len(slices)} slices of {len({p.place for p in self._pieces if isinstance(p, Slice)})}"]
             if slices
@@ -161,11 +161,12 @@ class Recount:
                 found += [f"lists and sums of {window}" for window in self._unknown_windows(piece.at)]
                 if piece.strays is None:
                     found.append("strays: they are being marked for another number of partitions")
-            elif isinstance(piece, Bucket) and self._is_unknown(piece):
+            elif isinstance(piece, Bucket) and self.is_unknown(piece):
                 found.append(f"what rules remember of bucket {piece.bucket}")
         return found
 
-    def _is_unknown(self, piece: Piece) -> bool:
+    def is_unknown(self, piece: Piece) -> bool:
+        """Whether the log does not reach back for all of it."""
         if isinstance(piece, Slice):
             tier, slice_ = piece.place
             return slice_ * self._definition.windows[tier].grain_ms < self._known_ms
@@ -191,7 +192,7 @@ class Recount:
     def _compare_remembered(self, piece: Index | Bucket) -> None:
         """At the moment when all records below the piece's n were fed."""
         if isinstance(piece, Bucket):
-            if not self._is_unknown(piece):
+            if not self.is_unknown(piece):
                 self._found += piece.differences(self._once.stored.get(piece.bucket, ()))
             return
         if self._last is not None:

@@ -6,14 +6,15 @@ For operators' commands: everything runs in small steps, so that it does not dis
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from redis import exceptions
 
 from ranker.core.generation import Generation
+from ranker.core.memory_estimate import Measured
 from ranker.store import keys
 from ranker.store.errors import may_pass, translated
 from ranker.store.generations import GenerationError, configuration, withdraw
@@ -45,14 +46,22 @@ async def shards(client: Any, generation: str) -> list[Shard]:
     name = re.compile(re.escape(pattern).replace(r"\*", "([0-9]+)"))
     with translated():
         found = [key.decode() async for key in client.scan_iter(match=pattern, count=1000)]
-        partitions = sorted({int(match[1]) for key in found if (match := name.fullmatch(key))})
+    return await shards_of(
+        client, generation, sorted({int(match[1]) for key in found if (match := name.fullmatch(key))})
+    )
+
+
+async def shards_of(client: Any, generation: str, partitions: Sequence[int]) -> list[Shard]:
+    """The shards of these partitions that exist, dropped ones too."""
+    with translated():
         pipe = client.pipeline(transaction=False)
         for partition in partitions:
             pipe.hmget(ShardKeys(generation, partition).meta, "n", "T", "P", "dropped")
         metas = await pipe.execute() if partitions else []
     return [
-        Shard(partition, int(n or 0), int(watermark or 0), int(made_for or 0), dropped is not None)
+        Shard(partition, int(n), int(watermark or 0), int(made_for or 0), dropped is not None)
         for partition, (n, watermark, made_for, dropped) in zip(partitions, metas, strict=True)
+        if n is not None
     ]
 
 
@@ -75,21 +84,45 @@ async def given_up(client: Any, generation: str, partitions: int) -> list[tuple[
 
 
 async def memory_bytes(client: Any, generation: Generation, partition: int) -> int | None:
-    """Bytes that a shard's keys take, by MEMORY USAGE (it samples large collections: exact to a few per cent).
+    """Bytes that a shard's keys take in all; None as below."""
+    measured = await memory(client, generation, partition)
+    return None if measured is None else measured.whole
+
+
+async def memory(client: Any, generation: Generation, partition: int) -> Measured | None:
+    """What a shard's keys take, by MEMORY USAGE (it samples large collections: exact to a few per cent).
 
     None if Redis does not have that command, or forbids it.
     """
-    return await _memory(client, _all_keys(client, generation, ShardKeys(generation.id, partition)))
+    shard = ShardKeys(generation.id, partition)
+    keys_of = await _data_keys(client, generation, shard)
+    groups = [[shard.meta, *_indices(shard)], keys_of.remembered, *keys_of.totals.values(), *keys_of.slices.values()]
+    sizes = []
+    for names in groups:
+        size = await _memory(client, _steps(names))
+        if size is None:
+            return None
+        sizes.append(size)
+    rest, remembered, *others = sizes
+    totals = dict(zip(keys_of.totals, others[: len(keys_of.totals)], strict=True))
+    slices = dict(zip(keys_of.slices, others[len(keys_of.totals) :], strict=True))
+    return Measured(totals, slices, remembered, rest)
 
 
 async def history_bytes(client: Any, generation: str) -> int | None:
     """Bytes that a generation's rank history takes, measured in the same way."""
-    return await _memory(client, _history_keys(client, generation))
-
-
-async def _memory(client: Any, steps: AsyncIterator[list[str]]) -> int | None:
     total = 0
-    async for names in steps:
+    async for names in _history_keys(client, generation):
+        size = await _memory(client, [names])
+        if size is None:
+            return None
+        total += size
+    return total
+
+
+async def _memory(client: Any, steps: Iterable[list[str]]) -> int | None:
+    total = 0
+    for names in steps:
         with translated():
             pipe = client.pipeline(transaction=False)
             for name in names:
@@ -133,7 +166,8 @@ async def _mark(client: Any, shard: ShardKeys, generation: Generation, partition
 
 async def _empty(client: Any, generation: Generation, shard: ShardKeys) -> None:
     """Deletes a marked shard's keys; the indices last, so that a repeated drop finds the rest."""
-    async for names in _data_keys(client, generation, shard):
+    keys_of = await _data_keys(client, generation, shard)
+    for names in _steps(chain(*keys_of.totals.values(), *keys_of.slices.values(), keys_of.remembered)):
         with translated():
             await client.unlink(*names)
     with translated():
@@ -163,30 +197,32 @@ def _indices(shard: ShardKeys) -> list[str]:
     return [shard.slices, shard.sites, shard.sums, shard.strays, shard.buckets, shard.producers, shard.sequences]
 
 
-async def _all_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
-    yield [shard.meta, *_indices(shard)]
-    async for names in _data_keys(client, generation, shard):
-        yield names
+@dataclass(frozen=True, slots=True)
+class _DataKeys:
+    """The keys that a shard's indices name: totals by window, slices by tier, and buckets. All share one slot."""
+
+    totals: dict[str, list[str]]
+    slices: dict[int, list[str]]
+    remembered: list[str]
 
 
-async def _data_keys(client: Any, generation: Generation, shard: ShardKeys) -> AsyncIterator[list[str]]:
-    """The totals, slices and buckets that the shard's indices name, in steps; each step's keys share one slot."""
+async def _data_keys(client: Any, generation: Generation, shard: ShardKeys) -> _DataKeys:
     with translated():
         sites = [site.decode() for site in await client.smembers(shard.sites)]
         slices = [member.decode() async for member in client.sscan_iter(shard.slices, count=1000)]
         buckets = sorted(map(int, await client.smembers(shard.buckets)))
-    totals = (
-        shard.total(window.name, site, board)
-        for site in sites
-        for window in generation.windows
-        for board in generation.boards
+    found = _DataKeys(
+        {
+            window.name: [shard.total(window.name, site, board) for site in sites for board in generation.boards]
+            for window in generation.windows
+        },
+        {},
+        [shard.remembered(bucket) for bucket in buckets],
     )
-    for names in _steps(totals):
-        yield names
-    for names in _steps(shard.slice(*map(int, member.split(":"))) for member in slices):
-        yield names
-    for names in _steps(map(shard.remembered, buckets)):
-        yield names
+    for member in slices:
+        tier, slice_ = map(int, member.split(":"))
+        found.slices.setdefault(tier, []).append(shard.slice(tier, slice_))
+    return found
 
 
 def _steps(names: Iterable[str]) -> Iterable[list[str]]:

@@ -10,15 +10,21 @@ from typing import Any, TypeVar
 from ranker.recount.definition import Definition
 from ranker.recount.pieces import At, Bucket, Index, Slice, SliceId, Total
 from ranker.store import keys
-from ranker.store.atomic_reads import Word, read_atomically
+from ranker.store.atomic_reads import Word, read_atomically, read_each_atomically
 from ranker.store.errors import translated
 from ranker.store.generations import GenerationError
 from ranker.store.shard import FORMAT, fields_of, parsed_slice
 
+_TOGETHER = 4
+"""Slices in one transaction."""
 _AT_ONCE = 8
-"""Slices or lists in one transaction."""
-_PAGE = 10_000
-"""Rows of a list, and 80 kB of a bucket's keys, in one transaction: 3 ms of Redis."""
+"""Transactions that are sent at once. The sooner all is read, the fewer floors there are to count at."""
+_FIRST = 1_000
+"""Rows that are read of every list; most have no more."""
+_PAGE = 4_000
+"""Rows of a list in one transaction: 1.2 ms of Redis."""
+_PIECES = 128
+"""Elements of a bucket's list in one transaction: a megabyte, if all are full."""
 _TRIES = 5
 _MOST_STRAYS = 100_000
 _Each = TypeVar("_Each")
@@ -56,7 +62,7 @@ class PieceReader:
                     ("SMEMBERS", names.slices),
                     ("SMEMBERS", names.sites),
                     ("HGETALL", names.sums),
-                    ("SRANDMEMBER", names.strays, _MOST_STRAYS + 1),
+                    ("SCARD", names.strays),
                     ("SMEMBERS", names.buckets),
                 ],
             )
@@ -67,13 +73,13 @@ class PieceReader:
             raise GenerationError(
                 f"partition {self._partition}: its counts were dropped, or written by another version of the software"
             )
-        marked = meta["P"] == str(partitions) and len(strays) <= _MOST_STRAYS
+        marked = meta["P"] == str(partitions) and strays <= _MOST_STRAYS
         index = Index(
             at=At(int(meta["n"]), tuple(map(int, meta["floors"].split(",")))),
             slices=frozenset(map(parsed_slice, slices)),
             sites=frozenset(map(_text, sites)),
             sums={_sum_name(field): int(count) for field, count in fields_of(sums).items()},
-            strays=frozenset(map(_text, strays)) if marked else None,
+            strays=await self._strays(meta["lineage"]) if marked else None,
             buckets=frozenset(map(int, buckets)),
             latest_ms=int(meta.get("latest_ms", 0)),
             first=int(meta.get("first", 0)),
@@ -82,72 +88,93 @@ class PieceReader:
         return index, int(meta["n0"])
 
     async def slices(self, places: Iterable[SliceId]) -> AsyncIterator[Slice]:
-        """These slices, oldest first, a few at a time."""
-        for some in _batches(sorted(places)):
-            at, lists = await self._read([("LRANGE", self._keys.slice(*place), 0, -1) for place in some])
-            for (tier, slice_), deltas in zip(some, lists, strict=True):
-                name = f"slice {self._definition.windows[tier].name}:{slice_}"
-                yield Slice(at, (tier, slice_), deltas, name)
+        """These slices, oldest first."""
+        for some in _batches(_batches(sorted(places), _TOGETHER), _AT_ONCE):
+            reads = [[("LRANGE", self._keys.slice(*place), 0, -1) for place in group] for group in some]
+            for group, (at, lists) in zip(some, await self._read(reads), strict=True):
+                for (tier, slice_), deltas in zip(group, lists, strict=True):
+                    name = f"slice {self._definition.windows[tier].name}:{slice_}"
+                    yield Slice(at, (tier, slice_), deltas, name)
 
     async def totals(self, lists: Iterable[tuple[str, str, str]]) -> AsyncIterator[Total]:
         """These lists, each (window, site, board), whole."""
-        for some in _batches(lists):
+        for some in _batches(lists, _AT_ONCE):
             names = [self._keys.total(*each) for each in some]
-            at, firsts = await self._read([_page(name, 0) for name in names])
-            for each, name, first in zip(some, names, firsts, strict=True):
+            firsts = await self._read([[_rows(name, 0, _FIRST)] for name in names])
+            for each, name, (at, (first,)) in zip(some, names, firsts, strict=True):
                 version, flat = at, first
-                if len(first) >= 2 * _PAGE:
-                    version, flat = await self._whole(
-                        partial(_page, name), 2 * _PAGE, ("ZRANGE", name, 0, -1, "WITHSCORES")
-                    )
+                if len(first) >= 2 * _FIRST:
+                    version, flat = await self._whole(("ZCARD", name), partial(_rows, name), _PAGE)
                 rows = {_text(flat[i]): _number(flat[i + 1]) for i in range(0, len(flat), 2)}
                 yield Total(version, *each, ours=rows)
 
     async def bucket(self, bucket: int) -> Bucket:
         """What rules remember of a bucket."""
         name = self._keys.remembered(bucket)
-        pieces = 128
-        at, elements = await self._whole(
-            lambda number: ("LRANGE", name, number * pieces, (number + 1) * pieces - 1), pieces, ("LRANGE", name, 0, -1)
-        )
+        at, elements = await self._whole(("LLEN", name), partial(_elements, name), _PIECES)
         return Bucket(at, bucket, b"".join(elements))
 
     async def _whole(
-        self, page: Callable[[int], tuple[Word, ...]], full: int, all_of_it: tuple[Word, ...]
+        self, length: tuple[Word, ...], page: Callable[[int, int], tuple[Word, ...]], size: int
     ) -> tuple[At, list[bytes]]:
         """A large key in pages of one version; if it never stands still for so long, at one moment."""
         for _ in range(_TRIES):
+            ((version, (number,)),) = await self._read([[length]])
             found: list[bytes] = []
-            version: At | None = None
-            for number in itertools.count():
-                at, (some,) = await self._read([page(number)])
-                version = version or at
-                if at != version:
+            for firsts in _batches(range(0, number, size), _AT_ONCE):
+                pages = await self._read([[page(first, size)] for first in firsts])
+                if any(at != version for at, _ in pages):
                     break
-                found += some
-                if len(some) < full:
-                    return version, found
-        at, (found,) = await self._read([all_of_it])
-        return at, found
+                for _, (some,) in pages:
+                    found += some
+            else:
+                return version, found
+        ((version, (found,)),) = await self._read([[page(0, 1 << 62)]])
+        return version, found
 
-    async def _read(self, reads: Sequence[tuple[Word, ...]]) -> tuple[At, list[Any]]:
+    async def _strays(self, lineage: str) -> frozenset[str] | None:
+        """Those that are marked now, and so all that were when the index was read; None if they were made anew."""
+        found: set[str] = set()
+        cursor = 0
+        while True:
+            with translated():
+                cursor, some = await self._client.sscan(self._keys.strays, cursor, count=1_000)
+            found.update(map(_text, some))
+            if not cursor:
+                break
         with translated():
-            (n, floors), *replies = await read_atomically(
-                self._client, [("HMGET", self._keys.meta, "n", "floors"), *reads]
-            )
-        if n is None or floors is None:
-            raise GenerationError(f"partition {self._partition}: its shard was deleted while it was read")
-        return At(int(n), tuple(map(int, floors.split(b",")))), replies
+            now = await self._client.hget(self._keys.meta, "lineage")
+        return frozenset(found) if now == lineage.encode() else None
+
+    async def _read(self, groups: Sequence[Sequence[tuple[Word, ...]]]) -> list[tuple[At, list[Any]]]:
+        """The replies of each group, with the version they belong to."""
+        version: tuple[Word, ...] = ("HMGET", self._keys.meta, "n", "floors", "dropped")
+        found = []
+        with translated():
+            for replies in await read_each_atomically(self._client, [[version, *reads] for reads in groups]):
+                if isinstance(replies, BaseException):
+                    raise replies
+                found.append((self._at(*replies[0]), replies[1:]))
+        return found
+
+    def _at(self, n: bytes | None, floors: bytes | None, dropped: bytes | None) -> At:
+        if n is None or floors is None or dropped is not None:
+            raise GenerationError(f"partition {self._partition}: its shard was deleted while it was read; run it again")
+        return At(int(n), tuple(map(int, floors.split(b","))))
 
 
-def _batches(them: Iterable[_Each]) -> Iterator[list[_Each]]:
+def _batches(them: Iterable[_Each], size: int) -> Iterator[list[_Each]]:
     rest = iter(them)
-    while some := list(itertools.islice(rest, _AT_ONCE)):
+    while some := list(itertools.islice(rest, size)):
         yield some
 
 
-def _page(name: str, number: int) -> tuple[Word, ...]:
-    return ("ZRANGE", name, number * _PAGE, (number + 1) * _PAGE - 1, "WITHSCORES")
+def _rows(name: str, first: int, number: int) -> tuple[Word, ...]:
+    return ("ZRANGE", name, first, first + number - 1, "WITHSCORES")
+
+
+def _elements(name: str, first: int, number: int) -> tuple[Word, ...]:
+    return ("LRANGE", name, first, first + number - 1)
 
 
 def _text(name: bytes) -> str:

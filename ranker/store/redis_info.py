@@ -37,7 +37,7 @@ IN_SCRIPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server that is to hold counts. `clock_ahead_ms`: its clock less ours.
+    """One server that is to hold counts. `clock_ahead_ms`: its clock less ours. `max_bytes` is 0 without a limit.
 
     `withheld` maps a command to why it was refused: INFO, CONFIG, TIME, and EVAL, without which nothing can be counted.
     """
@@ -48,6 +48,8 @@ class Server:
     policy: str
     loading: bool
     clock_ahead_ms: int | None
+    used_bytes: int | None = None
+    max_bytes: int | None = None
     withheld: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -89,16 +91,18 @@ async def _server(name: str, execute: Callable[..., Any], now_ms: Callable[[], i
             withheld[command] = str(error)
             return None
 
+    async def config(setting: str) -> str:
+        return _fields(await request("CONFIG", "GET", setting)).get(setting, "")
+
     info = _fields(await request("INFO"))
-    policy = info.get("maxmemory_policy") or _fields(await request("CONFIG", "GET", "maxmemory-policy")).get(
-        "maxmemory-policy", ""
-    )
+    policy = info.get("maxmemory_policy") or await config("maxmemory-policy")
     before_ms = now_ms()
     time_ms = _time_ms(await request("TIME"))
     after_ms = now_ms()
     keys = (0,) if name else (1, "ranker:active")  # a proxy needs a key, and a node of a cluster takes its own alone
     if lacking := await request("EVAL", _SCRIPT, *keys, *IN_SCRIPTS):
         withheld["EVAL"] = f"this user may not run {', '.join(map(_text, lacking))}"
+    max_bytes = _number(info.get("maxmemory") or await config("maxmemory"))
     versioned = next((one for one in _PRODUCTS if one in info), "redis_version")
     return Server(
         name=name,
@@ -107,6 +111,8 @@ async def _server(name: str, execute: Callable[..., Any], now_ms: Callable[[], i
         policy=policy,
         loading=info.get("loading") == "1",
         clock_ahead_ms=None if time_ms is None else time_ms - (before_ms + after_ms) // 2,
+        used_bytes=_number(info.get("used_memory", "")),
+        max_bytes=max_bytes,
         withheld=withheld,
     )
 
@@ -124,6 +130,10 @@ def _fields(reply: Any) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _time_ms(reply: Any) -> int | None:

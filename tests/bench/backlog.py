@@ -136,21 +136,32 @@ def _plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]
     return result
 
 
+CONSUME = ("consume", "--admin-port", "0")
+
+
 def consume(
-    stack: Stack, topic: str, backlog: Backlog, profiler: str = "", more: str = "", consumers: int = 1
+    stack: Stack,
+    topic: str,
+    backlog: Backlog,
+    profiler: str = "",
+    more: str = "",
+    consumers: int = 1,
+    command: tuple[str, ...] = CONSUME,
 ) -> Consumed:
-    """One run of so many consumers on an empty Redis, `more` in their ranker.toml.
+    """One run of so many consumers (`ranker COMMAND`) on an empty Redis, `more` in their ranker.toml.
 
     Raises if the counts at its end are not exactly those that were sent.
     """
     stack.empty_redis()
     env = stack.configure(topic, more)
     generation = settings.load(env["RANKER_CONFIG"], env).generation
-    argv = processes.ranker("consume", "--admin-port", "0")
+    argv = processes.ranker(*command)
     log = stack.directory / f"consume-{topic}.log"
     with stack.redis.client() as client, contextlib.ExitStack() as beside:
         children = [
-            beside.enter_context(processes.running("ranker consume", argv, log.with_suffix(f".{number}.log"), env))
+            beside.enter_context(
+                processes.running(f"ranker {command[0]}", argv, log.with_suffix(f".{number}.log"), env)
+            )
             for number in range(consumers)
         ]
 

@@ -27,6 +27,7 @@ from tests.support.nginx import Nginx
 CHECKOUT = Path(__file__).parents[2]
 DEPLOY = CHECKOUT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+TIMERS = sorted((DEPLOY / "systemd").glob("*.timer"))
 OURS = ("topics", "consumer", "reader", "collector", "traffic")
 
 FindTool = Callable[[str, str], Path]
@@ -221,6 +222,28 @@ def test_systemd_takes_the_units_and_finds_them_confined(unit: Path, tmp_path: P
     copy.write_text(re.sub("/opt/ranker/bin/(ranker|producers)", "/bin/true", unit.read_text()))
     run(analyze, "verify", f"./{copy.name}", cwd=tmp_path)
     run(analyze, "security", "--offline=true", "--threshold=20", f"./{copy.name}", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("timer", TIMERS, ids=lambda timer: timer.name)
+def test_systemd_takes_the_timers_and_finds_what_they_start(timer: Path, tmp_path: Path, find_tool: FindTool) -> None:
+    """systemd-analyze verifies each timer beside its service, which runs once and is not enabled itself."""
+    service = timer.with_suffix(".service").read_text()
+    assert re.search(r"^Type=oneshot$", service, re.MULTILINE)
+    assert "[Install]" not in service
+    (tmp_path / timer.name).write_text(timer.read_text())
+    (tmp_path / f"{timer.stem}.service").write_text(re.sub("/opt/ranker/bin/ranker", "/bin/true", service))
+    run(find_tool("systemd-analyze", "systemd"), "verify", f"./{timer.name}", cwd=tmp_path)
+
+
+def test_the_recount_may_write_its_metrics_and_nothing_else() -> None:
+    """The folder of its file is all that ranker-verify.service may write to."""
+    service = (DEPLOY / "systemd" / "ranker-verify.service").read_text()
+    written = re.search(r"--metrics (\S+)$", service, re.MULTILINE)
+    assert written is not None
+    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=(.*)$", service, re.MULTILINE) == [
+        str(Path(written[1]).parent)
+    ]
+    assert "UMask=0022" in service, "the exporter could not read it"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

@@ -208,7 +208,9 @@ _PYTHON = (
         "a fine count feeds its own window alone", "ranker.core.route:Router.route", "range(A, B)", "range(A, A + 1)"
     ),
     Mutant("weights are one", "ranker.core.route:_increase", "A == 1", "A"),
-    Mutant("init: the first record of the window alone", "ranker.core.floors:first_append_ms", "A - B", "A", long=True),
+    Mutant(
+        "init: the first record of the window alone", "ranker.core.floors:first_append_of_ms", "A - B", "A", long=True
+    ),
     Mutant(
         "init: timestamps before the end",
         "ranker.consume.gate:Gate._begin",

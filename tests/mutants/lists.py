@@ -8,8 +8,8 @@ _NAMED = "{*A.aliases, *A.aliases.values(), *A.wanted}"
 _SHORT = "not (A and B.by_catalogue and not C)"
 
 LISTS = (
-    Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "A.get(B, B)", "B", "merge"),
-    Mutant("aliases are ignored in whole lists", "ranker.core.merge:_sum_whole", "A.get(B, B)", "B", "merge"),
+    Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "_move(A, B)", "{}", "merge"),
+    Mutant("aliases are ignored in whole lists", "ranker.core.merge:_sum_whole", "_move(A, B)", "{}", "merge"),
     Mutant("aliases after the cut", "ranker.core.merge:merge", _NAMED, "set(A.wanted)", "merge"),
     Mutant(
         "aliases are not asked for at their targets",
@@ -19,13 +19,24 @@ LISTS = (
         "merge",
     ),
     Mutant(
-        "aliases of aliases", "ranker.core.merge:_sum_up", "A.get(B, B)", "A.get(A.get(B, B), A.get(B, B))", "merge"
+        "aliases of aliases",
+        "ranker.core.merge:_move",
+        "(A, B.pop(C))",
+        "(aliases.get(A, A), B.pop(C))",
+        "merge",
+    ),
+    Mutant(
+        "aliases whose counts add up to nothing are named",
+        "ranker.core.merge:_move",
+        "A.get(B)",
+        "A.get(B) is not None",
+        "merge",
     ),
     Mutant(
         "the bar is of rows that are not summed",
         "ranker.core.merge:merge",
-        "R = _sum_up(A, ...)\nB = R[PLACES - 1] if C else None",
-        "R = _sum_up(A, ...)\n"
+        "R, M = _sum_up(A, ...)\nB = R[PLACES - 1] if C else None",
+        "R, M = _sum_up(A, ...)\n"
         "B = sorted((row for answer in A.values() for row in answer.rows), reverse=True)\n"
         "B = B[PLACES - 1] if len(B) >= PLACES else None",
         "merge",

@@ -60,7 +60,7 @@ CHUNKS = (
     _chunks("the bound itself is too much", f"{_MEMORY}.passed", "A.size > A._most", "A.size >= A._most"),
     _chunks("the bound is looked at too late", f"{_MEMORY}.passed", "A // _KEYS_OF_RECORD", "A"),
     _chunks("what is given up is not noted", f"{_MEMORY}.passed", "A._first = B", "pass"),
-    _chunks("counting begins at the slice", "ranker.core.floors:first_append_ms", "A -= A % B", "pass"),
+    _chunks("counting begins at the slice", "ranker.core.floors:first_append_of_ms", "A -= A % B", "pass"),
     _chunks("dropped keys stay", f"{_MEMORY}.drop_pending", "A.discard(B)", "None"),
     _chunks("dropped: what was forgotten stays so", f"{_MEMORY}.drop_pending", "A |= B", "pass"),
     _chunks("dropped: the time stays", f"{_MEMORY}.drop_pending", "A._latest_ms, A._first = B", "A._first = B[1]"),

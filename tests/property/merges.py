@@ -88,6 +88,11 @@ class Shards:
     def union(self, extra: ExtraKeys = NO_EXTRA_KEYS) -> list[Row]:
         return self.everything(extra)[: merging.PLACES]
 
+    def moved(self, extra: ExtraKeys) -> dict[bytes, bytes]:
+        """The aliases that change the list: those whose counts do not add up to zero."""
+        counts = {old: sum(shard.get(old, 0) for shard in self.totals) for old in extra.aliases}
+        return {old: to for old, to in extra.aliases.items() if counts[old]}
+
     def whole(self) -> bool:
         """Whether the strays are unknown, or too many to be requested by name."""
         unknown = any(state != self.partitions for state in self.states)
@@ -168,7 +173,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def equals_the_union(case: Case) -> None:
-    """The first places, those wanted below them, and whether there is more; at no more cost than was promised."""
+    """The first places, those wanted below them, what moved, and whether there is more; at no more cost than promised."""
     with small(case.places, case.max_strays):
         hints = None
         if case.before is not None:
@@ -178,6 +183,7 @@ def equals_the_union(case: Case) -> None:
         everything = case.shards.everything(case.extra)
         assert merged.rows == everything[: case.places]
         assert merged.further == [row for row in everything[case.places :] if row[1] in case.extra.wanted]
+        assert merged.moved == case.shards.moved(case.extra)
         assert merged.more or len(everything) <= case.places
         assert case.shards.rounds <= MAX_ROUNDS
         if hints is None:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry
 
 from producers.collector.app import Request
+from producers.collector.arrivals import Arrivals
 from producers.collector.authorize import Speaker
 from producers.collector.metrics import CollectorMetrics
-from producers.collector.receipts import Receipts
 from producers.collector.settings import RuleNeeds
 from producers.collector.validate import FaultError, views
 from producers.event import stamped
@@ -73,7 +73,7 @@ class Collected:
     def __init__(self, needs: RuleNeeds = NEEDS, *, visitors: bool = False, seed: int | None = 1) -> None:
         self.registry = CollectorRegistry()
         unreal: Any = DaySalts(seed), _Bounds()
-        self._receipts = Receipts(unreal[0], needs, unreal[1], CollectorMetrics(self.registry))
+        self._arrivals = Arrivals(unreal[0], needs, unreal[1], CollectorMetrics(self.registry))
         self._site = replace(collector_site(), visitors=visitors)
 
     def records(self, reads: Iterable[Read], **headers: str) -> list[Given]:
@@ -84,10 +84,10 @@ class Collected:
             agent = {b"user-agent": read.reader.agent.encode()}
             request = Request("POST", "/v1/events", b"", agent | more, read.reader.address, b"")
             speaker = Speaker(read.site, self._site, keyed=False)
-            receipt = self._receipts.of(request, speaker, read.at_ms)
-            (view,) = views([{"article_id": read.article, "event_id": read.event_id}], speaker, receipt)
+            arrival = self._arrivals.of(request, speaker, read.at_ms)
+            (view,) = views([{"article_id": read.article, "event_id": read.event_id}], speaker, arrival)
             assert not isinstance(view, FaultError)
-            self._receipts.count_missing([view], request, speaker)
+            self._arrivals.count_missing([view], request, speaker)
             found.append(Given(number, read.at_ms, *stamped(view, "collector/1", number)))
         return found
 

@@ -160,6 +160,10 @@ def of_reader(site: str, sections: Sequence[str], article: str) -> Mapping[str, 
         ),
         "the newest that fit nothing": lambda n: get(f"{latest}?section=no-{n}&fallback=true"),
         "the newest within a year": lambda n: get(f"{latest}?section=no-{n}&published_within=366d&fallback=true"),
+        "a receipt": lambda n: get(f"{path}?receipt=true&limit={1 + n}"),
+        "a receipt of a filter that fits nothing": lambda n: get(
+            f"{path}?receipt=true&section=no-{n}&fallback=true&limit=100"
+        ),
         "an article explained": lambda n: get(f"{home}/article?id={article}&places={1 + n}"),
         "what a site has": lambda n: get(home),
         "the page": lambda n: get("/"),

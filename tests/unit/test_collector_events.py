@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from producers.collector.authorize import Speaker
-from producers.collector.validate import MAX_DETAIL, FaultError, Receipt, ignored_fields, ignored_parameters, views
+from producers.collector.validate import MAX_DETAIL, Arrival, FaultError, ignored_fields, ignored_parameters, views
 from producers.event import PageView
 from schemas.article_id import IdRule
 from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
@@ -19,7 +19,7 @@ SERVER = Speaker("demo", collector_site(), keyed=True)
 def made(
     item: Any, speaker: Speaker = PAGE, *, is_bot: bool = False, visitor_id: str | None = None, **more: Any
 ) -> PageView:
-    (found,) = views([item], speaker, Receipt(NOW, is_bot, visitor_id, LONGEST_WINDOW_MS, **more))
+    (found,) = views([item], speaker, Arrival(NOW, is_bot, visitor_id, LONGEST_WINDOW_MS, **more))
     if isinstance(found, FaultError):
         raise found
     return found
@@ -179,7 +179,7 @@ def test_faults(speaker: Speaker, item: Any, reason: str) -> None:
 )
 def test_a_time_that_counts_nowhere_says_why(longest_ms: int, at_ms: int, said: str) -> None:
     """Seconds are the commonest mistake and have a sentence of their own; the longest window is the configured one."""
-    receipt = Receipt(NOW, is_bot=False, visitor_id=None, longest_window_ms=longest_ms)
-    (found,) = views([{"article_id": "/a", "occurred_at": at_ms}], SERVER, receipt)
+    arrival = Arrival(NOW, is_bot=False, visitor_id=None, longest_window_ms=longest_ms)
+    (found,) = views([{"article_id": "/a", "occurred_at": at_ms}], SERVER, arrival)
     assert isinstance(found, FaultError) is bool(said)
     assert said in str(found)

@@ -14,7 +14,7 @@ from producers.collector.catalogue import Catalogue
 from producers.collector.client_hour import ClientHour
 from producers.collector.known_articles import MAX_PAIRS, NEVER, Known, name
 from producers.collector.new_articles import ALIVE_MINUTES, DEAREST_BYTES, HOURLY, NewArticles, cost
-from producers.collector.validate import Receipt
+from producers.collector.validate import Arrival
 from producers.event import PageView
 from ranker.service.buckets import Buckets
 from schemas.article_id import DEFAULT
@@ -171,11 +171,11 @@ def test_what_is_refused_is_none_of_the_articles_hour(tmp_path: Path) -> None:
     used_up(articles)
     bounds = Bounds(Buckets(1, 1), Buckets(1, 1), articles, ClientHour(3), LONGEST_WINDOW_MS)
     speaker = Speaker("demo", collector_site(), keyed=False)
-    receipt = Receipt(0, False, None, LONGEST_WINDOW_MS, b"reader")
-    refused = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
+    arrival = Arrival(0, False, None, LONGEST_WINDOW_MS, b"reader")
+    refused = admit([{"article_id": "/true"}] * 10, speaker, arrival, bounds)
     assert (len(refused.rejected), refused.wait_s > 0) == (10, True)
     assert articles.admit(view("/true"), b"second", 0) == 0
-    taken = admit([{"article_id": "/true"}] * 10, speaker, receipt, bounds)
+    taken = admit([{"article_id": "/true"}] * 10, speaker, arrival, bounds)
     assert (len(taken.accepted), len(taken.not_counted)) == (3, 7)
 
 

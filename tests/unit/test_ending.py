@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 import click
 import pytest
 
-from ranker.commands import consume
 from ranker.commands.consume import _run_until_signal
 from ranker.log.errors import stop
+from ranker.service import ending
 
 
 class Connections:
@@ -103,7 +103,7 @@ async def test_a_signal_ends_the_tasks_without_an_error() -> None:
 
 async def test_a_swallowed_cancellation_does_not_hold_the_end_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients swallow one now and then: they are cancelled again."""
-    monkeypatch.setattr(consume, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(ending, "_AGAIN_S", 0.01)
 
     async def stubborn() -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -1,5 +1,6 @@
 """The merge of shards: always the naive union, whatever the distribution, and as few rows as promised."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,18 @@ def test_one_shard_with_everything_is_read_again_and_remembered() -> None:
     shards.rounds = 0
     assert shards.run(first.hints).rows == shards.union()
     assert shards.rounds == 1
+
+
+@pytest.mark.parametrize("max_strays", [0, 100])
+def test_what_moved_is_named_if_it_counts(max_strays: int) -> None:
+    """By name and in whole lists: negative counts do, counts that add up to zero and articles without any do not."""
+    shards = Shards([{b"/new": 9, b"/old": 2, b"/less": -3, b"/even": 4}, {b"/even": -4, b"/other": 5}])
+    aliases = dict.fromkeys((b"/old", b"/less", b"/even", b"/never"), b"/new")
+    with small(10, max_strays):
+        merged = shards.run(extra=ExtraKeys(aliases))
+    assert merged.whole == (max_strays == 0)
+    assert merged.rows == [(8, b"/new"), (5, b"/other")]
+    assert merged.moved == {b"/old": b"/new", b"/less": b"/new"}
 
 
 def test_a_stray_is_new_once() -> None:

@@ -19,11 +19,19 @@ _FIT_EVERY = 30
 class ActiveKeeper:
     """Restores `active` if Redis has lost it; sets it only if no other generation is registered."""
 
-    def __init__(self, client: Any, generation: Generation, unfit: Callable[[], Awaitable[Sequence[str]]]) -> None:
-        """`unfit` returns the reasons why the store would lose counts."""
+    def __init__(
+        self,
+        client: Any,
+        generation: Generation,
+        unfit: Callable[[], Awaitable[Sequence[str]]],
+        *,
+        may_be_first: bool = True,
+    ) -> None:
+        """`unfit` returns the reasons why the store would lose counts. Without `may_be_first` it never sets it."""
         self._client = client
         self._unfit = unfit
         self._generation = generation
+        self._may_be_first = may_be_first
         self._remembered: generations.Active | None = None
         self._partitions = 0
 
@@ -47,7 +55,10 @@ class ActiveKeeper:
         await periodic(_EVERY_S, keep, "the generation is not kept registered", (StoreUnavailableError, StoreFullError))
 
     async def _keep(self) -> None:
-        active = await generations.ensure_first(self._client, self._generation, self._partitions, self._remembered)
+        if self._may_be_first or self._remembered is not None:
+            active = await generations.ensure_first(self._client, self._generation, self._partitions, self._remembered)
+        else:
+            active = await generations.read_active(self._client)
         await generations.register(self._client, self._generation)
         raised = await generations.raise_partitions(self._client, self._generation.id, self._partitions)
         self._remembered = raised or active or self._remembered

@@ -46,7 +46,10 @@ class Clients:
         """For lists that are made for this client; 429 for more than it may have."""
         wait_s = self._lists.take(client, lists, self._now_s())
         if wait_s:
-            detail = f"This address asks for too many articles, or lists with filters or beyond 100 places. {PROXY}"
+            detail = (
+                "This address asks for too many articles, or lists with filters, with a receipt or beyond 100 places. "
+                f"{PROXY}"
+            )
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})
 
     def pays_look_up(self, client: bytes) -> bytes | None:

@@ -57,10 +57,7 @@ def list_places(
         for count, article_id in rows:
             if len(places) == most or count < filter_.min_count:
                 return True
-            own, article = article_id, articles.get(article_id)
-            if article_id in names:
-                own, name = names[article_id]
-                article = known_as(articles, own, name)
+            own, article = _about(article_id, articles, names)
             if filter_.admits(own, article, now_ms):
                 places.append(
                     Place(article_id, own, count, published.read.total, published.name.window, article or _UNKNOWN)
@@ -74,6 +71,26 @@ def list_places(
         ends_in(published.further)
     # Articles that the catalogue does not know, and other spellings, were not looked up: there may be holes.
     return Listed(places, short=not (covered and filter_.by_catalogue and not names))
+
+
+def unlisted(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int) -> list[int]:
+    """The places, from 1, of the rows that the filter does not admit."""
+    names = published.names
+    return [
+        place
+        for place, (_, article_id) in enumerate(published.rows, 1)
+        if not filter_.admits(*_about(article_id, articles, names), now_ms)
+    ]
+
+
+def _about(
+    article_id: str, articles: Mapping[str, Article], names: Mapping[str, tuple[str, str]]
+) -> tuple[str, Article | None]:
+    """A row's own name, and what the catalogue knows of it."""
+    if article_id not in names:
+        return article_id, articles.get(article_id)
+    own, name = names[article_id]
+    return own, known_as(articles, own, name)
 
 
 def newest(

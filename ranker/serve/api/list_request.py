@@ -119,9 +119,10 @@ def _receipt_faults(request: Request, board: Board, name: ListName) -> list[Faul
     found = []
     if name.board == LATEST:
         found.append(fault("receipt", f"{LATEST} is not counted, so there is nothing to recount"))
-    token = accept_headers(request.scope["headers"]).authorization
-    if not board.all_show_counts and tokens.fits(token, board.site(name.site).read_token) is not True:
-        found.append(fault("receipt", "a site of this topic hides its counts; send this site's read token"))
+    token, expected = accept_headers(request.scope["headers"]).authorization, board.site(name.site).read_token
+    if not board.all_show_counts and tokens.fits(token, expected) is not True:
+        mend = "send this site's read token" if expected else "this site needs a read token (RANKER_READ_TOKENS)"
+        found.append(fault("receipt", f"a site of this topic hides its counts; {mend}"))
     return found
 
 

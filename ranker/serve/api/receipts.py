@@ -11,15 +11,13 @@ import orjson
 from ranker.core import rules
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
-from ranker.serve.api.items import list_places
+from ranker.serve.api.items import unlisted
 from ranker.serve.live.published import Published
 
 
 def receipt(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int) -> dict[str, Any]:
     """`filter_` admits every article that the site shows: the others are named by their places alone."""
     name, generation, rows = published.name, published.generation, published.rows
-    listed = list_places(published, filter_, articles, now_ms, len(rows)).places
-    shown = {place.article_id for place in listed}
     return {
         "version": 1,
         "site": name.site,
@@ -33,7 +31,7 @@ def receipt(published: Published, filter_: Filter, articles: Mapping[str, Articl
             for shard, meta in sorted(published.read.metas.items())
         ],
         "aliases": {old.decode(): new.decode() for old, new in sorted(published.read.merged.moved.items())},
-        "hidden": [place for place, (_, article) in enumerate(rows, 1) if article not in shown],
+        "hidden": unlisted(published, filter_, articles, now_ms),
         "rows": len(rows),
         "sha256": sha256(rows),
     }

@@ -1,31 +1,15 @@
-"""Engines on Apache Kafka and on the embedded broker; each test has topics and keys of its own."""
+"""An engine with a topic, and a connection to its Redis."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from deploy.local.kafka_apache import ApacheKafka
 from ranker.store.connection import connect
 from tests.integration.consume.engine import Engine
-
-
-@pytest_asyncio.fixture
-async def new_engine(kafka_apache: ApacheKafka, redis_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Engine]]:
-    """Make engines on Apache Kafka; `new_engine(redis_url=…)` for a Redis of the test's own."""
-    made: list[Engine] = []
-
-    def make(**options: Any) -> Engine:
-        made.append(Engine(kafka_apache.bootstrap, options.pop("redis_url", redis_url), tmp_path, **options))
-        return made[-1]
-
-    yield make
-    for engine in made:
-        await engine.close()
 
 
 @pytest_asyncio.fixture

@@ -126,6 +126,8 @@ async def test_no_command_of_the_ranker_hands_on_what_a_terminal_obeys(
         ["dead", "show", f"{HOSTILE}"], ["dead", "resend", "--all", "--dry-run"], ["topics", "apply", "--dry-run"],
         ["top", "--once", "--site", HOSTILE], ["generations", "activate", HOSTILE], ["generations", "drop", HOSTILE],
         ["serve", "--host", HOSTILE], ["consume", "--accept-bad", HOSTILE],
+        ["compare", "--rules", "press", "--rules", "none", "--site", HOSTILE],
+        ["compare", "--rules", "press", "--config", HOSTILE],
     )  # fmt: skip
     ended = await asyncio.gather(
         *(asyncio.to_thread(under_terminal, [*RANKER, *words], environment) for words in lines)

@@ -117,10 +117,11 @@ async def test_plain_streams_do_not_wait_for_filtered_ones(reader: Reader) -> No
 
 
 async def test_one_client_has_so_many_lists_of_its_own(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With filters, or beyond 100 places; then 429 for these, on every route. Plain lists and other clients go on."""
+    """With filters, receipts, or beyond 100 places; then 429 for these, on every route. Plain lists and other clients go on."""
     monkeypatch.setattr(reader.web._clients, "_now_s", lambda: 0.0)
     routes = ("", "/feed.rss", "/stream")
-    wanted = [f"{LIST}{routes[n % 2]}?exclude=/a{n}" if n % 3 else f"{LIST}?limit={101 + n}" for n in range(120)]
+    own = ("?exclude=/a{}", "/feed.rss?exclude=/a{}", "?limit=101&offset={}", "?receipt=true&offset={}")
+    wanted = [LIST + own[n % 4].format(n) for n in range(120)]
     refused = [is_refused(await reader.get(target, X_Forwarded_For=SOMEBODY)) for target in wanted]
     assert refused == [n >= LISTS_S * BURST_S for n in range(120)]
     for route in routes:

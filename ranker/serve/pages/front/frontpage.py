@@ -115,7 +115,8 @@ class Page:
         if choice.filters:
             clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
-        content = self._render(choice, sites, generation, found).encode()
+        receipts = bool(sites) and board.all_show_counts
+        content = self._render(choice, sites, generation, found, receipts=receipts).encode()
         return document(request, content, HTML, _SECURITY)
 
     def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
@@ -138,7 +139,10 @@ class Page:
         sites: Sequence[str],
         generation: Generation | None,
         found: Mapping[str, Sequence[Mapping[str, Any]]],
+        *,
+        receipts: bool,
     ) -> str:
+        """`receipts`: whether they are given without a token."""
         speech = Speech(self._words[choice.lang], choice.lang)
         headings = {name: speech.board(name) for name in ordered_boards(generation)}
         several = len(headings) > SIDE_BY_SIDE
@@ -183,10 +187,21 @@ class Page:
                 for lang, words in self._words.items()
             ],
             several=several,
-            boards=[(name, headings[name], board_rows(name)) for name in choice.boards],
+            boards=[
+                (name, headings[name], board_rows(name), _receipt(choice, name) if receipts and generation else None)
+                for name in choice.boards
+            ],
             newest=board_rows(LATEST),
             counts=what_counts(generation, speech) if generation else "",
         )
+
+
+def _receipt(choice: _Choice, board: str) -> dict[str, str]:
+    """Where a list's receipt is, and what the file is called; page.js makes the same of another list."""
+    return {
+        "address": f"/v1/{choice.site}/popular/{board}/{choice.window}?receipt=true",
+        "file": f"receipt-{choice.site}-{board}-{choice.window}.json",
+    }
 
 
 def _filter_value(name: str) -> str:

@@ -42,7 +42,9 @@ function column(board, window) {
   const made = { section, list, data: null };
   const query = new URLSearchParams([["limit", PLACES], ...filters()]);
   const empty = filters().size ? words.nothing : words.empty;
-  made.live = new Live(`${root}/popular/${encodeURIComponent(board)}/${encodeURIComponent(window)}`, query, (data) => {
+  const path = `${root}/popular/${encodeURIComponent(board)}/${encodeURIComponent(window)}`;
+  tellReceipt(section, path, `receipt-${site}-${board}-${window}.json`);
+  made.live = new Live(path, query, (data) => {
     made.data = { ...made.data, ...data };
     if (data.items) list.show(data.items, empty);
     tellState();
@@ -56,7 +58,18 @@ function newSection(board) {
   const section = element("section", "board", title, element("ol", ""));
   section.dataset.board = board;
   section.setAttribute("aria-labelledby", title.id);
+  const check = document.querySelector(".check")?.cloneNode(true);
+  if (check) section.append(Object.assign(check, { open: false }));
   return section;
+}
+
+/** Its receipt and its command are those of the list that is shown. */
+function tellReceipt(section, path, file) {
+  const link = section.querySelector(".receipt");
+  if (!link) return; // counts are hidden somewhere
+  link.href = `${path}?receipt=true`;
+  link.download = file;
+  setText(section.querySelector(".check code"), `ranker verify ${file}`);
 }
 
 /** Shows what is chosen, anew. */

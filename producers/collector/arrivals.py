@@ -12,7 +12,7 @@ from producers.collector.authorize import Speaker
 from producers.collector.metrics import CollectorMetrics
 from producers.collector.salt import DAY_S, Salts
 from producers.collector.settings import RuleNeeds
-from producers.collector.validate import Receipt
+from producers.collector.validate import Arrival
 from producers.event import PageView
 from producers.readers import MAX_AGENT, repeat_key, visitor_id
 from ranker.service.address import rate_limit_key
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from producers.collector.app import Request
 
 
-class Receipts:
-    """Makes the receipt of each request. `salts` is None if neither a site nor a rule needs any."""
+class Arrivals:
+    """Describes the arrival of each request. `salts` is None if neither a site nor a rule needs any."""
 
     def __init__(self, salts: Salts | None, needs: RuleNeeds, bounds: Bounds, metrics: CollectorMetrics) -> None:
         self._salts = salts
@@ -32,10 +32,10 @@ class Receipts:
         for name, version in agents.LISTS.items():
             metrics.crawler_list_info.labels(list=name, version=version).set(1)
 
-    def of(self, request: Request, speaker: Speaker, now_ms: int) -> Receipt:
+    def of(self, request: Request, speaker: Speaker, now_ms: int) -> Arrival:
         """The address and agent of a server with a key are not those of a reader."""
         if speaker.keyed:
-            return Receipt(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
+            return Arrival(now_ms, is_bot=False, visitor_id=None, longest_window_ms=self._bounds.longest_window_ms)
         agent = request.headers.get(b"user-agent", b"").decode("latin-1")[:MAX_AGENT]
         visitor = key_of = None
         if self._salts is not None and not request.forbids_linking:
@@ -44,7 +44,7 @@ class Receipts:
                 if speaker.site.visitors:
                     visitor = visitor_id(salt, speaker.site_id, request.address, agent)
                 key_of = partial(repeat_key, salt, speaker.site_id, address=request.address, agent=agent)
-        return Receipt(
+        return Arrival(
             now_ms,
             agents.is_bot(agent),
             visitor,

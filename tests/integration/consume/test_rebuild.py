@@ -1,0 +1,262 @@
+"""`ranker rebuild`: a generation is built beside the active one, compared with it, and activated."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.local.redis import RedisServer
+from tests.integration.consume.engine import RULES_TOML, Consumer, Engine
+from tests.integration.consume.rebuilding import Rebuild
+from tests.integration.consume.traffic import Readers
+
+PARTITIONS = 2
+
+
+@pytest_asyncio.fixture
+async def new_green(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
+    """Make engines with rules; with a `topic` on that of another one."""
+
+    def make(**options: object) -> Engine:
+        engine = new_engine(**{"config": RULES_TOML, "traffic": Readers} | options)
+        engine.partitions = PARTITIONS
+        return engine
+
+    return make
+
+
+class Pair:
+    """An active generation without rules that is counted, and one with those of the press on the same topic."""
+
+    def __init__(self, blue: Engine, green: Engine, counting: Consumer) -> None:
+        self.blue, self.green, self.counting = blue, green, counting
+
+    async def active(self) -> str:
+        return await _active(self.blue)
+
+    async def check(self) -> None:
+        """Both are equal to the recount, and the old consumer knows no trouble."""
+        for engine in (self.blue, self.green):
+            await engine.until_counted()
+            await engine.check()
+        await self.blue.until("readiness of the old consumer", self.counting.ready)
+
+
+@pytest_asyncio.fixture
+async def pair(
+    new_engine: Callable[..., Engine], new_green: Callable[..., Engine], own_redis: RedisServer
+) -> AsyncIterator[Pair]:
+    blue = new_engine(traffic=Readers, redis_url=own_redis.url)
+    await blue.create_topic(PARTITIONS)
+    counting = blue.consume()
+    await blue.traffic.send(3000)
+    await blue.until_counted()
+    await blue.until("readiness", counting.ready)
+    yield Pair(blue, new_green(topic=blue.topic, redis_url=own_redis.url), counting)
+
+
+@pytest_asyncio.fixture
+async def own_redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """The two ends of a terminal: where a person types, and the process' standard input."""
+    ends = pty.openpty()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+async def _active(engine: Engine) -> str:
+    stored = await engine.client.get("ranker:active")
+    return "" if stored is None else str(json.loads(stored)["generation"])
+
+
+async def test_from_no_rules_to_those_of_the_press(pair: Pair) -> None:
+    """Built, compared, activated; it counts until its consumers have taken over, and ends then. Then the way back."""
+    blue, green = pair.blue.generation.id, pair.green.generation.id
+    async with pair.blue.traffic.flowing(per_s=300):
+        rebuild = Rebuild(pair.green, "--yes", "--json")
+        await rebuild.until_said("Start consumers of")
+        assert await pair.active() == green
+        await pair.green.until_counted()  # nobody else counts it
+        heir = pair.green.consume()
+        await pair.green.until("readiness", heir.ready)
+    done = await asyncio.to_thread(rebuild.end)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        f"Generation {green} is to be built: beside {blue}",
+        "in force duplicate@1, bots@1, internal@1, repeat-60s@1",
+        "rules    was bots@1; counts every site",
+        "MB more; the active generation takes",
+        f"{green} is level with the log",
+        f"ranker generations activate {blue} ",
+        f"ranker generations drop {blue}",
+        "Consumers have taken over",
+    ):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    found = json.loads(done.stdout)
+    assert (found["before"]["generation"], found["after"]["generation"]) == (blue, green)
+    assert {(one["site"], one["board"], one["window"]) for one in found["lists"]} == {
+        (site, board, window)
+        for site in ("demo", "le-courrier")
+        for board in ("read", "engaged")
+        for window in ("short", "long")
+    }
+    await pair.check()
+    assert pair.blue.ranker("generations", "activate", blue).returncode == 0
+    again = await asyncio.to_thread(Rebuild(pair.blue).end)
+    assert (again.returncode, "active generation already" in again.stdout) == (0, True)
+    assert await pair.active() == blue
+
+
+async def test_without_a_terminal_nothing_is_activated(pair: Pair) -> None:
+    """It shows a table and what to run; run again it goes on where it stood, and compares at once."""
+    first = await asyncio.to_thread(Rebuild(pair.green).end)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert f"`ranker rebuild --config {pair.green.config} --yes`" in first.stdout
+    assert "dropped by rules" in first.stdout
+    assert "→ duplicate " in first.stdout
+    assert await pair.active() == pair.blue.generation.id
+    before = [await pair.green.version(partition) for partition in range(PARTITIONS)]
+    again = await asyncio.to_thread(Rebuild(pair.green, "--json").end)
+    assert again.returncode == 0
+    assert " to read  0 records of 2 partitions" in again.stderr
+    assert json.loads(again.stdout)["lists"]
+    assert [await pair.green.version(partition) for partition in range(PARTITIONS)] == before
+    await pair.check()
+
+
+@pytest.mark.parametrize(("answer", "activated"), [(b"y\n", True), (b"no\n", False), (b"\n", False)])
+async def test_the_question(pair: Pair, terminal: tuple[int, int], answer: bytes, activated: bool) -> None:
+    """While it waits for an answer it counts."""
+    keyboard, stdin = terminal
+    rebuild = Rebuild(pair.green, stdin=stdin)
+    await rebuild.until_said("? [y/N]: ")
+    await pair.blue.traffic.send(500)
+    await pair.green.until_counted()
+    os.write(keyboard, answer)
+    if activated:
+        await rebuild.until_said("Start consumers of")
+        rebuild.interrupt()
+    done = await asyncio.to_thread(rebuild.end)
+    assert done.returncode == 0, done.stderr
+    assert (await pair.active() == pair.green.generation.id) is activated
+    assert ("keep its consumers running" in done.stdout) is activated
+    assert ("is not activated" in done.stdout) is not activated
+    await pair.check()
+
+
+async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> None:
+    """While it begins, and at the question: nothing is activated, no traceback; it says how to go on."""
+    for words, later_s in (("Generation ", 0.0), ("Generation ", random.uniform(0.0, 1.0)), ("? [y/N]: ", 0.0)):
+        rebuild = Rebuild(pair.green, stdin=terminal[1])
+        await rebuild.until_said(words)
+        await asyncio.sleep(later_s)
+        rebuild.interrupt()
+        done = await asyncio.to_thread(rebuild.end)
+        assert done.returncode == 1
+        assert "stopped" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "Unclosed" not in done.stderr
+    assert "nothing was activated" in done.stderr
+    assert f"`ranker rebuild --config {pair.green.config}` goes on from there" in done.stderr
+    assert await pair.active() == pair.blue.generation.id
+    await pair.check()
+
+
+async def test_a_redis_too_small_for_two(pair: Pair) -> None:
+    """Said before, with the number and the fix, and nothing is begun; by --force it goes on as far as there is room."""
+    used = (await pair.blue.client.info("memory"))["used_memory"]
+    await pair.blue.client.config_set("maxmemory", used + 60_000)
+    refused = await asyncio.to_thread(Rebuild(pair.green, "--yes").end)
+    assert refused.returncode == 1
+    assert "Redis is too small for two generations by about" in refused.stderr
+    assert "CONFIG SET maxmemory" in refused.stderr
+    assert await pair.green.applied() == [-1, -1]
+    forced = await asyncio.to_thread(Rebuild(pair.green, "--yes", "--force").end)
+    assert (forced.returncode, "Redis is out of memory" in forced.stderr) == (1, True), forced.stderr
+    assert await pair.active() == pair.blue.generation.id
+    await pair.blue.client.config_set("maxmemory", used + 60_000_000)
+    assert (await asyncio.to_thread(Rebuild(pair.green).end)).returncode == 0
+    await pair.check()
+
+
+async def test_two_processes_share_the_partitions(pair: Pair) -> None:
+    """Each shows the whole; both end when consumers have taken over."""
+    async with pair.blue.traffic.flowing(per_s=200):
+        both = [Rebuild(pair.green, "--yes") for _ in range(2)]
+        for rebuild in both:
+            await rebuild.until_said("Start consumers of")
+
+        async def shared() -> bool:
+            return await pair.green.admin(lambda admin: _owners(admin, pair.green)) == [1, 1]
+
+        await pair.green.until("a partition for each", shared)
+        await pair.green.until_counted()
+        pair.green.consume()
+        for rebuild in both:
+            done = await asyncio.to_thread(rebuild.end)
+            assert done.returncode == 0, done.stderr
+    await pair.check()
+
+
+async def _owners(admin: AIOKafkaAdminClient, engine: Engine) -> list[int]:
+    """How many partitions each member of the group has."""
+    (response,) = await admin.describe_consumer_groups([f"ranker-{engine.generation.id}"])
+    return [member[4].count(b"\x00\x00\x00\x01\x00\x00\x00") for member in response.groups[0][5]]
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
+async def test_killed_again_and_again(new_green: Callable[..., Engine], terminal: tuple[int, int], kills: int) -> None:
+    """At random moments: as it starts, counts, compares, waits for an answer. Not one count more or less."""
+    green = new_green(session_timeout_ms=1_000)
+    await green.create_topic(PARTITIONS)
+    await green.traffic.send(4000)
+    chance = random.Random(kills)
+    async with green.traffic.flowing(per_s=200):
+        for _ in range(kills):
+            rebuild = Rebuild(green, stdin=terminal[1])
+            await asyncio.sleep(chance.uniform(0.7, 4.0))
+            assert rebuild.process.poll() is None, rebuild.said
+            rebuild.kill()
+        last = Rebuild(green, "--yes")
+        await last.until_said("Start consumers of")
+    await green.until_counted()
+    last.interrupt()
+    assert (await asyncio.to_thread(last.end)).returncode == 0
+    await green.check()
+    assert await _active(green) == green.generation.id
+
+
+async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> None:
+    """With the reason, exit code 1."""
+    green = new_green()
+    await green.create_topic(PARTITIONS, message_timestamp_type="CreateTime")
+    await green.traffic.send(100)
+    done = await asyncio.to_thread(Rebuild(green, "--yes").end)
+    assert done.returncode == 1
+    assert "accept_create_time" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert await _active(green) == ""
+
+
+async def test_without_a_topic(new_green: Callable[..., Engine]) -> None:
+    """Said at once, with the fix."""
+    done = await asyncio.to_thread(Rebuild(new_green(), "--yes").end)
+    assert (done.returncode, "ranker topics apply" in done.stderr) == (1, True)
