@@ -39,7 +39,7 @@ SECOND = (
     _mutant("the bound itself is too much", f"{_ONCE}.passed", "A._keys > A._max_keys", "A._keys >= A._max_keys"),
     _mutant("the bound is not looked at", f"{_ONCE}.passed", "A._keys > A._max_keys", "False"),
     _mutant("what is given up is not noted", f"{_ONCE}.passed", "A.first = B", "pass"),
-    _mutant("what is forgotten still counts", f"{_ONCE}._forget", "A._keys -= B", "A._keys -= B // 2"),
+    _mutant("what is forgotten still counts", f"{_ONCE}._forget", "A._keys -= B", "A._keys -= B - 1"),
     _mutant("duplicates count", f"{_ONCE}.outcome", "'duplicate' in A", "False"),
     _mutant("duplicates without the rule", f"{_ONCE}.outcome", "'duplicate' in A", "True"),
     _mutant("bots count", f"{_ONCE}.outcome", "A.agent_class in ('bot', 'internal')", "A.agent_class == 'internal'"),
