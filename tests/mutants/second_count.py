@@ -96,9 +96,20 @@ QUICK = {
 _SEQUENCES = "marks of producers' sequences, which are compared with producers and not with the log"
 _TIME = "T alone: counts at floors that are too high or too low are still those of the log at these floors"
 _WORDS = "counters and words about what was lost, late or rejected"
-_SAFETY = "what goes wrong shows in no state: it takes longer, or never ends"
+_SAFETY = "no state is wrong by itself: it takes longer, never ends, or has the lineage of another"
 _LEFT = "what is left behind and named nowhere"
+_SELDOM = "so seldom in a history that twelve did not show it; the hunt that is its own does"
 NOT_COUNTED = {
+    "dropped: what was forgotten stays so": _SELDOM,
+    "a sent step that the store has is not held": _SELDOM,
+    "a sent step is held whether the store has it or not": _SELDOM,
+    "a sent step has no change": _SELDOM,
+    "merged: keys of what is gone": _SELDOM,
+    "lanes of the floor's slice are not looked at": _SELDOM,
+    "the gate does not seek": _SELDOM,
+    "no seek after a failed poll": _SELDOM,
+    "init: timestamps before the end": _SELDOM,
+    "gap: the same lineage": _SAFETY,
     "sequences are taken over before they are applied": _SEQUENCES,
     "sequences are not taken over": _SEQUENCES,
     "a run is forgotten within its lineage": _SEQUENCES,
@@ -127,4 +138,4 @@ NOT_COUNTED = {
     "what is held is loaded": _SAFETY,
     "buckets that are gone stay": _LEFT,
 }
-"""What the second count does not find, and why: other tests do."""
+"""What the second count does not find, or not within the time of a test, and why: other tests do."""
