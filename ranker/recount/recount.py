@@ -99,8 +99,8 @@ class Recount:
             if offset >= view.end:
                 continue
             place = self._place(event.occurred_ms, article, view.floors)
-            if place is None:
-                continue
+            if place is None or place[1] * windows[place[0]].grain_ms < self._known_ms:
+                continue  # an unknown slice: so are all lists that it feeds, and its strays
             entry = Entry(place, site, outcome, article, value)
             piece = view.slices.get(place)
             if piece is not None and offset < piece.at.n:

@@ -71,8 +71,8 @@ SECOND = (
     _mutant("what was cut is known", f"{_RECOUNT}.log_is_cut", "A, B = C", "pass"),
     _mutant("a cut bucket is known", f"{_RECOUNT}.feed", "A, B._known_ms = C", "A, B._known_ms = False, append_ms"),
     _mutant("windows that were cut are known", f"{_RECOUNT}._unknown_windows", "A < B._known_ms", "False"),
-    _mutant("slices that were cut are known", f"{_RECOUNT}._is_unknown", "A * B < C", "False"),
-    _mutant("buckets that were cut are known", f"{_RECOUNT}._is_unknown", "A < B._first_known_bucket(...)", "False"),
+    _mutant("slices that were cut are known", f"{_RECOUNT}.is_unknown", "A * B < C", "False"),
+    _mutant("buckets that were cut are known", f"{_RECOUNT}.is_unknown", "A < B._first_known_bucket(...)", "False"),
     _mutant("reading begins at the slice", f"{_DEFINITION}:begins_ms", "A - A % B - FUTURE_MS", "A - FUTURE_MS"),
     _mutant("reading begins without what lies ahead", f"{_DEFINITION}:begins_ms", "A - FUTURE_MS", "A"),
 )
