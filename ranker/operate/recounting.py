@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.stretch import LogReader
-from ranker.recount.definition import FIRST_MS, LAST_MS, Definition, begins_ms
+from ranker.recount.definition import FIRST_MS, Definition, begins_ms
 from ranker.recount.pieces import At
 from ranker.recount.recount import Recount
 
@@ -36,8 +36,9 @@ async def stretch(
     held = await reader.held(partition)
     first = await reader.first_at(partition, begins_ms(definition, at.floors, tiers))
     wanted = n if first is None else min(first, n)
-    # The search finds what is there: if that is the log's beginning, earlier records may have been deleted.
-    is_cut = held.start > n0 and wanted <= held.start
+    # The search finds what is there: if no record is older, those that were have been deleted, and may have counted.
+    oldest = await reader.first_at(partition, FIRST_MS) if held.start > n0 else wanted
+    is_cut = held.start > n0 and (oldest is None or wanted <= oldest)
     return Stretch(partition, max(wanted, held.start), n, is_cut, held.stop)
 
 
@@ -54,13 +55,12 @@ async def feed(reader: LogReader, recount: Recount, part: Stretch, passed: Calla
 
     Raises LogEndsError.
     """
-    is_cut, reached = part.is_cut, part.start
+    reached = part.start
+    if part.is_cut:
+        recount.log_is_cut()
     try:
         async for chunk in reader.chunks(part.partition, part.start, max(part.end, recount.end)):
             for record in chunk.records:
-                if is_cut and FIRST_MS <= record.timestamp <= LAST_MS:
-                    recount.log_begins(record.timestamp)
-                    is_cut = False
                 recount.feed(record.offset, record.timestamp, record.key, record.value)
             reached = chunk.end
             passed(reached - part.start)

@@ -6,10 +6,11 @@ import datetime as dt
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeGuard
 
 from ranker.recount.definition import LAST_MS, MAX_VALUE_BYTES
-from schemas.article_id import DEFAULT, IdRule, NoArticleError, is_article_id, normalized
+from schemas.article_id import DEFAULT, MAX_BYTES, IdRule, NoArticleError, is_article_id, normalized
 
 _SITE = re.compile(r"[a-z0-9._-]{1,64}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -72,7 +73,11 @@ _SPACE = " \t\n\r"
 
 
 def parsed(value: bytes) -> Any:
-    """The JSON of a value. Bytes that are no UTF-8 stand as halves of surrogates; raises Invalid."""
+    """The JSON of a value. Bytes that are no UTF-8 stand as halves of surrogates; raises Invalid.
+
+    How deep a field that is not read may be nested, the interpreter says, here and where it is counted: about 990
+    brackets less the calls under way. A record at that very edge may be an event to one and none to the other.
+    """
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -110,9 +115,10 @@ class Contract:
 
     def __init__(self, sites: frozenset[str] | None, source: Mapping[str, Any] | None = None) -> None:
         self._sites = sites
-        self._valid: set[tuple[str, str]] = set()
-        """Sites with types, and articles with "", that were found valid."""
         self._mapped = None if source is None else _Mapped(source)
+        self._names = frozenset(_OURS if source is None else source["fields"].values())
+        self._is_kind = lru_cache(maxsize=1 << 16)(self._is_site_and_type)
+        self._is_article_id = lru_cache(maxsize=1 << 18)(is_article_id)
 
     def event(self, value: bytes | None) -> Event | None:
         """None if this is no event that the contract allows."""
@@ -123,25 +129,30 @@ class Contract:
             if not isinstance(found, dict):
                 return None
             if isinstance(found, _Twice):
+                read = {name: found[name] for name in self._names & found.keys()}
                 for name, each in found.pairs:
-                    self._read({**found, name: each})
-            return self._read(found)
+                    if name in read:
+                        self._typed({**read, name: each})
+            return self._allowed(self._typed(found))
         except Invalid:
             return None
 
-    def _read(self, found: Mapping[str, Any]) -> Event:
+    def _typed(self, found: Mapping[str, Any]) -> Event:
+        """Each field has its type, its length and its range; one that stands twice has them in both places."""
         get = (found if self._mapped is None else self._mapped.ours(found)).get
         event_id, event_type, site, article = get("event_id"), get("event_type"), get("site_id"), get("article_id")
-        if type(event_type) is not str or type(site) is not str or type(article) is not str:
-            raise Invalid("ids")
-        if (self._mapped is None or event_id is not None) and (
-            type(event_id) is not str or not 1 <= len(event_id) <= 128
-        ):
+        if not (_is_text(event_type) and _is_text(site) and _is_text(article)):
+            raise Invalid("names")
+        if event_id is not None and not (_is_text(event_id) and 1 <= len(event_id) <= 128):
+            raise Invalid("event_id")
+        if event_id is None and self._mapped is None:
             raise Invalid("event_id")
         occurred_ms, value = get("occurred_at"), get("value", 1)
-        if type(occurred_ms) is not int or not 0 <= occurred_ms <= LAST_MS:
+        if self._mapped is None:
+            occurred_ms = _from_ms(occurred_ms)
+        if type(occurred_ms) is not int:
             raise Invalid("occurred_at")
-        if type(value) is not int or not -1000 <= value <= 1000 or not value:
+        if type(value) is not int or not -1000 <= value <= 1000:
             raise Invalid("value")
         agent_class, sequence = get("agent_class", "unknown"), get("sequence")
         if type(agent_class) is not str or agent_class not in _CLASSES:
@@ -150,29 +161,31 @@ class Contract:
             raise Invalid("sequence")
         visitor, key, producer = get("visitor_id"), get("repeat_key"), get("producer_id")
         for text in (visitor, key, producer):
-            if text is not None and (type(text) is not str or len(text) > 128 or _HALF.search(text)):
+            if text is not None and not (_is_text(text) and len(text) <= 128):
                 raise Invalid("text")
-        if event_id is not None and _HALF.search(event_id):
-            raise Invalid("event_id")
-        self._check_names(site, event_type, article)
         return Event(site, article, event_type, occurred_ms, event_id or "", key or visitor or "", agent_class, value)
 
-    def _check_names(self, site: str, event_type: str, article: str) -> None:
-        valid = self._valid
-        if (site, event_type) not in valid:
-            known = self._sites is None or site in self._sites
-            if not (known and _SITE.fullmatch(site) and _TYPE.fullmatch(event_type)):
-                raise Invalid("site or type")
-            self._remember((site, event_type))
-        if (article, "") not in valid:
-            if not is_article_id(article):
-                raise Invalid("article_id")
-            self._remember((article, ""))
+    def _allowed(self, event: Event) -> Event:
+        """The event in the normal form, if its names, its time and its value are allowed."""
+        if self._mapped is not None:
+            event = event._replace(article=self._mapped.normal(event.site, event.article))
+            if not 0 <= event.occurred_ms <= LAST_MS:
+                raise Invalid("occurred_at")
+        if not event.value:
+            raise Invalid("value")
+        if len(event.site) > 64 or len(event.event_type) > 32 or not self._is_kind(event.site, event.event_type):
+            raise Invalid("site or type")
+        if len(event.article) > MAX_BYTES or not self._is_article_id(event.article):
+            raise Invalid("article_id")
+        return event
 
-    def _remember(self, names: tuple[str, str]) -> None:
-        if len(self._valid) >= 500_000:
-            self._valid.clear()
-        self._valid.add(names)
+    def _is_site_and_type(self, site: str, event_type: str) -> bool:
+        is_known = self._sites is None or site in self._sites
+        return is_known and bool(_SITE.fullmatch(site) and _TYPE.fullmatch(event_type))
+
+
+def _is_text(text: Any) -> TypeGuard[str]:
+    return type(text) is str and (text.isascii() or not _HALF.search(text))
 
 
 class _Mapped:
@@ -191,12 +204,16 @@ class _Mapped:
         for name, theirs in self._fields.items():
             if theirs in found:
                 event[name] = self._translated(name, found[theirs])
-        if self._rules is not None and type(event.get("article_id")) is str and type(event.get("site_id")) is str:
-            try:
-                event["article_id"] = normalized(event["article_id"], self._rules.get(event["site_id"], DEFAULT))
-            except NoArticleError as error:
-                raise Invalid("article_id") from error
         return event
+
+    def normal(self, site: str, article: str) -> str:
+        """Addresses in their normal form if the table says so; other ids as they are."""
+        if self._rules is None:
+            return article
+        try:
+            return normalized(article, self._rules.get(site, DEFAULT))
+        except NoArticleError as error:
+            raise Invalid("article_id") from error
 
     def _translated(self, name: str, value: Any) -> Any:
         if name in _IDS and type(value) is int and -(2**63) <= value < 2**63:
@@ -204,6 +221,12 @@ class _Mapped:
         if name == "event_type" and type(value) is str:
             return self._types.get(value, value)
         return self._in_ms(value) if name == "occurred_at" else value
+
+
+def _from_ms(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= LAST_MS:
+        raise Invalid("occurred_at")
+    return value
 
 
 def _from_us(value: Any) -> int:
@@ -219,7 +242,7 @@ def _from_s(value: Any) -> int:
 
 
 def _from_rfc3339(value: Any) -> int:
-    """Fractions are rounded to microseconds, then cut to milliseconds."""
+    """Fractions are rounded to microseconds, then cut to milliseconds. It may lie outside of what events may."""
     match = _RFC3339.fullmatch(value) if type(value) is str else None
     if match is None:
         raise Invalid("occurred_at")
@@ -239,7 +262,7 @@ def _from_rfc3339(value: Any) -> int:
 
 
 _TIMES: dict[str, Callable[[Any], Any]] = {
-    "ms": lambda value: value,
+    "ms": _from_ms,
     "us": _from_us,
     "s": _from_s,
     "rfc3339": _from_rfc3339,

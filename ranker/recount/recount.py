@@ -17,6 +17,7 @@ from ranker.recount.once import Once
 from ranker.recount.pieces import At, Bucket, Difference, Entry, Index, Slice, SliceId, Total
 
 Piece = Slice | Total | Index | Bucket
+_NEVER_MS = 2 * LAST_MS
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Recount:
     ) -> None:
         self._definition = definition
         self._known_ms = 0
+        """What counts in earlier slices and buckets is not known."""
+        self._is_cut = False
         self._is_stray = lru_cache(maxsize=1 << 19)(is_stray)
         self._contract = Contract(definition.sites, definition.source)
         buckets = frozenset(piece.bucket for piece in pieces if isinstance(piece, Bucket))
@@ -60,15 +63,20 @@ class Recount:
         """Up to which offset records are needed."""
         return max((piece.at.n for piece in self._pieces), default=0)
 
-    def log_begins(self, append_ms: int) -> None:
-        """The log lacks records that were appended before this time: what they can have counted in is unchecked."""
-        unit = self._definition.unit_ms
-        self._known_ms = -(-(append_ms + FUTURE_MS) // unit) * unit
+    def log_is_cut(self) -> None:
+        """The log lacks records before the first that is fed: what they can have counted in is unchecked.
+
+        That is everything until a record says when the log begins.
+        """
+        self._is_cut, self._known_ms = True, _NEVER_MS
 
     def feed(self, offset: int, append_ms: int, key: bytes | None, value: bytes | None) -> None:
         """The next record."""
         while self._due and self._due[-1].at.n <= offset:
             self._compare_remembered(self._due.pop())
+        if self._is_cut and FIRST_MS <= append_ms <= LAST_MS:
+            unit = self._definition.unit_ms
+            self._is_cut, self._known_ms = False, -(-(append_ms + FUTURE_MS) // unit) * unit
         self.records += 1
         self._last = offset, append_ms, key, value
         event = self._contract.event(value) if FIRST_MS <= append_ms <= LAST_MS else None
@@ -91,8 +99,8 @@ class Recount:
             if offset >= view.end:
                 continue
             place = self._place(event.occurred_ms, article, view.floors)
-            if place is None:
-                continue
+            if place is None or place[1] * windows[place[0]].grain_ms < self._known_ms:
+                continue  # an unknown slice: so are all lists that it feeds, and its strays
             entry = Entry(place, site, outcome, article, value)
             piece = view.slices.get(place)
             if piece is not None and offset < piece.at.n:
@@ -163,7 +171,7 @@ class Recount:
             tier, slice_ = piece.place
             return slice_ * self._definition.windows[tier].grain_ms < self._known_ms
         if isinstance(piece, Bucket):
-            return piece.bucket * self._definition.per_ms < self._known_ms
+            return piece.bucket < self._first_known_bucket(piece.at)
         return isinstance(piece, Total) and piece.window in self._unknown_windows(piece.at)
 
     def _unknown_windows(self, at: At) -> list[str]:
@@ -173,6 +181,13 @@ class Recount:
             for rank, window in enumerate(definition.windows)
             if any(start_ms(definition, tier, at.floors) < self._known_ms for tier in range(rank + 1))
         ]
+
+    def _first_known_bucket(self, at: At) -> int:
+        """Buckets before the oldest slice's are not read again. Nothing live depends on them, but a partition that has
+        had no event for so long still holds them.
+        """
+        oldest_ms = min(start_ms(self._definition, tier, at.floors) for tier in range(len(at.floors)))
+        return max(self._known_ms, oldest_ms) // self._definition.per_ms
 
     def _compare_remembered(self, piece: Index | Bucket) -> None:
         """At the moment when all records below the piece's n were fed."""
@@ -189,10 +204,9 @@ class Recount:
             self._found += self._remembered(piece)
 
     def _remembered(self, index: Index) -> Iterator[Difference]:
-        """What rules go by. Buckets before the oldest slice's are another matter: nothing live depends on them."""
+        """What rules go by."""
         per_ms, once = self._definition.per_ms, self._once
-        oldest_ms = min(start_ms(self._definition, tier, index.at.floors) for tier in range(len(index.at.floors)))
-        begins = max(self._known_ms, oldest_ms) // per_ms
+        begins = self._first_known_bucket(index.at)
         known = {bucket for bucket in once.live if bucket >= begins}
         for bucket in sorted(known ^ {bucket for bucket in index.buckets if bucket >= begins}):
             is_named = bucket in index.buckets

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast
 
 from ranker.core.generation import Generation
 from ranker.store.keys import ShardKeys
-from tests.property import drawn_records, history, lists, virtual
+from tests.property import drawn_records, history, lists, second_count, virtual
 from tests.property.calm import calm
 from tests.property.check import DivergedError, Lineage, Shard, compare, expected, forgotten, read
 from tests.property.history import PROFILES, Drawn, Profile
@@ -87,7 +87,6 @@ class World:
         self.wanted: dict[tuple[int, str, int, tuple[int, ...]], Expected] = {}
         self.snapshots: deque[tuple[Any, dict[int, Shard | None]]] = deque(maxlen=10)
         self.carrying = asyncio.Lock()
-        self._last_append_ms = START_MS - 60_000
         self.failed = asyncio.Event()
         self._grown = 0
         self.half_way: Callable[[int], None] | None = None
@@ -144,6 +143,7 @@ class World:
             compare(
                 after, want, log.entries, begun, self.drawn.rules, log.dead_letters, partition, self.active_partitions
             )
+            second_count.compare(self, partition, dump)
             self.report.states += 1
             self.report.outcomes |= {outcome for _, _, outcome in want.sums} | want.remembered.met
             half_way = any(floor % self.drawn.rules.lanes for floor in after.floors)

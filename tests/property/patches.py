@@ -10,6 +10,7 @@ from typing import Any
 
 from ranker.consume import batch, gate, loop, session, upkeep, worker
 from ranker.core import fold, merge, retire, sequence_tracker, watermark
+from ranker.recount import definition, recount
 from ranker.store import program, shard
 from tests.property.history import Drawn
 from tests.property.sequences import SILENT_FULL_MS, SILENT_MS
@@ -26,7 +27,7 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     wanted: list[tuple[Any, str, Any]] = [
         *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
         (batch, "SMALL_SHARD", rng.choice((0, 6, 12_500))),
-        *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge)),
+        *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge, definition, recount)),
         (batch, "MAX_KEYS", pieces.choice((2, 6, 65_536))),
         (program, "PIECE_KEYS", pieces.choice((1, 2, 1_024))),
         (shard, "_PIECES", pieces.choice((1, 2, 128))),
