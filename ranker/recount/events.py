@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from ranker.recount.definition import LAST_MS, MAX_VALUE_BYTES
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule, NoArticleError, is_article_id, normalized
@@ -55,6 +55,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _pairs(found: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    return found.pairs if isinstance(found, _Twice) else found.items()
+
+
 def _no_constant(name: str) -> Any:
     raise Invalid(name)  # NaN and Infinity are no JSON
 
@@ -67,34 +71,44 @@ def _any_size(digits: str) -> int:
     return int(digits) if len(digits) <= 4300 else -_HUGE if digits[0] == "-" else _HUGE
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant).decode
-_decode_long = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_any_size).decode
+_scan = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant).raw_decode
+_scan_long = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_any_size).raw_decode
 _SPACE = " \t\n\r"
 
 
-def parsed(value: bytes) -> Any:
-    """The JSON of a value. Bytes that are no UTF-8 stand as halves of surrogates; raises Invalid.
+def _decoded(text: str, scan: Callable[[str, int], tuple[Any, int]]) -> Any:
+    """As JSONDecoder.decode, which takes longer to look for blanks around it."""
+    if text[:1] != "{":
+        text = text.lstrip(_SPACE)
+        if text[:1] != "{":
+            raise Invalid("no object")
+    found, end = scan(text, 0)
+    if end != len(text) and text[end:].strip(_SPACE):
+        raise Invalid("more than an object")
+    return found
 
-    How deep a field that is not read may be nested, the interpreter says, here and where it is counted: about 990
-    brackets less the calls under way. A record at that very edge may be an event to one and none to the other.
+
+def parsed(value: bytes) -> tuple[dict[str, Any], bool]:
+    """The object that a value is, and whether all of it is UTF-8: other bytes stand as halves of surrogates.
+
+    A field that is not read may hold such bytes, if they do not break the JSON around it. How deep one may be nested,
+    the interpreter says, here and where it is counted: about 990 brackets less the calls under way. A record at that
+    very edge may be an event to one and none to the other. Raises Invalid.
     """
     try:
-        text = value.decode()
+        text, is_utf8 = value.decode(), True
     except UnicodeDecodeError:
-        text = value.decode("utf-8", "surrogateescape")
-        # A field that is not read may hold such bytes, but it may not break the JSON around it.
-    if text[:1] not in _SPACE + "{":
-        raise Invalid("no object")
+        text, is_utf8 = value.decode("utf-8", "surrogateescape"), False
     try:
-        found = _decode(text)
+        found = _decoded(text, _scan)
     except (ValueError, RecursionError):
         try:
-            found = _decode_long(text)
+            found = _decoded(text, _scan_long)
         except (ValueError, RecursionError) as error:
             raise Invalid("no JSON") from error
     if "\\ud" in text or "\\uD" in text:
-        _refuse_halves(_decode_long(value.decode("utf-8", "replace")))
-    return found
+        _refuse_halves(_decoded(value.decode("utf-8", "replace"), _scan_long))
+    return found, is_utf8
 
 
 def _refuse_halves(found: Any) -> None:
@@ -102,7 +116,7 @@ def _refuse_halves(found: Any) -> None:
         if _HALF.search(found):
             raise Invalid("half a surrogate pair")
     elif isinstance(found, dict):
-        for name, value in found.pairs if isinstance(found, _Twice) else found.items():
+        for name, value in _pairs(found):
             _refuse_halves(name)
             _refuse_halves(value)
     elif isinstance(found, list):
@@ -125,9 +139,9 @@ class Contract:
         if not value or len(value) > MAX_VALUE_BYTES:
             return None
         try:
-            found = parsed(value)
-            if not isinstance(found, dict):
-                return None
+            found, is_utf8 = parsed(value)
+            if not is_utf8:
+                _refuse_halves([text for name, text in _pairs(found) if name in self._names and type(text) is str])
             if isinstance(found, _Twice):
                 read = {name: found[name] for name in self._names & found.keys()}
                 for name, each in found.pairs:
@@ -141,9 +155,9 @@ class Contract:
         """Each field has its type, its length and its range; one that stands twice has them in both places."""
         get = (found if self._mapped is None else self._mapped.ours(found)).get
         event_id, event_type, site, article = get("event_id"), get("event_type"), get("site_id"), get("article_id")
-        if not (_is_text(event_type) and _is_text(site) and _is_text(article)):
+        if type(event_type) is not str or type(site) is not str or type(article) is not str:
             raise Invalid("names")
-        if event_id is not None and not (_is_text(event_id) and 1 <= len(event_id) <= 128):
+        if event_id is not None and (type(event_id) is not str or not 1 <= len(event_id) <= 128):
             raise Invalid("event_id")
         if event_id is None and self._mapped is None:
             raise Invalid("event_id")
@@ -161,7 +175,7 @@ class Contract:
             raise Invalid("sequence")
         visitor, key, producer = get("visitor_id"), get("repeat_key"), get("producer_id")
         for text in (visitor, key, producer):
-            if text is not None and not (_is_text(text) and len(text) <= 128):
+            if text is not None and (type(text) is not str or len(text) > 128):
                 raise Invalid("text")
         return Event(site, article, event_type, occurred_ms, event_id or "", key or visitor or "", agent_class, value)
 
@@ -182,10 +196,6 @@ class Contract:
     def _is_site_and_type(self, site: str, event_type: str) -> bool:
         is_known = self._sites is None or site in self._sites
         return is_known and bool(_SITE.fullmatch(site) and _TYPE.fullmatch(event_type))
-
-
-def _is_text(text: Any) -> TypeGuard[str]:
-    return type(text) is str and (text.isascii() or not _HALF.search(text))
 
 
 class _Mapped:

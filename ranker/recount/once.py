@@ -36,14 +36,14 @@ class Once:
     def outcome(self, event: Event) -> str:
         """What an event counts as that is not late; afterwards it is an earlier one."""
         bucket = self._live_bucket(event.occurred_ms) if self._per_ms else None
-        names = event.site, event.article, event.event_type
+        names = f"{event.site}\0{event.article}\0{event.event_type}\0"
         has_id = bucket is not None and "duplicate" in self._drops and event.event_id
-        if has_id and not self._add(bucket, names, f"event {event.event_id}"):
+        if has_id and not self._add(bucket, f"{names}event {event.event_id}"):
             return "!duplicate"
         if event.agent_class in ("bot", "internal") and event.agent_class in self._drops:
             return f"!{event.agent_class}"
         has_reader = bucket is not None and event.reader and event.value == 1 and event.event_type in self._types
-        if has_reader and not self._add(bucket, names, f"reader {event.reader}"):
+        if has_reader and not self._add(bucket, f"{names}reader {event.reader}"):
             return "!repeat"
         return event.event_type
 
@@ -67,10 +67,10 @@ class Once:
     def _settles_ms(self, bucket: int) -> int:
         return (bucket + 1) * self._per_ms + self._grace_ms
 
-    def _add(self, bucket: int | None, names: tuple[str, str, str], last: str) -> bool:
+    def _add(self, bucket: int | None, what: str) -> bool:
         """Whether no earlier event of the bucket has these fields."""
         assert bucket is not None
-        fields = "\0".join((*names, last)).encode()
+        fields = what.encode()
         keys = self.live.setdefault(bucket, set())
         key = xxh3_128_digest(fields)
         if key in keys:

@@ -49,7 +49,7 @@ SECOND = (
     _mutant("repeats of all types", f"{_ONCE}.outcome", "A.event_type in B", "True"),
     _mutant("repeats of all values", f"{_ONCE}.outcome", "A.value == 1", "True"),
     _mutant("the article is no part of a key", f"{_ONCE}.outcome", "A.article", "''"),
-    _mutant("ids and readers are one", f"{_ONCE}.outcome", "f'reader {event.reader}'", "f'event {event.reader}'"),
+    _mutant("ids and readers are one", f"{_ONCE}.outcome", "f'{A}reader {event.reader}'", "f'{A}event {event.reader}'"),
     _mutant("keys of the store without seed", f"{_ONCE}._add", "xxh3_64_digest(A, B)", "xxh3_64_digest(A)"),
     _mutant("visitor_id goes before repeat_key", f"{_EVENTS}._typed", "key or visitor or ''", "visitor or key or ''"),
     _mutant("a value of zero is an event", f"{_EVENTS}._allowed", "not A.value", "False"),
