@@ -112,6 +112,8 @@ NOT_COUNTED = {
     "no seek after a failed poll": _SELDOM,
     "init: timestamps before the end": _SELDOM,
     "gap: the same lineage": _SAFETY,
+    "the lineage does not move": _SAFETY,
+    "deletions do nothing": _LEFT,
     "totals of zero stay": _NONE,
     "sums of zero stay": _NONE,
     "what is taken is not pending": _FAILS,
