@@ -98,6 +98,8 @@ _TIME = "T alone: counts at floors that are too high or too low are still those 
 _WORDS = "counters and words about what was lost, late or rejected"
 _SAFETY = "no state is wrong by itself: it takes longer, never ends, or has the lineage of another"
 _LEFT = "what is left behind and named nowhere"
+_NONE = "a zero that stands for none, in a list or a sum: no reader shows it"
+_FAILS = "the engine fails before it stores anything"
 _SELDOM = "so seldom in a history that twelve did not show it; the hunt that is its own does"
 NOT_COUNTED = {
     "dropped: what was forgotten stays so": _SELDOM,
@@ -110,6 +112,11 @@ NOT_COUNTED = {
     "no seek after a failed poll": _SELDOM,
     "init: timestamps before the end": _SELDOM,
     "gap: the same lineage": _SAFETY,
+    "the lineage does not move": _SAFETY,
+    "deletions do nothing": _LEFT,
+    "totals of zero stay": _NONE,
+    "sums of zero stay": _NONE,
+    "what is taken is not pending": _FAILS,
     "sequences are taken over before they are applied": _SEQUENCES,
     "sequences are not taken over": _SEQUENCES,
     "a run is forgotten within its lineage": _SEQUENCES,
