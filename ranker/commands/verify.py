@@ -104,6 +104,7 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
     from ranker.operate.verify import Verification
     from ranker.recount import definition as definitions
     from ranker.service import progress
+    from ranker.service.tuning import collect_seldom, keep_buffers
     from ranker.store import pieces
     from ranker.store.connection import connect
     from ranker.store.generations import GenerationError, read_active
@@ -123,6 +124,8 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
             total = await verification.offsets()
             if not as_json:
                 _print_begin(definition, partitions, total)
+            collect_seldom()
+            keep_buffers()
             began = time.perf_counter()
             done = []
             with progress.bar("recounting", total, unit="events") as advance:

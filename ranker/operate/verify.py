@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, product
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ranker.log.stretch import LogReader, home
 from ranker.operate.recounting import LogEndsError, RecountError, Stretch, after, feed, stretch
 from ranker.recount.definition import Definition
-from ranker.recount.pieces import Difference, Index, Total
+from ranker.recount.pieces import At, Difference, Index, Total
 from ranker.recount.recount import Piece, Recount
 from ranker.store.pieces import PieceReader
 
@@ -133,7 +133,11 @@ class Verification:
         sites = frozenset().union(*(index.sites for index, _ in known.values())) if known else None
         if fault := self._selection.fault(self._definition, self._partitions, sites):
             raise SelectionError(fault)
-        found = [await self._stretch(shard, *read) for shard, read in known.items() if self._may_hold(shard, read[0])]
+        found = [
+            await self._stretch(shard, n0, index.at)
+            for shard, (index, n0) in known.items()
+            if self._may_hold(shard, index)
+        ]
         if known and not found:
             raise SelectionError(f"{self._selection.article!r} belongs to another partition than {sorted(known)}")
         return sum(part.end - part.start for part in found)
@@ -150,8 +154,8 @@ class Verification:
     async def _index(self, shard: int) -> tuple[Index, int] | None:
         return await self._shards[shard].index(self._reader.partitions)
 
-    async def _stretch(self, shard: int, index: Index, n0: int) -> Stretch:
-        return await stretch(self._reader, self._definition, shard, n0, index.at, self._selection.window)
+    async def _stretch(self, shard: int, n0: int, at: At) -> Stretch:
+        return await stretch(self._reader, self._definition, shard, n0, at, self._selection.window)
 
     async def _check(self, shard: int, passed: Callable[[int], None]) -> Checked | None:
         """None if the chosen article has no counts in this partition."""
@@ -166,7 +170,7 @@ class Verification:
         if not self._may_hold(shard, index):
             return None
         pieces = await self._pieces(shard, index)
-        part = await self._stretch(shard, index, n0)
+        part = await self._stretch(shard, n0, _oldest([index.at, *(piece.at for piece in pieces)]))
         recount = Recount(self._definition, pieces, partial(self._is_stray, shard))
         checked.start, checked.end = part.start, recount.end
         try:
@@ -206,3 +210,8 @@ def _counts(recount: Recount, pieces: list[Piece], article: str) -> Iterator[Lis
         if isinstance(piece, Total) and not recount.is_unknown(piece):
             ours, log = piece.ours.get(article, 0), piece.counts.get(article, 0)
             yield ListCount(piece.site, piece.board, piece.window, ours, log)
+
+
+def _oldest(versions: Sequence[At]) -> At:
+    """The lowest floors: a Redis that goes back to an older copy meanwhile has lower ones later."""
+    return At(versions[0].n, tuple(map(min, *(at.floors for at in versions), versions[0].floors)))

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 FUTURE_MS = 5 * 60 * 1000
 """How far an event's time may lie ahead of its append time."""
+APART_MS = 2_000
+"""How far the clocks of two brokers may be apart: the next leader's append times may step back by so much."""
 FIRST_MS, LAST_MS = 946_684_800_000, 4_102_444_800_000
 """An append time is milliseconds of the years 2000 to 2099; the last moment is that of event times too."""
 MAX_VALUE_BYTES = 1 << 20

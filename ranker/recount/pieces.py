@@ -188,7 +188,7 @@ class UnreadableError(Exception):
 
 
 def unpacked(delta: bytes) -> Iterator[tuple[Count, int]]:
-    """The counts of one delta: a format byte and a msgpack map, as DESIGN.md describes it under Slices."""
+    """The counts of one delta: a format byte and a msgpack map, in the form that ranker/core/delta.py describes."""
     try:
         body = zlib.decompress(delta[1:]) if delta[:1] in (b"\x01", b"\x02") else delta[1:]
         found = msgspec.msgpack.decode(body)
@@ -196,16 +196,22 @@ def unpacked(delta: bytes) -> Iterator[tuple[Count, int]]:
             for site, (articles, outcomes) in found.items():
                 for outcome, numbers in outcomes.items():
                     for article, number in zip(articles, numbers, strict=True):
-                        yield (site, outcome, article), int(number)
+                        yield _count(site, outcome, article, number)
         elif delta[:1] in (b"\x00", b"\x01"):
             for site, outcomes in found.items():
                 for outcome, articles in outcomes.items():
                     for article, number in articles.items():
-                        yield (site, outcome, article), int(number)
+                        yield _count(site, outcome, article, number)
         else:
             raise UnreadableError(f"a delta starts with byte {delta[:1]!r}")
     except (zlib.error, msgspec.DecodeError, ValueError, TypeError, AttributeError) as error:
         raise UnreadableError(f"{type(error).__name__}: {error}") from error
+
+
+def _count(site: Any, outcome: Any, article: Any, number: Any) -> tuple[Count, int]:
+    if type(number) is not int or not type(site) is type(outcome) is type(article) is str:
+        raise TypeError(f"{number!r} of {article!r} is no count of an article")
+    return (site, outcome, article), number
 
 
 def _unequal(ours: Mapping[Any, int | float], log: Mapping[Any, int]) -> Iterator[tuple[Any, str, str]]:

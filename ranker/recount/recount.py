@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ranker.recount.definition import FIRST_MS, FUTURE_MS, LAST_MS, Definition, start_ms
+from ranker.recount.definition import APART_MS, FIRST_MS, FUTURE_MS, LAST_MS, Definition, start_ms
 from ranker.recount.events import Contract, Event
 from ranker.recount.once import Once
 from ranker.recount.pieces import At, Bucket, Difference, Entry, Index, Slice, SliceId, Total
@@ -76,7 +76,7 @@ class Recount:
             self._compare_remembered(self._due.pop())
         if self._is_cut and FIRST_MS <= append_ms <= LAST_MS:
             unit = self._definition.unit_ms
-            self._is_cut, self._known_ms = False, -(-(append_ms + FUTURE_MS) // unit) * unit
+            self._is_cut, self._known_ms = False, -(-(append_ms + APART_MS + FUTURE_MS) // unit) * unit
         self.records += 1
         self._last = offset, append_ms, key, value
         event = self._contract.event(value) if FIRST_MS <= append_ms <= LAST_MS else None
