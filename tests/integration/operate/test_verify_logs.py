@@ -148,17 +148,17 @@ async def test_retention_has_cut_the_log(new_engine: Callable[..., Engine]) -> N
     await engine.until_counted()
     consumer.stop()
     assert (await equal(engine))["partitions"][0]["unchecked"] == []
-    cut = {TopicPartition(engine.topic, 0): RecordsToDelete(before_offset=500)}  # 105 minutes ago
+    cut = {TopicPartition(engine.topic, 0): RecordsToDelete(before_offset=100)}  # 165 minutes ago
     await engine.admin(lambda admin: admin.delete_records(cut))
     report = await equal(engine)
     (part,) = report["partitions"]
-    assert (part["start"], part["records"]) == (500, 700)
+    assert (part["start"], part["records"]) == (100, 1100)
     assert "lists and sums of day" in part["unchecked"]
     assert any("slices of" in what for what in part["unchecked"])
     assert part["compared"] > 0
     shown = engine.ranker("verify").stdout
     assert "unchecked, since the log does not reach back so far: lists and sums of day" in shown
-    assert "\nequal, as far as the log reaches: 700 records" in shown
+    assert "\nequal, as far as the log reaches: 1,100 records" in shown
     total = f"ranker:{{{engine.generation.id}.0}}:total:hour:demo:read"
     ((article, count),) = await engine.client.zrange(total, 0, 0, withscores=True)
     await engine.client.zincrby(total, 1, article)
