@@ -253,7 +253,7 @@ class VerifyMetrics(Metrics):
     last_run = gauge("ranker_verify_last_run_timestamp_seconds", "When the last run of `ranker verify` ended.")
     failed = gauge(
         "ranker_verify_failed",
-        "1 if the last run ended without a result (Kafka or Redis away, interrupted, wrong options): nothing is known "
+        "1 if the last run ended without a result (Kafka or Redis away, Ctrl-C, wrong options): nothing is known "
         "then, and the next three are NaN.",
     )
     differences = gauge(

@@ -17,23 +17,25 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 AHEAD_MS = 5 * 60 * 1000
 TEXTS = "visitor_id", "repeat_key", "producer_id"
-SHAPES = {
-    "event_id": ".{1,128}",
-    "event_type": "[a-z][a-z0-9_]{0,31}",
-    "site_id": "[a-z0-9._-]{1,64}",
-    "article_id": r"\S+",
-}
+SHAPES = {"event_id": ".{1,128}", "event_type": "[a-z][a-z0-9_]{0,31}", "site_id": "[a-z0-9._-]{1,64}"}
+SCHEMA = Path(__file__).parents[2] / "schemas" / "page-view.schema.json"
+UNFIT = json.loads(SCHEMA.read_text(encoding="utf-8"))["properties"]["article_id"]["not"]["pattern"]
+
+
+def no_number(name):
+    raise ValueError(name)  # NaN and Infinity are no JSON
 
 
 def event_of(value):
     """The event in a record, None if the contract (schemas/page-view.schema.json) does not allow it."""
     try:
-        event = json.loads((value or b"").decode())
+        event = json.loads((value or b"").decode(), parse_constant=no_number)
+        json.dumps(event, ensure_ascii=False).encode()  # fails for half a surrogate pair, wherever it stands
         event = {"value": 1, "agent_class": "unknown", **event}
         sound = (
             all(re.fullmatch(shape, event[name], re.DOTALL) for name, shape in SHAPES.items())
-            and len(event["article_id"].encode()) <= 512
-            and re.sub("[\u200c\u200d]", "", event["article_id"]).isprintable()
+            and 1 <= len(event["article_id"].encode()) <= 512
+            and not re.search(UNFIT, event["article_id"])
             and (type(event["occurred_at"]), type(event["value"])) == (int, int)
             and 0 <= event["occurred_at"] <= 4_102_444_800_000
             and -1000 <= event["value"] <= 1000
@@ -43,7 +45,7 @@ def event_of(value):
             and (event.get("sequence") is None or (type(event["sequence"]) is int and event["sequence"] >= 0))
             and len(value) <= 1 << 20
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return event if sound else None
 
@@ -121,26 +123,43 @@ class Count:
         self.forget(occurred_at)
 
 
+async def counted(consumer, definition, receipt, part):
+    """Article to count in one partition."""
+    count, end = Count(definition, receipt, part["floors"]), part["n"]
+    where = TopicPartition(definition["topic"], part["partition"])
+    first = (await consumer.beginning_offsets([where]))[where]
+    found = (await consumer.offsets_for_times({where: max(count.begins(), 0)}))[where]
+    position = min(found.offset, end) if found else end
+    if part["n0"] < first and position <= first:
+        sys.exit(f"partition {where.partition} begins at offset {first} now: the list cannot be recounted any more")
+    if position < end:
+        consumer.assign([where])
+        consumer.seek(where, position)
+    silent = 0
+    while position < end:
+        before = position
+        for record in (await consumer.getmany(where, timeout_ms=1000)).get(where, []):
+            if record.offset < end:
+                count.add(record)
+        position = await consumer.position(where)
+        silent = silent + 1 if position == before else 0
+        if silent == 30:
+            sys.exit(f"partition {where.partition} ends at offset {position}: is this the receipt's Kafka?")
+    return count.articles
+
+
 async def recounted(definition, receipt, bootstrap):
     """Article to count, over all partitions of the receipt."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="none")
     await consumer.start()
+    try:
+        parts = [await counted(consumer, definition, receipt, part) for part in receipt["partitions"]]
+    finally:
+        await consumer.stop()
     articles = Counter()
-    for part in receipt["partitions"]:
-        count, end = Count(definition, receipt, part["floors"]), part["n"]
-        where = TopicPartition(definition["topic"], part["partition"])
-        found = (await consumer.offsets_for_times({where: max(count.begins(), 0)}))[where]
-        position = min(found.offset, end) if found else end
-        if position < end:
-            consumer.assign([where])
-            consumer.seek(where, position)
-        while position < end:
-            for record in (await consumer.getmany(where, timeout_ms=1000)).get(where, []):
-                if record.offset < end:
-                    count.add(record)
-            position = await consumer.position(where)
-        articles.update(count.articles)
-    await consumer.stop()
+    for part in parts:
+        for article, count in part.items():
+            articles[receipt["aliases"].get(article, article)] += count
     return articles
 
 
@@ -150,8 +169,6 @@ def main(receipt_file, definition_file, bootstrap):
     if hashlib.sha256(definition).hexdigest()[:12] != receipt["generation"]:
         sys.exit("this is not the definition of the receipt's generation")
     articles = asyncio.run(recounted(json.loads(definition), receipt, bootstrap))
-    for old, new in receipt["aliases"].items():
-        articles[new] += articles.pop(old, 0)
     rows = sorted(
         ([a, c] for a, c in articles.items() if c > 0), key=lambda row: (row[1], row[0].encode()), reverse=True
     )

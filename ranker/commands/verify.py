@@ -133,7 +133,8 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
                     done.append(checked)
                     if not as_json:
                         _print(checked)
-            report = _report(definition, done, time.perf_counter() - began)
+            outside = list(range(partitions, reader.partitions))
+            report = _report(definition, done, outside, time.perf_counter() - began)
             if not as_json:
                 _print_names(settings, definition, chosen, report)
                 _print_end(report)
@@ -142,7 +143,8 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
         await client.aclose()
 
 
-def _report(definition: Definition, done: list[Checked], seconds: float) -> dict[str, Any]:
+def _report(definition: Definition, done: list[Checked], outside: list[int], seconds: float) -> dict[str, Any]:
+    """`outside` are partitions of the topic that are no part of the lists."""
     return {
         "equal": not any(checked.differences for checked in done),
         "generation": definition.generation,
@@ -152,6 +154,7 @@ def _report(definition: Definition, done: list[Checked], seconds: float) -> dict
         "compared": sum(checked.compared for checked in done),
         "differences": sum(checked.differences for checked in done),
         "seconds": round(seconds, 3),
+        "outside": outside,
         "partitions": [
             {
                 "partition": checked.partition,
@@ -210,7 +213,7 @@ def _print(checked: Checked) -> None:
         name = f"list {count.board}/{count.window} of {count.site}"
         click.echo(f"  {printable(name)}: Redis {count.redis}, the log {count.log}")
     for what in checked.unchecked:
-        click.echo(f"  unchecked, since the log does not reach back so far: {printable(what)}")
+        click.echo(f"  unchecked: {printable(what)}")
     for one in checked.named[:_SHOWN]:
         where = " ".join(filter(None, (one.site and f"of {one.site}", one.article)))
         click.echo(
@@ -243,6 +246,9 @@ def _print_end(report: dict[str, Any]) -> None:
     rate = report["records"] / max(report["seconds"], 0.001)
     read = f"{report['records']:,} records in {report['seconds']:.1f} s ({rate:,.0f} a second)"
     unchecked = any(partition["unchecked"] for partition in report["partitions"])
+    if report["outside"]:
+        shown = ", ".join(map(str, report["outside"][:_SHOWN]))
+        click.echo(f"unchecked: partitions of the topic that are no part of the lists (just added?): {shown}")
     if report["equal"]:
         click.echo(f"equal{', as far as the log reaches' if unchecked else ''}: {read}")
     else:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -14,35 +17,43 @@ from ranker.service.printable import printable
 
 if TYPE_CHECKING:
     from ranker.operate.receipts import Outcome
-    from ranker.recount.receipts import Receipt, Row
+    from ranker.recount.receipts import Given
     from ranker.settings import Settings
 
 _SHOWN = 10
 """Rows that are printed if they are not those of the receipt."""
 _NAMED = 20
+_LONGEST = 1_200
 
 
 def run(config: str | None, file: BinaryIO, definition: BinaryIO | None, *, as_json: bool) -> None:
     """Ends the process with exit code 1 if the list differs."""
     from ranker.recount import receipts
+    from ranker.recount.definition import generation_of
 
     with user_errors():
         settings = load_settings(config)
         try:
-            receipt, items = receipts.read(file.read(receipts.MOST_BYTES + 1))
+            given = receipts.read(file.read(receipts.MOST_BYTES + 1))
         except receipts.NoReceiptError as error:
             raise click.ClickException(f"{file.name}: {error}") from error
-        canonical = None if definition is None else definition.read().strip()
+        canonical = None if definition is None else definition.read(receipts.MOST_BYTES).strip()
+        wanted = given.receipt.generation
+        if canonical is not None and generation_of(canonical) != wanted:
+            raise click.ClickException(
+                f"{definition.name}: this is not the definition of generation {wanted}, which the receipt names; "  # type: ignore[union-attr]
+                f"`ranker generations definition {wanted}` prints it"
+            )
         began = time.perf_counter()
-        outcome = asyncio.run(_recounted(settings, receipt, items, canonical))
+        outcome = asyncio.run(_recounted(settings, given, canonical))
     if as_json:
-        click.echo(json.dumps(_report(receipt, outcome), ensure_ascii=False))
+        click.echo(json.dumps(_report(given, outcome), ensure_ascii=False))
     else:
-        _print(receipt, outcome, time.perf_counter() - began)
+        _print(given, outcome, time.perf_counter() - began)
     raise SystemExit(0 if outcome.equal else 1)
 
 
-async def _recounted(settings: Settings, receipt: Receipt, items: list[Row], canonical: bytes | None) -> Outcome:
+async def _recounted(settings: Settings, given: Given, canonical: bytes | None) -> Outcome:
     from ranker.log import stretch
     from ranker.operate.receipts import ReceiptCheck
     from ranker.recount import definition as definitions
@@ -53,21 +64,22 @@ async def _recounted(settings: Settings, receipt: Receipt, items: list[Row], can
     if canonical is None:
         client = connect(settings.redis_url)
         try:
-            canonical = await pieces.canonical(client, receipt.generation)
+            canonical = await pieces.canonical(client, given.receipt.generation)
         finally:
             await client.aclose()
-    definition = definitions.read(canonical, receipt.generation)
+    definition = definitions.read(canonical, given.receipt.generation)
     async with stretch.reading(
         settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
     ) as reader:
-        check = ReceiptCheck(reader, definition, receipt, items)
+        check = ReceiptCheck(reader, definition, given)
         stretches = await check.stretches()
         total = sum(part.end - part.start for part in stretches)
         with progress.bar("recounting", total, unit="events") as advance:
             return await check.run(stretches, advance)
 
 
-def _report(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
+def _report(given: Given, outcome: Outcome) -> dict[str, Any]:
+    receipt = given.receipt
     return {
         "equal": outcome.equal,
         "site": receipt.site,
@@ -77,26 +89,45 @@ def _report(receipt: Receipt, outcome: Outcome) -> dict[str, Any]:
         "records": outcome.records,
         "rows": len(outcome.rows),
         "sha256": {"receipt": receipt.sha256, "log": outcome.sha256},
+        "total": {"receipt": given.total, "log": outcome.total},
         "items": [
             {"article_id": article, "receipt": count, "log": recounted} for (article, count), recounted in outcome.items
         ],
         "reordered": outcome.reordered,
+        "partitions": [
+            {
+                "partition": part.partition,
+                "start": part.start,
+                "n": part.n,
+                "from": _time(part.from_ms),
+                "until": _time(part.until_ms),
+            }
+            for part in outcome.parts
+        ],
+        "notes": outcome.notes,
         "recounted": outcome.rows,
     }
 
 
-def _print(receipt: Receipt, outcome: Outcome, seconds: float) -> None:
+def _time(moment_ms: int | None) -> str | None:
+    return (
+        None if moment_ms is None else datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    )
+
+
+def _print(given: Given, outcome: Outcome, seconds: float) -> None:
+    receipt = given.receipt
     name = f"{receipt.board}/{receipt.window} of {receipt.site}"
     click.echo(f"list {printable(name)}, generation {receipt.generation}, rules: {', '.join(receipt.rules) or 'none'}")
-    for source, target in list(receipt.aliases.items())[:_NAMED]:
-        click.echo(f"  counted under its new name: {printable(source)} -> {printable(target)}")
-    if len(receipt.aliases) > _NAMED:
-        click.echo(f"  and {len(receipt.aliases) - _NAMED} more")
-    shown = [place for place in receipt.hidden if place <= len(outcome.rows)][:_NAMED]
-    for place in shown:
-        click.echo(f"  counted and not shown: place {place}, {printable(outcome.rows[place - 1][0])}")
-    if len(receipt.hidden) > _NAMED:
-        click.echo(f"  and {len(receipt.hidden) - _NAMED} more")
+    _some(
+        f"partition {part.partition}: events from {_time(part.from_ms)} on, below offset {part.n}, "
+        f"appended up to {_time(part.until_ms) or 'an unknown time'}"
+        for part in outcome.parts
+    )
+    _some(f"counted under its new name: {old} -> {new}" for old, new in receipt.aliases.items())
+    known = [place for place in receipt.hidden if place <= len(outcome.rows)]
+    _some(f"counted and not shown: place {place}, {outcome.rows[place - 1][0]}" for place in known)
+    _some(f"note: {note}" for note in outcome.notes)
     read = f"{outcome.records:,} records recounted in {seconds:.1f} s"
     if outcome.equal:
         click.echo(f"equal: {len(outcome.rows):,} places, SHA-256 {outcome.sha256}; {read}")
@@ -104,10 +135,19 @@ def _print(receipt: Receipt, outcome: Outcome, seconds: float) -> None:
     click.echo(f"different: SHA-256 {receipt.sha256} in the receipt, {outcome.sha256} by the log; {read}")
     if len(outcome.rows) != receipt.rows:
         click.echo(f"  {receipt.rows} places in the receipt, {len(outcome.rows)} by the log")
-    for (article, count), recounted in outcome.items[:_NAMED]:
-        click.echo(f"  {printable(article)}: {count} in the list, {recounted} by the log")
+    if given.total not in (None, outcome.total):
+        click.echo(f"  a total of {given.total} in the list, {outcome.total} by the log")
+    _some(f"{article}: {count} in the list, {recounted} by the log" for (article, count), recounted in outcome.items)
     if outcome.reordered:
         click.echo("  the places of the list are in another order than by the log")
     click.echo("  the first places by the log:")
     for place, (article, count) in enumerate(outcome.rows[:_SHOWN], 1):
         click.echo(f"  {place:4}  {count:10,}  {printable(article)}")
+
+
+def _some(lines: Iterable[str]) -> None:
+    rest = iter(lines)
+    for line in islice(rest, _NAMED):
+        click.echo(f"  {printable(line, _LONGEST)}")
+    if more := sum(1 for _ in rest):
+        click.echo(f"  and {more:,} more; --json has all")

@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ranker.log.stretch import LogReader
 from ranker.operate.recounting import LogEndsError, RecountError, Stretch, after, feed, stretch
-from ranker.recount.definition import Definition
+from ranker.recount.definition import LAST_MS, Definition, start_ms
 from ranker.recount.pieces import At, Total
-from ranker.recount.receipts import Receipt, Row, ranked, sha256
+from ranker.recount.receipts import Given, Row, ranked, sha256
 from ranker.recount.recount import Recount
+
+_NAMED = 20
+_LATE_MS = 10 * 60 * 1000
+"""Floors follow T, and T the log: both may be late, but hardly by so much while a list is served."""
+
+
+class Counted(NamedTuple):
+    """What a receipt says of one partition: events from `from_ms` on, below offset `n`, appended up to `until_ms`.
+
+    `until_ms` is None if no record was read.
+    """
+
+    partition: int
+    start: int
+    n: int
+    from_ms: int
+    until_ms: int | None
 
 
 @dataclass
 class Outcome:
-    """What a recount says of a receipt. `rows` are the recounted ones; `items` those whose count differs, with ours."""
+    """What a recount says of a receipt. `rows` are the recounted ones; `items` those whose count differs, with ours.
+
+    `notes` are sentences on what a receipt may say and no reader would have made: it is no signature.
+    """
 
     equal: bool
     records: int
     sha256: str
     rows: list[Row] = field(default_factory=list)
+    total: int = 0
     items: list[tuple[Row, int]] = field(default_factory=list)
     reordered: bool = False
     """Whether the items stand in another order than the recounted rows."""
+    parts: list[Counted] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class ReceiptCheck:
-    """Of one receipt, whose definition is that of its generation."""
+    """Of what was given, by the definition of its generation."""
 
-    def __init__(self, reader: LogReader, definition: Definition, receipt: Receipt, items: Sequence[Row]) -> None:
+    def __init__(self, reader: LogReader, definition: Definition, given: Given) -> None:
         self._reader = reader
         self._definition = definition
-        self._receipt = receipt
-        self._items = items
+        self._given = given
+        self._receipt = given.receipt
 
     async def stretches(self) -> list[Stretch]:
         """What has to be read. RecountError if the receipt does not fit, or if the log no longer has it all."""
@@ -52,6 +76,9 @@ class ReceiptCheck:
                     f"the receipt has a partition {part.partition} with {len(part.floors)} floors, but there are "
                     f"{self._reader.partitions} partitions and {len(definition.windows)} windows: is this its Kafka?"
                 )
+            begins = [start_ms(definition, tier, part.floors) for tier in range(len(definition.windows))]
+            if max(begins) > LAST_MS:
+                raise RecountError(f"partition {part.partition}: its floors are no times: the receipt was changed")
             read = await stretch(
                 self._reader, definition, part.partition, part.n0, At(part.n, part.floors), receipt.window
             )
@@ -65,8 +92,9 @@ class ReceiptCheck:
 
     async def run(self, stretches: Sequence[Stretch], passed: Callable[[int], None]) -> Outcome:
         """`passed` is called with how many offsets are behind. RecountError if the log ends before the receipt."""
-        receipt = self._receipt
+        receipt, rank = self._receipt, self._definition.rank(self._receipt.window)
         counts: dict[str, int] = {}
+        parts = []
         records = behind = 0
         for part, read in zip(receipt.partitions, stretches, strict=True):
             total = Total(At(part.n, part.floors), receipt.window, receipt.site, receipt.board, {})
@@ -79,17 +107,33 @@ class ReceiptCheck:
                 ) from error
             records += recount.records
             behind += read.end - read.start
+            from_ms = start_ms(self._definition, rank, part.floors)
+            parts.append(Counted(part.partition, read.start, part.n, from_ms, recount.last_append_ms))
             for article, count in total.counts.items():
                 counts[article] = counts.get(article, 0) + count
-        return self._outcome(ranked(counts, receipt.aliases), records)
+        outcome = self._outcome(ranked(counts, receipt.aliases), sum(counts.values()))
+        outcome.records, outcome.parts, outcome.notes = records, parts, list(self._notes(parts))
+        return outcome
 
-    def _outcome(self, every: list[Row], records: int) -> Outcome:
-        rows = every[: self._receipt.rows]
+    def _outcome(self, every: list[Row], total: int) -> Outcome:
+        receipt, given = self._receipt, self._given
+        rows = every[: receipt.rows]
         found = sha256(rows)
         by_article = dict(every)
-        wrong = [(row, by_article.get(row[0], 0)) for row in self._items if by_article.get(row[0]) != row[1]]
+        wrong = [(row, by_article.get(row[0], 0)) for row in given.items if by_article.get(row[0]) != row[1]]
         places = {article: place for place, (article, _) in enumerate(every)}
-        order = [places[article] for article, _ in self._items if article in places]
+        order = [places[article] for article, _ in given.items if article in places]
         reordered = order != sorted(order)
-        equal = found == self._receipt.sha256 and len(rows) == self._receipt.rows and not wrong and not reordered
-        return Outcome(equal, records, found, rows, wrong, reordered)
+        same = found == receipt.sha256 and len(rows) == receipt.rows and given.total in (None, total)
+        return Outcome(same and not wrong and not reordered, 0, found, rows, total, wrong, reordered)
+
+    def _notes(self, parts: Sequence[Counted]) -> Iterator[str]:
+        absent = sorted(set(range(self._reader.partitions)) - {part.partition for part in parts})
+        if absent:
+            named = ", ".join(map(str, absent[:_NAMED]))
+            yield f"partitions {named} of the topic are no part of it: such a list says complete: false, or is older"
+        window = self._definition.windows[self._definition.rank(self._receipt.window)]
+        most_ms = window.length_ms + 2 * window.grain_ms + _LATE_MS
+        for part in parts:
+            if part.until_ms is not None and part.until_ms - part.from_ms > most_ms:
+                yield f"partition {part.partition} counts from further back than a window of {window.name} does"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from ranker.recount.recount import Piece, Recount
 from ranker.store.pieces import PieceReader
 
 _NAMED = 20
+_BEGINS_S = 5.0
 MOST_DIFFERENCES = 1_000
 """Of a partition that are named; the others are counted."""
 
@@ -161,6 +163,9 @@ class Verification:
         """None if the chosen article has no counts in this partition."""
         checked = Checked(shard)
         read = await self._index(shard)
+        if read is None:
+            await asyncio.sleep(_BEGINS_S)  # one of a partition that was just added begins at any moment
+            read = await self._index(shard)
         if read is None:
             held = await self._reader.held(shard)
             if held:

@@ -5,7 +5,7 @@ An event counts as its type, or as `!duplicate`, `!bot`, `!internal` or `!repeat
 
 from __future__ import annotations
 
-from xxhash import xxh3_64_digest, xxh3_128_digest
+from xxhash import xxh3_64_digest
 
 from ranker.recount.definition import Definition
 from ranker.recount.events import Event
@@ -14,23 +14,20 @@ from ranker.recount.events import Event
 class Once:
     """What the events so far mean for the next one.
 
-    An earlier event is known by 16 bytes of its fields. Of the buckets in `compared` there are also the 8 bytes by
-    which the store knows it, which depend on the generation.
+    An earlier event is known by 8 bytes, as the definition says: XXH3-64 of its fields, the generation as the seed.
     """
 
-    def __init__(self, definition: Definition, compared: frozenset[int] = frozenset()) -> None:
+    def __init__(self, definition: Definition) -> None:
         self._drops = definition.drops
         self._types = definition.types
         self._per_ms, self._grace_ms = definition.per_ms, definition.grace_ms
         self._max_keys = definition.max_keys
         self._seed = int(definition.generation, 16)
-        self._compared = compared
         self.latest_ms = 0
         """The largest event time so far."""
         self.first = 0
         """The first bucket that was not given up."""
         self.live: dict[int, set[bytes]] = {}
-        self.stored: dict[int, set[bytes]] = {}
         self._keys = 0
 
     def outcome(self, event: Event) -> str:
@@ -70,17 +67,13 @@ class Once:
     def _add(self, bucket: int | None, what: str) -> bool:
         """Whether no earlier event of the bucket has these fields."""
         assert bucket is not None
-        fields = what.encode()
         keys = self.live.setdefault(bucket, set())
-        key = xxh3_128_digest(fields)
+        key = xxh3_64_digest(what.encode(), self._seed)
         if key in keys:
             return False
         keys.add(key)
         self._keys += 1
-        if bucket in self._compared:
-            self.stored.setdefault(bucket, set()).add(xxh3_64_digest(fields, self._seed))
         return True
 
     def _forget(self, bucket: int) -> None:
         self._keys -= len(self.live.pop(bucket))
-        self.stored.pop(bucket, None)

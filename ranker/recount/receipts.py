@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -19,14 +19,17 @@ class NoReceiptError(Exception):
     """Raised for what is no receipt; the message says what it should be."""
 
 
+_Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+
+
 class Part(msgspec.Struct, frozen=True):
     """One shard's share: the counts of the records below `n` at or above `floors`; the shard began at `n0`."""
 
-    partition: int
+    partition: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
     lineage: str
-    n0: int
-    n: int
-    floors: tuple[int, ...]
+    n0: _Number
+    n: _Number
+    floors: Annotated[tuple[_Number, ...], msgspec.Meta(min_length=1)]
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -37,17 +40,25 @@ class Receipt(msgspec.Struct, frozen=True):
     board: str
     window: str
     topic: str
-    generation: str
+    generation: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{12}$")]
     rules: tuple[str, ...]
-    partitions: tuple[Part, ...]
+    partitions: Annotated[tuple[Part, ...], msgspec.Meta(min_length=1)]
     aliases: dict[str, str]
-    hidden: tuple[int, ...]
-    rows: int
-    sha256: str
+    hidden: tuple[Annotated[int, msgspec.Meta(ge=1)], ...]
+    rows: _Number
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
-def read(text: bytes) -> tuple[Receipt, list[Row]]:
-    """A receipt, alone or in the answer that it came with, and that answer's items. Raises NoReceiptError."""
+class Given(NamedTuple):
+    """A receipt, and what the answer that it came with says: its items with counts, and its total; None if neither."""
+
+    receipt: Receipt
+    items: list[Row]
+    total: int | None
+
+
+def read(text: bytes) -> Given:
+    """A receipt, alone or in the answer that it came with. Raises NoReceiptError."""
     wanted = "save the answer of a list's address with ?receipt=true"
     if len(text) > MOST_BYTES:
         raise NoReceiptError(f"it has more than {MOST_BYTES >> 20} MiB, which no receipt has; {wanted}")
@@ -65,10 +76,16 @@ def read(text: bytes) -> tuple[Receipt, list[Row]]:
         raise NoReceiptError(f"it is no receipt: {error}; {wanted}") from error
     if receipt.version != 1:
         raise NoReceiptError(f"its version is {receipt.version}, and this software reads 1; update it")
-    numbers = [number for part in receipt.partitions for number in (part.partition, part.n0, part.n, *part.floors)]
-    if len({part.partition for part in receipt.partitions}) != len(receipt.partitions) or min(numbers, default=-1) < 0:
-        raise NoReceiptError("its partitions are not one entry each with offsets and floors from 0 on; it was changed")
-    return receipt, list(_items(found.get("items"), receipt.window))
+    if len({part.partition for part in receipt.partitions}) != len(receipt.partitions):
+        raise NoReceiptError("it names a partition twice: it was changed")
+    if "receipt" not in found:
+        return Given(receipt, [], None)
+    window = found.get("window")
+    of = found.get("site"), found.get("board"), window.get("name") if isinstance(window, dict) else None
+    if of != (receipt.site, receipt.board, receipt.window):
+        raise NoReceiptError("the list and its receipt are of different lists: one of them was changed")
+    total = found.get("total")
+    return Given(receipt, list(_items(found.get("items"), receipt.window)), total if type(total) is int else None)
 
 
 def _items(found: Any, window: str) -> Iterator[Row]:

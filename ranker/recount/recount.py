@@ -46,8 +46,7 @@ class Recount:
         self._is_cut = False
         self._is_stray = lru_cache(maxsize=1 << 19)(is_stray)
         self._contract = Contract(definition.sites, definition.source)
-        buckets = frozenset(piece.bucket for piece in pieces if isinstance(piece, Bucket))
-        self._once = Once(definition, buckets)
+        self._once = Once(definition)
         self._pieces = pieces
         self._views = list(_by_floors(definition, pieces))
         self._due = sorted((p for p in pieces if isinstance(p, Index | Bucket)), key=lambda p: p.at.n, reverse=True)
@@ -149,21 +148,23 @@ class Recount:
         return sum(piece.compared for piece in self._pieces if not self.is_unknown(piece))
 
     def unchecked(self) -> list[str]:
-        """What the log does not reach back for, in words."""
-        slices = [piece for piece in self._pieces if isinstance(piece, Slice) and self.is_unknown(piece)]
-        found = (
-            [f"{len(slices)} slices of {len({p.place for p in self._pieces if isinstance(p, Slice)})}"]
-            if slices
-            else []
-        )
+        """What was not compared, in words: what the log does not reach back for, and strays that cannot be."""
+        slices = {piece.place for piece in self._pieces if isinstance(piece, Slice)}
+        unknown = sum(isinstance(piece, Slice) and self.is_unknown(piece) for piece in self._pieces)
+        found = [f"{unknown} slices of {len(slices)}"] if unknown else []
         for piece in self._pieces:
             if isinstance(piece, Index):
                 found += [f"lists and sums of {window}" for window in self._unknown_windows(piece.at)]
                 if piece.strays is None:
-                    found.append("strays: they are being marked for another number of partitions")
+                    found.append("strays: they are being marked anew, or too many")
             elif isinstance(piece, Bucket) and self.is_unknown(piece):
                 found.append(f"what rules remember of bucket {piece.bucket}")
         return found
+
+    @property
+    def last_append_ms(self) -> int | None:
+        """When the last record that was fed was appended; None if there was none."""
+        return None if self._last is None else self._last[1]
 
     def is_unknown(self, piece: Piece) -> bool:
         """Whether the log does not reach back for all of it."""
@@ -193,7 +194,7 @@ class Recount:
         """At the moment when all records below the piece's n were fed."""
         if isinstance(piece, Bucket):
             if not self.is_unknown(piece):
-                self._found += piece.differences(self._once.stored.get(piece.bucket, ()))
+                self._found += piece.differences(self._once.live.get(piece.bucket, ()))
             return
         if self._last is not None:
             offset, append_ms, key, value = self._last

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from functools import partial
 from typing import Any, TypeVar
 
+from redis.exceptions import ResponseError
+
 from ranker.recount.definition import Definition
 from ranker.recount.pieces import At, Bucket, Index, Slice, SliceId, Total
 from ranker.store import keys
@@ -27,7 +29,8 @@ _PAGE = 2_000
 _PIECES = 128
 """Elements of a bucket's list in one transaction: a megabyte, if all are full."""
 _TRIES = 5
-_MOST_STRAYS = 100_000
+_MOST_STRAYS = 1_000_000
+"""Some 100 MB; more are not compared."""
 _Each = TypeVar("_Each")
 
 
@@ -74,19 +77,22 @@ class PieceReader:
             raise GenerationError(
                 f"partition {self._partition}: its counts were dropped, or written by another version of the software"
             )
-        marked = meta["P"] == str(partitions) and strays <= _MOST_STRAYS
-        index = Index(
-            at=At(int(meta["n"]), tuple(map(int, meta["floors"].split(",")))),
-            slices=frozenset(map(parsed_slice, slices)),
-            sites=frozenset(map(_text, sites)),
-            sums={_sum_name(field): int(count) for field, count in fields_of(sums).items()},
-            strays=await self._strays(meta["lineage"]) if marked else None,
-            buckets=frozenset(map(int, buckets)),
-            latest_ms=int(meta.get("latest_ms", 0)),
-            first=int(meta.get("first", 0)),
-            last=meta.get("last", ""),
-        )
-        return index, int(meta["n0"])
+        try:
+            marked = int(meta["P"]) == partitions and strays <= _MOST_STRAYS
+            index = Index(
+                at=At(int(meta["n"]), tuple(map(int, meta["floors"].split(",")))),
+                slices=frozenset(map(parsed_slice, slices)),
+                sites=frozenset(map(_text, sites)),
+                sums={_sum_name(field): int(count) for field, count in fields_of(sums).items()},
+                strays=await self._strays(meta["lineage"]) if marked else None,
+                buckets=frozenset(map(int, buckets)),
+                latest_ms=int(meta.get("latest_ms", 0)),
+                first=int(meta.get("first", 0)),
+                last=meta.get("last", ""),
+            )
+            return index, int(meta["n0"])
+        except (ValueError, KeyError) as error:
+            raise self._unreadable(error) from error
 
     async def slices(self, places: Iterable[SliceId]) -> AsyncIterator[Slice]:
         """These slices, oldest first."""
@@ -153,15 +159,26 @@ class PieceReader:
         found = []
         with translated():
             for replies in await read_each_atomically(self._client, [[version, *reads] for reads in groups]):
+                if isinstance(replies, ResponseError) and str(replies).startswith("WRONGTYPE"):
+                    raise self._unreadable(replies)
                 if isinstance(replies, BaseException):
                     raise replies
                 found.append((self._at(*replies[0]), replies[1:]))
         return found
 
+    def _unreadable(self, error: Exception) -> GenerationError:
+        return GenerationError(
+            f"partition {self._partition}: a key of its shard cannot be read ({error!r}): it was changed by hand; "
+            "raise epoch in ranker.toml, which counts the log anew"
+        )
+
     def _at(self, n: bytes | None, floors: bytes | None, dropped: bytes | None) -> At:
         if n is None or floors is None or dropped is not None:
             raise GenerationError(f"partition {self._partition}: its shard was deleted while it was read; run it again")
-        return At(int(n), tuple(map(int, floors.split(b","))))
+        try:
+            return At(int(n), tuple(map(int, floors.split(b","))))
+        except ValueError as error:
+            raise self._unreadable(error) from error
 
 
 def _batches(them: Iterable[_Each], size: int) -> Iterator[list[_Each]]:

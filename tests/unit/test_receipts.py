@@ -40,8 +40,8 @@ def test_equal_counts_stand_in_the_order_of_bytes_and_aliases_are_summed() -> No
 def test_only_items_with_counts_of_this_list_are_compared() -> None:
     part = {"partition": 0, "lineage": "a", "n0": 0, "n": 3, "floors": [1, 2]}
     receipt = {
-        "version": 1, "site": "demo", "board": "read", "window": "24h", "topic": "t", "generation": "g", "rules": [],
-        "partitions": [part], "aliases": {}, "hidden": [], "rows": 2, "sha256": "x",
+        "version": 1, "site": "demo", "board": "read", "window": "24h", "topic": "t", "generation": "0123456789ab", "rules": [],
+        "partitions": [part], "aliases": {}, "hidden": [], "rows": 2, "sha256": "0" * 64,
     }  # fmt: skip
     items = [
         {"article_id": "/a", "count": 3, "origin": "24h"},
@@ -50,6 +50,8 @@ def test_only_items_with_counts_of_this_list_are_compared() -> None:
         {"article_id": 4, "count": 4},
         "odd",
     ]
-    found, compared = read(json.dumps({"receipt": receipt, "items": items}).encode())
-    assert compared == [("/a", 3)]
-    assert found.partitions[0].floors == (1, 2)
+    answer = {"site": "demo", "board": "read", "window": {"name": "24h"}, "total": 9, "items": items}
+    given = read(json.dumps(answer | {"receipt": receipt}).encode())
+    assert (given.items, given.total) == ([("/a", 3)], 9)
+    assert given.receipt.partitions[0].floors == (1, 2)
+    assert read(json.dumps(receipt).encode()) == (given.receipt, [], None)

@@ -83,6 +83,13 @@ def unlisted(published: Published, filter_: Filter, articles: Mapping[str, Artic
     ]
 
 
+def is_listed(
+    article_id: str, published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int
+) -> bool:
+    """Whether the filter admits an article, whichever place it has."""
+    return filter_.admits(*_about(article_id, articles, published.names), now_ms)
+
+
 def _about(
     article_id: str, articles: Mapping[str, Article], names: Mapping[str, tuple[str, str]]
 ) -> tuple[str, Article | None]:

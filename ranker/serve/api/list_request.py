@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from ranker.core.generation import LATEST, Generation, ListName
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.query import Fault, Query, fault, parse, parse_article, parse_nothing, quoted
-from ranker.serve.api.refusals import refusal, unknown_site, unread
+from ranker.serve.api.refusals import refusal, send_token, unknown_site, unread
 from ranker.serve.http import tokens
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.http.response_cache import accept_headers
@@ -62,7 +63,9 @@ async def list_request(
     if query.filter.min_count and not counts:
         of_query.append(fault("min_count", "this site does not show counts; send its read token"))
     if query.receipt:
-        of_query += _receipt_faults(request, board, name)
+        token, expected = accept_headers(request.scope["headers"]).authorization, board.site(name.site).read_token
+        query = replace(query, names_hidden=tokens.fits(token, expected) is True)
+        of_query += _receipt_faults(query, board, name)
     if of_address or of_query:
         raise refusal(of_address, of_query, known)
     if generation is None:
@@ -114,14 +117,13 @@ def _may_see_counts(request: Request, board: Board, name: str) -> bool:
     return fits or site.show_counts
 
 
-def _receipt_faults(request: Request, board: Board, name: ListName) -> list[Fault]:
+def _receipt_faults(query: Query, board: Board, name: ListName) -> list[Fault]:
     """Positions in the log tell how much is read on all sites: of one that hides its counts, too."""
     found = []
     if name.board == LATEST:
         found.append(fault("receipt", f"{LATEST} is not counted, so there is nothing to recount"))
-    token, expected = accept_headers(request.scope["headers"]).authorization, board.site(name.site).read_token
-    if not board.all_show_counts and tokens.fits(token, expected) is not True:
-        mend = "send this site's read token" if expected else "this site needs a read token (RANKER_READ_TOKENS)"
+    if not board.all_show_counts and not query.names_hidden:
+        mend = send_token(board.site(name.site))
         found.append(fault("receipt", f"a site of this topic hides its counts; {mend}"))
     return found
 

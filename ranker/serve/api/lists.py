@@ -15,8 +15,8 @@ from ranker.lists.names import name_of
 from ranker.serve.api import items, receipts
 from ranker.serve.api.items import Place
 from ranker.serve.api.list_request import ListRequest
-from ranker.serve.api.query import Query
-from ranker.serve.api.refusals import check_age, existing_list, refusal, unknown_site, unread
+from ranker.serve.api.query import Query, fault
+from ranker.serve.api.refusals import check_age, existing_list, refusal, send_token, unknown_site, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.published import Published, rfc3339
@@ -133,7 +133,12 @@ class Lists:
         if query.fallback:
             content["fallback"] = list(dict.fromkeys(place.origin for place in places))
         if query.receipt:
-            content["receipt"] = receipts.receipt(published, self._filter(name.site, Query()), articles, now_ms)
+            every = self._filter(name.site, Query())
+            if not query.names_hidden and receipts.names_hidden(published, every, articles, now_ms):
+                mend = send_token(self._board.site(name.site))
+                why = f"an article that is not shown has moved, and its name would be among the aliases; {mend}"
+                raise refusal([], [fault("receipt", why)], {})
+            content["receipt"] = receipts.receipt(published, every, articles, now_ms)
         content["items"] = list(items.items(places, query, ranks, name.window, now_ms, counts=counts))
         return content, lacking
 

@@ -41,7 +41,7 @@ _OF_LISTS = ("render", "lang", "receipt")
 class Query:
     """One cut of a list. `html`: a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream.
 
-    `receipt`: with what the list was made of, to recount it.
+    `receipt`: with what the list was made of, to recount it; `names_hidden`: it may name articles that are not shown.
     """
 
     limit: int = DEFAULT_LIMIT
@@ -52,6 +52,7 @@ class Query:
     lang: str = LANGUAGES[0]
     receipt: bool = False
     last_event_id: str = field(default="", compare=False)
+    names_hidden: bool = False
 
     @property
     def filtered(self) -> bool:

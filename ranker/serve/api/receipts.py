@@ -11,8 +11,14 @@ import orjson
 from ranker.core import rules
 from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
-from ranker.serve.api.items import unlisted
+from ranker.serve.api.items import is_listed, unlisted
 from ranker.serve.live.published import Published
+
+
+def names_hidden(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int) -> bool:
+    """Whether an article that is not shown has moved: its names would tell whom a takedown is about."""
+    targets = {new.decode() for new in published.read.merged.moved.values()}
+    return not all(is_listed(target, published, filter_, articles, now_ms) for target in targets)
 
 
 def receipt(published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ranker.serve.api.query import Fault, fault, quoted
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.live.board import Board
 from ranker.serve.live.published import Published
+from ranker.settings import Site
 
 MAX_FAULTS = 20
 """So many are named of one request."""
@@ -43,6 +44,13 @@ def unread(board: Board) -> ProblemError:
         f"There is no list to serve: {board.fault or 'none has been read yet'}.",
         headers={"Retry-After": "1"},
     )
+
+
+def send_token(site: Site) -> str:
+    """What to do where a site's read token is needed."""
+    if site.read_token:
+        return "send this site's read token"
+    return "this site needs a read token (RANKER_READ_TOKENS)"
 
 
 def unknown_site(site: str) -> Fault:

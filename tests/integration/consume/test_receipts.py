@@ -154,7 +154,7 @@ async def test_receipts_hold_when_redis_goes_back(new_engine: Callable[..., Engi
 
 
 async def test_what_retention_has_taken_is_refused_not_equal(ruled: Engine) -> None:
-    """And a receipt that begins behind it still holds."""
+    """By both verifiers."""
     consumer = ruled.consume()
     await ruled.until("readiness", consumer.ready)
     await ruled.traffic.send(2_000)
@@ -167,9 +167,9 @@ async def test_what_retention_has_taken_is_refused_not_equal(ruled: Engine) -> N
         await ruled.admin(
             lambda admin: admin.delete_records({tp: RecordsToDelete(before_offset=n // 2) for tp, n in ends.items()})
         )
-        run = receipts.verified(old)
-        assert run.returncode == 1
-        assert "cannot be recounted any more" in run.stderr, run.stderr
+        for run in (receipts.verified(old), receipts.recounted(old)):
+            assert run.returncode == 1
+            assert "cannot be recounted any more" in run.stderr, run.stderr
 
 
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -184,24 +184,44 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     ),
     "a partition left out": lambda answer: answer["receipt"]["partitions"].pop(),
     "the number of rows": lambda answer: answer["receipt"].update(rows=answer["receipt"]["rows"] - 1),
+    "the total": lambda answer: answer.update(total=answer["total"] + 1),
 }
-REFUSED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "the rules": (lambda answer: answer["receipt"].update(rules=["bots@1"]), "was changed"),
-    "the board": (lambda answer: answer["receipt"].update(board="loved"), "has no list loved/long"),
-    "the generation": (lambda answer: answer["receipt"].update(generation="0" * 12), "is that of"),
+    "the board": (
+        lambda answer: (answer.update(board="loved"), answer["receipt"].update(board="loved")),
+        "has no list loved/long",
+    ),
+    "the generation": (lambda answer: answer["receipt"].update(generation="0" * 12), "ranker generations definition"),
     "no receipt": (lambda answer: answer.pop("receipt"), "without its receipt"),
     "a version": (lambda answer: answer["receipt"].update(version=2), "update it"),
-    "an offset that is none": (lambda answer: answer["receipt"]["partitions"][0].update(n=-1), "was changed"),
+    "an offset that is none": (lambda answer: answer["receipt"]["partitions"][0].update(n=-1), "it is no receipt"),
     "a partition of another topic": (
         lambda answer: answer["receipt"]["partitions"][0].update(partition=9),
         "its Kafka",
+    ),
+    "another list's": (lambda answer: answer.update(board="engaged"), "different lists"),
+    "a place that is none": (lambda answer: answer["receipt"].update(hidden=[-5]), "it is no receipt"),
+    "a hash that is none": (lambda answer: answer["receipt"].update(sha256="\x1b]0;x\x07"), "it is no receipt"),
+    "floors beyond all times": (
+        lambda answer: answer["receipt"]["partitions"][0].update(floors=[2**52, 2**52]),
+        "are no times",
+    ),
+    "a number beyond all": (lambda answer: answer["receipt"]["partitions"][0].update(n=10**25), "it is no receipt"),
+    "a partition twice": (
+        lambda answer: answer["receipt"]["partitions"].append(answer["receipt"]["partitions"][0]),
+        "names a partition twice",
     ),
     "a wrong type": (lambda answer: answer["receipt"].update(rows="many"), "it is no receipt"),
 }
 
 
 async def test_what_was_changed_is_found(ruled: Engine) -> None:
-    """A list or a receipt that somebody touched is different, or refused with words; neither is ever equal."""
+    """A list or a receipt in which somebody touched one thing is different, or refused with words.
+
+    Who makes up a whole receipt, with a hash that fits, chooses its records: it is no signature, and what is odd about it
+    is told.
+    """
     consumer = ruled.consume()
     await ruled.until("readiness", consumer.ready)
     await ruled.traffic.send(3_000)
@@ -224,3 +244,10 @@ async def test_what_was_changed_is_found(ruled: Engine) -> None:
         assert run.exit_code == 1, (name, run.output)
         assert words in run.output, (name, run.output)
     await receipts.check()
+    made_up = json.loads(json.dumps(answer["receipt"]))
+    del made_up["partitions"][0]
+    made_up["partitions"][0]["floors"][1] -= 8 * 1000
+    file.write_text(json.dumps(made_up))
+    run = await receipts.here(file)
+    assert "note: partitions 0 of the topic are no part of it" in run.output
+    assert "counts from further back than a window of long does" in run.output

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import orjson
 import pytest
 
 from ranker.settings import Site
+from tests.integration.serve.test_spellings import catalogue, fed
 from tests.support.example_site import TOKEN, newsroom
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, T, ready, running_reader, until
 from tests.support.shard_writer import publish
@@ -74,3 +76,25 @@ async def test_there_is_none(redis_url: str, target: str, says: str) -> None:
         assert answer.json["detail"] == "; ".join(
             f"{fault['parameter']}: {fault['detail']}" for fault in answer.json["faults"]
         )
+
+
+async def test_a_takedown_of_an_article_that_moved_is_told_to_nobody(redis_url: str) -> None:
+    """Its old and its new name would be among the aliases; who has the site's token may know them."""
+    records = [
+        fed("/new", status="removed"),
+        (b"demo//29 #alias", orjson.dumps({"site_id": "demo", "article_id": "/29", "alias_of": "/new"})),
+    ]
+    async with running_reader(redis_url, {"demo": Site("Demo", read_token=TOKEN)}) as reader:
+        await publish(reader.client, GENERATION, PARTITIONS, VIEWS, T)
+        await until(lambda: ready(reader), "readiness")
+        assert (await reader.get(RECEIPT)).json["receipt"]["aliases"] == {}
+        await catalogue(reader.client, *records)
+
+        async def refused() -> bool:
+            answer = await reader.get(RECEIPT)
+            return answer.status == 400 and b"send this site's read token" in answer.body and b"/new" not in answer.body
+
+        await until(refused, "refusal")
+        given = await reader.get(RECEIPT, Authorization=f"Bearer {TOKEN}")
+        assert given.json["receipt"]["aliases"] == {"/29": "/new"}
+        assert given.json["receipt"]["hidden"] == [1]
