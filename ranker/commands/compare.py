@@ -19,7 +19,7 @@ from ranker.service.progress import bar
 from schemas.configuration import PRESETS
 
 if TYPE_CHECKING:
-    from ranker.operate.compare import Definition, Stretch
+    from ranker.operate.compare import Definition, Period
     from ranker.settings import Settings
 
 MOST = 8
@@ -129,7 +129,7 @@ def _definitions(names: Sequence[str], settings: Sequence[Settings]) -> list[Def
 async def _compared(
     settings: Sequence[Settings],
     definitions: Sequence[Definition],
-    requested: Stretch,
+    requested: Period,
     site: str | None,
     boards: Sequence[str],
     places: int,

@@ -39,7 +39,7 @@ class Definition(NamedTuple):
     generation: Generation
 
 
-class Stretch(NamedTuple):
+class Period(NamedTuple):
     """Event times [from_ms, to_ms), in milliseconds."""
 
     from_ms: int
@@ -81,8 +81,8 @@ class Comparison:
     """What each definition counts of `stretch`, the part of what was `requested` that the log covers."""
 
     definitions: Sequence[Definition]
-    requested: Stretch
-    stretch: Stretch
+    requested: Period
+    stretch: Period
     parts: Sequence[Part]
     counts: Sequence[Counts]
     records: int = 0
@@ -95,14 +95,14 @@ def grain_ms(generations: Iterable[Generation]) -> int:
     return math.lcm(MINUTE_MS, *(generation.windows[0].grain_ms for generation in generations))
 
 
-def stretch_of(generations: Sequence[Generation], now_ms: int, since_ms: int) -> Stretch:
+def stretch_of(generations: Sequence[Generation], now_ms: int, since_ms: int) -> Period:
     """The last `since_ms`, both ends rounded down."""
     grain = grain_ms(generations)
-    return Stretch((now_ms - since_ms) // grain * grain, now_ms // grain * grain)
+    return Period((now_ms - since_ms) // grain * grain, now_ms // grain * grain)
 
 
 async def compare(
-    log: LogReader, definitions: Sequence[Definition], requested: Stretch, advance: Advance, site: str | None = None
+    log: LogReader, definitions: Sequence[Definition], requested: Period, advance: Advance, site: str | None = None
 ) -> Comparison:
     """Reads each partition once, and folds each chunk by every definition. With a `site`, only that one is counted.
 
@@ -167,12 +167,12 @@ async def _part(log: LogReader, partition: int, since_ms: int) -> Part:
     return Part(partition, start, held.stop, cut=True)
 
 
-def covered(generations: Sequence[Generation], requested: Stretch, parts: Iterable[Part]) -> Stretch:
+def covered(generations: Sequence[Generation], requested: Period, parts: Iterable[Part]) -> Period:
     """From the first moment on whose events, and what rules know of them, the log has in every partition."""
     remembering = [rules for generation in generations if (rules := memory_rules(generation)) is not None]
     unit = math.lcm(grain_ms(generations), *(rules.per_ms for rules in remembering))
     begins = [-(-(part.first_ms + FUTURE_MS) // unit) * unit for part in parts if part.first_ms is not None]
-    found = Stretch(max(requested.from_ms, *begins) if begins else requested.from_ms, requested.to_ms)
+    found = Period(max(requested.from_ms, *begins) if begins else requested.from_ms, requested.to_ms)
     if found.from_ms >= found.to_ms:
         raise LogRefusedError(
             "the log begins too late: Kafka has deleted what it had of this stretch, or of the hour in which rules "
@@ -184,7 +184,7 @@ def covered(generations: Sequence[Generation], requested: Stretch, parts: Iterab
 class Counting:
     """Counts by one definition, one partition after the other."""
 
-    def __init__(self, generation: Generation, stretch: Stretch, site: str | None) -> None:
+    def __init__(self, generation: Generation, stretch: Period, site: str | None) -> None:
         self.counts = Counts()
         self._fold = Fold(generation)
         self._rules = memory_rules(generation)

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from deploy.local.waiting import until_async
 from ranker.log.stretch import reading
-from ranker.operate.compare import Comparison, Definition, Stretch, compare
+from ranker.operate.compare import Comparison, Definition, Period, compare
 from ranker.settings import load
 from tests.integration.consume.engine import CHECKOUT, RANKER
 from tests.support.recount import Raw, Recount, Rules, ranked, verdict
@@ -139,7 +139,7 @@ class Log:
         path.write_text(self.definitions[name].format(topic=self.name))
         return path
 
-    async def compare(self, requested: Stretch, names: Sequence[str]) -> Comparison:
+    async def compare(self, requested: Period, names: Sequence[str]) -> Comparison:
         definitions = [Definition(name, load(str(self.config(name)), {}).generation) for name in names]
         async with reading(self.bootstrap, self.name) as log:
             return await compare(log, definitions, requested, lambda _position, _total=None: None)

@@ -17,7 +17,7 @@ from ranker.commands.compare import command, duration_ms, tables
 from ranker.core.generation import Generation, Window
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError
-from ranker.operate.compare import Comparison, Counting, Counts, Definition, Part, Stretch, covered, stretch_of
+from ranker.operate.compare import Comparison, Counting, Counts, Definition, Part, Period, covered, stretch_of
 from ranker.operate.compare_document import document
 from tests.support.defaults import DEFAULT_BOARDS, press
 from tests.support.raw_records import Given, event
@@ -44,9 +44,7 @@ def test_no_durations(text: str) -> None:
 
 def test_the_stretch_is_full_minutes() -> None:
     """Both ends are rounded down: it is as long as it was asked for, and ends within the last minute."""
-    assert stretch_of([PRESS, NONE], NOW, HOUR_MS) == Stretch(
-        1_795_396_620_000 - HOUR_MS, 1_795_396_620_000
-    )  # 01:17:00
+    assert stretch_of([PRESS, NONE], NOW, HOUR_MS) == Period(1_795_396_620_000 - HOUR_MS, 1_795_396_620_000)  # 01:17:00
 
 
 @pytest.mark.parametrize(("grains", "step"), [((90_000, 60_000), 180_000), ((1_000, 2_000), 60_000)])
@@ -78,14 +76,14 @@ def test_a_log_that_begins_later_shortens_the_stretch(
         Part(number, 0, 9, cut=first is not None, first_ms=first and first * MINUTE_MS)
         for number, first in enumerate(first_min)
     ]
-    found = covered(generations, Stretch(90 * MINUTE_MS, 240 * MINUTE_MS), parts)
-    assert found == Stretch(from_min * MINUTE_MS, 240 * MINUTE_MS)
+    found = covered(generations, Period(90 * MINUTE_MS, 240 * MINUTE_MS), parts)
+    assert found == Period(from_min * MINUTE_MS, 240 * MINUTE_MS)
 
 
 def test_a_log_that_begins_too_late() -> None:
     """Nothing of the stretch is whole: the end lies in the first bucket that is not."""
     with pytest.raises(LogRefusedError, match="begins too late"):
-        covered([PRESS], Stretch(0, 240 * MINUTE_MS), [Part(0, 0, 9, cut=True, first_ms=176 * MINUTE_MS)])
+        covered([PRESS], Period(0, 240 * MINUTE_MS), [Part(0, 0, 9, cut=True, first_ms=176 * MINUTE_MS)])
 
 
 def compared(*arguments: str, environ: dict[str, str] | None = None) -> tuple[int, str]:
@@ -143,7 +141,7 @@ def test_a_broker_that_is_away_is_one_message() -> None:
 
 def test_what_rules_remember_is_never_pending() -> None:
     """Nothing is taken back here: a chunk's keys are kept once, and forgotten with their bucket."""
-    counting = Counting(PRESS, Stretch(0, NOW), None)
+    counting = Counting(PRESS, Period(0, NOW), None)
     counting.begin_partition()
     for number in range(8):
         at = NOW + number * HOUR_MS
@@ -187,7 +185,7 @@ def found(**changes: Any) -> dict[str, Any]:
     for number, one in enumerate(counts):
         one.outcomes["demo"].update({"view": 12 - number, "!bot": 3 * number})
         one.lists["demo", "read"].update({"/a": 8 - 5 * number, "/b": 4 + 4 * number, "/\x1b[2J[red]": 1})
-    stretch = Stretch(NOW // MINUTE_MS * MINUTE_MS - HOUR_MS, NOW // MINUTE_MS * MINUTE_MS)
+    stretch = Period(NOW // MINUTE_MS * MINUTE_MS - HOUR_MS, NOW // MINUTE_MS * MINUTE_MS)
     definitions = [Definition("none", NONE), Definition("press", PRESS)]
     given: dict[str, Any] = {"requested": stretch, "stretch": stretch, "parts": [Part(0, 0, 15)], "records": 15}
     return document(Comparison(definitions, counts=counts, **(given | changes)), list(DEFAULT_BOARDS), 10)
@@ -223,7 +221,7 @@ def test_in_a_narrow_terminal_ids_are_cut_and_counts_are_not() -> None:
 
 def test_what_is_missing_is_said() -> None:
     """A shorter stretch, a partition of which nothing is left, times that are not the broker's."""
-    requested = Stretch(NOW // MINUTE_MS * MINUTE_MS - 2 * HOUR_MS, NOW // MINUTE_MS * MINUTE_MS)
+    requested = Period(NOW // MINUTE_MS * MINUTE_MS - 2 * HOUR_MS, NOW // MINUTE_MS * MINUTE_MS)
     lines = printed(found(requested=requested, parts=[Part(0, 9, 9, cut=True)], create_time=True))
     assert lines[1] == "Not from 2026-11-22T23:17:00.000Z on: Kafka has deleted what it had of then"
     assert lines[2].startswith("partition 0 begins at offset 9")
@@ -235,7 +233,7 @@ def test_a_share_needs_a_count_above_zero() -> None:
     counts = [Counts(), Counts()]
     counts[1].outcomes["demo"].update({"view": -3, "!bot": 1})
     content = document(
-        Comparison([Definition("none", NONE), Definition("press", PRESS)], Stretch(0, 1), Stretch(0, 1), [], counts),
+        Comparison([Definition("none", NONE), Definition("press", PRESS)], Period(0, 1), Period(0, 1), [], counts),
         ["read"],
         10,
     )

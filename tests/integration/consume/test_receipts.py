@@ -172,7 +172,7 @@ async def test_what_retention_has_taken_is_refused_not_equal(ruled: Engine) -> N
             assert "cannot be recounted any more" in run.stderr, run.stderr
 
 
-CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a count of the list": lambda answer: answer["items"][1].update(count=answer["items"][1]["count"] + 1),
     "two places": lambda answer: answer["items"].insert(0, answer["items"].pop(2)),
     "the hash": lambda answer: answer["receipt"].update(sha256="0" * 64),

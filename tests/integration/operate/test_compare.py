@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.core.generation import FUTURE_MS
-from ranker.operate.compare import Stretch
+from ranker.operate.compare import Period
 from ranker.operate.compare_document import document
 from tests.integration.consume.traffic import Readers
 from tests.property import chunks
@@ -80,7 +80,7 @@ async def test_counts_are_what_the_rules_say(log: Log) -> None:
     records = await log.records(rules["none"])
     met: Counter[str] = Counter()
     for from_min, to_min in ((-60, 1200), (70, 190), (90, 100), (170, 300)):
-        stretch = Stretch(begins_ms + from_min * MINUTE_MS, begins_ms + to_min * MINUTE_MS)
+        stretch = Period(begins_ms + from_min * MINUTE_MS, begins_ms + to_min * MINUTE_MS)
         found = await log.compare(stretch, list(DEFINITIONS))
         assert (found.stretch, found.create_time) == (stretch, True)
         read = [[r for r in records[part.partition] if part.start <= r.offset < part.end] for part in found.parts]
@@ -140,7 +140,7 @@ async def test_a_log_that_begins_later(apache: Log) -> None:
     begins_ms = (now_ms() - 24 * HOUR_MS) // HOUR_MS * HOUR_MS
     await apache.create()
     await apache.write({partition: history(7 + partition, begins_ms) for partition in range(PARTITIONS)})
-    stretch = Stretch(begins_ms + 70 * MINUTE_MS, begins_ms + 360 * MINUTE_MS)
+    stretch = Period(begins_ms + 70 * MINUTE_MS, begins_ms + 360 * MINUTE_MS)
     rules = {name: Rules.read(apache.config(name)) for name in ("press", "none")}
     records = await apache.records(rules["none"])
 
@@ -152,7 +152,7 @@ async def test_a_log_that_begins_later(apache: Log) -> None:
     await apache.delete(1, first.offset)
     found = await apache.compare(stretch, ["press", "none"])
     half_hour = 30 * MINUTE_MS
-    assert found.stretch == Stretch(-(-(first.timestamp + FUTURE_MS) // half_hour) * half_hour, stretch.to_ms)
+    assert found.stretch == Period(-(-(first.timestamp + FUTURE_MS) // half_hour) * half_hour, stretch.to_ms)
     assert found.parts[1] == (1, first.offset, len(records[1]), True, first.timestamp)
     content = document(found, ["read", "engaged"], 3)
     assert content["from"] > content["requested_from"]
