@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from deploy.local.kafka_embedded import EmbeddedKafka
+from ranker.log import stretch
 from tests.integration.consume.engine import Engine
 from tests.integration.operate.verifying import RULED, counted, equal, found, refused, verify
 from tests.support.recount import Raw
@@ -85,8 +86,9 @@ async def test_one_record_is_altered(engine: Engine, other_kafka: str) -> None:
     assert report["partitions"][1]["differences"] == []
 
 
-async def test_the_log_is_shorter(engine: Engine, other_kafka: str) -> None:
+async def test_the_log_is_shorter(engine: Engine, other_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends before what was counted: that is said, with the offsets; a topic with fewer partitions is refused."""
+    monkeypatch.setattr(stretch, "_SILENT_S", 3.0)
     await copy(engine, other_kafka, cut=100)
     code, report = await verify(engine)
     assert code == 1
