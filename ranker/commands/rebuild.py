@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.commands.common import accept_bad_option, config_option, load_settings, now_ms, user_errors
 from ranker.service import ending, signals
 from ranker.service.progress import Advance, bar
 
@@ -35,7 +35,8 @@ _LINE_S = 10.0
 @click.option("--yes", is_flag=True, help="Activate the new generation without a question.")
 @click.option("--json", "as_json", is_flag=True, help="What changes as one JSON object; all else to standard error.")
 @click.option("--force", is_flag=True, help="Even if Redis is too small for two generations.")
-def command(config: str | None, yes: bool, as_json: bool, force: bool) -> None:
+@accept_bad_option
+def command(config: str | None, yes: bool, as_json: bool, force: bool, accept_bad: dict[int, int]) -> None:
     """Build a generation beside the active one, show what changes in the lists, and activate it.
 
     Readers and the consumers of the active generation go on undisturbed. The same command on other machines, and
@@ -48,6 +49,7 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool) -> None:
       ranker rebuild --config new.toml
       ranker rebuild --config new.toml --yes
       ranker rebuild --config new.toml --json > changes.json
+      ranker rebuild --config new.toml --accept-bad 3:120000      after a look at the dead letters
     """
     import uvloop
 
@@ -59,10 +61,10 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool) -> None:
         logs.configure("warning", kafka=logging.ERROR)
         collect_seldom()
         keep_buffers()
-        uvloop.run(_run(settings, yes=yes, as_json=as_json, force=force))
+        uvloop.run(_run(settings, accept_bad, yes=yes, as_json=as_json, force=force))
 
 
-async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> None:
+async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_json: bool, force: bool) -> None:
     from ranker.commands import rebuild_text
     from ranker.consume.build_consumer import build_consumer
     from ranker.log.stretch import reading
@@ -98,7 +100,7 @@ async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> 
                 partial(check.unfit, client, now_ms, noted),
                 client_id=CLIENT_ID,
                 may_be_first=False,
-                accepted={},
+                accepted=accepted,
             )
             stack.push_async_callback(parts.page_views.stop)  # if counting was ended before it had begun
             stack.push_async_callback(parts.dead_letters.stop)

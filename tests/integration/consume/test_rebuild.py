@@ -5,85 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable
 
 import pytest
-import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.local.redis import RedisServer
-from tests.integration.consume.engine import RULES_TOML, Consumer, Engine
-from tests.integration.consume.rebuilding import Rebuild
-from tests.integration.consume.traffic import Readers
-
-PARTITIONS = 2
-
-
-@pytest_asyncio.fixture
-async def new_green(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
-    """Make engines with rules; with a `topic` on that of another one."""
-
-    def make(**options: object) -> Engine:
-        engine = new_engine(**{"config": RULES_TOML, "traffic": Readers} | options)
-        engine.partitions = PARTITIONS
-        return engine
-
-    return make
-
-
-class Pair:
-    """An active generation without rules that is counted, and one with those of the press on the same topic."""
-
-    def __init__(self, blue: Engine, green: Engine, counting: Consumer) -> None:
-        self.blue, self.green, self.counting = blue, green, counting
-
-    async def active(self) -> str:
-        return await _active(self.blue)
-
-    async def check(self) -> None:
-        """Both are equal to the recount, and the old consumer knows no trouble."""
-        for engine in (self.blue, self.green):
-            await engine.until_counted()
-            await engine.check()
-        await self.blue.until("readiness of the old consumer", self.counting.ready)
-
-
-@pytest_asyncio.fixture
-async def pair(
-    new_engine: Callable[..., Engine], new_green: Callable[..., Engine], own_redis: RedisServer
-) -> AsyncIterator[Pair]:
-    blue = new_engine(traffic=Readers, redis_url=own_redis.url)
-    await blue.create_topic(PARTITIONS)
-    counting = blue.consume()
-    await blue.traffic.send(3000)
-    await blue.until_counted()
-    await blue.until("readiness", counting.ready)
-    yield Pair(blue, new_green(topic=blue.topic, redis_url=own_redis.url), counting)
-
-
-@pytest_asyncio.fixture
-async def own_redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    """The two ends of a terminal: where a person types, and the process' standard input."""
-    ends = pty.openpty()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
-async def _active(engine: Engine) -> str:
-    stored = await engine.client.get("ranker:active")
-    return "" if stored is None else str(json.loads(stored)["generation"])
+from tests.integration.consume.engine import RULES_TOML, Engine
+from tests.integration.consume.rebuilding import PARTITIONS, Pair, Rebuild, active_of
 
 
 async def _watermark_ms(engine: Engine) -> int:
@@ -252,7 +182,7 @@ async def test_killed_again_and_again(new_green: Callable[..., Engine], terminal
     last.interrupt()
     assert (await asyncio.to_thread(last.end)).returncode == 0
     await green.check()
-    assert await _active(green) == green.generation.id
+    assert await active_of(green) == green.generation.id
 
 
 async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> None:
@@ -264,7 +194,23 @@ async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> 
     assert done.returncode == 1
     assert "accept_create_time" in done.stderr
     assert "Traceback" not in done.stderr
-    assert await _active(green) == ""
+    assert await active_of(green) == ""
+
+
+async def test_bad_records_that_an_operator_accepts(new_green: Callable[..., Engine]) -> None:
+    """With the option that the reason names, the same command goes on."""
+    green = new_green(config=RULES_TOML.replace("flush_ms", "dead_stretch = 100\nflush_ms"))
+    await green.create_topic(PARTITIONS)
+    async with green.traffic.producer() as producer:
+        await asyncio.gather(*[await producer.send(green.topic, partition=0, value=b"not json") for _ in range(150)])
+    await green.traffic.send(200)
+    refused = await asyncio.to_thread(Rebuild(green, "--yes").end)
+    named = re.search(r"start with (--accept-bad) (0:\d+) ", refused.stderr)
+    assert (refused.returncode, named is not None) == (1, True), refused.stderr
+    assert named is not None
+    done = await asyncio.to_thread(Rebuild(green, *named.groups()).end)
+    assert (done.returncode, sum(await green.applied())) == (0, 350), done.stderr
+    await green.check()
 
 
 async def test_without_a_topic(new_green: Callable[..., Engine]) -> None:
