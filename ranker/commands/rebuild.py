@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ranker.commands.common import accept_bad_option, config_option, load_settings, now_ms, user_errors
+from ranker.commands.rebuild_takeover import CLIENT_ID, Takeover
 from ranker.service import ending, signals
 from ranker.service.progress import Advance, bar
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ranker.operate.rebuild import Plan
     from ranker.settings import Settings
 
-CLIENT_ID = "ranker-rebuild"
 _LOOK_S = 0.5
 _LINE_S = 10.0
 
@@ -119,7 +119,6 @@ class Rebuild:
     """The course of one rebuild, beside the consumer that counts."""
 
     def __init__(self, settings: Settings, client: Any, parts: Parts, plan: Plan, *, yes: bool, as_json: bool) -> None:
-        self._settings = settings
         self._client = client
         self._parts = parts
         self._plan = plan
@@ -128,6 +127,7 @@ class Rebuild:
         self._starts = {partition: reads.start for partition, reads in plan.reads.items()}
         self._position = self._total = 0
         self._activated = False
+        self._takeover = Takeover(settings, parts.consumer, self._say)
         self._again = f"ranker rebuild --config {shlex.quote(settings.config_path or 'FILE')}"
 
     async def run_beside_counting(self) -> None:
@@ -173,14 +173,13 @@ class Rebuild:
                 f"  later: once consumers of {new.id} run everywhere and nobody wants back, stop those of {old.id}, "
                 f"then ranker generations drop {old.id}"
             )
-        await self._until_taken_over()
+        await self._takeover.run()
 
     def stopped(self) -> click.ClickException | click.exceptions.Exit:
         """How a signal ends it: with exit code 0 once the generation is active, else 1."""
         new = self._plan.new.id
         if self._activated:
-            self._say(f"{new} is active, and this command no longer counts it: keep its consumers running")
-            return click.exceptions.Exit(0)
+            return self._takeover.stopped()
         return click.ClickException(
             f"stopped, and nothing was activated: {new} has {self._position:,} of {self._total:,} records. "
             f"`{self._again}` goes on from there; `ranker generations drop {new}` deletes it"
@@ -261,35 +260,6 @@ class Rebuild:
             return (await answered).strip().lower() in (b"y", b"yes")
         finally:
             loop.remove_reader(number)
-
-    async def _until_taken_over(self) -> None:
-        """Counts on until a member of the group that is no rebuild has been there for longer than a dead one is."""
-        from ranker.consume.build_consumer import group_of
-        from ranker.log import admin
-        from ranker.log.errors import LogUnavailableError
-
-        self._say(f"Start consumers of {self._plan.new.id} now: this command counts until they have taken over")
-        session_s = self._settings.session_timeout_ms / 1000
-        since: dict[str, float] = {}
-        unnamed = False
-        async with admin.connected(self._settings.kafka_bootstrap) as kafka:
-            while True:
-                if stopped := self._parts.consumer.stopped():
-                    raise click.ClickException("; ".join(stopped))
-                now = time.monotonic()
-                try:
-                    members = await kafka.members(group_of(self._plan.new))
-                except LogUnavailableError:
-                    members = {}
-                if "" in members.values() and not unnamed:
-                    unnamed = True
-                    self._say("This broker does not tell who counts: press Ctrl-C once they do")
-                others = [member for member, client in members.items() if client and client != CLIENT_ID]
-                since = {member: since.get(member, now) for member in others}
-                if any(now - first_s > session_s for first_s in since.values()):
-                    self._say("Consumers have taken over")
-                    return
-                await asyncio.sleep(1.0)
 
     def _say(self, text: str) -> None:
         click.echo(text, err=self._as_json)
