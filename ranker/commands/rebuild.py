@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ranker.consume.build_consumer import Parts
     from ranker.operate.rebuild import Plan
     from ranker.settings import Settings
+    from ranker.store.inventory import Shard
 
 _LOOK_S = 0.5
 _LINE_S = 10.0
@@ -147,7 +148,7 @@ class Rebuild:
 
     async def run(self) -> None:
         """Raises ClickException if a partition stops, GenerationError if the generation cannot be activated."""
-        from ranker.operate import generations
+        from ranker.operate import rebuild
 
         new = self._plan.new
         began = time.monotonic()
@@ -162,8 +163,7 @@ class Rebuild:
                 f"--yes`; or start its consumers, and then run `ranker generations activate {new.id}`"
             )
             return
-        await self._until_level(lambda *_: None)
-        await generations.activate(self._client, new.id, now_ms(), force=False)
+        await rebuild.activate(self._client, self._plan, await self._until_level(lambda *_: None))
         self._activated = True
         self._say(f"{new.id} is active.")
         old = self._plan.old
@@ -185,7 +185,8 @@ class Rebuild:
             f"`{self._again}` goes on from there; `ranker generations drop {new}` deletes it"
         )
 
-    async def _until_level(self, advance: Advance) -> None:
+    async def _until_level(self, advance: Advance) -> Sequence[Shard]:
+        """The shards of the generation, which are all level then."""
         from ranker.log.errors import LogUnavailableError
         from ranker.operate.rebuild import standing
         from ranker.store.errors import StoreUnavailableError
@@ -203,7 +204,7 @@ class Rebuild:
             else:
                 advance(self._position, self._total)
                 if not now.reasons:
-                    return
+                    return now.shards
                 reasons = [*consumer.not_ready(), *now.reasons]
             if self._position > before:
                 moved_s, before = time.monotonic(), self._position
@@ -237,8 +238,9 @@ class Rebuild:
         from rich.console import Console
 
         from ranker.commands import rebuild_text
-        from ranker.operate.rebuild import compare
+        from ranker.operate.rebuild import compare, still_active
 
+        await still_active(self._client, self._plan)
         partitions = max(len(self._plan.reads), self._parts.page_views.partitions())
         comparison = await compare(self._client, self._plan, partitions, now_ms())
         if self._as_json:

@@ -103,6 +103,55 @@ async def test_the_question(pair: Pair, terminal: tuple[int, int], answer: bytes
     await pair.check()
 
 
+async def test_another_one_is_activated_at_the_question(
+    pair: Pair, new_green: Callable[..., Engine], terminal: tuple[int, int]
+) -> None:
+    """It stays, since nobody was shown what would change in its lists; the same command again shows that."""
+    third = new_green(
+        config=RULES_TOML.replace("lanes = 8", "lanes = 16"), topic=pair.blue.topic, redis_url=pair.blue.redis_url
+    )
+    third.consume()
+    await third.until_counted()
+    keyboard, stdin = terminal
+    rebuild = Rebuild(pair.green, stdin=stdin)
+    await rebuild.until_said("? [y/N]: ")
+    activated = pair.blue.ranker("generations", "activate", third.generation.id)
+    assert activated.returncode == 0, activated.stderr
+    os.write(keyboard, b"y\n")
+    done = await asyncio.to_thread(rebuild.end)
+    new, old = pair.green.generation.id, pair.blue.generation.id
+    assert (done.returncode, "Traceback" in done.stderr, "--force" in done.stderr) == (1, False, False)
+    assert f"{third.generation.id} is active now, but {new} is compared with {old}, which was active" in done.stderr
+    assert await pair.active() == third.generation.id
+    again = Rebuild(pair.green, "--yes", "--json")
+    await again.until_said("Start consumers of")
+    again.interrupt()
+    done = await asyncio.to_thread(again.end)
+    assert json.loads(done.stdout)["before"]["generation"] == third.generation.id
+    assert await pair.active() == new
+    await pair.check()
+
+
+async def test_partitions_are_added_at_the_question(pair: Pair, terminal: tuple[int, int]) -> None:
+    """The same generation is active, with one more: that is no reason to refuse."""
+    keyboard, stdin = terminal
+    rebuild = Rebuild(pair.green, stdin=stdin)
+    await rebuild.until_said("? [y/N]: ")
+    await pair.blue.add_partitions(PARTITIONS + 1)
+
+    async def raised() -> bool:
+        return bool(json.loads(await pair.blue.client.get("ranker:active"))["partitions"] == PARTITIONS + 1)
+
+    await pair.blue.until("a further partition", raised)
+    await pair.blue.traffic.send(500)
+    os.write(keyboard, b"y\n")
+    await rebuild.until_said("Start consumers of")
+    assert await pair.active() == pair.green.generation.id
+    assert await raised()
+    rebuild.interrupt()
+    assert (await asyncio.to_thread(rebuild.end)).returncode == 0
+
+
 async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> None:
     """While it begins, and at the question: nothing is activated, no traceback; it says how to go on."""
     for words, later_s in (("Generation ", 0.0), ("Generation ", random.uniform(0.0, 1.0)), ("? [y/N]: ", 0.0)):
