@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ranker.commands.common import accept_bad_option, config_option, load_settings, now_ms, user_errors
-from ranker.commands.rebuild_takeover import CLIENT_ID, Takeover
+from ranker.commands.rebuild_takeover import CLIENT_ID, Takeover, is_counted
 from ranker.service import ending, signals
 from ranker.service.progress import Advance, bar
 
@@ -75,7 +75,8 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
     from ranker.store.connection import connect
 
     new = settings.generation
-    building: Rebuild | None = None
+    say = partial(click.echo, err=as_json)
+    course: Rebuild | Takeover | None = None
     main = asyncio.current_task()
     assert main is not None
     async with AsyncExitStack() as stack:
@@ -85,14 +86,16 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
             stack.push_async_callback(client.aclose)
             active = await generations.read_active(client)
             if active is not None and active.generation == new.id:
-                click.echo(f"{new.id} is the active generation already: nothing to do", err=as_json)
-                return
-            async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
-                plan = await rebuild.plan(client, log, new, now_ms())
-            for line in rebuild_text.plan_lines(plan):
-                click.echo(line, err=as_json)
-            if plan.memory.lacking and not force:
-                raise click.ClickException(rebuild_text.too_small(plan.memory))
+                if await is_counted(settings, client, active, say):
+                    return
+                plan = None  # this command was killed behind the activation, perhaps, and lists stand still
+            else:
+                async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
+                    plan = await rebuild.plan(client, log, new, now_ms())
+                for line in rebuild_text.plan_lines(plan):
+                    say(line)
+                if plan.memory.lacking and not force:
+                    raise click.ClickException(rebuild_text.too_small(plan.memory))
             noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
             parts = build_consumer(
                 settings,
@@ -106,14 +109,33 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
             stack.push_async_callback(parts.page_views.stop)  # if counting was ended before it had begun
             stack.push_async_callback(parts.dead_letters.stop)
             await parts.dead_letters.start()
-            building = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
-            await building.run_beside_counting()
+            if plan is None:
+                course = Takeover(settings, parts.consumer, say)
+            else:
+                course = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
+            await _beside_counting(course, parts)
         except asyncio.CancelledError:
             if not stop.is_set():
                 raise
-            if building is None:
+            if course is None:
                 raise click.ClickException("stopped before anything was begun") from None
-            raise building.stopped() from None
+            raise course.stopped() from None
+
+
+async def _beside_counting(course: Rebuild | Takeover, parts: Parts) -> None:
+    """Until the `course` has ended."""
+    tasks = [
+        asyncio.create_task(course.run(), name="rebuild"),
+        asyncio.create_task(parts.consumer.run(), name="consumer"),
+        asyncio.create_task(parts.keeper.run(parts.consumer.trouble), name="active"),
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done = tasks[0].done()
+    finally:
+        await ending.end(tasks)
+    if not done:
+        raise click.ClickException("counting ended by itself; this is a fault of the software: please report it")
 
 
 class Rebuild:
@@ -130,21 +152,6 @@ class Rebuild:
         self._activated = False
         self._takeover = Takeover(settings, parts.consumer, self._say)
         self._again = f"ranker rebuild --config {shlex.quote(settings.config_path or 'FILE')}"
-
-    async def run_beside_counting(self) -> None:
-        """Until `run` has ended."""
-        tasks = [
-            asyncio.create_task(self.run(), name="rebuild"),
-            asyncio.create_task(self._parts.consumer.run(), name="consumer"),
-            asyncio.create_task(self._parts.keeper.run(self._parts.consumer.trouble), name="active"),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            done = tasks[0].done()
-        finally:
-            await ending.end(tasks)
-        if not done:
-            raise click.ClickException("counting ended by itself; this is a fault of the software: please report it")
 
     async def run(self) -> None:
         """Raises ClickException if a partition stops, GenerationError if the generation cannot be activated."""
