@@ -1,4 +1,4 @@
-"""Shared by the operators' commands: the --config option, and errors as sentences instead of tracebacks."""
+"""Shared by the operators' commands: options that several have, and errors as sentences instead of tracebacks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ if TYPE_CHECKING:
 
 config_option = click.option(
     "--config", metavar="FILE", help="ranker.toml; else RANKER_CONFIG, else the defaults. See docs/reference.md."
+)
+
+
+def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, int]:
+    del context, parameter  # click's signature
+    accepted = {}
+    for value in values:
+        partition, _, offset = value.partition(":")
+        if not (partition.isdecimal() and offset.isdecimal()):
+            raise click.BadParameter(f"{value!r} is not PARTITION:OFFSET, two numbers, for example 0:1200")
+        accepted[int(partition)] = int(offset)
+    return accepted
+
+
+accept_bad_option = click.option(
+    "--accept-bad",
+    metavar="PARTITION:OFFSET",
+    multiple=True,
+    callback=_accepted,
+    help="Send bad records below this offset to the dead letters, however many there are. Repeatable.",
 )
 
 

@@ -9,20 +9,9 @@ from functools import lru_cache, partial
 
 import click
 
-from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.commands.common import accept_bad_option, config_option, load_settings, now_ms, user_errors
 from ranker.service import ending, signals
 from ranker.settings import Settings
-
-
-def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[int, int]:
-    del context, parameter  # click's signature
-    accepted = {}
-    for value in values:
-        partition, _, offset = value.partition(":")
-        if not (partition.isdecimal() and offset.isdecimal()):
-            raise click.BadParameter(f"{value!r} is not PARTITION:OFFSET, two numbers, for example 0:1200")
-        accepted[int(partition)] = int(offset)
-    return accepted
 
 
 @click.command("consume")
@@ -35,13 +24,7 @@ def _accepted(context: click.Context, parameter: click.Parameter, values: tuple[
     help="Address of --admin-port; never a public one.",
 )
 @click.option("--admin-port", default=9101, show_default=True, help="healthz, readyz and metrics; 0 for any free one.")
-@click.option(
-    "--accept-bad",
-    metavar="PARTITION:OFFSET",
-    multiple=True,
-    callback=_accepted,
-    help="Send bad records below this offset to the dead letters, however many there are. Repeatable.",
-)
+@accept_bad_option
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(config: str | None, admin_host: str, admin_port: int, accept_bad: dict[int, int], log_level: str) -> None:
     """Count page views from Kafka into Redis.

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.commands.common import accept_bad_option, config_option, load_settings, now_ms, user_errors
+from ranker.commands.rebuild_takeover import CLIENT_ID, Takeover, is_counted
 from ranker.service import ending, signals
 from ranker.service.progress import Advance, bar
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from ranker.consume.build_consumer import Parts
     from ranker.operate.rebuild import Plan
     from ranker.settings import Settings
+    from ranker.store.inventory import Shard
 
-CLIENT_ID = "ranker-rebuild"
 _LOOK_S = 0.5
 _LINE_S = 10.0
 
@@ -35,7 +36,8 @@ _LINE_S = 10.0
 @click.option("--yes", is_flag=True, help="Activate the new generation without a question.")
 @click.option("--json", "as_json", is_flag=True, help="What changes as one JSON object; all else to standard error.")
 @click.option("--force", is_flag=True, help="Even if Redis is too small for two generations.")
-def command(config: str | None, yes: bool, as_json: bool, force: bool) -> None:
+@accept_bad_option
+def command(config: str | None, yes: bool, as_json: bool, force: bool, accept_bad: dict[int, int]) -> None:
     """Build a generation beside the active one, show what changes in the lists, and activate it.
 
     Readers and the consumers of the active generation go on undisturbed. The same command on other machines, and
@@ -48,6 +50,7 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool) -> None:
       ranker rebuild --config new.toml
       ranker rebuild --config new.toml --yes
       ranker rebuild --config new.toml --json > changes.json
+      ranker rebuild --config new.toml --accept-bad 3:120000      after a look at the dead letters
     """
     import uvloop
 
@@ -59,10 +62,10 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool) -> None:
         logs.configure("warning", kafka=logging.ERROR)
         collect_seldom()
         keep_buffers()
-        uvloop.run(_run(settings, yes=yes, as_json=as_json, force=force))
+        uvloop.run(_run(settings, accept_bad, yes=yes, as_json=as_json, force=force))
 
 
-async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> None:
+async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_json: bool, force: bool) -> None:
     from ranker.commands import rebuild_text
     from ranker.consume.build_consumer import build_consumer
     from ranker.log.stretch import reading
@@ -72,7 +75,8 @@ async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> 
     from ranker.store.connection import connect
 
     new = settings.generation
-    building: Rebuild | None = None
+    say = partial(click.echo, err=as_json)
+    course: Rebuild | Takeover | None = None
     main = asyncio.current_task()
     assert main is not None
     async with AsyncExitStack() as stack:
@@ -82,14 +86,16 @@ async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> 
             stack.push_async_callback(client.aclose)
             active = await generations.read_active(client)
             if active is not None and active.generation == new.id:
-                click.echo(f"{new.id} is the active generation already: nothing to do", err=as_json)
-                return
-            async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
-                plan = await rebuild.plan(client, log, new, now_ms())
-            for line in rebuild_text.plan_lines(plan):
-                click.echo(line, err=as_json)
-            if plan.memory.lacking and not force:
-                raise click.ClickException(rebuild_text.too_small(plan.memory))
+                if await is_counted(settings, client, active, say):
+                    return
+                plan = None  # this command was killed behind the activation, perhaps, and lists stand still
+            else:
+                async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
+                    plan = await rebuild.plan(client, log, new, now_ms())
+                for line in rebuild_text.plan_lines(plan):
+                    say(line)
+                if plan.memory.lacking and not force:
+                    raise click.ClickException(rebuild_text.too_small(plan.memory))
             noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
             parts = build_consumer(
                 settings,
@@ -98,26 +104,44 @@ async def _run(settings: Settings, *, yes: bool, as_json: bool, force: bool) -> 
                 partial(check.unfit, client, now_ms, noted),
                 client_id=CLIENT_ID,
                 may_be_first=False,
-                accepted={},
+                accepted=accepted,
             )
             stack.push_async_callback(parts.page_views.stop)  # if counting was ended before it had begun
             stack.push_async_callback(parts.dead_letters.stop)
             await parts.dead_letters.start()
-            building = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
-            await building.run_beside_counting()
+            if plan is None:
+                course = Takeover(settings, parts.consumer, say)
+            else:
+                course = Rebuild(settings, client, parts, plan, yes=yes, as_json=as_json)
+            await _beside_counting(course, parts)
         except asyncio.CancelledError:
             if not stop.is_set():
                 raise
-            if building is None:
+            if course is None:
                 raise click.ClickException("stopped before anything was begun") from None
-            raise building.stopped() from None
+            raise course.stopped() from None
+
+
+async def _beside_counting(course: Rebuild | Takeover, parts: Parts) -> None:
+    """Until the `course` has ended."""
+    tasks = [
+        asyncio.create_task(course.run(), name="rebuild"),
+        asyncio.create_task(parts.consumer.run(), name="consumer"),
+        asyncio.create_task(parts.keeper.run(parts.consumer.trouble), name="active"),
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done = tasks[0].done()
+    finally:
+        await ending.end(tasks)
+    if not done:
+        raise click.ClickException("counting ended by itself; this is a fault of the software: please report it")
 
 
 class Rebuild:
     """The course of one rebuild, beside the consumer that counts."""
 
     def __init__(self, settings: Settings, client: Any, parts: Parts, plan: Plan, *, yes: bool, as_json: bool) -> None:
-        self._settings = settings
         self._client = client
         self._parts = parts
         self._plan = plan
@@ -126,26 +150,12 @@ class Rebuild:
         self._starts = {partition: reads.start for partition, reads in plan.reads.items()}
         self._position = self._total = 0
         self._activated = False
+        self._takeover = Takeover(settings, parts.consumer, self._say)
         self._again = f"ranker rebuild --config {shlex.quote(settings.config_path or 'FILE')}"
-
-    async def run_beside_counting(self) -> None:
-        """Until `run` has ended."""
-        tasks = [
-            asyncio.create_task(self.run(), name="rebuild"),
-            asyncio.create_task(self._parts.consumer.run(), name="consumer"),
-            asyncio.create_task(self._parts.keeper.run(self._parts.consumer.trouble), name="active"),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            done = tasks[0].done()
-        finally:
-            await ending.end(tasks)
-        if not done:
-            raise click.ClickException("counting ended by itself; this is a fault of the software: please report it")
 
     async def run(self) -> None:
         """Raises ClickException if a partition stops, GenerationError if the generation cannot be activated."""
-        from ranker.operate import generations
+        from ranker.operate import rebuild
 
         new = self._plan.new
         began = time.monotonic()
@@ -160,8 +170,7 @@ class Rebuild:
                 f"--yes`; or start its consumers, and then run `ranker generations activate {new.id}`"
             )
             return
-        await self._until_level(lambda *_: None)
-        await generations.activate(self._client, new.id, now_ms(), force=False)
+        await rebuild.activate(self._client, self._plan, await self._until_level(lambda *_: None))
         self._activated = True
         self._say(f"{new.id} is active.")
         old = self._plan.old
@@ -171,20 +180,20 @@ class Rebuild:
                 f"  later: once consumers of {new.id} run everywhere and nobody wants back, stop those of {old.id}, "
                 f"then ranker generations drop {old.id}"
             )
-        await self._until_taken_over()
+        await self._takeover.run()
 
     def stopped(self) -> click.ClickException | click.exceptions.Exit:
         """How a signal ends it: with exit code 0 once the generation is active, else 1."""
         new = self._plan.new.id
         if self._activated:
-            self._say(f"{new} is active, and this command no longer counts it: keep its consumers running")
-            return click.exceptions.Exit(0)
+            return self._takeover.stopped()
         return click.ClickException(
             f"stopped, and nothing was activated: {new} has {self._position:,} of {self._total:,} records. "
             f"`{self._again}` goes on from there; `ranker generations drop {new}` deletes it"
         )
 
-    async def _until_level(self, advance: Advance) -> None:
+    async def _until_level(self, advance: Advance) -> Sequence[Shard]:
+        """The shards of the generation, which are all level then."""
         from ranker.log.errors import LogUnavailableError
         from ranker.operate.rebuild import standing
         from ranker.store.errors import StoreUnavailableError
@@ -202,7 +211,7 @@ class Rebuild:
             else:
                 advance(self._position, self._total)
                 if not now.reasons:
-                    return
+                    return now.shards
                 reasons = [*consumer.not_ready(), *now.reasons]
             if self._position > before:
                 moved_s, before = time.monotonic(), self._position
@@ -236,8 +245,9 @@ class Rebuild:
         from rich.console import Console
 
         from ranker.commands import rebuild_text
-        from ranker.operate.rebuild import compare
+        from ranker.operate.rebuild import compare, still_active
 
+        await still_active(self._client, self._plan)
         partitions = max(len(self._plan.reads), self._parts.page_views.partitions())
         comparison = await compare(self._client, self._plan, partitions, now_ms())
         if self._as_json:
@@ -259,35 +269,6 @@ class Rebuild:
             return (await answered).strip().lower() in (b"y", b"yes")
         finally:
             loop.remove_reader(number)
-
-    async def _until_taken_over(self) -> None:
-        """Counts on until a member of the group that is no rebuild has been there for longer than a dead one is."""
-        from ranker.consume.build_consumer import group_of
-        from ranker.log import admin
-        from ranker.log.errors import LogUnavailableError
-
-        self._say(f"Start consumers of {self._plan.new.id} now: this command counts until they have taken over")
-        session_s = self._settings.session_timeout_ms / 1000
-        since: dict[str, float] = {}
-        unnamed = False
-        async with admin.connected(self._settings.kafka_bootstrap) as kafka:
-            while True:
-                if stopped := self._parts.consumer.stopped():
-                    raise click.ClickException("; ".join(stopped))
-                now = time.monotonic()
-                try:
-                    members = await kafka.members(group_of(self._plan.new))
-                except LogUnavailableError:
-                    members = {}
-                if "" in members.values() and not unnamed:
-                    unnamed = True
-                    self._say("This broker does not tell who counts: press Ctrl-C once they do")
-                others = [member for member, client in members.items() if client and client != CLIENT_ID]
-                since = {member: since.get(member, now) for member in others}
-                if any(now - first_s > session_s for first_s in since.values()):
-                    self._say("Consumers have taken over")
-                    return
-                await asyncio.sleep(1.0)
 
     def _say(self, text: str) -> None:
         click.echo(text, err=self._as_json)

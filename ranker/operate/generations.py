@@ -85,8 +85,12 @@ async def activate(client: Any, generation: str, now_ms: int, *, force: bool) ->
             "\n".join([f"generation {generation} is not level with what is shown now:", *(f"  - {r}" for r in reasons)])
             + "\nwait until its consumers have caught up, or add --force"
         )
-    partitions = max(*(shard.partitions for shard in shards), shards[-1].partition + 1)
-    return await store.activate(client, generation, partitions, active.seq if active else 0)
+    return await store.activate(client, generation, partitions_of(shards), active.seq if active else 0)
+
+
+def partitions_of(shards: Sequence[Shard]) -> int:
+    """Of how many partitions a whole list is made, by these shards of a generation."""
+    return max(max(shard.partitions, shard.partition + 1) for shard in shards)
 
 
 def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> list[str]:
@@ -107,6 +111,5 @@ def not_level(shards: Sequence[Shard], old: Sequence[Shard], now_ms: int) -> lis
 async def drop(client: Any, generation: str) -> int:
     """Deletes a whole generation; returns how many shards it had. Raises GenerationError for the active one."""
     shards = await inventory.shards(client, generation)
-    partitions = max((max(shard.partitions, shard.partition + 1) for shard in shards), default=1)
-    await inventory.drop(client, generation, partitions)
+    await inventory.drop(client, generation, partitions_of(shards) if shards else 1)
     return len(shards)

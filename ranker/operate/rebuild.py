@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,9 +15,9 @@ from ranker.core.generation import FUTURE_MS, Generation, ListName
 from ranker.core.list_change import ListChange, ListState, in_both, list_change
 from ranker.core.memory_estimate import added, estimate, remembered_ms
 from ranker.log.stretch import LogReader
-from ranker.operate.generations import not_level
+from ranker.operate.generations import not_level, partitions_of
 from ranker.store import generations, inventory, redis_info
-from ranker.store.generations import Active
+from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.inventory import Shard
 from ranker.store.reader import ListRead, Reader
 
@@ -127,6 +128,33 @@ async def standing(client: Any, planned: Plan, partitions: int, now_ms: int) -> 
         if shard.n < (end := planned.reads.get(shard.partition, range(0)).stop)
     ]
     return Standing(shards, reasons)
+
+
+async def still_active(client: Any, planned: Plan) -> Active | None:
+    """What is active: that of the plan, maybe with more partitions, or the new generation already.
+
+    Raises GenerationError if it is another one.
+    """
+    now, before = await generations.read_active(client), planned.active
+    if (now and now.generation) not in (before and before.generation, planned.new.id):
+        compared = f"{before.generation}, which was active" if before else "nothing, since none was active"
+        raise GenerationError(
+            f"{now.generation if now else 'no generation'} is active now, but {planned.new.id} is compared with "
+            f"{compared} when this command began. So nothing is activated: run the same command again; "
+            "it goes on where it stands and compares with what is active then"
+        )
+    return now
+
+
+async def activate(client: Any, planned: Plan, shards: Sequence[Shard]) -> None:
+    """Makes the new generation, of which these are the shards, the active one, unless another member has done it.
+
+    Raises GenerationError if what it was compared with is not active any more, at the very moment.
+    """
+    while (active := await still_active(client, planned)) is None or active.generation != planned.new.id:
+        with contextlib.suppress(ActiveChangedError):  # maybe its consumers have raised its partitions: look again
+            await generations.activate(client, planned.new.id, partitions_of(shards), active.seq if active else 0)
+            return
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,15 @@ def test_wrong_use_is_exit_code_2(arguments: list[str]) -> None:
 def test_the_admin_port_s_address_has_its_former_name_too() -> None:
     """`ranker consume --host` was scripted before --admin-host was one option of every command."""
     assert CliRunner().invoke(main, ["consume", "--host", "127.0.0.1", "--help"]).exit_code == 0
+
+
+def test_the_reference_has_the_options_of_rebuild() -> None:
+    """Every one, and none that is gone."""
+    text = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+    section = text.partition("what decides counts: `ranker rebuild`")[2].partition("\n## ")[0]
+    rebuild = main.get_command(click.Context(main), "rebuild")
+    assert rebuild is not None
+    assert re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE) == [option.opts[0] for option in rebuild.params]
 
 
 def test_an_unknown_reason_names_the_known_ones() -> None:

@@ -1,14 +1,17 @@
-"""A process of `ranker rebuild`."""
+"""A process of `ranker rebuild`, and the generations that it stands between."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
 
-from tests.integration.consume.engine import RANKER, Engine
+from tests.integration.consume.engine import RANKER, Consumer, Engine
+
+PARTITIONS = 2
 
 _numbers = itertools.count(1)
 
@@ -59,3 +62,25 @@ class Rebuild:
             raise AssertionError(f"does not end: {self.said}") from None
         out, err = (path.read_text() for path in self._files)
         return subprocess.CompletedProcess(self.process.args, code, out, err)
+
+
+class Pair:
+    """An active generation without rules that is counted, and one with those of the press on the same topic."""
+
+    def __init__(self, blue: Engine, green: Engine, counting: Consumer) -> None:
+        self.blue, self.green, self.counting = blue, green, counting
+
+    async def active(self) -> str:
+        return await active_of(self.blue)
+
+    async def check(self) -> None:
+        """Both are equal to the recount, and the old consumer knows no trouble."""
+        for engine in (self.blue, self.green):
+            await engine.until_counted()
+            await engine.check()
+        await self.blue.until("readiness of the old consumer", self.counting.ready)
+
+
+async def active_of(engine: Engine) -> str:
+    stored = await engine.client.get("ranker:active")
+    return "" if stored is None else str(json.loads(stored)["generation"])

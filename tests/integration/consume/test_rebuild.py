@@ -5,85 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pty
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable
 
 import pytest
-import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
-from deploy.local.redis import RedisServer
-from tests.integration.consume.engine import RULES_TOML, Consumer, Engine
-from tests.integration.consume.rebuilding import Rebuild
-from tests.integration.consume.traffic import Readers
-
-PARTITIONS = 2
-
-
-@pytest_asyncio.fixture
-async def new_green(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
-    """Make engines with rules; with a `topic` on that of another one."""
-
-    def make(**options: object) -> Engine:
-        engine = new_engine(**{"config": RULES_TOML, "traffic": Readers} | options)
-        engine.partitions = PARTITIONS
-        return engine
-
-    return make
-
-
-class Pair:
-    """An active generation without rules that is counted, and one with those of the press on the same topic."""
-
-    def __init__(self, blue: Engine, green: Engine, counting: Consumer) -> None:
-        self.blue, self.green, self.counting = blue, green, counting
-
-    async def active(self) -> str:
-        return await _active(self.blue)
-
-    async def check(self) -> None:
-        """Both are equal to the recount, and the old consumer knows no trouble."""
-        for engine in (self.blue, self.green):
-            await engine.until_counted()
-            await engine.check()
-        await self.blue.until("readiness of the old consumer", self.counting.ready)
-
-
-@pytest_asyncio.fixture
-async def pair(
-    new_engine: Callable[..., Engine], new_green: Callable[..., Engine], own_redis: RedisServer
-) -> AsyncIterator[Pair]:
-    blue = new_engine(traffic=Readers, redis_url=own_redis.url)
-    await blue.create_topic(PARTITIONS)
-    counting = blue.consume()
-    await blue.traffic.send(3000)
-    await blue.until_counted()
-    await blue.until("readiness", counting.ready)
-    yield Pair(blue, new_green(topic=blue.topic, redis_url=own_redis.url), counting)
-
-
-@pytest_asyncio.fixture
-async def own_redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    """The two ends of a terminal: where a person types, and the process' standard input."""
-    ends = pty.openpty()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
-async def _active(engine: Engine) -> str:
-    stored = await engine.client.get("ranker:active")
-    return "" if stored is None else str(json.loads(stored)["generation"])
+from tests.integration.consume.engine import RULES_TOML, Engine
+from tests.integration.consume.rebuilding import PARTITIONS, Pair, Rebuild, active_of
 
 
 async def _watermark_ms(engine: Engine) -> int:
@@ -173,6 +103,55 @@ async def test_the_question(pair: Pair, terminal: tuple[int, int], answer: bytes
     await pair.check()
 
 
+async def test_another_one_is_activated_at_the_question(
+    pair: Pair, new_green: Callable[..., Engine], terminal: tuple[int, int]
+) -> None:
+    """It stays, since nobody was shown what would change in its lists; the same command again shows that."""
+    third = new_green(
+        config=RULES_TOML.replace("lanes = 8", "lanes = 16"), topic=pair.blue.topic, redis_url=pair.blue.redis_url
+    )
+    third.consume()
+    await third.until_counted()
+    keyboard, stdin = terminal
+    rebuild = Rebuild(pair.green, stdin=stdin)
+    await rebuild.until_said("? [y/N]: ")
+    activated = pair.blue.ranker("generations", "activate", third.generation.id)
+    assert activated.returncode == 0, activated.stderr
+    os.write(keyboard, b"y\n")
+    done = await asyncio.to_thread(rebuild.end)
+    new, old = pair.green.generation.id, pair.blue.generation.id
+    assert (done.returncode, "Traceback" in done.stderr, "--force" in done.stderr) == (1, False, False)
+    assert f"{third.generation.id} is active now, but {new} is compared with {old}, which was active" in done.stderr
+    assert await pair.active() == third.generation.id
+    again = Rebuild(pair.green, "--yes", "--json")
+    await again.until_said("Start consumers of")
+    again.interrupt()
+    done = await asyncio.to_thread(again.end)
+    assert json.loads(done.stdout)["before"]["generation"] == third.generation.id
+    assert await pair.active() == new
+    await pair.check()
+
+
+async def test_partitions_are_added_at_the_question(pair: Pair, terminal: tuple[int, int]) -> None:
+    """The same generation is active, with one more: that is no reason to refuse."""
+    keyboard, stdin = terminal
+    rebuild = Rebuild(pair.green, stdin=stdin)
+    await rebuild.until_said("? [y/N]: ")
+    await pair.blue.add_partitions(PARTITIONS + 1)
+
+    async def raised() -> bool:
+        return bool(json.loads(await pair.blue.client.get("ranker:active"))["partitions"] == PARTITIONS + 1)
+
+    await pair.blue.until("a further partition", raised)
+    await pair.blue.traffic.send(500)
+    os.write(keyboard, b"y\n")
+    await rebuild.until_said("Start consumers of")
+    assert await pair.active() == pair.green.generation.id
+    assert await raised()
+    rebuild.interrupt()
+    assert (await asyncio.to_thread(rebuild.end)).returncode == 0
+
+
 async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> None:
     """While it begins, and at the question: nothing is activated, no traceback; it says how to go on."""
     for words, later_s in (("Generation ", 0.0), ("Generation ", random.uniform(0.0, 1.0)), ("? [y/N]: ", 0.0)):
@@ -252,7 +231,7 @@ async def test_killed_again_and_again(new_green: Callable[..., Engine], terminal
     last.interrupt()
     assert (await asyncio.to_thread(last.end)).returncode == 0
     await green.check()
-    assert await _active(green) == green.generation.id
+    assert await active_of(green) == green.generation.id
 
 
 async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> None:
@@ -264,7 +243,23 @@ async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> 
     assert done.returncode == 1
     assert "accept_create_time" in done.stderr
     assert "Traceback" not in done.stderr
-    assert await _active(green) == ""
+    assert await active_of(green) == ""
+
+
+async def test_bad_records_that_an_operator_accepts(new_green: Callable[..., Engine]) -> None:
+    """With the option that the reason names, the same command goes on."""
+    green = new_green(config=RULES_TOML.replace("flush_ms", "dead_stretch = 100\nflush_ms"))
+    await green.create_topic(PARTITIONS)
+    async with green.traffic.producer() as producer:
+        await asyncio.gather(*[await producer.send(green.topic, partition=0, value=b"not json") for _ in range(150)])
+    await green.traffic.send(200)
+    refused = await asyncio.to_thread(Rebuild(green, "--yes").end)
+    named = re.search(r"start with (--accept-bad) (0:\d+) ", refused.stderr)
+    assert (refused.returncode, named is not None) == (1, True), refused.stderr
+    assert named is not None
+    done = await asyncio.to_thread(Rebuild(green, *named.groups()).end)
+    assert (done.returncode, sum(await green.applied())) == (0, 350), done.stderr
+    await green.check()
 
 
 async def test_without_a_topic(new_green: Callable[..., Engine]) -> None:

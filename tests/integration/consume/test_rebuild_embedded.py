@@ -108,6 +108,27 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
         await engine.check()
 
 
+async def test_it_is_active_already(engines: tuple[Engine, Engine]) -> None:
+    """This broker tells nobody's name: T that moves shows that somebody counts, T that stands that nobody does."""
+    blue, _ = engines
+    await _send(blue)
+    counting = blue.consume(environment="development")
+    await blue.until_counted(60.0)
+    await blue.until("readiness", counting.ready)
+    done = await asyncio.to_thread(Rebuild(blue, "--yes", environment="development").end)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "its T moves, so somebody counts it: nothing to do. This broker does not tell" in done.stdout
+    counting.stop()
+    again = Rebuild(blue, "--yes", environment="development")
+    await again.until_said("T of these partitions has not moved, as if nobody counted: 0, 1")
+    await again.until_said("press Ctrl-C once /readyz of each answers 200")
+    await _send(blue)
+    await blue.until_counted(60.0)
+    again.interrupt()
+    assert (await asyncio.to_thread(again.end)).returncode == 0
+    await blue.check()
+
+
 async def test_nothing_is_active(engines: tuple[Engine, Engine]) -> None:
     """There is nothing to compare with; it is built, and activated in the same way."""
     _, green = engines
