@@ -111,6 +111,9 @@ def command(
         found = asyncio.run(_compared(settings, definitions, requested, site, boards or known, places))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    if site is not None and not any(one["counted"] for one in found["sites"][0]["dropped"]):
+        raise click.ClickException(f"no event of site {site!r} is in this stretch of the log")
+    if as_json:
         return
     console = Console(highlight=False)
     fits = console.is_terminal and console.width >= SIDE_BY_SIDE * len(names)

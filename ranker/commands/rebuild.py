@@ -62,7 +62,10 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool, accept_ba
         logs.configure("warning", kafka=logging.ERROR)
         collect_seldom()
         keep_buffers()
-        uvloop.run(_run(settings, accept_bad, yes=yes, as_json=as_json, force=force))
+        try:
+            uvloop.run(_run(settings, accept_bad, yes=yes, as_json=as_json, force=force))
+        except asyncio.CancelledError:  # Ctrl-C before the signals are ours, while a client is closed
+            raise click.Abort from None
 
 
 async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_json: bool, force: bool) -> None:

@@ -16,6 +16,7 @@ from ranker.core import rules
 from ranker.core.generation import Generation, ListName
 from ranker.core.list_change import ListChange, only_in
 from ranker.operate.described import described, differences
+from ranker.operate.generations import LEVEL_MS
 from ranker.operate.rebuild import MAX_SITES, PLACES, Comparison, Memory, Plan
 from ranker.service.printable import printable
 
@@ -133,6 +134,10 @@ def show(console: Console, comparison: Comparison) -> None:
         table.add_row(Text(_named(name)), *(f"{number:,}" for number in numbers), Text(dropped))
     of, to = map(_time, comparison.as_of_ms)
     console.print(Text(f"The first {PLACES} places of each list, as counted; before: {of}, after: {to}"))
+    if abs(comparison.as_of_ms[0] - comparison.as_of_ms[1]) > LEVEL_MS:
+        console.print(
+            Text("These are lists of different moments: part of what differs is time. Is the older one counted?")
+        )
     console.print(table)
     shown = ((name, lines) for name, change in comparison.lists.items() if (lines := _first_places(change)))
     for name, lines in islice(shown, _LISTS_IN_DETAIL):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -67,7 +70,7 @@ def command(
     Examples:
       ranker verify
       ranker verify --site demo --board read --window 24h
-      ranker verify --site demo --article /culture/le-dernier-bal
+      ranker verify --site demo --article /idees/et-si-l-ennui-etait-un-service-public
       ranker verify --partition 3 --json
       ranker verify RECEIPT.json
       curl -s 'http://127.0.0.1:8080/v1/demo/popular/read/24h?receipt=true' | ranker verify -
@@ -83,6 +86,8 @@ def command(
         raise click.UsageError("--definition belongs to a receipt: name its file")
     from ranker.operate.verify import Selection, SelectionError
 
+    if metrics is not None:
+        _check_writable(metrics)
     report = None
     try:
         with user_errors():
@@ -92,10 +97,10 @@ def command(
     except SelectionError as error:
         raise click.UsageError(str(error)) from error
     finally:
+        if as_json and report is not None:
+            click.echo(json.dumps(report, ensure_ascii=False))
         if metrics is not None:
             _write_metrics(metrics, report)
-    if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
     raise SystemExit(0 if report["equal"] else 1)
 
 
@@ -165,11 +170,23 @@ def _report(definition: Definition, done: list[Checked], outside: list[int], sec
                 "unchecked": checked.unchecked,
                 "differences": [difference._asdict() for difference in checked.named],
                 "more": checked.more,
-                "counts": [count._asdict() for count in checked.counts],
+                "counts": [
+                    {**count._asdict(), "redis": count.redis if math.isfinite(count.redis) else str(count.redis)}
+                    for count in checked.counts
+                ],
             }
             for checked in done
         ],
     }
+
+
+def _check_writable(path: str) -> None:
+    """Before the log is read. What exists and is no plain file, such as a device, would be replaced by one."""
+    file = Path(path)
+    if file.exists() and not file.is_file():
+        raise click.UsageError(f"--metrics {path}: this is no plain file; name one, in a folder that is writable")
+    if not os.access(file.parent, os.W_OK):
+        raise click.UsageError(f"--metrics {path}: name a file in a folder that exists and is writable")
 
 
 def _write_metrics(path: str, report: dict[str, Any] | None) -> None:

@@ -91,9 +91,10 @@ def _report(given: Given, outcome: Outcome) -> dict[str, Any]:
         "sha256": {"receipt": receipt.sha256, "log": outcome.sha256},
         "total": {"receipt": given.total, "log": outcome.total},
         "items": [
-            {"article_id": article, "receipt": count, "log": recounted} for (article, count), recounted in outcome.items
+            {"article_id": item.article, "receipt": item.counted, "log": recounted} for item, recounted in outcome.items
         ],
-        "reordered": outcome.reordered,
+        "misplaced": [{"article_id": item.article, "rank": item.rank} for item in outcome.misplaced],
+        "compared_items": len(given.items),
         "partitions": [
             {
                 "partition": part.partition,
@@ -130,16 +131,16 @@ def _print(given: Given, outcome: Outcome, seconds: float) -> None:
     _some(f"note: {note}" for note in outcome.notes)
     read = f"{outcome.records:,} records recounted in {seconds:.1f} s"
     if outcome.equal:
-        click.echo(f"equal: {len(outcome.rows):,} places, SHA-256 {outcome.sha256}; {read}")
+        items = f", {len(given.items):,} items of the answer" if given.items else ""
+        click.echo(f"equal: {len(outcome.rows):,} places{items}, SHA-256 {outcome.sha256}; {read}")
         return
     click.echo(f"different: SHA-256 {receipt.sha256} in the receipt, {outcome.sha256} by the log; {read}")
     if len(outcome.rows) != receipt.rows:
         click.echo(f"  {receipt.rows} places in the receipt, {len(outcome.rows)} by the log")
     if given.total not in (None, outcome.total):
         click.echo(f"  a total of {given.total} in the list, {outcome.total} by the log")
-    _some(f"{article}: {count} in the list, {recounted} by the log" for (article, count), recounted in outcome.items)
-    if outcome.reordered:
-        click.echo("  the places of the list are in another order than by the log")
+    _some(f"{item.article}: {item.counted} in the list, {recounted} by the log" for item, recounted in outcome.items)
+    _some(f"{item.article}: not at place {item.rank} by the log" for item in outcome.misplaced)
     click.echo("  the first places by the log:")
     for place, (article, count) in enumerate(outcome.rows[:_SHOWN], 1):
         click.echo(f"  {place:4}  {count:10,}  {printable(article)}")

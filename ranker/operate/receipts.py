@@ -10,7 +10,7 @@ from ranker.log.stretch import LogReader
 from ranker.operate.recounting import LogEndsError, RecountError, Stretch, after, feed, stretch
 from ranker.recount.definition import LAST_MS, Definition, start_ms
 from ranker.recount.pieces import At, Total
-from ranker.recount.receipts import Given, Row, ranked, sha256
+from ranker.recount.receipts import Given, Item, Row, ranked, sha256
 from ranker.recount.recount import Recount
 
 _NAMED = 20
@@ -43,9 +43,9 @@ class Outcome:
     sha256: str
     rows: list[Row] = field(default_factory=list)
     total: int = 0
-    items: list[tuple[Row, int]] = field(default_factory=list)
-    reordered: bool = False
-    """Whether the items stand in another order than the recounted rows."""
+    items: list[tuple[Item, int]] = field(default_factory=list)
+    misplaced: list[Item] = field(default_factory=list)
+    """Items that the recounted list has at another place."""
     parts: list[Counted] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -120,12 +120,29 @@ class ReceiptCheck:
         rows = every[: receipt.rows]
         found = sha256(rows)
         by_article = dict(every)
-        wrong = [(row, by_article.get(row[0], 0)) for row in given.items if by_article.get(row[0]) != row[1]]
-        places = {article: place for place, (article, _) in enumerate(every)}
-        order = [places[article] for article, _ in given.items if article in places]
-        reordered = order != sorted(order)
+        wrong = [
+            (item, by_article.get(item.article, 0))
+            for item in given.items
+            if item.counted is not None and by_article.get(item.article) != item.counted
+        ]
         same = found == receipt.sha256 and len(rows) == receipt.rows and given.total in (None, total)
-        return Outcome(same and not wrong and not reordered, 0, found, rows, total, wrong, reordered)
+        outcome = Outcome(same, 0, found, rows, total, wrong, list(self._misplaced(every)))
+        outcome.equal = same and not wrong and not outcome.misplaced
+        return outcome
+
+    def _misplaced(self, every: list[Row]) -> Iterator[Item]:
+        """With a filter only the order is known, else every place."""
+        receipt, given = self._receipt, self._given
+        hidden = set(receipt.hidden)
+        listed = [article for place, (article, _) in enumerate(every[: receipt.rows], 1) if place not in hidden]
+        places = {article: place for place, article in enumerate(listed, 1)}
+        before = 0
+        for number, item in enumerate(given.items):
+            place = places.get(item.article, 0)
+            expected = given.items[0].rank + number if given.is_plain else item.rank
+            if place <= before or (given.is_plain and not place == item.rank == expected):
+                yield item
+            before = max(before, place)
 
     def _notes(self, parts: Sequence[Counted]) -> Iterator[str]:
         absent = sorted(set(range(self._reader.partitions)) - {part.partition for part in parts})

@@ -74,7 +74,16 @@ def read(canonical: bytes, generation: str) -> Definition:
             f"what is kept as the definition of generation {generation} is that of {generation_of(canonical)}: "
             "it was changed; `ranker consume` with its ranker.toml writes it anew if it is deleted"
         )
-    table = json.loads(canonical)
+    try:
+        found = _read(json.loads(canonical), generation)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise NotTheDefinitionError(f"the definition of generation {generation} cannot be read ({error!r})") from error
+    if min(found.lanes, *(window.grain_ms for window in found.windows), found.max_keys + 1) < 1:
+        raise NotTheDefinitionError(f"the definition of generation {generation} has lanes, grains or keys below one")
+    return found
+
+
+def _read(table: dict[str, Any], generation: str) -> Definition:
     rules = table.get("rules", {})
     drops = {name for name in ("duplicate", "internal", "repeat") if rules.get(name)}
     remember = bool(drops & {"duplicate", "repeat"})

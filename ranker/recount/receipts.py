@@ -49,12 +49,24 @@ class Receipt(msgspec.Struct, frozen=True):
     sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
+class Item(NamedTuple):
+    """A place of an answer; `counted` is None where counts are not shown."""
+
+    rank: int
+    article: str
+    counted: int | None
+
+
 class Given(NamedTuple):
-    """A receipt, and what the answer that it came with says: its items with counts, and its total; None if neither."""
+    """A receipt, and what the answer that it came with says: the items of this list, and its total; None if not shown.
+
+    `is_plain`: no filter has left any article out.
+    """
 
     receipt: Receipt
-    items: list[Row]
+    items: list[Item]
     total: int | None
+    is_plain: bool
 
 
 def read(text: bytes) -> Given:
@@ -79,22 +91,29 @@ def read(text: bytes) -> Given:
     if len({part.partition for part in receipt.partitions}) != len(receipt.partitions):
         raise NoReceiptError("it names a partition twice: it was changed")
     if "receipt" not in found:
-        return Given(receipt, [], None)
+        return Given(receipt, [], None, is_plain=False)
     window = found.get("window")
     of = found.get("site"), found.get("board"), window.get("name") if isinstance(window, dict) else None
     if of != (receipt.site, receipt.board, receipt.window):
         raise NoReceiptError("the list and its receipt are of different lists: one of them was changed")
     total = found.get("total")
-    return Given(receipt, list(_items(found.get("items"), receipt.window)), total if type(total) is int else None)
+    try:
+        items = list(_items(found["items"], receipt.window))
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoReceiptError(f"its items are none ({error!r}): it was changed") from error
+    return Given(receipt, items, total if type(total) is int else None, "history" in found)
 
 
-def _items(found: Any, window: str) -> Iterator[Row]:
-    """Items with a count of this list; with `fallback`, others come from longer windows."""
-    for item in found if isinstance(found, list) else ():
-        if isinstance(item, dict) and item.get("origin", window) == window:
-            article, count = item.get("article_id"), item.get("count")
-            if type(article) is str and type(count) is int:
-                yield article, count
+def _items(found: Any, window: str) -> Iterator[Item]:
+    """Those of this list; with `fallback`, others come from longer windows. Of equals the order is the answer's."""
+    seen = set()
+    for item in found:
+        rank, article, count = item["rank"], item["article_id"], item["count"]
+        if type(rank) is not int or type(article) is not str or type(count) not in (int, type(None)) or article in seen:
+            raise ValueError(item)
+        seen.add(article)
+        if item.get("origin", window) == window:
+            yield Item(rank, article, count)
 
 
 def ranked(counts: Mapping[str, int], aliases: Mapping[str, str]) -> list[Row]:

@@ -58,19 +58,20 @@ class PieceReader:
         Raises GenerationError if the shard was dropped, or written in another format.
         """
         names = self._keys
-        with translated():
-            flat, slices, sites, sums, strays, buckets = await read_atomically(
-                self._client,
-                [
-                    ("HGETALL", names.meta),
-                    ("SMEMBERS", names.slices),
-                    ("SMEMBERS", names.sites),
-                    ("HGETALL", names.sums),
-                    ("SCARD", names.strays),
-                    ("SMEMBERS", names.buckets),
-                ],
-            )
-        meta = {name: value.decode() for name, value in fields_of(flat).items()}
+        reads: list[tuple[Word, ...]] = [
+            ("HGETALL", names.meta),
+            ("SMEMBERS", names.slices),
+            ("SMEMBERS", names.sites),
+            ("HGETALL", names.sums),
+            ("SCARD", names.strays),
+            ("SMEMBERS", names.buckets),
+        ]
+        try:
+            with translated():
+                flat, slices, sites, sums, strays, buckets = await read_atomically(self._client, reads)
+        except ResponseError as error:
+            raise self._unreadable(error) from error
+        meta = {_text(name.encode()): _text(value) for name, value in fields_of(flat).items()}
         if not meta:
             return None
         if meta.get("format") != FORMAT or "dropped" in meta:
@@ -80,8 +81,8 @@ class PieceReader:
         try:
             marked = int(meta["P"]) == partitions and strays <= _MOST_STRAYS
             index = Index(
-                at=At(int(meta["n"]), tuple(map(int, meta["floors"].split(",")))),
-                slices=frozenset(map(parsed_slice, slices)),
+                at=self._version(meta["n"], meta["floors"]),
+                slices=frozenset(map(self._place, slices)),
                 sites=frozenset(map(_text, sites)),
                 sums={_sum_name(field): int(count) for field, count in fields_of(sums).items()},
                 strays=await self._strays(meta["lineage"]) if marked else None,
@@ -159,10 +160,11 @@ class PieceReader:
         found = []
         with translated():
             for replies in await read_each_atomically(self._client, [[version, *reads] for reads in groups]):
-                if isinstance(replies, ResponseError) and str(replies).startswith("WRONGTYPE"):
-                    raise self._unreadable(replies)
                 if isinstance(replies, BaseException):
                     raise replies
+                for reply in replies:
+                    if isinstance(reply, ResponseError):  # a key of another type
+                        raise self._unreadable(reply)
                 found.append((self._at(*replies[0]), replies[1:]))
         return found
 
@@ -176,9 +178,23 @@ class PieceReader:
         if n is None or floors is None or dropped is not None:
             raise GenerationError(f"partition {self._partition}: its shard was deleted while it was read; run it again")
         try:
-            return At(int(n), tuple(map(int, floors.split(b","))))
+            return self._version(n.decode(), floors.decode())
         except ValueError as error:
             raise self._unreadable(error) from error
+
+    def _version(self, n: str, floors: str) -> At:
+        at = At(int(n), tuple(map(int, floors.split(","))))
+        if len(at.floors) != len(self._definition.windows) or not all(
+            0 <= number < 1 << 53 for number in (at.n, *at.floors)
+        ):
+            raise ValueError(f"n {n}, floors {floors}")
+        return at
+
+    def _place(self, member: bytes) -> SliceId:
+        tier, slice_ = parsed_slice(member)
+        if not 0 <= tier < len(self._definition.windows):
+            raise ValueError(f"a slice {member!r}")
+        return tier, slice_
 
 
 def _batches(them: Iterable[_Each], size: int) -> Iterator[list[_Each]]:

@@ -56,7 +56,7 @@ async def test_the_receipt_of_a_list(browser: Browser, reader: Reader) -> None:
     download = await downloading.value
     assert download.suggested_filename == "receipt-demo-read-24h.json"
     text = (await download.path()).read_bytes()
-    receipt, items, _ = receipts.read(text)
+    receipt, items, _, _ = receipts.read(text)
     assert (receipt.board, receipt.window, receipt.rows) == ("read", "24h", 12)
     shown = await seen.column("read", "[part=title]")
     assert [item["title"] for item in orjson.loads(text)["items"]] == shown

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from ranker.commands import main
-from ranker.recount.receipts import ranked, read
+from ranker.recount.receipts import Given, Item, NoReceiptError, ranked, read
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,36 @@ def test_equal_counts_stand_in_the_order_of_bytes_and_aliases_are_summed() -> No
     assert ranked(counts, {"/old": "/new"}) == [("/é", 2), ("/z", 2), ("/new", 2)]
 
 
-def test_only_items_with_counts_of_this_list_are_compared() -> None:
-    part = {"partition": 0, "lineage": "a", "n0": 0, "n": 3, "floors": [1, 2]}
-    receipt = {
-        "version": 1, "site": "demo", "board": "read", "window": "24h", "topic": "t", "generation": "0123456789ab", "rules": [],
-        "partitions": [part], "aliases": {}, "hidden": [], "rows": 2, "sha256": "0" * 64,
-    }  # fmt: skip
+PART = {"partition": 0, "lineage": "a", "n0": 0, "n": 3, "floors": [1, 2]}
+RECEIPT = {
+    "version": 1, "site": "demo", "board": "read", "window": "24h", "topic": "t", "generation": "0123456789ab",
+    "rules": [], "partitions": [PART], "aliases": {}, "hidden": [], "rows": 2, "sha256": "0" * 64,
+}  # fmt: skip
+ANSWER = {"site": "demo", "board": "read", "window": {"name": "24h"}, "total": 9, "receipt": RECEIPT}
+
+
+def test_items_of_longer_windows_are_not_of_this_list() -> None:
     items = [
-        {"article_id": "/a", "count": 3, "origin": "24h"},
-        {"article_id": "/b", "count": 9, "origin": "7d"},
-        {"article_id": "/c", "count": None},
-        {"article_id": 4, "count": 4},
-        "odd",
+        {"rank": 1, "article_id": "/a", "count": 3, "origin": "24h"},
+        {"rank": 2, "article_id": "/b", "count": 9, "origin": "7d"},
+        {"rank": 3, "article_id": "/c", "count": None},
     ]
-    answer = {"site": "demo", "board": "read", "window": {"name": "24h"}, "total": 9, "items": items}
-    given = read(json.dumps(answer | {"receipt": receipt}).encode())
-    assert (given.items, given.total) == ([("/a", 3)], 9)
-    assert given.receipt.partitions[0].floors == (1, 2)
-    assert read(json.dumps(receipt).encode()) == (given.receipt, [], None)
+    given = read(json.dumps({**ANSWER, "items": items}).encode())
+    assert given.items == [Item(1, "/a", 3), Item(3, "/c", None)]
+    assert (given.total, given.is_plain, given.receipt.partitions[0].floors) == (9, False, (1, 2))
+    assert read(json.dumps(RECEIPT).encode()) == Given(given.receipt, [], None, is_plain=False)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "x", None, 5, ["odd"], [{}], [{"rank": 1, "article_id": 4, "count": 4}],
+        [{"rank": 1, "article_id": "/a", "count": "4"}], [{"rank": 1, "article_id": "/a", "count": 4.0}],
+        [{"rank": "1", "article_id": "/a", "count": 4}], [{"rank": 1, "article_id": "/a", "count": True}],
+        [{"rank": 1, "article_id": "/a", "count": 4}, {"rank": 2, "article_id": "/a", "count": 4}],
+    ],
+)  # fmt: skip
+def test_items_that_are_none_are_refused(items: object) -> None:
+    """To compare only those that look right would be no comparison."""
+    with pytest.raises(NoReceiptError, match="its items are none"):
+        read(json.dumps({**ANSWER, "items": items}).encode())

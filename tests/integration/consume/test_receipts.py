@@ -184,6 +184,10 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     ),
     "a partition left out": lambda answer: answer["receipt"]["partitions"].pop(),
     "the number of rows": lambda answer: answer["receipt"].update(rows=answer["receipt"]["rows"] - 1),
+    "the first place": lambda answer: answer["items"].pop(0),
+    "a place in the middle": lambda answer: answer["items"].pop(2),
+    "a rank": lambda answer: answer["items"][0].update(rank=2),
+    "another article": lambda answer: answer["items"][0].update(article_id="/never-read", count=None),
     "the total": lambda answer: answer.update(total=answer["total"] + 1),
 }
 REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {

@@ -83,8 +83,8 @@ async def test_the_hash_is_that_of_the_shards(redis_url: str) -> None:
             int(floor) for floor in (await reader.client.hget(ShardKeys(GENERATION.id, 0).meta, "floors")).split(b",")
         ]
         assert receipt["partitions"] == [{"partition": shard, **places[shard], "floors": floors} for shard in range(3)]
-        parsed, items, _ = recounted.read(orjson.dumps(content))
-        assert (parsed.topic, parsed.generation, len(items)) == ("page-views", GENERATION.id, 3)
+        parsed, items, _, plain = recounted.read(orjson.dumps(content))
+        assert (parsed.topic, parsed.generation, len(items), plain) == ("page-views", GENERATION.id, 3, True)
 
 
 async def test_filters_leave_the_receipt_alone(redis_url: str) -> None:
