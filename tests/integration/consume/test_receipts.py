@@ -184,7 +184,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     ),
     "a partition left out": lambda answer: answer["receipt"]["partitions"].pop(),
     "the number of rows": lambda answer: answer["receipt"].update(rows=answer["receipt"]["rows"] - 1),
-    "the first place": lambda answer: answer["items"].pop(0),
+    "the first place": lambda answer: (
+        [item.update(rank=rank) for rank, item in enumerate(answer["items"])] + [answer["items"].pop(0)]
+    ),
     "a place in the middle": lambda answer: answer["items"].pop(2),
     "a rank": lambda answer: answer["items"][0].update(rank=2),
     "another article": lambda answer: answer["items"][0].update(article_id="/never-read", count=None),

@@ -92,15 +92,11 @@ async def test_the_file_of_metrics(ruled: Engine, tmp_path: Path) -> None:
     assert code == 2
     assert metrics_of(file)["failed"] == 1
     assert str(metrics_of(file)["differences"]) == "nan"
-    code, message = await refused_after_report(ruled, "--metrics", str(tmp_path / "none" / "a.prom"))
-    assert code == 1
-    assert "name a file in a folder that exists" in message
-
-
-async def refused_after_report(engine: Engine, *options: str) -> tuple[int, str]:
-    done = await asyncio.to_thread(engine.ranker, "verify", *options)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+    for wrong in (str(tmp_path / "none" / "a.prom"), "/dev/null", str(tmp_path)):
+        code, message = await refused(ruled, "--metrics", wrong)
+        assert code == 2, "before the log is read"
+        assert "in a folder that" in message
+    assert Path("/dev/null").is_char_device()
 
 
 async def test_one_article(ruled: Engine) -> None:
