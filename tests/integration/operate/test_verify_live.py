@@ -29,6 +29,11 @@ async def _equal_while_it_counts(engine: Engine, environment: str = "production"
     async with engine.traffic.flowing(per_s=600):
         ends = [0]
         for _ in range(RUNS):
+
+            async def more(before: int = ends[-1]) -> bool:
+                return sum(await engine.applied()) > before
+
+            await engine.until("More to compare with", more)
             report = await equal(engine)
             assert [partition["unchecked"] for partition in report["partitions"]] == [[]] * engine.partitions
             assert min(partition["compared"] for partition in report["partitions"]) > 500
@@ -109,6 +114,11 @@ async def test_partitions_are_added(new_engine: Callable[..., Engine]) -> None:
 
         await engine.until("the new shard", begun)
         for _ in range(RUNS):
+
+            async def more(before: int = ends[-1]) -> bool:
+                return sum(await engine.applied()) > before
+
+            await engine.until("More to compare with", more)
             report = await equal(engine)
         assert [partition["partition"] for partition in report["partitions"]] == [0, 1, 2]
 
