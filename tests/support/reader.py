@@ -101,7 +101,7 @@ async def running_reader(
 ) -> AsyncIterator[Reader]:
     """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
     async with AsyncExitStack() as stack:
-        client = connect(redis_url, answer_s=0.5)
+        client = connect(redis_url)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)
