@@ -1,4 +1,4 @@
-"""A site's [calendar] table as a Calendar; time zones come from the package tzdata, so that every machine has the same."""
+"""A site's [calendar] table as a Calendar. Time zones are those of the package tzdata: on every machine the same."""
 
 from __future__ import annotations
 

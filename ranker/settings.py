@@ -226,7 +226,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
 
 def _calendars(table: Mapping[str, Any]) -> tuple[dict[str, Calendar], list[str]]:
     """By site, and the faults of the others."""
-    found, faults = {}, []
+    found: dict[str, Calendar] = {}
+    faults: list[str] = []
     for name, site in table["sites"].items():
         if "calendar" in site:
             wrong = list(calendars.faults(site["calendar"], tuple(table["boards"])))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -21,7 +21,8 @@ TOPIC = "best-of"
 NOT_HASHED = ("sha256", "next")
 """Fields that the hash leaves out: itself, and what is added at delivery."""
 _KEY = re.compile(
-    r"([a-z0-9._-]{1,64})/(" + "|".join(KINDS) + r")/([0-9]{4}-[0-9]{2}-[0-9]{2})/([a-z][a-z0-9_]{0,31})/([1-9][0-9]{0,5})"
+    rf"([a-z0-9._-]{{1,64}})/({'|'.join(KINDS)})/([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
+    r"/([a-z][a-z0-9_]{0,31})/([1-9][0-9]{0,5})"
 )
 
 
@@ -56,7 +57,8 @@ class Part(NamedTuple):
     late_end: int
 
 
-class Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Row:
     """One place: a count, and what the catalogue knew of the article when the document was made."""
 
     article_id: str
@@ -154,7 +156,7 @@ def document(
         "previous": str(previous) if previous in listed else None,
         "next": None,
         "items": [
-            {"rank": rank, **row._asdict(), "share": _share(row.count, counted.total), **_standing(standing)}
+            {"rank": rank, **asdict(row), "share": _share(row.count, counted.total), **_standing(standing)}
             for rank, (row, standing) in enumerate(zip(counted.rows, standings, strict=True), 1)
         ],
     }

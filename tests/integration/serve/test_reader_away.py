@@ -15,7 +15,7 @@ from ranker.core.home import home
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.keys import ACTIVE, CatalogueKeys, ShardKeys
+from ranker.store.keys import ACTIVE, CopyKeys, ShardKeys
 from ranker.store.reader import Reader, Snapshot
 from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import ready, running_reader
@@ -145,7 +145,7 @@ async def test_a_node_that_goes_between_two_rounds(
 
 
 @pytest.mark.parametrize("goes", [RedisServer.kill, RedisServer.suspend])
-@pytest.mark.parametrize("key", [ACTIVE, CatalogueKeys(0).meta])
+@pytest.mark.parametrize("key", [ACTIVE, CopyKeys(0).meta])
 async def test_lists_do_not_wait_for_what_is_read_beside_them(
     client: Any, redis_cluster: RedisCluster, redis_cluster_url: str, goes: Any, key: str
 ) -> None:
