@@ -98,10 +98,11 @@ async def running_reader(
     caching: Caching = CACHING,
     refresh_ms: int = 50,
     proxies: Iterable[Network] = (),
+    answer_s: float = 0.5,
 ) -> AsyncIterator[Reader]:
-    """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock. `answer_s`: how long for Redis."""
     async with AsyncExitStack() as stack:
-        client = connect(redis_url, answer_s=0.5)
+        client = connect(redis_url, answer_s=answer_s)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)
