@@ -14,7 +14,7 @@ from ranker.recount.recount import Recount
 
 
 class RecountError(Exception):
-    """What was asked for cannot be recounted; the message says why and what to do."""
+    """What was requested cannot be recounted; the message has the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ async def test_from_no_rules_to_those_of_the_press(pair: Pair) -> None:
         f"Generation {green} is to be built: beside {blue}",
         "in force duplicate@1, bots@1, internal@1, repeat-60s@1",
         "rules    was bots@1; counts every site",
-        "MB more; the active generation takes",
+        "MB more; the active generation uses",
         f"{green} is level with the log",
         f"ranker generations activate {blue} ",
         f"ranker generations drop {blue}",

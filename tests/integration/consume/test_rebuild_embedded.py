@@ -1,4 +1,4 @@
-"""`ranker rebuild` on the embedded broker, and what it says of a list to the last digit."""
+"""`ranker rebuild` on the embedded broker, and what it prints of a list, to the last digit."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
     assert found["after"]["rules"] == ["duplicate@1", "bots@1", "internal@1", "unique_item@counter-5.1"]
 
     rebuild = Rebuild(green, "--yes", environment="development")
-    await rebuild.until_said("This broker does not tell who counts")
+    await rebuild.until_said("This broker does not report who counts")
     rebuild.interrupt()
     done = await asyncio.to_thread(rebuild.end)
     assert done.returncode == 0, done.stderr
@@ -115,12 +115,12 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
 
 
 async def test_it_is_active_already(engines: tuple[Engine, Engine]) -> None:
-    """This broker tells nobody's name: T that moves shows that somebody counts, T that stands that nobody does."""
+    """This broker reports no names: T that moves shows that somebody counts, T that stands that nobody does."""
     blue, _ = engines
     counting = await _counting(blue)
     done = await asyncio.to_thread(Rebuild(blue, "--yes", environment="development").end)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "its T moves, so somebody counts it: nothing to do. This broker does not tell" in done.stdout
+    assert "its T moves, so somebody counts it: nothing to do. This broker cannot show" in done.stdout
     counting.stop()
     again = Rebuild(blue, "--yes", environment="development")
     await again.until_said("T of these partitions has not moved, as if nobody counted: 0, 1")

@@ -1,4 +1,4 @@
-"""`ranker rebuild` of the generation that is active already: whoever does not count it is found out."""
+"""`ranker rebuild` of the generation that is active already: a member that does not count it is found out."""
 
 from __future__ import annotations
 
