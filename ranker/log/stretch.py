@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from ranker.core.append_time import FIRST_MS
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
@@ -50,10 +51,21 @@ class LogReader:
 
     async def first_at(self, partition: int, append_ms: int) -> int | None:
         """The first offset whose append time is `append_ms` or later; None if there is none."""
+        found = await self._search(partition, append_ms)
+        return None if found is None else found[0]
+
+    async def oldest(self, partition: int) -> tuple[int, int] | None:
+        """Offset and append time of the first record that has one; None if no record has.
+
+        If a stretch begins no later, what was older is deleted. The log's first offset is no sign: it may be a hole.
+        """
+        return await self._search(partition, FIRST_MS)
+
+    async def _search(self, partition: int, append_ms: int) -> tuple[int, int] | None:
         tp = TopicPartition(self._topic, partition)
         with translated():
             found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
-        return None if found is None or found.offset < 0 else int(found.offset)
+        return None if found is None or found.offset < 0 else (int(found.offset), int(found.timestamp))
 
     async def chunks(self, partition: int, start: int, end: int) -> AsyncGenerator[Chunk, None]:
         """The records [start, end), each chunk beginning where the last one ended.

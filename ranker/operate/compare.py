@@ -49,7 +49,7 @@ class Period(NamedTuple):
 class Part(NamedTuple):
     """Offsets [start, end) of one partition. `cut`: older records that may count are deleted.
 
-    `first_ms` is then the append time of the first that is left; None if it does not say, or if there is none.
+    `first_ms` is then the append time of the first that is left; None if it has none.
     """
 
     partition: int
@@ -155,16 +155,11 @@ async def _part(log: LogReader, partition: int, since_ms: int) -> Part:
     held = await log.held(partition)  # before the timestamps: a record appended in between must not be skipped
     found = await log.first_at(partition, since_ms)
     start = held.stop if found is None else min(max(found, held.start), held.stop)
-    if not held.start:
+    oldest = await log.oldest(partition)
+    if not held.start or (oldest is not None and oldest[0] < start):
         return Part(partition, start, held.stop)
-    # not by comparing first offsets: the first may be a hole (an aborted or a control batch)
-    async with contextlib.aclosing(log.chunks(partition, held.start, held.stop)) as chunks:
-        async for chunk in chunks:
-            for record in chunk.records:
-                cut = record.offset >= start
-                stamp = record.timestamp if cut and is_append_time(record.timestamp) else None
-                return Part(partition, start, held.stop, cut, stamp)
-    return Part(partition, start, held.stop, cut=True)
+    first_ms = oldest[1] if oldest is not None and is_append_time(oldest[1]) else None
+    return Part(partition, start, held.stop, cut=True, first_ms=first_ms)
 
 
 def covered(generations: Sequence[Generation], requested: Period, parts: Iterable[Part]) -> Period:
