@@ -235,7 +235,7 @@ class Rebuild:
         return planned | (await log.ends(range(partitions)) if log.partitions() else {})
 
     def _measure(self, reached: dict[int, int], ends: dict[int, int]) -> None:
-        """Where all members together are: by what is stored of every shard, whoever reads it."""
+        """Where all members together are: by what is stored of every shard, not by what this member has read."""
         self._position = self._total = 0
         for partition, end in ends.items():
             # a shard may begin earlier than was planned (consume/gate.py)
@@ -259,7 +259,7 @@ class Rebuild:
             rebuild_text.show(Console(width=None if sys.stdout.isatty() else 160), comparison)
 
     async def _confirmed(self) -> bool:
-        """Asks; counting goes on meanwhile. Not asked without a terminal."""
+        """The answer to the question; counting goes on meanwhile. Without a terminal it is no, and no question."""
         if not sys.stdin.isatty():
             return False
         loop = asyncio.get_running_loop()
