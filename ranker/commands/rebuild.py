@@ -42,8 +42,8 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool, accept_ba
 
     Readers and the consumers of the active generation go on undisturbed. The same command on other machines, and
     `ranker consume` with the same FILE, share the partitions; killed, it goes on where it stood. When it has caught up
-    it shows what would change in each list, and asks. Once activated it counts until a `ranker consume` with the same
-    FILE has taken over, so start that one then.
+    it shows what would change in each list, and waits for a yes. Once activated it counts until a `ranker consume`
+    with the same FILE has taken over, so start that one then.
 
     \b
     Examples:

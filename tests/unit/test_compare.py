@@ -44,7 +44,7 @@ def test_no_durations(text: str) -> None:
 
 
 def test_the_stretch_is_full_minutes() -> None:
-    """Both ends are rounded down: it is as long as it was asked for, and ends within the last minute."""
+    """Both ends are rounded down: it is as long as requested, and ends within the last minute."""
     assert stretch_of([PRESS, NONE], NOW, HOUR_MS) == Period(1_795_396_620_000 - HOUR_MS, 1_795_396_620_000)  # 01:17:00
 
 

@@ -153,7 +153,7 @@ async def test_partitions_are_added_at_the_question(pair: Pair, terminal: tuple[
 
 
 async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> None:
-    """While it begins, and at the question: nothing is activated, no traceback; it says how to go on."""
+    """While it begins, and at the question: nothing is activated, no traceback; it prints how to go on."""
     for words, later_s in (("Generation ", 0.0), ("Generation ", random.uniform(0.0, 1.0)), ("? [y/N]: ", 0.0)):
         rebuild = Rebuild(pair.green, stdin=terminal[1])
         await rebuild.until_said(words)

@@ -174,6 +174,6 @@ async def test_a_log_that_begins_later(apache: Log) -> None:
 
 
 async def test_a_topic_that_does_not_exist(apache: Log) -> None:
-    """It is not created, and the message says how it is."""
+    """It is not created, and the message has the command that creates it."""
     done = await apache.ranker(*(f"--config={apache.config(name)}" for name in ("press", "none")))
     assert (done.returncode, "ranker topics apply" in done.stderr) == (1, True), done.stderr
