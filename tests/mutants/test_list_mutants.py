@@ -16,9 +16,8 @@ from tests.property.test_lists_property import PROPERTIES
 EXAMPLES = 4_000
 
 
-def search(mutant: Mutant) -> Any:
+def search(mutant: Mutant, drawn: Any, holds: Any) -> Any:
     """The first example, always the same, for which the mutant's property does not hold."""
-    drawn, holds = PROPERTIES[mutant.hunt]
     last: Any = None
     one_by_one = settings(
         max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
@@ -37,5 +36,5 @@ def search(mutant: Mutant) -> Any:
 @pytest.mark.parametrize("mutant", hunted(LISTS))
 def test_a_rule_that_is_taken_from_the_lists_is_missed(mutant: Mutant) -> None:
     """Its property fails for some example with the mutant, and holds for it without."""
-    example = search(mutant)
-    PROPERTIES[mutant.hunt][1](example)
+    drawn, holds = PROPERTIES[mutant.hunt]
+    holds(search(mutant, drawn, holds))
