@@ -19,6 +19,8 @@ JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 SCRIPT = b"text/javascript; charset=utf-8"
 RSS = b"application/rss+xml; charset=utf-8"
+JSON_FEED = b"application/feed+json"
+TEXT = b"text/plain; charset=utf-8"
 
 
 @dataclass
