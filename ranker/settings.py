@@ -93,6 +93,11 @@ class Settings:
     client_streams: int
     client_lists_s: int
 
+    @property
+    def calendars(self) -> list[Calendar]:
+        """Those of all sites."""
+        return [site.calendar for site in self.sites.values() if site.calendar]
+
     def masked(self) -> dict[str, Any]:
         """All settings in effect, by the names of ranker.toml and the environment, without secrets."""
         generation = self.generation

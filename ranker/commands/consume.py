@@ -89,7 +89,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     )
     watch = ProducerWatch(client, generation, page_views.partitions, lambda: consumer.has(0), clocks.wall_ms, metrics)
     copied = [(THE_CATALOGUE, "articles")]
-    if any(site.calendar for site in settings.sites.values()):
+    if settings.calendars:
         copied.append((THE_DOCUMENTS, best_of.TOPIC))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)

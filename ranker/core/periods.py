@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 LATE_MS = 5 * MINUTE_MS
 """How long after the close events are still read, to be counted as late. What comes in later is not: a document must
 not depend on when it is made."""
@@ -87,7 +88,7 @@ class Calendar:
     def longest_ms(self) -> int:
         """From the beginning of its longest period until that can be made, with an hour for the zone's changes."""
         days = 7 if WEEK in self.kinds else 1
-        return days * 24 * HOUR_MS + HOUR_MS + self.close_after_ms + LATE_MS + SETTLED_MS
+        return days * DAY_MS + HOUR_MS + self.close_after_ms + LATE_MS + SETTLED_MS
 
     def shown(self) -> dict[str, Any]:
         """As its table in ranker.toml."""
@@ -111,3 +112,9 @@ class Calendar:
 
 def _length(kind: str) -> timedelta:
     return timedelta(days=7 if kind == WEEK else 1)
+
+
+def rfc3339(moment_ms: int) -> str:
+    """UTC with milliseconds: 2026-11-23T01:02:03.004Z."""
+    seconds, milliseconds = divmod(moment_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"

@@ -1,4 +1,4 @@
-"""Which documents of periods there are, kept level with Redis. A document never changes, so their keys are the index."""
+"""Which documents of periods there are, level with Redis. A document never changes, so their keys are the index."""
 
 from __future__ import annotations
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from ranker.core.append_time import is_append_time
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
-from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
+from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError, stop, translated
 from ranker.log.unpacking import MOST_BYTES
 
 CHUNK_RECORDS = 1_666
@@ -26,6 +27,19 @@ _ENDED_S = 5.0
 def home(key: str, partitions: int) -> int:
     """The partition of a key among so many, by the client's own partitioner."""
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+class Part(NamedTuple):
+    """Offsets [start, end) of one partition. `cut`: older records that may count are deleted.
+
+    `first_ms` is then the append time of the first that is left; None if it does not say, or if there is none.
+    """
+
+    partition: int
+    start: int
+    end: int
+    cut: bool = False
+    first_ms: int | None = None
 
 
 class LogReader:
@@ -77,6 +91,45 @@ class LogReader:
                 yield chunk if position <= end else _cut(chunk, end)
                 if position >= end:
                     return
+
+    async def part(self, partition: int, since_ms: int) -> Part:
+        """What to read of a partition: from the first record that was appended at `since_ms` or later."""
+        held = await self.held(partition)  # before the timestamps: a record appended in between must not be skipped
+        found = await self.first_at(partition, since_ms)
+        start = held.stop if found is None else min(max(found, held.start), held.stop)
+        if not held.start:
+            return Part(partition, start, held.stop)
+        # not by comparing first offsets: the first may be a hole (an aborted or a control batch)
+        first = await self.first_record(partition, held)
+        if first is None:
+            return Part(partition, start, held.stop, cut=True)
+        cut = first.offset >= start
+        stamp = first.timestamp if cut and is_append_time(first.timestamp) else None
+        return Part(partition, start, held.stop, cut, stamp)
+
+    async def first_record(self, partition: int, held: range) -> Any:
+        """The first record that the log still holds of these offsets; None if it holds none."""
+        async with contextlib.aclosing(self.chunks(partition, held.start, held.stop)) as chunks:
+            async for chunk in chunks:
+                for record in chunk.records:
+                    return record
+        return None
+
+    async def part_chunks(self, part: Part) -> AsyncGenerator[Chunk, None]:
+        """The part's records, and what lies behind them: the embedded broker's end lags, but not with a fetch."""
+        try:
+            async with contextlib.aclosing(self.chunks(part.partition, part.start, part.end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            if part.start < part.end:
+                end = self.fetched_end(part.partition)
+                async with contextlib.aclosing(self.chunks(part.partition, part.end, end)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+        except OffsetOutsideError as error:
+            raise LogUnavailableError(
+                f"records of partition {part.partition} were deleted before they were read; run it again"
+            ) from error
 
     async def _poll(self, tp: TopicPartition, position: int, silent_s: float) -> list[Chunk]:
         """At least one chunk from `position` on."""

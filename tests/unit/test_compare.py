@@ -17,7 +17,8 @@ from ranker.commands.compare import command, duration_ms, tables
 from ranker.core.generation import Generation, Window
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError
-from ranker.operate.compare import Comparison, Counting, Counts, Definition, Part, Period, covered, stretch_of
+from ranker.log.stretch import Part
+from ranker.operate.compare import Comparison, Counting, Counts, Definition, Period, covered, stretch_of
 from ranker.operate.compare_document import document
 from tests.support.defaults import DEFAULT_BOARDS, press
 from tests.support.raw_records import Given, event

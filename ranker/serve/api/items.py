@@ -8,11 +8,12 @@ from typing import Any
 
 from ranker.core.generation import LATEST
 from ranker.core.merge import PLACES
+from ranker.core.periods import rfc3339
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
 from ranker.serve.api.query import Query
-from ranker.serve.live.published import Published, rfc3339
+from ranker.serve.live.published import Published
 from ranker.store.history import PLACES as PLACES_KEPT
 
 _UNKNOWN = Article()

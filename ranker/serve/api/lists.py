@@ -9,6 +9,7 @@ from typing import Any
 
 from ranker.core import rules
 from ranker.core.generation import LATEST, Generation, ListName, Window
+from ranker.core.periods import rfc3339
 from ranker.lists.articles import known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import name_of
@@ -19,7 +20,7 @@ from ranker.serve.api.query import Query, fault
 from ranker.serve.api.refusals import check_age, existing_list, refusal, send_token, unknown_site, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
-from ranker.serve.live.published import Published, rfc3339
+from ranker.serve.live.published import Published
 
 
 class Lists:

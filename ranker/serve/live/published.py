@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 
 from ranker.core.generation import Generation, ListName
@@ -134,9 +133,3 @@ class Published:
             return False
         between = self.read.span.level and not read.span.level
         return not (between and now_ms - self.read_ms <= KEEP_LEVEL_MS)
-
-
-def rfc3339(moment_ms: int) -> str:
-    """UTC with milliseconds: 2026-11-23T01:02:03.004Z."""
-    seconds, milliseconds = divmod(moment_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
