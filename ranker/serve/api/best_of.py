@@ -87,6 +87,10 @@ class BestOf:
         ]
         return len(found), found[wanted.offset : wanted.offset + wanted.limit]
 
+    def kinds(self, site: str) -> set[str]:
+        """The kinds of which the site has documents."""
+        return {entry.kind for entry in existing_archive(self._board, site).entries(site)}
+
     def _request(self, site: str, entry: Entry, board: str | None, sight: Sight, limit: int) -> DocumentRequest:
         name = board or default_board(self._board, site, entry)
         key = Key(site, entry.kind, entry.first, name, entry.boards[name])

@@ -144,7 +144,9 @@ def existing_archive(board: Board, site: str) -> Archive:
         raise ProblemError(503, f"There is no document to serve: {reason}.", headers={"Retry-After": "1"})
     if archive is None or not (archive.entries(site) or board.site(site).calendar):
         table = f"[sites.{site}.calendar]"
-        detail = f"{quoted(site)} has no documents of days or weeks; {table} in ranker.toml and `ranker freeze` make them"
+        detail = (
+            f"{quoted(site)} has no documents of days or weeks; {table} in ranker.toml and `ranker freeze` make them"
+        )
         raise refusal([fault("site", detail)], [], {})
     return archive
 

@@ -82,7 +82,8 @@ class Entry:
     """One answer in every requested form, each made once. `origins` may read it in browsers ("*": all).
 
     `token`: a client that sends it gets another answer, which a shared cache must not answer with this one.
-    `more` are headers of its own. `used` is called once a second while the entry is requested. The cache sets `revision`, and `route` and `duration`,
+    `more` are headers of its own.
+    `used` is called once a second while the entry is requested. The cache sets `revision`, and `route` and `duration`,
     which its hits are counted under.
     """
 

@@ -79,9 +79,7 @@ def _entry(sheet: Sheet) -> _Entry:
         f"{content['site']}/best-of/{period['kind']}/{period['date']}/{content['board']}",
         f"{sheet.title} · {sheet.board}",
         next((row.link for row in sheet.rows if home_page(row.link)), None),
-        environment.get_template("best_of/feed.html").render(
-            sheet.common, rows=rows, others=sheet.others(len(rows))
-        ),
+        environment.get_template("best_of/feed.html").render(sheet.common, rows=rows, others=sheet.others(len(rows))),
         content["closed_at"],
     )
 

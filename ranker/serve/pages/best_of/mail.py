@@ -16,7 +16,7 @@ from ranker.serve.pages.templates import environment
 MAX_MAIL_BYTES = 100_000
 """Gmail cuts a mail at 102 kB."""
 ROWS = (50, 25, 12, 6)
-"""So many places a mail has at most; fewer if it would be too large: six fit with titles and addresses of any length."""
+"""So many places a mail has at most; fewer if it would be too large: six fit, whatever their titles and addresses."""
 TITLE = 300
 LINK = 2_048
 COLUMNS = 72
@@ -49,7 +49,7 @@ def _for_mail(row: Row) -> dict[str, Any]:
 
 def below(row: Row) -> str:
     """What stands below a title."""
-    return " · ".join(one for one in (row.format, row.section, row.count, row.about) if one)
+    return " · ".join(one for one in (row.format, row.section, row.counted, row.about) if one)
 
 
 def text(sheet: Sheet) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,11 +11,11 @@ from ranker.core.best_of import Key
 from ranker.core.periods import KINDS
 from ranker.lists.archive import Entry
 from ranker.serve.api.best_of import Delivered
+from ranker.serve.api.best_of_request import PeriodsRequest
 from ranker.serve.pages.best_of.addresses import archive_address, document_address
 from ranker.serve.pages.best_of.rows import best_of_words
 from ranker.serve.pages.best_of.sheet import Sheet
 from ranker.serve.pages.ranges import range_words
-from ranker.serve.pages.speech import Speech
 from ranker.serve.pages.templates import environment
 
 PERIODS_A_PAGE = 60
@@ -59,9 +59,7 @@ def page(sheet: Sheet, delivered: Delivered, key: Key, files: str) -> str:
                 ("", "", words["json"]),
             )
         ],
-        languages=_languages(
-            lang, lambda other: address(key.first, revision=revision, lang=other)
-        ),
+        languages=_languages(lang, lambda other: address(key.first, revision=revision, lang=other)),
     )
 
 
@@ -82,10 +80,10 @@ def json_ld(sheet: Sheet) -> dict[str, Any]:
 
 
 def archive_page(
-    site: str, site_title: str, lang: str, kind: str, kinds: Sequence[str], entries: Sequence[Entry], files: str,
-    offset: int, total: int,
+    site_title: str, shown: PeriodsRequest, kinds: Collection[str], entries: Sequence[Entry], total: int, files: str
 ) -> str:
-    """One part of the archive, by month; `kinds` are those that there are documents of."""
+    """One part of the archive, by month: `entries` of `total` periods; `kinds` are those that have documents."""
+    site, kind, lang, offset = shown.site, shown.kind or KINDS[0], shown.lang, shown.offset
     words = best_of_words()[lang]
 
     def address(**more: str) -> str:

@@ -1,11 +1,12 @@
-"""Routes of days and weeks: each address is answered in JSON, as a page, a mail or a text; the archive also as feeds."""
+"""Routes of days and weeks: JSON, a page, a mail and a text of each; the archive as JSON, as a page and as feeds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
-from typing import Any, Protocol
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Protocol
 
 import orjson
 from starlette.requests import Request
@@ -21,9 +22,9 @@ from ranker.serve.http.response_cache import Headers, allowed_origin
 from ranker.serve.live.board import Board
 from ranker.serve.pages.best_of import feeds
 from ranker.serve.pages.best_of.addresses import document_address, link_header, same_query
+from ranker.serve.pages.best_of.fragment import best_of_fragment
 from ranker.serve.pages.best_of.mail import mail, text
 from ranker.serve.pages.best_of.page import HTML_FORM, PERIODS_A_PAGE, archive_page, page
-from ranker.serve.pages.best_of.rows import best_of_words
 from ranker.serve.pages.best_of.sheet import Sheet, sheet
 from ranker.serve.pages.block import Block
 from ranker.serve.pages.documents import NO_SCRIPT
@@ -33,6 +34,9 @@ DOCUMENT = ARCHIVE + "/{kind}/{date}"
 CACHING = b"public, max-age=300"
 """Not immutable, though documents are: a takedown has to act."""
 _PAGE_HEADERS: Headers = [(name.encode(), value.encode()) for name, value in NO_SCRIPT.items()]
+_MAIL_HEADERS: Headers = [
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'")
+]
 _OF_SHEETS = ("board", "revision", "lang")
 
 
@@ -79,7 +83,7 @@ class BestOfPages:
     async def _json(self, request: Request) -> Response:
         def written(wanted: DocumentRequest, found: Delivered) -> tuple[bytes, bytes]:
             if wanted.html:
-                return self._block.best_of(self._sheet(found, wanted.lang), self._today(found)), HTML
+                return best_of_fragment(self._block, self._sheet(found, wanted.lang), self._today()), HTML
             return orjson.dumps(found.content), JSON
 
         return await self._document(request, "", ("board", "revision", "limit", "render", "lang"), written)
@@ -145,7 +149,7 @@ class BestOfPages:
         wanted = await periods_request(request, self._board, known=known, limit=PERIODS_A_PAGE)
         began = time.perf_counter()
         kinds = self._best_of.kinds(wanted.site)
-        shown = self._best_of.of_kind(wanted, wanted.kind or max(kinds, key=KINDS.index, default=KINDS[-1]))
+        shown = replace(wanted, kind=wanted.kind or max(kinds, key=KINDS.index, default=KINDS[-1]))
         total, entries = self._best_of.entries(shown)
         title = self._board.site(wanted.site).title
         content = archive_page(title, shown, kinds, entries, total, self._files).encode()
@@ -174,6 +178,9 @@ class BestOfPages:
         self, request: Request, site: str, body: Body, began: float, headers: Headers | None = None
     ) -> Response:
         return self._respond(request, site, body, began, body.until, caching=CACHING, more=headers)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._board.now_ms() / 1000, UTC).date()
 
     def _sheet(self, found: Delivered, lang: str) -> Sheet:
         return sheet(found, self._board.site(found.content["site"]).title, lang)

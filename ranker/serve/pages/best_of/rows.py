@@ -16,8 +16,10 @@ from ranker.serve.pages.speech import Speech
 
 
 class Row(NamedTuple):
-    """One row. `move` is up, down, same, new, re-entry or "" (not known), `moved` what is shown of it, `move_label` what
-    is read out instead ("": the same); `bare` if the title is none: an id, or that the article was taken down.
+    """One row. `move` is up, down, same, new, re-entry or "" (not known).
+
+    `moved` is what is shown of that, `move_label` what is read out instead ("": the same). `bare` if the title is
+    none but the id, or that the article was taken down.
     """
 
     rank: int
@@ -30,7 +32,7 @@ class Row(NamedTuple):
     link: str | None
     format: str | None
     section: str | None
-    count: str
+    counted: str
     about: str
 
 
@@ -43,7 +45,7 @@ def best_of_words() -> dict[str, dict[str, Any]]:
 
 
 def heading(content: Mapping[str, Any], speech: Speech, now: date | None = None) -> str:
-    """ "Best of du 21 au 27 novembre 2026"; without the year if that is `now`'s."""
+    """Such as "Best of du 21 au 27 novembre 2026"; without the year if that is `now`'s."""
     period = content["period"]
     words = range_words(period["kind"], date.fromisoformat(period["date"]), speech.words, now=now)
     return str(speech.words["title"].format(range=words))

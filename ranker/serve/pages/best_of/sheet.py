@@ -15,7 +15,10 @@ from ranker.serve.pages.speech import Speech
 
 @dataclass(frozen=True)
 class Sheet:
-    """`content` is the JSON that is delivered, `places` those of the whole document; `notices` is what a reader has to know of the whole list."""
+    """`content` is the JSON that is delivered, `places` how many the whole document has.
+
+    `notices` is what a reader has to know of all of it.
+    """
 
     content: Mapping[str, Any]
     speech: Speech
