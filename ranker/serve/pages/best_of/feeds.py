@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ranker.serve.api.rss import Feed, home_page, plain
-from ranker.serve.pages.best_of.mail import below
+from ranker.serve.pages.best_of.mail import moved_and_below
 from ranker.serve.pages.best_of.sheet import Sheet
 from ranker.serve.pages.templates import environment
 
@@ -74,7 +74,7 @@ def json_feed(sheets: Sequence[Sheet], title: str, lang: str) -> bytes:
 
 def _entry(sheet: Sheet) -> _Entry:
     content, period = sheet.content, sheet.content["period"]
-    rows = [row._asdict() | {"below": below(row)} for row in sheet.rows]
+    rows = [row._asdict() | {"below": moved_and_below(row)} for row in sheet.rows]
     return _Entry(
         f"{content['site']}/best-of/{period['kind']}/{period['date']}/{content['board']}",
         f"{sheet.title} · {sheet.board}",

@@ -76,7 +76,9 @@ class Page:
         self._files = {
             file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES
         }
-        self._files["row.js"] = resources.files("ranker.serve.pages").joinpath("row.js").read_bytes()
+        for path in ("row.js", "best_of/best-of.css"):
+            file = resources.files("ranker.serve.pages").joinpath(path)
+            self._files[file.name] = file.read_bytes()
         together = b"".join(name.encode() + content for name, content in sorted(self._files.items()))
         self._version = hashlib.sha256(together).hexdigest()[:12]
         self.address = f"/page/{self._version}"
