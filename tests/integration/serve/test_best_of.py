@@ -157,8 +157,8 @@ async def test_the_archive(redis_url: str) -> None:
             f"{NEWEST}.html?lang=fr",
             f"{WEEK}/2026-11-14.html?lang=fr",
         ]
-        days = (await reader.get("/v1/demo/best-of.html?kind=day&lang=en")).body.decode()
-        assert "Saturday 21 November" in days
+        of_days = (await reader.get("/v1/demo/best-of.html?kind=day&lang=en")).body.decode()
+        assert "Saturday 21 November" in of_days
         feed = (await reader.get("/v1/demo/best-of/feed.json?kind=week")).json
         assert [one["id"] for one in feed["items"]] == [
             f"demo/best-of/week/{day}/read" for day in ("2026-11-21", "2026-11-14")
