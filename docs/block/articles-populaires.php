@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.4bab32fad1d3575a.js', 'sha384-N7/qgKw4qoG+s+/QTbYC9w9VyUiKeXQY0irAPQmnQMdOHMJRknAjsBw+7LrwSv8+' );
+	return array( '/block.fd6c916599a9195a.js', 'sha384-x9jrLp8PSdJJlPDXwOW7QOg7Z+WMj8idKLANPN/XrFw8nTxOiZKS0rJBLyVITXtE' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from ranker.core.append_time import is_append_time
+from ranker.core.append_time import FIRST_MS, is_append_time
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError, stop, translated
@@ -32,7 +32,7 @@ def home(key: str, partitions: int) -> int:
 class Part(NamedTuple):
     """Offsets [start, end) of one partition. `cut`: older records that may count are deleted.
 
-    `first_ms` is then the append time of the first that is left; None if it does not say, or if there is none.
+    `first_ms` is then the append time of the first that is left; None if it has none.
     """
 
     partition: int
@@ -64,10 +64,21 @@ class LogReader:
 
     async def first_at(self, partition: int, append_ms: int) -> int | None:
         """The first offset whose append time is `append_ms` or later; None if there is none."""
+        found = await self._search(partition, append_ms)
+        return None if found is None else found[0]
+
+    async def oldest(self, partition: int) -> tuple[int, int] | None:
+        """Offset and append time of the first record that has one; None if no record has.
+
+        If a stretch begins no later, what was older is deleted. The log's first offset is no sign: it may be a hole.
+        """
+        return await self._search(partition, FIRST_MS)
+
+    async def _search(self, partition: int, append_ms: int) -> tuple[int, int] | None:
         tp = TopicPartition(self._topic, partition)
         with translated():
             found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
-        return None if found is None or found.offset < 0 else int(found.offset)
+        return None if found is None or found.offset < 0 else (int(found.offset), int(found.timestamp))
 
     async def chunks(self, partition: int, start: int, end: int) -> AsyncGenerator[Chunk, None]:
         """The records [start, end), each chunk beginning where the last one ended.
@@ -97,23 +108,11 @@ class LogReader:
         held = await self.held(partition)  # before the timestamps: a record appended in between must not be skipped
         found = await self.first_at(partition, since_ms)
         start = held.stop if found is None else min(max(found, held.start), held.stop)
-        if not held.start:
+        oldest = await self.oldest(partition)
+        if not held.start or (oldest is not None and oldest[0] < start):
             return Part(partition, start, held.stop)
-        # not by comparing first offsets: the first may be a hole (an aborted or a control batch)
-        first = await self.first_record(partition, held)
-        if first is None:
-            return Part(partition, start, held.stop, cut=True)
-        cut = first.offset >= start
-        stamp = first.timestamp if cut and is_append_time(first.timestamp) else None
-        return Part(partition, start, held.stop, cut, stamp)
-
-    async def first_record(self, partition: int, held: range) -> Any:
-        """The first record that the log still holds of these offsets; None if it holds none."""
-        async with contextlib.aclosing(self.chunks(partition, held.start, held.stop)) as chunks:
-            async for chunk in chunks:
-                for record in chunk.records:
-                    return record
-        return None
+        first_ms = oldest[1] if oldest is not None and is_append_time(oldest[1]) else None
+        return Part(partition, start, held.stop, cut=True, first_ms=first_ms)
 
     async def part_chunks(self, part: Part) -> AsyncGenerator[Chunk, None]:
         """The part's records, and what lies behind them: the embedded broker's end lags, but not with a fetch."""

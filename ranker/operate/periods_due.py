@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,13 +40,22 @@ async def beginning(log: LogReader) -> Beginning:
     whole_from_ms, firsts = 0, []
     for partition in range(log.partitions):
         held = await log.held(partition)
-        first = await log.first_record(partition, held)
-        known = first is not None and is_append_time(first.timestamp)
-        if known:
-            firsts.append(first.timestamp)
+        first_ms = await _first_ms(log, partition, held)
+        if first_ms is not None:
+            firsts.append(first_ms)
         if held.start:
-            whole_from_ms = max(whole_from_ms, first.timestamp + 1 if known else 1 << 62)
+            whole_from_ms = max(whole_from_ms, 1 << 62 if first_ms is None else first_ms + 1)
     return Beginning(whole_from_ms, min(firsts, default=None))
+
+
+async def _first_ms(log: LogReader, partition: int, held: range) -> int | None:
+    """The append time of the first record that has one. Read, not searched for: the embedded broker has no search."""
+    async with contextlib.aclosing(log.chunks(partition, held.start, held.stop)) as chunks:
+        async for chunk in chunks:
+            for record in chunk.records:
+                if is_append_time(record.timestamp):
+                    return record.timestamp
+    return None
 
 
 @dataclass

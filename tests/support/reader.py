@@ -25,7 +25,7 @@ from ranker.service import http_server
 from ranker.service.address import Addresses, Network
 from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
-from ranker.store.connection import connect
+from ranker.store.connection import ANSWER_S, connect
 from tests.support.defaults import CACHING, DEFAULT_BOARDS, DEFAULT_WINDOWS, LISTS_S, STREAMS
 from tests.support.http import Answer, head, raw
 
@@ -98,10 +98,11 @@ async def running_reader(
     caching: Caching = CACHING,
     refresh_ms: int = 50,
     proxies: Iterable[Network] = (),
+    answer_s: float = ANSWER_S,
 ) -> AsyncIterator[Reader]:
-    """`sites` by name, with a title or as configured. `now_ms` None: the real clock."""
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock. `answer_s`: how long for Redis."""
     async with AsyncExitStack() as stack:
-        client = connect(redis_url)
+        client = connect(redis_url, answer_s=answer_s)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)

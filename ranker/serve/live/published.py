@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -133,3 +133,8 @@ class Published:
             return False
         between = self.read.span.level and not read.span.level
         return not (between and now_ms - self.read_ms <= KEEP_LEVEL_MS)
+
+
+def of_one_moment(lists: Sequence[Published]) -> bool:
+    """Whether every partition was at the same record, floors and watermark when each of these lists was read."""
+    return all(one.read.metas == lists[0].read.metas and one.generation.id == lists[0].generation.id for one in lists)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ranker.serve.api.json_feed import VERSION
 from ranker.serve.api.rss import Feed, home_page, plain
 from ranker.serve.pages.best_of.mail import moved_and_below
 from ranker.serve.pages.best_of.sheet import Sheet
@@ -56,7 +57,7 @@ def rss(sheets: Sequence[Sheet], title: str, lang: str) -> bytes:
 def json_feed(sheets: Sequence[Sheet], title: str, lang: str) -> bytes:
     """The same entries, with the same ids."""
     entries = [_entry(sheet) for sheet in sheets]
-    feed: dict[str, Any] = {"version": "https://jsonfeed.org/version/1.1", "title": title, "language": lang}
+    feed: dict[str, Any] = {"version": VERSION, "title": title, "language": lang}
     if home := _home(entries):
         feed["home_page_url"] = home
     feed["items"] = [
