@@ -152,7 +152,11 @@ class FrozenSite(Log):
 
     async def documents(self) -> dict[Key, bytes]:
         """Those of this site."""
-        return {key: one for key, one in (await read_documents(self.bootstrap)).items() if key.site == self.site}
+        return {
+            key: one
+            for key, one in (await read_documents(self.bootstrap, lambda _, raw: raw)).items()
+            if key.site == self.site
+        }
 
     async def document(self, kind: str, first: str, board: str = "read", revision: int = 1) -> Any:
         return orjson.loads((await self.documents())[Key(self.site, kind, date.fromisoformat(first), board, revision)])
