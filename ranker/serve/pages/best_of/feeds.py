@@ -19,6 +19,8 @@ PERIODS = 10
 PLACES = 20
 """So many articles an entry has."""
 
+_ENTRY = environment.get_template("best_of/feed.html")
+
 
 class _Entry(NamedTuple):
     """`link` is the first article that has an address: the reader does not know its own public one."""
@@ -80,7 +82,7 @@ def _entry(sheet: Sheet) -> _Entry:
         f"{content['site']}/best-of/{period['kind']}/{period['date']}/{content['board']}",
         f"{sheet.title} · {sheet.board}",
         next((row.link for row in sheet.rows if home_page(row.link)), None),
-        environment.get_template("best_of/feed.html").render(sheet.common, rows=rows, others=sheet.others(len(rows))),
+        _ENTRY.render(sheet.common, rows=rows, others=sheet.others(len(rows))),
         content["closed_at"],
     )
 

@@ -9,12 +9,12 @@ from ranker.serve.pages.best_of.sheet import Sheet
 from ranker.serve.pages.block import Block
 from ranker.serve.pages.templates import environment
 
+_FRAGMENT = environment.get_template("best_of/fragment.html")
+
 
 def best_of_fragment(block: Block, sheet: Sheet, now: date) -> bytes:
     """HTML with the block's style; the heading leaves out the year of `now`."""
     content = {**sheet.common, "title": heading(sheet.content, sheet.speech, now)}
-    return (
-        environment.get_template("best_of/fragment.html")
-        .render(content, style=block.style, board=sheet.board, rows=sheet.rows, complete=sheet.content["complete"])
-        .encode()
-    )
+    return _FRAGMENT.render(
+        content, style=block.style, board=sheet.board, rows=sheet.rows, complete=sheet.content["complete"]
+    ).encode()

@@ -30,15 +30,14 @@ _SPACES = re.compile("[ \t\n\r\f\v\x1c-\x1e\x85\u2028\u2029]+")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Controls, and what turns the direction of the text around it."""
 
+_MAIL = environment.get_template("best_of/mail.html")
 _inliner = css_inline.CSSInliner(load_remote_stylesheets=False)
 
 
 def mail(sheet: Sheet) -> bytes:
     """HTML of at most MAX_MAIL_BYTES, whatever the document has."""
     rows = list(_fitting(sheet.rows[:ROWS]))
-    written = environment.get_template("best_of/mail.html").render(
-        sheet.common, rows=rows, board=sheet.board, others=sheet.others(len(rows))
-    )
+    written = _MAIL.render(sheet.common, rows=rows, board=sheet.board, others=sheet.others(len(rows)))
     return _inliner.inline(written).encode()
 
 

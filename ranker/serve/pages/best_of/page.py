@@ -21,6 +21,9 @@ from ranker.serve.pages.templates import environment
 PERIODS_A_PAGE = 60
 HTML_FORM = ".html"
 
+_PAGE = environment.get_template("best_of/page.html")
+_ARCHIVE = environment.get_template("best_of/archive.html")
+
 
 def page(sheet: Sheet, delivered: Delivered, key: Key, files: str) -> str:
     """The page of one document; `files` is the address of the front page's style."""
@@ -38,7 +41,7 @@ def page(sheet: Sheet, delivered: Delivered, key: Key, files: str) -> str:
         return {"address": address(day), "words": range_words(key.kind, day, words, now=key.first)}
 
     revision = str(key.revision) if key.revision < delivered.boards[key.board] else ""
-    return environment.get_template("best_of/page.html").render(
+    return _PAGE.render(
         sheet.common,
         files=files,
         rows=sheet.rows,
@@ -100,7 +103,7 @@ def archive_page(
         ]
         months.append((f"{words['months'].split()[month - 1]} {year}", periods))
     newer, older = max(0, offset - PERIODS_A_PAGE), offset + PERIODS_A_PAGE
-    return environment.get_template("best_of/archive.html").render(
+    return _ARCHIVE.render(
         lang=lang,
         words=words,
         site=site,
