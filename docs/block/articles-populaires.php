@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.4bab32fad1d3575a.js', 'sha384-N7/qgKw4qoG+s+/QTbYC9w9VyUiKeXQY0irAPQmnQMdOHMJRknAjsBw+7LrwSv8+' );
+	return array( '/block.263b8c661eea3fff.js', 'sha384-ckfLPWSEf0RWSqhMJlE/P8UAZNZFqksV/85exMMF7t30NRtUy5tbtHjNhDwcfVh0' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 NBSP = "\u00a0"
@@ -61,6 +62,18 @@ class Speech:
         if minutes % 60 == 0:
             return self.counted(minutes // 60, self.words["units"]["hour"])
         return self.counted(minutes, self.words["units"]["minute"])
+
+    def rise(self, times: float | None, period: str) -> str:
+        """How many times the expected count, over a period in words: × 4,2 en une heure; empty if it is not shown."""
+        if times is None:
+            return ""
+        forms = self.words["rise"]
+        form = forms["hour" if period == self.length(60) else "other"]
+        # As a browser rounds: halves up, of the number as it is written.
+        digits = f"{Decimal(str(times)).quantize(Decimal('0.1'), ROUND_HALF_UP):,}"
+        if self.lang == "fr":
+            digits = digits.replace(",", NARROW_NBSP).replace(".", ",")
+        return str(form.format(times=digits, period=period))
 
     def period(self, window: str) -> str:
         """A window's name in words: "24h" is "24 heures"; a name that states no length stays."""

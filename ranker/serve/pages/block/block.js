@@ -33,6 +33,7 @@
   function speak(lang) {
     const words = WORDS[lang];
     const numbers = new Intl.NumberFormat(lang);
+    const tenths = new Intl.NumberFormat(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
     const plural = new Intl.PluralRules(lang);
     const date = new Intl.DateTimeFormat(lang, { dateStyle: "long" });
     const counted = (number, forms) => numbers.format(number) + NBSP + (forms[plural.select(number)] ?? forms.other);
@@ -50,6 +51,11 @@
         if (hours < 1) return ago(rest);
         if (days < 1) return ago(counted(hours, words.units.hour), rest);
         return days <= 30 ? ago(counted(days, words.units.day)) : date.format(moment);
+      },
+      /** How many times the expected count: "× 4,2 en une heure". */
+      rise(times, period) {
+        const form = period === counted(1, words.units.hour) ? words.rise.hour : words.rise.other;
+        return fill(form, { times: tenths.format(times), period });
       },
       /** "24h" is "24 heures"; a name that says no length stays. */
       period(name) {
@@ -222,9 +228,10 @@
     }
 
     /** The count if it is shown, and where the article comes from if it is not from this period. */
-    #count({ count, origin }, board) {
-      const { words, counted, period } = this.speech;
+    #count({ count, times, origin }, board) {
+      const { words, counted, period, rise } = this.speech;
       const about = Number.isFinite(count) ? [counted(count, words.counts[board] ?? words.counts[""])] : [];
+      if (Number.isFinite(times)) about[0] = rise(times, period(this.period));
       if (origin === "latest") about.push(words.latest);
       else if (origin && origin !== this.period) about.push(fill(words.over, { period: period(origin) }));
       return about.join(" ");
