@@ -114,8 +114,10 @@ def _at_the_edge(rng: Random, case: Case) -> Case:
     if kind == 3 or story.recent < 1:
         return case
     sigmas, _, _, _, times = line(case, story, own_ratio(case, story))
-    name, exact = ("sigmas", sigmas) if kind == 1 else ("times", times)
-    return replace(case, thresholds=case.thresholds._replace(**{name: exact + rng.choice((0.0, 0.0, 1e-9))}))
+    more = rng.choice((0.0, 0.0, 1e-9))
+    if kind == 1:
+        return replace(case, thresholds=case.thresholds._replace(sigmas=sigmas + more))
+    return replace(case, thresholds=case.thresholds._replace(times=times + more))
 
 
 # The definition.

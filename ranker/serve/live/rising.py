@@ -39,7 +39,7 @@ class RisingLists:
         self._due_ms: dict[ListName, int] = {}
         self._uneven_ms: dict[ListName, int] = {}
         """Since when a list's shards lie between two floors."""
-        self._free_ms = 0
+        self._free_ms = self._again_ms = 0
         self._generation = ""
         self.fault = ""
 
@@ -53,7 +53,7 @@ class RisingLists:
         names = [name for name in self._demand.due() if self._board.is_rising(name)]
         self._due_ms = {name: self._due_ms.get(name, 0) for name in names}
         self._uneven_ms = {name: since for name, since in self._uneven_ms.items() if name in self._due_ms}
-        if not names:
+        if not names and now_ms >= self._again_ms:
             self.fault = ""
         if not names or now_ms < self._free_ms:
             return
@@ -67,13 +67,13 @@ class RisingLists:
             if not isinstance(error, StoreUnavailableError):
                 log.exception("a rising list cannot be read")
             self.fault = f"the list {name.board} of {name.site}: {error}"
-            self._due_ms[name] = now_ms + AGAIN_MS
+            self._due_ms[name] = self._again_ms = now_ms + AGAIN_MS
             self._demand.resolve([name])
         else:
             self.fault = ""
             if done:
                 self._due_ms[name] = now_ms + EVERY_MS
-                self._free_ms = self._board.now_ms() + int((time.perf_counter() - began) * 1000 / SHARE)
+        self._free_ms = self._board.now_ms() + int((time.perf_counter() - began) * 1000 / SHARE)
 
     async def _show(self, name: ListName, generation: Generation, partitions: int) -> bool:
         """False if shards lie between two floors, for seconds in a minute: the list is better read a little later."""
