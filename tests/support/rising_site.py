@@ -49,6 +49,16 @@ EVENTS: list[Event] = [
     ("/here", "share", 5 * MINUTE_MS, 99),
     ("/spike", "!bot", 5 * MINUTE_MS, 999),
 ]
+NEWS: list[Event] = [
+    ("/cinema", "view", 20 * MINUTE_MS, 126),
+    ("/cinema", "view", 2 * HOUR_MS, 27),
+    ("/cinema", "view", DAY_MS + 30 * MINUTE_MS, 60),
+    ("/cinema", "view", DAY_MS + 2 * HOUR_MS, 90),
+    ("/ecluses", "view", 30 * MINUTE_MS, 320),
+    ("/ecluses", "view", 3 * HOUR_MS, 900),
+    ("/ecluses", "view", DAY_MS, 1),
+]
+"""Of the newsroom behind the examples of openapi.yaml."""
 MOVED = {"/was-there": "/here"}
 PUBLISHED = {"/new": T - 4 * HOUR_MS, "/spike": T - 40 * HOUR_MS, "/small": T - 4 * HOUR_MS - MINUTE_MS - 1}
 PUBLISHED |= dict.fromkeys(("/steady", "/daily", "/hidden", "/here"), T - 50 * HOUR_MS)
@@ -60,7 +70,7 @@ GENERATION, BOARDS = from_table(TABLE), boards(TABLE)
 UNUSUAL = rising_windows(TABLE)
 
 
-def records(published: Mapping[str, int]) -> list[dict[str, Any]]:
+def records(published: Mapping[str, int]) -> list[Mapping[str, Any]]:
     return [
         {
             "article_id": article,
@@ -81,6 +91,7 @@ async def rising(
     *,
     at: Mapping[str, int] | None = None,
     site: Site | None = None,
+    catalogue: Iterable[Mapping[str, Any]] | None = None,
     board: RisingBoard = BOARDS["rising"],
 ) -> AsyncIterator[tuple[Reader, list[Shard]]]:
     """A reader over these counts and the catalogue; `at` says where an article is counted that is not at home."""
@@ -88,7 +99,8 @@ async def rising(
     async with running_reader(url, sites, rising={"rising": board}, unusual=UNUSUAL) as running:
         shards = await begin(running.client, GENERATION, PARTITIONS, T)
         await count(shards, events, at)
-        await describe(running.client, *records(PUBLISHED))
+        known = records(PUBLISHED) if catalogue is None else list(catalogue)
+        await describe(running.client, *known)
         shard = CatalogueShard(running.client, 0)
         state = await shard.load()
         assert state is not None
@@ -103,7 +115,7 @@ async def rising(
         assert await shard.advance(state, state.n + len(changes), "1:5:8", changes)
 
         async def has_catalogue() -> bool:
-            return running.board.not_ready() == [] and len(running.board.articles) >= len(PUBLISHED)
+            return running.board.not_ready() == [] and len(running.board.articles) >= len(known)
 
         await until(has_catalogue, "catalogue")
         yield running, shards

@@ -67,13 +67,15 @@ class Speech:
         """How many times the expected count, over a period in words: × 4,2 en une heure; empty if it is not shown."""
         if times is None:
             return ""
-        forms = self.words["rise"]
-        form = forms["hour" if period == self.length(60) else "other"]
-        # As a browser rounds: halves up, of the number as it is written.
-        digits = f"{Decimal(str(times)).quantize(Decimal('0.1'), ROUND_HALF_UP):,}"
+        form = self.words["rise"]["hour" if period == self.length(60) else "other"]
+        return str(form.format(times=self.times(times), period=period))
+
+    def times(self, number: float) -> str:
+        """How many times something: × 4,2. Rounded as a browser does, halves up."""
+        digits = f"{Decimal(str(number)).quantize(Decimal('0.1'), ROUND_HALF_UP):,}"
         if self.lang == "fr":
             digits = digits.replace(",", NARROW_NBSP).replace(".", ",")
-        return str(form.format(times=digits, period=period))
+        return "×" + NBSP + digits
 
     def period(self, window: str) -> str:
         """A window's name in words: "24h" is "24 heures"; a name that states no length stays."""

@@ -52,11 +52,8 @@
         if (days < 1) return ago(counted(hours, words.units.hour), rest);
         return days <= 30 ? ago(counted(days, words.units.day)) : date.format(moment);
       },
-      /** How many times the expected count: "× 4,2 en une heure". */
-      rise(times, period) {
-        const form = period === counted(1, words.units.hour) ? words.rise.hour : words.rise.other;
-        return fill(form, { times: tenths.format(times), period });
-      },
+      /** How many times the expected count: "× 4,2". */
+      times: (number) => "×" + NBSP + tenths.format(number),
       /** "24h" is "24 heures"; a name that says no length stays. */
       period(name) {
         const [, number, unit] = /^(\d+)([mhd])$/.exec(name) ?? [];
@@ -229,9 +226,9 @@
 
     /** The count if it is shown, and where the article comes from if it is not from this period. */
     #count({ count, times, origin }, board) {
-      const { words, counted, period, rise } = this.speech;
+      const { words, counted, period } = this.speech;
       const about = Number.isFinite(count) ? [counted(count, words.counts[board] ?? words.counts[""])] : [];
-      if (Number.isFinite(times)) about[0] = rise(times, period(this.period));
+      if (Number.isFinite(times)) about[0] = this.speech.times(times);
       if (origin === "latest") about.push(words.latest);
       else if (origin && origin !== this.period) about.push(fill(words.over, { period: period(origin) }));
       return about.join(" ");

@@ -21,7 +21,7 @@ from ranker.service import scripts
 LANGUAGE = "fr"
 """Where a page or a request names no language that the block speaks."""
 
-_FROM_PAGE = ("heading", "period", "counts", "rise", "units", "ago", "now", "empty", "incomplete", "gone")
+_FROM_PAGE = ("heading", "period", "counts", "units", "ago", "now", "empty", "incomplete", "gone")
 
 
 class Block:
@@ -56,7 +56,7 @@ def _count(item: Mapping[str, Any], board: str, window: str, speech: Speech) -> 
     """The count if it is shown, and where the article comes from if it is not from this window."""
     count, origin = speech.count(item["count"], board), item.get("origin")
     if item.get("times") is not None:
-        count = speech.rise(item["times"], speech.period(window))
+        count = speech.times(item["times"])
     if origin is None or origin == window:
         return count
     elsewhere = speech.words["latest" if origin == "latest" else "over"].format(period=speech.period(origin))

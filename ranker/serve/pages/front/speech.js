@@ -44,7 +44,7 @@ export const count = (board, value) => counted(value, words.counts[board] ?? wor
 export function rise(times, period) {
   if (!Number.isFinite(times)) return "";
   const form = period === counted(1, words.units.hour) ? words.rise.hour : words.rise.other;
-  return fill(form, { times: tenth.format(times), period });
+  return fill(form, { times: "×" + NBSP + tenth.format(times), period });
 }
 
 /** What is known of a board, and what it is counted in: a rising one has a window of its own and another board's counts. */
