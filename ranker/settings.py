@@ -12,8 +12,10 @@ from typing import Any
 
 from msgspec import UnsetType, structs, to_builtins
 
+from ranker import calendars
 from ranker.core import generation as generations
 from ranker.core import rising_boards
+from ranker.core.periods import Calendar
 from ranker.core.rising_boards import RisingBoard
 from ranker.core.rules import memory_rules
 from ranker.service import endpoints
@@ -50,6 +52,7 @@ class Site:
     cors: tuple[str, ...] = tuple(_SITE["cors"])
     ids: IdRule = DEFAULT
     read_token: str | None = field(default=None, repr=False)
+    calendar: Calendar | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Settings:
     client_streams: int
     client_lists_s: int
 
+    @property
+    def calendars(self) -> list[Calendar]:
+        """Those of all sites."""
+        return [site.calendar for site in self.sites.values() if site.calendar]
+
     def masked(self) -> dict[str, Any]:
         """All settings in effect, by the names of ranker.toml and the environment, without secrets."""
         generation = self.generation
@@ -125,6 +133,7 @@ class Settings:
                     "cors": list(site.cors),
                     "ids": {"from": site.ids.source, "trailing_slash": site.ids.trailing_slash},
                     "read_token": "***" if site.read_token else "(none)",
+                    **({} if site.calendar is None else {"calendar": site.calendar.shown()}),
                 }
                 for name, site in self.sites.items()
             },
@@ -178,6 +187,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     kafka_table, consume, serve = table["kafka"], table["consume"], table["serve"]
     proxies, unfit = networks(serve["proxies"], "serve.proxies")
     unfit += networks(table["rules"]["internal_networks"], "rules.internal_networks")[1]
+    dated, wrong = _calendars(table)
+    unfit += wrong
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,
@@ -195,6 +206,7 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
                 tuple(site["cors"]),
                 rules[name],
                 tokens.get(name),
+                dated.get(name),
             )
             for name, site in table["sites"].items()
         },
@@ -226,6 +238,19 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     if faults:
         raise SettingsError(faults)
     return settings
+
+
+def _calendars(table: Mapping[str, Any]) -> tuple[dict[str, Calendar], list[str]]:
+    """By site, and the faults of the others."""
+    found: dict[str, Calendar] = {}
+    faults: list[str] = []
+    for name, site in table["sites"].items():
+        if "calendar" in site:
+            wrong = list(calendars.faults(site["calendar"], tuple(table["boards"])))
+            faults += (f"sites.{name}.calendar.{fault}" for fault in wrong)
+            if not wrong:
+                found[name] = calendars.calendar(site["calendar"], tuple(table["boards"]))
+    return found, faults
 
 
 def _meaning_faults(settings: Settings) -> Iterator[str]:

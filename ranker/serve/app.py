@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
 from starlette.applications import Starlette
@@ -16,13 +17,15 @@ from starlette.routing import Route
 from ranker.metrics import ReaderMetrics
 from ranker.serve.api.article import ArticleDetails
 from ranker.serve.api.clients import Clients
+from ranker.serve.api.csv_file import csv_file
+from ranker.serve.api.json_feed import json_feed
 from ranker.serve.api.list_request import FIRST_DEADLINE_S, article_request, list_request, site_request
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.rss import feed
 from ranker.serve.api.site import Sites
 from ranker.serve.api.streams import Streams
 from ranker.serve.http import tokens
-from ranker.serve.http.body import HTML, RSS, SCRIPT, Body, cache_control
+from ranker.serve.http.body import CSV, HTML, JSON_FEED, RSS, SCRIPT, Body, cache_control
 from ranker.serve.http.problems import ProblemError, answer
 from ranker.serve.http.response_cache import (
     App,
@@ -76,7 +79,8 @@ class Web:
             Route("/v1/{site}", self._site),
             Route("/v1/{site}/article", self._article),
             Route(LIST_ROUTE, self._list),
-            Route(LIST_ROUTE + "/feed.rss", self._feed),
+            Route(LIST_ROUTE + "/feed.rss", self._rss),
+            Route(LIST_ROUTE + "/feed.json", self._json_feed),
             Route(LIST_ROUTE + "/stream", self._stream),
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
@@ -107,17 +111,28 @@ class Web:
         parsed = await list_request(request, self._board, self._clients, html=True)
         began = time.perf_counter()
         content, until = await self._lists.answer(parsed, FIRST_DEADLINE_S)
-        if parsed.query.html:
+        if parsed.query.render == "html":
             body = Body(self._block.fragment(content, parsed.query.lang, self._board.now_ms()), HTML)
+        elif parsed.query.render == "csv":
+            made, filename = csv_file(content)
+            body = Body(made, CSV, filename)
         else:
             body = Body(orjson.dumps(content))
         return self._respond(request, parsed.name.site, body, began, until, lambda: self._lists.use(parsed.name))
 
-    async def _feed(self, request: Request) -> Response:
+    async def _rss(self, request: Request) -> Response:
+        return await self._feed(request, feed, RSS)
+
+    async def _json_feed(self, request: Request) -> Response:
+        return await self._feed(request, json_feed, JSON_FEED)
+
+    async def _feed(
+        self, request: Request, made: Callable[[Mapping[str, Any], str], bytes], media_type: bytes
+    ) -> Response:
         parsed = await list_request(request, self._board, self._clients, html=False)
         began = time.perf_counter()
         content, until = await self._lists.answer(parsed, FIRST_DEADLINE_S)
-        body = Body(feed(content, self._board.site(parsed.name.site).title), RSS)
+        body = Body(made(content, self._board.site(parsed.name.site).title), media_type)
         return self._respond(request, parsed.name.site, body, began, until, lambda: self._lists.use(parsed.name))
 
     async def _stream(self, request: Request) -> Response:

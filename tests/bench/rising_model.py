@@ -12,7 +12,7 @@ from itertools import accumulate
 from producers.simulate import popularity
 from producers.simulate.popularity import DAY_MS, HOUR_MS, MINUTE_MS, ArticleModel, Spike, by_hour
 from ranker.core import rising
-from ranker.core.rising import Candidate, Thresholds
+from ranker.core.rising import Thresholds
 
 THRESHOLDS = Thresholds(20, 4.0, 1.5)
 RECENT, BEFORE, DAY = 60, 240, 1440
@@ -33,8 +33,8 @@ class Site:
 
     articles: list[ArticleModel]
     spikes: list[Spike]
-    sums: list[Sequence[int]]
-    total: Sequence[int]
+    sums: list[list[int]]
+    total: list[int]
     minutes: int
 
 

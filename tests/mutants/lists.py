@@ -8,8 +8,8 @@ _NAMED = "{*A.aliases, *A.aliases.values(), *A.wanted}"
 _SHORT = "not (A and B.by_catalogue and not C)"
 
 LISTS = (
-    Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "_move(A, B)", "{}", "merge"),
-    Mutant("aliases are ignored in whole lists", "ranker.core.merge:_sum_whole", "_move(A, B)", "{}", "merge"),
+    Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "move(A, B)", "{}", "merge"),
+    Mutant("aliases are ignored in whole lists", "ranker.core.merge:_sum_whole", "move(A, B)", "{}", "merge"),
     Mutant("aliases after the cut", "ranker.core.merge:merge", _NAMED, "set(A.wanted)", "merge"),
     Mutant(
         "aliases are not asked for at their targets",
@@ -20,14 +20,14 @@ LISTS = (
     ),
     Mutant(
         "aliases of aliases",
-        "ranker.core.merge:_move",
+        "ranker.core.merge:move",
         "(A, B.pop(C))",
         "(aliases.get(A, A), B.pop(C))",
         "merge",
     ),
     Mutant(
         "aliases whose counts add up to nothing are named",
-        "ranker.core.merge:_move",
+        "ranker.core.merge:move",
         "A.get(B)",
         "A.get(B) is not None",
         "merge",
@@ -98,10 +98,61 @@ LISTS = (
     ),
     Mutant(
         "what fills a list up may be in it",
-        "ranker.serve.api.items:filled_up",
-        "A.name not in B",
-        "True",
+        "ranker.serve.api.spread:Spread.takes",
+        "A.name in B._placed",
+        "False",
         "fallback",
+    ),
+    Mutant(
+        "a section has a place more",
+        "ranker.serve.api.spread:Spread.takes",
+        "A._taken[B, C] >= D",
+        "A._taken[B, C] > D",
+        "spread",
+    ),
+    Mutant(
+        "what is passed over takes a place of its other group",
+        "ranker.serve.api.spread:Spread.takes",
+        "A._passed += 1",
+        "(setattr(A, '_passed', A._passed + 1), A._taken.update((field, value) for field, value, _ in groups))",
+        "spread",
+        long=True,
+    ),
+    Mutant(
+        "what is passed over below the last place is counted",
+        "ranker.serve.api.lists:Lists._content",
+        "A.skipped",
+        "A._passed",
+        "spread",
+    ),
+    Mutant(
+        "what stands in other lists stays",
+        "ranker.serve.api.spread:Spread.takes",
+        "A.name in B._left_out",
+        "False",
+        "spread",
+    ),
+    Mutant(
+        "other lists are filtered as this one",
+        "ranker.serve.api.lists:Lists._left_out",
+        "A._filter(B, Query())",
+        "A._filter(B, query)",
+        "spread",
+    ),
+    Mutant(
+        "another list that is short leaves this one complete",
+        "ranker.serve.api.lists:Lists._left_out",
+        "A and B and not C",
+        "A and B",
+        "spread",
+        long=True,
+    ),
+    Mutant(
+        "sections begin anew in what fills a list up",
+        "ranker.serve.api.spread:Spread.add",
+        "self.places += A",
+        "self.places += A; self._taken.clear()",
+        "spread fallback",
     ),
     Mutant("what moved is new again", "ranker.serve.api.lists:_Newest.article_ids", "A.aliases(B)", "{}", "fallback"),
 )

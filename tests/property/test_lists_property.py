@@ -13,6 +13,13 @@ from hypothesis import strategies as st
 from ranker.serve.api.query import Query
 from tests.property.merges import Shards, cases, equals_the_union
 from tests.property.readings import ALL, DAY, NOW_MS, WEEK, Known, Reading, reading_of, readings
+from tests.property.spreads import (
+    is_spread,
+    is_spread_and_filled_up,
+    is_spread_in_pages,
+    is_spread_of_the_latest,
+    spread_readings,
+)
 
 EXAMPLES, MANY = 50, 1_000
 
@@ -74,6 +81,10 @@ PROPERTIES: Mapping[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] =
     "lists": (readings(), is_the_naive_list),
     "pages": (readings(), is_in_pages),
     "fallback": (readings(), is_filled_up),
+    "spread": (spread_readings(), is_spread),
+    "spread pages": (spread_readings(), is_spread_in_pages),
+    "spread fallback": (spread_readings(), is_spread_and_filled_up),
+    "spread latest": (spread_readings(), is_spread_of_the_latest),
     "merge": (cases(), equals_the_union),
 }
 """What is drawn, and what has to hold for it."""

@@ -26,7 +26,7 @@ ARTICLES = (
     ("Une nuit avec les éclusiers du canal, entre deux crues et un moteur en panne", "light", "Société", 3 * DAY_MIN),
     ("Football\u00a0: l’improbable remontée des Corsaires", "rendez-vous", "Sport", 0),
     ("Bibliothèques\u00a0: la fin des amendes", "décryptage", "Culture", 12),
-    ("Le retour inattendu de la machine à écrire", "enquête", "Société", 45 * DAY_MIN),
+    ("Le retour inattendu de la machine à écrire", "enquête", "Société", 75 * DAY_MIN),
 )
 
 

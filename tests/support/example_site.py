@@ -10,9 +10,9 @@ from ranker.core import delta
 from ranker.core.generation import ListName
 from ranker.core.home import home
 from ranker.settings import Site
-from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
+from ranker.store.topic_copy import Change, TopicCopy
 from tests.support.defaults import PRESS
 from tests.support.reader import LIST, PARTITIONS, Reader, T, running_reader, until
 from tests.support.shard_writer import publish
@@ -57,7 +57,7 @@ def articles() -> list[dict[str, Any]]:
 
 async def write_articles(client: Any, records: Iterable[Mapping[str, Any]]) -> None:
     """Adds records to the catalogue, as the consumer would."""
-    shard = CatalogueShard(client, 0)
+    shard = TopicCopy(client, 0)
     state = await shard.load()
     if state is None:
         await shard.begin("ab" * 8, 1)

@@ -25,8 +25,8 @@ _ROW = re.compile(
     r"^\| `(/\w+\.[0-9a-f]{16}\.js)` \| `(sha384-[\w+/=]{64})` \| (?:latest|until (\S+)) \|$", re.MULTILINE
 )
 
-_FOR_FRAGMENT = ("months", "date")
-"""Browsers know the names of months, and how dates are written."""
+_FOR_FRAGMENT = ("months",)
+"""Browsers know the names of months."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from ranker.service import http_server
 from ranker.service.address import Addresses, Network
 from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
-from ranker.store.connection import connect
+from ranker.store.connection import ANSWER_S, connect
 from tests.support.defaults import CACHING, DEFAULT_BOARDS, DEFAULT_WINDOWS, LISTS_S, STREAMS
 from tests.support.http import Answer, head, raw
 
@@ -102,13 +102,14 @@ async def running_reader(
     proxies: Iterable[Network] = (),
     rising: Mapping[str, RisingBoard] = NOTHING_RISES,
     unusual: Collection[str] = (),
+    answer_s: float = ANSWER_S,
 ) -> AsyncIterator[Reader]:
-    """`sites` by name, with a title or as configured. `now_ms` None: the real clock.
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock. `answer_s`: how long for Redis.
 
     `rising` boards are the configured ones; `unusual` windows are there for them alone.
     """
     async with AsyncExitStack() as stack:
-        client = connect(redis_url, answer_s=0.5)
+        client = connect(redis_url, answer_s=answer_s)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)

@@ -11,7 +11,7 @@ import orjson
 from ranker.core.generation import from_table
 from ranker.core.rising_boards import RisingBoard, boards
 from ranker.settings import Site
-from ranker.store.catalogue import CatalogueShard, Change
+from ranker.store.topic_copy import Change, TopicCopy
 from schemas.configuration import filled, rising_windows
 from tests.bench.shards import Shard, begin
 from tests.property.rising import Case, Story, naive
@@ -101,7 +101,7 @@ async def rising(
         await count(shards, events, at)
         known = records(PUBLISHED) if catalogue is None else list(catalogue)
         await describe(running.client, *known)
-        shard = CatalogueShard(running.client, 0)
+        shard = TopicCopy(running.client, 0)
         state = await shard.load()
         assert state is not None
         hidden: list[tuple[str, dict[str, Any]]]

@@ -12,8 +12,8 @@ from ranker.lists.articles import Article
 from ranker.lists.filters import Filter
 from ranker.lists.history import Ranks
 from ranker.serve.api import items
-from ranker.serve.api.items import Listed, Place, filled_up, list_places, newest
-from ranker.serve.api.query import Query, parse
+from ranker.serve.api.items import Listed, Place, list_places, newest
+from ranker.serve.api.query import Query, Unless, parse
 from ranker.serve.http.body import LEAST_BYTES, Body
 from ranker.serve.live.published import Published
 from ranker.service.accept import accepts_gzip
@@ -149,13 +149,6 @@ def test_what_fills_a_list_up_has_no_history_in_it() -> None:
     assert (other["trend"], other["best_rank"], other["previous_rank"]) == (None, None, None)
 
 
-def test_an_article_stands_once_where_it_comes_first() -> None:
-    """What fills a list up begins below all that the list itself has."""
-    day, week = Place("/a", "/a", 1, 2, "24h"), [Place(f"/{one}", f"/{one}", 9, 9, "7d") for one in "bac"]
-    assert filled_up([[day], week], 3) == [day, week[0], week[2]]
-    assert filled_up([[day], week], 2) == [day, week[0]]
-
-
 @pytest.mark.parametrize(
     ("query", "parameters"),
     [
@@ -171,6 +164,14 @@ def test_an_article_stands_once_where_it_comes_first() -> None:
         ("fallback=yes&render=pdf&lang=de", ["fallback", "render", "lang"]),
         ("&".join(f"exclude=/{i}" for i in range(101)), ["exclude"]),
         ("min_count=-1", ["min_count"]),
+        ("max_per=section&max_per=author:2&max_per=section:0&max_per=format:101", ["max_per"] * 4),
+        ("max_per=section:2&max_per=section:3", ["max_per"]),
+        (
+            "unless=read&unless=read/24h&unless=read/24h:0&unless=/24h:7&unless=a/b/c:7&unless=read/24h:101",
+            ["unless"] * 6,
+        ),
+        ("&".join(f"unless=read/24h:{n}" for n in range(1, 5)), ["unless"]),
+        ("receipt=true&render=csv", ["receipt"]),
     ],
 )
 def test_every_fault_of_a_query(query: str, parameters: list[str]) -> None:
@@ -189,6 +190,19 @@ def test_a_query_in_full() -> None:
         Filter(frozenset({"Économie"}), frozenset(), frozenset(), frozenset({"light"}), 5_400_000, frozenset(), 2),
         fallback=True,
     )
+
+
+def test_spread_in_full() -> None:
+    """By field and by list: equal queries, whatever the order, are one; the same list twice is one."""
+    raw = "max_per=section:2&max_per=format:10&unless=shared/7d:3&unless=read/24h:7&unless=read/24h:7&render=csv"
+    query, faults = parse(raw.encode())
+    assert faults == []
+    assert query == Query(
+        render="csv",
+        max_per=(("format", 10), ("section", 2)),
+        unless=(Unless("read", "24h", 7), Unless("shared", "7d", 3)),
+    )
+    assert query.filtered
 
 
 def test_a_tag_follows_the_bytes() -> None:

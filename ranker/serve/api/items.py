@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ranker.core.generation import LATEST
 from ranker.core.merge import PLACES
+from ranker.core.periods import rfc3339
 from ranker.core.rising import Rise
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
 from ranker.serve.api.query import Query
-from ranker.serve.live.published import Published, rfc3339
+from ranker.serve.live.published import Published
 from ranker.store.history import PLACES as PLACES_KEPT
 
 _UNKNOWN = Article()
@@ -48,10 +49,19 @@ class Listed:
     short: bool
 
 
+def _every(_: Place) -> bool:
+    return True
+
+
 def list_places(
-    published: Published, filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
+    published: Published,
+    filter_: Filter,
+    articles: Mapping[str, Article],
+    now_ms: int,
+    most: int,
+    takes: Callable[[Place], bool] = _every,
 ) -> Listed:
-    """The first `most` places of a list that the filter admits, takedowns left out, in the list's own order."""
+    """The first `most` places of a list that filter and `takes` admit, takedowns left out, in the list's own order."""
     more, names, rises = published.read.merged.more, published.names, published.rises
     places: list[Place] = []
 
@@ -66,8 +76,10 @@ def list_places(
             own, article = _about(article_id, articles, names)
             if filter_.admits(own, article, now_ms):
                 rise = None if rises is None else rises[article_id]
-                total, window = published.read.total, published.name.window
-                places.append(Place(article_id, own, count, total, window, article or _UNKNOWN, rise))
+                total, origin = published.read.total, published.name.window
+                place = Place(article_id, own, count, total, origin, article or _UNKNOWN, rise)
+                if takes(place):
+                    places.append(place)
         return len(places) == most
 
     if ends_in(published.rows) or not more or (rises is None and len(published.rows) < PLACES):
@@ -107,9 +119,14 @@ def _about(
 
 
 def newest(
-    published_ids: Sequence[str], filter_: Filter, articles: Mapping[str, Article], now_ms: int, most: int
+    published_ids: Sequence[str],
+    filter_: Filter,
+    articles: Mapping[str, Article],
+    now_ms: int,
+    most: int,
+    takes: Callable[[Place], bool] = _every,
 ) -> Listed:
-    """What has just been published, as far as the filter admits it; `published_ids` are the newest first."""
+    """What has just been published, as far as filter and `takes` admit it; `published_ids` are the newest first."""
     places: list[Place] = []
     for at, article_id in enumerate(published_ids):
         if len(places) == most:
@@ -122,17 +139,10 @@ def newest(
         if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
             break
         if filter_.admits(article_id, article, now_ms):
-            places.append(Place(article_id, article_id, None, None, LATEST, article))
+            place = Place(article_id, article_id, None, None, LATEST, article)
+            if takes(place):
+                places.append(place)
     return Listed(places, short=False)
-
-
-def filled_up(lists: Iterable[Sequence[Place]], most: int) -> list[Place]:
-    """One list out of several, each article once, at its first place."""
-    found: list[Place] = []
-    for places in lists:
-        before = {place.name for place in found}
-        found += [place for place in places if place.name not in before]
-    return found[:most]
 
 
 def items(

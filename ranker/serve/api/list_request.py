@@ -59,6 +59,7 @@ async def list_request(
     generation = board.generation
     query, of_query = parse(raw, board.site(name.site).ids, html=html, stream=stream)
     of_address, known = _list_faults(name, generation, board.rising) if generation else ([], {})
+    of_query += _other_faults(query, name, generation, board.rising) if generation else []
     if not _is_known(name.site, board):
         of_address.insert(0, unknown_site(name.site))
     counts = _may_see_counts(request, board, name.site)
@@ -130,6 +131,24 @@ def _receipt_faults(query: Query, board: Board, name: ListName) -> list[Fault]:
     if not board.all_show_counts and not query.names_hidden:
         mend = send_token(board.site(name.site))
         found.append(fault("receipt", f"a site of this topic hides its counts; {mend}"))
+    return found
+
+
+def _other_faults(
+    query: Query, name: ListName, generation: Generation, rising: Mapping[str, RisingBoard]
+) -> list[Fault]:
+    """What is wrong with the lists that this one shall be without."""
+    found = []
+    for board, window, _ in query.unless:
+        if board == LATEST:
+            found.append(fault("unless", f"{LATEST} is not counted; name a board that is"))
+        elif board in rising:
+            found.append(
+                fault("unless", f"{board} is read once a minute, and not with other lists; name another board")
+            )
+        else:
+            faults, _ = _list_faults(name._replace(board=board, window=window), generation, {})
+            found += [fault("unless", f"{one['parameter']} {one['detail']}") for one in faults]
     return found
 
 

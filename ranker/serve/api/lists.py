@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ranker.core import rules
 from ranker.core.generation import LATEST, Generation, ListName, Window
-from ranker.lists.articles import known_as
+from ranker.core.periods import rfc3339
+from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import name_of
 from ranker.serve.api import items, receipts
-from ranker.serve.api.items import Place
 from ranker.serve.api.list_request import ListRequest
 from ranker.serve.api.query import Query, fault
 from ranker.serve.api.refusals import check_age, existing_list, refusal, send_token, unknown_site, unread
+from ranker.serve.api.spread import Spread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
-from ranker.serve.live.published import Published, rfc3339
+from ranker.serve.live.published import Published
+from ranker.serve.live.same_moment import SameMoment
 
 
 class Lists:
@@ -33,6 +35,7 @@ class Lists:
         self._demand = demand
         self._pays_look_up = pays_look_up
         self._newest = _Newest(board)
+        self._same_moment = SameMoment(board, demand)
 
     async def answer(self, request: ListRequest, deadline_s: float) -> tuple[dict[str, Any], float]:
         """The answer's fields, read and looked up as far as can be in time, and until when they hold (perf_counter).
@@ -44,6 +47,7 @@ class Lists:
         if name.board == LATEST:
             if board.knows(name.site) is None:
                 raise refusal([unknown_site(name.site)], [], {})
+            await self.read(name, request.query, deadline_s)
             age_ms = board.now_ms() - board.articles_read_ms
         else:
             published = existing_list(await self.read(name, request.query, deadline_s), name.site, board)
@@ -58,8 +62,12 @@ class Lists:
 
     async def read(self, name: ListName, query: Query, deadline_s: float) -> Published | None:
         """Has every list read that an answer takes; the list itself, None if it cannot be had in time."""
-        read = [await self._demand.first(one, deadline_s) for one in self._chain(name, query)]
-        return read[0] if read else None
+        own, others = self._chain(name, query), _others(name, query)
+        if self._board.is_rising(name):  # it is read once a minute, so at no other list's moment
+            await self._demand.first_of_all(others, deadline_s)
+            others = []
+        read = await self._demand.first_of_all([*own, *others], deadline_s)
+        return read[0] if read and name.board != LATEST else None
 
     def use(self, name: ListName) -> None:
         """Notes that a list's answer is still requested."""
@@ -87,22 +95,22 @@ class Lists:
             return None, []
         if name.board == LATEST:
             return self._latest(name, query, generation), []
-        published = self._demand.use(name)
+        (published, *others), agree = self._same_moment.lists([name, *_others(name, query)])
         if published is None:
             return None, []
         short = False
         now_ms = self._board.now_ms()
         articles = self._board.articles.of(name.site)
         filter_ = self._filter(name.site, query)
-        most = query.offset + query.limit
-        found: list[Sequence[Place]] = []
+        left_out, others_whole = self._left_out(query, others, articles, now_ms)
+        spread = Spread(query.offset + query.limit, query.max_per, left_out)
         lacking: list[ListName] = []
         for one in self._chain(name, query):
-            shown = self._demand.use(one)
+            shown = published if one == name else self._demand.use(one)
             if shown is None:
                 continue
-            part = items.list_places(shown, filter_, articles, now_ms, most)
-            found.append(part.places)
+            part = items.list_places(shown, filter_, articles, now_ms, spread.left, spread.takes)
+            spread.add(part.places)
             if filter_.in_catalogue in shown.covered:
                 self._demand.keep_filter(one, filter_.in_catalogue)
             elif part.short and shown.rises is None:
@@ -110,8 +118,9 @@ class Lists:
             if one == name:
                 short = part.short
         if query.fallback:
-            found.append(items.newest(self._newest.article_ids(name.site), filter_, articles, now_ms, most).places)
-        places = items.filled_up(found, most)
+            newest = self._newest.article_ids(name.site)
+            spread.add(items.newest(newest, filter_, articles, now_ms, spread.left, spread.takes).places)
+        places = spread.places
         is_rising = published.rises is not None
         ranks = None if query.filtered or is_rising else self._board.ranks(name)
         span, age_ms = published.read.span, published.age_ms(now_ms)
@@ -122,7 +131,15 @@ class Lists:
             "board": name.board,
             "window": _window(published.window, span.from_ms, span.as_of_ms),
             "as_of": rfc3339(span.as_of_ms),
-            "complete": span.complete and not short and not behind and age_ms >= 0 and not (is_rising and is_stale),
+            "complete": (
+                span.complete
+                and (agree or is_rising)
+                and others_whole
+                and not short
+                and not behind
+                and age_ms >= 0
+                and not (is_rising and is_stale)
+            ),
             "stale": is_stale,
             "total": published.read.total if counts else None,
             "rules": list(rules.in_force(published.generation)),
@@ -133,6 +150,8 @@ class Lists:
             content["behind"] = items.shards_behind(behind)
         if ranks is not None:
             content["history"] = items.history(ranks)
+        if query.max_per:
+            content["skipped"] = spread.skipped
         if query.fallback:
             content["fallback"] = list(dict.fromkeys(place.origin for place in places))
         if query.receipt:
@@ -151,30 +170,51 @@ class Lists:
         filter_ = self._filter(name.site, query)
         within_ms = min(window.length_ms, filter_.within_ms or window.length_ms)
         articles = self._board.articles.of(name.site)
-        most = query.offset + query.limit
+        others, _ = self._same_moment.lists(_others(name, query))
+        left_out, others_whole = self._left_out(query, others, articles, now_ms)
+        spread = Spread(query.offset + query.limit, query.max_per, left_out)
         newest = self._newest.article_ids(name.site)
-        places = items.newest(newest, replace(filter_, within_ms=within_ms), articles, now_ms, most)
-        found = places.places
+        in_window = replace(filter_, within_ms=within_ms)
+        places = items.newest(newest, in_window, articles, now_ms, spread.left, spread.takes)
+        spread.add(places.places)
         if query.fallback and not places.short:
-            older = items.newest(newest, filter_, articles, now_ms, most)
-            found = items.filled_up([found, older.places], most)
+            spread.add(items.newest(newest, filter_, articles, now_ms, spread.left, spread.takes).places)
         read_ms = self._board.articles_read_ms
         content: dict[str, Any] = {
             "site": name.site,
             "board": LATEST,
             "window": _window(Window(window.name, window.length_ms, 0), read_ms - window.length_ms, read_ms),
             "as_of": rfc3339(read_ms),
-            "complete": not places.short,
+            "complete": not places.short and others_whole,
             "stale": now_ms - read_ms > self._board.ages.stale_ms,
             "total": None,
             "rules": [],
             "dropped": None,
             "rules_paused": None,
         }
+        if query.max_per:
+            content["skipped"] = spread.skipped
         if query.fallback:
-            content["fallback"] = [LATEST] if found else []
-        content["items"] = list(items.items(found, query, None, name.window, now_ms, counts=False))
+            content["fallback"] = [LATEST] if spread.places else []
+        content["items"] = list(items.items(spread.places, query, None, name.window, now_ms, counts=False))
         return content
+
+    def _left_out(
+        self, query: Query, others: Sequence[Published | None], articles: Mapping[str, Article], now_ms: int
+    ) -> tuple[set[str], bool]:
+        """The articles in the first places of other lists as they are shown, and whether that is all of them."""
+        names: set[str] = set()
+        is_whole = True
+        for other, shown in zip(query.unless, others, strict=True):
+            if shown is None:
+                is_whole = False
+                continue
+            every = self._filter(shown.name.site, Query())
+            first = items.list_places(shown, every, articles, now_ms, other.places)
+            names.update(place.name for place in first.places)
+            is_current = shown.read.span.complete and not shown.behind(self._board.ages) and shown.age_ms(now_ms) >= 0
+            is_whole = is_whole and is_current and not first.short
+        return names, is_whole
 
     def _chain(self, name: ListName, query: Query) -> list[ListName]:
         """The list, and those of longer windows that fill it up."""
@@ -195,6 +235,11 @@ class Lists:
         named = name.board == LATEST or name.board in generation.boards
         counted = named and any(window.name == name.window for window in generation.windows)
         return counted or self._board.is_rising(name)
+
+
+def _others(name: ListName, query: Query) -> list[ListName]:
+    """The lists that this one is without."""
+    return [name._replace(board=other.board, window=other.window) for other in query.unless]
 
 
 def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
 from ranker.lists.filters import Filter
@@ -23,40 +23,61 @@ MAX_SHOWN = 100
 """Characters of a name or a value that was sent, in an answer that repeats it."""
 MAX_WITHIN_MS = 366 * 86_400_000
 LANGUAGES = ("fr", "en")
+MAX_OTHERS = 3
+"""Lists that one list can be without; each is read at every refresh."""
+MAX_OF_OTHER = 100
+"""Places of each of them, and articles that may share a section or format."""
 
 Fault = dict[str, str]
 """One fault of a request: the `parameter` of path or query, and in `detail` what is wrong with it."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AGE = re.compile(r"([1-9][0-9]{0,5})([mhd])")
+_MAX_PER = re.compile(r"(section|format):([0-9]{1,3})")
+_OTHER = re.compile(r"([^/:]{1,64})/([^/:]{1,64}):([0-9]{1,3})")
 _UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SINGLE = ("limit", "offset", "published_within", "min_count", "fallback", "render", "lang", "receipt")
-_REPEATED = ("section", "format", "exclude")
+_REPEATED = ("section", "format", "exclude", "max_per", "unless")
 _KNOWN = (*_SINGLE, *_REPEATED)
 _OF_LISTS = ("render", "lang", "receipt")
 """Neither streams nor feeds have these."""
 
 
+class Unless(NamedTuple):
+    """The first `places` of another list of the site, which this list is without."""
+
+    board: str
+    window: str
+    places: int
+
+
+Render = Literal["json", "html", "csv"]
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One cut of a list. `html`: a fragment in `lang` instead of JSON; `last_event_id` belongs to a stream.
+    """One cut of a list. `lang` is that of `render` html; `last_event_id` belongs to a stream.
 
-    `receipt`: with what the list was made of, to recount it; `names_hidden`: it may name articles that are not shown.
+    `max_per`: section or format, and how many articles of each one there may be. `receipt`: with what the list was made
+    of, to recount it; `names_hidden`: it may name articles that are not shown.
     """
 
     limit: int = DEFAULT_LIMIT
     offset: int = 0
     filter: Filter = field(default_factory=Filter)
     fallback: bool = False
-    html: bool = False
+    render: Render = "json"
     lang: str = LANGUAGES[0]
     receipt: bool = False
     last_event_id: str = field(default="", compare=False)
     names_hidden: bool = False
+    max_per: tuple[tuple[str, int], ...] = ()
+    unless: tuple[Unless, ...] = ()
 
     @property
     def filtered(self) -> bool:
-        return self.filter != Filter()
+        """Whether articles of the list may be left out."""
+        return self.filter != Filter() or bool(self.max_per or self.unless)
 
     @property
     def is_own(self) -> bool:
@@ -75,7 +96,7 @@ def quoted(value: str) -> str:
 
 
 def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool = False) -> tuple[Query, list[Fault]]:
-    """The query and every fault of it; with faults, the rest of the query. `html` false: no fragment, no receipt.
+    """The query and every fault of it; with faults, the rest of the query. `html` false: JSON alone, and no receipt.
 
     `rule` is the site's for article ids.
     """
@@ -102,13 +123,15 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
         read.number("min_count", 0, 999_999_999, 0),
     )
     fallback = read.choice("fallback", {"true": True, "false": False}, default=False)
-    fragment = read.choice("render", {"html": True, "json": False}, default=False)
+    render: Render = read.choice("render", {name: name for name in ("html", "csv", "json")}, "json")
     lang = read.choice("lang", {name: name for name in LANGUAGES}, LANGUAGES[0])
     receipt = read.choice("receipt", {"true": True, "false": False}, default=False)
-    if receipt and fragment:
-        faults.append(fault("receipt", "is part of the JSON; leave out render=html"))
+    if receipt and render != "json":
+        faults.append(fault("receipt", f"is part of the JSON; leave out render={render}"))
     last = next(iter(read.several("last_event_id", lambda value: value[:64], "is no id")), "")
-    return Query(limit, offset, wanted, fallback, fragment, lang, receipt, last), faults
+    max_per, unless = read.max_per(), read.unless()
+    query = Query(limit, offset, wanted, fallback, render, lang, receipt, last, max_per=max_per, unless=unless)
+    return query, faults
 
 
 def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], int, list[Fault]]:
@@ -200,6 +223,34 @@ class _Values:
 
     def choice(self, name: str, choices: dict[str, Any], default: Any) -> Any:
         return next(iter(self.several(name, choices.get, f"is not one of {', '.join(choices)}")), default)
+
+    def max_per(self) -> tuple[tuple[str, int], ...]:
+        """Field and number, by field."""
+
+        def read(value: str) -> tuple[str, int] | None:
+            found = _MAX_PER.fullmatch(value)
+            return (found[1], int(found[2])) if found and 1 <= int(found[2]) <= MAX_OF_OTHER else None
+
+        wrong = f"is not section:N or format:N with N from 1 to {MAX_OF_OTHER}"
+        found: dict[str, int] = {}
+        for field_, most in self.several("max_per", read, wrong):
+            if field_ in found:
+                self._faults.append(fault("max_per", f"{field_} is given more than once"))
+            found[field_] = most
+        return tuple(sorted(found.items()))
+
+    def unless(self) -> tuple[Unless, ...]:
+        """By name."""
+
+        def read(value: str) -> Unless | None:
+            found = _OTHER.fullmatch(value)
+            return Unless(found[1], found[2], int(found[3])) if found and 1 <= int(found[3]) <= MAX_OF_OTHER else None
+
+        wrong = f"is not BOARD/WINDOW:N, such as read/24h:7, with N from 1 to {MAX_OF_OTHER}"
+        found = sorted(set(self.several("unless", read, wrong)))
+        if len(found) > MAX_OTHERS:
+            self._faults.append(fault("unless", f"names {len(found)} lists; {MAX_OTHERS} at most"))
+        return tuple(found)
 
     def names(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
         """Names to admit, and those to leave out (with "-" before them)."""

@@ -23,9 +23,9 @@ class _Feed(Rss201rev2Feed):  # type: ignore[misc]
 
 def feed(content: Mapping[str, Any], title: str) -> bytes:
     """The items that have an address, in the list's order; each is known by its article id, wherever it moves."""
-    items = [(home, item) for item in content["items"] if (home := _home(item["url"]))]
+    items = feed_items(content)
     made = _Feed(
-        title=_plain(f"{title} · {content['board']} · {content['window']['name']}"),
+        title=_plain(feed_title(content, title)),
         link=items[0][0] if items else "about:blank",
         description=f"{content['board']}, {content['window']['name']}",
         ttl="1",
@@ -44,6 +44,16 @@ def feed(content: Mapping[str, Any], title: str) -> bytes:
         )
     written: bytes = made.writeString("utf-8").encode()
     return written
+
+
+def feed_items(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The items that have an address, each after the front page of its host."""
+    return [(home, item) for item in content["items"] if (home := _home(item["url"]))]
+
+
+def feed_title(content: Mapping[str, Any], title: str) -> str:
+    """The site's title, and which list it is."""
+    return f"{title} · {content['board']} · {content['window']['name']}"
 
 
 def _plain(text: str) -> str:

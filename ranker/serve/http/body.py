@@ -19,14 +19,20 @@ JSON = b"application/json"
 HTML = b"text/html; charset=utf-8"
 SCRIPT = b"text/javascript; charset=utf-8"
 RSS = b"application/rss+xml; charset=utf-8"
+JSON_FEED = b"application/feed+json"
+CSV = b"text/csv; charset=utf-8; header=present"
 
 
 @dataclass
 class Body:
-    """`until` is on the clock of perf_counter: from then on the answer must be made anew. `made_ms`: what it took."""
+    """`until` is on the clock of perf_counter: from then on the answer must be made anew. `made_ms`: what it took.
+
+    `filename`: browsers save it under this name; "" if they show it.
+    """
 
     content: bytes
     kind: bytes = JSON
+    filename: str = ""
     made_ms: float = 0.0
     until: float = field(default_factory=lambda: time.perf_counter() + 60.0)
 

@@ -138,6 +138,8 @@ class Entry:
         if known:
             return Form(304, headers, b"", b"HTTP/1.1 304 Not Modified\r\n", lines(headers) + b"\r\n")
         headers += [(b"content-type", self._body.kind), (b"x-content-type-options", b"nosniff")]
+        if self._body.filename:
+            headers.append((b"content-disposition", f'attachment; filename="{self._body.filename}"'.encode()))
         if gzip:
             headers.append((b"content-encoding", b"gzip"))
         headers.append((b"content-length", b"%d" % len(content)))

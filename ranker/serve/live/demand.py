@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ranker.core.generation import ListName
 from ranker.lists.filters import Filter
 from ranker.serve.live.board import Board
 from ranker.serve.live.lookups import Lookups, anybody
-from ranker.serve.live.published import Published
+from ranker.serve.live.published import Published, of_one_moment
 
 IN_USE_MS = 60_000
 """A list that was not requested in this time is not read any more."""
@@ -44,6 +44,21 @@ class Demand:
             return None
         self.urgent.set()
         return await self._next(name, deadline_s)
+
+    async def first_of_all(self, names: Sequence[ListName], deadline_s: float) -> list[Published | None]:
+        """As `first` of each. If one is not in use yet, one refresh reads all of them: they are of one moment then."""
+        if all(self._board.published(name) is not None for name in names):
+            return [self.use(name) for name in names]
+        shown: list[Published | None] = [None] * len(names)
+        for _ in range(2):  # the reading that is under way may have only some of them
+            if len(self._waiting.keys() | names) > MAX_LISTS:
+                break
+            self.urgent.set()
+            shown = list(await asyncio.gather(*(self._next(name, deadline_s) for name in names)))
+            read = [one for one in shown if one is not None]
+            if len(read) < len(names) or of_one_moment(read):
+                break
+        return [one or self._board.published(name) for name, one in zip(names, shown, strict=True)]
 
     async def _next(self, name: ListName, deadline_s: float) -> Published | None:
         """The list after it was read the next time."""

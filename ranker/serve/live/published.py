@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 
 from ranker.core.generation import Generation, ListName
@@ -145,7 +144,6 @@ class Published:
         return not (between and now_ms - self.read_ms <= KEEP_LEVEL_MS)
 
 
-def rfc3339(moment_ms: int) -> str:
-    """UTC with milliseconds: 2026-11-23T01:02:03.004Z."""
-    seconds, milliseconds = divmod(moment_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+def of_one_moment(lists: Sequence[Published]) -> bool:
+    """Whether every partition was at the same record, floors and watermark when each of these lists was read."""
+    return all(one.read.metas == lists[0].read.metas and one.generation.id == lists[0].generation.id for one in lists)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -35,19 +35,20 @@ class Speech:
         return digits.replace(",", NARROW_NBSP) if self.lang == "fr" else digits
 
     def age(self, moment: str) -> str:
-        """The age of an RFC 3339 time: "il y a 5 heures 10 min"; a date (UTC) after 30 days."""
+        """The age of an RFC 3339 time: "il y a 5 heures 10 min"; a date (UTC) after 60 days."""
         if self._now_ms is None:
             return ""
-        then = datetime.fromisoformat(moment)
+        then = datetime.fromisoformat(moment).astimezone(UTC)
         units = self.words["units"]
         minutes = (self._now_ms - int(then.timestamp() * 1000)) // MINUTE_MS
         hours, rest = divmod(minutes, 60)
         days = hours // 24
         if minutes < 1:
             return str(self.words["now"])
-        if days > 30:
+        if days > 60:
             month = self.words["months"].split()[then.month - 1]
-            return str(self.words["date"].format(day=then.day, month=month, year=then.year))
+            day = then.day if then.day > 1 else self.words["first"]
+            return str(self.words["date"].format(day=day, month=month, year=then.year))
         if days:
             parts = [self.counted(days, units["day"])]
         else:

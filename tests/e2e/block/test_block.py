@@ -37,7 +37,7 @@ async def test_three_boards_side_by_side(browser: Browser, site: Site) -> None:
             "il y a_12_min",
         )
     ]
-    assert re.fullmatch(r"\d+ \w+ \d{4}", ages[6])
+    assert re.fullmatch("le (1er|\\d+)\u00a0\\w+ \\d{4}", ages[6])
     counts = await seen.part("count").all_text_contents()
     assert (counts[0], counts[6]) == ("21\u202f758\u00a0lectures", "1\u00a0lecture")
     assert await seen.part("link").first.get_attribute("href") == "https://demo.example/1"
@@ -179,7 +179,7 @@ async def test_origins_hidden_counts_and_empty_lists(browser: Browser, site: Sit
         "vient d’être publié",
         "",
     ]
-    assert site.asked == ["/v1/demo/popular/read/24h?limit=7&fallback=true"]
+    assert site.asked == ["/v1/demo/popular/read/24h?limit=8&fallback=true"]
     site.changes = {"items": []}
     await seen.page.reload()
     await expect(seen.part("list")).to_have_text("Rien encore sur cette période.")

@@ -1,4 +1,5 @@
-// <articles-populaires src site boards windows limit fallback refresh lang heading theme>: lists of popular articles.
+// <articles-populaires src site boards windows limit fallback distinct max-per own-article refresh lang heading theme>:
+// lists of popular articles.
 // Publication puts the style, the words and the row in where comments name their files (tests/support/published_scripts.py).
 (() => {
   const TAG = "articles-populaires";
@@ -35,13 +36,13 @@
     const numbers = new Intl.NumberFormat(lang);
     const tenths = new Intl.NumberFormat(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
     const plural = new Intl.PluralRules(lang);
-    const date = new Intl.DateTimeFormat(lang, { dateStyle: "long" });
+    const month = new Intl.DateTimeFormat(lang, { month: "long", timeZone: "UTC" });
     const counted = (number, forms) => numbers.format(number) + NBSP + (forms[plural.select(number)] ?? forms.other);
     const ago = (...parts) => fill(words.ago, { age: parts.filter(Boolean).join(NBSP) });
     return {
       words,
       counted,
-      /** "il y a 5 heures 10 min"; a date after 30 days. */
+      /** "il y a 5 heures 10 min"; after 60 days a date, which is that of UTC, as the fragment has it. */
       age(moment) {
         const minutes = Math.floor((Date.now() - moment) / 60_000);
         const hours = Math.floor(minutes / 60);
@@ -50,7 +51,14 @@
         if (minutes < 1) return words.now;
         if (hours < 1) return ago(rest);
         if (days < 1) return ago(counted(hours, words.units.hour), rest);
-        return days <= 30 ? ago(counted(days, words.units.day)) : date.format(moment);
+        if (days <= 60) return ago(counted(days, words.units.day));
+        const date = new Date(moment);
+        const day = date.getUTCDate();
+        return fill(words.date, {
+          day: day > 1 ? day : words.first,
+          month: month.format(date),
+          year: date.getUTCFullYear(),
+        });
       },
       /** How many times the expected count: "× 4,2". */
       times: (number) => "×" + NBSP + tenths.format(number),
@@ -64,8 +72,30 @@
 
   /* row.js */
 
+  const place = ({ hostname, pathname }) => decodeURI(hostname.replace(/^www\./, "") + pathname.replace(/\/+$/, ""));
+
+  /** Whether an item is the article of this page, by its location or a canonical link; pages may have more in the query. */
+  function isOwn({ url, article_id: id }) {
+    const isAt = (href, address) => {
+      try {
+        const page = new URL(href);
+        const article = new URL(address, url ?? href);
+        const { searchParams } = page;
+        return (
+          place(article) === place(page) &&
+          [...article.searchParams].every(([name, value]) => searchParams.getAll(name).includes(value))
+        );
+      } catch {
+        return false; // what is no address is no article's
+      }
+    };
+    const pages = [location, ...document.head.querySelectorAll('link[rel~="canonical" i]')];
+    return pages.some(({ href }) => isAt(href, url ?? id) || isAt(href, id));
+  }
+
   class Block extends HTMLElement {
-    static observedAttributes = ["src", "site", "boards", "windows", "limit", "fallback", "refresh", "lang", "heading"];
+    static observedAttributes =
+      "src site boards windows limit fallback distinct max-per own-article refresh lang heading".split(" ");
     // Aborted when the block leaves the page or its attributes change.
     #life;
     #asking;
@@ -94,6 +124,10 @@
 
     #names(name, usual) {
       return (this.getAttribute(name) ?? usual).split(/[\s,]+/).filter(Boolean);
+    }
+
+    #is(name) {
+      return this.hasAttribute(name) && this.getAttribute(name) !== "false";
     }
 
     #number(name, usual, least, most) {
@@ -163,8 +197,15 @@
     #address(board) {
       const base = new URL(this.getAttribute("src").replace(/\/*$/, "/"), document.baseURI);
       const path = [this.getAttribute("site") ?? "", "popular", board.name, this.period].map(encodeURIComponent).join("/");
-      const fallback = this.hasAttribute("fallback") && this.getAttribute("fallback") !== "false";
-      return new URL(`v1/${path}?limit=${this.limit}${fallback ? "&fallback=true" : ""}`, base).href;
+      // One place more, so that the page's own article can be left out here: the address is the same on all pages.
+      const query = new URLSearchParams({ limit: this.limit + !this.#is("own-article") });
+      if (this.#is("fallback")) query.set("fallback", true);
+      for (const limit of this.#names("max-per", "")) query.append("max_per", limit);
+      for (const other of this.#names("distinct", "")) {
+        const list = other.includes("/") ? other : other.replace(":", `/${this.period}:`);
+        if (!list.startsWith(`${board.name}/${this.period}:`)) query.append("unless", list);
+      }
+      return new URL(`v1/${path}?${query}`, base).href;
     }
 
     async #poll() {
@@ -202,13 +243,15 @@
         const { section, list, rows, blanks } = board;
         board.data = recall(this.#address(board));
         setAttribute(section, "aria-busy", board.data ? null : "true");
-        const items = board.data?.items.slice(0, this.limit) ?? [];
+        const listed = board.data?.items ?? [];
+        const others = this.#is("own-article") ? listed : listed.filter((item) => !isOwn(item));
+        const items = others.slice(0, this.limit);
         const gone = new Set(rows.keys());
-        const wanted = items.map((item) => {
+        const wanted = items.map((item, at) => {
           gone.delete(item.article_id);
           const row = rows.get(item.article_id) ?? makeRow();
           rows.set(item.article_id, row);
-          describe(row, item, this.#count(item, board.name));
+          describe(row, { ...item, rank: at + 1 }, this.#count(item, board.name));
           return row.item;
         });
         for (const id of gone) rows.delete(id);

@@ -21,7 +21,7 @@ from ranker.service import scripts
 LANGUAGE = "fr"
 """Where a page or a request names no language that the block speaks."""
 
-_FROM_PAGE = ("heading", "period", "counts", "units", "ago", "now", "empty", "incomplete", "gone")
+_FROM_PAGE = ("heading", "period", "counts", "units", "ago", "now", "date", "first", "empty", "incomplete", "gone")
 
 
 class Block:

@@ -10,7 +10,7 @@ const percent = new Intl.NumberFormat(lang, { style: "percent", maximumFractionD
 const plural = new Intl.PluralRules(lang);
 const clock = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeStyle: "medium" });
 const hour = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeStyle: "short" });
-const day = new Intl.DateTimeFormat(lang, { dateStyle: "long" });
+const month = new Intl.DateTimeFormat(lang, { month: "long", timeZone: "UTC" });
 const today = new Intl.DateTimeFormat(lang, { dateStyle: "full" });
 
 let skew = 0;
@@ -61,7 +61,7 @@ export const period = (window) =>
 export const dropped = (known) =>
   Object.entries(words.dropped).flatMap(([rule, forms]) => (known?.[rule] > 0 ? [counted(known[rule], forms)] : []));
 
-/** An age in words: "il y a 5 heures 10 min", "3 days ago"; a date after 30 days. `seconds`: below a minute too. */
+/** An age in words: "il y a 5 heures 10 min", "3 days ago"; a date (UTC) after 60 days. `seconds`: below a minute too. */
 export function age(time, seconds = false) {
   const elapsed = Math.max(0, Math.floor((now() - time) / 1000));
   const minutes = Math.floor(elapsed / 60);
@@ -74,7 +74,10 @@ export function age(time, seconds = false) {
     return ago(counted(hours, words.units.hour), ...(rest ? [counted(rest, words.units.minute)] : []));
   }
   const days = Math.floor(hours / 24);
-  return days <= 30 ? ago(counted(days, words.units.day)) : day.format(time);
+  if (days <= 60) return ago(counted(days, words.units.day));
+  const date = new Date(time);
+  const day = date.getUTCDate();
+  return fill(words.date, { day: day > 1 ? day : words.first, month: month.format(date), year: date.getUTCFullYear() });
 }
 
 /** How an item has moved: "monté de 2 places"; null where that is not known. */

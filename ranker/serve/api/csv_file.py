@@ -1,0 +1,38 @@
+"""A list as CSV (RFC 4180), in UTF-8, for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS = ("rank", "article_id", "count", "share", "title", "url", "format", "section", "published_at")
+_FORMULA = re.compile("[=+\\-@\t\r\n\uff0b\uff0d\uff1d\uff20]")
+"""What a cell begins with that a spreadsheet would run (OWASP, CSV injection); the last four are the wide + - = @."""
+
+
+def csv_file(content: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The items of a list (the API's JSON), one a row below the names of the columns, and the file's name.
+
+    `origin` is the last column if longer lists fill this one up. What is not known or not shown is empty. A text that
+    a spreadsheet would run has an apostrophe before it.
+    """
+    columns = (*COLUMNS, "origin") if "fallback" in content else COLUMNS
+    written = io.StringIO(newline="")
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(item[column]) for column in columns] for item in content["items"])
+    return written.getvalue().encode(), f"{_name(content)}.csv"
+
+
+def _cell(value: str | float | None) -> str | float | None:
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def _name(content: Mapping[str, Any]) -> str:
+    """Which list, as of when; a file outlives the answer's other fields, so it says if it is not complete."""
+    as_of = re.sub(r"[-:]|\.\d+", "", content["as_of"])
+    name = f"{content['site']}-{content['board']}-{content['window']['name']}-{as_of}"
+    return name if content["complete"] else f"{name}-incomplete"
