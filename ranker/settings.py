@@ -10,9 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from msgspec import UnsetType, to_builtins
+from msgspec import UnsetType, structs, to_builtins
 
+from ranker import calendars
 from ranker.core import generation as generations
+from ranker.core import rising_boards
+from ranker.core.periods import Calendar
+from ranker.core.rising_boards import RisingBoard
 from ranker.core.rules import memory_rules
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
@@ -48,6 +52,7 @@ class Site:
     cors: tuple[str, ...] = tuple(_SITE["cors"])
     ids: IdRule = DEFAULT
     read_token: str | None = field(default=None, repr=False)
+    calendar: Calendar | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,9 @@ class Settings:
     generation: generations.Generation
     rules: dict[str, Any]
     """The table [rules], its preset applied."""
+    rising: dict[str, RisingBoard]
+    rising_windows: frozenset[str]
+    """Windows that are there for rising boards alone."""
     sites: dict[str, Site]
     accept_create_time: bool
     session_timeout_ms: int
@@ -89,6 +97,11 @@ class Settings:
     proxies: tuple[Network, ...]
     client_streams: int
     client_lists_s: int
+
+    @property
+    def calendars(self) -> list[Calendar]:
+        """Those of all sites."""
+        return [site.calendar for site in self.sites.values() if site.calendar]
 
     def masked(self) -> dict[str, Any]:
         """All settings in effect, by the names of ranker.toml and the environment, without secrets."""
@@ -106,6 +119,10 @@ class Settings:
                 w.name: {"length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000} for w in generation.windows
             },
             "boards": generation.boards,
+            "rising": {
+                name: {"of": one.of, "recent": one.recent, "before": one.before, **one.thresholds._asdict()}
+                for name, one in self.rising.items()
+            },
             "rules": self.rules,
             **({} if isinstance(generation.source, UnsetType) else {"source": to_builtins(generation.source)}),
             "sites": {
@@ -116,6 +133,7 @@ class Settings:
                     "cors": list(site.cors),
                     "ids": {"from": site.ids.source, "trailing_slash": site.ids.trailing_slash},
                     "read_token": "***" if site.read_token else "(none)",
+                    **({} if site.calendar is None else {"calendar": site.calendar.shown()}),
                 }
                 for name, site in self.sites.items()
             },
@@ -169,6 +187,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     kafka_table, consume, serve = table["kafka"], table["consume"], table["serve"]
     proxies, unfit = networks(serve["proxies"], "serve.proxies")
     unfit += networks(table["rules"]["internal_networks"], "rules.internal_networks")[1]
+    dated, wrong = _calendars(table)
+    unfit += wrong
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,
@@ -176,6 +196,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
         config_path=path,
         generation=generation,
         rules={key: value for key, value in table["rules"].items() if key != "preset"},
+        rising=rising_boards.boards(table),
+        rising_windows=frozenset(configuration.rising_windows(table)),
         sites={
             name: Site(
                 site.get("title", name),
@@ -184,6 +206,7 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
                 tuple(site["cors"]),
                 rules[name],
                 tokens.get(name),
+                dated.get(name),
             )
             for name, site in table["sites"].items()
         },
@@ -217,9 +240,28 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     return settings
 
 
+def _calendars(table: Mapping[str, Any]) -> tuple[dict[str, Calendar], list[str]]:
+    """By site, and the faults of the others."""
+    found: dict[str, Calendar] = {}
+    faults: list[str] = []
+    for name, site in table["sites"].items():
+        if "calendar" in site:
+            wrong = list(calendars.faults(site["calendar"], tuple(table["boards"])))
+            faults += (f"sites.{name}.calendar.{fault}" for fault in wrong)
+            if not wrong:
+                found[name] = calendars.calendar(site["calendar"], tuple(table["boards"]))
+    return found, faults
+
+
 def _meaning_faults(settings: Settings) -> Iterator[str]:
     """Faults that the schema cannot express: values that are valid each, but not together."""
-    yield from generations.faults(settings.generation)
+    unfit = list(rising_boards.faults(settings.rising, settings.generation, settings.rising_windows))
+    yield from unfit
+    generation = settings.generation
+    if unfit:  # what is wrong with a window that a rising board adds has been said
+        own = tuple(window for window in generation.windows if window.name not in settings.rising_windows)
+        generation = structs.replace(generation, windows=own)
+    yield from generations.faults(generation)
     yield from _rules_faults(settings.generation)
     if settings.generation.sites == ():
         yield 'rules.unknown_sites: "reject" without any site rejects everything; add a [sites.NAME] table'

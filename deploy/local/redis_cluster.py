@@ -19,14 +19,7 @@ class RedisCluster:
     def __init__(self, directory: Path, binary: Path | None = None) -> None:
         self.nodes = []
         for number in range(NODES):
-            settings = (
-                "--cluster-enabled",
-                "yes",
-                "--cluster-port",
-                str(free_port()),
-                "--cluster-node-timeout",
-                "2000",
-            )
+            settings = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
             self.nodes.append(RedisServer(directory / f"node-{number}", binary, settings))
 
     @property

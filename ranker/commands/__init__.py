@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "compare": "Show what several definitions would count of the same stretch of the log.",
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",
+    "freeze": "Make the documents of days and weeks that are over: once, and for ever.",
     "generations": "List, activate and drop generations.",
     "rebuild": "Build a generation beside the active one, show what changes in the lists, and activate it.",
     "serve": "Serve the ranked lists over HTTP, and the page at /.",

@@ -67,7 +67,13 @@ async def _findings(settings: Settings) -> list[Finding]:
     client = connect(settings.redis_url)
     try:
         kafka, redis, counting, paused = await asyncio.gather(
-            check.kafka(settings.kafka_bootstrap, generation, now_ms, accept_create_time=settings.accept_create_time),
+            check.kafka(
+                settings.kafka_bootstrap,
+                generation,
+                now_ms,
+                accept_create_time=settings.accept_create_time,
+                calendars=settings.calendars,
+            ),
             check.redis(client, endpoints.shown(settings.redis_url), generation.id, now_ms),
             check.counting(client, now_ms, behind_ms),
             check_rules.paused(client, now_ms),

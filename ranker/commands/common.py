@@ -44,6 +44,7 @@ def user_errors() -> Iterator[None]:
     """Errors that an operator can mend end the command with one message and exit code 1."""
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
+    from ranker.operate.periods_due import FreezeError
     from ranker.operate.recounting import RecountError
     from ranker.recount.definition import NotTheDefinitionError
     from ranker.service.listener import PortTakenError
@@ -66,6 +67,7 @@ def user_errors() -> Iterator[None]:
         UnfitStoreError,
         NotTheDefinitionError,
         RecountError,
+        FreezeError,
     ) as error:
         raise click.ClickException(str(error)) from error
 

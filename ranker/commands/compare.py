@@ -81,8 +81,8 @@ def command(
     Kendall's tau-b of each two definitions, over the articles among the first places of either, by their counts in
     both: 1 is the same order, -1 the reverse. Ids are as the log has them, without aliases and takedowns.
 
-    It takes some 250 bytes for each article of the stretch and definition, and what the rules of each definition
-    remember of one partition. Exit code 0, whatever differs; 1 if it failed.
+    It needs some 250 bytes of memory for each article of the stretch and definition, and what the rules of each
+    definition remember of one partition. Exit code 0, whatever differs; 1 if it failed.
 
     \b
     Examples:
@@ -171,7 +171,7 @@ def tables(found: Mapping[str, Any], *, fits: bool) -> RenderableType:
 def _head(found: Mapping[str, Any]) -> Text:
     head = Text(f"{found['topic']}: events from {found['from']} to {found['to']}, {found['records']:,} records read")
     if found["from"] != found["requested_from"]:
-        head.append(f"\nNot from {found['requested_from']} on: Kafka has deleted what it had of then", style="yellow")
+        head.append(f"\nNot from {found['requested_from']} on: Kafka has deleted what is older", style="yellow")
     for part in found["partitions"]:
         if part["cut"] and part["first_append"] is None:
             head.append(
@@ -180,7 +180,9 @@ def _head(found: Mapping[str, Any]) -> Text:
                 style="yellow",
             )
     if found["create_time"]:
-        head.append("\nTimes are the producers' own (CreateTime): late and future are as right as they", style="yellow")
+        head.append(
+            "\nTimes are the producers' own (CreateTime): late and future are as right as their clocks", style="yellow"
+        )
     return head
 
 

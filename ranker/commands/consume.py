@@ -52,10 +52,12 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
 async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: dict[int, int]) -> None:
     from ranker.consume.build_consumer import build_consumer
-    from ranker.consume.jobs.copy_catalogue import run_catalogue
+    from ranker.consume.jobs.copied_topics import THE_CATALOGUE, THE_DOCUMENTS
+    from ranker.consume.jobs.copy_topic import copy_topic
     from ranker.consume.jobs.watch_producers import ProducerWatch
     from ranker.consume.jobs.write_history import HistoryWriter
-    from ranker.log.articles import ArticleLog
+    from ranker.core import best_of
+    from ranker.log.copied_topic import CopiedTopic
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check
     from ranker.service import admin
@@ -86,6 +88,9 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         [name for name, site in settings.sites.items() if site.hide_unknown],
     )
     watch = ProducerWatch(client, generation, page_views.partitions, lambda: consumer.has(0), clocks.wall_ms, metrics)
+    copied = [(THE_CATALOGUE, "articles")]
+    if settings.calendars:
+        copied.append((THE_DOCUMENTS, best_of.TOPIC))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, consumer.not_ready))
@@ -96,8 +101,12 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
             asyncio.create_task(keeper.run(consumer.trouble), name="active"),
             asyncio.create_task(historian.run(), name="history"),
             asyncio.create_task(watch.run(), name="producers"),
-            asyncio.create_task(
-                run_catalogue(lambda: ArticleLog(settings.kafka_bootstrap), client, consumer.trouble), name="catalogue"
+            *(
+                asyncio.create_task(
+                    copy_topic(kind, partial(CopiedTopic, settings.kafka_bootstrap, topic), client, consumer.trouble),
+                    name=kind.copy.name,
+                )
+                for kind, topic in copied
             ),
         ]
         await _run_until_signal(tasks)

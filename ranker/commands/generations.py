@@ -49,7 +49,7 @@ def command(context: click.Context, config: str | None) -> None:
 def definition(group_config: str | None, generation: str | None, config: str | None) -> None:
     """Print the definition of GENERATION, by default the active one: the JSON whose SHA-256 begins with its name.
 
-    It holds all that decides counts, and no secret. Whoever has it can verify receipts without Redis.
+    It holds all that decides counts, and no secret. With it receipts can be verified without Redis.
 
     \b
     Example:

@@ -42,8 +42,8 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool, accept_ba
 
     Readers and the consumers of the active generation go on undisturbed. The same command on other machines, and
     `ranker consume` with the same FILE, share the partitions; killed, it goes on where it stood. When it has caught up
-    it shows what would change in each list, and asks. Once activated it counts until a `ranker consume` with the same
-    FILE has taken over, so start that one then.
+    it shows what would change in each list, and waits for a yes. Once activated it counts until a `ranker consume`
+    with the same FILE has taken over, so start that one then.
 
     \b
     Examples:
@@ -235,7 +235,7 @@ class Rebuild:
         return planned | (await log.ends(range(partitions)) if log.partitions() else {})
 
     def _measure(self, reached: dict[int, int], ends: dict[int, int]) -> None:
-        """Where all members together are: by what is stored of every shard, whoever reads it."""
+        """Where all members together are: by what is stored of every shard, not by what this member has read."""
         self._position = self._total = 0
         for partition, end in ends.items():
             # a shard may begin earlier than was planned (consume/gate.py)
@@ -259,7 +259,7 @@ class Rebuild:
             rebuild_text.show(Console(width=None if sys.stdout.isatty() else 160), comparison)
 
     async def _confirmed(self) -> bool:
-        """Asks; counting goes on meanwhile. Not asked without a terminal."""
+        """The answer to the question; counting goes on meanwhile. Without a terminal it is no, and no question."""
         if not sys.stdin.isatty():
             return False
         loop = asyncio.get_running_loop()

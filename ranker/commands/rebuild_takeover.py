@@ -21,9 +21,9 @@ _MOVES_S = 5.0
 
 
 async def is_counted(settings: Settings, client: Any, active: Active, say: Callable[[str], None]) -> bool:
-    """Whether others than rebuilds count the active generation of these settings; says so, or what is missing.
+    """Whether others than rebuilds count the active generation of these settings; prints that, or what is missing.
 
-    On a broker that does not tell who is in a group: whether anybody counts it.
+    On a broker that does not report who is in a group: whether anybody counts it.
     """
     from ranker.consume.build_consumer import group_of
     from ranker.log import admin
@@ -41,7 +41,7 @@ async def is_counted(settings: Settings, client: Any, active: Active, say: Calla
         return False
     if unnamed:
         say(
-            f"{already}, and its T moves, so somebody counts it: nothing to do. This broker does not tell whether that "
+            f"{already}, and its T moves, so somebody counts it: nothing to do. This broker cannot show whether that "
             "is another `ranker rebuild`, which will end: see that /readyz of a `ranker consume` answers 200"
         )
     else:
@@ -101,7 +101,7 @@ class Takeover:
                     members = {}
                 if "" in members.values() and not unnamed:
                     unnamed = True
-                    self._say("This broker does not tell who counts: press Ctrl-C once /readyz of each answers 200")
+                    self._say("This broker does not report who counts: press Ctrl-C once /readyz of each answers 200")
                 since = {member: since.get(member, now) for member in _consumers(members)}
                 if any(now - first_s > session_s for first_s in since.values()):
                     self._say("Consumers have taken over")

@@ -51,7 +51,7 @@ def _row(name: str, text: str) -> str:
 def _memory(memory: Memory) -> str:
     words = ["cannot be estimated" if memory.more is None else f"about {_mb(memory.more)} more"]
     if memory.old is not None:
-        words.append(f"the active generation takes {_mb(memory.old)}")
+        words.append(f"the active generation uses {_mb(memory.old)}")
     if memory.used is None or memory.limit is None:
         words.append("Redis does not show its used memory or maxmemory: see to it that there is room")
     else:

@@ -62,5 +62,5 @@ async def _apply(settings: Settings, replicas: int | None, *, dry: bool) -> list
         generation = settings.generation
         return [
             *await topics.check_foreign(log, generation, accept_create_time=settings.accept_create_time),
-            *await topics.apply(log, topics.wanted(generation), replicas, dry=dry),
+            *await topics.apply(log, topics.wanted(generation, settings.calendars), replicas, dry=dry),
         ]

@@ -79,7 +79,7 @@ def command(
         from ranker.commands import verify_receipt
 
         if {site, board, window, article, partition, generation, metrics} != {None}:
-            raise click.UsageError("a receipt says itself what is verified: leave out the options about it")
+            raise click.UsageError("a receipt names what is verified: leave out the options about it")
         verify_receipt.run(config, receipt, definition, as_json=as_json)
         return
     if definition is not None:

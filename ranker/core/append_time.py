@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from ranker.core.event import MAX_TIME_MS
 
-_FIRST_MS = 946_684_800_000
+FIRST_MS = 946_684_800_000
 """2000-01-01. A smaller number is none (-1), seconds, or the time of a clock that was never set."""
 _YEAR_MS = 31_536_000_000
 
 
 def is_append_time(stamp: int) -> bool:
     """Whether it is milliseconds since the epoch, of the years 2000 to 2099, or 2100 as it begins."""
-    return _FIRST_MS <= stamp <= MAX_TIME_MS
+    return FIRST_MS <= stamp <= MAX_TIME_MS
 
 
 def named(stamp: int) -> str:
     """A timestamp that is no append time, for operators."""
     if stamp < 0:
         return f"no timestamp ({stamp})"
-    year = "of 1970" if stamp < _YEAR_MS else "before 2000" if stamp < _FIRST_MS else "after 2099"
+    year = "of 1970" if stamp < _YEAR_MS else "before 2000" if stamp < FIRST_MS else "after 2099"
     for in_ms, unit in ((stamp * 1000, "seconds"), (stamp // 1000, "microseconds"), (stamp // 10**6, "nanoseconds")):
         if is_append_time(in_ms):
             return f"the timestamp {stamp}, which in milliseconds is {year} (these are {unit}, probably)"

@@ -42,8 +42,9 @@ class Record(Protocol):
 class Fold:
     """Folds records for one generation. Only names known to be valid outlive a call."""
 
-    def __init__(self, generation: Generation) -> None:
-        self._grain_ms = generation.windows[0].grain_ms
+    def __init__(self, generation: Generation, grain_ms: int | None = None) -> None:
+        """`grain_ms` is that of the counts' slices; None: of the finest window."""
+        self._grain_ms = grain_ms or generation.windows[0].grain_ms
         self._late_grain_ms = generation.longest.grain_ms
         self._late_ms = generation.longest.length_ms
         self._judge = Judge(generation)

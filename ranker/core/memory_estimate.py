@@ -1,7 +1,7 @@
-"""What a generation will take of the store's memory, from what another one takes that counts the same log.
+"""The store's memory that a generation will use, from what another one uses that counts the same log.
 
-Estimates lean to too much: a longer window is taken to hold more articles in proportion, and every event to leave a key
-of each rule.
+Estimates lean to too much: a longer window is assumed to hold more articles in proportion, and every event to leave a
+key of each rule.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ranker.core.generation import Generation, Window
 from ranker.core.rules import memory_rules
 
 KEY_BYTES = 10
-"""What a key of the rules' memory takes in Redis at most: 8 bytes, and the lists around them (9 to 10.1 measured)."""
+"""What a key of the rules' memory uses in Redis at most: 8 bytes, and the lists around them (9 to 10.1 measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def added(parts: Sequence[Measured]) -> Measured:
 
 
 def estimate(new: Generation, old: Generation, measured: Measured, recent: Sequence[int]) -> Measured:
-    """`measured` is what `old` takes; `recent` has each partition's records in the time that the new rules remember."""
+    """`measured` is what `old` uses; `recent` has each partition's records in the time that the new rules remember."""
     return Measured(_totals(new, old, measured), _slices(new, old, measured), remembered(new, recent), measured.rest)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from ranker.core.generation import FUTURE_MS, Window
 
@@ -30,6 +31,8 @@ MAX_STRAYS = 2_000
 
 _ROUNDS = 8
 """Rows that move between rounds can require one more round each time; whole lists need no second one."""
+
+_Id = TypeVar("_Id", bytes, str)
 
 Row = tuple[int, bytes]
 """Count and article: greater stands higher."""
@@ -179,7 +182,7 @@ def _sum_up(
             for article, count in reply.counts.items():
                 if count and article in marked:
                     totals[article] = totals.get(article, 0) + count
-    moved = _move(totals, aliases)
+    moved = move(totals, aliases)
     rows += _listed(totals)
     rows.sort(reverse=True)
     return rows, moved
@@ -190,11 +193,11 @@ def _sum_whole(replies: Iterable[ListReply], aliases: Mapping[bytes, bytes]) -> 
     for reply in replies:
         for count, article in reply.rows:
             totals[article] = totals.get(article, 0) + count
-    moved = _move(totals, aliases)
+    moved = move(totals, aliases)
     return sorted(_listed(totals), reverse=True), moved
 
 
-def _move(totals: dict[bytes, int], aliases: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+def move(totals: dict[_Id, int], aliases: Mapping[_Id, _Id]) -> dict[_Id, _Id]:
     """Adds the counts of aliases to their targets, one hop; returns the aliases that had any."""
     moved = {old: target for old, target in aliases.items() if totals.get(old)}
     counts = [(target, totals.pop(old)) for old, target in moved.items()]  # all of them first: a target may be an alias

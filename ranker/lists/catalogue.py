@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ranker.lists.articles import Articles
-from ranker.store.catalogue import Position, read_changes
+from ranker.store.topic_copy import Position, read_changes
 from schemas.article_id import IdRule
 
 log = logging.getLogger(__name__)

@@ -103,7 +103,7 @@ class LogAdmin:
         }
 
     async def members(self, group: str) -> dict[str, str]:
-        """Member ids of a consumer group to the client ids they gave, empty ones if the broker does not tell them."""
+        """Member ids of a consumer group to the client ids they gave, empty ones if the broker does not report them."""
         with translated():
             responses = await self._client.describe_consumer_groups([group])
         return {member[0]: member[1] for response in responses for one in response.groups for member in one[5]}

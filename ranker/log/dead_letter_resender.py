@@ -7,19 +7,17 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, errors
-
+from ranker.log import transactions
 from ranker.log.dead_letter_reader import MARK, DeadLetter
 from ranker.log.dead_letter_writer import MAX_BYTES
 from ranker.log.delivery import deliver
-from ranker.log.errors import LogRefusedError, stop, translated
+from ranker.log.errors import translated
+from ranker.log.transactions import Transactions
 
 _TRANSACTION_MS = 15_000
 """A resend that is killed holds readers of its partitions back for so long, unless the next resend comes before."""
 _PORTION_S = 12.0
 """How long a portion may take: less than its transaction lives."""
-_START_S = 30.0
-_STOP_S = 5.0
 
 
 class DeadLetterResender:
@@ -29,10 +27,13 @@ class DeadLetterResender:
     next resend send that portion once more.
     """
 
-    def __init__(self, producer: Any, source: str, *, transactional: bool) -> None:
-        self._producer = producer
+    def __init__(self, kafka: Transactions, source: str) -> None:
+        self._kafka = kafka
         self._source = source
-        self.transactional = transactional
+
+    @property
+    def transactional(self) -> bool:
+        return self._kafka.transactional
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Returns once the letters and their marks are acknowledged, and committed.
@@ -40,33 +41,11 @@ class DeadLetterResender:
         Raises LogRefusedError if another resend of the same topic has begun meanwhile.
         """
         with translated():
-            async with asyncio.timeout(_PORTION_S), self._transaction():
+            async with asyncio.timeout(_PORTION_S), self._kafka.transaction():
                 for records in (map(self._record, letters), map(self._mark, letters)):
-                    for error in await deliver(self._producer, records):
+                    for error in await deliver(self._kafka.producer, records):
                         if error is not None:
                             raise error
-
-    @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
-        if not self.transactional:
-            yield
-            return
-        await self._producer.begin_transaction()
-        manager = self._producer._txn_manager  # noqa: SLF001  # as the client's own context manager does it
-        try:
-            yield
-            await self._producer.commit_transaction()
-        except errors.KafkaError as error:
-            # Looked at in any case: asyncio complains of an error that nobody has seen.
-            ended = manager.wait_for_transaction_end()
-            if ended.done() and isinstance(ended.exception(), errors.ProducerFenced):
-                raise LogRefusedError(
-                    f"another resend to {self._source} has begun, or this portion took more than "
-                    f"{_TRANSACTION_MS // 1000} s; nothing of the portion was sent, run it again"
-                ) from error
-            if not manager.is_fatal_error():
-                await self._producer.abort_transaction()  # else readers wait for the transaction's time to be over
-            raise
 
     def _record(self, letter: DeadLetter) -> dict[str, Any]:
         headers = [("resent", letter.position.encode())]
@@ -84,30 +63,19 @@ class DeadLetterResender:
 
 @contextlib.asynccontextmanager
 async def opened(bootstrap: str, source: str) -> AsyncIterator[DeadLetterResender]:
-    """A resender for the length of the block.
-
-    If there are transactions, all resends of a topic have the same transactional id: from here on any earlier one is
-    refused by Kafka, and what it had not committed is gone. So what is read from now on has all earlier marks.
+    """A resender for the length of the block. All of a topic have one transactional id: what is read from here on has
+    all earlier marks.
     """
-    producer = _producer(bootstrap, transactional_id=f"ranker-resend-{source}", transaction_timeout_ms=_TRANSACTION_MS)
-    transactional = True
-    try:
-        with translated():
-            try:
-                async with asyncio.timeout(_START_S):
-                    await producer.start()
-            except (errors.UnknownError, errors.IncompatibleBrokerVersion, errors.UnsupportedVersionError):
-                await stop(producer)  # a broker that replies, and has no transactions
-                producer, transactional = _producer(bootstrap), False
-                await producer.start()
-        yield DeadLetterResender(producer, source, transactional=transactional)
-    finally:
-        with contextlib.suppress(TimeoutError, errors.KafkaError):
-            async with asyncio.timeout(_STOP_S):
-                await stop(producer)
-
-
-def _producer(bootstrap: str, **more: Any) -> Any:
-    return AIOKafkaProducer(
-        bootstrap_servers=bootstrap, client_id="ranker-resend", acks="all", max_request_size=MAX_BYTES, **more
+    fenced = (
+        f"another resend to {source} has begun, or this portion took more than {_TRANSACTION_MS // 1000} s; nothing of "
+        "the portion was sent, run it again"
     )
+    async with transactions.opened(
+        bootstrap,
+        f"ranker-resend-{source}",
+        "ranker-resend",
+        timeout_ms=_TRANSACTION_MS,
+        max_bytes=MAX_BYTES,
+        fenced=fenced,
+    ) as kafka:
+        yield DeadLetterResender(kafka, source)

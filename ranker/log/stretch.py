@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from ranker.core.append_time import FIRST_MS, is_append_time
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
-from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
+from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError, stop, translated
 from ranker.log.unpacking import MOST_BYTES
 
 CHUNK_RECORDS = 1_666
@@ -26,6 +27,19 @@ _ENDED_S = 5.0
 def home(key: str, partitions: int) -> int:
     """The partition of a key among so many, by the client's own partitioner."""
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+class Part(NamedTuple):
+    """Offsets [start, end) of one partition. `cut`: older records that may count are deleted.
+
+    `first_ms` is then the append time of the first that is left; None if it has none.
+    """
+
+    partition: int
+    start: int
+    end: int
+    cut: bool = False
+    first_ms: int | None = None
 
 
 class LogReader:
@@ -50,10 +64,21 @@ class LogReader:
 
     async def first_at(self, partition: int, append_ms: int) -> int | None:
         """The first offset whose append time is `append_ms` or later; None if there is none."""
+        found = await self._search(partition, append_ms)
+        return None if found is None else found[0]
+
+    async def oldest(self, partition: int) -> tuple[int, int] | None:
+        """Offset and append time of the first record that has one; None if no record has.
+
+        If a stretch begins no later, what was older is deleted. The log's first offset is no sign: it may be a hole.
+        """
+        return await self._search(partition, FIRST_MS)
+
+    async def _search(self, partition: int, append_ms: int) -> tuple[int, int] | None:
         tp = TopicPartition(self._topic, partition)
         with translated():
             found = (await self._consumer.offsets_for_times({tp: max(append_ms, 0)})).get(tp)
-        return None if found is None or found.offset < 0 else int(found.offset)
+        return None if found is None or found.offset < 0 else (int(found.offset), int(found.timestamp))
 
     async def chunks(self, partition: int, start: int, end: int) -> AsyncGenerator[Chunk, None]:
         """The records [start, end), each chunk beginning where the last one ended.
@@ -68,15 +93,45 @@ class LogReader:
         self._consumer.assign([tp])
         self._consumer.seek(tp, start)
         position = start
-        while position < end:
-            silent_s = _SILENT_S if position < held.stop else min(_SILENT_S, _ENDED_S)
-            for chunk in await self._poll(tp, position, silent_s):
-                if chunk.error is not None:
-                    raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
-                position = chunk.end
-                yield chunk if position <= end else _cut(chunk, end)
-                if position >= end:
-                    return
+        try:
+            while position < end:
+                silent_s = _SILENT_S if position < held.stop else min(_SILENT_S, _ENDED_S)
+                for chunk in await self._poll(tp, position, silent_s):
+                    if chunk.error is not None:
+                        raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
+                    position = chunk.end
+                    yield chunk if position <= end else _cut(chunk, end)
+                    if position >= end:
+                        return
+        finally:
+            self._consumer.pause(tp)  # else it goes on fetching, and searches by time wait 50 ms each behind that
+
+    async def part(self, partition: int, since_ms: int) -> Part:
+        """What to read of a partition: from the first record that was appended at `since_ms` or later."""
+        held = await self.held(partition)  # before the timestamps: a record appended in between must not be skipped
+        found = await self.first_at(partition, since_ms)
+        start = held.stop if found is None else min(max(found, held.start), held.stop)
+        oldest = await self.oldest(partition)
+        if not held.start or (oldest is not None and oldest[0] < start):
+            return Part(partition, start, held.stop)
+        first_ms = oldest[1] if oldest is not None and is_append_time(oldest[1]) else None
+        return Part(partition, start, held.stop, cut=True, first_ms=first_ms)
+
+    async def part_chunks(self, part: Part) -> AsyncGenerator[Chunk, None]:
+        """The part's records, and what lies behind them: the embedded broker's end lags, but not with a fetch."""
+        try:
+            async with contextlib.aclosing(self.chunks(part.partition, part.start, part.end)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            if part.start < part.end:
+                end = self.fetched_end(part.partition)
+                async with contextlib.aclosing(self.chunks(part.partition, part.end, end)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+        except OffsetOutsideError as error:
+            raise LogUnavailableError(
+                f"records of partition {part.partition} were deleted before they were read; run it again"
+            ) from error
 
     async def _poll(self, tp: TopicPartition, position: int, silent_s: float) -> list[Chunk]:
         """At least one chunk from `position` on."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
 from ranker.core.generation import Generation
+from ranker.core.periods import Calendar
 from ranker.core.watermark import age_ms
 from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from ranker.operate import check_records, check_rules, clocks, topics
+from ranker.operate import check_periods, check_records, check_rules, clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, with_fix
 from ranker.service import endpoints
@@ -24,12 +25,19 @@ _NEWEST, _PARTITIONS = 100, 8
 """At most so many records of so many partitions of a foreign topic are decoded as a trial."""
 
 
-async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept_create_time: bool) -> list[Finding]:
+async def kafka(
+    bootstrap: str,
+    generation: Generation,
+    now_ms: Clock,
+    *,
+    accept_create_time: bool,
+    calendars: Collection[Calendar] = (),
+) -> list[Finding]:
     """Findings on Kafka: whether it is reachable, its topics and their settings, its clocks."""
     try:
         async with admin.connected(bootstrap) as log:
             brokers = await log.brokers()
-            wanted = topics.wanted(generation)
+            wanted = topics.wanted(generation, calendars)
             there = await log.topics([generation.topic, *(topic.name for topic in wanted)])
             found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {endpoints.shown(bootstrap)}")]
             if topics.is_foreign(generation):
@@ -55,6 +63,7 @@ async def kafka(bootstrap: str, generation: Generation, now_ms: Clock, *, accept
                     found += check_records.strangers(generation, samples)
                 found += await _times(log, state, now_ms, accept_create_time)
                 found += check_rules.append_times(generation, state, accepted=accept_create_time)
+                found += check_periods.retention(generation, state, calendars)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         return [

@@ -14,19 +14,18 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ranker.core.append_time import is_append_time
 from ranker.core.floors import first_append_of_ms
 from ranker.core.fold import Fold
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
 from ranker.log.aiokafka_patch import Chunk
-from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
-from ranker.log.stretch import LogReader
+from ranker.log.errors import LogRefusedError
+from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance
 
 MINUTE_MS = 60_000
@@ -44,19 +43,6 @@ class Period(NamedTuple):
 
     from_ms: int
     to_ms: int
-
-
-class Part(NamedTuple):
-    """Offsets [start, end) of one partition. `cut`: older records that may count are deleted.
-
-    `first_ms` is then the append time of the first that is left; None if it does not say, or if there is none.
-    """
-
-    partition: int
-    start: int
-    end: int
-    cut: bool = False
-    first_ms: int | None = None
 
 
 @dataclass
@@ -111,7 +97,7 @@ async def compare(
     """
     generations = [definition.generation for definition in definitions]
     since_ms = min(first_append_of_ms(generation, requested.from_ms, FUTURE_MS) for generation in generations)
-    parts = [await _part(log, partition, since_ms) for partition in range(log.partitions)]
+    parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     stretch = covered(generations, requested, parts)
     countings = [Counting(generation, stretch, site) for generation in generations]
     found = Comparison(definitions, requested, stretch, parts, [counting.counts for counting in countings])
@@ -120,7 +106,7 @@ async def compare(
         for counting in countings:
             counting.begin_partition()
         end = part.end
-        async with contextlib.aclosing(_chunks(log, part)) as chunks:
+        async with contextlib.aclosing(log.part_chunks(part)) as chunks:
             async for chunk in chunks:
                 for counting in countings:
                     counting.take(chunk)
@@ -131,40 +117,6 @@ async def compare(
         before += part.end - part.start
         parts[number] = part._replace(end=end)
     return found
-
-
-async def _chunks(log: LogReader, part: Part) -> AsyncGenerator[Chunk, None]:
-    """The part's records, and what lies behind them already: the embedded broker's end lags, but not with a fetch."""
-    try:
-        async with contextlib.aclosing(log.chunks(part.partition, part.start, part.end)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-        if part.start < part.end:
-            end = log.fetched_end(part.partition)
-            async with contextlib.aclosing(log.chunks(part.partition, part.end, end)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-    except OffsetOutsideError as error:
-        raise LogUnavailableError(
-            f"records of partition {part.partition} were deleted before they were read; run it again"
-        ) from error
-
-
-async def _part(log: LogReader, partition: int, since_ms: int) -> Part:
-    """What to read of a partition: from the first record that was appended at `since_ms` or later."""
-    held = await log.held(partition)  # before the timestamps: a record appended in between must not be skipped
-    found = await log.first_at(partition, since_ms)
-    start = held.stop if found is None else min(max(found, held.start), held.stop)
-    if not held.start:
-        return Part(partition, start, held.stop)
-    # not by comparing first offsets: the first may be a hole (an aborted or a control batch)
-    async with contextlib.aclosing(log.chunks(partition, held.start, held.stop)) as chunks:
-        async for chunk in chunks:
-            for record in chunk.records:
-                cut = record.offset >= start
-                stamp = record.timestamp if cut and is_append_time(record.timestamp) else None
-                return Part(partition, start, held.stop, cut, stamp)
-    return Part(partition, start, held.stop, cut=True)
 
 
 def covered(generations: Sequence[Generation], requested: Period, parts: Iterable[Part]) -> Period:

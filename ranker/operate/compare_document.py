@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
 from ranker.core.agreement import agreement, first_places, ranks_of
+from ranker.core.periods import rfc3339
 from ranker.core.rules import RULE_PREFIX, by_outcome, in_force
-from ranker.operate.compare import Comparison, Counts, Definition, Part
+from ranker.log.stretch import Part
+from ranker.operate.compare import Comparison, Counts, Definition
 
 
 def document(found: Comparison, boards: Sequence[str], places: int, site: str | None = None) -> dict[str, Any]:
@@ -17,9 +18,9 @@ def document(found: Comparison, boards: Sequence[str], places: int, site: str | 
     sites = sorted({name for counts in found.counts for name in counts.outcomes}) if site is None else [site]
     return {
         "topic": found.definitions[0].generation.topic,
-        "from": _rfc3339(found.stretch.from_ms),
-        "to": _rfc3339(found.stretch.to_ms),
-        "requested_from": _rfc3339(found.requested.from_ms),
+        "from": rfc3339(found.stretch.from_ms),
+        "to": rfc3339(found.stretch.to_ms),
+        "requested_from": rfc3339(found.requested.from_ms),
         "records": found.records,
         "create_time": found.create_time,
         "partitions": [_partition(part) for part in found.parts],
@@ -30,7 +31,7 @@ def document(found: Comparison, boards: Sequence[str], places: int, site: str | 
 
 
 def _partition(part: Part) -> dict[str, Any]:
-    first = None if part.first_ms is None else _rfc3339(part.first_ms)
+    first = None if part.first_ms is None else rfc3339(part.first_ms)
     return {
         "partition": part.partition,
         "from_offset": part.start,
@@ -106,7 +107,3 @@ def _board(found: Comparison, site: str, board: str, places: int) -> dict[str, A
             for one, other in combinations(lists, 2)
         ],
     }
-
-
-def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

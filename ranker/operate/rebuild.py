@@ -1,4 +1,4 @@
-"""Before and behind the building of a generation: what there is to read, what it will take, what changes in lists."""
+"""Before and behind the building of a generation: what there is to read, the memory it needs, what changes in lists."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LISTS_AT_ONCE = 24
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes in Redis. `more` is what the new generation takes beyond what it has; None if that cannot be known.
+    """Bytes in Redis. `more` is what the new generation needs beyond what it has; None if that cannot be known.
 
     `limit` is maxmemory, 0 without one; `used` and `limit` are of all primaries together, None if withheld.
     """
@@ -113,7 +113,7 @@ class Standing:
 
 
 async def standing(client: Any, planned: Plan, partitions: int, now_ms: int) -> Standing:
-    """By the rule of `ranker generations activate`, and every record that was told of must have been counted.
+    """By the rule of `ranker generations activate`, and every record of the plan must have been counted.
 
     `partitions` is the topic's number now.
     """

@@ -19,7 +19,7 @@ _LATE_MS = 10 * 60 * 1000
 
 
 class Counted(NamedTuple):
-    """What a receipt says of one partition: events from `from_ms` on, below offset `n`, appended up to `until_ms`.
+    """What a receipt has of one partition: events from `from_ms` on, below offset `n`, appended up to `until_ms`.
 
     `until_ms` is None if no record was read.
     """
@@ -33,9 +33,9 @@ class Counted(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What a recount says of a receipt. `rows` are the recounted ones; `items` those whose count differs, with ours.
+    """What a recount of a receipt finds. `rows` are the recounted ones; `items` those whose count differs, with ours.
 
-    `notes` are sentences on what a receipt may say and no reader would have made: it is no signature.
+    `notes` are sentences on what a receipt may have and no reader would have made: it is no signature.
     """
 
     equal: bool
@@ -66,8 +66,8 @@ class ReceiptCheck:
             raise RecountError(f"generation {receipt.generation} has no list {receipt.board}/{receipt.window}")
         if receipt.topic != definition.topic or receipt.rules != definition.rules:
             raise RecountError(
-                f"the receipt says topic {receipt.topic}, rules {', '.join(receipt.rules) or 'none'}; its generation "
-                f"says topic {definition.topic}, rules {', '.join(definition.rules) or 'none'}: the receipt was changed"
+                f"the receipt has topic {receipt.topic}, rules {', '.join(receipt.rules) or 'none'}; its generation "
+                f"has topic {definition.topic}, rules {', '.join(definition.rules) or 'none'}: the receipt was changed"
             )
         found = []
         for part in receipt.partitions:
@@ -148,7 +148,7 @@ class ReceiptCheck:
         absent = sorted(set(range(self._reader.partitions)) - {part.partition for part in parts})
         if absent:
             named = ", ".join(map(str, absent[:_NAMED]))
-            yield f"partitions {named} of the topic are no part of it: such a list says complete: false, or is older"
+            yield f"partitions {named} of the topic are no part of it: such a list has complete: false, or is older"
         window = self._definition.windows[self._definition.rank(self._receipt.window)]
         most_ms = window.length_ms + 2 * window.grain_ms + _LATE_MS
         for part in parts:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.log.stretch import LogReader
-from ranker.recount.definition import FIRST_MS, Definition, begins_ms
+from ranker.recount.definition import Definition, begins_ms
 from ranker.recount.pieces import At
 from ranker.recount.recount import Recount
 
 
 class RecountError(Exception):
-    """What was asked for cannot be recounted; the message says why and what to do."""
+    """What was requested cannot be recounted; the message has the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,8 @@ async def stretch(
     held = await reader.held(partition)
     first = await reader.first_at(partition, begins_ms(definition, at.floors, tiers))
     wanted = n if first is None else min(first, n)
-    # The search finds what is there: if no record is older, those that were have been deleted, and may have counted.
-    oldest = await reader.first_at(partition, FIRST_MS) if held.start > n0 else wanted
-    is_cut = held.start > n0 and (oldest is None or wanted <= oldest)
+    oldest = await reader.oldest(partition)
+    is_cut = held.start > n0 and (oldest is None or wanted <= oldest[0])
     return Stretch(partition, max(wanted, held.start), n, is_cut, held.stop)
 
 

@@ -6,25 +6,26 @@ what counting cannot do without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
 
 import schemas
-from ranker.core.generation import Generation
+from ranker.core.generation import FUTURE_MS, Generation
+from ranker.core.periods import DAY_MS, Calendar
+from ranker.core.rules import memory_rules
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError
 from schemas import Topic
 
-_DAY_MS = 86_400_000
-REPAIR_MS = 3 * _DAY_MS
+REPAIR_MS = 3 * DAY_MS
 """Retention beyond the longest window: the time to repair a failure before uncounted records are lost."""
 REPLICAS = 3
 """Copies of every record, if there are as many brokers."""
 TIMESTAMPS = "message.timestamp.type"
 IN_SYNC = "min.insync.replicas"
-_RETENTION = "retention.ms"
+RETENTION = "retention.ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +46,38 @@ def is_foreign(generation: Generation) -> bool:
     return not isinstance(generation.source, msgspec.UnsetType)
 
 
-def wanted(generation: Generation) -> list[Topic]:
-    """The topics of schemas/, with the configured name of page views and the retention that the windows need.
+def wanted(generation: Generation, calendars: Collection[Calendar] = ()) -> list[Topic]:
+    """The topics of schemas/, with the configured name of page views and the retention that windows and periods need.
 
-    Without a foreign topic of page views.
+    Without a foreign topic of page views; `best-of` only if a site has a calendar.
     """
     topics = {topic.name: topic for topic in schemas.topics()}
-    ours = _kept(topics["page-views"], generation.topic, generation)
+    kept_ms = needed_ms(generation, calendars)
+    ours = _kept(topics["page-views"], generation.topic, kept_ms)
     return [
         *([] if is_foreign(generation) else [ours]),
-        _kept(topics["page-views.dead"], f"{generation.topic}.dead", generation),
+        _kept(topics["page-views.dead"], f"{generation.topic}.dead", kept_ms),
         topics["articles"],
+        *([topics["best-of"]] if calendars else []),
     ]
 
 
-def _kept(topic: Topic, name: str, generation: Generation) -> Topic:
-    """Kept longer than the longest window: dead letters too, whose marks must outlast what a rebuild reads again."""
-    retention_ms = max(int(topic.config[_RETENTION]), generation.longest.length_ms + REPAIR_MS)
-    return replace(topic, name=name, config=topic.config | {_RETENTION: str(retention_ms)})
+def needed_ms(generation: Generation, calendars: Iterable[Calendar]) -> int:
+    """For how long page views have to be kept: the longest window, or a period until it is made, and time to repair."""
+    periods = [period_ms(generation, calendar) for calendar in calendars]
+    return max(generation.longest.length_ms + REPAIR_MS, *periods, 0)
+
+
+def period_ms(generation: Generation, calendar: Calendar) -> int:
+    """How old the records are of which a calendar's longest period is made, if that is done within a day."""
+    rules = memory_rules(generation)
+    return calendar.longest_ms() + FUTURE_MS + (0 if rules is None else rules.per_ms) + DAY_MS
+
+
+def _kept(topic: Topic, name: str, kept_ms: int) -> Topic:
+    """Dead letters too, whose marks must outlast what a rebuild reads again."""
+    retention_ms = max(int(topic.config[RETENTION]), kept_ms)
+    return replace(topic, name=name, config=topic.config | {RETENTION: str(retention_ms)})
 
 
 async def apply(admin: LogAdmin, topics: list[Topic], replicas: int | None, *, dry: bool) -> list[Outcome]:
@@ -161,7 +176,7 @@ def setting_faults(topic: Topic, state: TopicState) -> list[str]:
 
 def may_set(state: TopicState, name: str) -> bool:
     """Whether a setting may be altered: a retention that was given to the topic is a decision (docs/privacy.md)."""
-    return name != _RETENTION or name not in state.chosen
+    return name != RETENTION or name not in state.chosen
 
 
 def _set(name: str, value: str, actual: str) -> str:
@@ -184,15 +199,15 @@ def _differing(topic: Topic, state: TopicState) -> Iterator[tuple[str, str, str]
     for name, value in settings(topic, state.replicas).items():
         actual = state.config.get(name)
         if not _enough(name, value, actual):
-            yield name, value, "not set" if actual is None else _days(actual) if name == _RETENTION else actual
+            yield name, value, "not set" if actual is None else _days(actual) if name == RETENTION else actual
 
 
 def _enough(name: str, value: str, actual: str | None) -> bool:
     if actual is None:
         return name == IN_SYNC  # the embedded broker does not report it
-    if name == _RETENTION and int(actual) < 0:
+    if name == RETENTION and int(actual) < 0:
         return True
-    if name in (_RETENTION, IN_SYNC, "max.message.bytes"):
+    if name in (RETENTION, IN_SYNC, "max.message.bytes"):
         return int(actual) >= int(value)
     return _policies(actual) == _policies(value) if name == "cleanup.policy" else actual == value
 
@@ -202,4 +217,4 @@ def _policies(text: str) -> set[str]:
 
 
 def _days(milliseconds: str) -> str:
-    return f"{milliseconds} ({int(milliseconds) / _DAY_MS:.1f} days)"
+    return f"{milliseconds} ({int(milliseconds) / DAY_MS:.1f} days)"

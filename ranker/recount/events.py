@@ -77,7 +77,7 @@ _SPACE = " \t\n\r"
 
 
 def _decoded(text: str, scan: Callable[[str, int], tuple[Any, int]]) -> Any:
-    """As JSONDecoder.decode, which takes longer to look for blanks around it."""
+    """As JSONDecoder.decode, which is slower, since it looks for blanks around it."""
     if text[:1] != "{":
         text = text.lstrip(_SPACE)
         if text[:1] != "{":
@@ -92,7 +92,7 @@ def parsed(value: bytes) -> tuple[dict[str, Any], bool]:
     """The object that a value is, and whether all of it is UTF-8: other bytes stand as halves of surrogates.
 
     A field that is not read may hold such bytes, if they do not break the JSON around it. How deep one may be nested,
-    the interpreter says, here and where it is counted: about 990 brackets less the calls under way. A record at that
+    the interpreter decides, here and where it is counted: about 990 brackets less the calls under way. A record at that
     very edge may be an event to one and none to the other. Raises Invalid.
     """
     try:
@@ -217,7 +217,7 @@ class _Mapped:
         return event
 
     def normal(self, site: str, article: str) -> str:
-        """Addresses in their normal form if the table says so; other ids as they are."""
+        """Addresses in their normal form if the table has it so; other ids as they are."""
         if self._rules is None:
             return article
         try:

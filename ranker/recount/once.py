@@ -14,7 +14,7 @@ from ranker.recount.events import Event
 class Once:
     """What the events so far mean for the next one.
 
-    An earlier event is known by 8 bytes, as the definition says: XXH3-64 of its fields, the generation as the seed.
+    An earlier event is known by 8 bytes, as the definition has it: XXH3-64 of its fields, the generation as the seed.
     """
 
     def __init__(self, definition: Definition) -> None:

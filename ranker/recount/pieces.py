@@ -1,4 +1,4 @@
-"""Pieces of a shard as the store has them, each with the version it was read at, and what the log says of each.
+"""Pieces of a shard as the store has them, each with the version it was read at, and what the log makes of each.
 
 A piece collects what the records below its own n come to at its own floors; then it compares.
 """
@@ -26,7 +26,7 @@ class At(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """`what` says where: a list, a slice, …. `site` and `article` are "" if it is about none."""
+    """`what` is the place: a list, a slice, …. `site` and `article` are "" if it is about none."""
 
     what: str
     site: str
@@ -61,7 +61,7 @@ class Slice:
         articles[entry.article] = articles.get(entry.article, 0) + entry.value
 
     def differences(self, alive: Any) -> Iterator[Difference]:
-        """`alive` tells whether an article's count in this slice has not left it yet."""
+        """`alive` returns whether an article's count in this slice has not left it yet."""
         ours: dict[Count, int] = {}
         try:
             for delta in self.deltas:

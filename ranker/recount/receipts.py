@@ -16,7 +16,7 @@ Row = tuple[str, int]
 
 
 class NoReceiptError(Exception):
-    """Raised for what is no receipt; the message says what it should be."""
+    """Raised for what is no receipt; the message has what it should be."""
 
 
 _Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -58,7 +58,7 @@ class Item(NamedTuple):
 
 
 class Given(NamedTuple):
-    """A receipt, and what the answer that it came with says: the items of this list, and its total; None if not shown.
+    """A receipt, and what the answer that it came with has: the items of this list, and its total; None if not shown.
 
     `is_plain`: no filter has left any article out.
     """

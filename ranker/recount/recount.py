@@ -1,6 +1,6 @@
 """Counts the records of one partition once more, for pieces that were read at versions of their own.
 
-Records are fed in the order of the log. A piece takes those below its n, at its own floors: pieces of a live shard
+Records are fed in the order of the log. A piece counts those below its n, at its own floors: pieces of a live shard
 differ in both. What the log no longer reaches is unchecked, never equal.
 """
 
@@ -32,7 +32,7 @@ class _View:
 
 
 class Recount:
-    """Of one partition. `is_stray` tells whether an article (site, id) belongs to another one."""
+    """Of one partition. `is_stray` returns whether an article (site, id) belongs to another one."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Recount:
     def log_is_cut(self) -> None:
         """The log lacks records before the first that is fed: what they can have counted in is unchecked.
 
-        That is everything until a record says when the log begins.
+        That is everything until a record shows when the log begins.
         """
         self._is_cut, self._known_ms = True, _NEVER_MS
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 PREFIX = "ranker"
 ACTIVE = f"{PREFIX}:active"
 GENERATIONS = f"{PREFIX}:generations"
@@ -68,14 +70,26 @@ class HistoryKeys:
         return f"{PREFIX}:{{{self._generation}.history.{site}}}:{window}:{board}"
 
 
-class CatalogueKeys:
-    """The keys of one partition of the catalogue; the catalogue belongs to no generation."""
+class Copy(NamedTuple):
+    """A topic that is copied into Redis whole: the name of the copy, and that of the hash that has the values."""
 
-    def __init__(self, partition: int) -> None:
-        tag = f"{PREFIX}:{{catalogue.{partition}}}"
+    name: str
+    values: str
+
+
+CATALOGUE = Copy("catalogue", "articles")
+BEST_OF = Copy("best-of", "documents")
+
+
+class CopyKeys:
+    """The keys of one partition of a copied topic; copies belong to no generation."""
+
+    def __init__(self, partition: int, copy: Copy = CATALOGUE) -> None:
+        tag = f"{PREFIX}:{{{copy.name}.{partition}}}"
         self.meta = f"{tag}:meta"
         """Hash: n (next offset), lineage, mark of the last record."""
-        self.articles = f"{tag}:articles"
-        """Hash: record key (`site/article`, or that followed by ` #editor` or ` #alias`) to its JSON record."""
+        self.values = f"{tag}:{copy.values}"
+        """Hash: the record's key to its value. Catalogue: JSON, by `site/article`, or that followed by ` #editor` or
+        ` #alias`. Best-of: compressed documents."""
         self.changes = f"{tag}:changes"
         """Sorted set: record key to the offset of its last change."""

@@ -17,8 +17,8 @@ from deploy.local.children import Child
 from deploy.local.ports import free_port
 from ranker import settings
 from ranker.core.generation import Generation
-from ranker.store.catalogue import CatalogueShard, CatalogueState, Change
 from ranker.store.connection import connect
+from ranker.store.topic_copy import Change, CopyState, TopicCopy
 from tests.bench import ids, processes
 from tests.bench.shards import begin, homes, pieces
 from tests.bench.stack import Stack
@@ -99,7 +99,7 @@ def record(article: str, rng: random.Random, **more: str) -> bytes:
     return json.dumps(about | more).encode()
 
 
-async def change(catalogue: CatalogueShard, article: str, title: str) -> None:
+async def change(catalogue: TopicCopy, article: str, title: str) -> None:
     """One article under another title, as the consumer writes it."""
     state = await catalogue.load()
     assert state is not None
@@ -120,13 +120,13 @@ async def _fill(url: str, generation: Generation, count: int, *, named: bool) ->
             await shard.count(now_ms // generation.windows[0].grain_ms, of_kind)
         if named:
             rng = random.Random(ids.SEED)
-            catalogue = CatalogueShard(client, 0)
+            catalogue = TopicCopy(client, 0)
             await catalogue.begin(LINEAGE, 1)
-            state = CatalogueState(LINEAGE, 0, "")
+            state = CopyState(LINEAGE, 0, "")
             for some in pieces(articles, 500):
                 changes = [
                     Change(f"{SITE}/{article}".encode(), record(article, rng), state.n + number)
                     for number, article in enumerate(some)
                 ]
                 await catalogue.advance(state, state.n + len(some), "", changes)
-                state = CatalogueState(LINEAGE, state.n + len(some), "")
+                state = CopyState(LINEAGE, state.n + len(some), "")

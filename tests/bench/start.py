@@ -10,8 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from deploy.local import waiting
-from ranker.store.catalogue import CatalogueShard
 from ranker.store.connection import connect
+from ranker.store.topic_copy import TopicCopy
 from tests.bench import ids, load, processes, served
 from tests.bench.figures import Part, percentile
 from tests.bench.load import Connection
@@ -85,7 +85,7 @@ async def _changes(url: str, port: int, articles: int, changes: int, done: Calla
     took = []
     connection = await Connection.to(port)
     async with connect(url) as client:
-        catalogue = CatalogueShard(client, 0)
+        catalogue = TopicCopy(client, 0)
         for number in range(changes):
             await asyncio.sleep(rng.random())
             title = f"Title {number} "

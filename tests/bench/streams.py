@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local import waiting
-from ranker.store.catalogue import CatalogueShard
 from ranker.store.connection import connect
+from ranker.store.topic_copy import TopicCopy
 from tests.bench import ids, processes, served
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
@@ -91,4 +91,4 @@ def _told(log: Path) -> list[dict[str, float]]:
 
 async def _rename(url: str, article: str, title: str) -> None:
     async with connect(url) as client:
-        await served.change(CatalogueShard(client, 0), article, title)
+        await served.change(TopicCopy(client, 0), article, title)

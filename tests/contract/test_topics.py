@@ -5,9 +5,9 @@ import schemas
 DAY_MS = 86_400_000
 
 
-def test_the_topics_are_the_three_that_others_script_against() -> None:
+def test_the_topics_are_those_that_others_script_against() -> None:
     """Names are part of the contract."""
-    assert [topic.name for topic in schemas.topics()] == ["articles", "page-views", "page-views.dead"]
+    assert [topic.name for topic in schemas.topics()] == ["articles", "best-of", "page-views", "page-views.dead"]
 
 
 def test_page_views_outlive_the_longest_window_by_days() -> None:
@@ -31,6 +31,14 @@ def test_articles_are_kept() -> None:
     """The last word on every article stays, in one partition."""
     topic = schemas.topic("articles")
     assert topic.config == {"cleanup.policy": "compact", "min.insync.replicas": "2"}
+    assert topic.partitions == 1
+
+
+def test_documents_are_kept() -> None:
+    """For ever: compaction keeps the record of each key. One partition, and room for the largest document."""
+    topic = schemas.topic("best-of")
+    assert topic.config["cleanup.policy"] == "compact"
+    assert int(topic.config["max.message.bytes"]) == 8 << 20
     assert topic.partitions == 1
 
 

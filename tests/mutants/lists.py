@@ -8,8 +8,8 @@ _NAMED = "{*A.aliases, *A.aliases.values(), *A.wanted}"
 _SHORT = "not (A and B.by_catalogue and not C)"
 
 LISTS = (
-    Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "_move(A, B)", "{}", "merge"),
-    Mutant("aliases are ignored in whole lists", "ranker.core.merge:_sum_whole", "_move(A, B)", "{}", "merge"),
+    Mutant("aliases are ignored by name", "ranker.core.merge:_sum_up", "move(A, B)", "{}", "merge"),
+    Mutant("aliases are ignored in whole lists", "ranker.core.merge:_sum_whole", "move(A, B)", "{}", "merge"),
     Mutant("aliases after the cut", "ranker.core.merge:merge", _NAMED, "set(A.wanted)", "merge"),
     Mutant(
         "aliases are not asked for at their targets",
@@ -20,14 +20,14 @@ LISTS = (
     ),
     Mutant(
         "aliases of aliases",
-        "ranker.core.merge:_move",
+        "ranker.core.merge:move",
         "(A, B.pop(C))",
         "(aliases.get(A, A), B.pop(C))",
         "merge",
     ),
     Mutant(
         "aliases whose counts add up to nothing are named",
-        "ranker.core.merge:_move",
+        "ranker.core.merge:move",
         "A.get(B)",
         "A.get(B) is not None",
         "merge",

@@ -1,6 +1,6 @@
 """A test of `ranker verify`: with any one rule of the engine taken away that decides counts, the second count differs.
 
-The oracle says nothing here: what is found, the second count alone has found. And a test of its tests: with any one
+The oracle has no part in this: what is found, the second count alone has found. And a test of its tests: with any one
 sentence taken away from the second count, it differs from a right shard.
 """
 

@@ -1,4 +1,4 @@
-"""Values of records in every odd form that JSON allows or nearly allows, of our topic and of foreign ones."""
+"""Values of records in every odd form that JSON allows or almost allows, of our topic and of foreign ones."""
 
 from __future__ import annotations
 

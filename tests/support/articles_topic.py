@@ -11,9 +11,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ranker.consume.jobs.copy_catalogue import run_catalogue
-from ranker.log.articles import ArticleLog
-from ranker.store.keys import CatalogueKeys
+from ranker.consume.jobs.copied_topics import THE_CATALOGUE
+from ranker.consume.jobs.copy_topic import copy_topic
+from ranker.log.copied_topic import CopiedTopic
+from ranker.store.keys import CopyKeys
 
 
 def article(article_id: str, **fields: Any) -> bytes:
@@ -57,15 +58,16 @@ class Topic:
 
     def follow(self) -> asyncio.Task[None]:
         return asyncio.create_task(
-            run_catalogue(
-                lambda: ArticleLog(self.bootstrap, self.name),
+            copy_topic(
+                THE_CATALOGUE,
+                lambda: CopiedTopic(self.bootstrap, self.name),
                 self.client,
                 lambda _, trouble: self.troubles.append(trouble),
             )
         )
 
     async def stored(self) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = await self.client.hgetall(CatalogueKeys(0).articles)
+        found: dict[bytes, bytes] = await self.client.hgetall(CopyKeys(0).values)
         return found
 
 

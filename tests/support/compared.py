@@ -56,7 +56,7 @@ def counted(parts: Sequence[Sequence[Raw]], rules: Rules, from_ms: int, to_ms: i
 
 
 def check(content: Mapping[str, Any], name: str, expected: Counted) -> None:
-    """All that the document says of one definition."""
+    """All that the document has of one definition."""
     (one,) = [one for one in content["definitions"] if one["definition"] == name]
     assert (one["late"], sum(one["dead_letters"].values()), one["settled"], one["given_up"], one["lost"]) == (
         expected.late, expected.dead, expected.settled, expected.given_up, 0,

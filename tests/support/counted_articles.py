@@ -13,11 +13,11 @@ import orjson
 from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.home import home
+from ranker.core.periods import rfc3339
 from ranker.core.route import Router
 from ranker.core.step import Changes
-from ranker.serve.live.published import rfc3339
 from ranker.settings import Site
-from ranker.store.catalogue import CatalogueShard, Change
+from ranker.store.topic_copy import Change, TopicCopy
 from tests.bench.shards import Shard, begin
 from tests.support.reader import GENERATION, Reader, T, running_reader, until
 
@@ -51,9 +51,9 @@ async def seal(shards: list[Shard]) -> None:
         await shard.advance(replace(shard.step(Changes()), seals=seals))
 
 
-async def describe(client: Any, *records: dict[str, Any]) -> None:
+async def describe(client: Any, *records: Mapping[str, Any]) -> None:
     """Writes the catalogue: these records, anew."""
-    shard = CatalogueShard(client, 0)
+    shard = TopicCopy(client, 0)
     await shard.begin("ab" * 8, 1)
     state = await shard.load()
     assert state is not None

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from ranker.consume.jobs.write_history import HistoryWriter
 from ranker.core.generation import Generation, ListName
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, read_ranks
+from ranker.store.topic_copy import Change, TopicCopy
 from schemas.article_id import DEFAULT
 from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import T
@@ -62,7 +62,7 @@ def known(article_id: str) -> dict[str, Any]:
 
 
 async def catalogue(client: Any, *records: tuple[str, dict[str, Any]]) -> None:
-    shard = CatalogueShard(client, 0)
+    shard = TopicCopy(client, 0)
     await shard.begin("ab" * 8, 1)
     state = await shard.load()
     assert state is not None

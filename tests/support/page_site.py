@@ -16,9 +16,9 @@ from ranker.core import delta
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.settings import Site
-from ranker.store.catalogue import CatalogueShard, Change
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
+from ranker.store.topic_copy import Change, TopicCopy
 from tests.conftest import without
 from tests.support.reader import GENERATION, Reader, beside, running_reader, until
 from tests.support.shard_writer import meta_of, publish
@@ -121,7 +121,7 @@ async def _history(client: Any, generation: Generation) -> None:
 
 
 async def _catalogue(running: Reader) -> None:
-    shard = CatalogueShard(running.client, 0)
+    shard = TopicCopy(running.client, 0)
     await shard.begin("ab" * 8, 1)
     state = await shard.load()
     assert state is not None

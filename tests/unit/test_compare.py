@@ -17,7 +17,8 @@ from ranker.commands.compare import command, duration_ms, tables
 from ranker.core.generation import Generation, Window
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError
-from ranker.operate.compare import Comparison, Counting, Counts, Definition, Part, Period, covered, stretch_of
+from ranker.log.stretch import Part
+from ranker.operate.compare import Comparison, Counting, Counts, Definition, Period, covered, stretch_of
 from ranker.operate.compare_document import document
 from tests.support.defaults import DEFAULT_BOARDS, press
 from tests.support.raw_records import Given, event
@@ -43,7 +44,7 @@ def test_no_durations(text: str) -> None:
 
 
 def test_the_stretch_is_full_minutes() -> None:
-    """Both ends are rounded down: it is as long as it was asked for, and ends within the last minute."""
+    """Both ends are rounded down: it is as long as requested, and ends within the last minute."""
     assert stretch_of([PRESS, NONE], NOW, HOUR_MS) == Period(1_795_396_620_000 - HOUR_MS, 1_795_396_620_000)  # 01:17:00
 
 
@@ -223,7 +224,7 @@ def test_what_is_missing_is_said() -> None:
     """A shorter stretch, a partition of which nothing is left, times that are not the broker's."""
     requested = Period(NOW // MINUTE_MS * MINUTE_MS - 2 * HOUR_MS, NOW // MINUTE_MS * MINUTE_MS)
     lines = printed(found(requested=requested, parts=[Part(0, 9, 9, cut=True)], create_time=True))
-    assert lines[1] == "Not from 2026-11-22T23:17:00.000Z on: Kafka has deleted what it had of then"
+    assert lines[1] == "Not from 2026-11-22T23:17:00.000Z on: Kafka has deleted what is older"
     assert lines[2].startswith("partition 0 begins at offset 9")
     assert lines[3].startswith("Times are the producers' own (CreateTime)")
 

@@ -46,7 +46,7 @@ def test_every_setting_of_the_rules_shows(name: str) -> None:
 
 
 def test_another_bucket_shows() -> None:
-    """By the rule's name, which says it."""
+    """By the rule's name, which has it."""
     assert "repeat-7200s@1" in differences(PRESS, press(repeat_per_s=7200))["rules"][1]
 
 

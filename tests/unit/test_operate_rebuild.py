@@ -1,4 +1,4 @@
-"""What `ranker rebuild` says of Redis' memory before it begins."""
+"""What `ranker rebuild` prints about Redis' memory before it begins."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_refusal_has_the_number_and_the_fix() -> None:
 @pytest.mark.parametrize(
     ("memory", "words"),
     [
-        (Memory(10 * MB, 20 * MB, 30 * MB, 50 * MB), "about 20.0 MB more; the active generation takes 10.0 MB"),
+        (Memory(10 * MB, 20 * MB, 30 * MB, 50 * MB), "about 20.0 MB more; the active generation uses 10.0 MB"),
         (Memory(10 * MB, 20 * MB, 30 * MB, 50 * MB), "Redis uses 30.0 MB of 50.0 MB"),
         (Memory(10 * MB, 20 * MB, 30 * MB, 0), "and has no maxmemory"),
         (Memory(10 * MB, 20 * MB, None, None), "Redis does not show its used memory or maxmemory"),

@@ -11,8 +11,8 @@ from ranker.lists import catalogue
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.live.build_live import build_live
 from ranker.serve.live.published import Ages
-from ranker.store.catalogue import Changes, Position
 from ranker.store.errors import StoreUnavailableError
+from ranker.store.topic_copy import Changes, Position
 
 HIDDEN = orjson.dumps({"site_id": "demo", "article_id": "/a", "hidden": True})
 

@@ -4,9 +4,10 @@ import pytest
 
 from ranker.core.generation import Generation, ListName
 from ranker.core.merge import Hints, Merged, Row, Span
+from ranker.core.periods import rfc3339
 from ranker.lists import names
 from ranker.lists.boards import first_boards
-from ranker.serve.live.published import Ages, Published, rfc3339
+from ranker.serve.live.published import Ages, Published
 from ranker.serve.pages.speech import Speech
 from ranker.store.reader import ListRead
 from schemas.article_id import IdRule, normalized

@@ -12,6 +12,7 @@ from ranker.core import hours, rules
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import PLACES
+from ranker.core.periods import rfc3339
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import names_of, own_name
@@ -22,7 +23,7 @@ from ranker.serve.api.refusals import check_age, existing_list, refusal, unread
 from ranker.serve.live.board import Board
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.hourly import Hourly, HourlyCounts
-from ranker.serve.live.published import Published, rfc3339
+from ranker.serve.live.published import Published
 
 HOURS_DEADLINE_S = 3.0
 """How long one answer waits for them; without the hours it goes out all the same."""

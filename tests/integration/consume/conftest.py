@@ -42,6 +42,7 @@ async def client(url: str) -> AsyncIterator[Any]:
 
 @pytest_asyncio.fixture
 async def own_redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    """A server for one test alone."""
     server = RedisServer(tmp_path / "redis")
     server.start()
     yield server
@@ -49,8 +50,8 @@ async def own_redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
 
 
 @pytest_asyncio.fixture
-async def new_green(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
-    """Make engines with rules; with a `topic` on that of another one."""
+async def new_ruled(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
+    """Make engines with rules, whose traffic gives the rules something to do; with a `topic` on that of another one."""
 
     def make(**options: object) -> Engine:
         engine = new_engine(**{"config": RULES_TOML, "traffic": Readers} | options)
@@ -62,7 +63,7 @@ async def new_green(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
 
 @pytest_asyncio.fixture
 async def pair(
-    new_engine: Callable[..., Engine], new_green: Callable[..., Engine], own_redis: RedisServer
+    new_engine: Callable[..., Engine], new_ruled: Callable[..., Engine], own_redis: RedisServer
 ) -> AsyncIterator[Pair]:
     blue = new_engine(traffic=Readers, redis_url=own_redis.url)
     await blue.create_topic(PARTITIONS)
@@ -70,7 +71,7 @@ async def pair(
     await blue.traffic.send(3000)
     await blue.until_counted()
     await blue.until("readiness", counting.ready)
-    yield Pair(blue, new_green(topic=blue.topic, redis_url=own_redis.url), counting)
+    yield Pair(blue, new_ruled(topic=blue.topic, redis_url=own_redis.url), counting)
 
 
 @pytest.fixture

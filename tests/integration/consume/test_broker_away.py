@@ -13,8 +13,8 @@ from deploy.local.faults import MissingTool
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_embedded import EmbeddedKafka
 from ranker.log import consumer
-from ranker.log.articles import ArticleLog
 from ranker.log.consumer import PageViewLog
+from ranker.log.copied_topic import CopiedTopic
 from ranker.log.errors import LogUnavailableError
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
@@ -40,7 +40,7 @@ async def test_the_log_of_articles_stops_while_its_broker_is_gone(broker: Embedd
         await admin.create_topics([NewTopic("articles", 1, 1)])
     finally:
         await admin.close()
-    logs = [ArticleLog(broker.bootstrap, answer_ms=1000) for _ in range(5)]
+    logs = [CopiedTopic(broker.bootstrap, answer_ms=1000) for _ in range(5)]
     for log in logs:
         assert await log.start() == 1
         await log.end(0)

@@ -12,11 +12,12 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from ranker.consume.jobs import copy_catalogue
-from ranker.consume.jobs.copy_catalogue import run_catalogue
-from ranker.log.articles import ArticleLog
-from ranker.store.catalogue import CatalogueShard
-from ranker.store.keys import CatalogueKeys
+from ranker.consume.jobs import copy_topic as copying
+from ranker.consume.jobs.copied_topics import THE_CATALOGUE
+from ranker.consume.jobs.copy_topic import copy_topic
+from ranker.log.copied_topic import CopiedTopic
+from ranker.store.keys import CopyKeys
+from ranker.store.topic_copy import TopicCopy
 from tests.support.articles_topic import Topic, article, until
 
 
@@ -64,7 +65,7 @@ async def test_two_followers_do_the_work_once(topic: Topic) -> None:
     await topic.send("demo//c", None)
 
     async def level() -> bool:
-        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"7")
+        return bool(await topic.client.hget(CopyKeys(0).meta, "n") == b"7")
 
     await until(level, "offset 7")
     stored = await topic.stored()
@@ -95,11 +96,11 @@ async def test_what_is_no_article_is_left_out(topic: Topic) -> None:
     await topic.send("demo//good", article("/good"))
 
     async def level() -> bool:
-        return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"17")
+        return bool(await topic.client.hget(CopyKeys(0).meta, "n") == b"17")
 
     await until(level, "offset 17")
     assert list(await topic.stored()) == [b"demo//good"]
-    assert await topic.client.zrange(CatalogueKeys(0).changes, 0, -1) == [
+    assert await topic.client.zrange(CopyKeys(0).changes, 0, -1) == [
         b"demo//a#editor",
         b"demo//a#alias",
         b"demo//good",
@@ -115,7 +116,7 @@ async def test_what_is_no_article_is_left_out(topic: Topic) -> None:
 
 async def test_an_emptied_redis_is_filled_again(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """FLUSHALL while nothing new comes: the log is read again from its start."""
-    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.1)
+    monkeypatch.setattr(copying, "CHECK_S", 0.1)
     task = topic.follow()
     await topic.send("demo//a", article("/a"))
     await until(topic.stored, "first article")
@@ -126,8 +127,8 @@ async def test_an_emptied_redis_is_filled_again(topic: Topic, monkeypatch: pytes
 
 async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter, or with another record at our offset: what the old one contained is gone."""
-    monkeypatch.setattr(copy_catalogue, "CHECK_S", 0.2)
-    monkeypatch.setattr(copy_catalogue, "SHORTER_S", 1.0)
+    monkeypatch.setattr(copying, "CHECK_S", 0.2)
+    monkeypatch.setattr(copying, "SHORTER_S", 1.0)
     task = topic.follow()
     await topic.send("demo//old", article("/old"))
     await topic.send("demo//older", article("/older"))
@@ -153,9 +154,9 @@ async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pyte
 
 async def test_an_end_that_lags_is_no_other_topic(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded broker's lies a batch behind what can be read. The last record tells; a shorter log has none there."""
-    monkeypatch.setattr(copy_catalogue, "SHORTER_S", 0.5)
-    articles = ArticleLog(topic.bootstrap, topic.name)
-    shard = CatalogueShard(topic.client, 0)
+    monkeypatch.setattr(copying, "SHORTER_S", 0.5)
+    articles = CopiedTopic(topic.bootstrap, topic.name)
+    shard = TopicCopy(topic.client, 0)
     await articles.start()
     try:
         many = [topic.producer.send(topic.name, article(f"/{n}"), b"demo//%d" % n, partition=0) for n in range(20)]
@@ -163,13 +164,13 @@ async def test_an_end_that_lags_is_no_other_topic(topic: Topic, monkeypatch: pyt
         task = topic.follow()
 
         async def level() -> bool:
-            return bool(await topic.client.hget(CatalogueKeys(0).meta, "n") == b"20")
+            return bool(await topic.client.hget(CopyKeys(0).meta, "n") == b"20")
 
         await until(level, "offset 20")
         await ended(task)
         state = await shard.load()
         assert state is not None
-        follower = copy_catalogue._Follower(articles, shard, 0, 1, lambda *_: None)
+        follower = copying._Follower(THE_CATALOGUE, articles, topic.client, 0, 1, lambda *_: None)
         assert not await follower._is_another(state)
         for other in (replace(state, last=f"19:{state.last.partition(':')[2]}1"), replace(state, n=99, last="98:1:1")):
             assert await follower._is_another(other)
@@ -181,8 +182,9 @@ async def test_a_missing_topic_is_reported(client: Any, kafka_apache: Any) -> No
     """The trouble names the command that mends it."""
     troubles: list[str | None] = []
     task = asyncio.create_task(
-        run_catalogue(
-            lambda: ArticleLog(kafka_apache.bootstrap, f"articles.{os.urandom(4).hex()}"),
+        copy_topic(
+            THE_CATALOGUE,
+            lambda: CopiedTopic(kafka_apache.bootstrap, f"articles.{os.urandom(4).hex()}"),
             client,
             lambda _, trouble: troubles.append(trouble),
         )

@@ -7,16 +7,16 @@ import pytest
 from ranker.lists import catalogue as catalogue_of_readers
 from ranker.lists.articles import Articles
 from ranker.lists.catalogue import SETTLED_MS, Catalogue
-from ranker.store import catalogue as stored_catalogue
+from ranker.store import topic_copy as stored_catalogue
 from ranker.store.atomic_reads import read_atomically
-from ranker.store.catalogue import CHANGES, CatalogueShard, Change, Position, read_changes
 from ranker.store.errors import StoreUnavailableError
+from ranker.store.topic_copy import CHANGES, Change, Position, TopicCopy, read_changes
 from tests.support.articles_topic import article
 
 
 async def test_readers_fetch_only_what_changed(client: Any) -> None:
     """Pages at the start, then single changes; nothing twice, and a new lineage from its start."""
-    shard = CatalogueShard(client, 0)
+    shard = TopicCopy(client, 0)
     await shard.begin("aa" * 8, 1)
     state = await shard.load()
     assert state is not None
@@ -45,7 +45,7 @@ async def test_readers_fetch_only_what_changed(client: Any) -> None:
 
 async def step(client: Any, n: int, *changes: Change, begin: str = "") -> None:
     """What the consumer does: begins under a new lineage, then takes in `changes` up to offset `n`."""
-    shard = CatalogueShard(client, 0)
+    shard = TopicCopy(client, 0)
     state = await shard.load()
     if begin:
         await shard.begin(begin, 1, state.lineage if state else "")

@@ -174,7 +174,7 @@ async def test_a_broker_gone_for_longer_than_its_clients_wait(engine: Engine, ka
     await engine.until("the trouble", lambda: consumer.says("Kafka is not available: no answer within 5 s"), 12.0)
 
     async def given_up() -> bool:
-        return any("articles are not taken in: Kafka is not available" in line["event"] for line in consumer.log())
+        return any("topic articles is not copied: Kafka is not available" in line["event"] for line in consumer.log())
 
     await engine.until("the catalogue's new start", given_up, 70.0)
     lines = consumer.log()[before:]

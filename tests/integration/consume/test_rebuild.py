@@ -43,7 +43,7 @@ async def test_from_no_rules_to_those_of_the_press(pair: Pair) -> None:
         f"Generation {green} is to be built: beside {blue}",
         "in force duplicate@1, bots@1, internal@1, repeat-60s@1",
         "rules    was bots@1; counts every site",
-        "MB more; the active generation takes",
+        "MB more; the active generation uses",
         f"{green} is level with the log",
         f"ranker generations activate {blue} ",
         f"ranker generations drop {blue}",
@@ -104,10 +104,10 @@ async def test_the_question(pair: Pair, terminal: tuple[int, int], answer: bytes
 
 
 async def test_another_one_is_activated_at_the_question(
-    pair: Pair, new_green: Callable[..., Engine], terminal: tuple[int, int]
+    pair: Pair, new_ruled: Callable[..., Engine], terminal: tuple[int, int]
 ) -> None:
     """It stays, since nobody was shown what would change in its lists; the same command again shows that."""
-    third = new_green(
+    third = new_ruled(
         config=RULES_TOML.replace("lanes = 8", "lanes = 16"), topic=pair.blue.topic, redis_url=pair.blue.redis_url
     )
     third.consume()
@@ -153,7 +153,7 @@ async def test_partitions_are_added_at_the_question(pair: Pair, terminal: tuple[
 
 
 async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> None:
-    """While it begins, and at the question: nothing is activated, no traceback; it says how to go on."""
+    """While it begins, and at the question: nothing is activated, no traceback; it prints how to go on."""
     for words, later_s in (("Generation ", 0.0), ("Generation ", random.uniform(0.0, 1.0)), ("? [y/N]: ", 0.0)):
         rebuild = Rebuild(pair.green, stdin=terminal[1])
         await rebuild.until_said(words)
@@ -213,9 +213,9 @@ async def _owners(admin: AIOKafkaAdminClient, engine: Engine) -> list[int]:
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
-async def test_killed_again_and_again(new_green: Callable[..., Engine], terminal: tuple[int, int], kills: int) -> None:
+async def test_killed_again_and_again(new_ruled: Callable[..., Engine], terminal: tuple[int, int], kills: int) -> None:
     """At random moments: as it starts, counts, compares, waits for an answer. Not one count more or less."""
-    green = new_green(session_timeout_ms=1_000)
+    green = new_ruled(session_timeout_ms=1_000)
     await green.create_topic(PARTITIONS)
     await green.traffic.send(4000)
     chance = random.Random(kills)
@@ -234,9 +234,9 @@ async def test_killed_again_and_again(new_green: Callable[..., Engine], terminal
     assert await active_of(green) == green.generation.id
 
 
-async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> None:
+async def test_a_stopped_partition_ends_it(new_ruled: Callable[..., Engine]) -> None:
     """With the reason, exit code 1."""
-    green = new_green()
+    green = new_ruled()
     await green.create_topic(PARTITIONS, message_timestamp_type="CreateTime")
     await green.traffic.send(100)
     done = await asyncio.to_thread(Rebuild(green, "--yes").end)
@@ -246,9 +246,9 @@ async def test_a_stopped_partition_ends_it(new_green: Callable[..., Engine]) -> 
     assert await active_of(green) == ""
 
 
-async def test_bad_records_that_an_operator_accepts(new_green: Callable[..., Engine]) -> None:
+async def test_bad_records_that_an_operator_accepts(new_ruled: Callable[..., Engine]) -> None:
     """With the option that the reason names, the same command goes on."""
-    green = new_green(config=RULES_TOML.replace("flush_ms", "dead_stretch = 100\nflush_ms"))
+    green = new_ruled(config=RULES_TOML.replace("flush_ms", "dead_stretch = 100\nflush_ms"))
     await green.create_topic(PARTITIONS)
     async with green.traffic.producer() as producer:
         await asyncio.gather(*[await producer.send(green.topic, partition=0, value=b"not json") for _ in range(150)])
@@ -262,7 +262,7 @@ async def test_bad_records_that_an_operator_accepts(new_green: Callable[..., Eng
     await green.check()
 
 
-async def test_without_a_topic(new_green: Callable[..., Engine]) -> None:
+async def test_without_a_topic(new_ruled: Callable[..., Engine]) -> None:
     """Said at once, with the fix."""
-    done = await asyncio.to_thread(Rebuild(new_green(), "--yes").end)
+    done = await asyncio.to_thread(Rebuild(new_ruled(), "--yes").end)
     assert (done.returncode, "ranker topics apply" in done.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""`ranker rebuild` on the embedded broker, and what it says of a list to the last digit."""
+"""`ranker rebuild` on the embedded broker, and what it prints of a list, to the last digit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from tests.integration.consume.engine import Engine
+from tests.integration.consume.engine import Consumer, Engine
 from tests.integration.consume.rebuilding import Rebuild
 
 BLUE_TOML = """
@@ -62,13 +62,19 @@ async def _send(engine: Engine) -> None:
             await producer.send_and_wait(engine.topic, key=f"demo/{article}".encode(), value=value)
 
 
+async def _counting(engine: Engine) -> Consumer:
+    """It has counted them, and goes on."""
+    await _send(engine)
+    consumer = engine.consume(environment="development")
+    await engine.until_counted(60.0)
+    await engine.until("readiness", consumer.ready)
+    return consumer
+
+
 async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
     """Places, totals, what each rule dropped; lists that only one has are named. Then it is activated and ended."""
     blue, green = engines
-    await _send(blue)
-    counting = blue.consume(environment="development")
-    await blue.until_counted(60.0)
-    await blue.until("readiness", counting.ready)
+    await _counting(blue)
     done = await asyncio.to_thread(Rebuild(green, "--json", environment="development").end)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -96,7 +102,7 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
     assert found["after"]["rules"] == ["duplicate@1", "bots@1", "internal@1", "unique_item@counter-5.1"]
 
     rebuild = Rebuild(green, "--yes", environment="development")
-    await rebuild.until_said("This broker does not tell who counts")
+    await rebuild.until_said("This broker does not report who counts")
     rebuild.interrupt()
     done = await asyncio.to_thread(rebuild.end)
     assert done.returncode == 0, done.stderr
@@ -109,15 +115,12 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
 
 
 async def test_it_is_active_already(engines: tuple[Engine, Engine]) -> None:
-    """This broker tells nobody's name: T that moves shows that somebody counts, T that stands that nobody does."""
+    """This broker reports no names: T that moves shows that somebody counts, T that stands that nobody does."""
     blue, _ = engines
-    await _send(blue)
-    counting = blue.consume(environment="development")
-    await blue.until_counted(60.0)
-    await blue.until("readiness", counting.ready)
+    counting = await _counting(blue)
     done = await asyncio.to_thread(Rebuild(blue, "--yes", environment="development").end)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "its T moves, so somebody counts it: nothing to do. This broker does not tell" in done.stdout
+    assert "its T moves, so somebody counts it: nothing to do. This broker cannot show" in done.stdout
     counting.stop()
     again = Rebuild(blue, "--yes", environment="development")
     await again.until_said("T of these partitions has not moved, as if nobody counted: 0, 1")

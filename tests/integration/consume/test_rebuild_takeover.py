@@ -1,4 +1,4 @@
-"""`ranker rebuild` of the generation that is active already: whoever does not count it is found out."""
+"""`ranker rebuild` of the generation that is active already: a member that does not count it is found out."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ async def test_killed_behind_the_activation(pair: Pair) -> None:
     await pair.check()
 
 
-async def test_a_killed_consumer_counts_nothing(new_green: Callable[..., Engine]) -> None:
+async def test_a_killed_consumer_counts_nothing(new_ruled: Callable[..., Engine]) -> None:
     """It is in its group for a session: T that stands shows it. Ctrl-C ends with 0, since nothing is left to activate."""
-    green = new_green(session_timeout_ms=15_000)
+    green = new_ruled(session_timeout_ms=15_000)
     await green.create_topic(PARTITIONS)
     counting = green.consume()
     await green.traffic.send(500)

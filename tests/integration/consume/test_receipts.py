@@ -20,8 +20,7 @@ from click.testing import CliRunner, Result
 
 from deploy.local.redis import RedisServer
 from ranker.commands import main
-from tests.integration.consume.engine import CHECKOUT, RULES_TOML, Engine
-from tests.integration.consume.traffic import Readers
+from tests.integration.consume.engine import CHECKOUT, Consumer, Engine
 from tests.support.reader_process import ReaderProcess, reader_process
 from tests.support.redis_switch import redis_pair
 
@@ -30,21 +29,20 @@ WINDOWS = ("short", "long")
 
 
 @pytest_asyncio.fixture
-async def ruled(new_engine: Callable[..., Engine], tmp_path: Path) -> AsyncIterator[Engine]:
+async def ruled(new_ruled: Callable[..., Engine], own_redis: RedisServer) -> Engine:
     """An engine with rules, on a Redis of its own."""
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    engine = new_engine(config=RULES_TOML, traffic=Readers, redis_url=server.url)
+    engine = new_ruled(redis_url=own_redis.url)
     await engine.create_topic(PARTITIONS)
-    yield engine
-    server.stop()
+    return engine
 
 
-@contextlib.asynccontextmanager
-async def reading(engine: Engine) -> AsyncIterator[ReaderProcess]:
-    with reader_process(engine.redis_url, engine.directory, config=engine.config.read_text()) as reader:
-        await asyncio.to_thread(reader.until_ready)
-        yield reader
+async def counting(engine: Engine, views: int) -> Consumer:
+    """A consumer that is ready and has counted so many."""
+    consumer = engine.consume()
+    await engine.until("readiness", consumer.ready)
+    await engine.traffic.send(views)
+    await engine.until_counted()
+    return consumer
 
 
 class Receipts:
@@ -57,13 +55,16 @@ class Receipts:
         self.definition = engine.directory / "definition.json"
 
     @classmethod
-    async def of(cls, engine: Engine, reader: ReaderProcess) -> Receipts:
-        """With the definition that they are verified by."""
-        made = cls(engine, reader)
-        run = await asyncio.to_thread(engine.ranker, "generations", "definition")
-        assert run.returncode == 0, run.stderr
-        made.definition.write_text(run.stdout)
-        return made
+    @contextlib.asynccontextmanager
+    async def of(cls, engine: Engine) -> AsyncIterator[Receipts]:
+        """From a reader that runs meanwhile, with the definition that they are verified by."""
+        with reader_process(engine.redis_url, engine.directory, config=engine.config.read_text()) as reader:
+            await asyncio.to_thread(reader.until_ready)
+            made = cls(engine, reader)
+            run = await asyncio.to_thread(engine.ranker, "generations", "definition")
+            assert run.returncode == 0, run.stderr
+            made.definition.write_text(run.stdout)
+            yield made
 
     async def take(self, site: str = "demo", board: str = "read", **more: str) -> dict[str, Any]:
         """Those of both windows; the last answer."""
@@ -106,12 +107,8 @@ class Receipts:
 
 async def test_receipts_hold_whatever_dies_afterwards(ruled: Engine) -> None:
     """Taken on a live system; a killed consumer, an emptied Redis and another consumer later they are what they were."""
-    first = ruled.consume()
-    await ruled.until("readiness", first.ready)
-    await ruled.traffic.send(3_000)
-    await ruled.until_counted()
-    async with reading(ruled) as reader:
-        receipts = await Receipts.of(ruled, reader)
+    first = await counting(ruled, 3_000)
+    async with Receipts.of(ruled) as receipts:
         answer = await receipts.take()
         assert {part["partition"] for part in answer["receipt"]["partitions"]} == set(range(PARTITIONS))
         assert answer["items"], "a list without places proves little"
@@ -129,22 +126,18 @@ async def test_receipts_hold_whatever_dies_afterwards(ruled: Engine) -> None:
         await receipts.check()
 
 
-async def test_receipts_hold_when_redis_goes_back(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
+async def test_receipts_hold_when_redis_goes_back(new_ruled: Callable[..., Engine], tmp_path: Path) -> None:
     """A failover to an older copy: receipts of what it never had are equal, since the log has it."""
     async with redis_pair(tmp_path) as pair:
-        engine = new_engine(config=RULES_TOML, traffic=Readers, redis_url=pair.url)
+        engine = new_ruled(redis_url=pair.url)
         await engine.create_topic(PARTITIONS)
-        consumer = engine.consume()
-        await engine.until("readiness", consumer.ready)
-        await engine.traffic.send(1_500)
-        await engine.until_counted()
+        await counting(engine, 1_500)
         await pair.follow()
         with pair.replica.client() as replica:
             replica.replicaof("NO", "ONE")
         await engine.traffic.send(1_500)
         await engine.until_counted()
-        async with reading(engine) as reader:
-            receipts = await Receipts.of(engine, reader)
+        async with Receipts.of(engine) as receipts:
             await receipts.take()
             pair.switch()
             await receipts.take()
@@ -155,12 +148,8 @@ async def test_receipts_hold_when_redis_goes_back(new_engine: Callable[..., Engi
 
 async def test_what_retention_has_taken_is_refused_not_equal(ruled: Engine) -> None:
     """By both verifiers."""
-    consumer = ruled.consume()
-    await ruled.until("readiness", consumer.ready)
-    await ruled.traffic.send(2_000)
-    await ruled.until_counted()
-    async with reading(ruled) as reader:
-        receipts = await Receipts.of(ruled, reader)
+    await counting(ruled, 2_000)
+    async with Receipts.of(ruled) as receipts:
         await receipts.take()
         old = receipts.files[-1]
         ends = {TopicPartition(ruled.topic, partition): n for partition, n in enumerate(await ruled.applied())}
@@ -225,15 +214,11 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 async def test_what_was_changed_is_found(ruled: Engine) -> None:
     """A list or a receipt in which somebody touched one thing is different, or refused with words.
 
-    Who makes up a whole receipt, with a hash that fits, chooses its records: it is no signature, and what is odd about it
-    is told.
+    Someone who invents a whole receipt, with a hash that fits, chooses its records: it is no signature, and what is odd
+    about it is noted.
     """
-    consumer = ruled.consume()
-    await ruled.until("readiness", consumer.ready)
-    await ruled.traffic.send(3_000)
-    await ruled.until_counted()
-    async with reading(ruled) as reader:
-        receipts = await Receipts.of(ruled, reader)
+    await counting(ruled, 3_000)
+    async with Receipts.of(ruled) as receipts:
         answer = await receipts.take()
     file = ruled.directory / "changed.json"
     for name, change in CHANGES.items():
@@ -250,10 +235,10 @@ async def test_what_was_changed_is_found(ruled: Engine) -> None:
         assert run.exit_code == 1, (name, run.output)
         assert words in run.output, (name, run.output)
     await receipts.check()
-    made_up = json.loads(json.dumps(answer["receipt"]))
-    del made_up["partitions"][0]
-    made_up["partitions"][0]["floors"][1] -= 8 * 1000
-    file.write_text(json.dumps(made_up))
+    invented = json.loads(json.dumps(answer["receipt"]))
+    del invented["partitions"][0]
+    invented["partitions"][0]["floors"][1] -= 8 * 1000
+    file.write_text(json.dumps(invented))
     run = await receipts.here(file)
     assert "note: partitions 0 of the topic are no part of it" in run.output
     assert "counts from further back than a window of long does" in run.output

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from deploy.local.redis import RedisServer
 from tests.integration.consume.engine import Engine
 from tests.integration.consume.restored import restore_older_state
-
-
-@pytest_asyncio.fixture
-async def own_redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
-    """A server for one test alone."""
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield server
-    server.stop()
 
 
 async def test_flushall_under_load(engine: Engine) -> None:

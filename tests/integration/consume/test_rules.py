@@ -8,28 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 import redis.asyncio
 
 from deploy.local.redis import RedisServer
 from tests.integration.consume.engine import RULES_TOML, Consumer, Engine
 from tests.integration.consume.restored import restore_older_state
-from tests.integration.consume.traffic import Readers
 from tests.support.redis_switch import redis_pair
 
 PARTITIONS = 2
-
-
-@pytest_asyncio.fixture
-async def new_ruled(new_engine: Callable[..., Engine]) -> Callable[..., Engine]:
-    """Make engines with rules, whose traffic gives the rules something to do."""
-
-    def make(**options: object) -> Engine:
-        engine = new_engine(**{"config": RULES_TOML, "traffic": Readers} | options)
-        engine.partitions = PARTITIONS
-        return engine
-
-    return make
 
 
 async def check(engine: Engine) -> None:

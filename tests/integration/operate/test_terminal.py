@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from ranker import settings
 from ranker.core.partial_counts import Rejected
 from ranker.log.dead_letter_writer import DeadLetters
-from ranker.store.catalogue import CatalogueShard, Change
+from ranker.store.topic_copy import Change, TopicCopy
 from tests.integration.consume.engine import CHECKOUT, RANKER
 from tests.support.shard_writer import publish
 from tests.support.topics import new_topic
@@ -106,7 +106,7 @@ async def test_no_command_of_the_ranker_hands_on_what_a_terminal_obeys(
     try:
         now_ms = time.time_ns() // 1_000_000
         await publish(client, generation, 1, [("demo", "/a", "view", 3), ("demo", HOSTILE, "view", 2)], now_ms)
-        catalogue = CatalogueShard(client, 0)
+        catalogue = TopicCopy(client, 0)
         await catalogue.begin("a", 1)
         state = await catalogue.load()
         assert state is not None

@@ -64,7 +64,7 @@ async def stood(new_engine: Callable[..., Engine]) -> Stood:
 
 
 async def test_counts_changed_by_hand(stood: Stood) -> None:
-    """In a list, in a sum, in a slice: named with what Redis says and what the log does."""
+    """In a list, in a sum, in a slice: named with the count in Redis and the count by the log."""
     name = stood.keys.total("long", "demo", "engaged")
     article, count = await stood.first(name)
     async with stood.changed(name):

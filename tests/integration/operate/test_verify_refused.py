@@ -99,7 +99,7 @@ async def test_the_file_of_metrics(ruled: Engine, tmp_path: Path) -> None:
 
 
 async def test_one_article(ruled: Engine) -> None:
-    """Its counts are shown where they are equal too; another spelling of it is told its name."""
+    """Its counts are shown where they are equal too; for another spelling its name is printed."""
     await counted(ruled, 2000)
     article = "/politique/1"
     report = await equal(ruled, "--site", "demo", "--article", article)
@@ -159,7 +159,7 @@ async def test_interrupted(ruled: Engine) -> None:
 
 
 async def test_redis_is_switched_and_emptied_meanwhile(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
-    """A replica that is behind takes over, then all is lost: a run is equal or says that it could not go on."""
+    """A replica that is behind takes over, then all is lost: a run is equal or reports that it could not go on."""
     async with redis_pair(tmp_path) as pair:
         engine = new_engine(redis_url=pair.url, **RULED)
         await engine.create_topic(2)

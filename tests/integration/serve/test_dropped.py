@@ -12,9 +12,9 @@ from rich.console import Console
 
 from ranker.commands.top import tables
 from ranker.core.generation import Generation, ListName
+from ranker.core.periods import rfc3339
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
-from ranker.serve.live.published import rfc3339
 from ranker.settings import Site
 from ranker.store.keys import ShardKeys
 from tests.support.counted_articles import HOUR_MS, MINUTE_MS, counting, settled

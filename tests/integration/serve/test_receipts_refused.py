@@ -18,7 +18,7 @@ SECRET = "/v1/discret/popular/read/24h?receipt=true"
 
 
 async def test_counts_that_are_hidden_anywhere(redis_url: str) -> None:
-    """n says how much is read on all sites of the topic: only for the token of the site itself, and kept for nobody."""
+    """n shows how much is read on all sites of the topic: only for the token of the site itself, and kept for nobody."""
     async with newsroom(redis_url) as reader:
         for target, mend in ((SECRET, "send this site's read token"), (RECEIPT, "this site needs a read token")):
             answer = await reader.get(target, Authorization=f"Bearer {TOKEN}" if target == RECEIPT else "Basic ZTpm")

@@ -13,7 +13,7 @@ from ranker.core.generation import ListName
 from ranker.lists import names
 from ranker.settings import Site
 from ranker.store import history
-from ranker.store.catalogue import CatalogueShard, Change
+from ranker.store.topic_copy import Change, TopicCopy
 from schemas.article_id import IdRule, normalized
 from tests.support.articles_topic import article
 from tests.support.counted_articles import placed
@@ -39,7 +39,7 @@ def fed(article_id: str, **fields: Any) -> tuple[bytes, bytes]:
 
 async def catalogue(client: Any, *records: tuple[bytes, bytes]) -> None:
     """As the consumer of version 0.1 has copied it."""
-    shard = CatalogueShard(client, 0)
+    shard = TopicCopy(client, 0)
     await shard.begin("aa" * 8, 1)
     state = await shard.load()
     assert state is not None
@@ -277,11 +277,11 @@ async def test_addresses_that_differ_in_their_query_are_not_taken_for_one(reader
     assert await rows(reader, f"?exclude={quote(one, safe='')}") == [(three, 3)]
     answer = (await reader.get(f"/v1/demo/article?id={quote(one, safe='')}")).json
     assert (answer["article_id"], answer["title"], placed(answer)["count"]) == (one, "Un", 5)
-    state = await CatalogueShard(reader.client, 0).load()
+    state = await TopicCopy(reader.client, 0).load()
     assert state is not None
     record = orjson.dumps({"site_id": "demo", "article_id": "/article", "hidden": True})
     change = Change(b"demo//article #editor", record, 3)
-    assert await CatalogueShard(reader.client, 0).advance(state, 4, "x", [change])
+    assert await TopicCopy(reader.client, 0).advance(state, 4, "x", [change])
 
     async def hidden() -> bool:
         return await listed() == await listed("latest") == []

@@ -1,4 +1,4 @@
-"""The catalogue in Redis: consumers write the articles topic into it, readers fetch what changed."""
+"""A copied topic in Redis (the catalogue, the best-of documents): consumers write it, readers fetch what changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ranker.store.atomic_reads import read_atomically
 from ranker.store.errors import translated
-from ranker.store.keys import CatalogueKeys
+from ranker.store.keys import CATALOGUE, Copy, CopyKeys
 from ranker.store.scripting import Script
 
 CHANGES = 1_000
@@ -17,8 +17,8 @@ CHANGES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueState:
-    """How far a partition of the articles topic was copied: `n` is the next offset, `last` the record before it
+class CopyState:
+    """How far a partition of the topic was copied: `n` is the next offset, `last` the record before it
     as `offset:append_ms:crc32` of key and value ("" if there is none yet).
     """
 
@@ -29,34 +29,34 @@ class CatalogueState:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record to store: its topic key, and its JSON value (None: a tombstone)."""
+    """One record to store: its topic key, and its value as it is stored (None: a tombstone)."""
 
     key: bytes
     value: bytes | None
     offset: int
 
 
-class CatalogueShard:
-    """One partition of the catalogue as the consumer writes it."""
+class TopicCopy:
+    """One partition of a copy as the consumer writes it."""
 
-    def __init__(self, client: Any, partition: int) -> None:
+    def __init__(self, client: Any, partition: int, copy: Copy = CATALOGUE) -> None:
         self._client = client
-        self.keys = CatalogueKeys(partition)
+        self.keys = CopyKeys(partition, copy)
         self._script = Script(client, _script())
 
-    async def load(self) -> CatalogueState | None:
+    async def load(self) -> CopyState | None:
         """How far it is; None if it does not exist."""
         with translated():
             lineage, n, last = await self._client.hmget(self.keys.meta, "lineage", "n", "last")
         if lineage is None or n is None:
             return None
-        return CatalogueState(lineage.decode(), int(n), (last or b"").decode())
+        return CopyState(lineage.decode(), int(n), (last or b"").decode())
 
     async def begin(self, lineage: str, partitions: int, instead_of: str = "") -> None:
         """Starts at offset 0 if nothing is stored, or the lineage `instead_of`; the topic has `partitions`."""
         await self._run("begin", instead_of, lineage, partitions)
 
-    async def advance(self, state: CatalogueState, n: int, last: str, changes: Sequence[Change]) -> bool:
+    async def advance(self, state: CopyState, n: int, last: str, changes: Sequence[Change]) -> bool:
         """From `state` to offset `n`. False: the stored state is another one and nothing was written; load again."""
         flat: list[bytes | int] = []
         for change in changes:
@@ -66,7 +66,7 @@ class CatalogueShard:
     async def _run(self, *arguments: Any) -> bytes:
         with translated():
             reply: bytes = await self._script(
-                keys=[self.keys.meta, self.keys.articles, self.keys.changes], args=arguments
+                keys=[self.keys.meta, self.keys.values, self.keys.changes], args=arguments
             )
         return reply
 
@@ -83,7 +83,7 @@ class Position:
 class Changes:
     """Changed records as key, value (None: deleted) and offset. `more`: read again at once.
 
-    `partitions` 0: there is no catalogue yet.
+    `partitions` 0: there is no copy yet.
     """
 
     records: list[tuple[bytes, bytes | None, int]]
@@ -93,8 +93,8 @@ class Changes:
 
 
 async def read_changes(client: Any, partition: int, position: Position) -> Changes:
-    """The changes of one partition since `position`, at most CHANGES records; from the start under a new lineage."""
-    keys = CatalogueKeys(partition)
+    """The catalogue's changes of one partition since `position`, at most CHANGES; all of them under a new lineage."""
+    keys = CopyKeys(partition)
     with translated():
         (lineage, n, partitions), flat = await read_atomically(
             client,
@@ -111,7 +111,7 @@ async def read_changes(client: Any, partition: int, position: Position) -> Chang
         values: list[bytes | None] = []
         if changed:
             (still,), values = await read_atomically(
-                client, [("HMGET", keys.meta, "lineage"), ("HMGET", keys.articles, *changed)]
+                client, [("HMGET", keys.meta, "lineage"), ("HMGET", keys.values, *changed)]
             )
             if still != lineage:  # emptied in between: the records were not deleted, so report no change
                 return Changes([], position, more=True, partitions=int(partitions))
@@ -122,5 +122,25 @@ async def read_changes(client: Any, partition: int, position: Position) -> Chang
     return Changes(records, Position(lineage.decode(), reached), more, int(partitions))
 
 
+async def read_position(client: Any, copy: Copy, partition: int = 0) -> Position | None:
+    """How far one partition of a copy is; None if there is none yet."""
+    state = await TopicCopy(client, partition, copy).load()
+    return None if state is None else Position(state.lineage, state.n)
+
+
+async def read_keys(client: Any, copy: Copy, partition: int = 0) -> list[bytes]:
+    """The keys of all records of one partition of a copy."""
+    with translated():
+        keys: list[bytes] = await client.hkeys(CopyKeys(partition, copy).values)
+    return keys
+
+
+async def read_value(client: Any, copy: Copy, key: bytes, partition: int = 0) -> bytes | None:
+    """What is stored of one record; None if there is none."""
+    with translated():
+        value: bytes | None = await client.hget(CopyKeys(partition, copy).values, key)
+    return value
+
+
 def _script() -> str:
-    return resources.files(__package__).joinpath("scripts", "catalogue.lua").read_text("utf-8")
+    return resources.files(__package__).joinpath("scripts", "topic_copy.lua").read_text("utf-8")

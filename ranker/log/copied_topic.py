@@ -1,4 +1,4 @@
-"""The topic `articles` as the consumer reads it: every partition, by every process, without a group."""
+"""A compacted topic (`articles`, `best-of`) as the consumer copies it: every partition, by every process, no group."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from ranker.core.fold import Record
 from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
 
-TOPIC = "articles"
 MAX_RECORDS = 500
-"""Per partition and poll: what one step of the catalogue holds at most."""
+"""Per partition and poll: what one step of the copy holds at most."""
 ANSWER_MS = 40_000
 """How long Kafka may be away before a request fails, and reading starts over."""
 ASSIGNED_S = 10.0
 """How long the client may take to learn the topic's partitions."""
 
 
-class ArticleLog:
-    """Reads from the offsets sought. Without a group: catalogues are small, and Redis keeps the offset."""
+class CopiedTopic:
+    """Reads from the offsets sought. Without a group: these topics are small, and Redis keeps the offset."""
 
-    def __init__(self, bootstrap: str, topic: str = TOPIC, *, answer_ms: int = ANSWER_MS) -> None:
-        self._topic = topic
+    def __init__(self, bootstrap: str, name: str = "articles", *, answer_ms: int = ANSWER_MS) -> None:
+        self.name = name
         self._consumer: Any = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             group_id=None,
-            client_id="ranker-catalogue",
+            client_id="ranker-copy",
             enable_auto_commit=False,
             request_timeout_ms=answer_ms,
             # If an offset is gone, reading restarts at the beginning; the caller sees offsets fall back, and checks.
@@ -42,9 +41,9 @@ class ArticleLog:
         with translated():
             await self._consumer.start()
             # Checked first: the client waits for a missing topic for ever, and brokers may create a requested one.
-            if self._topic not in await self._consumer.topics():
-                raise LogRefusedError(f"topic {self._topic} does not exist; create it with `ranker topics apply`")
-            self._consumer.subscribe([self._topic])
+            if self.name not in await self._consumer.topics():
+                raise LogRefusedError(f"topic {self.name} does not exist; create it with `ranker topics apply`")
+            self._consumer.subscribe([self.name])
             async with asyncio.timeout(ASSIGNED_S):
                 while not self._consumer.assignment():  # noqa: ASYNC110  # the client has no event for it
                     await asyncio.sleep(0.02)
@@ -75,4 +74,4 @@ class ArticleLog:
             return int((await self._consumer.end_offsets([tp]))[tp])
 
     def _tp(self, partition: int) -> TopicPartition:
-        return TopicPartition(self._topic, partition)
+        return TopicPartition(self.name, partition)

@@ -1,7 +1,7 @@
-"""The catalogue consumer: topic `articles` into Redis, beside the page views, in every `ranker consume`.
+"""Copies a compacted topic into Redis, beside the page views, in every `ranker consume`.
 
 Redis' own offset moves in the same script as the records, so several processes may do the same work: all but one find
-it done and continue from there. The catalogue is the compacted log and nothing else, so after any mismatch (another log
+it done and continue from there. The copy is the compacted log and nothing else, so after any mismatch (another log
 under the same name, an emptied Redis) it is read again from the start.
 """
 
@@ -12,16 +12,16 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ranker.core.article import fault, id_ok, split_key
-from ranker.core.event import site_ok
 from ranker.core.fold import Record, crc
-from ranker.log.articles import ArticleLog
+from ranker.log.copied_topic import CopiedTopic
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.service.periodic import periodic
-from ranker.store.catalogue import CatalogueShard, CatalogueState, Change
 from ranker.store.errors import StoreFullError, StoreUnavailableError
+from ranker.store.keys import Copy
+from ranker.store.topic_copy import Change, CopyState, TopicCopy
 
 log = logging.getLogger(__name__)
 
@@ -35,46 +35,59 @@ CALM_S = 60.0
 """After so long without trouble the pauses between attempts are short again."""
 
 
-async def run_catalogue(
-    open_log: Callable[[], ArticleLog], client: Any, trouble: Callable[[str, str | None], None]
-) -> None:
-    """Copies the articles until cancelled; starts over, with growing pauses, whenever Kafka or Redis is away.
-
-    `trouble` is called with the name "catalogue" and the problem, or None once it is over.
+@dataclass(frozen=True)
+class Copied:
+    """A topic that is copied. `fault` returns why a record (key, value; None: a tombstone) is left out, else None;
+    `pack` makes what is stored of a value.
     """
+
+    copy: Copy
+    fault: Callable[[bytes | None, bytes | None], str | None]
+    pack: Callable[[bytes], bytes] = bytes
+
+
+async def copy_topic(
+    kind: Copied, open_topic: Callable[[], CopiedTopic], client: Any, trouble: Callable[[str, str | None], None]
+) -> None:
+    """Copies until cancelled; starts over, with growing pauses, whenever Kafka or Redis is away.
+
+    `trouble` is called with the copy's name and the problem, or None once it is over.
+    """
+    name = kind.copy.name
 
     async def follow() -> bool:
         began = time.monotonic()
-        articles = open_log()
+        topic = open_topic()
         try:
-            partitions = await articles.start()
+            partitions = await topic.start()
             async with asyncio.TaskGroup() as group:
                 for partition in range(partitions):
-                    shard = CatalogueShard(client, partition)
-                    group.create_task(_Follower(articles, shard, partition, partitions, trouble).run())
+                    group.create_task(_Follower(kind, topic, client, partition, partitions, trouble).run())
         except* (LogUnavailableError, LogRefusedError, StoreUnavailableError, StoreFullError) as errors:
-            trouble("catalogue", f"articles are not taken in: {errors.exceptions[0]}")
+            trouble(name, f"topic {topic.name} is not copied: {errors.exceptions[0]}")
         finally:
-            await articles.stop()
+            await topic.stop()
         return time.monotonic() - began > CALM_S
 
     await periodic(AGAIN_S[0], follow, at_most_s=AGAIN_S[1])
 
 
 class _Follower:
-    """Keeps one partition of the catalogue up to date with the log."""
+    """Keeps one partition of the copy up to date with the log."""
 
     def __init__(
         self,
-        articles: ArticleLog,
-        shard: CatalogueShard,
+        kind: Copied,
+        topic: CopiedTopic,
+        client: Any,
         partition: int,
         partitions: int,
         trouble: Callable[[str, str | None], None],
     ) -> None:
+        self._kind = kind
         self._trouble = trouble
-        self._log = articles
-        self._shard = shard
+        self._log = topic
+        self._shard = TopicCopy(client, partition, kind.copy)
         self._partition = partition
         self._partitions = partitions
 
@@ -82,7 +95,7 @@ class _Follower:
         """Runs until cancelled; raises the errors of log and store."""
         while True:
             state = await self._open()
-            self._trouble("catalogue", None)
+            self._trouble(self._kind.copy.name, None)
             checked = time.monotonic()
             while True:
                 records = await self._log.poll(self._partition, POLL_MS)
@@ -99,19 +112,19 @@ class _Follower:
                     if stored != state or await self._log.end(self._partition) < state.n:
                         break
 
-    async def _open(self) -> CatalogueState:
-        """The stored state to continue from; begins anew if nothing is stored, or the articles of another log."""
+    async def _open(self) -> CopyState:
+        """The stored state to continue from; begins anew if nothing is stored, or the records of another log."""
         state = await self._shard.load()
         while state is None or await self._is_another(state):
             instead_of = state.lineage if state else ""
             if state:
-                log.warning("topic articles is another one than before; reading it from the start")
+                log.warning("topic %s is another one than before; reading it from the start", self._log.name)
             await self._shard.begin(secrets.token_hex(8), self._partitions, instead_of)
             state = await self._shard.load()
         self._log.seek(self._partition, state.n)
         return state
 
-    async def _is_another(self, state: CatalogueState) -> bool:
+    async def _is_another(self, state: CopyState) -> bool:
         """Whether the stored records come from another log: the last of them differs, or the log is shorter.
 
         If the record can be read, it decides: the embedded broker's end offsets lag by a batch for good.
@@ -127,7 +140,7 @@ class _Follower:
                 return True
             await asyncio.sleep(AGAIN_S[0])
 
-    async def _last_of(self, state: CatalogueState) -> Record | None:
+    async def _last_of(self, state: CopyState) -> Record | None:
         """The log's record at the offset of the last stored one; None if it has none there."""
         if not state.last:
             return None
@@ -136,31 +149,22 @@ class _Follower:
         records = await self._log.poll(self._partition, 1000, limit=1)
         return records[0] if records and records[0].offset == offset else None
 
-    async def _take(self, state: CatalogueState, records: Sequence[Record]) -> CatalogueState | None:
+    async def _take(self, state: CopyState, records: Sequence[Record]) -> CopyState | None:
         """Applies records; None if another process was faster or Redis has lost some."""
         changes: list[Change] = []
         bad: list[str] = []
         for record in records:
-            wrong = _key_fault(record.key) if record.value is None else fault(record.key, record.value)
+            wrong = self._kind.fault(record.key, record.value)
             if wrong is not None:
                 bad.append(f"{record.offset}: {wrong}")
             else:
-                changes.append(Change(record.key or b"", record.value, record.offset))
+                value = None if record.value is None else self._kind.pack(record.value)
+                changes.append(Change(record.key or b"", value, record.offset))
         if bad:
-            log.warning("articles left out", extra={"partition": self._partition, "records": len(bad), "first": bad[0]})
-        ahead = CatalogueState(state.lineage, records[-1].offset + 1, _mark(records[-1]))
+            more = {"topic": self._log.name, "partition": self._partition, "records": len(bad), "first": bad[0]}
+            log.warning("records left out", extra=more)
+        ahead = CopyState(state.lineage, records[-1].offset + 1, _mark(records[-1]))
         return ahead if await self._shard.advance(state, ahead.n, ahead.last, changes) else None
-
-
-def _key_fault(key: bytes | None) -> str | None:
-    """Why a tombstone's key names no article; None if it does. The keys of other records are checked by `fault`."""
-    if key is None:
-        return "a record without key and value"
-    try:
-        site, _, article = split_key(key)[0].decode().partition("/")
-    except UnicodeDecodeError:
-        return "the key is not UTF-8"
-    return None if site_ok(site) and id_ok(article) else "the key names no article of a site"
 
 
 def _mark(record: Record) -> str:

@@ -1,0 +1,79 @@
+"""A producer with one transactional id for all processes of a kind: the newest one refuses all earlier ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, errors
+
+from ranker.log.errors import LogRefusedError, stop, translated
+
+_START_S = 30.0
+_STOP_S = 5.0
+
+
+class Transactions:
+    """`transactional`: what a transaction sends becomes visible together, or never. Else (the embedded broker) records
+    are visible one by one.
+    """
+
+    def __init__(self, producer: Any, fenced: str, *, transactional: bool) -> None:
+        self.producer = producer
+        self.transactional = transactional
+        self._fenced = fenced
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Commits at the end of the block; raises LogRefusedError if a newer process has begun, or it took too long."""
+        if not self.transactional:
+            yield
+            return
+        await self.producer.begin_transaction()
+        manager = self.producer._txn_manager  # noqa: SLF001  # as the client's own context manager does it
+        try:
+            yield
+            await self.producer.commit_transaction()
+        except errors.KafkaError as error:
+            # Looked at in any case: asyncio complains of an error that nobody has seen.
+            ended = manager.wait_for_transaction_end()
+            if ended.done() and isinstance(ended.exception(), errors.ProducerFenced):
+                raise LogRefusedError(self._fenced) from error
+            if not manager.is_fatal_error():
+                await self.producer.abort_transaction()  # else readers wait for the transaction's time to be over
+            raise
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    bootstrap: str, transactional_id: str, client_id: str, *, timeout_ms: int, max_bytes: int, fenced: str
+) -> AsyncIterator[Transactions]:
+    """For the length of the block. `fenced` is the message if another process takes the id over.
+
+    From here on any earlier process with this id is refused by Kafka, and what it had not committed is gone: what is
+    read from now on has all that they wrote.
+    """
+
+    def producer(**more: Any) -> Any:
+        return AIOKafkaProducer(
+            bootstrap_servers=bootstrap, client_id=client_id, acks="all", max_request_size=max_bytes, **more
+        )
+
+    opening = producer(transactional_id=transactional_id, transaction_timeout_ms=timeout_ms)
+    transactional = True
+    try:
+        with translated():
+            try:
+                async with asyncio.timeout(_START_S):
+                    await opening.start()
+            except (errors.UnknownError, errors.IncompatibleBrokerVersion, errors.UnsupportedVersionError):
+                await stop(opening)  # a broker that replies, and has no transactions
+                opening, transactional = producer(), False
+                await opening.start()
+        yield Transactions(opening, fenced, transactional=transactional)
+    finally:
+        with contextlib.suppress(TimeoutError, errors.KafkaError):
+            async with asyncio.timeout(_STOP_S):
+                await stop(opening)

@@ -1,0 +1,152 @@
+"""Which periods are due: over, without a document, and still in the log."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import islice
+
+from ranker.core.append_time import is_append_time
+from ranker.core.best_of import Key
+from ranker.core.generation import Generation
+from ranker.core.periods import LATE_MS, MINUTE_MS, SETTLED_MS, Calendar, Period, rfc3339
+from ranker.log.stretch import LogReader
+from ranker.operate.period_counts import SitePeriod, reads_from_ms
+from ranker.settings import Site
+
+MOST_PERIODS = 400
+"""Of one site and kind in one run: more than a year of days. What is older can be named."""
+
+
+class FreezeError(Exception):
+    """A period that was named cannot be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where the log begins. Records appended at `whole_from_ms` or later are all there, as far as they may count; none
+    was appended before `first_ms` (None: there is none at all).
+    """
+
+    whole_from_ms: int
+    first_ms: int | None
+
+
+async def beginning(log: LogReader) -> Beginning:
+    """Of all partitions together."""
+    whole_from_ms, firsts = 0, []
+    for partition in range(log.partitions):
+        held = await log.held(partition)
+        first_ms = await _first_ms(log, partition, held)
+        if first_ms is not None:
+            firsts.append(first_ms)
+        if held.start:
+            whole_from_ms = max(whole_from_ms, 1 << 62 if first_ms is None else first_ms + 1)
+    return Beginning(whole_from_ms, min(firsts, default=None))
+
+
+async def _first_ms(log: LogReader, partition: int, held: range) -> int | None:
+    """The append time of the first record that has one. Read, not searched for: the embedded broker has no search."""
+    async with contextlib.aclosing(log.chunks(partition, held.start, held.stop)) as chunks:
+        async for chunk in chunks:
+            for record in chunk.records:
+                if is_append_time(record.timestamp):
+                    return record.timestamp
+    return None
+
+
+@dataclass
+class Due:
+    """Periods to make, and those of which the log no longer has the beginning."""
+
+    periods: list[SitePeriod]
+    cut: list[SitePeriod]
+
+
+def due(
+    sites: Mapping[str, Site],
+    kinds: Collection[str],
+    generation: Generation,
+    there: Collection[Key],
+    begins: Beginning,
+    now_ms: int,
+) -> Due:
+    """What is over and has no document yet, as far as the log reaches back, oldest first."""
+    found = Due([], [])
+    for site, calendar in _calendars(sites):
+        for kind in (kind for kind in calendar.kinds if kind in kinds):
+            for period in _held(calendar, kind, begins, now_ms):
+                one = SitePeriod(site, calendar, period)
+                if all(key in there for key in keys(one)):
+                    continue
+                whole = reads_from_ms(generation, period) >= begins.whole_from_ms
+                (found.periods if whole else found.cut).append(one)
+    found.periods.sort(key=lambda one: one.period.from_ms)
+    return found
+
+
+def named(
+    sites: Mapping[str, Site], kinds: Collection[str], first: date, there: Collection[Key], now_ms: int, *, revise: bool
+) -> list[SitePeriod]:
+    """The periods that begin on a day; those of a revision are closed now. Raises FreezeError if there is none."""
+    found, reasons = [], []
+    for site, calendar in _calendars(sites):
+        for kind in (kind for kind in calendar.kinds if kind in kinds):
+            period = calendar.period(kind, first)
+            one = SitePeriod(site, calendar, period)
+            is_there = any(key in there for key in keys(one))
+            if period.first != first:
+                reasons.append(f"{site}: the {kind} of {first} is named by its first day, {period.first}")
+            elif calendar.makes_ms(period) > now_ms:
+                reasons.append(
+                    f"{site}: the {kind} of {first} is not over; it can be made from "
+                    f"{rfc3339(calendar.makes_ms(period))} on"
+                )
+            elif revise and not is_there:
+                reasons.append(f"{site}: the {kind} of {first} has no document; make it with --period {first}")
+            elif not revise and all(key in there for key in keys(one)):
+                reasons.append(f"{site}: the {kind} of {first} is there; to correct it: --revise {first} --why REASON")
+            else:
+                found.append(one._replace(calendar=_closed_now(one, now_ms)) if revise else one)
+    if not found:
+        raise FreezeError("; ".join(reasons) or "no site has such a period; see [sites.NAME.calendar] in ranker.toml")
+    return found
+
+
+def keys(one: SitePeriod) -> Iterator[Key]:
+    """Those of the first documents of a period, one for each board."""
+    for board in one.calendar.boards:
+        yield Key(one.site, one.period.kind, one.period.first, board)
+
+
+def _calendars(sites: Mapping[str, Site]) -> Iterator[tuple[str, Calendar]]:
+    for name, site in sites.items():
+        if site.calendar is not None:
+            yield name, site.calendar
+
+
+def _held(calendar: Calendar, kind: str, begins: Beginning, now_ms: int) -> Iterator[Period]:
+    """Periods that are over and of which the log may have something, latest first."""
+    if begins.first_ms is None:
+        return
+    for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
+        if calendar.closes_ms(period) <= begins.first_ms:
+            return
+        yield period
+
+
+def _closed_now(one: SitePeriod, now_ms: int) -> Calendar:
+    """A correction counts what was appended until it is made, in full minutes, less what may not be committed yet."""
+    close_ms = (now_ms - LATE_MS - SETTLED_MS) // MINUTE_MS * MINUTE_MS
+    return replace(one.calendar, close_after_ms=close_ms - one.period.to_ms)
+
+
+def holes(cut: Sequence[SitePeriod], there: Collection[Key]) -> list[SitePeriod]:
+    """Periods that the log can no longer give, behind one of the same site and kind that has a document."""
+    first = defaultdict[tuple[str, str], date](lambda: date.max)
+    for key in there:
+        first[key.site, key.kind] = min(first[key.site, key.kind], key.first)
+    return [one for one in cut if one.period.first > first[one.site, one.period.kind]]
