@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.fd6c916599a9195a.js', 'sha384-x9jrLp8PSdJJlPDXwOW7QOg7Z+WMj8idKLANPN/XrFw8nTxOiZKS0rJBLyVITXtE' );
+	return array( '/block.e13ca4faa70f7b2c.js', 'sha384-leLFytlVnTDELs6c7UWvu7FY6AbocOqqunBWWDSLvBr5iVZG5NGfD6vXTR/TkvSK' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */
