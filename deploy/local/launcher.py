@@ -181,6 +181,7 @@ def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
     lines += [f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
     if wishes.traffic and wishes.log is None:
         lines.append(f'title = "{DEMO_TITLE}"')
+    lines += ["[rising.rising]", 'of = "read"']
     config = directory / "ranker.toml"
     config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]), "utf-8")
     return config

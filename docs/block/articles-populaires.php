@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.e13ca4faa70f7b2c.js', 'sha384-leLFytlVnTDELs6c7UWvu7FY6AbocOqqunBWWDSLvBr5iVZG5NGfD6vXTR/TkvSK' );
+	return array( '/block.6125cffbc0a93442.js', 'sha384-ngYE+LQg2lWicTZMht07OLihXLeIqNMbs/v85IiaH6AVERDeMn+jmfcX5kd2DoC1' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

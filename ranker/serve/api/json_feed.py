@@ -21,8 +21,8 @@ def json_feed(content: Mapping[str, Any], title: str) -> bytes:
     feed: dict[str, Any] = {"version": VERSION, "title": feed_title(content, title)}
     if items:
         feed["home_page_url"] = items[0][0]
-    feed["_list"] = {name: content[name] for name in ("site", "board", "as_of", "complete", "stale")}
-    feed["_list"]["window"] = content["window"]["name"]
+    state = {name: content[name] for name in ("as_of", "complete", "stale")}
+    feed["_list"] = {"site": content["site"], "board": content["board"], "window": content["window"]["name"], **state}
     feed["items"] = [_item(content["site"], item) for _, item in items]
     return orjson.dumps(feed)
 

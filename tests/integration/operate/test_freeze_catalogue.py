@@ -151,7 +151,8 @@ async def test_a_record_of_the_future_closes_nothing(kafka_embedded: str, redis_
     """With the producers' times one clock that is wrong would cut the period off there. Kafka 4 takes none beyond an hour."""
     site = FrozenSite(kafka_embedded, redis_url, tmp_path, PLAIN, exact=False)
     await begin(site)
-    await site.write({0: views(site.site, WEEK[0] + DAY_MS, {"/a": 1}, 4_000_000_000_000)})
+    future = views(site.site, WEEK[0] + DAY_MS, {"/a": 1}, 4_000_000_000_000)
+    await site.write({0: views(site.site, CLOSE + DAY_MS, {"/z": 1}) + future})
     await site.freeze("--kind", "week", "--period", "2026-03-28")  # behind the close
     assert (await site.document("week", "2026-03-28"))["total"] == 13
     _, errors = await site.freeze("--kind", "week", "--period", "2026-04-04", code=1)

@@ -30,15 +30,8 @@ export function newestPeriod(site, kind, limit, board) {
   return `v1/${encodeURIComponent(site)}/best-of/${kind}/latest?${query}`;
 }
 
-/** An item without an age, and with words for what was taken down. */
-export const asOfPeriod = (item, words) => ({
-  ...item,
-  published_at: null,
-  title: item.removed ? words.removed : item.title,
-});
-
 /** What moved, beside a row's rank: ▲ 3, read out as "monté de 3 places". */
-export function describeMove(row, { movement, by }, words) {
+function describeMove(row, { movement, by }, words) {
   const move = words.moves[movement] ?? { shown: "" };
   const label = fill((by === 1 ? move.one : move.other) ?? "", { by });
   if (!row.move) row.rank.after((row.move = make("span", { part: "move" })));
@@ -46,4 +39,10 @@ export function describeMove(row, { movement, by }, words) {
   setAttribute(row.move, "class", movement ?? null);
   setAttribute(row.move, "role", label ? "img" : null);
   setAttribute(row.move, "aria-label", label || null);
+}
+
+/** Shows what moved; returns the item as a row has it: without an age, and with words for what was taken down. */
+export function asOfPeriod(row, item, words) {
+  describeMove(row, item, words);
+  return { ...item, published_at: null, title: item.removed ? words.removed : item.title };
 }
