@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.7ed37b4803f65510.js', 'sha384-01o317TYPWnM7PYvlVjkYwbE6jJOjTZta22n6Pc5Xaq3LKKm99UDrz7Tm4z9RpNP' );
+	return array( '/block.6125cffbc0a93442.js', 'sha384-ngYE+LQg2lWicTZMht07OLihXLeIqNMbs/v85IiaH6AVERDeMn+jmfcX5kd2DoC1' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

@@ -128,6 +128,21 @@ async def store_records(client: Any, records: Iterable[tuple[bytes, bytes]]) -> 
     assert await copy.advance(state, state.n + len(changes), f"{state.n}:5:7", changes)
 
 
+async def hide(client: Any, *articles: str) -> None:
+    """The editor's records that hide these ids, as the consumer copies them."""
+    copy = TopicCopy(client, 0)
+    state = await copy.load()
+    if state is None:
+        await copy.begin("ab" * 8, 1)
+        state = await copy.load()
+    assert state is not None
+    changes = []
+    for place, article in enumerate(articles):
+        value = b'{"site_id":"demo","article_id":"%s","hidden":true}' % article.encode()
+        changes.append(Change(f"demo/{article} #editor".encode(), value, state.n + place))
+    assert await copy.advance(state, state.n + len(changes), f"{state.n}:5:7", changes)
+
+
 async def has(reader: Reader, site: str, first: date) -> bool:
     """Whether a reader shows a document of this week."""
     archive = reader.board.archive

@@ -95,9 +95,8 @@ class Published:
 
 
 def block_script(block: Block) -> bytes:
-    """block.js with row.js, its style and its words if comments name them, without comments and indentation."""
+    """block.js with the scripts, the style and the words that comments name, without comments and indentation."""
     source = (FOLDER / "block.js").read_text("utf-8")
-    row = (FOLDER.parent / "row.js").read_text("utf-8").replace("export ", "")
     spoken = {
         lang: {name: said for name, said in words.items() if name not in _FOR_FRAGMENT}
         for lang, words in block.words.items()
@@ -105,7 +104,9 @@ def block_script(block: Block) -> bytes:
     parts = {
         '/* block.css */ ""': orjson.dumps(block.style).decode(),
         "/* words.json */ {}": orjson.dumps(spoken).decode(),
-        "/* row.js */": row,
+        "/* row.js */": included(FOLDER.parent / "row.js"),
+        "/* own-article.js */": included(FOLDER / "own-article.js"),
+        "/* best-of.js */": included(FOLDER / "best-of.js"),
     }
     for marker, part in parts.items():
         before, found, after = source.partition(marker)
@@ -114,6 +115,11 @@ def block_script(block: Block) -> bytes:
         source = before + part + after
     made: str = rjsmin.jsmin(source)
     return made.encode()
+
+
+def included(path: Path) -> str:
+    """A script as it stands in another: nothing is imported or exported there."""
+    return re.sub(r"^import .*\n|^export ", "", path.read_text("utf-8"), flags=re.MULTILINE)
 
 
 TRACKER = Published(

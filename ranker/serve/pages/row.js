@@ -1,6 +1,9 @@
 // A list's row, as row.html makes it: the page and the block share it. What is known of an article is text that nobody has
 // checked. Publication puts this file into block.js without the word `export` (tests/support/published_scripts.py).
 
+/** A text with values in its places: {name}. */
+export const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
+
 /** A node; children are nodes or text, never HTML. */
 export function make(tag, attributes, ...children) {
   const made = document.createElement(tag);

@@ -7,7 +7,7 @@ from ranker.core import best_of
 from ranker.core.best_of import Key, Row
 from ranker.settings import Site
 from ranker.store.topic_copy import Change, TopicCopy
-from tests.support.best_of_documents import ROWS, SATURDAY, archived, calendar, made, revised, two_weeks
+from tests.support.best_of_documents import ROWS, SATURDAY, archived, calendar, hide, made, revised, two_weeks
 from tests.support.example_site import record, write_articles
 from tests.support.reader import Reader, until
 
@@ -29,21 +29,6 @@ TOKEN = "discret-0123456789abcdef"
 BEARER = f"Bearer {TOKEN}"
 
 
-async def hidden(client: Any, *keys: str) -> None:
-    """The editor's records that hide these ids, as the consumer copies them."""
-    copy = TopicCopy(client, 0)
-    state = await copy.load()
-    if state is None:
-        await copy.begin("ab" * 8, 1)
-        state = await copy.load()
-    assert state is not None
-    changes = []
-    for place, article in enumerate(keys):
-        value = b'{"site_id":"demo","article_id":"%s","hidden":true}' % article.encode()
-        changes.append(Change(f"demo/{article} #editor".encode(), value, state.n + place))
-    assert await copy.advance(state, state.n + len(changes), f"{state.n}:5:7", changes)
-
-
 async def removed(reader: Reader, address: str = WEEK) -> Any:
     """The items, once one of them is removed."""
 
@@ -59,7 +44,7 @@ async def test_a_takedown_blanks_every_form(redis_url: str) -> None:
     async with archived(redis_url) as reader:
         before = {address: await reader.get(address) for address in EVERYWHERE}
         assert all(b"orsaires" in answer.body for answer in before.values())
-        await hidden(reader.client, SECRET.article_id)
+        await hide(reader.client, SECRET.article_id)
         items = await removed(reader)
         blank = dict.fromkeys(("article_id", "title", "url", "section", "format", "published_at"))
         old = before[WEEK].json["items"]
@@ -82,7 +67,7 @@ async def test_a_takedown_blanks_every_revision(redis_url: str) -> None:
     swapped = [ROWS[0], SECRET, ROWS[1], *ROWS[3:]]
     second = revised(KEY._replace(revision=2), first, swapped, "Échangées.")
     async with archived(redis_url, {KEY: first, KEY._replace(revision=2): second}) as reader:
-        await hidden(reader.client, SECRET.article_id)
+        await hide(reader.client, SECRET.article_id)
         await removed(reader)
         for query in ("", "?revision=1"):
             for form in ("", ".html", ".mail.html", ".txt"):
@@ -117,7 +102,7 @@ async def test_other_spellings_and_addresses_that_moved(redis_url: str) -> None:
     ]
     async with archived(redis_url, {KEY: made(KEY, rows)}) as reader:
         copy = TopicCopy(reader.client, 0)
-        await hidden(reader.client, SECRET.article_id, "/nouvelle")
+        await hide(reader.client, SECRET.article_id, "/nouvelle")
         state = await copy.load()
         assert state is not None
         moved = b'{"site_id":"demo","article_id":"/ancienne-adresse","alias_of":"/nouvelle"}'
@@ -135,7 +120,7 @@ async def test_shown_again(redis_url: str) -> None:
     """The document has it still: a takedown that is taken back brings it back, byte by byte."""
     async with archived(redis_url) as reader:
         before = (await reader.get(WEEK)).body
-        await hidden(reader.client, SECRET.article_id)
+        await hide(reader.client, SECRET.article_id)
         await removed(reader)
         copy = TopicCopy(reader.client, 0)
         state = await copy.load()

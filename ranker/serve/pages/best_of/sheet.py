@@ -57,7 +57,7 @@ def sheet(delivered: Delivered, site_title: str, lang: str) -> Sheet:
     speech = Speech(best_of_words()[lang], lang)
     content = delivered.content
     words, board, kind = speech.words, content["board"], content["period"]["kind"]
-    notices = [] if content["complete"] else [words["incomplete"]]
+    notices = [] if content["complete"] else [words["lost"]]
     if "why" in content:
         notices.append(words["revised"].format(revision=content["revision"], why=content["why"]))
     total = content["total"]

@@ -1,5 +1,5 @@
-// <articles-populaires src site boards windows limit fallback distinct max-per own-article refresh lang heading theme>:
-// lists of popular articles.
+// <articles-populaires src site boards windows best-of limit fallback distinct max-per own-article refresh lang heading
+// theme>: lists of popular articles, or the best of a week or a day.
 // Publication puts the style, the words and the row in where comments name their files (tests/support/published_scripts.py).
 (() => {
   const TAG = "articles-populaires";
@@ -28,8 +28,6 @@
       sessionStorage.setItem(TAG, JSON.stringify(known));
     } catch {}
   };
-
-  const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 
   function speak(lang) {
     const words = WORDS[lang];
@@ -72,30 +70,12 @@
 
   /* row.js */
 
-  const place = ({ hostname, pathname }) => decodeURI(hostname.replace(/^www\./, "") + pathname.replace(/\/+$/, ""));
-
-  /** Whether an item is the article of this page, by its location or a canonical link; pages may have more in the query. */
-  function isOwn({ url, article_id: id }) {
-    const isAt = (href, address) => {
-      try {
-        const page = new URL(href);
-        const article = new URL(address, url ?? href);
-        const { searchParams } = page;
-        return (
-          place(article) === place(page) &&
-          [...article.searchParams].every(([name, value]) => searchParams.getAll(name).includes(value))
-        );
-      } catch {
-        return false; // what is no address is no article's
-      }
-    };
-    const pages = [location, ...document.head.querySelectorAll('link[rel~="canonical" i]')];
-    return pages.some(({ href }) => isAt(href, url ?? id) || isAt(href, id));
-  }
+  /* own-article.js */
+  /* best-of.js */
 
   class Block extends HTMLElement {
     static observedAttributes =
-      "src site boards windows limit fallback distinct max-per own-article refresh lang heading".split(" ");
+      "src site boards windows best-of limit fallback distinct max-per own-article refresh lang heading".split(" ");
     // Aborted when the block leaves the page or its attributes change.
     #life;
     #asking;
@@ -139,7 +119,9 @@
       this.language = lang in WORDS ? lang : "fr";
       this.speech = speak(this.language);
       this.limit = this.#number("limit", 10, 1, 50);
-      this.windows = this.#names("windows", "24h,7d");
+      const kind = this.getAttribute("best-of");
+      this.kind = kind === null || kind === "day" ? kind : "week";
+      this.windows = this.kind ? [this.kind] : this.#names("windows", "24h,7d");
       if (!this.windows.includes(this.period)) this.period = this.windows[0];
       this.#life = new AbortController();
       this.#draw();
@@ -154,7 +136,7 @@
     /** Everything but the articles. */
     #draw() {
       const { words, period } = this.speech;
-      const heading = this.getAttribute("heading") ?? words.heading;
+      const heading = this.getAttribute("heading") ?? (this.kind ? fill(words.title, { range: "" }).trim() : words.heading);
       const several = this.windows.length > 1;
       const choices = this.windows.map((name) => {
         const input = make("input", { type: "radio", name: "window", value: name });
@@ -167,20 +149,23 @@
         this.#show();
         this.#poll();
       });
-      this.boards = this.#names("boards", "read,commented,shared").map((name, at) => {
+      const names = this.#names("boards", this.kind ? "" : "read,commented,shared");
+      // A document is that of the site's first board, unless others are named.
+      this.boards = (this.kind && !names.length ? [""] : names).map((name, at) => {
         const id = `board-${at}`;
-        const title = words.boards[name] ?? (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
+        const title = make(heading ? "h3" : "h2", { part: "board-heading", id }, this.#title(name));
         const list = make("ol", { part: "list", role: "list" });
-        const top = make("div", { part: "board-top" }, make(heading ? "h3" : "h2", { part: "board-heading", id }, title));
-        if (!several) top.append(make("span", { part: "period" }, period(this.period)));
+        const top = make("div", { part: "board-top" }, title);
+        if (!several && !this.kind) top.append(make("span", { part: "period" }, period(this.period)));
         const section = make("section", { part: "board", "aria-labelledby": id }, top, list);
         const blanks = Array.from({ length: this.limit }, () => make("li", { part: "item", "aria-hidden": "true" }));
-        return { name, section, list, blanks, rows: new Map() };
+        return { name, title, section, list, blanks, rows: new Map() };
       });
       this.status = make("span", { part: "status", role: "status" });
       this.updated = make("span", { part: "updated" });
       const header = make("header", { part: "header" });
-      if (heading) header.append(make("h2", { part: "heading" }, heading));
+      this.heading = make("h2", { part: "heading" }, heading);
+      if (heading) header.append(this.heading);
       if (several) header.append(choice);
       const block = make(
         "div",
@@ -194,9 +179,15 @@
       root.replaceChildren(block);
     }
 
+    #title(name) {
+      return this.speech.words.boards[name] ?? (name.slice(0, 1).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+    }
+
     #address(board) {
       const base = new URL(this.getAttribute("src").replace(/\/*$/, "/"), document.baseURI);
-      const path = [this.getAttribute("site") ?? "", "popular", board.name, this.period].map(encodeURIComponent).join("/");
+      const site = this.getAttribute("site") ?? "";
+      if (this.kind) return new URL(newestPeriod(site, this.kind, this.limit, board.name), base).href;
+      const path = [site, "popular", board.name, this.period].map(encodeURIComponent).join("/");
       // One place more, so that the page's own article can be left out here: the address is the same on all pages.
       const query = new URLSearchParams({ limit: this.limit + !this.#is("own-article") });
       if (this.#is("fallback")) query.set("fallback", true);
@@ -225,7 +216,7 @@
       if (asking !== this.#asking || !this.#life) return;
       const failed = asked.some(({ status }) => status === "rejected");
       this.#failures = failed ? this.#failures + 1 : 0;
-      const usual = this.#number("refresh", 60, 5, 3600);
+      const usual = this.#number("refresh", this.kind ? 3600 : 60, 5, 3600);
       const pause = failed ? Math.min(SLOWEST_S, 2 ** this.#failures) : usual;
       // Readers who came together, or lost the server together, do not come back together.
       this.#due = Date.now() + pause * (750 + 500 * Math.random());
@@ -239,24 +230,33 @@
     }
 
     #show() {
+      const { words } = this.speech;
       for (const board of this.boards) {
         const { section, list, rows, blanks } = board;
         board.data = recall(this.#address(board));
         setAttribute(section, "aria-busy", board.data ? null : "true");
         const listed = board.data?.items ?? [];
-        const others = this.#is("own-article") ? listed : listed.filter((item) => !isOwn(item));
+        // A period's places are its own: none is left out of it.
+        const others = this.kind || this.#is("own-article") ? listed : listed.filter((item) => !isOwn(item));
         const items = others.slice(0, this.limit);
         const gone = new Set(rows.keys());
         const wanted = items.map((item, at) => {
-          gone.delete(item.article_id);
-          const row = rows.get(item.article_id) ?? makeRow();
-          rows.set(item.article_id, row);
-          describe(row, { ...item, rank: at + 1 }, this.#count(item, board.name));
+          const id = item.article_id ?? item.rank; // what was taken down has no id
+          gone.delete(id);
+          const row = rows.get(id) ?? makeRow();
+          rows.set(id, row);
+          const shown = this.kind ? asOfPeriod(row, item, words) : { ...item, rank: at + 1 };
+          describe(row, shown, this.#count(item, board.data.board));
           return row.item;
         });
         for (const id of gone) rows.delete(id);
-        if (board.data && !items.length) wanted.push(make("li", { part: "empty" }, this.speech.words.empty));
-        wanted.push(...blanks.slice(wanted.length));
+        if (this.kind && board.data) {
+          setText(board.title, this.#title(board.data.board));
+          const range = rangeWords(board.data.period, words, this.language);
+          if (!this.hasAttribute("heading")) setText(this.heading, fill(words.title, { range }));
+        }
+        if (board.data && !items.length) wanted.push(make("li", { part: "empty" }, this.kind ? words.none : words.empty));
+        if (!this.kind || !board.data) wanted.push(...blanks.slice(wanted.length)); // a period gets no more places
         if (wanted.some((item, at) => list.children[at] !== item)) {
           // A link that moves would lose the focus.
           const focused = list.contains(this.shadowRoot.activeElement) && this.shadowRoot.activeElement;
@@ -288,7 +288,7 @@
       let state = "";
       if (this.#failures > 1) state = lists.length ? words.away : words.gone;
       else if (lists.some((list) => list.stale)) state = words.stale;
-      else if (lists.some((list) => list.complete === false)) state = words.incomplete;
+      else if (lists.some((list) => list.complete === false)) state = this.kind ? words.lost : words.incomplete;
       setText(this.status, state);
       // Apart from the status, which would be read out again every minute.
       setText(this.updated, Number.isFinite(oldest) ? fill(words.updated, { age: age(oldest) }) : "");

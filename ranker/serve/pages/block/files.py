@@ -21,6 +21,7 @@ from ranker.service import scripts
 LANGUAGE = "fr"
 """Where a page or a request names no language that the block speaks."""
 
+_FROM_BEST_OF = ("title", "ranges", "moves", "removed", "none", "lost")
 _FROM_PAGE = ("heading", "period", "counts", "units", "ago", "now", "date", "first", "empty", "incomplete", "gone")
 
 
@@ -35,8 +36,9 @@ class Block:
         self.style = folder.joinpath("block.css").read_text("utf-8")
         self.style_source = f"'sha256-{base64.b64encode(hashlib.sha256(self.style.encode()).digest()).decode()}'"
         own = orjson.loads(folder.joinpath("words.json").read_bytes())
-        page = orjson.loads(resources.files("ranker.serve.pages.front").joinpath("words.json").read_bytes())
-        self.words = {lang: _words(page[lang], own[lang]) for lang in own}
+        pages = resources.files("ranker.serve.pages")
+        page, best_of = (orjson.loads(pages.joinpath(of, "words.json").read_bytes()) for of in ("front", "best_of"))
+        self.words = {lang: _words(page[lang], best_of[lang], own[lang]) for lang in own}
 
     def fragment(self, content: Mapping[str, Any], lang: str, now_ms: int) -> bytes:
         """One list as HTML; `content` is the API's JSON, `lang` fr or en (another: French), ages are as of `now_ms`."""
@@ -63,6 +65,7 @@ def _count(item: Mapping[str, Any], board: str, window: str, speech: Speech) -> 
     return f"{count} {elsewhere}".lstrip()
 
 
-def _words(page: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Words that the page has too are the page's."""
-    return {name: page[name] for name in _FROM_PAGE} | dict(own) | {"boards": page["boards"] | own["boards"]}
+def _words(page: Mapping[str, Any], best_of: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Words that the pages have too are theirs."""
+    shared = {name: page[name] for name in _FROM_PAGE} | {name: best_of[name] for name in _FROM_BEST_OF}
+    return shared | dict(own) | {"boards": page["boards"] | own["boards"]}

@@ -1,5 +1,7 @@
 // What the page says: words come with it, in the language that was asked for; numbers, ages and dates are put into them.
 
+import { fill } from "./row.js";
+
 export const settings = JSON.parse(document.getElementById("settings").textContent);
 export const { lang, site, words } = settings;
 
@@ -24,7 +26,7 @@ export function setClock(reply) {
   if (Math.abs(difference) > 2000) skew = difference;
 }
 
-export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+export { fill };
 export const choose = (count, forms) => forms[plural.select(count)] ?? forms.other;
 export const counted = (count, forms) => number.format(count) + NBSP + choose(count, forms);
 export const figure = (count) => number.format(count);
