@@ -118,7 +118,7 @@ async def _freeze(
         if lacking := [board for board in site.calendar.boards if board not in generation.boards]:
             raise click.UsageError(f"site {name}: the active generation has no board {', '.join(lacking)}")
     kafka, begun_ms = settings.kafka_bootstrap, now_ms()  # noted before the log's end is read
-    there = await read_documents(kafka)
+    there = await read_documents(kafka, lambda _, __: None)
     holes: list[SitePeriod] = []
     async with reading(kafka, generation.topic, unpack_bytes=settings.unpack_mb << 20) as log:
         day = revise or period
@@ -134,12 +134,12 @@ async def _freeze(
         collect_seldom()
         keep_buffers()
         with bar(f"Reading {generation.topic}", unit="events") as advance:
-            counts = await period_counts.count(log, generation, wanted, advance)
+            counts = await period_counts.count(log, generation, wanted, begun_ms, advance)
     if revise and any(one.is_cut for one in counts):
         raise click.ClickException(f"Kafka has deleted the beginning of {revise}: the document stays as it is")
     articles, end = await freeze.read_articles(kafka, sites)
     async with writing(kafka) as writer:
-        maker = freeze.Maker(generation, sites, articles, end, await read_documents(kafka))
+        maker = freeze.Maker(generation, sites, articles, end, await read_documents(kafka, freeze.kept_of))
         made = await freeze.write(writer, maker, zip(wanted, counts, strict=True), why)
     return [_summary(key, document) for key, document in made], list(map(_named, holes))
 

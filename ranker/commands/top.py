@@ -67,7 +67,7 @@ async def _run(
     settings: Settings, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
 ) -> None:
     client = connect(settings.redis_url, answer_s=2.0)
-    board, demand, refresh = build_live(
+    board, demand, refresh, _ = build_live(
         client,
         sites=settings.sites,
         refresh_ms=settings.refresh_ms,

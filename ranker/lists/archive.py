@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,8 @@ import orjson
 from ranker.core.best_of import Key
 from ranker.store.keys import BEST_OF
 from ranker.store.topic_copy import Position, read_keys, read_position, read_value
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,11 @@ class Archive:
     def _take(self, keys: Sequence[bytes]) -> None:
         found: dict[str, dict[tuple[date, str], dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
         for raw in keys:
-            key = Key.parse(raw.decode())
+            try:
+                key = Key.parse(raw.decode())
+            except ValueError as error:  # a record of somebody else must not hide the documents
+                log.warning("a record of topic best-of is left out", extra={"reason": str(error)})
+                continue
             boards = found[key.site][key.first, key.kind]
             boards[key.board] = max(key.revision, boards.get(key.board, 0))
         self._entries = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from typing import TypeVar
 
 from ranker.core.best_of import TOPIC, Key
 from ranker.core.fold import Record
@@ -16,6 +17,7 @@ from ranker.log.transactions import Transactions
 
 MAX_BYTES = 8 << 20
 """As the topic's max.message.bytes (schemas/topics)."""
+_T = TypeVar("_T")
 _TRANSACTION_MS = 60_000
 _WRITE_S = 50.0
 """How long all documents of a run may take: less than the transaction lives."""
@@ -33,16 +35,19 @@ async def records(bootstrap: str, topic: str) -> AsyncGenerator[Record, None]:
                         yield record
 
 
-async def read_documents(bootstrap: str) -> dict[Key, bytes]:
-    """The documents by key, as canonical JSON. The first record of a key holds: the others were written at once."""
-    found: dict[Key, bytes] = {}
+async def read_documents(bootstrap: str, take: Callable[[Key, bytes], _T]) -> dict[Key, _T]:
+    """What `take` makes of each document (canonical JSON), by key: all of them may be more than fits into memory.
+
+    The first record of a key holds. Only without transactions can there be two.
+    """
+    found: dict[Key, _T] = {}
     async with contextlib.aclosing(records(bootstrap, TOPIC)) as every:
         async for record in every:
             key = Key.parse((record.key or b"").decode())
             if record.value is None:
                 found.pop(key, None)
-            else:
-                found.setdefault(key, record.value)
+            elif key not in found:
+                found[key] = take(key, record.value)
     return found
 
 

@@ -93,15 +93,18 @@ class LogReader:
         self._consumer.assign([tp])
         self._consumer.seek(tp, start)
         position = start
-        while position < end:
-            silent_s = _SILENT_S if position < held.stop else min(_SILENT_S, _ENDED_S)
-            for chunk in await self._poll(tp, position, silent_s):
-                if chunk.error is not None:
-                    raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
-                position = chunk.end
-                yield chunk if position <= end else _cut(chunk, end)
-                if position >= end:
-                    return
+        try:
+            while position < end:
+                silent_s = _SILENT_S if position < held.stop else min(_SILENT_S, _ENDED_S)
+                for chunk in await self._poll(tp, position, silent_s):
+                    if chunk.error is not None:
+                        raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
+                    position = chunk.end
+                    yield chunk if position <= end else _cut(chunk, end)
+                    if position >= end:
+                        return
+        finally:
+            self._consumer.pause(tp)  # else it goes on fetching, and searches by time wait 50 ms each behind that
 
     async def part(self, partition: int, since_ms: int) -> Part:
         """What to read of a partition: from the first record that was appended at `since_ms` or later."""

@@ -6,12 +6,13 @@ What a document says of earlier periods comes from their documents, so periods a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
 from typing import Any
 
-import orjson
+import msgspec
+from msgspec import to_builtins
 
 from ranker.core import best_of
 from ranker.core.best_of import Counted, Earlier, Key, Row, Source
@@ -29,6 +30,28 @@ from ranker.operate.periods_due import keys
 from ranker.settings import Site
 
 ARTICLES = "articles"
+
+
+class KeptItem(msgspec.Struct, frozen=True, gc=False):
+    article_id: str
+    rank: int
+    count: int
+    title: str | None
+
+
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """What later documents need to know of one."""
+
+    total: int
+    items: tuple[KeptItem, ...]
+
+
+_decode = msgspec.json.Decoder(Kept).decode
+
+
+def kept_of(_: Key, document: bytes) -> Kept:
+    """For `read_documents`."""
+    return _decode(document)
 
 
 async def read_articles(bootstrap: str, sites: Mapping[str, Site]) -> tuple[Articles, int]:
@@ -67,7 +90,7 @@ def _row(article_id: str, count: int, article: Article) -> Row:
 
 
 class Maker:
-    """Makes documents out of counts, the catalogue, and the documents that there are."""
+    """Makes documents out of counts, the catalogue, and the documents that there are: see `kept_of`."""
 
     def __init__(
         self,
@@ -75,56 +98,52 @@ class Maker:
         sites: Mapping[str, Site],
         articles: Articles,
         articles_end: int,
-        there: Mapping[Key, bytes],
+        there: Mapping[Key, Kept],
     ) -> None:
         self._generation = generation
         self._sites = sites
         self._articles = articles
         self._articles_end = articles_end
-        self._there: MutableMapping[Key, bytes] = dict(there)
-        self._listed: dict[tuple[str, str, str], dict[date, tuple[int, list[str]]]] = defaultdict(dict)
-        for key, document in there.items():
-            self._list(key, document)
+        self._newest: dict[tuple[str, str, str], dict[date, tuple[int, Kept]]] = defaultdict(dict)
+        for key, kept in there.items():
+            self._keep(key, kept)
 
-    def _list(self, key: Key, document: bytes) -> None:
-        of = self._listed[key.site, key.kind, key.board]
-        if key.revision > of.get(key.first, (0, []))[0]:
-            of[key.first] = key.revision, [item["article_id"] for item in orjson.loads(document)["items"]]
+    def _keep(self, key: Key, kept: Kept) -> None:
+        of = self._newest[key.site, key.kind, key.board]
+        if key.revision > of.get(key.first, (0, kept))[0]:
+            of[key.first] = key.revision, kept
 
     def make(self, one: SitePeriod, counts: PeriodCounts, why: str | None = None) -> Iterator[tuple[Key, bytes]]:
         """The documents that are not there yet, one for each board; with `why`, corrections of those that are.
 
         A correction that changes nothing is left out.
         """
-        for key in keys(one):
-            if why is None:
-                if key in self._there:
-                    continue
-                found: tuple[Key, bytes] | None = key, self._document(key, one, counts, None)
-            else:
-                found = self._revised(key, one, counts, why)
+        for first in keys(one):
+            newest = self._newest[first.site, first.kind, first.board].get(first.first)
+            found = None
+            if why is None and newest is None:
+                found = first, self._document(first, one, counts, None)
+            elif why is not None and newest is not None:
+                found = self._revised(first._replace(revision=newest[0]), newest[1], one, counts, why)
             if found is not None:
-                self._there[found[0]] = found[1]
-                self._list(*found)
+                self._keep(found[0], kept_of(*found))
                 yield found
 
-    def _revised(self, first: Key, one: SitePeriod, counts: PeriodCounts, why: str) -> tuple[Key, bytes] | None:
-        of = self._listed[first.site, first.kind, first.board].get(first.first)
-        if of is None:
+    def _revised(
+        self, replaces: Key, old: Kept, one: SitePeriod, counts: PeriodCounts, why: str
+    ) -> tuple[Key, bytes] | None:
+        counted = self._counted(replaces, one, counts)
+        changed = best_of.changes([to_builtins(item) for item in old.items], counted.rows)
+        if not changed and old.total == counted.total:
             return None
-        replaces = first._replace(revision=of[0])
-        old = orjson.loads(self._there[replaces])
-        counted = self._counted(first, one, counts)
-        changed = best_of.changes(old["items"], counted.rows)
-        if not changed and old["total"] == counted.total:
-            return None
-        key = first._replace(revision=replaces.revision + 1)
+        key = replaces._replace(revision=replaces.revision + 1)
         about = {"replaces": replaces.revision, "why": why, "changed": changed}
         return key, self._document(key, one, counts, about)
 
     def _document(self, key: Key, one: SitePeriod, counts: PeriodCounts, revision: Mapping[str, Any] | None) -> bytes:
-        listed = self._listed[key.site, key.kind, key.board]
-        earlier = Earlier({day: articles for day, (_, articles) in listed.items()}, self._articles.aliases(key.site))
+        newest = self._newest[key.site, key.kind, key.board]
+        listed = {day: [item.article_id for item in kept.items] for day, (_, kept) in newest.items()}
+        earlier = Earlier(listed, self._articles.aliases(key.site))
         source = Source(
             self._generation.topic,
             self._generation.id,

@@ -26,9 +26,10 @@ from ranker.core.fold import Fold, Record
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts
-from ranker.core.periods import LATE_MS, MINUTE_MS, Calendar, Period
+from ranker.core.periods import LATE_MS, MINUTE_MS, Calendar, Period, rfc3339
 from ranker.core.rules import memory_rules, paused_until_ms
 from ranker.log.aiokafka_patch import Chunk
+from ranker.log.errors import LogRefusedError
 from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance
 
@@ -64,9 +65,12 @@ def reads_from_ms(generation: Generation, period: Period) -> int:
 
 
 async def count(
-    log: LogReader, generation: Generation, wanted: Sequence[SitePeriod], advance: Advance
+    log: LogReader, generation: Generation, wanted: Sequence[SitePeriod], now_ms: int, advance: Advance
 ) -> list[PeriodCounts]:
     """Reads each partition once, from the earliest beginning to the latest end, and returns the counts in order.
+
+    Raises LogRefusedError if a record that would close a period was appended in the future, by its producer's clock:
+    nobody knows what it closes.
 
     In memory are the counts of each article of each period and board, and what the rules remember of one partition.
     """
@@ -75,7 +79,7 @@ async def count(
     parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     behind, total = 0, sum(part.end - part.start for part in parts)
     for part in parts:
-        counting = _Partition(generation, wanted, found, part)
+        counting = _Partition(generation, wanted, found, part, now_ms)
         starts = [await _start(log, part, reads_from_ms(generation, one.period), since_ms) for one in wanted]
         async with contextlib.aclosing(log.part_chunks(part)) as chunks:
             async for chunk in chunks:
@@ -100,7 +104,12 @@ class _Partition:
     """Counts one partition for all periods, until each has its end."""
 
     def __init__(
-        self, generation: Generation, wanted: Sequence[SitePeriod], found: Sequence[PeriodCounts], part: Part
+        self,
+        generation: Generation,
+        wanted: Sequence[SitePeriod],
+        found: Sequence[PeriodCounts],
+        part: Part,
+        now_ms: int,
     ) -> None:
         self._generation = generation
         self._fold = Fold(generation, MINUTE_MS)
@@ -109,6 +118,7 @@ class _Partition:
         self._boards = generation.boards_of
         self._wanted = list(zip(wanted, found, strict=True))
         self._part = part
+        self._latest_ms = now_ms + FUTURE_MS
         self._position = part.start
         self._reached: dict[int, int] = {}
         """Append time to the first offset that was appended then or later."""
@@ -146,6 +156,12 @@ class _Partition:
         for at, record in enumerate(records):
             if not (is_append_time(record.timestamp) and record.timestamp >= self._ahead[0]):
                 continue
+            if record.timestamp > self._latest_ms:
+                raise LogRefusedError(
+                    f"partition {self._part.partition}, offset {record.offset}: appended at "
+                    f"{rfc3339(record.timestamp)}, which has not come, so what was appended before a period closed is "
+                    "not known; have the broker stamp records (message.timestamp.type=LogAppendTime)"
+                )
             if at > begin:
                 yield records[begin:at]
             begin = at

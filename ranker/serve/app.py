@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from ranker.metrics import ReaderMetrics
 from ranker.serve.api.article import ArticleDetails
+from ranker.serve.api.best_of import BestOf
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.csv_file import csv_file
 from ranker.serve.api.json_feed import json_feed
@@ -31,6 +32,7 @@ from ranker.serve.http.response_cache import (
     App,
     Entry,
     Form,
+    Headers,
     Paths,
     Receive,
     ResponseCache,
@@ -41,6 +43,7 @@ from ranker.serve.http.response_cache import (
 )
 from ranker.serve.live.build_live import Live
 from ranker.serve.live.hourly import Hourly
+from ranker.serve.pages.best_of import BestOfPages
 from ranker.serve.pages.block import Block
 from ranker.serve.pages.definitions import Definitions
 from ranker.serve.pages.docs import Docs
@@ -69,7 +72,9 @@ class Web:
         self._sites = Sites(live.board, live.demand)
         self._articles = ArticleDetails(live.board, live.demand, hourly)
         self.streams = Streams(self._lists, live.board, clients, metrics)
+        self._best_of = BestOf(live.board, live.documents)
         self._block = Block()
+        self._best_of_pages = BestOfPages(self._best_of, live.board, clients, self._block, page.address, self._respond)
         self._scripts = {"/block.js": Entry(Body(self._block.script, SCRIPT), SCRIPT_CACHING, ("*",))}
         for address, script in self._block.scripts.items():
             self._scripts[address] = Entry(Body(script, SCRIPT), FOREVER, ("*",))
@@ -82,6 +87,7 @@ class Web:
             Route(LIST_ROUTE + "/feed.rss", self._rss),
             Route(LIST_ROUTE + "/feed.json", self._json_feed),
             Route(LIST_ROUTE + "/stream", self._stream),
+            *self._best_of_pages.routes,
             Route("/v1/{rest:path}", self._preflight, methods=["OPTIONS"]),
             Route("/v1/{rest:path}", _nothing),  # or the route above would have GET answered with 405
             Route("/block.js", self._block_script),
@@ -160,17 +166,22 @@ class Web:
         began: float,
         until: float,
         used: Callable[[], None] = lambda: None,
+        *,
+        caching: bytes | None = None,
+        more: Headers | None = None,
     ) -> Response:
         """In the form that the request wants; kept for the next one, unless it is one client's alone.
 
-        `name` is the site's; `used` is called while the answer is requested again.
+        `name` is the site's; `used` is called while the answer is requested again. `caching` is for what is no list;
+        `more` are headers of this answer.
         """
         site = self._board.site(name)
         body.made_ms = (time.perf_counter() - began) * 1000
         body.until = until
         wanted = accept_headers(request.scope["headers"])
         private = tokens.fits(wanted.authorization, site.read_token) is True
-        entry = Entry(body, cache_control(self._caching, private=private), site.cors, used, token=site.read_token)
+        allowed = cache_control(self._caching, private=private) if private or caching is None else caching
+        entry = Entry(body, allowed, site.cors, used, token=site.read_token, more=more)
         if not private:
             self.app.put(request.scope, entry)
         return _response(entry.form(wanted))
@@ -200,7 +211,7 @@ class Web:
 
     async def _index(self, request: Request) -> Response:
         await self._board.first_attempt(FIRST_DEADLINE_S)
-        return await self._page.index(request, self._board, self._lists, self._clients)
+        return await self._page.index(request, self._board, self._lists, self._best_of, self._clients)
 
 
 def _response(form: Form) -> Response:

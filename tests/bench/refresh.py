@@ -114,7 +114,7 @@ def _refresh_of(client: Any, lists: list[ListName]) -> Refresh:
     """A reader with these lists in use, at a time that stands still: they stay in use and fresh."""
     now_ms = int(time.time() * 1000)
     metrics = ReaderMetrics(new_registry())
-    _, demand, refresh = build_live(
+    _, demand, refresh, _ = build_live(
         client, sites={}, refresh_ms=1_000, ages=Ages(60_000, 120_000), metrics=metrics, now_ms=lambda: now_ms
     )
     for name in lists:

@@ -111,10 +111,10 @@ LISTS = (
         "spread",
     ),
     Mutant(
-        "what is passed over takes a place of its other group",
+        "what is passed over has a place of its other group",
         "ranker.serve.api.spread:Spread.takes",
-        "A._passed += 1",
-        "(setattr(A, '_passed', A._passed + 1), A._taken.update((field, value) for field, value, _ in groups))",
+        "A._passed.add(B)",
+        "(A._passed.add(B), A._taken.update((field, value) for field, value, _ in groups))",
         "spread",
         long=True,
     ),
@@ -122,7 +122,7 @@ LISTS = (
         "what is passed over below the last place is counted",
         "ranker.serve.api.lists:Lists._content",
         "A.skipped",
-        "A._passed",
+        "len(A._passed)",
         "spread",
     ),
     Mutant(

@@ -14,6 +14,7 @@ from ranker.store import shard
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.lists import LISTS
+from tests.mutants.periods import PERIODS
 from tests.mutants.remembered import CHUNKS, HISTORIES
 from tests.mutants.second_count import SECOND
 
@@ -84,7 +85,9 @@ def test_a_mutant_that_has_lost_its_place_is_noticed(module: Callable[[str], Mod
         shard.script("advance")
 
 
-@pytest.mark.parametrize("mutant", [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND], ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant", [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS], ids=lambda mutant: mutant.name
+)
 def test_every_mutant_has_its_place(mutant: Mutant) -> None:
     """Also those that only make test-long hunts for."""
     with mutate.lua(mutant.old, mutant.new) if mutant.in_lua else mutate.python(mutant.where, mutant.old, mutant.new):

@@ -154,7 +154,7 @@ class Shown:
 @contextmanager
 def reading_of(reading: Reading) -> Iterator[Shown]:
     with merges.small(reading.places, reading.max_strays, reading.budget):
-        board, demand, refresh = build_live(
+        board, demand, refresh, _ = build_live(
             None,
             sites={"demo": Site("Demo", hide_unknown=reading.hide_unknown)},
             refresh_ms=50,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -12,7 +13,8 @@ from ranker.core.generation import ListName
 from ranker.core.merge import ExtraKeys
 from ranker.lists.filters import Filter
 from ranker.serve.api.query import Query, Unless
-from tests.property.readings import DAY, WEEK, Reading, queries, reading_of, readings
+from tests.property.merges import Shards
+from tests.property.readings import DAY, HOUR_MS, NOW_MS, WEEK, Known, Reading, queries, reading_of, readings
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def greedy(reading: Reading, order: Iterable[str], query: Query) -> Spread:
             continue
         known = reading.catalogue.get(article_id)
         values = [(field, getattr(known, field), most) for field, most in query.max_per if known is not None]
-        limited = [(field, value, most) for field, value, most in values if value is not None]
+        limited = [(field, value, most) for field, value, most in values if value]
         if any(taken[field, value] == most for field, value, most in limited):
             over += 1
             continue
@@ -97,7 +99,7 @@ def is_spread(reading: Reading) -> None:
                 loose = [article_id for article_id, _ in reading.naive(DAY, query.filter)]
                 assert [article_id for article_id in loose if article_id in found] == found
                 for field, most in query.max_per:
-                    counted = Counter(item[field] for item in content["items"] if item[field] is not None)
+                    counted = Counter(item[field] for item in content["items"] if item[field])
                     assert max(counted.values(), default=0) <= most
 
 
@@ -145,17 +147,40 @@ def is_spread_of_the_latest(reading: Reading) -> None:
 def _spread_query(draw: st.DrawFn) -> Query:
     fields = draw(st.sampled_from([(), ("section",), ("section",), ("format",), ("format", "section")]))
     others = st.builds(Unless, st.just("read"), st.sampled_from([DAY.window, WEEK.window]), st.integers(1, 8))
+    query = draw(queries())
     return replace(
-        draw(queries()),
+        query,
+        filter=draw(st.sampled_from([Filter(), Filter(), query.filter])),
         max_per=tuple((field, draw(st.integers(1, 3))) for field in fields),
         unless=tuple(draw(st.lists(others, max_size=2))),
     )
 
 
+def _long(seed: int, of: Reading) -> Reading:
+    """Some 40 articles of three sections, most of them in both lists: there is much to pass over."""
+    random = Random(seed)
+    ids = [f"/{number}" for number in range(40)]
+    names = ["Culture", "Culture", "Sport", "", None]
+
+    def known() -> Known:
+        published_at = NOW_MS - random.randrange(6) * HOUR_MS
+        return Known("T", random.choice(names), random.choice(names), published_at, hidden=random.random() < 0.1)
+
+    def shards() -> Shards:
+        made = Shards([{} for _ in range(of.lists[DAY].partitions)])
+        for article in random.sample(ids, random.randrange(10, 40)):
+            made.totals[made.home(article.encode())][article.encode()] = random.randrange(1, 7)
+        return made
+
+    catalogue = {article: known() for article in random.sample(ids, random.randrange(20, 41))}
+    return replace(of, lists={DAY: shards(), WEEK: shards()}, catalogue=catalogue, places=random.randrange(1, 40))
+
+
 def spread_readings() -> st.SearchStrategy[Reading]:
-    """As `readings`, with queries that limit sections and formats and name other lists."""
+    """As `readings`, or with long lists, and with queries that limit sections and formats and name other lists."""
     return st.builds(
-        lambda reading, wanted: replace(reading, queries=wanted),
+        lambda reading, seed, wanted: replace(_long(seed, reading) if seed % 4 else reading, queries=wanted),
         readings(),
+        st.integers(0, 1_000_000),
         st.lists(_spread_query(), min_size=1, max_size=3),
     )

@@ -204,7 +204,11 @@ def _value(example: Node) -> str:
     if "value" not in example:
         return ""
     value = example["value"]
-    text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    text = (
+        value.replace("\r\n", "\n")
+        if isinstance(value, str)
+        else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    )
     return f'<pre tabindex="0">{escape(text)}</pre>'
 
 

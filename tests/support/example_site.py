@@ -2,24 +2,27 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
 
 from ranker.core import delta
+from ranker.core.best_of import Key, Row
 from ranker.core.generation import ListName
 from ranker.core.home import home
 from ranker.settings import Site
 from ranker.store.history import HOUR_MS, write_ranks
 from ranker.store.keys import ShardKeys
 from ranker.store.topic_copy import Change, TopicCopy
+from tests.support import best_of_documents
 from tests.support.defaults import PRESS
 from tests.support.reader import LIST, PARTITIONS, Reader, T, running_reader, until
 from tests.support.shard_writer import publish
 
 TOKEN = "discret-0123456789abcdef"
 SITES = {
-    "demo": Site("Le Courrier"),
+    "demo": Site("Le Courrier", calendar=best_of_documents.calendar("read")),
     "discret": Site("Le Discret", show_counts=False, cors=("https://www.discret.example",), read_token=TOKEN),
 }
 
@@ -33,6 +36,20 @@ _ARTICLES = (
 )
 _LAST_WEEK = ("/soupes", "Cinq soupes pour ne plus craindre novembre", "pépites", "Culture", 100, 45)
 _UNREAD = ("/amendes", "Bibliothèques\u00a0: la fin des amendes", "décryptage", "Culture", 1)
+_WEEK = Key("demo", "week", date(2026, 11, 14), "read")
+_LISTED = (
+    ("/soupes", "Cinq soupes pour ne plus craindre novembre", "Culture", "pépites", "2026-11-18T21:17:04.735Z", 812),
+    ("/tempete", "Avis de tempête sur l’estuaire", "Environnement", "récit", "2026-11-13T06:00:00.000Z", 640),
+    (
+        "/marais",
+        "Les marais salants, laboratoire du climat",
+        "Environnement",
+        "enquête",
+        "2026-11-20T23:17:04.735Z",
+        95,
+    ),
+)
+"""The best of the week before: /tempete was taken down since."""
 VIEWS = [
     ("demo", row[0], outcome, count)
     for row in _ARTICLES
@@ -90,7 +107,9 @@ async def fill(client: Any) -> None:
         for article_id, title, kind, section, age in rows
     ]
     records.append(record("discret", "/secret", title="Ce que personne ne compte", published_at=T - HOUR_MS))
+    records.append(record("demo", _LISTED[1][0], status="removed"))
     await write_articles(client, records)
+    await best_of_documents.store(client, _documents())
     await publish(client, PRESS, PARTITIONS, [*VIEWS, ("discret", "/secret", "view", 77)], T)
     hours = [{"view": views} for views in (64, 91, 80, 45, 28, 12)]
     hours[-1] |= {"!repeat": 5, "!bot": 2}
@@ -108,6 +127,20 @@ async def fill(client: Any) -> None:
         await write_ranks(client, PRESS.id, at, {read: ids})
 
 
+def _documents() -> dict[Key, bytes]:
+    """Two weeks, the second one with what moved in it."""
+    rows = [
+        Row(article, count, title, f"https://www.demo.example{article}", section, kind, published)
+        for article, title, section, kind, published, count in _LISTED
+    ]
+    before = _WEEK._replace(first=_WEEK.first - timedelta(days=7))
+    listed = ("/tempete", "/amendes")
+    return {
+        before: best_of_documents.made(before, [Row(one, 500 - place) for place, one in enumerate(listed)]),
+        _WEEK: best_of_documents.made(_WEEK, rows, earlier={before.first: listed}),
+    }
+
+
 @asynccontextmanager
 async def newsroom(redis_url: str) -> AsyncIterator[Reader]:
     """A reader that has read all of it."""
@@ -116,7 +149,8 @@ async def newsroom(redis_url: str) -> AsyncIterator[Reader]:
 
         async def level() -> bool:
             answer = await reader.get(LIST)
-            return answer.status == 200 and answer.json["history"]["since"] and answer.json["items"][0]["title"]
+            titled = answer.status == 200 and answer.json["history"]["since"] and answer.json["items"][0]["title"]
+            return bool(titled) and await best_of_documents.has(reader, "demo", _WEEK.first)
 
         await until(level, "list with titles and history")
         yield reader

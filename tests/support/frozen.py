@@ -50,14 +50,19 @@ places = 12
 """
 
 
-def records(seed: int, site: str, from_ms: int, to_ms: int, count: int = 700, edges: Sequence[int] = ()) -> list[Raw]:
+def records(
+    seed: int, site: str, from_ms: int, to_ms: int, count: int = 700, edges: Sequence[int] = (), around: int = 40
+) -> list[Raw]:
     """One partition in the order of append times: on time and late, by hours or days, future, sent again, taken back,
-    dropped by every rule, of another site, and bytes that are no event. They come in tens, some around each of `edges`.
+    dropped by every rule, of another site, and bytes that are no event. They come in tens, `around` at each of `edges`.
     """
     rng = random.Random(seed)
     found: list[Raw] = []
     events: list[dict[str, Any]] = []
-    moments = [*rng.choices(range(from_ms, to_ms), k=count // 10), *edges, *edges, *edges, *edges]
+    moments = [
+        *rng.choices(range(from_ms, to_ms), k=count // 10),
+        *(edge for edge in edges for _ in range(around // 10)),
+    ]
     near = [moment + rng.randrange(-5 * MINUTE_MS, 5 * MINUTE_MS) for moment in moments for _ in range(10)]
     for offset, append_ms in enumerate(sorted([*near, *edges, *(edge - 1 for edge in edges)])):
         late_ms = rng.choice((0, 0, 0, 0, 4 * HOUR_MS, 10 * HOUR_MS, 3 * DAY_MS, -10 * MINUTE_MS))
@@ -152,7 +157,11 @@ class FrozenSite(Log):
 
     async def documents(self) -> dict[Key, bytes]:
         """Those of this site."""
-        return {key: one for key, one in (await read_documents(self.bootstrap)).items() if key.site == self.site}
+        return {
+            key: one
+            for key, one in (await read_documents(self.bootstrap, lambda _, raw: raw)).items()
+            if key.site == self.site
+        }
 
     async def document(self, kind: str, first: str, board: str = "read", revision: int = 1) -> Any:
         return orjson.loads((await self.documents())[Key(self.site, kind, date.fromisoformat(first), board, revision)])

@@ -120,7 +120,7 @@ async def running_reader(
         web = Web(live, hourly, Page(configured), caching, clients, metrics)
         public = reader_port(web.app.at_once, Connections(), asyncio.Event(), lambda: None)
         port = await stack.enter_async_context(http_server.serving(web.app, "127.0.0.1", 0, public))
-        running = Reader(port, *live, web, client, registry, now_ms)
+        running = Reader(port, live.board, live.demand, live.refresh, web, client, registry, now_ms)
         await stack.enter_async_context(beside(live.refresh.run()))
         await stack.enter_async_context(beside(web.run()))
         yield running

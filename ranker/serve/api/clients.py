@@ -47,7 +47,8 @@ class Clients:
         wait_s = self._lists.take(client, lists, self._now_s())
         if wait_s:
             detail = (
-                "This address asks for too many articles, or lists with filters, with a receipt or beyond 100 places. "
+                "This address asks for too many articles, documents, or lists with filters, a receipt or more than 100 "
+                "places. "
                 f"{PROXY}"
             )
             raise ProblemError(429, detail, headers={"Retry-After": str(wait_s)})

@@ -9,6 +9,8 @@ import orjson
 
 from ranker.serve.api.rss import feed_items, feed_title
 
+VERSION = "https://jsonfeed.org/version/1.1"
+
 
 def json_feed(content: Mapping[str, Any], title: str) -> bytes:
     """The items that feed.rss has, in the list's order and with the same ids.
@@ -16,11 +18,11 @@ def json_feed(content: Mapping[str, Any], title: str) -> bytes:
     The reader knows neither its own public address nor the language of titles: `feed_url` and `language` are absent.
     """
     items = feed_items(content)
-    feed: dict[str, Any] = {"version": "https://jsonfeed.org/version/1.1", "title": feed_title(content, title)}
+    feed: dict[str, Any] = {"version": VERSION, "title": feed_title(content, title)}
     if items:
         feed["home_page_url"] = items[0][0]
-    feed["_list"] = {name: content[name] for name in ("site", "board", "as_of", "complete", "stale")}
-    feed["_list"]["window"] = content["window"]["name"]
+    state = {name: content[name] for name in ("as_of", "complete", "stale")}
+    feed["_list"] = {"site": content["site"], "board": content["board"], "window": content["window"]["name"], **state}
     feed["items"] = [_item(content["site"], item) for _, item in items]
     return orjson.dumps(feed)
 

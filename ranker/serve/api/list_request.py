@@ -52,15 +52,15 @@ async def list_request(
     A site that only the reading of its list shows to be unknown is refused later. `html`: it may be a fragment.
     """
     await board.first_attempt(FIRST_DEADLINE_S)
-    raw = _query_string(request)
+    raw = query_string(request)
     name = ListName(*(request.path_params[part] for part in ("site", "board", "window")))
     generation = board.generation
     query, of_query = parse(raw, board.site(name.site).ids, html=html, stream=stream)
     of_address, known = _list_faults(name, generation) if generation else ([], {})
     of_query += _other_faults(query, name, generation) if generation else []
-    if not _is_known(name.site, board):
+    if not is_known(name.site, board):
         of_address.insert(0, unknown_site(name.site))
-    counts = _may_see_counts(request, board, name.site)
+    counts = may_see_counts(request, board, name.site)
     if query.filter.min_count and not counts:
         of_query.append(fault("min_count", "this site does not show counts; send its read token"))
     if query.receipt:
@@ -81,9 +81,9 @@ async def article_request(request: Request, board: Board, clients: Clients) -> A
     """Raises ProblemError, also 429."""
     await board.first_attempt(FIRST_DEADLINE_S)
     rule = board.site(request.path_params["site"]).ids
-    ids, edge, of_query = parse_article(_query_string(request), rule)
+    ids, edge, of_query = parse_article(query_string(request), rule)
     site = _site_id(request, board, of_query)
-    counts = _may_see_counts(request, board, site)
+    counts = may_see_counts(request, board, site)
     client = clients.rate_limit_key(request)
     clients.charge(client)
     return ArticleRequest(site, ids, edge, counts, client)
@@ -92,11 +92,11 @@ async def article_request(request: Request, board: Board, clients: Clients) -> A
 async def site_request(request: Request, board: Board) -> tuple[str, bool]:
     """The site, and whether its counts are shown. Raises ProblemError."""
     await board.first_attempt(FIRST_DEADLINE_S)
-    site = _site_id(request, board, parse_nothing(_query_string(request)))
-    return site, _may_see_counts(request, board, site)
+    site = _site_id(request, board, parse_nothing(query_string(request)))
+    return site, may_see_counts(request, board, site)
 
 
-def _query_string(request: Request) -> bytes:
+def query_string(request: Request) -> bytes:
     """The query string; 414 if it is too long."""
     raw: bytes = request.scope["query_string"]
     if len(raw) > MAX_QUERY_BYTES:
@@ -104,12 +104,12 @@ def _query_string(request: Request) -> bytes:
     return raw
 
 
-def _is_known(site: str, board: Board) -> bool:
+def is_known(site: str, board: Board) -> bool:
     """False if a site surely does not exist; for some only the reading of a list shows it."""
     return bool(_SITE.fullmatch(site)) and board.knows(site) is not False
 
 
-def _may_see_counts(request: Request, board: Board, name: str) -> bool:
+def may_see_counts(request: Request, board: Board, name: str) -> bool:
     """Whether this request may see counts; 401 for a token that is not the site's."""
     site = board.site(name)
     fits = tokens.fits(accept_headers(request.scope["headers"]).authorization, site.read_token)
@@ -143,7 +143,7 @@ def _other_faults(query: Query, name: ListName, generation: Generation) -> list[
 
 def _site_id(request: Request, board: Board, of_query: list[Fault]) -> str:
     site: str = request.path_params["site"]
-    of_address = [] if _is_known(site, board) else [unknown_site(site)]
+    of_address = [] if is_known(site, board) else [unknown_site(site)]
     if of_address or of_query:
         raise refusal(of_address, of_query, {})
     if board.generation is None:

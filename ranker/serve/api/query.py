@@ -103,8 +103,8 @@ def parse(raw: bytes, rule: IdRule = DEFAULT, *, html: bool = True, stream: bool
     known = _KNOWN if html else tuple(name for name in _KNOWN if name not in _OF_LISTS)
     known += ("last_event_id",) * stream
     faults: list[Fault] = []
-    given = _parameters(raw, known, (*_SINGLE, "last_event_id"), faults)
-    read = _Values(given, faults)
+    given = parameters(raw, known, (*_SINGLE, "last_event_id"), faults)
+    read = Values(given, faults)
     places = MAX_STREAMED if stream else MAX_PLACES
     limit = read.number("limit", 1, places, DEFAULT_LIMIT)
     offset = read.number("offset", 0, places - 1, 0)
@@ -140,8 +140,8 @@ def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], 
     The id is in its normal form, and then as it is given if that is another id.
     """
     faults: list[Fault] = []
-    given = _parameters(raw, ("id", "places"), ("id", "places"), faults)
-    read = _Values(given, faults)
+    given = parameters(raw, ("id", "places"), ("id", "places"), faults)
+    read = Values(given, faults)
     ids = [*read.article_ids("id", rule), *(value for value in given.get("id", ()) if is_article_id(value))]
     if "id" not in given:
         faults.append(fault("id", "is missing; it is the article's id, percent-encoded"))
@@ -151,11 +151,11 @@ def parse_article(raw: bytes, rule: IdRule = DEFAULT) -> tuple[tuple[str, ...], 
 def parse_nothing(raw: bytes) -> list[Fault]:
     """The faults of a query if none is expected."""
     faults: list[Fault] = []
-    _parameters(raw, (), (), faults)
+    parameters(raw, (), (), faults)
     return faults
 
 
-def _parameters(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
+def parameters(raw: bytes, known: Sequence[str], single: Sequence[str], faults: list[Fault]) -> dict[str, list[str]]:
     """Parameter to its values."""
     given: dict[str, list[str]] = {}
     choices = f"; known: {', '.join(known) or 'none'}"
@@ -179,7 +179,7 @@ def _text(given: str) -> str:
     return given.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-class _Values:
+class Values:
     """Reads parameters one by one, gathering what is wrong with them."""
 
     def __init__(self, given: dict[str, list[str]], faults: list[Fault]) -> None:

@@ -27,7 +27,7 @@ class Spread:
         self._placed: set[str] = set()
         """The articles of the lists before this one."""
         self._taken: Counter[tuple[str, str]] = Counter()
-        self._passed = 0
+        self._passed: set[str] = set()
 
     @property
     def left(self) -> int:
@@ -45,8 +45,8 @@ class Spread:
             return False
         groups = [(field, value, most) for field, most in self._max_per if (value := getattr(place.article, field))]
         if any(self._taken[field, value] >= most for field, value, most in groups):
-            self._passed += 1
+            self._passed.add(place.name)
             return False
         self._taken.update((field, value) for field, value, _ in groups)
-        self.skipped = self._passed
+        self.skipped = len(self._passed)
         return True

@@ -21,6 +21,7 @@ SCRIPT = b"text/javascript; charset=utf-8"
 RSS = b"application/rss+xml; charset=utf-8"
 JSON_FEED = b"application/feed+json"
 CSV = b"text/csv; charset=utf-8; header=present"
+TEXT = b"text/plain; charset=utf-8"
 
 
 @dataclass

@@ -82,6 +82,7 @@ class Entry:
     """One answer in every requested form, each made once. `origins` may read it in browsers ("*": all).
 
     `token`: a client that sends it gets another answer, which a shared cache must not answer with this one.
+    `more` are headers of its own.
     `used` is called once a second while the entry is requested. The cache sets `revision`, and `route` and `duration`,
     which its hits are counted under.
     """
@@ -98,12 +99,14 @@ class Entry:
         used: Callable[[], None] = lambda: None,
         *,
         token: str | None = None,
+        more: Headers | None = None,
     ) -> None:
         self._body = body
         self._caching = caching
         self._origins = origins
         _, by_origin = allowed_origin(origins, None)
         self._choices = frozenset(origin.encode() for origin in origins) if by_origin else frozenset[bytes]()
+        self._more = more or []
         self._vary = b"accept-encoding"
         self._vary += b", origin" if by_origin else b""
         self._vary += b"" if token is None else b", authorization"
@@ -131,6 +134,7 @@ class Entry:
             (b"etag", self._body.etag(gzipped=gzip)),
             (b"vary", self._vary),
             (b"server-timing", b"render;dur=%.2f" % self._body.made_ms),
+            *self._more,
         ]
         allowed, _ = allowed_origin(self._origins, None if origin is None else origin.decode())
         if allowed is not None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from ranker.core.generation import Generation, ListName
+from ranker.lists.archive import Archive
 from ranker.lists.articles import Articles
 from ranker.lists.history import Ranks
 from ranker.serve.live.published import Ages, Published
@@ -36,6 +37,10 @@ class Board:
         """The catalogue as it is shown."""
         self.articles_read_ms = 0
         """When the catalogue was last found level with Redis."""
+        self.archive: Archive | None = None
+        """Which documents of periods there are; None if no site has a calendar."""
+        self.archive_read = False
+        """Whether the archive has been read since the start."""
         self._sites = sites
         self._lists: dict[ListName, Published] = {}
         self._ranks: dict[ListName, Ranks] = {}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ranker.lists.archive import Archive
 from ranker.metrics import ReaderMetrics
 from ranker.serve.live.board import Board, BoardWriter, wall_ms
 from ranker.serve.live.demand import Demand
+from ranker.serve.live.documents import Documents
 from ranker.serve.live.published import Ages
 from ranker.serve.live.refresh import Refresh
 from ranker.settings import Site
@@ -17,6 +19,7 @@ class Live(NamedTuple):
     board: Board
     demand: Demand
     refresh: Refresh
+    documents: Documents
 
 
 def build_live(
@@ -35,4 +38,5 @@ def build_live(
     # At every scrape: ages go on growing while nothing is refreshed.
     metrics.lists.set_function(lambda: len(board))
     metrics.list_age_seconds.set_function(board.oldest_s)
-    return Live(board, demand, Refresh(client, board, demand, metrics, refresh_ms, rules))
+    archive = Archive(client) if any(site.calendar for site in sites.values()) else None
+    return Live(board, demand, Refresh(client, board, demand, metrics, refresh_ms, rules, archive), Documents(client))

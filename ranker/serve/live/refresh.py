@@ -11,6 +11,7 @@ from typing import Any
 
 from ranker.core.generation import ListName
 from ranker.core.merge import Hints
+from ranker.lists.archive import Archive
 from ranker.lists.catalogue import Catalogue
 from ranker.metrics import ReaderMetrics
 from ranker.serve.live.active_generation import ActiveGeneration
@@ -42,9 +43,11 @@ class Refresh:
         metrics: ReaderMetrics,
         refresh_ms: int,
         rules: Mapping[str, IdRule],
+        archive: Archive | None = None,
     ) -> None:
-        """`rules` are the sites' rules for article ids."""
+        """`rules` are the sites' rules for article ids; `archive` is followed if there is one."""
         self._board = board
+        board.archive = archive
         self._demand = demand
         self._metrics = metrics
         self.refresh_ms = refresh_ms
@@ -57,13 +60,14 @@ class Refresh:
         self._follow_active = Aside("which generation is active", self._read_active)
         self._follow_articles = Aside("the catalogue", self._read_catalogue)
         self._follow_histories = Aside("the rank history", self._read_histories)
+        self._follow_archive = Aside("the archive of periods", self._read_archive)
 
     async def run(self) -> None:
         """Refreshes until it is cancelled; a failure is logged once and tried again at the next interval."""
         try:
             await self._run()
         finally:
-            for aside in (self._follow_active, self._follow_articles, self._follow_histories):
+            for aside in (self._follow_active, self._follow_articles, self._follow_histories, self._follow_archive):
                 await aside.end()
 
     async def _run(self) -> None:
@@ -126,6 +130,9 @@ class Refresh:
             lacking.append(str(error))
         with contextlib.suppress(StoreUnavailableError):  # ranks that are not known are shown as unknown
             await self._follow_histories.result()
+        with contextlib.suppress(StoreUnavailableError):  # documents do not change: what is known of them stays
+            if self._board.archive is not None:
+                await self._follow_archive.result()
         await self._read(self._demand.due())
         self._drop(self._demand.drop_unused(now_ms))
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
@@ -161,6 +168,11 @@ class Refresh:
                 await self._histories.follow(self._active.generation, self._demand.last_used_ms, self._board.now_ms())
             finally:  # another generation's are gone, whether ours can be read or not
                 self._board.show_ranks(self._histories.ranks)
+
+    async def _read_archive(self) -> None:
+        if self._board.archive is not None:
+            await self._board.archive.follow()
+            self._board.archive_read = True
 
     async def _read(self, lists: Collection[ListName]) -> None:
         """Reads and shows `lists` (those that the generation has), and ends the waiting for them."""

@@ -25,6 +25,11 @@ class Row(NamedTuple):
     counted: str
 
 
+def web_address(url: str | None) -> str | None:
+    """An article's address, if it is one of the web."""
+    return url if _WEB_ADDRESS.match(url or "") else None
+
+
 def rows(items: Iterable[Mapping[str, Any]], speech: Speech, counted: Callable[[Mapping[str, Any]], str]) -> list[Row]:
     """The items of a list (the API's JSON); `counted` gives what stands beside an item's age."""
     return [_row(item, speech, counted(item)) for item in items]
@@ -38,7 +43,7 @@ def _row(item: Mapping[str, Any], speech: Speech, counted: str) -> Row:
         item["section"],
         item["article_id"] if title is None else title,
         title is None,
-        url if _WEB_ADDRESS.match(url or "") else None,
+        web_address(url),
         published,
         speech.age(published) if published else "",
         counted,

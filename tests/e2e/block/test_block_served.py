@@ -11,6 +11,7 @@ from ranker.serve.pages.block.files import Block
 from ranker.service import scripts
 from tests.support.block_site import DAY_MIN, Site, answer, moment, now_ms
 from tests.support.block_visit import visit
+from tests.support.example_site import record, write_articles
 from tests.support.page_site import SHOTS
 from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, T, running_reader
@@ -77,11 +78,20 @@ async def test_with_the_real_reader(browser: Browser, site: Site, redis_url: str
 
         context = await browser.new_context(viewport={"width": 1280, "height": 900})
         await context.route("**/v1/**", real)
-        views = [("demo", f"/a{i}", "view", 100 - i) for i in range(9)]
+        views = [("demo", f"/a{i}", outcome, 100 - i) for i in range(9) for outcome in ("view", "share")]
         await publish(reader.client, GENERATION, 2, views, T)
         seen = await visit(context, site.page(site.element('boards="read"')))
         await expect(seen.part("link")).to_have_text([f"/a{i}" for i in range(7)], timeout=15_000)
         assert (await seen.part("count").all_text_contents())[0] == "100\u00a0lectures"
+        await write_articles(reader.client, [record("demo", "/a4", title="Quatre", section="Culture")])
+        await write_articles(reader.client, [record("demo", "/a5", title="Cinq", section="Culture")])
+        chosen = site.element('boards="read,shared" distinct="read:3" max-per="section:1"')
+        seen = await visit(context, site.page(chosen))
+        await expect(seen.part("link")).to_have_text(
+            ["/a0", "/a1", "/a2", "/a3", "Quatre", "/a6", "/a7"], timeout=15_000
+        )
+        await expect(seen.part("link", 1)).to_have_text(["/a3", "Quatre", "/a6", "/a7", "/a8"])
+        await expect(seen.page.locator("[part=status]")).to_be_empty()
 
 
 async def test_the_example_page(browser: Browser, site: Site) -> None:

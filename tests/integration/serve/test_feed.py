@@ -60,3 +60,34 @@ async def test_equal_lists_have_equal_bytes(reader: Reader) -> None:
     await publish(reader.client, GENERATION, PARTITIONS, VIEWS, T)
     content = await reader.ranking()
     assert feedparser.parse(feed(content, "Demo")).feed.updated_parsed[:6] == (2026, 11, 23, 1, 17, 4)
+
+
+async def test_a_json_feed(redis_url: str) -> None:
+    """What a JSON Feed must have: a version, a title, and for each item an id, an address and a text."""
+    async with newsroom(redis_url) as reader:
+        answer = await reader.get(f"{LIST}/feed.json?limit=3")
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/feed+json")
+        found, rss = answer.json, await parsed(reader, f"{FEED}?limit=3")
+        assert (found["version"], found["title"]) == ("https://jsonfeed.org/version/1.1", rss.feed.title)
+        assert found["home_page_url"] == rss.feed.link
+        assert [(item["id"], item["url"], item["title"]) for item in found["items"]] == [
+            (entry.id, entry.link, entry.title) for entry in rss.entries
+        ]
+        assert all(item["content_text"] for item in found["items"])
+        assert found["items"][0]["date_published"] == "2026-11-22T20:17:04.735Z"
+        assert found["items"][0]["tags"] == ["Société", "enquête"]
+        assert (found["_list"]["complete"], found["_list"]["as_of"]) == (True, "2026-11-23T01:17:04.735Z")
+
+
+async def test_a_json_feed_of_what_little_is_known(reader: Reader) -> None:
+    """No title, no date, no section: the id stands for the title; what cannot be opened is no item."""
+    await write_articles(
+        reader.client, [record("demo", "/29"), record("demo", "/28", title="Sans", url="javascript:alert(1)")]
+    )
+
+    async def known() -> Any:
+        found = await reader.ranking(f"{LIST}/feed.json")
+        return found if found["items"] else None
+
+    (item,) = (await until(known, "item"))["items"]
+    assert item == {"id": "demo//29", "url": "https://www.demo.example/29", "title": "/29", "content_text": "/29"}

@@ -17,11 +17,13 @@ from starlette.responses import Response
 
 from ranker.core.generation import LATEST, Generation, ListName, Window
 from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
+from ranker.serve.api.best_of import BestOf
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query, parse, quoted
 from ranker.serve.http.problems import ProblemError
 from ranker.serve.live.board import Board
+from ranker.serve.pages.best_of.newest import NewestPeriod, newest_period
 from ranker.serve.pages.counted import what_counts
 from ranker.serve.pages.documents import HTML, document
 from ranker.serve.pages.rows import Row, rows
@@ -76,7 +78,9 @@ class Page:
         self._files = {
             file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES
         }
-        self._files["row.js"] = resources.files("ranker.serve.pages").joinpath("row.js").read_bytes()
+        for path in ("row.js", "best_of/best-of.css"):
+            file = resources.files("ranker.serve.pages").joinpath(path)
+            self._files[file.name] = file.read_bytes()
         together = b"".join(name.encode() + content for name, content in sorted(self._files.items()))
         self._version = hashlib.sha256(together).hexdigest()[:12]
         self.address = f"/page/{self._version}"
@@ -100,7 +104,7 @@ class Page:
         }
         return Response(self._files[name], 200, headers, _TYPES[name.rpartition(".")[2]])
 
-    async def index(self, request: Request, board: Board, lists: Lists, clients: Clients) -> Response:
+    async def index(self, request: Request, board: Board, lists: Lists, best_of: BestOf, clients: Clients) -> Response:
         """The page of `?site=` (default: the first known) in `?lang=` (default: French), with its lists as of now."""
         sites = board.sites
         site = request.query_params.get("site") or (sites[0] if sites else "")
@@ -116,7 +120,8 @@ class Page:
             clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
         receipts = bool(sites) and board.all_show_counts
-        content = self._render(choice, sites, generation, found, receipts=receipts).encode()
+        period = await newest_period(best_of, board, choice.site, choice.lang, FIRST_S)
+        content = self._render(choice, sites, generation, found, period, receipts=receipts).encode()
         return document(request, content, HTML, _SECURITY)
 
     def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
@@ -139,6 +144,7 @@ class Page:
         sites: Sequence[str],
         generation: Generation | None,
         found: Mapping[str, Sequence[Mapping[str, Any]]],
+        period: NewestPeriod | None,
         *,
         receipts: bool,
     ) -> str:
@@ -192,6 +198,7 @@ class Page:
                 for name in choice.boards
             ],
             newest=board_rows(LATEST),
+            best_of=period,
             counts=what_counts(generation, speech) if generation else "",
         )
 
