@@ -7,6 +7,7 @@ import secrets
 import shlex
 import signal
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,7 +224,8 @@ def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, co
             say(f"           {line}")
     elif wishes.traffic:
         calendar = site_calendar(supervisor, wishes.site)
-        length = past.length(calendar)
+        # The simulator begins a moment later: its past does not reach into the week before.
+        length = past.length(calendar, time.time_ns() // 1_000_000)
         days = f"{length.days} days of made-up history, {int(HISTORY_EVENTS):,} events"
         say(f"Traffic    {days}, then {RATE} events a second")
         argv = [program("producers"), "simulate", "--demo", "--site", wishes.site]

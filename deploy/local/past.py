@@ -7,7 +7,6 @@ behind the close of every day and week, and count in none of them.
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
@@ -28,13 +27,11 @@ def table(site: str) -> list[str]:
     return [f'[sites."{site}".calendar]', 'zone = "Europe/Paris"', 'week_starts = "saturday"']
 
 
-def length(calendar: Calendar | None) -> timedelta:
+def length(calendar: Calendar | None, now_ms: int) -> timedelta:
     """Return how long the past is. It begins with a week, so that no day or week of it is cut."""
     if calendar is None:
         return SHORTEST
-    now_ms = time.time_ns() // 1_000_000
     *_, first = islice(calendar.latest(WEEK, now_ms), WEEKS)
-    # Of the simulator, which begins a moment later.
     return max(SHORTEST, timedelta(milliseconds=now_ms - first.from_ms))
 
 
