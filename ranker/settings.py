@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from msgspec import UnsetType, to_builtins
+from msgspec import UnsetType, structs, to_builtins
 
 from ranker import calendars
 from ranker.core import generation as generations
+from ranker.core import rising_boards
 from ranker.core.periods import Calendar
+from ranker.core.rising_boards import RisingBoard
 from ranker.core.rules import memory_rules
 from ranker.service import endpoints
 from ranker.service.address import Network, networks
@@ -77,6 +79,9 @@ class Settings:
     generation: generations.Generation
     rules: dict[str, Any]
     """The table [rules], its preset applied."""
+    rising: dict[str, RisingBoard]
+    rising_windows: frozenset[str]
+    """Windows that are there for rising boards alone."""
     sites: dict[str, Site]
     accept_create_time: bool
     session_timeout_ms: int
@@ -114,6 +119,10 @@ class Settings:
                 w.name: {"length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000} for w in generation.windows
             },
             "boards": generation.boards,
+            "rising": {
+                name: {"of": one.of, "recent": one.recent, "before": one.before, **one.thresholds._asdict()}
+                for name, one in self.rising.items()
+            },
             "rules": self.rules,
             **({} if isinstance(generation.source, UnsetType) else {"source": to_builtins(generation.source)}),
             "sites": {
@@ -187,6 +196,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
         config_path=path,
         generation=generation,
         rules={key: value for key, value in table["rules"].items() if key != "preset"},
+        rising=rising_boards.boards(table),
+        rising_windows=frozenset(configuration.rising_windows(table)),
         sites={
             name: Site(
                 site.get("title", name),
@@ -244,7 +255,13 @@ def _calendars(table: Mapping[str, Any]) -> tuple[dict[str, Calendar], list[str]
 
 def _meaning_faults(settings: Settings) -> Iterator[str]:
     """Faults that the schema cannot express: values that are valid each, but not together."""
-    yield from generations.faults(settings.generation)
+    unfit = list(rising_boards.faults(settings.rising, settings.generation, settings.rising_windows))
+    yield from unfit
+    generation = settings.generation
+    if unfit:  # what is wrong with a window that a rising board adds has been said
+        own = tuple(window for window in generation.windows if window.name not in settings.rising_windows)
+        generation = structs.replace(generation, windows=own)
+    yield from generations.faults(generation)
     yield from _rules_faults(settings.generation)
     if settings.generation.sites == ():
         yield 'rules.unknown_sites: "reject" without any site rejects everything; add a [sites.NAME] table'

@@ -22,6 +22,11 @@ PRESETS = {"press": "drop", "none": "count"}
 """Value of rules.preset to what becomes of the events that each of `RULES` is about, if no key says it."""
 RULES = ("duplicate", "bots", "internal", "repeat")
 
+RISING_GRAIN_S = 60
+"""Of a window that only a rising board needs."""
+_DURATION = re.compile(r"([1-9][0-9]{0,3})([mhd])", re.ASCII)
+_UNIT_S = {"m": 60, "h": 3_600, "d": 86_400}
+
 
 class SettingsError(ValueError):
     """The settings cannot be used. `faults` has one sentence per fault, the message all of them."""
@@ -100,6 +105,20 @@ def needs_readers(table: Mapping[str, Any]) -> bool:
 def id_rules(table: Mapping[str, Any]) -> dict[str, IdRule]:
     """Site to its rule for article ids, out of a valid `table` with its defaults."""
     return {name: IdRule.from_table(site["ids"]) for name, site in table["sites"].items()}
+
+
+def rising_windows(table: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """The windows that rising boards of a valid `table` need and [windows] lacks: name to length_s and grain_s.
+
+    A name that is no duration adds none.
+    """
+    names = [board[key] for board in table.get("rising", {}).values() for key in ("recent", "before")]
+    found = {name: _DURATION.fullmatch(name) for name in names if name not in table["windows"]}
+    return {
+        name: {"length_s": int(length[1]) * _UNIT_S[length[2]], "grain_s": RISING_GRAIN_S}
+        for name, length in found.items()
+        if length is not None
+    }
 
 
 def longest_window_ms(table: Mapping[str, Any]) -> int:

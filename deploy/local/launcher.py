@@ -184,6 +184,7 @@ def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
     lines.append('public_types = ["view", "share", "comment"]')
     if wishes.traffic and wishes.log is None:
         lines += [f'title = "{DEMO_TITLE}"', *past.table(wishes.site)]
+    lines += ["[rising.rising]", 'of = "read"']
     config = directory / "ranker.toml"
     config.write_text("\n".join([*lines, ""]), "utf-8")
     return config

@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.fd6c916599a9195a.js', 'sha384-x9jrLp8PSdJJlPDXwOW7QOg7Z+WMj8idKLANPN/XrFw8nTxOiZKS0rJBLyVITXtE' );
+	return array( '/block.7ed37b4803f65510.js', 'sha384-01o317TYPWnM7PYvlVjkYwbE6jJOjTZta22n6Pc5Xaq3LKKm99UDrz7Tm4z9RpNP' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

@@ -84,11 +84,12 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         refresh_ms=settings.refresh_ms,
         ages=Ages(settings.stale_after_s * 1000, settings.gone_after_s * 1000),
         metrics=metrics,
+        rising=settings.rising,
     )
     addresses = Addresses(settings.proxies)
     clients = Clients(addresses, settings.client_streams, settings.client_lists_s)
     hourly = Hourly(client, live.board.now_ms)
-    web = Web(live, hourly, Page(settings.sites), settings.caching, clients, metrics)
+    web = Web(live, hourly, Page(settings.sites, settings.rising_windows), settings.caching, clients, metrics)
     places = Connections(addresses.is_proxy)
     metrics.connections.set_function(lambda: places.open)
 

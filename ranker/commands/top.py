@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -77,7 +77,7 @@ async def _run(
     lists = Lists(board, demand)
     try:
         await refresh.refresh()
-        names = _chosen(board, site, boards, window)
+        names = _chosen(board, site, boards, window, settings.rising_windows)
         for name in names:
             demand.use(name)
         await refresh.refresh()
@@ -118,8 +118,10 @@ def _inactive(ours: str, active: str) -> str:
     )
 
 
-def _chosen(shown: Board, site: str | None, boards: tuple[str, ...], window: str | None) -> list[ListName]:
-    """The chosen lists; for an unknown name a usage error with the known ones."""
+def _chosen(
+    shown: Board, site: str | None, boards: tuple[str, ...], window: str | None, unusual: Collection[str]
+) -> list[ListName]:
+    """The chosen lists; for an unknown name a usage error with the known ones. `unusual` windows are no default."""
     generation = shown.generation
     assert generation is not None  # a refresh that succeeded has followed one
     sites = shown.sites
@@ -133,7 +135,8 @@ def _chosen(shown: Board, site: str | None, boards: tuple[str, ...], window: str
             raise click.UsageError(f"--board {board}: unknown; there are {', '.join(sorted(generation.boards))}")
     if window is not None and window not in windows:
         raise click.UsageError(f"--window {window}: unknown; there are {', '.join(windows)}")
-    return [ListName(site or sites[0], board, window or windows[0]) for board in boards or first_boards(generation)]
+    usual = next((name for name in windows if name not in unusual), windows[0])
+    return [ListName(site or sites[0], board, window or usual) for board in boards or first_boards(generation)]
 
 
 def tables(

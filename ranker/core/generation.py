@@ -127,9 +127,10 @@ def decode(stored: bytes) -> Generation:
 
 def from_table(table: Mapping[str, Any]) -> Generation:
     """The generation in a validated ranker.toml table (schemas/ranker.schema.json) that has its defaults."""
+    tables = table["windows"] | configuration.rising_windows(table)
     windows = tuple(
         sorted(
-            (Window(name, w["length_s"] * 1000, w["grain_s"] * 1000) for name, w in table["windows"].items()),
+            (Window(name, w["length_s"] * 1000, w["grain_s"] * 1000) for name, w in tables.items()),
             key=lambda window: window.length_ms,
         )
     )

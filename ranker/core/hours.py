@@ -10,7 +10,7 @@ Hours are full hours UTC. Either a slice lies inside one of them, or its tier is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ranker.core.delta import counts_of
 from ranker.core.floors import Floors, lane
@@ -24,8 +24,17 @@ Hours = list[Counter[str]]
 """Outcome to count, for each hour, oldest first."""
 
 
-def no_hours() -> Hours:
-    return [Counter() for _ in range(HOURS)]
+def no_hours(number: int = HOURS) -> Hours:
+    return [Counter() for _ in range(number)]
+
+
+def together(each: Iterable[Hours], number: int = HOURS) -> Hours:
+    """The sum, hour by hour."""
+    summed = no_hours(number)
+    for hours in each:
+        for total, hour in zip(summed, hours, strict=True):
+            total.update(hour)
+    return summed
 
 
 def first_ms(as_of_ms: int) -> int:
@@ -33,9 +42,9 @@ def first_ms(as_of_ms: int) -> int:
     return (as_of_ms // HOUR_MS - HOURS + 1) * HOUR_MS
 
 
-def inside(generation: Generation, live: Iterable[SliceId], from_ms: int) -> list[SliceId] | None:
+def inside(generation: Generation, live: Iterable[SliceId], from_ms: int, number: int = HOURS) -> list[SliceId] | None:
     """The live slices of the hours from `from_ms` on, oldest first; None if one of them covers more than an hour."""
-    to_ms = from_ms + HOURS * HOUR_MS
+    to_ms = from_ms + number * HOUR_MS
     found = []
     for tier, slice_ in live:
         grain_ms = generation.windows[tier].grain_ms
@@ -48,23 +57,23 @@ def inside(generation: Generation, live: Iterable[SliceId], from_ms: int) -> lis
 
 
 def add_up(
-    hours: Hours,
+    found: Mapping[str, Hours],
     generation: Generation,
     site: str,
-    articles: Collection[str],
     from_ms: int,
     slices: Mapping[SliceId, Sequence[bytes]],
     floors: Floors,
 ) -> None:
-    """Adds the articles' counts in these slices to `hours`, as far as they lie at or above the floors."""
-    lanes = {article: lane(article, generation.lanes) for article in articles}
+    """Adds each article's counts in these slices to its hours, as far as they lie at or above the floors."""
+    lanes = {article: lane(article, generation.lanes) for article in found}
     for (tier, slice_), deltas in slices.items():
         first_lane = floors[tier] - slice_ * generation.lanes
-        alive = [article for article in articles if lanes[article] >= first_lane]
-        hour = hours[(slice_ * generation.windows[tier].grain_ms - from_ms) // HOUR_MS]
+        alive = [article for article in found if lanes[article] >= first_lane]
+        hour = (slice_ * generation.windows[tier].grain_ms - from_ms) // HOUR_MS
         for delta in deltas if alive else ():
             for outcome, counted in counts_of(delta, site, alive).items():
-                hour[outcome] += sum(counted.values())
+                for article, count in counted.items():
+                    found[article][hour][outcome] += count
 
 
 def weighed(hours: Hours, boards: Mapping[str, Mapping[str, int]]) -> list[dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Reads the slices of the last 24 hours for the counts of one article, a few at a time and within a budget."""
+"""Reads the slices of some hours for the counts of a few articles, a few slices at a time and within a budget."""
 
 from __future__ import annotations
 
@@ -34,12 +34,20 @@ class HoursReader:
     async def read(
         self, generation: Generation, site: str, shards: Mapping[int, frozenset[str]], from_ms: int
     ) -> Hours | None:
-        """The counts of all these articles together, given by shard; a shard that does not exist holds none.
+        """The counts of all these articles together, in the 24 hours from `from_ms` on. As `read_each`."""
+        each = await self.read_each(generation, site, shards, from_ms, hours.HOURS)
+        return None if each is None else hours.together(each.values())
+
+    async def read_each(
+        self, generation: Generation, site: str, shards: Mapping[int, frozenset[str]], from_ms: int, number: int
+    ) -> dict[str, Hours] | None:
+        """Article to its counts in `number` hours; articles are given by shard. A shard that does not exist holds none.
 
         None if that takes more than the budget, or if the slices are too coarse for hours. Raises
         StoreUnavailableError.
         """
-        reading = _Reading(self._client, generation, site, from_ms)
+        reading = _Reading(self._client, generation, site, from_ms, number)
+        each = {article: hours.no_hours(number) for articles in shards.values() for article in articles}
         for shard, articles in shards.items():
             # Counts that move to a coarser tier meanwhile could be read twice, or never; only one hour in 24 is so old.
             for _ in range(_TRIES):
@@ -48,31 +56,31 @@ class HoursReader:
                     break
             if found is None:
                 return None
-            for hour, more in zip(reading.hours, found, strict=True):
-                hour.update(more)
-        return reading.hours
+            for article, more in found.items():
+                each[article] = hours.together((each[article], more), number)
+        return each
 
 
 class _Reading:
-    """The state of reading one article. `over`: the budget is spent, or the slices are too coarse."""
+    """The state of one reading. `over`: the budget is spent, or the slices are too coarse."""
 
-    def __init__(self, client: Any, generation: Generation, site: str, from_ms: int) -> None:
+    def __init__(self, client: Any, generation: Generation, site: str, from_ms: int, number: int) -> None:
         self._client = client
         self._generation = generation
         self._site = site
         self._from_ms = from_ms
+        self._number = number
         self._left = MAX_BYTES
-        self.hours = hours.no_hours()
         self.over = False
 
-    async def shard(self, keys: ShardKeys, articles: frozenset[str]) -> Hours | None:
+    async def shard(self, keys: ShardKeys, articles: frozenset[str]) -> dict[str, Hours] | None:
         """None if the shard changed while it was read, or `over`."""
-        found = hours.no_hours()
+        found = {article: hours.no_hours(self._number) for article in articles}
         meta, live = await self._read_with_meta(keys, [("SMEMBERS", keys.slices)])
         if meta[0] != FORMAT.encode() or meta[2] is None or meta[3] is not None:
             return found
         before = self._stable_part(meta)
-        wanted = hours.inside(self._generation, map(parsed_slice, live), self._from_ms)
+        wanted = hours.inside(self._generation, map(parsed_slice, live), self._from_ms, self._number)
         if wanted is None:
             self.over = True
             return None
@@ -85,9 +93,7 @@ class _Reading:
                 return None
             slices = dict(zip(some, lists, strict=True))
             floors = tuple(map(int, meta[2].split(b",")))
-            await asyncio.to_thread(
-                hours.add_up, found, self._generation, self._site, articles, self._from_ms, slices, floors
-            )
+            await asyncio.to_thread(hours.add_up, found, self._generation, self._site, self._from_ms, slices, floors)
         return found
 
     async def _read_with_meta(self, keys: ShardKeys, reads: list[tuple[Word, ...]]) -> list[Any]:
@@ -101,5 +107,7 @@ class _Reading:
         _, lineage, floors, _ = meta
         assert floors is not None
         lanes, windows = self._generation.lanes, self._generation.windows
-        starts = [self._from_ms // window.grain_ms * lanes for window in windows]
-        return lineage, *(max(int(floor), start) for floor, start in zip(floors.split(b","), starts, strict=True))
+        to_ms = self._from_ms + self._number * hours.HOUR_MS
+        bounds = [(self._from_ms // one.grain_ms * lanes, -(-to_ms // one.grain_ms) * lanes) for one in windows]
+        kept = zip(map(int, floors.split(b",")), bounds, strict=True)
+        return lineage, *(min(max(floor, first), end) for floor, (first, end) in kept)

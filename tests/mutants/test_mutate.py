@@ -16,6 +16,7 @@ from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.lists import LISTS
 from tests.mutants.periods import PERIODS
 from tests.mutants.remembered import CHUNKS, HISTORIES
+from tests.mutants.rising import RISING
 from tests.mutants.second_count import SECOND
 
 PLAIN = """
@@ -86,7 +87,7 @@ def test_a_mutant_that_has_lost_its_place_is_noticed(module: Callable[[str], Mod
 
 
 @pytest.mark.parametrize(
-    "mutant", [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS], ids=lambda mutant: mutant.name
+    "mutant", [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING], ids=lambda mutant: mutant.name
 )
 def test_every_mutant_has_its_place(mutant: Mutant) -> None:
     """Also those that only make test-long hunts for."""

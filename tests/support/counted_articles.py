@@ -51,7 +51,7 @@ async def seal(shards: list[Shard]) -> None:
         await shard.advance(replace(shard.step(Changes()), seals=seals))
 
 
-async def describe(client: Any, *records: dict[str, Any]) -> None:
+async def describe(client: Any, *records: Mapping[str, Any]) -> None:
     """Writes the catalogue: these records, anew."""
     shard = TopicCopy(client, 0)
     await shard.begin("ab" * 8, 1)

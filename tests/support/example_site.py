@@ -63,6 +63,15 @@ def record(site: str, article_id: str, **fields: Any) -> dict[str, Any]:
     return {"site_id": site, "article_id": article_id, "status": "published", "url": address, **fields}
 
 
+def articles() -> list[dict[str, Any]]:
+    """The records of demo's articles."""
+    rows = [*(row[:5] for row in _ARTICLES), _LAST_WEEK[:5], _UNREAD]
+    return [
+        record("demo", article_id, title=title, format=kind, section=section, published_at=T - age * HOUR_MS)
+        for article_id, title, kind, section, age in rows
+    ]
+
+
 async def write_articles(client: Any, records: Iterable[Mapping[str, Any]]) -> None:
     """Adds records to the catalogue, as the consumer would."""
     shard = TopicCopy(client, 0)
@@ -101,14 +110,9 @@ async def count_by_hour(client: Any, site: str, article_id: str, counts: Iterabl
 
 async def fill(client: Any) -> None:
     """Counts, articles and rank history of both sites."""
-    rows = [*(row[:5] for row in _ARTICLES), _LAST_WEEK[:5], _UNREAD]
-    records = [
-        record("demo", article_id, title=title, format=kind, section=section, published_at=T - age * HOUR_MS)
-        for article_id, title, kind, section, age in rows
-    ]
-    records.append(record("discret", "/secret", title="Ce que personne ne compte", published_at=T - HOUR_MS))
-    records.append(record("demo", _LISTED[1][0], status="removed"))
-    await write_articles(client, records)
+    secret = record("discret", "/secret", title="Ce que personne ne compte", published_at=T - HOUR_MS)
+    removed = record("demo", _LISTED[1][0], status="removed")
+    await write_articles(client, [*articles(), secret, removed])
     await best_of_documents.store(client, _documents())
     await publish(client, PRESS, PARTITIONS, [*VIEWS, ("discret", "/secret", "view", 77)], T)
     hours = [{"view": views} for views in (64, 91, 80, 45, 28, 12)]

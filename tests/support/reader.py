@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from ranker.core.generation import Generation
+from ranker.core.rising_boards import RisingBoard
+from ranker.lists.boards import NOTHING_RISES
 from ranker.metrics import ReaderMetrics, new_registry
 from ranker.serve.api.clients import Clients
 from ranker.serve.app import Web
@@ -98,9 +100,14 @@ async def running_reader(
     caching: Caching = CACHING,
     refresh_ms: int = 50,
     proxies: Iterable[Network] = (),
+    rising: Mapping[str, RisingBoard] = NOTHING_RISES,
+    unusual: Collection[str] = (),
     answer_s: float = ANSWER_S,
 ) -> AsyncIterator[Reader]:
-    """`sites` by name, with a title or as configured. `now_ms` None: the real clock. `answer_s`: how long for Redis."""
+    """`sites` by name, with a title or as configured. `now_ms` None: the real clock. `answer_s`: how long for Redis.
+
+    `rising` boards are the configured ones; `unusual` windows are there for them alone.
+    """
     async with AsyncExitStack() as stack:
         client = connect(redis_url, answer_s=answer_s)
         stack.push_async_callback(client.aclose)
@@ -114,10 +121,11 @@ async def running_reader(
             ages=Ages(30_000, 3_600_000),
             metrics=metrics,
             now_ms=lambda: time.time_ns() // 1_000_000 if running.now_ms is None else running.now_ms,
+            rising=rising,
         )
         clients = Clients(Addresses(proxies), STREAMS, LISTS_S)
         hourly = Hourly(client, live.board.now_ms)
-        web = Web(live, hourly, Page(configured), caching, clients, metrics)
+        web = Web(live, hourly, Page(configured, unusual), caching, clients, metrics)
         public = reader_port(web.app.at_once, Connections(), asyncio.Event(), lambda: None)
         port = await stack.enter_async_context(http_server.serving(web.app, "127.0.0.1", 0, public))
         running = Reader(port, live.board, live.demand, live.refresh, web, client, registry, now_ms)

@@ -45,7 +45,7 @@ def test_the_sum_of_slices_is_a_recount(
 ) -> None:
     """Tiers, sealed and open deltas, several articles and floors inside of a slice: what is alive is in its hour."""
     floors = tuple(slice_ * LANES + floor_lane for slice_ in floor_slices)
-    want = hours.no_hours()
+    want = {article: hours.no_hours() for article in articles}
     for (tier, slice_), deltas in slices.items():
         hour = (slice_ * GENERATION.windows[tier].grain_ms - FROM_MS) // HOUR_MS
         for counts, _ in deltas:
@@ -53,16 +53,21 @@ def test_the_sum_of_slices_is_a_recount(
                 for article, count in by_article.items():
                     alive = slice_ * LANES + lane(article, LANES) >= floors[tier]
                     if 0 <= hour < HOURS and article in articles and alive:
-                        want[hour][outcome] += count
+                        want[article][hour][outcome] += count
     live = hours.inside(GENERATION, slices, FROM_MS)
     assert live is not None
     stored = {
         slice_id: [delta.seal(counts) if sealed else delta.pack(counts) for counts, sealed in slices[slice_id]]
         for slice_id in live
     }
-    found = hours.no_hours()
-    hours.add_up(found, GENERATION, "demo", articles, FROM_MS, stored, floors)
-    assert [_some(hour) for hour in found] == [_some(hour) for hour in want]
+    found = {article: hours.no_hours() for article in articles}
+    hours.add_up(found, GENERATION, "demo", FROM_MS, stored, floors)
+    for article in articles:
+        assert [_some(hour) for hour in found[article]] == [_some(hour) for hour in want[article]]
+    together = hours.together(want.values())
+    for hour, total in enumerate(together):
+        each = [one[hour] for one in want.values()]
+        assert total == Counter({outcome: sum(one[outcome] for one in each) for one in each for outcome in one})
 
 
 def _some(hour: Counter[str]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from ranker.core.generation import LATEST
 from ranker.core.merge import PLACES
 from ranker.core.periods import rfc3339
+from ranker.core.rising import Rise
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks
@@ -37,6 +38,7 @@ class Place:
     total: int | None
     origin: str
     article: Article = _UNKNOWN
+    rise: Rise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +62,27 @@ def list_places(
     takes: Callable[[Place], bool] = _every,
 ) -> Listed:
     """The first `most` places of a list that filter and `takes` admit, takedowns left out, in the list's own order."""
-    more, names = published.read.merged.more, published.names
+    more, names, rises = published.read.merged.more, published.names, published.rises
     places: list[Place] = []
 
     def ends_in(rows: Iterable[tuple[int, str]]) -> bool:
         for count, article_id in rows:
-            if len(places) == most or count < filter_.min_count:
+            if len(places) == most:
                 return True
+            if count < filter_.min_count:
+                if rises is None:
+                    return True
+                continue  # a rising list is in another order
             own, article = _about(article_id, articles, names)
             if filter_.admits(own, article, now_ms):
-                origin = published.name.window
-                place = Place(article_id, own, count, published.read.total, origin, article or _UNKNOWN)
+                rise = None if rises is None else rises[article_id]
+                total, origin = published.read.total, published.name.window
+                place = Place(article_id, own, count, total, origin, article or _UNKNOWN, rise)
                 if takes(place):
                     places.append(place)
         return len(places) == most
 
-    if ends_in(published.rows) or not more or len(published.rows) < PLACES:
+    if ends_in(published.rows) or not more or (rises is None and len(published.rows) < PLACES):
         return Listed(places, short=False)
     covered = filter_.in_catalogue in published.covered
     if covered:
@@ -146,11 +153,17 @@ def items(
     now_ms: int,
     *,
     counts: bool,
+    rising: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """The requested part of these places as the API has them. `ranks` None: no history; `counts`: whether shown."""
+    """The requested part of these places as the API has them. `ranks` None: no history; `counts`: whether shown.
+
+    `rising`: with how far the counts are above what was to be expected.
+    """
     page = places[query.offset : query.offset + query.limit]
     for rank, place in enumerate(page, query.offset + 1):
         item = {"rank": rank, "article_id": place.article_id, **_count(place, counts=counts)}
+        if rising:
+            item.update(_rise(place.rise if counts else None))
         item.update(catalogue_fields(place.article))
         if ranks is not None:
             # what fills the list up has no place in its history
@@ -166,6 +179,12 @@ def _count(place: Place, *, counts: bool) -> dict[str, Any]:
         return {"count": None, "share": None}
     share = round(place.count / place.total, 6) if place.total and place.total > 0 else None
     return {"count": place.count, "share": share}
+
+
+def _rise(rise: Rise | None) -> dict[str, Any]:
+    if rise is None:
+        return {"expected": None, "times": None, "sigmas": None}
+    return {"expected": round(rise.expected, 3), "times": round(rise.times, 3), "sigmas": round(rise.sigmas, 3)}
 
 
 def catalogue_fields(article: Article) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from starlette.requests import Request
 
 from ranker.core.generation import LATEST, Generation, ListName
+from ranker.core.rising_boards import RisingBoard
 from ranker.serve.api.clients import Clients
 from ranker.serve.api.query import Fault, Query, fault, parse, parse_article, parse_nothing, quoted
 from ranker.serve.api.refusals import refusal, send_token, unknown_site, unread
@@ -56,8 +58,8 @@ async def list_request(
     name = ListName(*(request.path_params[part] for part in ("site", "board", "window")))
     generation = board.generation
     query, of_query = parse(raw, board.site(name.site).ids, html=html, stream=stream)
-    of_address, known = _list_faults(name, generation) if generation else ([], {})
-    of_query += _other_faults(query, name, generation) if generation else []
+    of_address, known = _list_faults(name, generation, board.rising) if generation else ([], {})
+    of_query += _other_faults(query, name, generation, board.rising) if generation else []
     if not is_known(name.site, board):
         of_address.insert(0, unknown_site(name.site))
     counts = may_see_counts(request, board, name.site)
@@ -123,20 +125,29 @@ def _receipt_faults(query: Query, board: Board, name: ListName) -> list[Fault]:
     found = []
     if name.board == LATEST:
         found.append(fault("receipt", f"{LATEST} is not counted, so there is nothing to recount"))
+    if name.board in board.rising:
+        of = board.rising[name.board].of
+        found.append(fault("receipt", f"{name.board} is made of the counts of board {of}, which has receipts"))
     if not board.all_show_counts and not query.names_hidden:
         mend = send_token(board.site(name.site))
         found.append(fault("receipt", f"a site of this topic hides its counts; {mend}"))
     return found
 
 
-def _other_faults(query: Query, name: ListName, generation: Generation) -> list[Fault]:
+def _other_faults(
+    query: Query, name: ListName, generation: Generation, rising: Mapping[str, RisingBoard]
+) -> list[Fault]:
     """What is wrong with the lists that this one shall be without."""
     found = []
     for board, window, _ in query.unless:
         if board == LATEST:
             found.append(fault("unless", f"{LATEST} is not counted; name a board that is"))
+        elif board in rising:
+            found.append(
+                fault("unless", f"{board} is read once a minute, and not with other lists; name another board")
+            )
         else:
-            faults, _ = _list_faults(name._replace(board=board, window=window), generation)
+            faults, _ = _list_faults(name._replace(board=board, window=window), generation, {})
             found += [fault("unless", f"{one['parameter']} {one['detail']}") for one in faults]
     return found
 
@@ -151,10 +162,14 @@ def _site_id(request: Request, board: Board, of_query: list[Fault]) -> str:
     return site
 
 
-def _list_faults(name: ListName, generation: Generation) -> tuple[list[Fault], dict[str, list[str]]]:
+def _list_faults(
+    name: ListName, generation: Generation, rising: Mapping[str, RisingBoard]
+) -> tuple[list[Fault], dict[str, list[str]]]:
     """What is wrong with board and window, and, by the plural of each that is, what there is."""
-    boards = [*sorted(generation.boards), LATEST]
+    boards = [*sorted([*generation.boards, *rising]), LATEST]
     windows = [window.name for window in generation.windows]
+    if name.board in rising:
+        windows = [rising[name.board].recent]
     faults: list[Fault] = []
     known: dict[str, list[str]] = {}
     for parameter, value, choices in (("board", name.board, boards), ("window", name.window, windows)):

@@ -56,12 +56,17 @@ class Lists:
         content = await self._full(request, deadline_s)
         if content is None:
             raise unread(board)
-        left_ms = (board.ages.gone_ms if content["stale"] else board.ages.stale_ms) - age_ms
+        seldom_ms = 0 if published is None else published.every_ms
+        left_ms = (board.ages.gone_ms if content["stale"] else board.ages.stale_ms + seldom_ms) - age_ms
         return content, time.perf_counter() + left_ms / 1000
 
     async def read(self, name: ListName, query: Query, deadline_s: float) -> Published | None:
         """Has every list read that an answer takes; the list itself, None if it cannot be had in time."""
-        read = await self._demand.first_of_all([*self._chain(name, query), *_others(name, query)], deadline_s)
+        own, others = self._chain(name, query), _others(name, query)
+        if self._board.is_rising(name):  # it is read once a minute, so at no other list's moment
+            await self._demand.first_of_all(others, deadline_s)
+            others = []
+        read = await self._demand.first_of_all([*own, *others], deadline_s)
         return read[0] if read and name.board != LATEST else None
 
     def use(self, name: ListName) -> None:
@@ -86,7 +91,7 @@ class Lists:
     def _content(self, name: ListName, query: Query, *, counts: bool) -> tuple[dict[str, Any] | None, list[ListName]]:
         """The fields, and the lists that may have more for them than was read."""
         generation = self._board.generation
-        if generation is None or not _has(generation, name):
+        if generation is None or not self._has(generation, name):
             return None, []
         if name.board == LATEST:
             return self._latest(name, query, generation), []
@@ -108,7 +113,7 @@ class Lists:
             spread.add(part.places)
             if filter_.in_catalogue in shown.covered:
                 self._demand.keep_filter(one, filter_.in_catalogue)
-            elif part.short:
+            elif part.short and shown.rises is None:
                 lacking.append(one)
             if one == name:
                 short = part.short
@@ -116,16 +121,26 @@ class Lists:
             newest = self._newest.article_ids(name.site)
             spread.add(items.newest(newest, filter_, articles, now_ms, spread.left, spread.takes).places)
         places = spread.places
-        ranks = None if query.filtered else self._board.ranks(name)
+        is_rising = published.rises is not None
+        ranks = None if query.filtered or is_rising else self._board.ranks(name)
         span, age_ms = published.read.span, published.age_ms(now_ms)
+        is_stale = published.is_stale(now_ms, self._board.ages)
         behind, paused_ms = published.behind(self._board.ages), published.read.paused_until_ms
         content: dict[str, Any] = {
             "site": name.site,
             "board": name.board,
             "window": _window(published.window, span.from_ms, span.as_of_ms),
             "as_of": rfc3339(span.as_of_ms),
-            "complete": span.complete and agree and others_whole and not short and not behind and age_ms >= 0,
-            "stale": age_ms > self._board.ages.stale_ms,
+            "complete": (
+                span.complete
+                and (agree or is_rising)
+                and others_whole
+                and not short
+                and not behind
+                and age_ms >= 0
+                and not (is_rising and is_stale)
+            ),
+            "stale": is_stale,
             "total": published.read.total if counts else None,
             "rules": list(rules.in_force(published.generation)),
             "dropped": rules.dropped_by_rule(published.generation, [published.read.outcomes]) if counts else None,
@@ -146,7 +161,7 @@ class Lists:
                 why = f"an article that is not shown has moved, and its name would be among the aliases; {mend}"
                 raise refusal([], [fault("receipt", why)], {})
             content["receipt"] = receipts.receipt(published, every, articles, now_ms)
-        content["items"] = list(items.items(places, query, ranks, name.window, now_ms, counts=counts))
+        content["items"] = list(items.items(places, query, ranks, name.window, now_ms, counts=counts, rising=is_rising))
         return content, lacking
 
     def _latest(self, name: ListName, query: Query, generation: Generation) -> dict[str, Any]:
@@ -204,8 +219,10 @@ class Lists:
     def _chain(self, name: ListName, query: Query) -> list[ListName]:
         """The list, and those of longer windows that fill it up."""
         generation = self._board.generation
-        if name.board == LATEST or generation is None or not _has(generation, name):
+        if name.board == LATEST or generation is None or not self._has(generation, name):
             return []
+        if self._board.is_rising(name):
+            return [name]
         windows = [window.name for window in generation.windows]
         longer = windows[windows.index(name.window) + 1 :] if query.fallback else []
         return [name, *(name._replace(window=window) for window in longer)]
@@ -213,16 +230,16 @@ class Lists:
     def _filter(self, site: str, query: Query) -> Filter:
         return replace(query.filter, known=True) if self._board.site(site).hide_unknown else query.filter
 
+    def _has(self, generation: Generation, name: ListName) -> bool:
+        """Whether there is such a list; another generation may have come since the request was parsed."""
+        named = name.board == LATEST or name.board in generation.boards
+        counted = named and any(window.name == name.window for window in generation.windows)
+        return counted or self._board.is_rising(name)
+
 
 def _others(name: ListName, query: Query) -> list[ListName]:
     """The lists that this one is without."""
     return [name._replace(board=other.board, window=other.window) for other in query.unless]
-
-
-def _has(generation: Generation, name: ListName) -> bool:
-    """Whether there is such a list; another generation may have come since the request was parsed."""
-    named = name.board == LATEST or name.board in generation.boards
-    return named and any(window.name == name.window for window in generation.windows)
 
 
 def _window(window: Window, from_ms: int, to_ms: int) -> dict[str, Any]:

@@ -44,6 +44,10 @@ class Sites:
                 {"name": w.name, "length_s": w.length_ms // 1000, "grain_s": w.grain_ms // 1000}
                 for w in generation.windows
             ],
+            "rising": [
+                {"name": name, "of": one.of, "window": one.recent, "before": one.before, **one.thresholds._asdict()}
+                for name, one in sorted(board.rising.items())
+            ],
             "rules": list(rules.in_force(generation)),
             "definitions": "/definitions",
             "show_counts": board.site(name).show_counts,

@@ -16,9 +16,10 @@ _PATIENCE_S = 0.3
 class Aside(Generic[_T]):
     """One reading, begun again when it has ended. `name` is its subject in a sentence."""
 
-    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> None:
+    def __init__(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]], patience_s: float = _PATIENCE_S) -> None:
         self._name = name
         self._work = work
+        self._patience_s = patience_s
         self._slow = self._fault = f"{name} is still being read"
         self._task: asyncio.Task[_T] | None = None
 
@@ -26,7 +27,7 @@ class Aside(Generic[_T]):
         """Its result or error; StoreUnavailableError while it has not ended. `patient` waits for the end."""
         if self._task is None:
             self._task = asyncio.create_task(self._work(), name=self._name)
-            await asyncio.wait([self._task], timeout=None if patient else _PATIENCE_S)
+            await asyncio.wait([self._task], timeout=None if patient else self._patience_s)
         if not self._task.done():
             raise StoreUnavailableError(self._fault)  # the last one's error, if it failed: the same cause
         task, self._task = self._task, None

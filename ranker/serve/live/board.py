@@ -7,9 +7,12 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from ranker.core import rising_boards
 from ranker.core.generation import Generation, ListName
+from ranker.core.rising_boards import RisingBoard
 from ranker.lists.archive import Archive
 from ranker.lists.articles import Articles
+from ranker.lists.boards import NOTHING_RISES
 from ranker.lists.history import Ranks
 from ranker.serve.live.published import Ages, Published
 from ranker.settings import Site
@@ -24,8 +27,14 @@ def wall_ms() -> int:
 class Board:
     """Read-only. `revision` changes with every refresh: what was made of an older one is out of date."""
 
-    def __init__(self, sites: Mapping[str, Site], ages: Ages, now_ms: Callable[[], int] = wall_ms) -> None:
-        """`sites` are the configured ones."""
+    def __init__(
+        self,
+        sites: Mapping[str, Site],
+        ages: Ages,
+        now_ms: Callable[[], int] = wall_ms,
+        rising: Mapping[str, RisingBoard] = NOTHING_RISES,
+    ) -> None:
+        """`sites` and `rising` are the configured ones."""
         self.ages = ages
         self.now_ms = now_ms
         self.revision = 0
@@ -42,6 +51,7 @@ class Board:
         self.archive_read = False
         """Whether the archive has been read since the start."""
         self._sites = sites
+        self._rising = rising
         self._lists: dict[ListName, Published] = {}
         self._ranks: dict[ListName, Ranks] = {}
         self._changes: dict[str, int] = {}
@@ -64,6 +74,16 @@ class Board:
     def changes_of(self, site: str) -> int:
         """How often the site's articles have changed: what was made of them before is out of date."""
         return self._changes.get(site, 0)
+
+    @property
+    def rising(self) -> Mapping[str, RisingBoard]:
+        """The rising boards that the active generation has the counts for."""
+        return {} if self.generation is None else rising_boards.available(self._rising, self.generation)
+
+    def is_rising(self, name: ListName) -> bool:
+        """Whether this is the list of a rising board."""
+        board = self.rising.get(name.board)
+        return board is not None and board.recent == name.window
 
     def is_skipped(self, name: ListName) -> bool:
         """Whether the next refreshes skip the list, because whole lists had to be read for it."""
@@ -115,9 +135,9 @@ class Board:
         return len(self._lists)
 
     def oldest_s(self) -> float:
-        """Age of the oldest list in seconds; one of the future comes first."""
+        """Age of the oldest list that every refresh reads, in seconds; one of the future comes first."""
         now_ms = self.now_ms()
-        ages = [published.age_ms(now_ms) for published in self._lists.values()]
+        ages = [published.age_ms(now_ms) for published in self._lists.values() if not published.every_ms]
         return min(ages, key=lambda age: (age >= 0, -age), default=0) / 1000
 
 

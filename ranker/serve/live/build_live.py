@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ranker.core.rising_boards import RisingBoard
 from ranker.lists.archive import Archive
+from ranker.lists.boards import NOTHING_RISES
 from ranker.metrics import ReaderMetrics
 from ranker.serve.live.board import Board, BoardWriter, wall_ms
 from ranker.serve.live.demand import Demand
@@ -30,10 +32,11 @@ def build_live(
     ages: Ages,
     metrics: ReaderMetrics,
     now_ms: Callable[[], int] = wall_ms,
+    rising: Mapping[str, RisingBoard] = NOTHING_RISES,
 ) -> Live:
-    """`sites` are the configured ones; `client` is Redis'."""
+    """`sites` and `rising` are the configured ones; `client` is Redis'."""
     rules = {name: site.ids for name, site in sites.items()}
-    board = BoardWriter(sites, ages, now_ms)
+    board = BoardWriter(sites, ages, now_ms, rising)
     demand = Demand(board)
     # At every scrape: ages go on growing while nothing is refreshed.
     metrics.lists.set_function(lambda: len(board))

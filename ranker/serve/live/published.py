@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ranker.core.generation import Generation, ListName
+from ranker.core.rising import Rise
 from ranker.core.watermark import age_ms
 from ranker.lists.filters import Filter
 from ranker.lists.names import names_of
@@ -45,10 +46,12 @@ class Published:
         named: frozenset[bytes] = frozenset(),
         rule: IdRule = DEFAULT,
         before: Published | None = None,
+        every_ms: int = 0,
     ) -> None:
         """`covered` are the filters whose articles of the catalogue were all read by name, `named` all that were.
 
         `rule` is the site's for article ids, `before` the reading on show now, whose names of articles are taken over.
+        `every_ms`: how seldom the list is read; 0: at every refresh.
         """
         self.name = name
         self.generation = generation
@@ -56,6 +59,9 @@ class Published:
         self.read = read
         self.read_ms = now_ms
         self.covered = covered
+        self.every_ms = every_ms
+        self.rises: Mapping[str, Rise] | None = None
+        """Of a rising list, by article id; its rows are not in the order of their counts."""
         self._named = named
         self._rule = rule
         self.known_names: Mapping[str, tuple[str, str]] = {} if before is None else before.known_names
@@ -99,6 +105,9 @@ class Published:
     def age_ms(self, now_ms: int) -> int:
         """Below zero only for a list of the future, which clocks that jumped have left: it is never complete."""
         return age_ms(now_ms, self.as_of_ms)
+
+    def is_stale(self, now_ms: int, ages: Ages) -> bool:
+        return self.age_ms(now_ms) > ages.stale_ms + self.every_ms
 
     def behind(self, ages: Ages) -> list[tuple[int, int | None]]:
         """Shards whose T lay too far behind the clock when they were read, and T; None of those without an answer.

@@ -20,6 +20,7 @@ from ranker.serve.live.board import BoardWriter
 from ranker.serve.live.demand import Demand
 from ranker.serve.live.histories import Histories
 from ranker.serve.live.published import Published
+from ranker.serve.live.rising import RisingLists
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.reader import Reader
 from schemas.article_id import DEFAULT, IdRule
@@ -57,17 +58,20 @@ class Refresh:
         self._catalogue = Catalogue(client, board.now_ms, rules)
         self._histories = Histories(client, rules)
         self._hints: dict[ListName, Hints] = {}
+        self._rising = RisingLists(client, board, demand, rules)
         self._follow_active = Aside("which generation is active", self._read_active)
         self._follow_articles = Aside("the catalogue", self._read_catalogue)
         self._follow_histories = Aside("the rank history", self._read_histories)
         self._follow_archive = Aside("the archive of periods", self._read_archive)
+        self._follow_rising = Aside("rising articles", self._read_rising, patience_s=0)
 
     async def run(self) -> None:
         """Refreshes until it is cancelled; a failure is logged once and tried again at the next interval."""
         try:
             await self._run()
         finally:
-            for aside in (self._follow_active, self._follow_articles, self._follow_histories, self._follow_archive):
+            readings = (self._follow_active, self._follow_articles, self._follow_histories)
+            for aside in (*readings, self._follow_archive, self._follow_rising):
                 await aside.end()
 
     async def _run(self) -> None:
@@ -133,6 +137,9 @@ class Refresh:
         with contextlib.suppress(StoreUnavailableError):  # documents do not change: what is known of them stays
             if self._board.archive is not None:
                 await self._follow_archive.result()
+        await self._go_on_rising()
+        if self._rising.fault:
+            lacking.append(self._rising.fault)
         await self._read(self._demand.due())
         self._drop(self._demand.drop_unused(now_ms))
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
@@ -140,6 +147,7 @@ class Refresh:
 
     async def refresh_new(self) -> None:
         """Reads only the lists that requests wait for."""
+        await self._go_on_rising()
         await self._read(self._demand.waiting)
 
     def _drop(self, unused: Collection[ListName]) -> None:
@@ -174,9 +182,23 @@ class Refresh:
             await self._board.archive.follow()
             self._board.archive_read = True
 
-    async def _read(self, lists: Collection[ListName]) -> None:
-        """Reads and shows `lists` (those that the generation has), and ends the waiting for them."""
+    async def _go_on_rising(self) -> None:
+        """Nothing waits for rising lists: they show themselves when they have been read."""
+        with contextlib.suppress(StoreUnavailableError):
+            await self._follow_rising.result()
+            await self._follow_rising.result()  # the last reading has ended, so the next one begins
+
+    async def _read_rising(self) -> None:
+        generation, active = self._active.generation, self._active.active
+        if generation is not None and active is not None:
+            await self._rising.follow(generation, active.partitions)
+
+    async def _read(self, due: Collection[ListName]) -> None:
+        """Reads and shows the lists that are due and no rising ones (those that the generation has), and ends the
+        waiting for them.
+        """
         generation, active, board = self._active.generation, self._active.active, self._board
+        lists = [name for name in due if not board.is_rising(name)]
         if generation is None or active is None:
             raise StoreUnavailableError("no generation is active in Redis; is `ranker consume` running?")
         windows = {window.name for window in generation.windows}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 NBSP = "\u00a0"
@@ -62,6 +63,20 @@ class Speech:
         if minutes % 60 == 0:
             return self.counted(minutes // 60, self.words["units"]["hour"])
         return self.counted(minutes, self.words["units"]["minute"])
+
+    def rise(self, times: float | None, period: str) -> str:
+        """How many times the expected count, over a period in words: × 4,2 en une heure; empty if it is not shown."""
+        if times is None:
+            return ""
+        form = self.words["rise"]["hour" if period == self.length(60) else "other"]
+        return str(form.format(times=self.times(times), period=period))
+
+    def times(self, number: float) -> str:
+        """How many times something: × 4,2. Rounded as a browser does, halves up."""
+        digits = f"{Decimal(str(number)).quantize(Decimal('0.1'), ROUND_HALF_UP):,}"
+        if self.lang == "fr":
+            digits = digits.replace(",", NARROW_NBSP).replace(".", ",")
+        return "×" + NBSP + digits
 
     def period(self, window: str) -> str:
         """A window's name in words: "24h" is "24 heures"; a name that states no length stays."""

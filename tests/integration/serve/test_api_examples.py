@@ -8,10 +8,11 @@ import yaml
 from ranker.store.history import HOUR_MS
 from ranker.store.keys import ShardKeys
 from tests.support.defaults import PRESS
-from tests.support.example_site import SITES, newsroom
+from tests.support.example_site import SITES, articles, newsroom
 from tests.support.http import Answer
 from tests.support.openapi import Example, at, examples, faults
 from tests.support.reader import LIST, Reader, T, running_reader, until
+from tests.support.rising_site import NEWS, rising
 from tests.support.sse_client import listening
 
 EXAMPLES = examples()
@@ -24,6 +25,9 @@ async def test_an_example(redis_url: str, example: Example) -> None:
     """Status, media type, headers and body."""
     if example.request.get("redis") == "empty":
         async with running_reader(redis_url, SITES) as reader:
+            await answered(reader, example)
+    elif example.request.get("redis") == "rising":
+        async with rising(redis_url, NEWS, catalogue=articles()) as (reader, _):
             await answered(reader, example)
     else:
         async with newsroom(redis_url) as reader:

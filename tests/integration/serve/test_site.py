@@ -42,6 +42,7 @@ async def test_a_site(redis_url: str) -> None:
                 {"name": "24h", "length_s": 86_400, "grain_s": 60},
                 {"name": "7d", "length_s": 604_800, "grain_s": 3_600},
             ],
+            "rising": [],
             "rules": ["bots@1"],
             "definitions": "/definitions",
             "show_counts": True,

@@ -34,6 +34,7 @@
   function speak(lang) {
     const words = WORDS[lang];
     const numbers = new Intl.NumberFormat(lang);
+    const tenths = new Intl.NumberFormat(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
     const plural = new Intl.PluralRules(lang);
     const month = new Intl.DateTimeFormat(lang, { month: "long", timeZone: "UTC" });
     const counted = (number, forms) => numbers.format(number) + NBSP + (forms[plural.select(number)] ?? forms.other);
@@ -59,6 +60,8 @@
           year: date.getUTCFullYear(),
         });
       },
+      /** How many times the expected count: "× 4,2". */
+      times: (number) => "×" + NBSP + tenths.format(number),
       /** "24h" is "24 heures"; a name that says no length stays. */
       period(name) {
         const [, number, unit] = /^(\d+)([mhd])$/.exec(name) ?? [];
@@ -265,9 +268,10 @@
     }
 
     /** The count if it is shown, and where the article comes from if it is not from this period. */
-    #count({ count, origin }, board) {
+    #count({ count, times, origin }, board) {
       const { words, counted, period } = this.speech;
       const about = Number.isFinite(count) ? [counted(count, words.counts[board] ?? words.counts[""])] : [];
+      if (Number.isFinite(times)) about[0] = this.speech.times(times);
       if (origin === "latest") about.push(words.latest);
       else if (origin && origin !== this.period) about.push(fill(words.over, { period: period(origin) }));
       return about.join(" ");

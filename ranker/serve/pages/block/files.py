@@ -55,6 +55,8 @@ class Block:
 def _count(item: Mapping[str, Any], board: str, window: str, speech: Speech) -> str:
     """The count if it is shown, and where the article comes from if it is not from this window."""
     count, origin = speech.count(item["count"], board), item.get("origin")
+    if item.get("times") is not None:
+        count = speech.times(item["times"])
     if origin is None or origin == window:
         return count
     elsewhere = speech.words["latest" if origin == "latest" else "over"].format(period=speech.period(origin))

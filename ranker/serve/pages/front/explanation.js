@@ -2,7 +2,23 @@
 
 import { ask } from "./live.js";
 import { element, titled } from "./rows.js";
-import { age, count, dropped, figure, fill, fullHour, movement, settings, share, site, words } from "./speech.js";
+import {
+  about as known,
+  age,
+  count,
+  countsOf,
+  dropped,
+  figure,
+  fill,
+  fullHour,
+  movement,
+  period,
+  rise,
+  settings,
+  share,
+  site,
+  words,
+} from "./speech.js";
 import { sparkline } from "./sparkline.js";
 
 /** The edge of a list: its last place that the page shows. */
@@ -13,8 +29,7 @@ const body = document.getElementById("why-body");
 let opener = null;
 let asked = 0;
 
-const heading = (board) => settings.boards.find(({ name }) => name === board)?.heading ?? board;
-const period = (window) => settings.windows.find(({ name }) => name === window)?.period ?? window;
+const heading = (board) => known(board).heading ?? board;
 const listName = (board, window) => fill(words.in_list, { board: heading(board), period: period(window) });
 
 dialog.querySelector(".close").addEventListener("click", () => dialog.close());
@@ -57,12 +72,13 @@ function reasons(item, about, board, window) {
   say("place", placed(here.rank ?? item.rank, here.best_rank ?? item.best_rank));
   say("movement", moved(item));
   say("count", counted(board, here.count ?? item.count, item.share));
-  say("day", day(about, board));
+  say("rise", rises(item, board, window));
+  say("day", day(about, countsOf(board)));
   const since = here.listed_since ?? item.entered_at;
   say("since", since && fill(words.since, { moment: fullHour(Date.parse(since)) }));
   say("gaps", ...gaps(here, board));
   say("aliases", ...about.aliases.map((id) => element("span", "bare", id)));
-  return [...hours(about.hours, board), list, table(about.lists, here)];
+  return [...hours(about.hours, countsOf(board)), list, table(about.lists, here)];
 }
 
 function placed(rank, best) {
@@ -82,10 +98,16 @@ function counted(board, value, part) {
   return part ? fill(words.share, { count: said, share: share(part) }) : said;
 }
 
+/** How far above the expected count. */
+function rises({ times, expected }, board, window) {
+  if (!Number.isFinite(times)) return null;
+  return fill(words.expected, { rise: rise(times, period(window)), count: count(board, Math.round(expected)) });
+}
+
 /** What counted in the hours that are known, and what rules dropped in them: of boards that count views, where repeats are. */
-function day({ dropped: known, hours: all }, board) {
-  const gone = dropped(known);
-  if (!gone.length || !settings.boards.find(({ name }) => name === board)?.views) return null;
+function day({ dropped: left, hours: all }, board) {
+  const gone = dropped(left);
+  if (!gone.length || !known(board).views) return null;
   return [count(board, all.reduce((sum, hour) => sum + hour[board], 0)), ...gone].join(", ");
 }
 
@@ -105,7 +127,8 @@ function gaps(here, board) {
 /** Place and count in every list: a row for each board, a column for each window. */
 function table(lists, here) {
   const head = element("tr", "", element("td", ""), ...settings.windows.map((one) => header("col", one.period)));
-  const rows = settings.boards.map((board) => {
+  const counted = settings.boards.filter((board) => !board.window);
+  const rows = counted.map((board) => {
     const cells = settings.windows.map((window) => {
       const one = lists.find((list) => list.board === board.name && list.window === window.name) ?? {};
       return cell(one, board.name, one === here);
@@ -125,8 +148,8 @@ function cell({ rank, count: value }, board, current) {
 }
 
 /** The last 24 hours, where they are known for this board. */
-function hours(known, board) {
-  const values = (known ?? []).map((hour) => hour[board]);
+function hours(all, board) {
+  const values = (all ?? []).map((hour) => hour[board]);
   if (!values.length || values.some((value) => !Number.isInteger(value))) return [];
   const what = words.hours[board] ?? words.hours[""];
   const [least, most, last] = [Math.min(...values), Math.max(...values), values.at(-1)].map(figure);

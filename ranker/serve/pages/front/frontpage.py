@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ranker.core.generation import LATEST, Generation, ListName, Window
+from ranker.core.rising_boards import RisingBoard
 from ranker.lists.boards import SIDE_BY_SIDE, first_boards, ordered_boards
 from ranker.serve.api.best_of import BestOf
 from ranker.serve.api.clients import Clients
@@ -70,9 +71,10 @@ class _Choice:
 
 
 class Page:
-    """The page's files, read once. `sites` are the configured ones."""
+    """The page's files, read once. `sites` are the configured ones, `unusual` windows no choice."""
 
-    def __init__(self, sites: Mapping[str, Site]) -> None:
+    def __init__(self, sites: Mapping[str, Site], unusual: Collection[str] = ()) -> None:
+        self._unusual = unusual
         self._titles = {name: site.title for name, site in sites.items()}
         folder = resources.files(__package__)
         self._files = {
@@ -115,25 +117,31 @@ class Page:
                 sites=sites[:MAX_NAMED],
             )
         generation = board.generation
-        choice = self._choice(request, site, generation)
+        choice = self._choice(request, site, generation, board.rising)
         if choice.filters:
             clients.charge(clients.rate_limit_key(request), len(choice.boards) + 1)
         found = await _first(board, lists, choice, generation) if sites and generation else {}
         receipts = bool(sites) and board.all_show_counts
         period = await newest_period(best_of, board, choice.site, choice.lang, FIRST_S)
-        content = self._render(choice, sites, generation, found, period, receipts=receipts).encode()
+        content = self._render(choice, sites, generation, board.rising, found, period, receipts=receipts).encode()
         return document(request, content, HTML, _SECURITY)
 
-    def _choice(self, request: Request, site: str, generation: Generation | None) -> _Choice:
+    def _windows(self, generation: Generation | None) -> Sequence[Window]:
+        windows = (generation or DEFAULT_GENERATION).windows
+        return [window for window in windows if window.name not in self._unusual] or windows
+
+    def _choice(
+        self, request: Request, site: str, generation: Generation | None, rising: Mapping[str, RisingBoard]
+    ) -> _Choice:
         given = request.query_params
-        names = [window.name for window in _windows(generation)]
+        names = [window.name for window in self._windows(generation)]
         window, lang = given.get("window", ""), given.get("lang", "")
-        chosen = [name for name in ordered_boards(generation) if name in given.getlist("boards")]
+        chosen = [name for name in ordered_boards(generation, rising) if name in given.getlist("boards")]
         return _Choice(
             site,
             lang if lang in self._words else LANGUAGE,
             window if window in names else names[0],
-            chosen[:SIDE_BY_SIDE] or first_boards(generation),
+            chosen[:SIDE_BY_SIDE] or first_boards(generation, rising),
             _filter_value(given.get("section", "")),
             _filter_value(given.get("format", "")),
         )
@@ -143,14 +151,17 @@ class Page:
         choice: _Choice,
         sites: Sequence[str],
         generation: Generation | None,
+        rising: Mapping[str, RisingBoard],
         found: Mapping[str, Sequence[Mapping[str, Any]]],
         period: NewestPeriod | None,
         *,
         receipts: bool,
     ) -> str:
         """`receipts`: whether they are given without a token."""
-        speech = Speech(self._words[choice.lang], choice.lang)
-        headings = {name: speech.board(name) for name in ordered_boards(generation)}
+        speech = Speech(_with_rising(self._words[choice.lang], rising), choice.lang)
+        headings = {name: speech.board(name) for name in ordered_boards(generation, rising)}
+        known = generation or DEFAULT_GENERATION
+        periods = {window.name: speech.length(window.length_ms // MINUTE_MS) for window in known.windows}
         several = len(headings) > SIDE_BY_SIDE
 
         def link(site: str, lang: str) -> str:
@@ -162,20 +173,25 @@ class Page:
             return "/?" + urlencode([(name, value) for name, value in query if value])
 
         def board_rows(board: str) -> list[Row]:
+            if board in rising:
+                period = periods[rising[board].recent]
+                return rows(found.get(board, ()), speech, lambda item: speech.rise(item["times"], period))
             return rows(found.get(board, ()), speech, lambda item: speech.count(item["count"], board))
+
+        def about(board: str) -> dict[str, Any]:
+            """What page.js knows of a board; a rising one has a window of its own, and counts those of another."""
+            one = rising.get(board)
+            of = board if one is None else one.of
+            fixed = {} if one is None else {"of": of, "window": one.recent, "period": periods[one.recent]}
+            return {"name": board, "heading": headings[board], "views": "view" in known.boards[of], **fixed}
 
         settings = {
             "lang": choice.lang,
             "site": choice.site,
             "words": speech.words,
-            "boards": [
-                {"name": name, "heading": heading, "views": "view" in (generation or DEFAULT_GENERATION).boards[name]}
-                for name, heading in headings.items()
-            ],
+            "boards": [about(name) for name in headings],
             "shown": choice.boards,
-            "windows": [
-                {"name": one.name, "period": speech.length(one.length_ms // MINUTE_MS)} for one in _windows(generation)
-            ],
+            "windows": [{"name": one.name, "period": periods[one.name]} for one in self._windows(generation)],
         }
         offered = sites if 1 < len(sites) <= MOST_SITES else ()
         return self._template.render(
@@ -194,7 +210,12 @@ class Page:
             ],
             several=several,
             boards=[
-                (name, headings[name], board_rows(name), _receipt(choice, name) if receipts and generation else None)
+                (
+                    name,
+                    headings[name],
+                    board_rows(name),
+                    _receipt(choice, name) if receipts and generation and name not in rising else None,
+                )
                 for name in choice.boards
             ],
             newest=board_rows(LATEST),
@@ -222,7 +243,10 @@ async def _first(
     """The items of each list that is to be shown; of those that cannot be had in time, nothing."""
     counts = board.site(choice.site).show_counts
     newest = ListName(choice.site, LATEST, generation.longest.name)
-    names = [ListName(choice.site, board, choice.window) for board in choice.boards]
+    rising = board.rising
+    names = [
+        ListName(choice.site, name, rising[name].recent if name in rising else choice.window) for name in choice.boards
+    ]
 
     def query(limit: int) -> Query:
         return parse(urlencode({"limit": limit, **choice.filters}).encode(), html=False)[0]
@@ -239,5 +263,9 @@ def _is_gone(board: Board, content: Mapping[str, Any]) -> bool:
     return age_ms > board.ages.gone_ms
 
 
-def _windows(generation: Generation | None) -> Sequence[Window]:
-    return (generation or DEFAULT_GENERATION).windows
+def _with_rising(words: Mapping[str, Any], rising: Mapping[str, RisingBoard]) -> dict[str, Any]:
+    """A rising board counts what the board that it is of counts."""
+    counts: dict[str, Any] = dict(words["counts"])
+    for name, one in rising.items():
+        counts[name] = counts.get(one.of, counts[""])
+    return {**words, "counts": counts}

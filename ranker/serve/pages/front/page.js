@@ -5,7 +5,7 @@ import { explain } from "./explanation.js";
 import { Live, ask } from "./live.js";
 import { setText } from "./row.js";
 import { List, element } from "./rows.js";
-import { age, date, dropped, fill, fullHour, moment, settings, site, words } from "./speech.js";
+import { about, age, date, dropped, fill, fullHour, moment, period, settings, site, words } from "./speech.js";
 
 const PLACES = 10;
 const NEWEST = 6;
@@ -31,15 +31,19 @@ let newestTimer = null;
 let offeredAt = -Infinity;
 
 function draw(board, section = newSection(board)) {
-  const list = new List(section, board, (from, item) => explain(from, item, board, chosen().window));
+  const list = new List(section, board, (from, item) => explain(from, item, board, windowOf(board)));
   drawn.set(board, { section, list });
   return drawn.get(board);
 }
 
+/** The window that is chosen, unless the board has one of its own: a rising one. */
+const windowOf = (board) => about(board).window ?? chosen().window;
+
 /** A list and what is known of it. */
-function column(board, window) {
+function column(board) {
+  const window = windowOf(board);
   const { section, list } = drawn.get(board) ?? draw(board);
-  const made = { section, list, data: null };
+  const made = { section, list, data: null, seldom: Boolean(about(board).window) };
   const query = new URLSearchParams([["limit", PLACES], ...filters()]);
   const empty = filters().size ? words.nothing : words.empty;
   const path = `${root}/popular/${encodeURIComponent(board)}/${encodeURIComponent(window)}`;
@@ -53,12 +57,12 @@ function column(board, window) {
 }
 
 function newSection(board) {
-  const { heading } = settings.boards.find(({ name }) => name === board);
+  const { heading, window: own } = about(board);
   const title = Object.assign(element("h2", "", heading), { id: `board-${board}`, tabIndex: -1 });
   const section = element("section", "board", title, element("ol", ""));
   section.dataset.board = board;
   section.setAttribute("aria-labelledby", title.id);
-  const check = document.querySelector(".check")?.cloneNode(true);
+  const check = own ? null : document.querySelector(".check")?.cloneNode(true);
   if (check) section.append(Object.assign(check, { open: false }));
   return section;
 }
@@ -75,8 +79,7 @@ function tellReceipt(section, path, file) {
 /** Shows what is chosen, anew. */
 function open() {
   close();
-  const { window, boards: names } = chosen();
-  shown = names.map((board) => column(board, window));
+  shown = chosen().boards.map(column);
   const wanted = shown.map(({ section }) => section);
   if (wanted.length !== boards.children.length || wanted.some((section, at) => boards.children[at] !== section)) {
     boards.replaceChildren(...wanted);
@@ -126,14 +129,17 @@ async function askOffered() {
 
 /** How current the lists are, in words; a notice where they are not what they should be. */
 function tellState() {
-  const known = shown.map(({ data }) => data).filter(Boolean);
+  const all = shown.filter(({ data }) => data);
+  // A rising list is read once a minute: how current the page is, the others know.
+  const often = all.filter(({ seldom }) => !seldom);
+  const known = (often.length ? often : all).map(({ data }) => data);
   const away = shown.some(({ live }) => live.lostSince !== null && performance.now() - live.lostSince > PATIENCE_MS);
   const asOf = Math.min(...known.map((data) => Date.parse(data.as_of)));
   let text = "";
   if (!known.length) text = away ? words.gone : site ? "" : words.waiting;
   else if (away) text = fill(words.away, { moment: moment(asOf) });
   else if (known.some((data) => data.stale)) text = fill(words.stale, { moment: moment(asOf) });
-  else if (known.some((data) => !data.complete)) text = words.incomplete;
+  else if (all.some(({ data }) => !data.complete)) text = words.incomplete;
   if (setText(notice, text)) notice.hidden = !text;
   const old = away || known.some((data) => data.stale);
   for (const { section } of shown) section.classList.toggle("late", old);
@@ -148,8 +154,7 @@ function tellState() {
 /** What rules left out in the period that is shown, which is the same for every list, and until when they were paused. */
 function tellDropped({ as_of: asOf, dropped: known, rules_paused: paused, window }) {
   const parts = dropped(known);
-  const { period } = settings.windows.find(({ name }) => name === window.name) ?? { period: window.name };
-  const said = parts.length ? [fill(words.dropped_in, { period, dropped: parts.join(", ") })] : [];
+  const said = parts.length ? [fill(words.dropped_in, { period: period(window.name), dropped: parts.join(", ") })] : [];
   // An hour that is under way may have been given up to its end.
   if (paused) said.push(fill(words.paused, { moment: fullHour(Math.min(Date.parse(paused), Date.parse(asOf))) }));
   return said.join(" ");

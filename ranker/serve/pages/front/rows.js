@@ -1,7 +1,7 @@
 // A list on the page: its rows, moved to where they stand now.
 
 import { describe, makeRow, setText, webAddress } from "./row.js";
-import { age, count, fill, movement, words } from "./speech.js";
+import { about, age, count, fill, movement, rise, words } from "./speech.js";
 
 const ARROWS = { up: "▲", down: "▼" };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -71,10 +71,17 @@ export class List {
     return row;
   }
 
+  /** What stands beside the age. */
+  #said(item) {
+    const { window, period } = about(this.#board);
+    if (window) return rise(item.times, period);
+    return item.count === null ? "" : count(this.#board, item.count);
+  }
+
   #describe(row, item) {
     const before = row.known?.count;
     row.known = item;
-    const changed = describe(row, item, item.count === null ? "" : count(this.#board, item.count));
+    const changed = describe(row, item, this.#said(item));
     row.why?.setAttribute("aria-label", fill(words.why, { title: item.title ?? item.article_id }));
     tellMove(row.move, item);
     if (changed && Number.isInteger(before) && !calm.matches) {

@@ -5,6 +5,7 @@ export const { lang, site, words } = settings;
 
 const NBSP = "\u00a0";
 const number = new Intl.NumberFormat(lang);
+const tenth = new Intl.NumberFormat(lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const percent = new Intl.NumberFormat(lang, { style: "percent", maximumFractionDigits: 1 });
 const plural = new Intl.PluralRules(lang);
 const clock = new Intl.DateTimeFormat(lang, { dateStyle: "long", timeStyle: "medium" });
@@ -38,6 +39,23 @@ export const date = () => today.format(now());
 
 /** A board's count in words: "1 234 lectures". */
 export const count = (board, value) => counted(value, words.counts[board] ?? words.counts[""]);
+
+/** How many times the expected count: "× 4,2 en une heure"; empty where that is not shown. */
+export function rise(times, period) {
+  if (!Number.isFinite(times)) return "";
+  const form = period === counted(1, words.units.hour) ? words.rise.hour : words.rise.other;
+  return fill(form, { times: "×" + NBSP + tenth.format(times), period });
+}
+
+/** What is known of a board, and what it is counted in: a rising one has a window of its own and another board's counts. */
+export const about = (board) => settings.boards.find(({ name }) => name === board) ?? {};
+export const countsOf = (board) => about(board).of ?? board;
+
+/** A window's length in words. */
+export const period = (window) =>
+  [...settings.windows, ...settings.boards.map((board) => ({ name: board.window, period: board.period }))].find(
+    ({ name }) => name === window,
+  )?.period ?? window;
 
 /** What rules dropped, in words: "310 rechargements écartés, 1 doublon écarté"; empty where nothing was. */
 export const dropped = (known) =>
