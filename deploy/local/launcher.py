@@ -7,13 +7,14 @@ import secrets
 import shlex
 import signal
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from deploy.local import children, options
+from deploy.local import children, options, past
 from deploy.local.commands import commands_file
 from deploy.local.directories import run_directory
 from deploy.local.faults import LocalFault
@@ -24,16 +25,17 @@ from deploy.local.ports import HOST, claim, free_port
 from deploy.local.redis import RedisServer
 from deploy.local.supervisor import Supervisor
 from producers.collector.settings import load as collector_settings
+from ranker.core.periods import Calendar
+from ranker.settings import load as load_settings
 from schemas import configuration
 from schemas.configuration import SettingsError
 
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
 PATIENCE_S = 3.0
 READY_WITHIN_S = 60.0
-# A week of a million views takes about half a minute to write; a slow machine may take long, and nobody is kept waiting
+# A million views take about half a minute to write; a slow machine may take long, and nobody is kept waiting
 # without seeing the bar move.
 HISTORY_WITHIN_S = 1_800.0
-HISTORY = "7d"
 HISTORY_EVENTS = "1000000"
 # Fast enough for ranks to change while one looks.
 RATE = "200"
@@ -179,11 +181,12 @@ def written_config(directory: Path, wishes: options.Options, port: int) -> Path:
     origins = [f"http://{host}:{one}" for host in (HOST, "localhost") for one in {port, 8000}]
     lines = ["[rules]", 'preset = "press"', f'[sites."{wishes.site}"]']
     lines += [f"origins = {json.dumps(origins)}", f'hosts = ["{HOST}", "localhost"]']
+    lines.append('public_types = ["view", "share", "comment"]')
     if wishes.traffic and wishes.log is None:
-        lines.append(f'title = "{DEMO_TITLE}"')
+        lines += [f'title = "{DEMO_TITLE}"', *past.table(wishes.site)]
     lines += ["[rising.rising]", 'of = "read"']
     config = directory / "ranker.toml"
-    config.write_text("\n".join([*lines, 'public_types = ["view", "share", "comment"]', ""]), "utf-8")
+    config.write_text("\n".join([*lines, ""]), "utf-8")
     return config
 
 
@@ -211,7 +214,7 @@ def start_servers(supervisor: Supervisor, wishes: options.Options) -> None:
 
 
 def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, collector: str) -> None:
-    """Send the log that was named, or a week of made-up history and then live views, or nothing."""
+    """Send the log that was named, or a made-up history and then live views, or nothing."""
     shown = sys.stderr.isatty()
     if wishes.log is not None:
         say(f"Traffic    {wishes.log}, its times shifted so that the latest is now")
@@ -221,15 +224,39 @@ def start_traffic(supervisor: Supervisor, wishes: options.Options, page: str, co
         for line in replay.tail().splitlines():
             say(f"           {line}")
     elif wishes.traffic:
-        say(f"Traffic    a week of made-up history, {int(HISTORY_EVENTS):,} events, then {RATE} events a second")
+        calendar = site_calendar(supervisor, wishes.site)
+        # The simulator begins a moment later: its past does not reach into the week before.
+        length = past.length(calendar, time.time_ns() // 1_000_000)
+        days = f"{length.days} days of made-up history, {int(HISTORY_EVENTS):,} events"
+        say(f"Traffic    {days}, then {RATE} events a second")
         argv = [program("producers"), "simulate", "--demo", "--site", wishes.site]
-        history: list[str | Path] = [*argv, "--history", HISTORY, "--history-events", HISTORY_EVENTS, "--events", "0"]
-        supervisor.run("history", history, HISTORY_WITHIN_S, errors_shown=shown)
+        history: list[str | Path] = [*argv, "--history", f"{int(length.total_seconds())}s", "--events", "0"]
+        history += ["--history-events", HISTORY_EVENTS]
+        keeps_times: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if wishes.bootstrap is None and wishes.kafka == "apache":
+            keeps_times = past.producers_times(supervisor.environment["RANKER_KAFKA_BOOTSTRAP"])
+        with keeps_times:
+            supervisor.run("history", history, HISTORY_WITHIN_S, errors_shown=shown)
         live: list[str | Path] = [*argv, "--rate", RATE, "--collector", collector, "--collector-share", COLLECTOR_SHARE]
         supervisor.start("traffic", live, errors_shown=shown)
+        if calendar is None:
+            say(f"Best of    none: site {wishes.site} has no calendar in your ranker.toml")
+        elif wishes.bootstrap is None:
+            freeze: list[str | Path] = [program("ranker"), "freeze", "--site", wishes.site]
+            supervisor.run("freeze", freeze, HISTORY_WITHIN_S, errors_shown=shown)
+            say(f"Best of    {past.frozen(wishes.site, supervisor.log_of('freeze'))} frozen")
+        else:
+            say("Best of    none yet: to your Kafka this history came today; `ranker freeze` makes what is over")
         supervisor.until("The first list", lambda: list_total(page, wishes.site) > 0, READY_WITHIN_S)
     else:
         say("Traffic    none (TRAFFIC=0)")
+
+
+def site_calendar(supervisor: Supervisor, site: str) -> Calendar | None:
+    """Return the calendar that every program reads for a site."""
+    config = supervisor.environment["RANKER_CONFIG"]
+    found = load_settings(config, supervisor.environment).sites.get(site)
+    return None if found is None else found.calendar
 
 
 def list_total(page: str, site: str) -> int:

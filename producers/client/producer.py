@@ -149,10 +149,12 @@ class Producer:
             await asyncio.sleep(0)
         return Delivery([batch])
 
-    async def send_records(self, records: Iterable[tuple[bytes, bytes]]) -> Delivery:
+    async def send_records(self, records: Iterable[tuple[bytes, bytes]], timestamp_ms: int | None = None) -> Delivery:
         """Sends encoded (key, value) pairs, in order for each key; waits while Kafka is slower than the caller.
 
         One delivery for all of them. Raises DeliveryError; records before the failure may have been delivered.
+        `timestamp_ms` is the time at which they count as appended, by default now; a topic with LogAppendTime has the
+        broker's time instead.
         """
         self._check()
         homes, outboxes = self._homes, self._outboxes
@@ -162,7 +164,7 @@ class Producer:
             for key, value in records:
                 partition = homes[key]
                 batch = outboxes[partition].filling
-                while batch.append(timestamp=None, key=key, value=value) is None:
+                while batch.append(timestamp=timestamp_ms, key=key, value=value) is None:
                     await self._make_room(outboxes[partition])
                     # An empty batch accepts any record; the broker decides whether it is too large.
                     batch = outboxes[partition].filling

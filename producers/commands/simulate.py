@@ -143,9 +143,11 @@ def command(
 ) -> None:
     """Send invented traffic: few articles are read much and many little, they appear and fade, and one goes viral.
 
-    A history is spread by the time of day; live traffic keeps the chosen rate, and its events are numbered, so that a
-    loss is detected: a duplicate repeats its number, a broken one may leave a gap. If Kafka or the collector goes away,
-    live traffic waits, reports it, and catches up afterwards. Ctrl-C ends it after all sent events are delivered.
+    A history is spread by the time of day, and its records have the times of then: on a topic with the producers' times
+    (CreateTime) they look as if they had been sent then, on others they are of now. Live traffic keeps the chosen rate,
+    and its events are numbered, so that a loss is detected: a duplicate repeats its number, a broken one may leave a
+    gap. If Kafka or the collector goes away, live traffic waits, reports it, and catches up afterwards. Ctrl-C ends it
+    after all sent events are delivered.
 
     \b
     Examples:
@@ -246,8 +248,10 @@ def _models(
 
 
 def _past(plan: Plan, rng: random.Random, models: list[popularity.ArticleModel], start_ms: int) -> Traffic:
-    onset_ms = start_ms - plan.history_ms * 2 // 5
-    spike = popularity.spike(rng, models, onset_ms, plan.history_ms // 250 + 1, plan.history_ms // 30 + 1)
+    # Within the longest window, however long the past is.
+    span_ms = min(plan.history_ms, 7 * popularity.DAY_MS)
+    onset_ms = start_ms - span_ms * 2 // 5
+    spike = popularity.spike(rng, models, onset_ms, span_ms // 250 + 1, span_ms // 30 + 1)
     return Traffic(
         plan.seed, plan.site, models, run=f"s{plan.seed}-{start_ms:x}-past", shares=plan.shares,
         spikes=[spike] if spike else [],

@@ -44,10 +44,13 @@ async def write_history(
     stop: asyncio.Event,
     advance: Callable[[int], None],
 ) -> None:
-    """Sends `count` events between the two times, in order, as fast as Kafka accepts them."""
+    """Sends `count` events between the two times, in order, as fast as Kafka accepts them.
+
+    Each with the time of its step's end, so that a topic with producers' times looks as if they had been sent then.
+    """
     done = 0
-    for records in traffic.history(from_ms, to_ms, count, to_ms):
-        await producer.send_records(records)
+    for step_end_ms, records in traffic.history(from_ms, to_ms, count):
+        await producer.send_records(records, step_end_ms)
         done += len(records)
         advance(done)
         if stop.is_set():

@@ -21,7 +21,7 @@ RECENT = 1_000
 """So many views may be reloaded: those of the last minutes."""
 
 LATE_MS = (7 * DAY_MS + 2 * HOUR_MS, 14 * DAY_MS)
-"""Age of a late event when it is sent: beyond the longest window and one of its slices."""
+"""Age of a late event at the end of its step: beyond the longest window and one of its slices."""
 
 FUTURE_MS = (10 * MINUTE_MS, DAY_MS)
 """How far a future event lies ahead when it is sent: beyond the 5 minutes that clocks may differ."""
@@ -89,8 +89,11 @@ class Traffic:
         ]
         self._is_numbered = producer_id is not None
 
-    def history(self, from_ms: int, to_ms: int, count: int, now_ms: int) -> Iterator[list[Record]]:
-        """About `count` records between the two times, in order, spread by the time of day; one list a step."""
+    def history(self, from_ms: int, to_ms: int, count: int) -> Iterator[tuple[int, list[Record]]]:
+        """About `count` records between the two times, in order, spread by the time of day: (end, records) by step.
+
+        Late and future events are so whether they are appended at their step's end or when they are sent, at `to_ms`.
+        """
         steps = range(from_ms, to_ms, STEP_MS)
         curve = [by_hour(step) for step in steps]
         total = sum(curve)
@@ -99,7 +102,8 @@ class Traffic:
             owed += count * height / total
             whole = round(owed)
             owed -= whole
-            yield self.burst(step, min(step + STEP_MS, to_ms), whole, now_ms)
+            end = min(step + STEP_MS, to_ms)
+            yield end, self.burst(step, end, whole, to_ms)
 
     def burst(self, from_ms: int, to_ms: int, count: int, now_ms: int) -> list[Record]:
         """`count` records of [from_ms, to_ms), in order, sent at `now_ms`; none while no article is published."""
@@ -112,7 +116,7 @@ class Traffic:
         special = self._special(count)
         for place, kind in special.items():
             if kind == "late":
-                times[place] = now_ms - rng.randrange(*LATE_MS)
+                times[place] = to_ms - rng.randrange(*LATE_MS)
             elif kind == "future":
                 times[place] = now_ms + rng.randrange(*FUTURE_MS)
         readers = rng.choices(self._readers, k=count)

@@ -7,9 +7,9 @@
     e       the count to expect: o * max(G, H), 1 at least
     sigmas  sqrt(c) + sqrt(c + 1) - sqrt(4 e + 1): standard deviations above e (Freeman and Tukey)
 
-Listed if c, sigmas and c / e reach their thresholds, and the article was there before `before` begins: what has just
-been published rises by itself. Only + - * / and the square root, which IEEE 754 rounds alike everywhere, in one order
-of operations: from the same counts every reader computes the same bits.
+Listed if c, sigmas and c / e reach their thresholds, the article is among the first 2,000 of the list `recent`, and it
+was there before `before` begins: what has just been published rises by itself. Only + - * / and the square root, which
+IEEE 754 rounds alike everywhere, in one order of operations: from the same counts every reader computes the same bits.
 """
 
 from __future__ import annotations

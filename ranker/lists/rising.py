@@ -12,13 +12,14 @@ from ranker.core.hours import Hours, weighed
 from ranker.core.merge import ExtraKeys, Hints
 from ranker.core.rising import Candidate, Rise
 from ranker.core.rising_boards import RisingBoard
-from ranker.lists.articles import Articles, known_as
+from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.names import names_of
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.hours import HoursReader
 from ranker.store.reader import ListRead, Reader
 from schemas.article_id import DEFAULT, IdRule
 
+_UNKNOWN = Article()
 HOURS_OF = 500
 """Articles whose hours of yesterday are read, the strongest first. Slices hold all articles, so the number costs memory
 rather than time."""
@@ -72,11 +73,11 @@ class RisingReader:
         )
         aliases = {moved.encode(): to.encode() for moved, to in articles.aliases(site).items()}
         first = await self._lists(generation, partitions, [recent], ExtraKeys(aliases))
-        # Until the second reading some more may reach the thresholds.
+        # Until the second reading some more of them may reach the thresholds.
         loose = rising.Thresholds(board.thresholds.least // 2, board.thresholds.sigmas / 2, 1.0)
         wanted = frozenset(article for _, article in rising.could_be_listed(_rows(first[recent]), loose))
         names = [recent, before]
-        if any(self._published_ms(site, article, articles) is None for article in wanted):
+        if any(self._about(site, article, articles).published_at is None for article in wanted):
             names.append(longest)
         for _ in range(_TRIES):
             extra = ExtraKeys(aliases, frozenset(map(str.encode, wanted)))
@@ -102,22 +103,24 @@ class RisingReader:
         recent, before = _window(generation, board.recent), _window(generation, board.before)
         merged, as_of_ms = read.recent.merged, read.recent.span.as_of_ms
         rows = rising.could_be_listed(_rows(read.recent), board.thresholds)
-        known = [(count, article) for count, article in rows if article in read.wanted]
         in_before = _by_article(read.before)
         in_longest = {} if read.longest is None else _by_article(read.longest)
         begin_ms = as_of_ms - before.length_ms - before.grain_ms
 
-        def is_old_enough(article: str) -> bool:
-            published_ms = self._published_ms(site, article, articles)
-            return rising.was_there(published_ms, begin_ms, in_before.get(article, 0), in_longest.get(article, 0))
+        def is_listed(article: str) -> bool:
+            about, counts = (
+                self._about(site, article, articles),
+                (in_before.get(article, 0), in_longest.get(article, 0)),
+            )
+            return not about.hidden and rising.was_there(about.published_at, begin_ms, *counts)
 
         ratio = rising.site_ratio(read.recent.total, read.before.total - read.recent.total)
-        candidates = (Candidate(article, count, in_before.get(article, 0) - count) for count, article in known)
-        hopeful = [
-            one
-            for one in rising.hopeful(candidates, ratio, board.thresholds)
-            if is_old_enough(one.article_id) and not self._is_hidden(site, one.article_id, articles)
-        ]
+        candidates = (
+            Candidate(article, count, in_before.get(article, 0) - count)
+            for count, article in rows
+            if article in read.wanted
+        )
+        hopeful = [one for one in rising.hopeful(candidates, ratio, board.thresholds) if is_listed(one.article_id)]
         days = rising.yesterday(as_of_ms, recent.length_ms, before.length_ms)
         looked_at = [one.article_id for one in hopeful[:HOURS_OF]]
         aliases = articles.aliases(site)
@@ -125,16 +128,13 @@ class RisingReader:
         hours = await self._hours.read_each(generation, site, shards, days.first_hour_ms, days.hours)
         own = _own_ratios(looked_at, hours, aliases, generation.boards[board.of], days, ratio)
         listed, is_whole = rising.first_places(hopeful, own, ratio, board.thresholds)
-        all_known = len(known) == len(rows) and not (merged.more and len(rows) == len(merged.rows))
-        return listed, is_whole and all_known and hours is not None
+        return listed, is_whole and hours is not None
 
-    def _published_ms(self, site: str, article_id: str, articles: Articles) -> int | None:
-        article = known_as(articles.of(site), *names_of(article_id, self._rules.get(site, DEFAULT)))
-        return None if article is None else article.published_at
-
-    def _is_hidden(self, site: str, article_id: str, articles: Articles) -> bool:
-        article = known_as(articles.of(site), *names_of(article_id, self._rules.get(site, DEFAULT)))
-        return article is not None and article.hidden
+    def _about(self, site: str, article_id: str, articles: Articles) -> Article:
+        """What the catalogue knows of an article."""
+        of = articles.of(site)
+        known = of.get(article_id) if "?" not in article_id and "#" not in article_id else None  # most ids are names
+        return known or known_as(of, *names_of(article_id, self._rules.get(site, DEFAULT))) or _UNKNOWN
 
 
 def _window(generation: Generation, name: str) -> Window:
@@ -142,11 +142,12 @@ def _window(generation: Generation, name: str) -> Window:
 
 
 def _rows(read: ListRead) -> list[tuple[int, str]]:
-    return [(count, article.decode()) for count, article in read.merged.rows]
+    """Count and article of the first places, then of what was read by name below them."""
+    return [(count, article.decode()) for count, article in (*read.merged.rows, *read.merged.further)]
 
 
 def _by_article(read: ListRead) -> dict[str, int]:
-    return {article.decode(): count for count, article in (*read.merged.rows, *read.merged.further)}
+    return {article: count for count, article in _rows(read)}
 
 
 def _shards(

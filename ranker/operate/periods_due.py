@@ -129,11 +129,11 @@ def _calendars(sites: Mapping[str, Site]) -> Iterator[tuple[str, Calendar]]:
 
 
 def _held(calendar: Calendar, kind: str, begins: Beginning, now_ms: int) -> Iterator[Period]:
-    """Periods that are over and of which the log may have something, latest first."""
+    """Periods that are over and did not end before the log begins, latest first."""
     if begins.first_ms is None:
         return
     for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
-        if calendar.closes_ms(period) <= begins.first_ms:
+        if period.to_ms <= begins.first_ms:
             return
         yield period
 

@@ -64,7 +64,7 @@ def run(stack: Stack, quick: bool, progress: Progress) -> Part:
     return part
 
 
-def _drawn(generation: Generation, different: tuple[int, int]) -> list[Tier]:
+def _drawn(generation: Generation, different: tuple[int, ...]) -> list[Tier]:
     rng = random.Random(ids.SEED)
     tiers = []
     finer_ms = 0

@@ -46,6 +46,9 @@ class Score:
     lists: int = 0
     spikes: int = 0
     found_after: list[int] = field(default_factory=list)
+    possible: int = 0
+    """Spikes whose article came to the least count in an hour: from then on a list could have it."""
+    found_of_possible: int = 0
 
     @property
     def found(self) -> int:
@@ -175,6 +178,7 @@ def score(shown: Site) -> dict[str, Score]:
     scores = {name: Score(spikes=len(shown.spikes)) for name in RULES}
     onsets = {_minute(one): one for one in shown.spikes}
     looking: dict[str, dict[int, int]] = {name: {} for name in RULES}
+    possible: dict[int, int] = {}
     at_of = {article.article_id: at for at, article in enumerate(shown.articles)}
     for end in range(WARM_UP_DAYS * DAY, shown.minutes):
         if end in onsets:
@@ -189,16 +193,21 @@ def score(shown: Site) -> dict[str, Score]:
             count, before = present(shown, end, shown.sums[at])
             if shown.articles[at].published_ms >= begin_ms or not rising.could_rise(count, THRESHOLDS):
                 continue
+            if at in waited:
+                possible.setdefault(at, end)
             for name, rule in RULES.items():
                 likely, sigmas = rule(shown, at, end, count, before)
                 if sigmas < THRESHOLDS.sigmas or count / likely < THRESHOLDS.times:
                     continue
                 if at in looking[name]:
                     scores[name].found_after.append(end - looking[name].pop(at))
+                    scores[name].found_of_possible += end - possible[at] <= FOUND_WITHIN
                 if everything and at not in spiking:
                     scores[name].false_places += 1
         for found in scores.values():
             found.lists += everything
+    for found in scores.values():
+        found.possible = len(possible)
     return scores
 
 
@@ -220,6 +229,8 @@ def together(each: Sequence[dict[str, Score]]) -> dict[str, Score]:
             sum(one[name].lists for one in each),
             sum(one[name].spikes for one in each),
             [after for one in each for after in one[name].found_after],
+            sum(one[name].possible for one in each),
+            sum(one[name].found_of_possible for one in each),
         )
         for name in RULES
     }

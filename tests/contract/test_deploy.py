@@ -1,8 +1,10 @@
 """What deploy/ holds is fit for the tools that read it. deploy/README.md says what could not be run."""
 
 import http.client
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -16,36 +18,18 @@ from typing import Any, ClassVar
 import pytest
 from ruamel.yaml import YAML
 
+from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from ranker.serve.api import streams
 from ranker.service import http_server
 from schemas import configuration
+from tests.support.deploy_tools import CHECKOUT, DEPLOY, FindTool, beside_python, run
 from tests.support.nginx import Nginx
 
-CHECKOUT = Path(__file__).parents[2]
-DEPLOY = CHECKOUT / "deploy"
-UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-TIMERS = sorted((DEPLOY / "systemd").glob("*.timer"))
 OURS = ("topics", "consumer", "reader", "collector", "traffic")
-
-FindTool = Callable[[str, str], Path]
-
-
-def run(*argv: str | Path, cwd: Path = CHECKOUT) -> str:
-    """Run a tool that judges; fail with what it says if it is not content."""
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def beside_python(name: str) -> Path:
-    """Return a command that the requirement files install."""
-    path = Path(sys.executable).with_name(name)
-    if not path.exists():
-        pytest.skip(f"{name} is not installed beside this Python: make test")
-    return path
+UNTIL_S = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +72,33 @@ def test_the_commands_of_compose_are_commands_of_ours(name: str, services: dict[
     said = run(beside_python(program), *subcommand, "--help")
     for option in (word for word in words if word.startswith("--")):
         assert option in said, f"{name}: {option}"
+
+
+def test_compose_freezes_again_and_again_and_ends_at_once(services: dict[str, Any], tmp_path: Path) -> None:
+    """The shell's loop runs a command of ours, goes on when it fails, and ends by SIGTERM, as the container does."""
+    service = services["freeze"]
+    assert service["init"] is True, "as the first process of a container, the shell would ignore SIGTERM"
+    assert service["entrypoint"] == ["sh", "-c"]
+    (script,) = service["command"]
+    assert "ranker freeze;" in script
+    run(beside_python("ranker"), "freeze", "--help")
+    for name, line in {
+        "ranker": 'echo "$@" >> made; exit 1',
+        "sleep": 'echo "$@" >> slept; [ $(wc -l < slept) -lt 3 ] || exec /bin/sleep 60',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    process = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        slept = tmp_path / "slept"
+        waiting.until("Three rounds", lambda: slept.exists() and len(slept.read_text().split()) == 3, UNTIL_S)
+        assert (tmp_path / "made").read_text() == "freeze\n" * 3
+        assert all(float(seconds) <= 1800 for seconds in slept.read_text().split())
+        process.terminate()
+        assert process.wait(UNTIL_S) == -signal.SIGTERM
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_kafka_starts_with_the_settings_of_compose(
@@ -156,6 +167,7 @@ def test_the_configuration_of_compose_is_without_fault() -> None:
     table, faults = configuration.table(str(DEPLOY / "ranker.toml"))
     assert faults == []
     assert table["sites"]["demo"]["origins"]
+    assert table["sites"]["demo"]["calendar"]["zone"], "or its service freeze has nothing to do"
 
 
 def test_the_spool_of_compose_outlives_its_container(services: dict[str, Any]) -> None:
@@ -211,49 +223,6 @@ def test_nginx_hands_events_on_as_the_collector_needs_them(find_tool: FindTool, 
     assert (kept["Host"], kept["Sec-GPC"]) == ("views.example.org", "1")
     assert kept["Origin"] == "https://www.example.org"
     assert HOST not in nginx.log.read_text(), "an address of a client is in nginx' log"
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_takes_the_units_and_finds_them_confined(unit: Path, tmp_path: Path, find_tool: FindTool) -> None:
-    """systemd-analyze verifies each unit, and rates its exposure at most 2 of 10."""
-    analyze = find_tool("systemd-analyze", "systemd")
-    copy = tmp_path / unit.name.replace("@.", "@9101.")
-    # The program need not be on this machine; that it has the command is the next test's.
-    copy.write_text(re.sub("/opt/ranker/bin/(ranker|producers)", "/bin/true", unit.read_text()))
-    run(analyze, "verify", f"./{copy.name}", cwd=tmp_path)
-    run(analyze, "security", "--offline=true", "--threshold=20", f"./{copy.name}", cwd=tmp_path)
-
-
-@pytest.mark.parametrize("timer", TIMERS, ids=lambda timer: timer.name)
-def test_systemd_takes_the_timers_and_finds_what_they_start(timer: Path, tmp_path: Path, find_tool: FindTool) -> None:
-    """systemd-analyze verifies each timer beside its service, which runs once and is not enabled itself."""
-    service = timer.with_suffix(".service").read_text()
-    assert re.search(r"^Type=oneshot$", service, re.MULTILINE)
-    assert "[Install]" not in service
-    (tmp_path / timer.name).write_text(timer.read_text())
-    (tmp_path / f"{timer.stem}.service").write_text(re.sub("/opt/ranker/bin/ranker", "/bin/true", service))
-    run(find_tool("systemd-analyze", "systemd"), "verify", f"./{timer.name}", cwd=tmp_path)
-
-
-def test_the_recount_may_write_its_metrics_and_nothing_else() -> None:
-    """The folder of its file is all that ranker-verify.service may write to."""
-    service = (DEPLOY / "systemd" / "ranker-verify.service").read_text()
-    written = re.search(r"--metrics (\S+)$", service, re.MULTILINE)
-    assert written is not None
-    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=(.*)$", service, re.MULTILINE) == [
-        str(Path(written[1]).parent)
-    ]
-    assert "UMask=0022" in service, "the exporter could not read it"
-
-
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_the_units_start_commands_of_ours(unit: Path) -> None:
-    """ExecStart names a command and options that there are."""
-    found = re.search(r"^ExecStart=/opt/ranker/bin/(ranker|producers) (\w+) (.*)$", unit.read_text(), re.MULTILINE)
-    assert found is not None
-    said = run(beside_python(found[1]), found[2], "--help")
-    for option in re.findall(r"--[a-z-]+", found[3]):
-        assert option in said
 
 
 def test_the_dockerfile_is_without_fault() -> None:

@@ -55,7 +55,7 @@ RISING = (
     Mutant("no least", f"{_CORE}:could_rise", "A >= B.least", "True"),
     Mutant("the cut leaves out the least", f"{_CORE}:could_rise", "A >= B.least", "A > B.least"),
     Mutant("the weakest are looked at", f"{_CORE}:hopeful", "sorted(A, key=B, reverse=True)", "sorted(A, key=B)"),
-    Mutant("hidden articles rise", f"{_READ}:RisingReader.rises", "not self._is_hidden(...)", "True"),
+    Mutant("hidden articles rise", f"{_READ}:RisingReader.rises", "not A.hidden", "True"),
     Mutant("moved articles have no yesterday", f"{_READ}:_own_ratios", "A.get(B, B)", "B"),
     Mutant("moved articles are not read", f"{_READ}:_shards", "A in targets", "False"),
     Mutant("hours whole or not at all", f"{_CORE}:_minutes_inside", "max(0, A) // MINUTE_MS", "60 * (A > 0)"),
@@ -67,6 +67,4 @@ RISING = (
     ),
     Mutant("yesterday ends with a second", f"{_CORE}:yesterday", "A // MINUTE_MS * MINUTE_MS - B", "A - B"),
     Mutant("two days ago", f"{_CORE}:yesterday", "A - DAY_MS", "A - 2 * DAY_MS"),
-    Mutant("more rows are no matter", f"{_READ}:RisingReader.rises", "A.more and B", "False"),
-    Mutant("what was overlooked is no matter", f"{_READ}:RisingReader.rises", "len(A) == len(B) and C", "C"),
 )

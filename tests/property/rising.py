@@ -57,9 +57,8 @@ class Case:
     thresholds: Thresholds
     hours_of: int
     places: int
-    more: bool = False
     seen: frozenset[str] = field(default_factory=frozenset)
-    """Articles that were found in the first reading; in a calm minute all."""
+    """Articles that were found in the first reading; the others are looked at a minute later."""
 
 
 def draw(seed: int) -> Case:
@@ -93,7 +92,6 @@ def draw(seed: int) -> Case:
         Thresholds(rng.choice((1, 3, 20)), rng.choice((0.0, 1.0, 4.0)), rng.choice((1.0, 1.5))),
         rng.choice((1, 2, 500)),
         rng.choice((1, 3, 100)),
-        more=rng.random() < 0.2,
         seen=frozenset(one.article for one in stories if rng.random() < 0.97),
     )
     return _at_the_edge(rng, case)
@@ -171,16 +169,7 @@ def naive(case: Case) -> tuple[list[Line], bool]:
     listed = sorted((one for one in found if reaches(case, one)), reverse=True)[: case.places]
     could = [at_most for at_most, _ in unread]
     whole = not could or (len(listed) == case.places and max(could) < listed[-1])
-    candidates = [one for one in case.stories if one.recent > 0 and reaches_with_nothing_before(case, one)]
-    rows = [one for one in case.stories if one.recent > 0]
-    overlooked = any(one.article not in case.seen for one in candidates)
-    return listed, whole and not overlooked and not (case.more and len(candidates) == len(rows))
-
-
-def reaches_with_nothing_before(case: Case, story: Story) -> bool:
-    least, sigmas, _ = case.thresholds
-    c = story.recent
-    return c >= least and sqrt(c) + sqrt(c + 1) - sqrt(5) >= sigmas
+    return listed, whole
 
 
 # What the reader makes of the same counts.
@@ -231,7 +220,7 @@ class _Hours:
 def _list(case: Case, counts: Mapping[str, int], total: int) -> ListRead:
     rows = sorted(((count, article.encode()) for article, count in counts.items() if count > 0), reverse=True)
     span = Span(case.as_of_ms - case.recent_ms, case.as_of_ms, level=True, complete=True)
-    return ListRead(Merged(rows, case.more, False, Hints()), span, total, {0: case.as_of_ms}, True)
+    return ListRead(Merged(rows, False, False, Hints()), span, total, {0: case.as_of_ms}, True)
 
 
 def _catalogue(case: Case) -> Articles:

@@ -12,13 +12,15 @@ from deploy.local.waiting import until_async
 PARTITIONS = 3
 
 
-async def new_topic(bootstrap: str, partitions: int = PARTITIONS, name: str = "") -> str:
+async def new_topic(
+    bootstrap: str, partitions: int = PARTITIONS, name: str = "", config: dict[str, str] | None = None
+) -> str:
     """Create a topic, with a name that no other test has if none is given."""
     name = name or f"records.{os.urandom(4).hex()}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, partitions, 1)])
+        await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
 
         async def known() -> bool:
             return name in await admin.list_topics()

@@ -10,16 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranker import calendars
-from ranker.core.periods import HOUR_MS, LATE_MS, SETTLED_MS, WEEKDAYS, Calendar, rfc3339
+from ranker.core.periods import HOUR_MS, LATE_MS, SETTLED_MS, WEEKDAYS, rfc3339
 from ranker.settings import load
 from schemas.configuration import SettingsError
+from tests.support.calendars import calendar
 
 ZONES = sorted(calendars.zone_names())
-
-
-def calendar(zone: str = "Europe/Paris", **more: Any) -> Calendar:
-    table = {"zone": zone, "week_starts": "saturday", "kinds": ["day", "week"], "close_after_s": 21_600, "places": 100}
-    return calendars.calendar({**table, "boards": [], **more}, ("read", "shared"))
 
 
 def ms(text: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 import schemas
 from producers.simulate import popularity
 from producers.simulate.popularity import DAY_MS, HOUR_MS, MINUTE_MS, ArticleModel, Spike
-from producers.simulate.traffic import Record, Shares, Traffic
+from producers.simulate.traffic import STEP_MS, Record, Shares, Traffic
 
 NOW_MS = 1_795_392_000_000
 WEEK_MS = 7 * DAY_MS
@@ -32,7 +32,7 @@ def traffic(seed: int = 1, count: int = 50, shares: Shares | None = None, **more
 
 
 def week(made: Traffic, count: int) -> list[Record]:
-    return [record for step in made.history(NOW_MS - WEEK_MS, NOW_MS, count, NOW_MS) for record in step]
+    return [record for _, step in made.history(NOW_MS - WEEK_MS, NOW_MS, count) for record in step]
 
 
 def views(records: list[Record]) -> list[dict[str, Any]]:
@@ -201,6 +201,29 @@ def test_what_is_special_is_what_it_says() -> None:
     expected = made.kinds.copy()
     expected["plain"] += expected.pop("reload")
     assert found == expected
+
+
+def test_a_past_is_special_whenever_it_was_appended() -> None:
+    """Late and future both by the end of its step, which topics with producers' times have, and by the time of sending."""
+    made = traffic(shares=Shares(late=0.1, future=0.1))
+    begin = NOW_MS - 3 * WEEK_MS
+    found: Counter[str] = Counter()
+    ends = []
+    for end_ms, records in made.history(begin, NOW_MS - 1, 5_000):
+        ends.append(end_ms)
+        for event in views(records):
+            ahead_ms = event["occurred_at"] - end_ms
+            if ahead_ms > 5 * MINUTE_MS:
+                assert event["occurred_at"] > NOW_MS + 5 * MINUTE_MS
+                found["future"] += 1
+            elif ahead_ms < -STEP_MS:
+                assert ahead_ms < -WEEK_MS - HOUR_MS
+                found["late"] += 1
+            else:
+                assert ahead_ms < 0
+                found["plain"] += 1
+    assert found == made.kinds
+    assert ends == [*range(begin + STEP_MS, NOW_MS, STEP_MS), NOW_MS - 1]
 
 
 def test_reloads_are_what_the_rule_drops() -> None:

@@ -1,5 +1,7 @@
 """Lists that are answered together: which readings stand for one moment, and for how long. Without any server."""
 
+import asyncio
+
 import pytest
 
 from ranker.core.generation import Generation, ListName
@@ -25,7 +27,8 @@ class Shown:
         self.now_ms = T
         self.board = BoardWriter({}, Ages(30_000, 3_600_000), lambda: self.now_ms)
         self.board.generation = GENERATION
-        self.same_moment = SameMoment(self.board, Demand(self.board))
+        self.demand = Demand(self.board)
+        self.same_moment = SameMoment(self.board, self.demand)
 
     def show(self, name: ListName, n: int, generation: Generation = GENERATION) -> Published:
         read = ListRead(
@@ -38,6 +41,7 @@ class Shown:
         )
         shown = Published(name, generation, 1, read, self.now_ms)
         self.board.show(shown)
+        self.demand.resolve([name])
         return shown
 
     def lists(self) -> tuple[list[Published | None], bool]:
@@ -118,3 +122,33 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     shown.now_ms += KEEP_LEVEL_MS + 1
     shown.lists()
     assert shown.same_moment._kept == {}
+
+
+async def test_lists_in_use_are_not_read_again() -> None:
+    """Also if they are apart: reads of Redis must not follow requests."""
+    shown = Shown()
+    apart = [shown.show(A, 1), shown.show(B, 2)]
+    assert await shown.demand.first_of_all([A, B], 0) == apart
+    assert (shown.demand.waiting, shown.demand.urgent.is_set()) == ([], False)
+
+
+async def test_a_list_that_comes_into_use_is_read_with_the_others() -> None:
+    """All by the same refresh; once more if one of them came from a reading that was under way, and then no more."""
+    shown = Shown()
+    shown.show(A, 1)
+    request = asyncio.ensure_future(shown.demand.first_of_all([A, B], 10))
+    readings: list[list[Published]] = []
+    while not request.done():
+        await asyncio.sleep(0)
+        if shown.demand.waiting:
+            assert sorted(shown.demand.waiting) == sorted([A, B])
+            n = 2 * len(readings)
+            readings.append([shown.show(A, n), shown.show(B, n + 1)])
+    assert (len(readings), request.result()) == (2, readings[1])
+
+
+async def test_what_is_not_read_in_time_does_not_take_along_what_is_on_show() -> None:
+    """Redis may be away for one list's shard alone."""
+    shown = Shown()
+    known = shown.show(A, 1)
+    assert await shown.demand.first_of_all([A, B], 0) == [known, None]

@@ -16,7 +16,7 @@ def filled(spread: Spread, *lists: list[Place]) -> list[str]:
     for places in lists:
         given: list[Place] = []
         for one in places:
-            if len(given) < spread.left and spread.takes(one):
+            if len(given) < spread.left and spread.takes(one.name, one.article):
                 given.append(one)
         spread.add(given)
     return [one.name for one in spread.places]

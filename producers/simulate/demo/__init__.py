@@ -11,7 +11,7 @@ ORIGIN = "https://demo.example"
 
 
 def articles(site: str, now_ms: int) -> list[dict[str, Any]]:
-    """The catalogue as records of topic articles, oldest first, published over the nine days before `now_ms`.
+    """The catalogue as records of topic articles, oldest first, published over the 24 days before `now_ms`.
 
     The last dozen come in the hour after it, so that articles are born while one looks.
     """

@@ -49,7 +49,11 @@ class Listed:
     short: bool
 
 
-def _every(_: Place) -> bool:
+Takes = Callable[[str, Article], bool]
+"""Whether an article, by its name, gets a place; called of each in the list's order until no place is left."""
+
+
+def _every(_name: str, _article: Article) -> bool:
     return True
 
 
@@ -59,7 +63,7 @@ def list_places(
     articles: Mapping[str, Article],
     now_ms: int,
     most: int,
-    takes: Callable[[Place], bool] = _every,
+    takes: Takes = _every,
 ) -> Listed:
     """The first `most` places of a list that filter and `takes` admit, takedowns left out, in the list's own order."""
     more, names, rises = published.read.merged.more, published.names, published.rises
@@ -74,12 +78,10 @@ def list_places(
                     return True
                 continue  # a rising list is in another order
             own, article = _about(article_id, articles, names)
-            if filter_.admits(own, article, now_ms):
+            if filter_.admits(own, article, now_ms) and takes(own, known := article or _UNKNOWN):
                 rise = None if rises is None else rises[article_id]
                 total, origin = published.read.total, published.name.window
-                place = Place(article_id, own, count, total, origin, article or _UNKNOWN, rise)
-                if takes(place):
-                    places.append(place)
+                places.append(Place(article_id, own, count, total, origin, known, rise))
         return len(places) == most
 
     if ends_in(published.rows) or not more or (rises is None and len(published.rows) < PLACES):
@@ -124,7 +126,7 @@ def newest(
     articles: Mapping[str, Article],
     now_ms: int,
     most: int,
-    takes: Callable[[Place], bool] = _every,
+    takes: Takes = _every,
 ) -> Listed:
     """What has just been published, as far as filter and `takes` admit it; `published_ids` are the newest first."""
     places: list[Place] = []
@@ -138,10 +140,8 @@ def newest(
             continue
         if filter_.within_ms is not None and article.published_at < now_ms - filter_.within_ms:
             break
-        if filter_.admits(article_id, article, now_ms):
-            place = Place(article_id, article_id, None, None, LATEST, article)
-            if takes(place):
-                places.append(place)
+        if filter_.admits(article_id, article, now_ms) and takes(article_id, article):
+            places.append(Place(article_id, article_id, None, None, LATEST, article))
     return Listed(places, short=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from ranker.lists.articles import Article
 from ranker.serve.api.items import Place
 
 
@@ -22,11 +23,12 @@ class Spread:
         self.places: list[Place] = []
         self.skipped = 0
         self._most = most
-        self._max_per = tuple(max_per)
+        self._max_per = dict(max_per)
         self._left_out = left_out
         self._placed: set[str] = set()
         """The articles of the lists before this one."""
         self._taken: Counter[tuple[str, str]] = Counter()
+        self._full: dict[str, set[str]] = {field: set() for field in self._max_per}
         self._passed: set[str] = set()
 
     @property
@@ -39,14 +41,18 @@ class Spread:
         self.places += places
         self._placed.update(place.name for place in self.places)
 
-    def takes(self, place: Place) -> bool:
+    def takes(self, name: str, article: Article) -> bool:
         """Whether the next article in the list's order gets a place."""
-        if place.name in self._placed or place.name in self._left_out:
+        if name in self._placed or name in self._left_out:
             return False
-        groups = [(field, value, most) for field, most in self._max_per if (value := getattr(place.article, field))]
-        if any(self._taken[field, value] >= most for field, value, most in groups):
-            self._passed.add(place.name)
-            return False
-        self._taken.update((field, value) for field, value, _ in groups)
+        for field, full in self._full.items():
+            if getattr(article, field) in full:
+                self._passed.add(name)
+                return False
+        for field, most in self._max_per.items():
+            if value := getattr(article, field):
+                self._taken[field, value] += 1
+                if self._taken[field, value] == most:
+                    self._full[field].add(value)
         self.skipped = len(self._passed)
         return True

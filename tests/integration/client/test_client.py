@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,22 @@ async def test_records_of_one_call_travel_together(bootstrap: str) -> None:
         assert producer.delivered == 500
         await (await producer.send_records([]))
     assert len(await read(bootstrap, topic)) == 500
+
+
+@pytest.mark.parametrize("kind", ["CreateTime", "LogAppendTime"])
+async def test_a_time_of_ones_own(kafka_apache: ApacheKafka, kind: str) -> None:
+    """The records have it, the next ones that of now; a topic with LogAppendTime has the broker's."""
+    topic = await new_topic(kafka_apache.bootstrap, config={"message.timestamp.type": kind})
+    begin_ms, then_ms = time.time_ns() // 1_000_000, 1_764_000_000_123
+    async with Producer(kafka_apache.bootstrap, topic) as producer:
+        await producer.send_records([(b"demo/a", b"1")], then_ms)
+        await producer.send_records([(b"demo/a", b"2"), (b"demo/a", b"3")], then_ms + 600_000)
+        await producer.send_records([(b"demo/a", b"4")])
+    times = [record.timestamp for record in await read(kafka_apache.bootstrap, topic)]
+    if kind == "CreateTime":
+        assert times[:3] == [then_ms, then_ms + 600_000, then_ms + 600_000]
+        del times[:3]
+    assert all(begin_ms <= at_ms <= time.time_ns() // 1_000_000 for at_ms in times)
 
 
 async def test_a_record_that_is_too_large_is_reported_with_the_fix(kafka_apache: ApacheKafka) -> None:

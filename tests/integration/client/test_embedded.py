@@ -9,11 +9,17 @@ import pytest
 
 import schemas
 from producers import Producer
+from producers.simulate.emit import now_ms
+from producers.simulate.traffic import STEP_MS
 from tests.support.producers_command import PARTITIONS, read, run, start
 
 
 async def test_simulate_sends_what_its_summary_says(kafka_embedded: str, topics: tuple[str, str]) -> None:
-    """History first and in the order of time, then live; the demonstration's articles stand in the catalogue."""
+    """History first and in the order of time, then live; the demonstration's articles stand in the catalogue.
+
+    The broker has the records' own times: the past's are of then.
+    """
+    begin_ms = now_ms()
     code, out, err = await run(
         kafka_embedded, "simulate", "--demo", "--history", "7d", "--history-events", "5000", "--events", "100",
         "--rate", "500", "--bot", "0.1", "--json", "--topic", topics[0], "--articles-topic", topics[1],
@@ -26,6 +32,11 @@ async def test_simulate_sends_what_its_summary_says(kafka_embedded: str, topics:
     records = await read(kafka_embedded, topics[0], summary["sent"])
     assert len(records) == summary["sent"]
     events = [orjson.loads(record.value) for record in records]
+    for record, event in zip(records, events, strict=True):
+        if event.get("producer_id", "").startswith("simulate/"):
+            assert begin_ms <= record.timestamp <= now_ms()
+        else:
+            assert 0 < record.timestamp - event["occurred_at"] <= STEP_MS
     numbered = [event["sequence"] for event in events if event.get("producer_id", "").startswith("simulate/")]
     assert sorted(numbered) == list(range(100))
     classes = Counter(event["agent_class"] for event in events)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,10 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from ranker.commands import main
 from ranker.core.generation import Generation
+from ranker.core.periods import Calendar
 from ranker.log import admin
 from ranker.operate import check, topics
+from tests.support.calendars import calendar
 from tests.support.checking import now_ms, of, off_by
 
 
@@ -62,6 +64,27 @@ async def test_a_topic_set_otherwise_has_all_its_faults_at_once(
     assert len(faults) == 3
     for told in ("retention.ms is 86400000 (1.0 days)", "cleanup.policy is compact", "producers' times instead"):
         assert sum(told in fault for fault in faults) == 1
+
+
+async def test_records_that_are_gone_before_their_week_is_made(
+    kafka_apache: ApacheKafka, generation: Generation
+) -> None:
+    """A fault if a site has a calendar; the documents' topic is checked then, too."""
+    bootstrap = kafka_apache.bootstrap
+    short, weeks = topics.period_ms(generation, calendar()) - 1, [calendar()]
+    async with admin.connected(bootstrap) as log:
+        await topics.apply(log, topics.wanted(generation, weeks), 1, dry=False)
+        await log.alter(generation.topic, {"retention.ms": str(short)})
+
+    async def subjects(calendars: Collection[Calendar]) -> list[tuple[str, str]]:
+        found = await check.kafka(bootstrap, generation, now_ms, accept_create_time=False, calendars=calendars)
+        return [(one.kind, one.subject) for one in found]
+
+    assert ("fault", "periods") in await subjects(weeks)
+    assert "periods" not in [subject for _, subject in await subjects([])]
+    assert ("ok", "periods") in await subjects([calendar(kinds=["day"])])
+    findings = await check.kafka(bootstrap, generation, now_ms, accept_create_time=False, calendars=weeks)
+    assert any("topic best-of: 1 partitions" in one for one in of("ok", findings))
 
 
 async def test_create_time_that_is_accepted_is_a_note(kafka_apache: ApacheKafka, generation: Generation) -> None:

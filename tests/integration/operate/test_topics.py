@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,12 @@ from click.testing import CliRunner
 
 import schemas
 from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.ports import free_port
 from ranker.commands import main
 from ranker.core.generation import Generation
 from ranker.log import admin
+from ranker.log.admin import TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import topics
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
@@ -130,6 +133,31 @@ async def test_the_embedded_broker_says_that_it_cannot_grow(kafka_embedded: str)
         outcomes = await topics.apply(log, [replace(views, partitions=8), dead], 1, dry=False)
         assert "cannot add partitions" in outcomes[0].faults[0]
         assert outcomes[1].done
+
+
+def test_documents_have_a_topic_if_a_site_has_a_calendar(tmp_path: Path) -> None:
+    """`ranker topics apply` creates best-of then, and not before."""
+    broker = EmbeddedKafka(tmp_path / "broker")
+    broker.start()
+    try:
+        config = tmp_path / "ranker.toml"
+        environ = {"RANKER_KAFKA_BOOTSTRAP": broker.bootstrap, "RANKER_CONFIG": str(config)}
+        for table, is_there in (("[sites.demo]\n", False), ('[sites.demo.calendar]\nzone = "Europe/Paris"\n', True)):
+            config.write_text(table)
+            result = CliRunner().invoke(main, ["topics", "apply"], env=environ)
+            assert result.exit_code == 0, result.output
+            assert ("best-of: created with 1 partitions" in result.output) is is_there
+            there = asyncio.run(_state(broker.bootstrap, "best-of"))
+            assert (there is not None) is is_there
+        assert there is not None
+        assert there.config["cleanup.policy"] == "compact"
+    finally:
+        broker.stop()
+
+
+async def _state(bootstrap: str, topic: str) -> TopicState | None:
+    async with admin.connected(bootstrap) as log:
+        return (await log.topics([topic])).get(topic)
 
 
 async def test_no_kafka_is_one_error() -> None:

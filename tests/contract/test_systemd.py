@@ -1,0 +1,65 @@
+"""The units of deploy/systemd are fit for systemd, and start what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.deploy_tools import DEPLOY, FindTool, beside_python, run
+
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+TIMERS = sorted((DEPLOY / "systemd").glob("*.timer"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_takes_the_units_and_finds_them_confined(unit: Path, tmp_path: Path, find_tool: FindTool) -> None:
+    """systemd-analyze verifies each unit, and rates its exposure at most 2 of 10."""
+    analyze = find_tool("systemd-analyze", "systemd")
+    copy = tmp_path / unit.name.replace("@.", "@9101.")
+    # The program need not be on this machine; that it has the command is the next test's.
+    copy.write_text(re.sub("/opt/ranker/bin/(ranker|producers)", "/bin/true", unit.read_text()))
+    run(analyze, "verify", f"./{copy.name}", cwd=tmp_path)
+    run(analyze, "security", "--offline=true", "--threshold=20", f"./{copy.name}", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("timer", TIMERS, ids=lambda timer: timer.name)
+def test_systemd_takes_the_timers_and_finds_what_they_start(timer: Path, tmp_path: Path, find_tool: FindTool) -> None:
+    """systemd-analyze verifies each timer beside its service, which runs once and is not enabled itself."""
+    service = timer.with_suffix(".service").read_text()
+    assert re.search(r"^Type=oneshot$", service, re.MULTILINE)
+    assert "[Install]" not in service
+    (tmp_path / timer.name).write_text(timer.read_text())
+    (tmp_path / f"{timer.stem}.service").write_text(re.sub("/opt/ranker/bin/ranker", "/bin/true", service))
+    run(find_tool("systemd-analyze", "systemd"), "verify", f"./{timer.name}", cwd=tmp_path)
+
+
+def test_the_recount_may_write_its_metrics_and_nothing_else() -> None:
+    """The folder of its file is all that ranker-verify.service may write to."""
+    service = (DEPLOY / "systemd" / "ranker-verify.service").read_text()
+    written = re.search(r"--metrics (\S+)$", service, re.MULTILINE)
+    assert written is not None
+    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=(.*)$", service, re.MULTILINE) == [
+        str(Path(written[1]).parent)
+    ]
+    assert "UMask=0022" in service, "the exporter could not read it"
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_units_start_commands_of_ours(unit: Path) -> None:
+    """ExecStart names a command and options that there are."""
+    found = re.search(r"^ExecStart=/opt/ranker/bin/(ranker|producers) (\w+)(.*)$", unit.read_text(), re.MULTILINE)
+    assert found is not None
+    said = run(beside_python(found[1]), found[2], "--help")
+    for option in re.findall(r"--[a-z-]+", found[3]):
+        assert option in said
+
+
+def test_the_documents_are_made_minutes_after_their_close(find_tool: FindTool) -> None:
+    """Twelve minutes past the hour, and past the half hour: ten are what a period waits; it writes to no file."""
+    timer = (DEPLOY / "systemd" / "ranker-freeze.timer").read_text()
+    (moments,) = re.findall(r"^OnCalendar=(.*)$", timer, re.MULTILINE)
+    analyze = find_tool("systemd-analyze", "systemd")
+    said = run(analyze, "calendar", "--base-time=2026-11-28 05:11:00 UTC", "--iterations=3", moments)
+    assert re.findall(r"(\d\d:\d\d):00 UTC", said) == ["05:12", "05:42", "06:12"]
+    service = (DEPLOY / "systemd" / "ranker-freeze.service").read_text()
+    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=", service, re.MULTILINE) == []
