@@ -103,4 +103,7 @@ def plain(text: str) -> str:
 
 
 def _wrapped(text: str, first: str = "", others: str = "") -> Sequence[str]:
-    return textwrap.wrap(plain(text), COLUMNS, initial_indent=first, subsequent_indent=others) or [first.rstrip()]
+    line = first + plain(text)
+    if len(line) <= COLUMNS:  # most are: wrapping 200 places takes 10 ms
+        return [line.rstrip()]
+    return textwrap.wrap(line.removeprefix(first), COLUMNS, initial_indent=first, subsequent_indent=others)
