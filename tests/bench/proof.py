@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from ranker import settings
 from tests.bench import backlog, processes, produce
@@ -30,7 +31,6 @@ class Ended:
     seconds: float
     cpu_s: float
     resident_bytes: int
-    records: int
 
 
 def run(stack: Stack, events: int, repeats: int, progress: Progress) -> Part:
@@ -52,16 +52,17 @@ def run(stack: Stack, events: int, repeats: int, progress: Progress) -> Part:
             generation = settings.load(env["RANKER_CONFIG"], env).generation.id
             verify = ("verify", "--generation", generation, "--json")
             for name, words in (("verify", verify), ("compare press and none", COMPARE)):
-                found[name].append(_to_its_end(words, env))
-                if found[name][-1].records != events:
-                    raise RuntimeError(f"{name} read {found[name][-1].records} records of {events}")
+                ended, printed = to_its_end(words, env)
+                found[name].append(ended)
+                if printed["records"] != events:
+                    raise RuntimeError(f"{name} read {printed['records']} records of {events}")
                 done(1)
     rate = statistics.median(events / one.seconds for one in rebuilt)
-    _week(part, "rebuild", rate, f"{events:,} events, {repeats} runs")
+    week(part, "rebuild", rate, f"{events:,} events, {repeats} runs")
     part.add("rebuild: CPU", 1e6 * statistics.median(one.cpu_s for one in rebuilt) / events, "s / million")
     part.add("rebuild: memory", max(one.resident_bytes for one in rebuilt) / 1e6, "MB")
     for name, runs in found.items():
-        _week(part, name, statistics.median(events / one.seconds for one in runs), "")
+        week(part, name, statistics.median(events / one.seconds for one in runs), "")
         part.add(f"{name}: CPU", 1e6 * statistics.median(one.cpu_s for one in runs) / events, "s / million")
         part.add(f"{name}: peak memory", max(one.resident_bytes for one in runs) / 1e6, "MB")
     part.notes.append(
@@ -71,13 +72,14 @@ def run(stack: Stack, events: int, repeats: int, progress: Progress) -> Part:
     return part
 
 
-def _week(part: Part, name: str, rate: float, beside: str) -> None:
+def week(part: Part, name: str, rate: float, beside: str) -> None:
     part.add(f"{name}: events", rate, "events/s", beside=beside)
     for views_s in (1_000, 10_000):
         part.add(f"{name}: a week at {views_s:,} views/s", views_s * WEEK_S / rate / 3600, "h")
 
 
-def _to_its_end(words: tuple[str, ...], env: dict[str, str]) -> Ended:
+def to_its_end(words: tuple[str, ...], env: dict[str, str]) -> tuple[Ended, dict[str, Any]]:
+    """What it took, and the JSON that it printed."""
     began = time.perf_counter()
     argv = processes.ranker(*words)
     with subprocess.Popen(
@@ -90,4 +92,4 @@ def _to_its_end(words: tuple[str, ...], env: dict[str, str]) -> Ended:
     if process.returncode:
         raise RuntimeError(f"ranker {words[0]} ended with code {process.returncode}: {text[:2000]!r}")
     seconds = time.perf_counter() - began
-    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, json.loads(text)["records"])
+    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024), json.loads(text)
