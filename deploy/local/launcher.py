@@ -33,10 +33,10 @@ from schemas.configuration import SettingsError
 # Leaving in order (a last flush, a goodbye to the group) takes well under a second; after this they are killed.
 PATIENCE_S = 3.0
 READY_WITHIN_S = 60.0
-# A million views take about half a minute to write; a slow machine may take long, and nobody is kept waiting
+# The past takes some seconds to write and to count; a slow machine may take long, and nobody is kept waiting
 # without seeing the bar move.
 HISTORY_WITHIN_S = 1_800.0
-HISTORY_EVENTS = "1000000"
+HISTORY_EVENTS = "600000"
 # Fast enough for ranks to change while one looks.
 RATE = "200"
 # Of the live events: sent over HTTP, as a site's own server would.

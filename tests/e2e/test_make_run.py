@@ -125,7 +125,7 @@ def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
         assert {item["movement"] for item in latest["items"]} >= {"up", "down", "new"}
         assert (latest["period"]["zone"], latest["complete"], latest["late"]) == ("Europe/Paris", True, 0)
         week = "v1/demo/popular/read/7d"
-        waiting.until("A week of views", lambda: total(page, week) > 200_000, 60.0)
+        waiting.until("A week of views", lambda: total(page, week) > 100_000, 60.0)
         before = total(page, week)
         waiting.until("Live views counted", lambda: total(page, week) > before, 10.0)
         waiting.until("Events by the collector", lambda: collected(run) > 0, 10.0)
@@ -263,7 +263,7 @@ async def test_it_runs_on_apache_kafka(tmp_path: Path, kafka_apache: object, red
         assert run.says(r"Best of +2 weeks and \d+ days frozen$")
         await asyncio.to_thread(waiting.until, "The best of two weeks", partial(best_of_weeks, page), 30.0)
         week = "v1/demo/popular/read/7d"
-        await asyncio.to_thread(waiting.until, "A week of views", lambda: total(page, week) > 200_000, 60.0)
+        await asyncio.to_thread(waiting.until, "A week of views", lambda: total(page, week) > 100_000, 60.0)
         assert fetch(page, week)["complete"] is True, "Kafka has deleted what was not read"
         async with admin.connected(run.says(r"Kafka +(\S+)")[1]) as log:
             topic = (await log.topics(["page-views"]))["page-views"]

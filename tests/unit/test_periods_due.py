@@ -29,7 +29,7 @@ def days(begins: Beginning) -> tuple[list[date], list[date]]:
 @pytest.mark.parametrize(
     ("begins", "first"),
     [
-        ("2026-11-21T23:59:59+01:00", 21),
+        ("2026-11-21T23:50:00+01:00", 21),
         ("2026-11-22T00:00:00+01:00", 22),  # the 21st closes six hours later, and was over
         ("2026-11-22T05:59:00+01:00", 22),
         ("2026-11-22T23:00:00+01:00", 22),

@@ -8,6 +8,7 @@ import schemas
 from ranker.core.generation import Generation, Window
 from ranker.log.admin import TopicState
 from ranker.operate import topics
+from tests.support.calendars import calendar
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
 DAY_MS = 86_400_000
@@ -26,8 +27,8 @@ def generation(topic: str = "page-views", longest_days: int = 7) -> Generation:
 
 
 def test_the_topics_are_those_of_the_contract() -> None:
-    """With default settings, what is wanted is what schemas/topics says."""
-    assert sorted(topics.wanted(generation()), key=lambda topic: topic.name) == list(schemas.topics())
+    """With default settings and a calendar, what is wanted is what schemas/topics says."""
+    assert sorted(topics.wanted(generation(), [calendar()]), key=lambda topic: topic.name) == list(schemas.topics())
 
 
 def test_another_name_renames_its_dead_letters_too() -> None:
