@@ -77,11 +77,15 @@ class Archive:
 
     def beside(self, site: str, kind: str, first: date, board: str) -> tuple[date | None, date | None]:
         """The dates of the documents before and after this one, of the same kind and board."""
-        days = sorted(one.first for one in self.entries(site) if one.kind == kind and board in one.boards)
-        return (
-            max((day for day in days if day < first), default=None),
-            min((day for day in days if day > first), default=None),
-        )
+        earlier = later = None
+        for one in self.entries(site):
+            if one.kind == kind and board in one.boards:
+                if one.first < first:
+                    earlier = one.first
+                    break
+                if one.first > first:
+                    later = one.first
+        return earlier, later
 
 
 async def read_document(client: Any, key: Key) -> dict[str, Any] | None:

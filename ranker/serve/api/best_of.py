@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -75,7 +76,8 @@ class BestOf:
         """The documents of a part of the archive, newest first, their first places. Raises ProblemError."""
         _, entries = self.entries(wanted)
         requests = (self._request(wanted.site, entry, wanted.board, wanted.sight, places) for entry in entries)
-        return [await self.document(one) for one in requests]
+        ends = time.monotonic() + FIRST_DEADLINE_S
+        return [await self.document(one, max(0.0, ends - time.monotonic())) for one in requests]
 
     def entries(self, wanted: PeriodsRequest) -> tuple[int, Sequence[Entry]]:
         """How many periods fit, and the part that is wanted. Raises ProblemError."""
