@@ -89,13 +89,16 @@ def test_the_admin_port_s_address_has_its_former_name_too() -> None:
     assert CliRunner().invoke(main, ["consume", "--host", "127.0.0.1", "--help"]).exit_code == 0
 
 
-def test_the_reference_has_the_options_of_rebuild() -> None:
+@pytest.mark.parametrize(
+    ("name", "title"), [("rebuild", "what decides counts: `ranker rebuild`"), ("freeze", "## `ranker freeze`")]
+)
+def test_the_reference_has_the_options(name: str, title: str) -> None:
     """Every one, and none that is gone."""
     text = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
-    section = text.partition("what decides counts: `ranker rebuild`")[2].partition("\n## ")[0]
-    rebuild = main.get_command(click.Context(main), "rebuild")
-    assert rebuild is not None
-    assert re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE) == [option.opts[0] for option in rebuild.params]
+    section = text.partition(title)[2].partition("\n## ")[0]
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE) == [option.opts[0] for option in command.params]
 
 
 def test_an_unknown_reason_names_the_known_ones() -> None:
