@@ -68,7 +68,8 @@ class PeriodsRequest:
 async def document_request(
     request: Request, board: Board, clients: Clients, *, known: tuple[str, ...]
 ) -> DocumentRequest | date:
-    """`known` are the parameters of this form. Of `latest`: the first day of the newest period that fits.
+    """`known` are the parameters of this form. Of `latest`: the first day of the newest period that fits, but for a
+    fragment, since what includes one follows no redirect.
 
     Raises ProblemError with every fault of address and query; 429 for a client that requests too much.
     """
@@ -104,10 +105,10 @@ async def document_request(
     if faults:
         raise refusal([], faults, {})
     assert name is not None
-    if first is None:
+    if first is None and not html:
         return entry.first
     clients.charge(clients.rate_limit_key(request))
-    key = Key(site, kind, first, name, revision or entry.boards[name])
+    key = Key(site, kind, entry.first, name, revision or entry.boards[name])
     return DocumentRequest(key, entry, limit, html, lang, sight)
 
 

@@ -84,6 +84,16 @@ async def test_latest_leads_to_the_newest(redis_url: str) -> None:
         assert (await reader.get(NEWEST)).json["next"] == "2026-11-28"
 
 
+async def test_an_include_of_the_newest(redis_url: str) -> None:
+    """What includes a fragment follows no redirect: `latest` is answered with the newest one."""
+    async with archived(redis_url) as reader:
+        newest = await reader.get(f"{WEEK}/latest?render=html&limit=2")
+        dated = await reader.get(f"{NEWEST}?render=html&limit=2")
+        assert (newest.status, newest.headers["cache-control"]) == (200, "public, max-age=300")
+        assert newest.body == dated.body
+        assert (await reader.get(f"{WEEK}/latest?render=json&limit=2")).status == 302
+
+
 async def test_latest_tells_browsers_of_other_origins(redis_url: str) -> None:
     """A redirect is read by the browser too: only for origins that may."""
     origins = ("https://a.example", "https://b.example")
