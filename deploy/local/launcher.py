@@ -36,7 +36,7 @@ READY_WITHIN_S = 60.0
 # The past takes some seconds to write and to count; a slow machine may take long, and nobody is kept waiting
 # without seeing the bar move.
 HISTORY_WITHIN_S = 1_800.0
-HISTORY_EVENTS = "600000"
+HISTORY_EVENTS = "400000"
 # Fast enough for ranks to change while one looks.
 RATE = "200"
 # Of the live events: sent over HTTP, as a site's own server would.

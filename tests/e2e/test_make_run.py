@@ -125,7 +125,7 @@ def test_a_newcomer_sees_lists_that_move(tmp_path: Path) -> None:
         assert {item["movement"] for item in latest["items"]} >= {"up", "down", "new"}
         assert (latest["period"]["zone"], latest["complete"], latest["late"]) == ("Europe/Paris", True, 0)
         week = "v1/demo/popular/read/7d"
-        waiting.until("A week of views", lambda: total(page, week) > 100_000, 60.0)
+        waiting.until("A week of views", lambda: total(page, week) > 60_000, 60.0)
         before = total(page, week)
         waiting.until("Live views counted", lambda: total(page, week) > before, 10.0)
         waiting.until("Events by the collector", lambda: collected(run) > 0, 10.0)
@@ -151,7 +151,7 @@ async def test_a_share_of_the_traffic_goes_by_the_collector(tmp_path: Path) -> N
         assert sorted(event["sequence"] for event in by_http) == list(range(len(by_http)))
         live = [event for event in log if event.get("producer_id", "").startswith("simulate/")]
         assert 0.08 < len(by_http) / (len(by_http) + len(live)) < 0.12
-        assert 0.75 < len(kept) / len(log) < 0.85
+        assert 0.8 < len(kept) / len(log) < 0.92
         for board, kind in (("read", "view"), ("commented", "comment"), ("shared", "share")):
             path = f"v1/demo/popular/{board}/7d?limit=1000"
 
@@ -263,7 +263,7 @@ async def test_it_runs_on_apache_kafka(tmp_path: Path, kafka_apache: object, red
         assert run.says(r"Best of +2 weeks and \d+ days frozen$")
         await asyncio.to_thread(waiting.until, "The best of two weeks", partial(best_of_weeks, page), 30.0)
         week = "v1/demo/popular/read/7d"
-        await asyncio.to_thread(waiting.until, "A week of views", lambda: total(page, week) > 100_000, 60.0)
+        await asyncio.to_thread(waiting.until, "A week of views", lambda: total(page, week) > 60_000, 60.0)
         assert fetch(page, week)["complete"] is True, "Kafka has deleted what was not read"
         async with admin.connected(run.says(r"Kafka +(\S+)")[1]) as log:
             topic = (await log.topics(["page-views"]))["page-views"]
