@@ -14,6 +14,7 @@ import uvloop
 from ranker.consume.upkeep import Upkeep
 from ranker.core.generation import Generation, from_table
 from ranker.core.rising_boards import boards
+from ranker.core.step import Changes
 from ranker.lists.articles import Articles
 from ranker.lists.rising import RisingReader
 from ranker.store.connection import connect
@@ -198,7 +199,7 @@ async def _read(stack: Stack, of: Generation, articles: list[str]) -> tuple[floa
 
 
 async def _spike(client: Any, of: Generation, articles: list[str]) -> None:
-    """Some of the less read articles have a hundred times what they have in an hour."""
+    """The site's sums; and some of the less read articles have many times what they have in an hour."""
     at = homes(articles, PARTITIONS)
     chosen = articles[len(articles) // 2 :][:SPIKES]
     for partition in range(PARTITIONS):
@@ -207,6 +208,9 @@ async def _spike(client: Any, of: Generation, articles: list[str]) -> None:
         if state is None:
             raise RuntimeError("the shard has not begun")
         shard = Shard(store, of, state.version, state.watermark_ms)
+        events = [memory.EVENTS_PER_S * window.length_ms // 1000 // PARTITIONS for window in of.windows]
+        sums = {(SITE, number, "view"): views for number, views in enumerate(events)}
+        await shard.advance(shard.step(Changes(sums=sums)))
         here = {article: 1_000 for article in chosen if at[article] == partition}
         for some in pieces(here.items(), 100):
             await shard.count(state.watermark_ms // of.windows[0].grain_ms, {"view": dict(some)})
