@@ -84,8 +84,8 @@ def command(
             click.echo("Nothing to correct." if revise else "Nothing to make: all that is over is there.")
     if holes:
         raise click.ClickException(
-            f"Kafka has deleted records of {', '.join(holes)}: run `ranker freeze` in time, and have the topic keep its "
-            "records for longer (`ranker check`); --period DATE makes what is left of one, not complete"
+            f"Kafka has deleted records of {', '.join(holes)}: run `ranker freeze` in time, and have the topic keep "
+            "its records for longer (`ranker check`); --period DATE makes what is left of one, not complete"
         )
 
 

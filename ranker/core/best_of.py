@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
+import msgspec
 import rfc8785
 
 from ranker.core import chart
@@ -46,6 +47,43 @@ class Key(NamedTuple):
             raise ValueError(f"{text[:200]!r} is no key of a document")
         site, kind, first, board, revision = found.groups()
         return cls(site, kind, date.fromisoformat(first), board, int(revision))
+
+
+class _Period(msgspec.Struct):
+    kind: str
+    date: str
+
+
+class _Item(msgspec.Struct):
+    article_id: str
+    rank: int
+    count: int
+
+
+class _Named(msgspec.Struct):
+    site: str
+    board: str
+    period: _Period
+    revision: int
+    total: int
+    items: list[_Item]
+
+
+_decode = msgspec.json.Decoder(_Named).decode
+
+
+def fault(key: bytes | None, value: bytes | None) -> str | None:
+    """Why a record of the topic is no document, nor the end of one (without a value); None if it is."""
+    try:
+        named = Key.parse((key or b"").decode())
+        if value is not None:
+            found = _decode(value)
+            own = f"{found.site}/{found.period.kind}/{found.period.date}/{found.board}/{found.revision}"
+            if str(named) != own:
+                return f"the key {named} is not the document's own"
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 class Part(NamedTuple):
