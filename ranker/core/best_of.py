@@ -114,7 +114,7 @@ class Row:
 class Source:
     """What documents of one period are made of: the log between `parts`, folded by a generation.
 
-    `lost` are offsets that could not be read; `is_cut`: the log had not the beginning. `rules_paused` is the time
+    `lost` are offsets that could not be read; `is_cut`: the log lacked the beginning. `rules_paused` is the time
     up to which fewer rules looked at events, for lack of room.
     """
 

@@ -26,12 +26,15 @@ from ranker.core.fold import Fold, Record
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts
-from ranker.core.periods import LATE_MS, MINUTE_MS, Calendar, Period, rfc3339
+from ranker.core.periods import HOUR_MS, LATE_MS, MINUTE_MS, Calendar, Period, rfc3339
 from ranker.core.rules import memory_rules, paused_until_ms
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance
+
+QUIET_MS = HOUR_MS
+"""So long after a period's beginning the first record of a log may come: nights are quiet."""
 
 
 class SitePeriod(NamedTuple):
@@ -47,7 +50,7 @@ class PeriodCounts:
     """What one site's period counts: `outcomes` of events, `lists` by board, article to weighed count.
 
     `parts` are the offsets of each partition. `is_cut`: the log no longer has the beginning; `begins_inside`: nothing
-    was appended before the period began; `lost` offsets could not be read. `late` has outcomes too. Up to `paused_ms`
+    was appended before its first hour was over; `lost` offsets could not be read. `late` has outcomes too. Up to `paused_ms`
     fewer rules looked at events, for lack of room; 0: all did.
     """
 
@@ -83,7 +86,7 @@ async def count(
 
     In memory are the counts of each article of each period and board, and what the rules remember of one partition.
     """
-    found = [PeriodCounts(begins_inside=first_ms is None or first_ms > one.period.from_ms) for one in wanted]
+    found = [PeriodCounts(begins_inside=first_ms is None or first_ms > one.period.from_ms + QUIET_MS) for one in wanted]
     since_ms = min(reads_from_ms(generation, one.period) for one in wanted)
     parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     behind, total = 0, sum(part.end - part.start for part in parts)

@@ -1,4 +1,4 @@
-"""What is delivered of a document is what schemas/openapi.yaml allows, whoever requests it and whatever was taken down."""
+"""What is delivered of a document is what schemas/openapi.yaml allows, for every client, and whatever was taken down."""
 
 from datetime import date
 from pathlib import Path

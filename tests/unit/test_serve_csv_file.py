@@ -1,4 +1,4 @@
-"""A list as a file for spreadsheets: what RFC 4180 asks for, and what a spreadsheet must not run."""
+"""A list as a file for spreadsheets: what RFC 4180 requires, and what a spreadsheet must not run."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ def content(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def rows(made: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(made.decode(), newline=""), strict=True))
+    return list(csv.DictReader(io.StringIO(made.decode("utf-8-sig"), newline=""), strict=True))
 
 
 def test_a_file() -> None:
@@ -26,7 +26,9 @@ def test_a_file() -> None:
     title = 'Un "grand" titre, sur\r\ndeux lignes\u00a0: été'
     made, name = csv_file(content({"title": title, "count": 3, "share": 0.25}, {}))
     assert name == "demo-read-24h-20261123T011704Z.csv"
-    assert made.startswith(b"rank,article_id,count,share,title,url,format,section,published_at\r\n1,/a,3,0.25,")
+    assert made.startswith(
+        b"\xef\xbb\xbfrank,article_id,count,share,title,url,format,section,published_at\r\n1,/a,3,0.25,"
+    )
     assert made.endswith(b"\r\n1,/a,,,,,,,\r\n")
     assert rows(made)[0] == dict.fromkeys(COLUMNS, "") | {
         "rank": "1",
@@ -39,11 +41,23 @@ def test_a_file() -> None:
 
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_nothing_is_a_formula(first: str) -> None:
-    """In any column, since whoever sends events chooses ids and whoever writes titles may be anybody."""
+    """In any column, since ids and titles may come from anybody."""
     text = f'{first}HYPERLINK("https://evil.example";A1)'
     fields = ("article_id", "title", "url", "format", "section")
     (row,) = rows(csv_file(content(dict.fromkeys(fields, text)))[0])
     assert [row[field] for field in fields] == [f"'{text}"] * len(fields)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_nothing_is_a_formula_behind_another_separator(separator: str) -> None:
+    """Where a comma separates decimals, spreadsheets separate cells by it, in spite of quotes."""
+    (row,) = rows(csv_file(content({"article_id": f"/x{separator}=1+1", "title": f"a{separator} =1"}))[0])
+    assert (row["article_id"], row["title"]) == (f"/x{separator}'=1+1", f"a{separator} =1")
+
+
+def test_a_rising_list_has_what_its_places_are_by() -> None:
+    made, _ = csv_file(content({"expected": 12.5, "times": 4.2, "sigmas": None}))
+    assert rows(made)[0] | {"expected": "12.5", "times": "4.2", "sigmas": ""} == rows(made)[0]
 
 
 @pytest.mark.parametrize("text", ["/a", "12", "https://a.example/=x", "'=", " =x", "« = »"])

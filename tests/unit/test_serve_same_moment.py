@@ -110,7 +110,7 @@ def test_another_generation_ends_it() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, the oldest first; and by time, whoever requests."""
+    """By number, the oldest first; and by time, for any client."""
     monkeypatch.setattr(same_moment, "MAX_KEPT", 1)
     shown = Shown()
     pair = [shown.show(A, 1), shown.show(B, 1)]

@@ -99,7 +99,7 @@ class BestOf:
         return DocumentRequest(key, entry, limit, html=False, lang="", sight=sight)
 
     def _is_removed(self, site: str) -> Callable[[str], bool]:
-        """Whether no list would show an article now, by any of its spellings or the address that it has moved to."""
+        """Whether an article is hidden or removed now, by any of its spellings or the address that it has moved to."""
         articles, rule = self._board.articles.of(site), self._board.site(site).ids
         moved = self._board.articles.aliases(site)
 

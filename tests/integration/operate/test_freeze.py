@@ -1,4 +1,4 @@
-"""`ranker freeze` on real brokers: a document is what the rules say of the log, whoever makes it, and never changes."""
+"""`ranker freeze` on real brokers: a document is what the rules say of the log, by any maker, and never changes."""
 
 from __future__ import annotations
 

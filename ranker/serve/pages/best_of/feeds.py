@@ -30,6 +30,7 @@ class _Entry(NamedTuple):
     link: str | None
     content: str
     closed_at: str
+    is_corrected: bool
 
 
 def rss(sheets: Sequence[Sheet], title: str, lang: str) -> bytes:
@@ -68,6 +69,7 @@ def json_feed(sheets: Sequence[Sheet], title: str, lang: str) -> bytes:
             "title": entry.title,
             "content_html": entry.content,
             "date_published": entry.closed_at,
+            **({"date_modified": entry.closed_at} if entry.is_corrected else {}),
             **({"external_url": entry.link} if entry.link else {}),
         }
         for entry in entries
@@ -84,6 +86,7 @@ def _entry(sheet: Sheet) -> _Entry:
         next((row.link for row in sheet.rows if home_page(row.link)), None),
         _ENTRY.render(sheet.common, rows=rows, others=sheet.others(len(rows))),
         content["closed_at"],
+        content["revision"] > 1,
     )
 
 

@@ -47,10 +47,15 @@ def _fitting(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
         title = row.title if len(row.title) <= TITLE else row.title[: TITLE - 1] + "…"
         link = row.link if row.link and len(row.link) <= LINK else None
         shown = row._asdict() | {"title": title, "link": link, "below": below(row)}
-        left -= _ROW_BYTES + sum(len(escape(shown[name] or "").encode()) for name in ("title", "link", "below"))
+        left -= _ROW_BYTES + sum(map(_written_bytes, (shown[name] for name in ("title", "link", "below"))))
         if left < 0:
             return
         yield shown
+
+
+def _written_bytes(text: Any) -> int:
+    """The inliner writes no-break spaces by name."""
+    return len(escape(text or "").replace("\xa0", "&nbsp;").encode())
 
 
 def below(row: Row) -> str:

@@ -73,7 +73,7 @@ def json_ld(sheet: Sheet) -> dict[str, Any]:
         "@type": "ItemList",
         "name": sheet.title,
         "itemListOrder": "https://schema.org/ItemListOrderDescending",
-        "numberOfItems": len(sheet.rows),
+        "numberOfItems": sum(not row.removed for row in sheet.rows),
         "itemListElement": [
             {"@type": "ListItem", "position": row.rank, "name": row.title} | ({"url": row.link} if row.link else {})
             for row in sheet.rows
