@@ -1,19 +1,23 @@
-"""Topic `best-of`: reads every document, and adds new ones so that each is there once, whoever else makes them."""
+"""Topic `best-of`: reads every document, and adds new ones so that each is there once, whichever process makes them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import TypeVar
 
-from ranker.core.best_of import TOPIC, Key
+from ranker.core.best_of import TOPIC, Key, fault
 from ranker.core.fold import Record
 from ranker.log import transactions
 from ranker.log.delivery import deliver
 from ranker.log.errors import translated
 from ranker.log.stretch import Part, reading
 from ranker.log.transactions import Transactions
+from ranker.service.printable import printable
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 << 20
 """As the topic's max.message.bytes (schemas/topics)."""
@@ -43,6 +47,9 @@ async def read_documents(bootstrap: str, take: Callable[[Key, bytes], _T]) -> di
     found: dict[Key, _T] = {}
     async with contextlib.aclosing(records(bootstrap, TOPIC)) as every:
         async for record in every:
+            if wrong := fault(record.key, record.value):
+                log.warning("%s, offset %d, is left out: %s", TOPIC, record.offset, printable(wrong))
+                continue
             key = Key.parse((record.key or b"").decode())
             if record.value is None:
                 found.pop(key, None)
@@ -74,10 +81,19 @@ class DocumentWriter:
 
 
 @contextlib.asynccontextmanager
-async def writing(bootstrap: str) -> AsyncIterator[DocumentWriter]:
-    """A writer for the length of the block; what is read of the topic from here on has all that others have written."""
+async def writing(bootstrap: str, *, may_lack_transactions: bool) -> AsyncIterator[DocumentWriter]:
+    """A writer for the length of the block; what is read of the topic from here on has all that others have written.
+
+    Raises LogUnavailableError if the broker has no transactions, unless it may lack them (the embedded one).
+    """
     fenced = f"another `ranker freeze` has begun, or writing took more than {_TRANSACTION_MS // 1000} s; run it again"
     async with transactions.opened(
-        bootstrap, f"ranker-{TOPIC}", "ranker-freeze", timeout_ms=_TRANSACTION_MS, max_bytes=MAX_BYTES, fenced=fenced
+        bootstrap,
+        f"ranker-{TOPIC}",
+        "ranker-freeze",
+        timeout_ms=_TRANSACTION_MS,
+        max_bytes=MAX_BYTES,
+        fenced=fenced,
+        may_lack_transactions=may_lack_transactions,
     ) as kafka:
         yield DocumentWriter(kafka)

@@ -29,7 +29,7 @@ from ranker.core.partial_counts import PartialCounts
 from ranker.core.periods import LATE_MS, MINUTE_MS, Calendar, Period, rfc3339
 from ranker.core.rules import memory_rules, paused_until_ms
 from ranker.log.aiokafka_patch import Chunk
-from ranker.log.errors import LogRefusedError
+from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance
 
@@ -46,8 +46,9 @@ class SitePeriod(NamedTuple):
 class PeriodCounts:
     """What one site's period counts: `outcomes` of events, `lists` by board, article to weighed count.
 
-    `parts` are the offsets of each partition. `is_cut`: the log no longer has the beginning; `lost` offsets could not
-    be read. `late` has outcomes too. Up to `paused_ms` fewer rules looked at events, for lack of room; 0: all did.
+    `parts` are the offsets of each partition. `is_cut`: the log no longer has the beginning; `begins_inside`: nothing
+    was appended before the period began; `lost` offsets could not be read. `late` has outcomes too. Up to `paused_ms`
+    fewer rules looked at events, for lack of room; 0: all did.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -56,6 +57,7 @@ class PeriodCounts:
     parts: list[best_of.Part] = field(default_factory=list)
     lost: int = 0
     is_cut: bool = False
+    begins_inside: bool = False
     paused_ms: int = 0
 
 
@@ -65,16 +67,23 @@ def reads_from_ms(generation: Generation, period: Period) -> int:
 
 
 async def count(
-    log: LogReader, generation: Generation, wanted: Sequence[SitePeriod], now_ms: int, advance: Advance
+    log: LogReader,
+    generation: Generation,
+    wanted: Sequence[SitePeriod],
+    first_ms: int | None,
+    now_ms: int,
+    advance: Advance,
 ) -> list[PeriodCounts]:
     """Reads each partition once, from the earliest beginning to the latest end, and returns the counts in order.
+
+    `first_ms` is the first append time of the log.
 
     Raises LogRefusedError if a record that would close a period was appended in the future, by its producer's clock:
     nobody knows what it closes.
 
     In memory are the counts of each article of each period and board, and what the rules remember of one partition.
     """
-    found = [PeriodCounts() for _ in wanted]
+    found = [PeriodCounts(begins_inside=first_ms is None or first_ms > one.period.from_ms) for one in wanted]
     since_ms = min(reads_from_ms(generation, one.period) for one in wanted)
     parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     behind, total = 0, sum(part.end - part.start for part in parts)
@@ -86,6 +95,11 @@ async def count(
                 if counting.take(chunk):
                     break
                 advance(behind + min(chunk.end, part.end) - part.start, total)
+        if not counting.is_closed and log.held_back(part.partition):
+            raise LogUnavailableError(
+                f"partition {part.partition}: a producer's transaction is open, and what was appended behind its "
+                "beginning cannot be read yet; run it again"
+            )
         counting.finish(starts)
         behind += part.end - part.start
         advance(behind, total)
@@ -138,6 +152,8 @@ class _Partition:
             if chunk.partial is not None:
                 self._lose(chunk.partial)
             return not self._ahead
+        if chunk.create_time:
+            self._check_order(chunk.records)
         for records in self._cut(chunk.records):
             partial = self._fold(records, self._memory)
             if self._memory is not None and partial.memory is not None:
@@ -145,6 +161,11 @@ class _Partition:
                 self._memory.stored(partial.memory, ("", records[-1].offset + 1))
                 self._first = partial.memory.first
             self._add(partial)
+        return not self._ahead
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the end of every period has been reached."""
         return not self._ahead
 
     def _cut(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -171,6 +192,19 @@ class _Partition:
             if not self._ahead:
                 return
         yield records[begin:]
+
+    def _check_order(self, records: Sequence[Record]) -> None:
+        """By their producers' times: what closes a period must not be far ahead of what stands behind it."""
+        closing = next((r for r in records if is_append_time(r.timestamp) and r.timestamp >= self._ahead[0]), None)
+        if closing is None:
+            return
+        for record in records:
+            if record.offset > closing.offset and record.timestamp < self._ahead[0] - FUTURE_MS:
+                raise LogRefusedError(
+                    f"partition {self._part.partition}: the record at offset {closing.offset} was appended at "
+                    f"{rfc3339(closing.timestamp)}, and later ones before that, by their producers' clocks, so what a "
+                    "period has is not known; have the broker stamp records (message.timestamp.type=LogAppendTime)"
+                )
 
     def _add(self, partial: PartialCounts) -> None:
         for (minute, site, outcome), articles in partial.counts.items():

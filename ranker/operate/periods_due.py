@@ -12,7 +12,7 @@ from itertools import islice
 from ranker.core.append_time import is_append_time
 from ranker.core.best_of import Key
 from ranker.core.generation import Generation
-from ranker.core.periods import LATE_MS, MINUTE_MS, SETTLED_MS, Calendar, Period, rfc3339
+from ranker.core.periods import LATE_MS, MINUTE_MS, SETTLED_MS, WEEK, Calendar, Period, rfc3339
 from ranker.log.stretch import LogReader
 from ranker.operate.period_counts import SitePeriod, reads_from_ms
 from ranker.settings import Site
@@ -33,6 +33,10 @@ class Beginning:
 
     whole_from_ms: int
     first_ms: int | None
+
+    def has_some_of(self, period: Period) -> bool:
+        """Whether the log may have something of a period."""
+        return self.first_ms is not None and period.to_ms > self.first_ms
 
 
 async def beginning(log: LogReader) -> Beginning:
@@ -60,7 +64,7 @@ async def _first_ms(log: LogReader, partition: int, held: range) -> int | None:
 
 @dataclass
 class Due:
-    """Periods to make, and those of which the log no longer has the beginning."""
+    """Periods to make, and those that the log no longer has, or not from their beginning on."""
 
     periods: list[SitePeriod]
     cut: list[SitePeriod]
@@ -74,36 +78,57 @@ def due(
     begins: Beginning,
     now_ms: int,
 ) -> Due:
-    """What is over and has no document yet, as far as the log reaches back, oldest first."""
-    found = Due([], [])
+    """What is over and has no document yet, as far back as the log or the newest document reaches, oldest first."""
+    found, newest, firsts = Due([], []), newest_of(there), firsts_of(there)
     for site, calendar in _calendars(sites):
         for kind in (kind for kind in calendar.kinds if kind in kinds):
-            for period in _held(calendar, kind, begins, now_ms):
+            for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
+                has_some = begins.has_some_of(period)
+                if not has_some and period.first <= newest.get((site, kind), date.max):
+                    break
                 one = SitePeriod(site, calendar, period)
-                if all(key in there for key in keys(one)):
+                if all(key in there for key in keys(one)) or overlaps(one, firsts):
                     continue
-                whole = reads_from_ms(generation, period) >= begins.whole_from_ms
-                (found.periods if whole else found.cut).append(one)
+                is_whole = has_some and reads_from_ms(generation, period) >= begins.whole_from_ms
+                (found.periods if is_whole else found.cut).append(one)
     found.periods.sort(key=lambda one: one.period.from_ms)
     return found
 
 
 def named(
-    sites: Mapping[str, Site], kinds: Collection[str], first: date, there: Collection[Key], now_ms: int, *, revise: bool
-) -> list[SitePeriod]:
-    """The periods that begin on a day; those of a revision are closed now. Raises FreezeError if there is none."""
-    found, reasons = [], []
+    sites: Mapping[str, Site],
+    kinds: Collection[str],
+    first: date,
+    there: Collection[Key],
+    begins: Beginning,
+    now_ms: int,
+    *,
+    revise: bool,
+) -> tuple[list[SitePeriod], list[str]]:
+    """The periods that begin on a day, and why others of that day cannot be made; those of a revision are closed now.
+
+    Raises FreezeError if there is none.
+    """
+    found, reasons, misnamed = [], [], []
+    firsts = firsts_of(there)
     for site, calendar in _calendars(sites):
         for kind in (kind for kind in calendar.kinds if kind in kinds):
             period = calendar.period(kind, first)
             one = SitePeriod(site, calendar, period)
             is_there = any(key in there for key in keys(one))
             if period.first != first:
-                reasons.append(f"{site}: the {kind} of {first} is named by its first day, {period.first}")
+                misnamed.append(f"{site}: the {kind} of {first} is named by its first day, {period.first}")
             elif calendar.makes_ms(period) > now_ms:
                 reasons.append(
                     f"{site}: the {kind} of {first} is not over; it can be made from "
                     f"{rfc3339(calendar.makes_ms(period))} on"
+                )
+            elif not begins.has_some_of(period):
+                since = "nothing" if begins.first_ms is None else f"nothing before {rfc3339(begins.first_ms)}"
+                reasons.append(f"{site}: the {kind} of {first} cannot be counted, since the log has {since}")
+            elif overlaps(one, firsts):
+                reasons.append(
+                    f"{site}: the {kind} of {first} overlaps one that has a document: week_starts was another"
                 )
             elif revise and not is_there:
                 reasons.append(f"{site}: the {kind} of {first} has no document; make it with --period {first}")
@@ -112,8 +137,10 @@ def named(
             else:
                 found.append(one._replace(calendar=_closed_now(one, now_ms)) if revise else one)
     if not found:
-        raise FreezeError("; ".join(reasons) or "no site has such a period; see [sites.NAME.calendar] in ranker.toml")
-    return found
+        raise FreezeError(
+            "; ".join(reasons + misnamed) or "no site has such a period; see [sites.NAME.calendar] in ranker.toml"
+        )
+    return found, reasons
 
 
 def keys(one: SitePeriod) -> Iterator[Key]:
@@ -128,14 +155,27 @@ def _calendars(sites: Mapping[str, Site]) -> Iterator[tuple[str, Calendar]]:
             yield name, site.calendar
 
 
-def _held(calendar: Calendar, kind: str, begins: Beginning, now_ms: int) -> Iterator[Period]:
-    """Periods that are over and did not end before the log begins, latest first."""
-    if begins.first_ms is None:
-        return
-    for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
-        if period.to_ms <= begins.first_ms:
-            return
-        yield period
+def firsts_of(there: Collection[Key]) -> Mapping[tuple[str, str], Collection[date]]:
+    """The first days of all periods that have a document, by site and kind."""
+    found: defaultdict[tuple[str, str], set[date]] = defaultdict(set)
+    for key in there:
+        found[key.site, key.kind].add(key.first)
+    return found
+
+
+def overlaps(one: SitePeriod, firsts: Mapping[tuple[str, str], Collection[date]]) -> bool:
+    """Whether a document has a part of this period: of a week that began on another weekday, before a change."""
+    period = one.period
+    days = firsts.get((one.site, period.kind), ())
+    return period.kind == WEEK and any(0 < abs((day - period.first).days) < 7 for day in days)
+
+
+def newest_of(there: Collection[Key]) -> dict[tuple[str, str], date]:
+    """The first day of the newest period that has a document, by site and kind."""
+    found: dict[tuple[str, str], date] = {}
+    for key in there:
+        found[key.site, key.kind] = max(key.first, found.get((key.site, key.kind), key.first))
+    return found
 
 
 def _closed_now(one: SitePeriod, now_ms: int) -> Calendar:
@@ -145,8 +185,9 @@ def _closed_now(one: SitePeriod, now_ms: int) -> Calendar:
 
 
 def holes(cut: Sequence[SitePeriod], there: Collection[Key]) -> list[SitePeriod]:
-    """Periods that the log can no longer give, behind one of the same site and kind that has a document."""
-    first = defaultdict[tuple[str, str], date](lambda: date.max)
-    for key in there:
-        first[key.site, key.kind] = min(first[key.site, key.kind], key.first)
-    return [one for one in cut if one.period.first > first[one.site, one.period.kind]]
+    """Periods that the log can no longer give, behind the newest document of the same site and kind.
+
+    Once a later one has a document, they are no news any more.
+    """
+    newest = newest_of(there)
+    return [one for one in cut if one.period.first > newest.get((one.site, one.period.kind), date.max)]

@@ -48,8 +48,8 @@ class Board:
         """When the catalogue was last found level with Redis."""
         self.archive: Archive | None = None
         """Which documents of periods there are; None if no site has a calendar."""
-        self.archive_read = False
-        """Whether the archive has been read since the start."""
+        self.takedowns_known = False
+        """Whether the catalogue was whole once, since the start: what is frozen must not show what was taken down."""
         self._sites = sites
         self._rising = rising
         self._available: tuple[Generation | None, Mapping[str, RisingBoard]] = None, {}
