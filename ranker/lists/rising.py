@@ -10,7 +10,7 @@ from ranker.core.generation import Generation, ListName, Window
 from ranker.core.home import home
 from ranker.core.hours import Hours, weighed
 from ranker.core.merge import ExtraKeys, Hints
-from ranker.core.rising import Candidate, Rise
+from ranker.core.rising import Candidate, Rise, Thresholds
 from ranker.core.rising_boards import RisingBoard
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.names import names_of
@@ -68,7 +68,7 @@ class RisingReader:
     async def counts(
         self, site: str, board: RisingBoard, generation: Generation, partitions: int, articles: Articles
     ) -> Counts:
-        """First the list `recent`, then what could be listed, of all windows at one moment.
+        """First the lists as they are, then by name and at one moment what may be listed of them.
 
         Raises StoreUnavailableError.
         """
@@ -76,11 +76,9 @@ class RisingReader:
             ListName(site, board.of, window) for window in (board.recent, board.before, generation.longest.name)
         )
         aliases = {moved.encode(): to.encode() for moved, to in articles.aliases(site).items()}
-        first = await self._lists(generation, partitions, [recent], ExtraKeys(aliases))
-        # Until the second reading some more of them may reach the thresholds.
-        loose = rising.Thresholds(board.thresholds.least // 2, board.thresholds.sigmas / 2, 1.0)
-        wanted = frozenset(article for _, article in rising.could_be_listed(_rows(first[recent]), loose))
         names = [recent, before]
+        first = await self._lists(generation, partitions, names, ExtraKeys(aliases))
+        wanted = _likely(first[recent], first[before], board.thresholds)
         if any(self._about(site, article, articles).published_at is None for article in wanted):
             names.append(longest)
         for _ in range(_TRIES):
@@ -139,6 +137,23 @@ class RisingReader:
         of = articles.of(site)
         known = of.get(article_id) if "?" not in article_id and "#" not in article_id else None  # most ids are names
         return known or known_as(of, *names_of(article_id, self._rules.get(site, DEFAULT))) or _UNKNOWN
+
+
+def _likely(recent: ListRead, before: ListRead, thresholds: Thresholds) -> frozenset[str]:
+    """The articles of `recent` that may be listed, or come near it, by the first places of `before`.
+
+    What is below these had nothing before, as far as is known; until the second reading some more may reach the
+    thresholds. Of 2,000 places this leaves those that are two standard deviations above the site, some dozens: to read
+    all of them by name would be most of a reading's CPU.
+    """
+    loose = Thresholds(thresholds.least // 2, thresholds.sigmas / 2, 1.0)
+    in_before = _by_article(before)
+    ratio = rising.site_ratio(recent.total, before.total - recent.total)
+    candidates = (
+        Candidate(article, count, in_before.get(article, count) - count)
+        for count, article in rising.could_be_listed(_rows(recent), loose)
+    )
+    return frozenset(one.article_id for one in rising.hopeful(candidates, ratio, loose))
 
 
 def _window(generation: Generation, name: str) -> Window:

@@ -67,4 +67,6 @@ RISING = (
     ),
     Mutant("yesterday ends with a second", f"{_CORE}:yesterday", "A // MINUTE_MS * MINUTE_MS - B", "A - B"),
     Mutant("two days ago", f"{_CORE}:yesterday", "A - DAY_MS", "A - 2 * DAY_MS"),
+    Mutant("what is below the first places had much", f"{_READ}:_likely", "A.get(B, C)", "A.get(B, 10**6)"),
+    Mutant("what comes near is not read", f"{_READ}:_likely", "A.least // 2", "A.least + 1"),
 )

@@ -245,7 +245,16 @@ def _catalogue(case: Case) -> Articles:
     return articles
 
 
+def likely(case: Case) -> frozenset[str]:
+    """What is read by name, if of the list `before` so many places are known."""
+    recent = _list(case, {one.article: one.recent for one in case.stories}, case.site_recent)
+    before = _list(case, {one.article: one.before for one in case.stories}, case.site_recent + case.site_before)
+    first = replace(before.merged, rows=before.merged.rows[: case.places])
+    return reading._likely(recent, replace(before, merged=first), case.thresholds)
+
+
 def check(seed: int) -> None:
-    """The same lines, to the bit, and the same word on whether they are all."""
+    """The same lines, to the bit, and the same word on whether they are all; all of them would have been read by name."""
     case = draw(seed)
     assert listed(case) == naive(case)
+    assert {line[2] for line in naive(case)[0]} <= likely(case)
