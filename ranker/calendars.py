@@ -44,5 +44,5 @@ def calendar(table: Mapping[str, Any], boards: Sequence[str]) -> Calendar:
         tuple(table["kinds"]),
         table["close_after_s"] * 1000,
         table["places"],
-        tuple(board for board in boards if not table["boards"] or board in table["boards"]),
+        tuple(table["boards"]) or tuple(boards),
     )

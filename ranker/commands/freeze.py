@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -19,17 +19,25 @@ if TYPE_CHECKING:
 
     from ranker.core.best_of import Key
     from ranker.core.generation import Generation
+    from ranker.log.stretch import LogReader
     from ranker.operate.period_counts import SitePeriod
     from ranker.settings import Settings, Site
+
+
+AT_ONCE = 60
+"""Periods of one reading of the log: the counts of all their articles are in memory together."""
 
 
 def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
     if value is None:
         return None
     try:
-        return date.fromisoformat(value)
+        found = date.fromisoformat(value)
+        if 1970 <= found.year < 3000:
+            return found
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no date; write the period's first day, such as 2026-11-21") from None
+        pass
+    raise click.BadParameter(f"{value!r} is no date; write the period's first day, such as 2026-11-21")
 
 
 @click.command("freeze")
@@ -74,19 +82,16 @@ def command(
     with user_errors():
         settings = load_settings(config)
         sites = _sites(settings, only)
-        made, holes = asyncio.run(_freeze(settings, sites, kinds or KINDS, period, revise, why and why.strip()))
+        made, wrong = asyncio.run(_freeze(settings, sites, kinds or KINDS, period, revise, why and why.strip()))
     if as_json:
-        click.echo(json.dumps({"made": made, "holes": holes}, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({"made": made, "wrong": wrong}, ensure_ascii=False, indent=2))
     else:
         for one in made:
             click.echo(_sentence(one))
         if not made:
             click.echo("Nothing to correct." if revise else "Nothing to make: all that is over is there.")
-    if holes:
-        raise click.ClickException(
-            f"Kafka has deleted records of {', '.join(holes)}: run `ranker freeze` in time, and have the topic keep "
-            "its records for longer (`ranker check`); --period DATE makes what is left of one, not complete"
-        )
+    if wrong:
+        raise click.ClickException("; ".join(wrong))
 
 
 def _sites(settings: Settings, only: Sequence[str]) -> dict[str, Site]:
@@ -107,43 +112,80 @@ async def _freeze(
     revise: date | None,
     why: str | None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    from ranker.log.documents import read_documents, writing
+    """What was made, and what is wrong beside that."""
+    from ranker.log.documents import read_documents
     from ranker.log.stretch import reading
-    from ranker.operate import freeze, period_counts, periods_due
+    from ranker.operate import periods_due
     from ranker.service.tuning import collect_seldom, keep_buffers
 
     generation, begun_ms = await _active(settings)
-    for name, site in sites.items():
-        assert site.calendar is not None
-        if lacking := [board for board in site.calendar.boards if board not in generation.boards]:
-            raise click.UsageError(f"site {name}: the active generation has no board {', '.join(lacking)}")
-    kafka = settings.kafka_bootstrap
-    there = await read_documents(kafka, lambda _, __: None)
-    holes: list[SitePeriod] = []
-    async with reading(kafka, generation.topic, unpack_bytes=settings.unpack_mb << 20) as log:
+    sites, wrong = _countable(sites, generation)
+    there = await read_documents(settings.kafka_bootstrap, lambda _, __: None)
+    unpack_bytes = settings.unpack_mb << 20
+    made: list[dict[str, Any]] = []
+    async with reading(settings.kafka_bootstrap, generation.topic, unpack_bytes=unpack_bytes) as log:
         day, begins = revise or period, await periods_due.beginning(log)
         if day is None:
             due = periods_due.due(sites, kinds, generation, there, begins, begun_ms)
-            wanted, holes = due.periods, periods_due.holes(due.cut, there)
             for one in due.cut:
                 click.echo(f"Not made, since Kafka has deleted its records: {_named(one)}", err=True)
+            if holes := periods_due.holes(due.cut, there):
+                wrong.append(
+                    f"Kafka has deleted records of {', '.join(map(_named, holes))}: run `ranker freeze` in time, and "
+                    "have the topic keep its records for longer (`ranker check`); --period DATE makes what is left of "
+                    "one, not complete"
+                )
+            wanted = due.periods
         else:
             wanted, reasons = periods_due.named(sites, kinds, day, there, begins, begun_ms, revise=revise is not None)
             for reason in reasons:
                 click.echo(f"Not made: {reason}", err=True)
-        if not wanted:
-            return [], list(map(_named, holes))
         collect_seldom()
         keep_buffers()
-        with bar(f"Reading {generation.topic}", unit="events") as advance:
-            counts = await period_counts.count(log, generation, wanted, begins.first_ms, begun_ms, advance)
-    if revise and any(one.is_cut for one in counts):
-        raise click.ClickException(f"Kafka has deleted the beginning of {revise}: the document stays as it is")
-    articles, end = await freeze.read_articles(kafka, sites)
-    async with writing(kafka) as writer:
-        maker = freeze.Maker(generation, sites, articles, end, await read_documents(kafka, freeze.kept_of))
-        made = await freeze.write(writer, maker, zip(wanted, counts, strict=True), why)
-    return [_summary(key, document) for key, document in made], list(map(_named, holes))
+        run = Run(settings, sites, generation, log, begins.first_ms, begun_ms)
+        for at in range(0, len(wanted), AT_ONCE):
+            made += await run.make(wanted[at : at + AT_ONCE], revise, why)
+    return made, wrong
+
+
+def _countable(sites: dict[str, Site], generation: Generation) -> tuple[dict[str, Site], list[str]]:
+    """The sites whose boards the generation has, and what is wrong with the others."""
+    found, wrong = {}, []
+    for name, site in sites.items():
+        lacking = [board for board in site.calendar.boards if board not in generation.boards] if site.calendar else []
+        if lacking:
+            wrong.append(f"site {name}: the active generation has no board {', '.join(lacking)}")
+        else:
+            found[name] = site
+    return found, wrong
+
+
+class Run(NamedTuple):
+    """What all periods of a run have in common: `first_ms` is when the log begins, `begun_ms` when the run did."""
+
+    settings: Settings
+    sites: dict[str, Site]
+    generation: Generation
+    log: LogReader
+    first_ms: int | None
+    begun_ms: int
+
+    async def make(self, wanted: Sequence[SitePeriod], revise: date | None, why: str | None) -> list[dict[str, Any]]:
+        """Counts, makes and writes the documents of these periods."""
+        from ranker.log.documents import read_documents, writing
+        from ranker.operate import freeze, period_counts
+
+        kafka = self.settings.kafka_bootstrap
+        with bar(f"Reading {self.generation.topic}", unit="events") as advance:
+            counts = await period_counts.count(self.log, self.generation, wanted, self.first_ms, self.begun_ms, advance)
+        if revise and any(one.is_cut for one in counts):
+            raise click.ClickException(f"Kafka has deleted the beginning of {revise}: the document stays as it is")
+        articles, end = await freeze.read_articles(kafka, self.sites)
+        async with writing(kafka, may_lack_transactions=self.settings.environment == "development") as writer:
+            there = await read_documents(kafka, freeze.keeper(self.sites, revise))
+            maker = freeze.Maker(self.generation, self.sites, articles, end, there)
+            made = await freeze.write(writer, maker, zip(wanted, counts, strict=True), why)
+        return [_summary(key, document) for key, document in made]
 
 
 async def _active(settings: Settings) -> tuple[Generation, int]:

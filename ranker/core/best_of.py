@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
@@ -21,6 +21,8 @@ from ranker.core.periods import KINDS, Calendar, Period
 TOPIC = "best-of"
 NOT_HASHED = ("sha256", "next")
 """Fields that the hash leaves out: itself, and what is added at delivery."""
+SAID = ("complete", "lost", "total", "dropped", "rules_paused", "places", "items")
+"""Fields of which one must differ, or a correction corrects nothing: what is left is about its making."""
 _KEY = re.compile(
     rf"([a-z0-9._-]{{1,64}})/({'|'.join(KINDS)})/([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
     r"/([a-z][a-z0-9_]{0,31})/([1-9][0-9]{0,5})"
@@ -139,9 +141,12 @@ class Counted:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The newest documents of earlier periods of the same site, kind and board: articles in order, by first day."""
+    """The newest documents of other periods of the same site, kind and board, by first day: articles in order, and
+    revisions. `moved` are aliases.
+    """
 
     listed: Mapping[date, Sequence[str]] = field(default_factory=dict)
+    revisions: Mapping[date, int] = field(default_factory=dict)
     moved: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -155,7 +160,12 @@ def document(
     revision: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The canonical JSON (RFC 8785) of one document. `revision` has `replaces`, `why` and `changed` of a later one."""
-    listed = {day: articles for day, articles in earlier.listed.items() if day < period.first}
+    listed = {
+        day: articles
+        for day, articles in earlier.listed.items()
+        # weeks that began on another weekday are no weeks of this calendar
+        if day < period.first and calendar.period(period.kind, day).first == day
+    }
     before = {day: calendar.before(calendar.period(period.kind, day)).first for day in (period.first, *listed)}
     ids = [row.article_id for row in counted.rows]
     standings = chart.standings(ids, period.first, listed, before, earlier.moved)
@@ -186,12 +196,14 @@ def document(
             "generation": source.generation,
             "rules": list(source.rules),
             "articles": source.articles_end,
+            "earlier": len(listed),
             "partitions": [
                 {"partition": part.partition, "from": part.start, "to": part.end, "late_to": part.late_end}
                 for part in source.parts
             ],
         },
         "previous": str(previous) if previous in listed else None,
+        "previous_revision": earlier.revisions.get(previous) if previous in listed else None,
         "next": None,
         "items": [
             {"rank": rank, **asdict(row), "share": _share(row.count, counted.total), **_standing(standing)}
@@ -207,15 +219,23 @@ def digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(rfc8785.dumps(hashed)).hexdigest()
 
 
-def changes(old: Iterable[Mapping[str, Any]], new: Sequence[Row]) -> list[dict[str, Any]]:
-    """What a revision changes: for each article whose place, count or title differs, both, in the order of places."""
-    before = {item["article_id"]: {name: item[name] for name in ("rank", "count", "title")} for item in old}
-    after = {row.article_id: {"rank": rank, "count": row.count, "title": row.title} for rank, row in enumerate(new, 1)}
-    return [
-        {"article_id": article, "before": before.get(article), "after": after.get(article)}
-        for article in dict.fromkeys((*after, *before))
-        if before.get(article) != after.get(article)
-    ]
+def changes(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a revision changes: each article of which a field differs, with its place, count and title before and after,
+    in the order of places; `fields` are the names of those that differ, if it is in both.
+    """
+    before = {item["article_id"]: item for item in old}
+    after = {item["article_id"]: item for item in new}
+    found = []
+    for article in dict.fromkeys((*after, *before)):
+        one, other = before.get(article), after.get(article)
+        if one != other:
+            names = sorted(name for name in one if one[name] != other[name]) if one and other else []
+            found.append({"article_id": article, "fields": names, "before": _short(one), "after": _short(other)})
+    return found
+
+
+def _short(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if item is None else {name: item[name] for name in ("rank", "count", "title")}
 
 
 def _share(count: int, total: int) -> float | None:

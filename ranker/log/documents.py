@@ -1,4 +1,4 @@
-"""Topic `best-of`: reads every document, and adds new ones so that each is there once, whoever else makes them."""
+"""Topic `best-of`: reads every document, and adds new ones so that each is there once, whichever process makes them."""
 
 from __future__ import annotations
 
@@ -81,10 +81,19 @@ class DocumentWriter:
 
 
 @contextlib.asynccontextmanager
-async def writing(bootstrap: str) -> AsyncIterator[DocumentWriter]:
-    """A writer for the length of the block; what is read of the topic from here on has all that others have written."""
+async def writing(bootstrap: str, *, may_lack_transactions: bool) -> AsyncIterator[DocumentWriter]:
+    """A writer for the length of the block; what is read of the topic from here on has all that others have written.
+
+    Raises LogUnavailableError if the broker has no transactions, unless it may lack them (the embedded one).
+    """
     fenced = f"another `ranker freeze` has begun, or writing took more than {_TRANSACTION_MS // 1000} s; run it again"
     async with transactions.opened(
-        bootstrap, f"ranker-{TOPIC}", "ranker-freeze", timeout_ms=_TRANSACTION_MS, max_bytes=MAX_BYTES, fenced=fenced
+        bootstrap,
+        f"ranker-{TOPIC}",
+        "ranker-freeze",
+        timeout_ms=_TRANSACTION_MS,
+        max_bytes=MAX_BYTES,
+        fenced=fenced,
+        may_lack_transactions=may_lack_transactions,
     ) as kafka:
         yield DocumentWriter(kafka)

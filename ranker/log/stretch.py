@@ -62,6 +62,14 @@ class LogReader:
         """The end as the last fetch of the partition that is being read had it, which does not lag."""
         return int(self._consumer.last_stable_offset(TopicPartition(self._topic, partition)) or 0)
 
+    def held_back(self, partition: int) -> bool:
+        """Whether the last fetch of the partition that is being read ended before an open transaction."""
+        tp = TopicPartition(self._topic, partition)
+        if tp not in self._consumer.assignment():
+            return False  # there was nothing to read
+        end, stable = self._consumer.highwater(tp), self._consumer.last_stable_offset(tp)
+        return end is not None and stable is not None and stable < end
+
     async def first_at(self, partition: int, append_ms: int) -> int | None:
         """The first offset whose append time is `append_ms` or later; None if there is none."""
         found = await self._search(partition, append_ms)

@@ -48,9 +48,18 @@ class Transactions:
 
 @contextlib.asynccontextmanager
 async def opened(
-    bootstrap: str, transactional_id: str, client_id: str, *, timeout_ms: int, max_bytes: int, fenced: str
+    bootstrap: str,
+    transactional_id: str,
+    client_id: str,
+    *,
+    timeout_ms: int,
+    max_bytes: int,
+    fenced: str,
+    may_lack_transactions: bool = True,
 ) -> AsyncIterator[Transactions]:
-    """For the length of the block. `fenced` is the message if another process takes the id over.
+    """For the length of the block. `fenced` is the message if another process has the id.
+
+    Without transactions (`may_lack_transactions`) nothing is fenced.
 
     From here on any earlier process with this id is refused by Kafka, and what it had not committed is gone: what is
     read from now on has all that they wrote.
@@ -69,6 +78,8 @@ async def opened(
                 async with asyncio.timeout(_START_S):
                     await opening.start()
             except (errors.UnknownError, errors.IncompatibleBrokerVersion, errors.UnsupportedVersionError):
+                if not may_lack_transactions:
+                    raise
                 await stop(opening)  # a broker that replies, and has no transactions
                 opening, transactional = producer(), False
                 await opening.start()

@@ -6,13 +6,13 @@ What a document says of earlier periods comes from their documents, so periods a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import to_builtins
+import orjson
 
 from ranker.core import best_of
 from ranker.core.best_of import Counted, Earlier, Key, Row, Source
@@ -32,26 +32,34 @@ from ranker.settings import Site
 ARTICLES = "articles"
 
 
-class KeptItem(msgspec.Struct, frozen=True, gc=False):
+class _Item(msgspec.Struct, frozen=True, gc=False):
     article_id: str
-    rank: int
-    count: int
-    title: str | None
 
 
-class Kept(msgspec.Struct, frozen=True, gc=False):
-    """What later documents need to know of one."""
-
-    total: int
-    items: tuple[KeptItem, ...]
+class _Listed(msgspec.Struct, frozen=True, gc=False):
+    items: tuple[_Item, ...]
 
 
-_decode = msgspec.json.Decoder(Kept).decode
+_listed = msgspec.json.Decoder(_Listed).decode
 
 
-def kept_of(_: Key, document: bytes) -> Kept:
-    """For `read_documents`."""
-    return _decode(document)
+class Kept(NamedTuple):
+    """What later documents need to know of one: the articles, best first. `document` only of what is to be revised."""
+
+    articles: tuple[str, ...]
+    document: bytes | None = None
+
+
+def keeper(sites: Collection[str], revised: date | None) -> Callable[[Key, bytes], Kept]:
+    """For `read_documents`: there may be more documents than fit into memory."""
+
+    def kept(key: Key, document: bytes) -> Kept:
+        if key.site not in sites:
+            return Kept(())
+        articles = tuple(item.article_id for item in _listed(document).items)
+        return Kept(articles, document if key.first == revised else None)
+
+    return kept
 
 
 async def read_articles(bootstrap: str, sites: Mapping[str, Site]) -> tuple[Articles, int]:
@@ -90,7 +98,7 @@ def _row(article_id: str, count: int, article: Article) -> Row:
 
 
 class Maker:
-    """Makes documents out of counts, the catalogue, and the documents that there are: see `kept_of`."""
+    """Makes documents out of counts, the catalogue, and the documents that there are: see `keeper`."""
 
     def __init__(
         self,
@@ -104,6 +112,7 @@ class Maker:
         self._sites = sites
         self._articles = articles
         self._articles_end = articles_end
+        self._kept = keeper(sites, None)
         self._newest: dict[tuple[str, str, str], dict[date, tuple[int, Kept]]] = defaultdict(dict)
         for key, kept in there.items():
             self._keep(key, kept)
@@ -126,24 +135,27 @@ class Maker:
             elif why is not None and newest is not None:
                 found = self._revised(first._replace(revision=newest[0]), newest[1], one, counts, why)
             if found is not None:
-                self._keep(found[0], kept_of(*found))
+                self._keep(found[0], self._kept(*found))
                 yield found
 
     def _revised(
         self, replaces: Key, old: Kept, one: SitePeriod, counts: PeriodCounts, why: str
     ) -> tuple[Key, bytes] | None:
-        counted = self._counted(replaces, one, counts)
-        changed = best_of.changes([to_builtins(item) for item in old.items], counted.rows)
-        if not changed and old.total == counted.total:
-            return None
+        assert old.document is not None
+        before = orjson.loads(old.document)
         key = replaces._replace(revision=replaces.revision + 1)
-        about = {"replaces": replaces.revision, "why": why, "changed": changed}
+        about: dict[str, Any] = {"replaces": replaces.revision, "why": why, "changed": []}
+        after = orjson.loads(self._document(key, one, counts, about))
+        if all(before[name] == after[name] for name in best_of.SAID):
+            return None
+        about["changed"] = best_of.changes(before["items"], after["items"])
         return key, self._document(key, one, counts, about)
 
     def _document(self, key: Key, one: SitePeriod, counts: PeriodCounts, revision: Mapping[str, Any] | None) -> bytes:
         newest = self._newest[key.site, key.kind, key.board]
-        listed = {day: [item.article_id for item in kept.items] for day, (_, kept) in newest.items()}
-        earlier = Earlier(listed, self._articles.aliases(key.site))
+        listed = {day: kept.articles for day, (_, kept) in newest.items()}
+        revisions = {day: revision for day, (revision, _) in newest.items()}
+        earlier = Earlier(listed, revisions, self._articles.aliases(key.site))
         source = Source(
             self._generation.topic,
             self._generation.id,

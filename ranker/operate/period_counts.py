@@ -29,7 +29,7 @@ from ranker.core.partial_counts import PartialCounts
 from ranker.core.periods import LATE_MS, MINUTE_MS, Calendar, Period, rfc3339
 from ranker.core.rules import memory_rules, paused_until_ms
 from ranker.log.aiokafka_patch import Chunk
-from ranker.log.errors import LogRefusedError
+from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance
 
@@ -95,6 +95,11 @@ async def count(
                 if counting.take(chunk):
                     break
                 advance(behind + min(chunk.end, part.end) - part.start, total)
+        if not counting.is_closed and log.held_back(part.partition):
+            raise LogUnavailableError(
+                f"partition {part.partition}: a producer's transaction is open, and what was appended behind its "
+                "beginning cannot be read yet; run it again"
+            )
         counting.finish(starts)
         behind += part.end - part.start
         advance(behind, total)
@@ -147,6 +152,8 @@ class _Partition:
             if chunk.partial is not None:
                 self._lose(chunk.partial)
             return not self._ahead
+        if chunk.create_time:
+            self._check_order(chunk.records)
         for records in self._cut(chunk.records):
             partial = self._fold(records, self._memory)
             if self._memory is not None and partial.memory is not None:
@@ -154,6 +161,11 @@ class _Partition:
                 self._memory.stored(partial.memory, ("", records[-1].offset + 1))
                 self._first = partial.memory.first
             self._add(partial)
+        return not self._ahead
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the end of every period has been reached."""
         return not self._ahead
 
     def _cut(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -180,6 +192,19 @@ class _Partition:
             if not self._ahead:
                 return
         yield records[begin:]
+
+    def _check_order(self, records: Sequence[Record]) -> None:
+        """By their producers' times: what closes a period must not be far ahead of what stands behind it."""
+        closing = next((r for r in records if is_append_time(r.timestamp) and r.timestamp >= self._ahead[0]), None)
+        if closing is None:
+            return
+        for record in records:
+            if record.offset > closing.offset and record.timestamp < self._ahead[0] - FUTURE_MS:
+                raise LogRefusedError(
+                    f"partition {self._part.partition}: the record at offset {closing.offset} was appended at "
+                    f"{rfc3339(closing.timestamp)}, and later ones before that, by their producers' clocks, so what a "
+                    "period has is not known; have the broker stamp records (message.timestamp.type=LogAppendTime)"
+                )
 
     def _add(self, partial: PartialCounts) -> None:
         for (minute, site, outcome), articles in partial.counts.items():

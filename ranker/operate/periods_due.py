@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -11,7 +12,7 @@ from itertools import islice
 from ranker.core.append_time import is_append_time
 from ranker.core.best_of import Key
 from ranker.core.generation import Generation
-from ranker.core.periods import LATE_MS, MINUTE_MS, SETTLED_MS, Calendar, Period, rfc3339
+from ranker.core.periods import LATE_MS, MINUTE_MS, SETTLED_MS, WEEK, Calendar, Period, rfc3339
 from ranker.log.stretch import LogReader
 from ranker.operate.period_counts import SitePeriod, reads_from_ms
 from ranker.settings import Site
@@ -78,7 +79,7 @@ def due(
     now_ms: int,
 ) -> Due:
     """What is over and has no document yet, as far back as the log or the newest document reaches, oldest first."""
-    found, newest = Due([], []), newest_of(there)
+    found, newest, firsts = Due([], []), newest_of(there), firsts_of(there)
     for site, calendar in _calendars(sites):
         for kind in (kind for kind in calendar.kinds if kind in kinds):
             for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
@@ -86,7 +87,7 @@ def due(
                 if not has_some and period.first <= newest.get((site, kind), date.max):
                     break
                 one = SitePeriod(site, calendar, period)
-                if all(key in there for key in keys(one)):
+                if all(key in there for key in keys(one)) or overlaps(one, firsts):
                     continue
                 is_whole = has_some and reads_from_ms(generation, period) >= begins.whole_from_ms
                 (found.periods if is_whole else found.cut).append(one)
@@ -109,6 +110,7 @@ def named(
     Raises FreezeError if there is none.
     """
     found, reasons, misnamed = [], [], []
+    firsts = firsts_of(there)
     for site, calendar in _calendars(sites):
         for kind in (kind for kind in calendar.kinds if kind in kinds):
             period = calendar.period(kind, first)
@@ -124,6 +126,10 @@ def named(
             elif not begins.has_some_of(period):
                 since = "nothing" if begins.first_ms is None else f"nothing before {rfc3339(begins.first_ms)}"
                 reasons.append(f"{site}: the {kind} of {first} cannot be counted, since the log has {since}")
+            elif overlaps(one, firsts):
+                reasons.append(
+                    f"{site}: the {kind} of {first} overlaps one that has a document: week_starts was another"
+                )
             elif revise and not is_there:
                 reasons.append(f"{site}: the {kind} of {first} has no document; make it with --period {first}")
             elif not revise and all(key in there for key in keys(one)):
@@ -147,6 +153,21 @@ def _calendars(sites: Mapping[str, Site]) -> Iterator[tuple[str, Calendar]]:
     for name, site in sites.items():
         if site.calendar is not None:
             yield name, site.calendar
+
+
+def firsts_of(there: Collection[Key]) -> Mapping[tuple[str, str], Collection[date]]:
+    """The first days of all periods that have a document, by site and kind."""
+    found: defaultdict[tuple[str, str], set[date]] = defaultdict(set)
+    for key in there:
+        found[key.site, key.kind].add(key.first)
+    return found
+
+
+def overlaps(one: SitePeriod, firsts: Mapping[tuple[str, str], Collection[date]]) -> bool:
+    """Whether a document has a part of this period: of a week that began on another weekday, before a change."""
+    period = one.period
+    days = firsts.get((one.site, period.kind), ())
+    return period.kind == WEEK and any(0 < abs((day - period.first).days) < 7 for day in days)
 
 
 def newest_of(there: Collection[Key]) -> dict[tuple[str, str], date]:

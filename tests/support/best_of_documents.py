@@ -92,12 +92,14 @@ def made(
     closed_at = f"{key.first + timedelta(days=7 if key.kind == 'week' else 1)}T05:00:00.000Z"
     source = Source("page-views", "56df024b309b", ["bots@1"], [Part(0, 81_220, 190_233, 190_240)], 412, closed_at, lost)
     counted = Counted(sum(row.count for row in rows) * 15, 17, {"bot": 40_210}, rows)
-    return best_of.document(key, of, period, source, counted, Earlier(earlier or {}), revision)
+    return best_of.document(
+        key, of, period, source, counted, Earlier(earlier or {}, dict.fromkeys(earlier or {}, 1)), revision
+    )
 
 
 def revised(key: Key, old: bytes, rows: Sequence[Row], why: str) -> bytes:
     """The next revision of a document, with the reason."""
-    changed = best_of.changes(orjson.loads(old)["items"], rows)
+    changed = best_of.changes(orjson.loads(old)["items"], orjson.loads(made(key, rows))["items"])
     correction = {"replaces": key.revision - 1, "why": why, "changed": changed}
     return made(key, rows, revision=correction)
 

@@ -175,7 +175,8 @@ class FrozenSite(Log):
         """`ranker freeze …`."""
         environment = os.environ | {
             "PYTHONPATH": str(CHECKOUT), "RANKER_KAFKA_BOOTSTRAP": self.bootstrap, "RANKER_REDIS_URL": self.redis_url,
-            "RANKER_CONFIG": str(self.config("press")), **environ,
+            "RANKER_CONFIG": str(self.config("press")),
+            "RANKER_ENV": "production" if self.exact else "development", **environ,
         }  # fmt: skip
         argv = [*RANKER, "freeze", *words]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

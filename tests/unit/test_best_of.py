@@ -58,15 +58,39 @@ def test_keys() -> None:
 
 
 def test_what_a_correction_changes() -> None:
-    """Places, counts and titles; who comes and who goes. What stays as it was is not named."""
-    old = [{"article_id": f"/{n}", "rank": n, "count": 10 - n, "title": None} for n in (1, 2, 3)]
-    new = [Row("/1", 9), Row("/3", 8), Row("/4", 7, "Neu")]
+    """Places, counts, titles and all else; who comes and who goes. What stays as it was is not named."""
+    rows = [Row("/1", 9), Row("/2", 8), Row("/3", 7)]
+    old = orjson.loads(made(rows))["items"]
+    new = orjson.loads(made([Row("/1", 9, url="https://x.example"), Row("/3", 8), Row("/4", 7, "Neu")]))["items"]
     assert changes(old, new) == [
-        {"article_id": "/3", "before": {"rank": 3, "count": 7, "title": None}, "after": {"rank": 2, "count": 8, "title": None}},
-        {"article_id": "/4", "before": None, "after": {"rank": 3, "count": 7, "title": "Neu"}},
-        {"article_id": "/2", "before": {"rank": 2, "count": 8, "title": None}, "after": None},
-    ]  # fmt: skip
-    assert changes(old, [Row("/1", 9), Row("/2", 8), Row("/3", 7)]) == []
+        {"article_id": "/1", "fields": ["url"], "before": short(1, 9), "after": short(1, 9)},
+        {"article_id": "/3", "fields": ["count", "peak", "rank", "share"], "before": short(3, 7), "after": short(2, 8)},
+        {"article_id": "/4", "fields": [], "before": None, "after": short(3, 7, "Neu")},
+        {"article_id": "/2", "fields": [], "before": short(2, 8), "after": None},
+    ]
+    assert changes(old, old) == []
+
+
+def short(rank: int, count: int, title: str | None = None) -> dict[str, Any]:
+    return {"rank": rank, "count": count, "title": title}
+
+
+def test_weeks_of_another_weekday_are_no_weeks_of_this_calendar() -> None:
+    """After week_starts has changed, no row was listed before, and the period before has no document."""
+    days = calendar(places=200)
+    monday, saturday = date(2026, 11, 16), date(2026, 11, 14)
+    found = {}
+    for first in (monday, saturday):
+        counted = Counted(1, 0, {}, [Row("/a", 1)])
+        week = days.period("week", WEEK.first)
+        raw = document(WEEK, days, week, SOURCE, counted, Earlier({first: ["/a"]}, {first: 3}))
+        found[first] = orjson.loads(raw)
+    assert found[monday]["items"][0]["periods"] == 1
+    assert (found[monday]["previous"], found[monday]["previous_revision"]) == (None, None)
+    assert found[monday]["made_of"]["earlier"] == 0
+    assert found[saturday]["items"][0]["periods"] == 2
+    assert (found[saturday]["previous"], found[saturday]["previous_revision"]) == ("2026-11-14", 3)
+    assert found[saturday]["made_of"]["earlier"] == 1
 
 
 def largest(n: int) -> Row:
@@ -82,7 +106,7 @@ def test_the_largest_document_fits_into_its_topic() -> None:
     assert schemas.faults("best-of", orjson.loads(plain)) == []
     assert 3_000_000 < len(plain) < 4_000_000
     other = [largest(n) for n in range(200, 400)]
-    changed = changes(orjson.loads(plain)["items"], other)
+    changed = changes(orjson.loads(plain)["items"], orjson.loads(made(other))["items"])
     about = {"replaces": 1, "why": "x" * 500, "changed": changed}
     corrected = made(other, key=WEEK._replace(revision=2), revision=about)
     assert schemas.faults("best-of", orjson.loads(corrected)) == []

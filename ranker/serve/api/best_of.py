@@ -152,7 +152,7 @@ def _items(
 
 def _change(change: Mapping[str, Any], is_removed: Callable[[str], bool], *, counts: bool) -> dict[str, Any]:
     removed = is_removed(change["article_id"])
-    shown: dict[str, Any] = {"article_id": None if removed else change["article_id"]}
+    shown: dict[str, Any] = {**change, "article_id": None if removed else change["article_id"]}
     for side in ("before", "after"):
         row = None if change[side] is None else dict(change[side])
         if row is not None and not counts:

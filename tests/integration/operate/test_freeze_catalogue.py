@@ -95,17 +95,25 @@ async def test_a_correction(site: FrozenSite) -> None:
     assert placed(second) == [("/c", 6), ("/a", 5), ("/b", 4), ("/d", 1)]
     assert (second["revision"], second["replaces"], second["why"], second["late"]) == (2, 1, why, 0)
     assert second["closed_at"] > orjson.loads(first)["closed_at"]
-    assert second["changed"] == [
-        {"article_id": "/c", "before": {"rank": 3, "count": 3, "title": None}, "after": {"rank": 1, "count": 6, "title": None}},
-        {"article_id": "/a", "before": {"rank": 1, "count": 5, "title": None}, "after": {"rank": 2, "count": 5, "title": None}},
-        {"article_id": "/b", "before": {"rank": 2, "count": 4, "title": None}, "after": {"rank": 3, "count": 4, "title": None}},
-    ]  # fmt: skip
+    assert [(one["article_id"], one["before"]["rank"], one["after"]["rank"]) for one in second["changed"]] == [
+        ("/c", 3, 1),
+        ("/a", 1, 2),
+        ("/b", 2, 3),
+        ("/d", 4, 4),
+    ]
+    assert second["changed"][0]["before"] == {"rank": 3, "count": 3, "title": None}
+    assert second["changed"][3]["fields"] == ["share"]
     assert schemas.faults("best-of", second) == []
     assert second["sha256"] == digest(second)
     assert (await site.freeze("--revise", "2026-03-28", "--kind", "week", "--why", why))[0] == "Nothing to correct.\n"
+    await site.article("/a", title="Titre", url="https://x.example/a")
+    await site.freeze("--revise", "2026-03-28", "--kind", "week", "--why", "Le titre manquait.")
+    third = await site.document("week", "2026-03-28", revision=3)
+    assert (third["replaces"], third["items"][1]["url"]) == (2, "https://x.example/a")
     await site.freeze("--kind", "week", "--period", "2026-04-04")
     after = await site.document("week", "2026-04-04")
-    assert (after["previous"], after["items"][0]["movement"]) == ("2026-03-28", "new")
+    assert (after["previous"], after["previous_revision"]) == ("2026-03-28", 3)
+    assert after["items"][0]["movement"] == "new"
 
 
 async def test_what_cannot_be_made(site: FrozenSite) -> None:
@@ -117,6 +125,8 @@ async def test_what_cannot_be_made(site: FrozenSite) -> None:
         (1, "--revise 2026-03-28 --why x", "has no document; make it with --period 2026-03-28"),
         (2, "--revise 2026-03-28", "a correction says why"),
         (2, "--period 28.3.2026", "is no date"),
+        (2, "--period 9999-12-31", "is no date"),
+        (2, "--period 0001-01-01", "is no date"),
         (2, "--site nobody", "there is no [sites.nobody] in ranker.toml"),
         (2, f"--revise 2026-03-28 --why {'x' * 501}", "write 1 to 500 characters"),
     ]
