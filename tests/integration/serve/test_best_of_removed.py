@@ -75,6 +75,7 @@ async def test_a_takedown_blanks_every_revision(redis_url: str) -> None:
         change = next(one for one in (await reader.get(WEEK)).json["changed"] if one.get("removed"))
         assert change == {
             "article_id": None,
+            "fields": ["peak", "rank"],
             "before": {"rank": 3, "count": 9120, "title": None},
             "after": {"rank": 2, "count": 9120, "title": None},
             "removed": True,
