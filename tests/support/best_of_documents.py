@@ -159,7 +159,7 @@ async def hide(client: Any, *articles: str) -> None:
 async def has(reader: Reader, site: str, first: date) -> bool:
     """Whether a reader shows a document of this week."""
     archive = reader.board.archive
-    return archive is not None and reader.board.articles_read_ms > 0 and archive.entry(site, "week", first) is not None
+    return archive is not None and reader.board.takedowns_known and archive.entry(site, "week", first) is not None
 
 
 @asynccontextmanager
