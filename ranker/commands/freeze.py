@@ -84,8 +84,8 @@ def command(
             click.echo("Nothing to correct." if revise else "Nothing to make: all that is over is there.")
     if holes:
         raise click.ClickException(
-            "Kafka has deleted the beginning of " + ", ".join(holes) + ": run `ranker freeze` in time, and have the "
-            "topic keep its records for longer (`ranker check`); --period DATE makes it of what is left"
+            f"Kafka has deleted records of {', '.join(holes)}: run `ranker freeze` in time, and have the topic keep "
+            "its records for longer (`ranker check`); --period DATE makes what is left of one, not complete"
         )
 
 
@@ -112,29 +112,31 @@ async def _freeze(
     from ranker.operate import freeze, period_counts, periods_due
     from ranker.service.tuning import collect_seldom, keep_buffers
 
-    generation = await _active(settings)
+    generation, begun_ms = await _active(settings)
     for name, site in sites.items():
         assert site.calendar is not None
         if lacking := [board for board in site.calendar.boards if board not in generation.boards]:
             raise click.UsageError(f"site {name}: the active generation has no board {', '.join(lacking)}")
-    kafka, begun_ms = settings.kafka_bootstrap, now_ms()  # noted before the log's end is read
+    kafka = settings.kafka_bootstrap
     there = await read_documents(kafka, lambda _, __: None)
     holes: list[SitePeriod] = []
     async with reading(kafka, generation.topic, unpack_bytes=settings.unpack_mb << 20) as log:
-        day = revise or period
+        day, begins = revise or period, await periods_due.beginning(log)
         if day is None:
-            due = periods_due.due(sites, kinds, generation, there, await periods_due.beginning(log), begun_ms)
+            due = periods_due.due(sites, kinds, generation, there, begins, begun_ms)
             wanted, holes = due.periods, periods_due.holes(due.cut, there)
             for one in due.cut:
-                click.echo(f"Not made, since Kafka has deleted its beginning: {_named(one)}", err=True)
+                click.echo(f"Not made, since Kafka has deleted its records: {_named(one)}", err=True)
         else:
-            wanted = periods_due.named(sites, kinds, day, there, begun_ms, revise=revise is not None)
+            wanted, reasons = periods_due.named(sites, kinds, day, there, begins, begun_ms, revise=revise is not None)
+            for reason in reasons:
+                click.echo(f"Not made: {reason}", err=True)
         if not wanted:
             return [], list(map(_named, holes))
         collect_seldom()
         keep_buffers()
         with bar(f"Reading {generation.topic}", unit="events") as advance:
-            counts = await period_counts.count(log, generation, wanted, begun_ms, advance)
+            counts = await period_counts.count(log, generation, wanted, begins.first_ms, begun_ms, advance)
     if revise and any(one.is_cut for one in counts):
         raise click.ClickException(f"Kafka has deleted the beginning of {revise}: the document stays as it is")
     articles, end = await freeze.read_articles(kafka, sites)
@@ -144,19 +146,26 @@ async def _freeze(
     return [_summary(key, document) for key, document in made], list(map(_named, holes))
 
 
-async def _active(settings: Settings) -> Generation:
+async def _active(settings: Settings) -> tuple[Generation, int]:
+    """The active generation, and the time: the earlier of our clock and Redis', noted before the log's end is read.
+
+    By a clock that is fast a period would be made before it has closed.
+    """
     from ranker.store import generations
     from ranker.store.connection import connect
+    from ranker.store.redis_info import store_time_ms
 
     client = connect(settings.redis_url)
     try:
         active = await generations.read_active(client)
         found = None if active is None else await generations.configuration(client, active.generation)
+        store_ms = await store_time_ms(client)
     finally:
         await client.aclose()
     if found is None:
         raise click.ClickException("no generation is active in Redis: start `ranker consume`, which begins one")
-    return found
+    own_ms = now_ms()
+    return found, own_ms if store_ms is None else min(own_ms, store_ms)
 
 
 def _named(one: SitePeriod) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
+import msgspec
 import rfc8785
 
 from ranker.core import chart
@@ -48,6 +49,43 @@ class Key(NamedTuple):
         return cls(site, kind, date.fromisoformat(first), board, int(revision))
 
 
+class _Period(msgspec.Struct):
+    kind: str
+    date: str
+
+
+class _Item(msgspec.Struct):
+    article_id: str
+    rank: int
+    count: int
+
+
+class _Named(msgspec.Struct):
+    site: str
+    board: str
+    period: _Period
+    revision: int
+    total: int
+    items: list[_Item]
+
+
+_decode = msgspec.json.Decoder(_Named).decode
+
+
+def fault(key: bytes | None, value: bytes | None) -> str | None:
+    """Why a record of the topic is no document, nor the end of one (without a value); None if it is."""
+    try:
+        named = Key.parse((key or b"").decode())
+        if value is not None:
+            found = _decode(value)
+            own = f"{found.site}/{found.period.kind}/{found.period.date}/{found.board}/{found.revision}"
+            if str(named) != own:
+                return f"the key {named} is not the document's own"
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        return str(error)
+    return None
+
+
 class Part(NamedTuple):
     """Offsets of one partition: [start, end) are counted, [end, late_end) counted as late."""
 
@@ -74,7 +112,7 @@ class Row:
 class Source:
     """What documents of one period are made of: the log between `parts`, folded by a generation.
 
-    `lost` are offsets that could not be read; `is_cut`: the log no longer had the beginning. `rules_paused` is the time
+    `lost` are offsets that could not be read; `is_cut`: the log had not the beginning. `rules_paused` is the time
     up to which fewer rules looked at events, for lack of room.
     """
 

@@ -29,11 +29,14 @@ class Entry:
 
 
 class Archive:
-    """Empty until `follow` has read it."""
+    """Empty until `follow` has read it whole. If the copy begins anew, what was read before stays until that is whole:
+    a half of it would have an older week for the newest.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
         self._position: Position | None = None
+        self.is_read = False
         self._entries: dict[str, list[Entry]] = {}
         self._at: dict[tuple[str, str, date], int] = {}
 
@@ -42,11 +45,12 @@ class Archive:
 
         Raises StoreUnavailableError; what was read before stays.
         """
-        position = await read_position(self._client, BEST_OF)
-        if position == self._position:
+        found = await read_position(self._client, BEST_OF)
+        if found is None or not found[1] or found[0] == self._position:
             return False
+        position = found[0]
         self._take(await read_keys(self._client, BEST_OF))
-        self._position = position
+        self._position, self.is_read = position, True
         return True
 
     def _take(self, keys: Sequence[bytes]) -> None:

@@ -36,6 +36,9 @@ class Catalogue:
         self._anew: Articles | None = None
         self._reached: dict[int, int] = {}
         self._grew_ms: int | None = None
+        self.level = False
+        """Whether `articles` once had all that the topic had: before that nobody knows what was taken down."""
+        self._levels: set[int] = set()
         self._changed: set[str] = set()
         """Sites that have changed and were not returned yet: `follow` raised after it had read some."""
 
@@ -57,11 +60,14 @@ class Catalogue:
             if self._anew is not None and changes.records:
                 self._anew.apply(changes.records)
                 self._grew_ms = self._now_ms()
+            if changes.level:
+                self._levels.add(partition)
             self._positions[partition] = changes.position  # only now: changes that were not applied are read again
             if changes.more:
                 continue
             partition += 1
             if partition == partitions:
+                self.level |= len(self._levels) == partitions
                 self._changed |= self._settle()
                 break
         changed, self._changed = self._changed, set()
@@ -72,6 +78,7 @@ class Catalogue:
         for partition, position in self._positions.items():
             self._reached[partition] = max(position.n, self._reached.get(partition, 0))
         self._positions.clear()
+        self._levels.clear()
         self._anew = Articles(self._rules)
         self._grew_ms = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ranker.core import rising
@@ -56,10 +56,14 @@ class RisingReader:
         self._reader = Reader(client)
         self._hours = HoursReader(client)
         self._hints: dict[ListName, Hints] = {}
+        self._generation = ""
 
-    def forget(self) -> None:
-        """Another generation is active."""
-        self._hints.clear()
+    def keep(self, generation: Generation, sites: Collection[str]) -> None:
+        """Forgets what is of other generations and sites."""
+        if generation.id != self._generation:
+            self._generation = generation.id
+            self._hints.clear()
+        self._hints = {name: hints for name, hints in self._hints.items() if name.site in sites}
 
     async def counts(
         self, site: str, board: RisingBoard, generation: Generation, partitions: int, articles: Articles

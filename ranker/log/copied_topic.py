@@ -67,6 +67,12 @@ class CopiedTopic:
             )
         return fetched.get(tp, [])
 
+    async def is_at_end(self, partition: int) -> bool:
+        """Whether all that the topic has was returned by `poll`; what ends a transaction is passed over by itself."""
+        tp = self._tp(partition)
+        with translated():
+            return bool(await self._consumer.position(tp) >= (await self._consumer.end_offsets([tp]))[tp])
+
     async def end(self, partition: int) -> int:
         """The offset that the next record will get."""
         tp = self._tp(partition)

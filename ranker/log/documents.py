@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import TypeVar
 
-from ranker.core.best_of import TOPIC, Key
+from ranker.core.best_of import TOPIC, Key, fault
 from ranker.core.fold import Record
 from ranker.log import transactions
 from ranker.log.delivery import deliver
 from ranker.log.errors import translated
 from ranker.log.stretch import Part, reading
 from ranker.log.transactions import Transactions
+from ranker.service.printable import printable
+
+log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 << 20
 """As the topic's max.message.bytes (schemas/topics)."""
@@ -43,6 +47,9 @@ async def read_documents(bootstrap: str, take: Callable[[Key, bytes], _T]) -> di
     found: dict[Key, _T] = {}
     async with contextlib.aclosing(records(bootstrap, TOPIC)) as every:
         async for record in every:
+            if wrong := fault(record.key, record.value):
+                log.warning("%s, offset %d, is left out: %s", TOPIC, record.offset, printable(wrong))
+                continue
             key = Key.parse((record.key or b"").decode())
             if record.value is None:
                 found.pop(key, None)

@@ -152,7 +152,7 @@ class Maker:
             self._articles_end,
             rfc3339(one.calendar.closes_ms(one.period)),
             counts.lost,
-            counts.is_cut,
+            counts.is_cut or counts.begins_inside,
             rfc3339(counts.paused_ms) if counts.paused_ms else None,
         )
         return best_of.document(

@@ -46,8 +46,9 @@ class SitePeriod(NamedTuple):
 class PeriodCounts:
     """What one site's period counts: `outcomes` of events, `lists` by board, article to weighed count.
 
-    `parts` are the offsets of each partition. `is_cut`: the log no longer has the beginning; `lost` offsets could not
-    be read. `late` has outcomes too. Up to `paused_ms` fewer rules looked at events, for lack of room; 0: all did.
+    `parts` are the offsets of each partition. `is_cut`: the log no longer has the beginning; `begins_inside`: nothing
+    was appended before the period began; `lost` offsets could not be read. `late` has outcomes too. Up to `paused_ms`
+    fewer rules looked at events, for lack of room; 0: all did.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -56,6 +57,7 @@ class PeriodCounts:
     parts: list[best_of.Part] = field(default_factory=list)
     lost: int = 0
     is_cut: bool = False
+    begins_inside: bool = False
     paused_ms: int = 0
 
 
@@ -65,16 +67,23 @@ def reads_from_ms(generation: Generation, period: Period) -> int:
 
 
 async def count(
-    log: LogReader, generation: Generation, wanted: Sequence[SitePeriod], now_ms: int, advance: Advance
+    log: LogReader,
+    generation: Generation,
+    wanted: Sequence[SitePeriod],
+    first_ms: int | None,
+    now_ms: int,
+    advance: Advance,
 ) -> list[PeriodCounts]:
     """Reads each partition once, from the earliest beginning to the latest end, and returns the counts in order.
+
+    `first_ms` is the first append time of the log.
 
     Raises LogRefusedError if a record that would close a period was appended in the future, by its producer's clock:
     nobody knows what it closes.
 
     In memory are the counts of each article of each period and board, and what the rules remember of one partition.
     """
-    found = [PeriodCounts() for _ in wanted]
+    found = [PeriodCounts(begins_inside=first_ms is None or first_ms > one.period.from_ms) for one in wanted]
     since_ms = min(reads_from_ms(generation, one.period) for one in wanted)
     parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     behind, total = 0, sum(part.end - part.start for part in parts)

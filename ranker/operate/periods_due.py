@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -34,6 +33,10 @@ class Beginning:
     whole_from_ms: int
     first_ms: int | None
 
+    def has_some_of(self, period: Period) -> bool:
+        """Whether the log may have something of a period."""
+        return self.first_ms is not None and period.to_ms > self.first_ms
+
 
 async def beginning(log: LogReader) -> Beginning:
     """Of all partitions together."""
@@ -60,7 +63,7 @@ async def _first_ms(log: LogReader, partition: int, held: range) -> int | None:
 
 @dataclass
 class Due:
-    """Periods to make, and those of which the log no longer has the beginning."""
+    """Periods to make, and those that the log no longer has, or not from their beginning on."""
 
     periods: list[SitePeriod]
     cut: list[SitePeriod]
@@ -74,37 +77,53 @@ def due(
     begins: Beginning,
     now_ms: int,
 ) -> Due:
-    """What is over and has no document yet, as far as the log reaches back, oldest first."""
-    found = Due([], [])
+    """What is over and has no document yet, as far back as the log or the newest document reaches, oldest first."""
+    found, newest = Due([], []), newest_of(there)
     for site, calendar in _calendars(sites):
         for kind in (kind for kind in calendar.kinds if kind in kinds):
-            for period in _held(calendar, kind, begins, now_ms):
+            for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
+                has_some = begins.has_some_of(period)
+                if not has_some and period.first <= newest.get((site, kind), date.max):
+                    break
                 one = SitePeriod(site, calendar, period)
                 if all(key in there for key in keys(one)):
                     continue
-                whole = reads_from_ms(generation, period) >= begins.whole_from_ms
-                (found.periods if whole else found.cut).append(one)
+                is_whole = has_some and reads_from_ms(generation, period) >= begins.whole_from_ms
+                (found.periods if is_whole else found.cut).append(one)
     found.periods.sort(key=lambda one: one.period.from_ms)
     return found
 
 
 def named(
-    sites: Mapping[str, Site], kinds: Collection[str], first: date, there: Collection[Key], now_ms: int, *, revise: bool
-) -> list[SitePeriod]:
-    """The periods that begin on a day; those of a revision are closed now. Raises FreezeError if there is none."""
-    found, reasons = [], []
+    sites: Mapping[str, Site],
+    kinds: Collection[str],
+    first: date,
+    there: Collection[Key],
+    begins: Beginning,
+    now_ms: int,
+    *,
+    revise: bool,
+) -> tuple[list[SitePeriod], list[str]]:
+    """The periods that begin on a day, and why others of that day cannot be made; those of a revision are closed now.
+
+    Raises FreezeError if there is none.
+    """
+    found, reasons, misnamed = [], [], []
     for site, calendar in _calendars(sites):
         for kind in (kind for kind in calendar.kinds if kind in kinds):
             period = calendar.period(kind, first)
             one = SitePeriod(site, calendar, period)
             is_there = any(key in there for key in keys(one))
             if period.first != first:
-                reasons.append(f"{site}: the {kind} of {first} is named by its first day, {period.first}")
+                misnamed.append(f"{site}: the {kind} of {first} is named by its first day, {period.first}")
             elif calendar.makes_ms(period) > now_ms:
                 reasons.append(
                     f"{site}: the {kind} of {first} is not over; it can be made from "
                     f"{rfc3339(calendar.makes_ms(period))} on"
                 )
+            elif not begins.has_some_of(period):
+                since = "nothing" if begins.first_ms is None else f"nothing before {rfc3339(begins.first_ms)}"
+                reasons.append(f"{site}: the {kind} of {first} cannot be counted, since the log has {since}")
             elif revise and not is_there:
                 reasons.append(f"{site}: the {kind} of {first} has no document; make it with --period {first}")
             elif not revise and all(key in there for key in keys(one)):
@@ -112,8 +131,10 @@ def named(
             else:
                 found.append(one._replace(calendar=_closed_now(one, now_ms)) if revise else one)
     if not found:
-        raise FreezeError("; ".join(reasons) or "no site has such a period; see [sites.NAME.calendar] in ranker.toml")
-    return found
+        raise FreezeError(
+            "; ".join(reasons + misnamed) or "no site has such a period; see [sites.NAME.calendar] in ranker.toml"
+        )
+    return found, reasons
 
 
 def keys(one: SitePeriod) -> Iterator[Key]:
@@ -128,14 +149,12 @@ def _calendars(sites: Mapping[str, Site]) -> Iterator[tuple[str, Calendar]]:
             yield name, site.calendar
 
 
-def _held(calendar: Calendar, kind: str, begins: Beginning, now_ms: int) -> Iterator[Period]:
-    """Periods that are over and did not end before the log begins, latest first."""
-    if begins.first_ms is None:
-        return
-    for period in islice(calendar.latest(kind, now_ms), MOST_PERIODS):
-        if period.to_ms <= begins.first_ms:
-            return
-        yield period
+def newest_of(there: Collection[Key]) -> dict[tuple[str, str], date]:
+    """The first day of the newest period that has a document, by site and kind."""
+    found: dict[tuple[str, str], date] = {}
+    for key in there:
+        found[key.site, key.kind] = max(key.first, found.get((key.site, key.kind), key.first))
+    return found
 
 
 def _closed_now(one: SitePeriod, now_ms: int) -> Calendar:
@@ -145,8 +164,9 @@ def _closed_now(one: SitePeriod, now_ms: int) -> Calendar:
 
 
 def holes(cut: Sequence[SitePeriod], there: Collection[Key]) -> list[SitePeriod]:
-    """Periods that the log can no longer give, behind one of the same site and kind that has a document."""
-    first = defaultdict[tuple[str, str], date](lambda: date.max)
-    for key in there:
-        first[key.site, key.kind] = min(first[key.site, key.kind], key.first)
-    return [one for one in cut if one.period.first > first[one.site, one.period.kind]]
+    """Periods that the log can no longer give, behind the newest document of the same site and kind.
+
+    Once a later one has a document, they are no news any more.
+    """
+    newest = newest_of(there)
+    return [one for one in cut if one.period.first > newest.get((one.site, one.period.kind), date.max)]

@@ -87,7 +87,7 @@ class CopyKeys:
     def __init__(self, partition: int, copy: Copy = CATALOGUE) -> None:
         tag = f"{PREFIX}:{{{copy.name}.{partition}}}"
         self.meta = f"{tag}:meta"
-        """Hash: n (next offset), lineage, mark of the last record."""
+        """Hash: n (next offset), lineage, mark of the last record; `level` once the topic's end has been reached."""
         self.values = f"{tag}:{copy.values}"
         """Hash: the record's key to its value. Catalogue: JSON, by `site/article`, or that followed by ` #editor` or
         ` #alias`. Best-of: compressed documents."""

@@ -63,6 +63,10 @@ class TopicCopy:
             flat += (change.key, change.offset, b"" if change.value is None else change.value)
         return await self._run("advance", state.lineage, state.n, n, last, *flat) == b"applied"
 
+    async def note_level(self, state: CopyState) -> None:
+        """The copy has reached the end of the topic: from now on it lacks nothing but what comes."""
+        await self._run("level", state.lineage)
+
     async def _run(self, *arguments: Any) -> bytes:
         with translated():
             reply: bytes = await self._script(
@@ -83,23 +87,24 @@ class Position:
 class Changes:
     """Changed records as key, value (None: deleted) and offset. `more`: read again at once.
 
-    `partitions` 0: there is no copy yet.
+    `partitions` 0: there is no copy yet. `level`: it has reached the end of the topic once.
     """
 
     records: list[tuple[bytes, bytes | None, int]]
     position: Position
     more: bool
     partitions: int
+    level: bool = False
 
 
 async def read_changes(client: Any, partition: int, position: Position) -> Changes:
     """The catalogue's changes of one partition since `position`, at most CHANGES; all of them under a new lineage."""
     keys = CopyKeys(partition)
     with translated():
-        (lineage, n, partitions), flat = await read_atomically(
+        (lineage, n, partitions, level), flat = await read_atomically(
             client,
             [
-                ("HMGET", keys.meta, "lineage", "n", "partitions"),
+                ("HMGET", keys.meta, "lineage", "n", "partitions", "level"),
                 ("ZRANGE", keys.changes, position.n, "+inf", "BYSCORE", "LIMIT", 0, CHANGES, "WITHSCORES"),
             ],
         )
@@ -119,13 +124,14 @@ async def read_changes(client: Any, partition: int, position: Position) -> Chang
     # Offsets are unique, so a full page ends exactly before the next one.
     reached = int(flat[-1]) + 1 if more else int(n)
     records = list(zip(changed, values, offsets, strict=True))
-    return Changes(records, Position(lineage.decode(), reached), more, int(partitions))
+    return Changes(records, Position(lineage.decode(), reached), more, int(partitions), level is not None)
 
 
-async def read_position(client: Any, copy: Copy, partition: int = 0) -> Position | None:
-    """How far one partition of a copy is; None if there is none yet."""
-    state = await TopicCopy(client, partition, copy).load()
-    return None if state is None else Position(state.lineage, state.n)
+async def read_position(client: Any, copy: Copy, partition: int = 0) -> tuple[Position, bool] | None:
+    """How far one partition of a copy is, and whether it has reached the topic's end once; None if there is none."""
+    with translated():
+        lineage, n, level = await client.hmget(CopyKeys(partition, copy).meta, "lineage", "n", "level")
+    return None if lineage is None or n is None else (Position(lineage.decode(), int(n)), level is not None)
 
 
 async def read_keys(client: Any, copy: Copy, partition: int = 0) -> list[bytes]:

@@ -126,6 +126,17 @@ async def store_records(client: Any, records: Iterable[tuple[bytes, bytes]]) -> 
     assert state is not None
     changes = [Change(key, value, state.n + place) for place, (key, value) in enumerate(records)]
     assert await copy.advance(state, state.n + len(changes), f"{state.n}:5:7", changes)
+    await copy.note_level(state)
+    await level_catalogue(client)
+
+
+async def level_catalogue(client: Any) -> None:
+    """The catalogue has all that its topic has, be that nothing."""
+    copy = TopicCopy(client, 0)
+    await copy.begin("ab" * 8, 1)
+    state = await copy.load()
+    assert state is not None
+    await copy.note_level(state)
 
 
 async def hide(client: Any, *articles: str) -> None:

@@ -197,15 +197,16 @@ def test_a_list_without_articles() -> None:
 
 
 def test_without_the_catalogue_nothing_is_delivered() -> None:
-    """Nobody would know what was taken down, so a reader that has not read it refuses; then it goes on."""
-    board = Board({"demo": Site("Le Courrier", calendar=calendar())}, Ages(1000, 2000))
+    """Nobody would know what was taken down: not if it was never whole, nor if it is older than any list may be."""
+    now_ms = 10_000
+    board = Board({"demo": Site("Le Courrier", calendar=calendar())}, Ages(1000, 2000), lambda: now_ms)
     board.archive = Archive(None)
-    for archive_read, articles_read_ms in ((False, 0), (True, 0), (False, 1)):
-        board.archive_read, board.articles_read_ms = archive_read, articles_read_ms
+    for is_read, known, read_ms in ((False, True, now_ms), (True, False, now_ms), (True, True, now_ms - 2001)):
+        board.archive.is_read, board.takedowns_known, board.articles_read_ms = is_read, known, read_ms
         with pytest.raises(ProblemError) as refused:
             existing_archive(board, "demo")
         assert refused.value.status == 503
-    board.archive_read = True
+    board.articles_read_ms = now_ms - 2000
     assert existing_archive(board, "demo") is board.archive
 
 

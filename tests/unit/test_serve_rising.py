@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ranker.core.generation import ListName
+from ranker.core.generation import Generation, ListName
 from ranker.core.merge import Hints, Merged, Span
 from ranker.lists.rising import Counts
 from ranker.serve.live import rising
@@ -44,8 +44,8 @@ class Readings:
     async def rises(self, *_: Any) -> tuple[list[Any], bool]:
         return [], True
 
-    def forget(self) -> None:
-        """Another generation."""
+    def keep(self, generation: Generation, sites: set[str]) -> None:
+        """What is remembered of a reading makes no difference here."""
 
 
 class Clocked:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-import msgspec
-
 from ranker.consume.jobs.copy_topic import Copied
-from ranker.core import article
-from ranker.core.best_of import Key
+from ranker.core import article, best_of
 from ranker.core.event import site_ok
 from ranker.store.keys import BEST_OF, CATALOGUE
 
@@ -28,32 +25,5 @@ def _article_key_fault(key: bytes | None) -> str | None:
     return None if site_ok(site) and article.id_ok(article_id) else "the key names no article of a site"
 
 
-def _document_fault(key: bytes | None, value: bytes | None) -> str | None:
-    try:
-        named = Key.parse((key or b"").decode())
-        found = None if value is None else msgspec.json.decode(value, type=_Named)
-    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        return str(error)
-    if found is None or found.key == named:
-        return None
-    return "the key is not the document's own"
-
-
-class _Period(msgspec.Struct):
-    kind: str
-    date: str
-
-
-class _Named(msgspec.Struct):
-    site: str
-    board: str
-    period: _Period
-    revision: int
-
-    @property
-    def key(self) -> Key:
-        return Key.parse(f"{self.site}/{self.period.kind}/{self.period.date}/{self.board}/{self.revision}")
-
-
 THE_CATALOGUE = Copied(CATALOGUE, _article_fault)
-THE_DOCUMENTS = Copied(BEST_OF, _document_fault, zlib.compress)
+THE_DOCUMENTS = Copied(BEST_OF, best_of.fault, zlib.compress)

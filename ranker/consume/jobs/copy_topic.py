@@ -96,7 +96,7 @@ class _Follower:
         while True:
             state = await self._open()
             self._trouble(self._kind.copy.name, None)
-            checked = time.monotonic()
+            checked, is_level = time.monotonic(), False
             while True:
                 records = await self._log.poll(self._partition, POLL_MS)
                 if records:
@@ -106,6 +106,9 @@ class _Follower:
                     if ahead is None:
                         break
                     state = ahead
+                elif not is_level and await self._log.is_at_end(self._partition):
+                    await self._shard.note_level(state)
+                    is_level = True
                 elif time.monotonic() - checked > CHECK_S:
                     checked = time.monotonic()
                     stored = await self._shard.load()

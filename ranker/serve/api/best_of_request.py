@@ -139,9 +139,10 @@ async def periods_request(
 def existing_archive(board: Board, site: str) -> Archive:
     """The archive, if the site has or can have documents in it; otherwise raises a ProblemError."""
     archive = board.archive
-    if archive is not None and not (board.archive_read and board.articles_read_ms):
-        # without the catalogue nobody knows what was taken down
-        reason = board.fault or "the archive and the catalogue have not been read yet"
+    is_old = board.now_ms() - board.articles_read_ms > board.ages.gone_ms
+    if archive is not None and (is_old or not (archive.is_read and board.takedowns_known)):
+        # without the catalogue of now nobody knows what was taken down
+        reason = board.fault or "the archive and the catalogue have not been read whole yet"
         raise ProblemError(503, f"There is no document to serve: {reason}.", headers={"Retry-After": "1"})
     if archive is None or not (archive.entries(site) or board.site(site).calendar):
         table = f"[sites.{site}.calendar]"

@@ -48,10 +48,11 @@ class Board:
         """When the catalogue was last found level with Redis."""
         self.archive: Archive | None = None
         """Which documents of periods there are; None if no site has a calendar."""
-        self.archive_read = False
-        """Whether the archive has been read since the start."""
+        self.takedowns_known = False
+        """Whether the catalogue was whole once, since the start: what is frozen must not show what was taken down."""
         self._sites = sites
         self._rising = rising
+        self._available: tuple[Generation | None, Mapping[str, RisingBoard]] = None, {}
         self._lists: dict[ListName, Published] = {}
         self._ranks: dict[ListName, Ranks] = {}
         self._changes: dict[str, int] = {}
@@ -78,7 +79,9 @@ class Board:
     @property
     def rising(self) -> Mapping[str, RisingBoard]:
         """The rising boards that the active generation has the counts for."""
-        return {} if self.generation is None else rising_boards.available(self._rising, self.generation)
+        if self.generation is not None and self.generation is not self._available[0]:
+            self._available = self.generation, rising_boards.available(self._rising, self.generation)
+        return {} if self.generation is None else self._available[1]
 
     def is_rising(self, name: ListName) -> bool:
         """Whether this is the list of a rising board."""

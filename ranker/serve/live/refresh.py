@@ -168,6 +168,7 @@ class Refresh:
             changed = await self._catalogue.follow()
         finally:  # what was read is shown, also if the node of a later partition is away: a takedown must not wait
             self._board.articles = self._catalogue.articles
+        self._board.takedowns_known = self._catalogue.level
         self._board.show_articles(self._catalogue.articles, changed, now_ms)
 
     async def _read_histories(self) -> None:
@@ -180,7 +181,6 @@ class Refresh:
     async def _read_archive(self) -> None:
         if self._board.archive is not None:
             await self._board.archive.follow()
-            self._board.archive_read = True
 
     async def _go_on_rising(self) -> None:
         """Nothing waits for rising lists: they show themselves when they have been read."""

@@ -48,9 +48,9 @@ class RisingLists:
         now_ms = self._board.now_ms()
         if generation.id != self._generation:
             self._generation = generation.id
-            self._reader.forget()
             self._due_ms.clear()
         names = [name for name in self._demand.due() if self._board.is_rising(name)]
+        self._reader.keep(generation, {name.site for name in names})
         self._due_ms = {name: self._due_ms.get(name, 0) for name in names}
         self._uneven_ms = {name: since for name, since in self._uneven_ms.items() if name in self._due_ms}
         if not names and now_ms >= self._again_ms:

@@ -133,7 +133,8 @@ async def test_what_cannot_be_made(site: FrozenSite) -> None:
 async def test_what_cannot_be_read_is_missing(kafka_apache: ApacheKafka, redis_url: str, tmp_path: Path) -> None:
     """What a batch unpacks to beyond the bound is lost in every period that was not closed there, and they say so."""
     site = FrozenSite(kafka_apache.bootstrap, redis_url, tmp_path, PLAIN + "[consume]\nunpack_mb = 2\n")
-    await site.begin({0: views(site.site, WEEK[0] + DAY_MS, {"/a": 2})})
+    before = views(site.site, WEEK[0] - DAY_MS, {"/a": 1})
+    await site.begin({0: before + views(site.site, WEEK[0] + DAY_MS, {"/a": 2})})
     bomb = [record(n, None, b" " * (5 << 20 if n == 1 else 1)) for n in range(5)]
     async with AIOKafkaProducer(bootstrap_servers=site.bootstrap) as producer:
         await append(producer, site.name, 0, batch(bomb, codec=4, now_ms=WEEK[0] + DAY_MS, sent=True))
@@ -157,6 +158,16 @@ async def test_a_record_of_the_future_closes_nothing(kafka_embedded: str, redis_
     assert (await site.document("week", "2026-03-28"))["total"] == 13
     _, errors = await site.freeze("--kind", "week", "--period", "2026-04-04", code=1)
     assert "appended at 2096-10-02T07:06:40.000Z, which has not come" in " ".join(errors.split())
+
+
+async def test_the_first_week_of_a_log_is_not_complete(site: FrozenSite) -> None:
+    """Nothing was deleted, but nobody knows what was read before the log began. The next one is."""
+    await site.begin(
+        {0: views(site.site, WEEK[0] + DAY_MS, {"/a": 2}) + views(site.site, CLOSE + 8 * DAY_MS, {"/z": 1})}
+    )
+    for first in ("2026-03-28", "2026-04-04"):
+        await site.freeze("--kind", "week", "--period", first)
+    assert [(await site.document("week", one))["complete"] for one in ("2026-03-28", "2026-04-04")] == [False, True]
 
 
 async def test_nothing_is_active(site: FrozenSite) -> None:
