@@ -12,6 +12,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
+from deploy.local.faults import LocalFault
 from ranker.core.periods import WEEK, Calendar
 
 TOPIC = "page-views"
@@ -40,17 +41,19 @@ def producers_times(bootstrap: str) -> Iterator[None]:
     """Have an Apache Kafka of ours keep the producers' times in the block, and all of the past for good."""
     kept_ms = KEPT // timedelta(milliseconds=1)
     asyncio.run(_alter(bootstrap, {"message.timestamp.type": "CreateTime", "retention.ms": str(kept_ms)}))
-    try:
-        yield
-    finally:
-        asyncio.run(_alter(bootstrap, {"message.timestamp.type": "LogAppendTime"}))
+    yield  # if the block fails, the run ends, and its broker with it
+    asyncio.run(_alter(bootstrap, {"message.timestamp.type": "LogAppendTime"}))
 
 
 async def _alter(bootstrap: str, settings: dict[str, str]) -> None:
     from ranker.log import admin
+    from ranker.log.errors import LogRefusedError, LogUnavailableError
 
-    async with admin.connected(bootstrap) as log:
-        await log.alter(TOPIC, settings)
+    try:
+        async with admin.connected(bootstrap) as log:
+            await log.alter(TOPIC, settings)
+    except (LogRefusedError, LogUnavailableError) as error:
+        raise LocalFault(str(error)) from error
 
 
 def frozen(site: str, output: Path) -> str:
