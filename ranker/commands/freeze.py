@@ -120,6 +120,8 @@ async def _freeze(
 
     generation, begun_ms = await _active(settings)
     sites, wrong = _countable(sites, generation)
+    if not sites:
+        return [], wrong
     there = await read_documents(settings.kafka_bootstrap, lambda _, __: None)
     unpack_bytes = settings.unpack_mb << 20
     made: list[dict[str, Any]] = []

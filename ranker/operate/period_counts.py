@@ -50,8 +50,8 @@ class PeriodCounts:
     """What one site's period counts: `outcomes` of events, `lists` by board, article to weighed count.
 
     `parts` are the offsets of each partition. `is_cut`: the log no longer has the beginning; `begins_inside`: nothing
-    was appended before its first hour was over; `lost` offsets could not be read. `late` has outcomes too. Up to `paused_ms`
-    fewer rules looked at events, for lack of room; 0: all did.
+    was appended before its first hour was over; `lost` offsets could not be read. `late` has outcomes too. Up to
+    `paused_ms` fewer rules looked at events, for lack of room; 0: all did.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
