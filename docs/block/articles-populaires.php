@@ -19,7 +19,7 @@ function articles_populaires_script() {
 	if ( defined( 'ARTICLES_POPULAIRES_SCRIPT' ) && defined( 'ARTICLES_POPULAIRES_INTEGRITY' ) ) {
 		return array( ARTICLES_POPULAIRES_SCRIPT, ARTICLES_POPULAIRES_INTEGRITY );
 	}
-	return array( '/block.6125cffbc0a93442.js', 'sha384-ngYE+LQg2lWicTZMht07OLihXLeIqNMbs/v85IiaH6AVERDeMn+jmfcX5kd2DoC1' );
+	return array( '/block.af27d445ebd9f1c6.js', 'sha384-71WOW1mKIIQJ7w/CEBIwB0JHL8Fw+2rCuJfl5YTlz7vHb8kMPaOUDSGToPu5Wj27' );
 }
 
 /** In the head and neither deferred nor async: the block has its size when the page is first painted. */

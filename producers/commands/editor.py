@@ -34,7 +34,7 @@ _site = click.argument("site", callback=common.check_site)
 @common.bootstrap_option
 @common.topic_option("articles")
 def hide(*, site: str, article: str, config: str | None, bootstrap: str, topic: str) -> None:
-    """Take an article off every list, until `producers articles show`.
+    """Take an article off every list, and blank it in days and weeks that were made, until `producers articles show`.
 
     It is still counted. No import brings it back, and it may be hidden before anything else is known of it. ID is the
     article's id as lists show it, or its address; one that begins with - is written after --.
