@@ -1,4 +1,4 @@
-"""A site's [calendar] table as a Calendar. Time zones are those of the package tzdata: on every machine the same."""
+"""A site's [calendar] table as a Calendar. Time zones are those of the package tzdata, not the machine's own."""
 
 from __future__ import annotations
 

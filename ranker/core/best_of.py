@@ -88,7 +88,7 @@ def fault(key: bytes | None, value: bytes | None) -> str | None:
     return None
 
 
-class Part(NamedTuple):
+class Offsets(NamedTuple):
     """Offsets of one partition: [start, end) are counted, [end, late_end) counted as late."""
 
     partition: int
@@ -121,7 +121,7 @@ class Source:
     topic: str
     generation: str
     rules: Sequence[str]
-    parts: Sequence[Part]
+    parts: Sequence[Offsets]
     articles_end: int
     closed_at: str
     lost: int = 0

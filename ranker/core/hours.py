@@ -16,8 +16,8 @@ from ranker.core.delta import counts_of
 from ranker.core.floors import Floors, lane
 from ranker.core.generation import Generation
 from ranker.core.step import SliceId
+from ranker.core.times import HOUR_MS
 
-HOUR_MS = 3_600_000
 HOURS = 24
 
 Hours = list[Counter[str]]

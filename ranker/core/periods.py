@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
+from ranker.core.times import DAY_MS, HOUR_MS, MINUTE_MS
+
 LATE_MS = 5 * MINUTE_MS
 """How long after the close events are still read, to be counted as late. What comes in later is not: a document must
 not depend on when it is made."""
@@ -60,9 +59,6 @@ class Calendar:
 
     def before(self, period: Period) -> Period:
         return self.period(period.kind, period.first - timedelta(days=1))
-
-    def after(self, period: Period) -> Period:
-        return self.period(period.kind, period.first + _length(period.kind))
 
     def closes_ms(self, period: Period) -> int:
         """The append time from which on nothing counts in it."""
@@ -112,9 +108,3 @@ class Calendar:
 
 def _length(kind: str) -> timedelta:
     return timedelta(days=7 if kind == WEEK else 1)
-
-
-def rfc3339(moment_ms: int) -> str:
-    """UTC with milliseconds: 2026-11-23T01:02:03.004Z."""
-    seconds, milliseconds = divmod(moment_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"

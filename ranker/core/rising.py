@@ -20,15 +20,13 @@ from itertools import takewhile
 from math import sqrt
 from typing import NamedTuple
 
+from ranker.core.times import DAY_MS, HOUR_MS, MINUTE_MS
+
 PLACES = 100
 """Length of a list at most."""
 DRAWN = 20
 """Counts of the site's ratio that the article's own of yesterday is mixed with: of few counts a ratio says little."""
 LEAST_EXPECTED = 1.0
-
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
 
 
 class Thresholds(NamedTuple):

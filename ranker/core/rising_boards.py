@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ranker.core.generation import NO_BOARDS, Generation, Window
-from ranker.core.rising import DAY_MS, HOUR_MS, MINUTE_MS, Thresholds
+from ranker.core.rising import Thresholds
+from ranker.core.times import DAY_MS, HOUR_MS, MINUTE_MS
 from schemas.configuration import RISING_GRAIN_S
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
+from ranker.core.times import HOUR_MS
 from ranker.lists import names
-from ranker.store.history import HOUR_MS, PLACES
+from ranker.store.history import PLACES
 from schemas.article_id import DEFAULT, IdRule
 
 GRAIN_S = HOUR_MS // 1000

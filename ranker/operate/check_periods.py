@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ranker.core.generation import Generation
-from ranker.core.periods import DAY_MS, Calendar
+from ranker.core.periods import Calendar
+from ranker.core.times import DAY_MS
 from ranker.log.admin import TopicState
 from ranker.operate.findings import Finding, fault, ok
 from ranker.operate.topics import RETENTION, period_ms

@@ -7,8 +7,8 @@ from itertools import combinations
 from typing import Any
 
 from ranker.core.agreement import agreement, first_places, ranks_of
-from ranker.core.periods import rfc3339
 from ranker.core.rules import RULE_PREFIX, by_outcome, in_force
+from ranker.core.times import rfc3339
 from ranker.log.stretch import Part
 from ranker.operate.compare import Comparison, Counts, Definition
 

@@ -18,8 +18,8 @@ from ranker.core import best_of
 from ranker.core.best_of import Counted, Earlier, Key, Row, Source
 from ranker.core.generation import Generation
 from ranker.core.merge import move
-from ranker.core.periods import rfc3339
 from ranker.core.rules import dropped_by_rule, in_force
+from ranker.core.times import rfc3339
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import names_of

@@ -26,8 +26,9 @@ from ranker.core.fold import Fold, Record
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts
-from ranker.core.periods import HOUR_MS, LATE_MS, MINUTE_MS, Calendar, Period, rfc3339
+from ranker.core.periods import LATE_MS, Calendar, Period
 from ranker.core.rules import memory_rules, paused_until_ms
+from ranker.core.times import HOUR_MS, MINUTE_MS, rfc3339
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.stretch import LogReader, Part
@@ -57,7 +58,7 @@ class PeriodCounts:
     outcomes: Counter[str] = field(default_factory=Counter)
     lists: defaultdict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     late: Counter[str] = field(default_factory=Counter)
-    parts: list[best_of.Part] = field(default_factory=list)
+    parts: list[best_of.Offsets] = field(default_factory=list)
     lost: int = 0
     is_cut: bool = False
     begins_inside: bool = False
@@ -239,7 +240,7 @@ class _Partition:
             close = one.calendar.closes_ms(one.period)
             stop = self._reached.get(close, end)
             late = self._reached.get(close + LATE_MS, end)
-            counts.parts.append(best_of.Part(self._part.partition, min(start, stop), stop, late))
+            counts.parts.append(best_of.Offsets(self._part.partition, min(start, stop), stop, late))
             cut = self._part.cut and (
                 self._part.first_ms is None or self._part.first_ms >= reads_from_ms(self._generation, one.period)
             )

@@ -12,7 +12,8 @@ from itertools import islice
 from ranker.core.append_time import is_append_time
 from ranker.core.best_of import Key
 from ranker.core.generation import Generation
-from ranker.core.periods import LATE_MS, MINUTE_MS, SETTLED_MS, WEEK, Calendar, Period, rfc3339
+from ranker.core.periods import LATE_MS, SETTLED_MS, WEEK, Calendar, Period
+from ranker.core.times import MINUTE_MS, rfc3339
 from ranker.log.stretch import LogReader
 from ranker.operate.period_counts import SitePeriod, reads_from_ms
 from ranker.settings import Site

@@ -13,8 +13,9 @@ import msgspec
 
 import schemas
 from ranker.core.generation import FUTURE_MS, Generation
-from ranker.core.periods import DAY_MS, Calendar
+from ranker.core.periods import Calendar
 from ranker.core.rules import memory_rules
+from ranker.core.times import DAY_MS
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError
 from schemas import Topic

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ranker.core.generation import ListName
+from ranker.core.times import HOUR_MS
 from ranker.store.errors import translated
 from ranker.store.keys import HistoryKeys
 from schemas import article_id
 
-HOUR_MS = 3_600_000
 """The grain. An hour's number is its start in ms since the epoch, divided by this."""
 PLACES = 200
 """How deep ranks are kept."""

@@ -9,6 +9,7 @@ from typing import Any
 from ranker.core import hours
 from ranker.core.generation import Generation
 from ranker.core.hours import Hours
+from ranker.core.times import HOUR_MS
 from ranker.store.atomic_reads import Word, read_atomically
 from ranker.store.errors import translated
 from ranker.store.keys import ShardKeys
@@ -107,7 +108,7 @@ class _Reading:
         _, lineage, floors, _ = meta
         assert floors is not None
         lanes, windows = self._generation.lanes, self._generation.windows
-        to_ms = self._from_ms + self._number * hours.HOUR_MS
+        to_ms = self._from_ms + self._number * HOUR_MS
         bounds = [(self._from_ms // one.grain_ms * lanes, -(-to_ms // one.grain_ms) * lanes) for one in windows]
         kept = zip(map(int, floors.split(b",")), bounds, strict=True)
         return lineage, *(min(max(floor, first), end) for floor, (first, end) in kept)

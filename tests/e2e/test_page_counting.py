@@ -12,8 +12,8 @@ from playwright.async_api import Browser, expect
 from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.home import home
+from ranker.core.times import HOUR_MS
 from ranker.settings import Site
-from ranker.store.history import HOUR_MS
 from ranker.store.keys import ShardKeys
 from tests.support.defaults import PRESS, press
 from tests.support.page_site import (

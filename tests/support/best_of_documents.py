@@ -10,7 +10,7 @@ import orjson
 
 from ranker import calendars
 from ranker.core import best_of
-from ranker.core.best_of import Counted, Earlier, Key, Part, Row, Source
+from ranker.core.best_of import Counted, Earlier, Key, Offsets, Row, Source
 from ranker.core.periods import Calendar
 from ranker.settings import DEFAULT_GENERATION, Site
 from ranker.store.keys import BEST_OF
@@ -90,7 +90,9 @@ def made(
     period = of.period(key.kind, key.first)
     assert period.first == key.first
     closed_at = f"{key.first + timedelta(days=7 if key.kind == 'week' else 1)}T05:00:00.000Z"
-    source = Source("page-views", "56df024b309b", ["bots@1"], [Part(0, 81_220, 190_233, 190_240)], 412, closed_at, lost)
+    source = Source(
+        "page-views", "56df024b309b", ["bots@1"], [Offsets(0, 81_220, 190_233, 190_240)], 412, closed_at, lost
+    )
     counted = Counted(sum(row.count for row in rows) * 15, 17, {"bot": 40_210}, rows)
     return best_of.document(
         key, of, period, source, counted, Earlier(earlier or {}, dict.fromkeys(earlier or {}, 1)), revision

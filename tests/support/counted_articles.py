@@ -13,9 +13,9 @@ import orjson
 from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.home import home
-from ranker.core.periods import rfc3339
 from ranker.core.route import Router
 from ranker.core.step import Changes
+from ranker.core.times import rfc3339
 from ranker.settings import Site
 from ranker.store.topic_copy import Change, TopicCopy
 from tests.bench.shards import Shard, begin

@@ -11,8 +11,9 @@ from ranker.core import delta
 from ranker.core.best_of import Key, Row
 from ranker.core.generation import ListName
 from ranker.core.home import home
+from ranker.core.times import HOUR_MS
 from ranker.settings import Site
-from ranker.store.history import HOUR_MS, write_ranks
+from ranker.store.history import write_ranks
 from ranker.store.keys import ShardKeys
 from ranker.store.topic_copy import Change, TopicCopy
 from tests.support import best_of_documents

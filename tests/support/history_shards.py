@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry
 
 from ranker.consume.jobs.write_history import HistoryWriter
 from ranker.core.generation import Generation, ListName
+from ranker.core.times import HOUR_MS
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.history import HOUR_MS, read_ranks
+from ranker.store.history import read_ranks
 from ranker.store.topic_copy import Change, TopicCopy
 from schemas.article_id import DEFAULT
 from tests.support.defaults import DEFAULT_WINDOWS

@@ -15,8 +15,9 @@ from deploy.local.faults import MissingTool
 from ranker.core import delta
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
+from ranker.core.times import HOUR_MS
 from ranker.settings import Site
-from ranker.store.history import HOUR_MS, write_ranks
+from ranker.store.history import write_ranks
 from ranker.store.keys import ShardKeys
 from ranker.store.topic_copy import Change, TopicCopy
 from tests.conftest import without

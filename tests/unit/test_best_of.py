@@ -10,12 +10,12 @@ import pytest
 import rfc8785
 
 import schemas
-from ranker.core.best_of import Counted, Earlier, Key, Part, Row, Source, changes, digest, document
+from ranker.core.best_of import Counted, Earlier, Key, Offsets, Row, Source, changes, digest, document
 from ranker.log.documents import MAX_BYTES
 from tests.support.calendars import calendar
 
 WEEK = Key("demo", "week", date(2026, 11, 21), "read")
-SOURCE = Source("page-views", "0123456789ab", ["bots@1"], [Part(0, 1, 5, 6)], 9, "2026-11-28T05:00:00.000Z")
+SOURCE = Source("page-views", "0123456789ab", ["bots@1"], [Offsets(0, 1, 5, 6)], 9, "2026-11-28T05:00:00.000Z")
 
 
 def made(rows: list[Row], total: int = 100, key: Key = WEEK, **more: Any) -> bytes:

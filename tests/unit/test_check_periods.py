@@ -9,7 +9,8 @@ import pytest
 import schemas
 from ranker.core.floors import first_append_of_ms
 from ranker.core.generation import FUTURE_MS, Generation, from_table
-from ranker.core.periods import DAY_MS, Calendar
+from ranker.core.periods import Calendar
+from ranker.core.times import DAY_MS
 from ranker.log.admin import TopicState
 from ranker.operate import check_periods, topics
 from schemas import configuration

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ranker.core import delta, hours
 from ranker.core.floors import lane
 from ranker.core.generation import Generation, Window
-from ranker.core.hours import HOUR_MS, HOURS
+from ranker.core.hours import HOURS
+from ranker.core.times import HOUR_MS
 
 LANES = 4
 GENERATION = Generation(

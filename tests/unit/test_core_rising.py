@@ -7,7 +7,8 @@ from math import nextafter, sqrt
 import pytest
 
 from ranker.core import rising
-from ranker.core.rising import HOUR_MS, MINUTE_MS, Candidate, Thresholds, Yesterday
+from ranker.core.rising import Candidate, Thresholds, Yesterday
+from ranker.core.times import HOUR_MS, MINUTE_MS
 from tests.property import rising as drawn
 
 USUAL = Thresholds(20, 4.0, 1.5)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ranker.core.times import HOUR_MS
 from ranker.lists.history import COMPARED_MS, Movement, Ranks
-from ranker.store.history import HOUR_MS, PLACES, pack, unpack
+from ranker.store.history import PLACES, pack, unpack
 
 NOON = 498_720
 """An hour's number; its time is NOON · 3,600,000 ms."""

@@ -8,12 +8,12 @@ import pytest
 
 from ranker.consume.jobs.write_history import shown as shown_ids
 from ranker.core.article import id_ok
+from ranker.core.times import HOUR_MS
 from ranker.lists import articles as module
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.history import Movement, Ranks
 from ranker.lists.names import name_of, own_name
-from ranker.store.history import HOUR_MS
 from schemas.article_id import DEFAULT, MAX_BYTES, IdRule
 from tests.unit.test_article_id import SAME
 from tests.unit.test_lists_articles import Change, fed, hidden, moved, old

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import past
-from ranker.core.periods import DAY_MS, HOUR_MS
+from ranker.core.times import DAY_MS, HOUR_MS
 from ranker.settings import load
 from tests.support.calendars import calendar
 

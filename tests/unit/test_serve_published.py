@@ -4,7 +4,7 @@ import pytest
 
 from ranker.core.generation import Generation, ListName
 from ranker.core.merge import Hints, Merged, Row, Span
-from ranker.core.periods import rfc3339
+from ranker.core.times import rfc3339
 from ranker.lists import names
 from ranker.lists.boards import first_boards
 from ranker.serve.live.published import Ages, Published

@@ -13,6 +13,7 @@ from typing import Any
 
 from ranker.core.generation import Generation, ListName
 from ranker.core.merge import ExtraKeys
+from ranker.core.times import HOUR_MS
 from ranker.lists.articles import Article, Articles, known_as
 from ranker.lists.catalogue import Catalogue
 from ranker.lists.filters import Filter
@@ -20,7 +21,7 @@ from ranker.lists.names import names_of
 from ranker.metrics import ConsumerMetrics
 from ranker.service.periodic import periodic
 from ranker.store.errors import StoreFullError, StoreUnavailableError
-from ranker.store.history import HOUR_MS, PLACES, settle, settled_hour, write_ranks
+from ranker.store.history import PLACES, settle, settled_hour, write_ranks
 from ranker.store.reader import ListRead, Reader
 from schemas.article_id import DEFAULT, IdRule
 

@@ -12,7 +12,7 @@ from ranker.core import hours, rules
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.merge import PLACES
-from ranker.core.periods import rfc3339
+from ranker.core.times import HOUR_MS, rfc3339
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import names_of, own_name
@@ -181,7 +181,7 @@ def _hours(hourly: HourlyCounts, generation: Generation) -> list[Mapping[str, An
     if hourly.hours is None:
         return None
     weighed = hours.weighed(hourly.hours, generation.boards)
-    return [{"from": rfc3339(hourly.from_ms + at * hours.HOUR_MS), **by_board} for at, by_board in enumerate(weighed)]
+    return [{"from": rfc3339(hourly.from_ms + at * HOUR_MS), **by_board} for at, by_board in enumerate(weighed)]
 
 
 def _dropped(hourly: HourlyCounts, generation: Generation) -> dict[str, int] | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from ranker.core.generation import LATEST
 from ranker.core.merge import PLACES
-from ranker.core.periods import rfc3339
 from ranker.core.rising import Rise
+from ranker.core.times import rfc3339
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.history import GRAIN_S, Movement, Ranks

@@ -9,7 +9,7 @@ from typing import Any
 
 from ranker.core import rules
 from ranker.core.generation import LATEST, Generation, ListName, Window
-from ranker.core.periods import rfc3339
+from ranker.core.times import rfc3339
 from ranker.lists.articles import Article, known_as
 from ranker.lists.filters import Filter
 from ranker.lists.names import name_of

@@ -6,9 +6,10 @@ from typing import Any
 
 from ranker.consume.jobs.write_history import HistoryWriter
 from ranker.core.generation import ListName
+from ranker.core.times import HOUR_MS
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
-from ranker.store.history import HOUR_MS, PLACES, read_ranks
+from ranker.store.history import PLACES, read_ranks
 from ranker.store.keys import HistoryKeys
 from ranker.store.reader import Reader
 from tests.integration.consume.engine import Engine

@@ -8,10 +8,11 @@ from redis.exceptions import ResponseError
 from ranker.consume.jobs import write_history as writing
 from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
 from ranker.core.generation import ListName
+from ranker.core.times import HOUR_MS
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
-from ranker.store.history import HOUR_MS, PLACES, read_ranks, settled_hour
+from ranker.store.history import PLACES, read_ranks, settled_hour
 from ranker.store.keys import HistoryKeys
 from tests.support.history_shards import (
     GENERATION,

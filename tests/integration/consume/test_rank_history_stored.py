@@ -8,12 +8,13 @@ from redis.asyncio import RedisCluster
 
 from ranker.consume.jobs.write_history import PATIENCE_MS
 from ranker.core.generation import ListName
+from ranker.core.times import HOUR_MS
 from ranker.lists.history import Movement, Ranks
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory
 from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError
-from ranker.store.history import HOUR_MS, KEPT_HOURS, read_ranks, write_ranks
+from ranker.store.history import KEPT_HOURS, read_ranks, write_ranks
 from ranker.store.keys import HistoryKeys, ShardKeys
 from tests.support.history_shards import (
     GENERATION,

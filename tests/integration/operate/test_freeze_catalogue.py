@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 import schemas
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.core.best_of import Key, digest
-from ranker.core.periods import rfc3339
+from ranker.core.times import rfc3339
 from tests.integration.operate.test_freeze import CLOSE, WEEK
 from tests.support.frozen import DAY_MS, HOUR_MS, TOML, FrozenSite
 from tests.support.record_batches import append, batch, record

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ranker.store.history import HOUR_MS
+from ranker.core.times import HOUR_MS
 from ranker.store.keys import ShardKeys
 from tests.support.defaults import PRESS
 from tests.support.example_site import SITES, articles, newsroom

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ranker.core.generation import ListName
-from ranker.core.periods import rfc3339
+from ranker.core.times import rfc3339
 from ranker.store import history
 from tests.support.counted_articles import (
     EVENTS,

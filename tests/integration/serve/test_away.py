@@ -10,7 +10,7 @@ from rich.console import Console
 from deploy.local.redis import RedisServer
 from ranker.commands.top import tables
 from ranker.core.generation import Generation, ListName, Window
-from ranker.core.periods import rfc3339
+from ranker.core.times import rfc3339
 from ranker.serve.api.lists import Lists
 from ranker.store.keys import ShardKeys
 from tests.support.http import Answer

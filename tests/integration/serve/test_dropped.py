@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ranker.commands.top import tables
 from ranker.core.generation import Generation, ListName
-from ranker.core.periods import rfc3339
+from ranker.core.times import rfc3339
 from ranker.serve.api.lists import Lists
 from ranker.serve.api.query import Query
 from ranker.settings import Site

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from ranker.core.times import HOUR_MS
 from ranker.serve.live import lookups
 from ranker.settings import Site
-from ranker.store.history import HOUR_MS
 from tests.support.example_site import newsroom, record, write_articles
 from tests.support.reader import GENERATION, LIST, PARTITIONS, Reader, T, ready, running_reader, until
 from tests.support.shard_writer import publish
