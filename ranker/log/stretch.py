@@ -112,7 +112,8 @@ class LogReader:
                     if position >= end:
                         return
         finally:
-            self._consumer.pause(tp)  # else it goes on fetching, and searches by time wait 50 ms each behind that
+            if tp in self._consumer.assignment():  # another stretch may have begun before this one was closed
+                self._consumer.pause(tp)  # else it goes on fetching, and searches by time wait 50 ms each behind that
 
     async def part(self, partition: int, since_ms: int) -> Part:
         """What to read of a partition: from the first record that was appended at `since_ms` or later."""
