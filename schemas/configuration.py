@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def table(path: str | None, preset: str | None = None) -> tuple[dict[str, Any], 
 
     errors = Draft202012Validator(schemas.load("ranker")).iter_errors(found)
     faults = sorted(f"{path}: {_sentence(error)}" for error in errors)
+    faults += (f"{path}: {place}: is no number that can be compared; write a finite one" for place in _endless(found))
     if faults:
         return found, faults
     table = filled(_with_preset(found, preset))
@@ -68,6 +70,15 @@ def table(path: str | None, preset: str | None = None) -> tuple[dict[str, Any], 
         if fault := article_id.source_fault(site["ids"]["from"]):
             faults.append(f"{path}: sites.{name}.ids.from: {fault}")
     return table, faults
+
+
+def _endless(value: Any, place: str = "") -> Iterator[str]:
+    """Where TOML's nan or inf stands, which no bound of the schema refuses."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _endless(inner, f"{place}.{key}" if place else key)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield place
 
 
 def _with_preset(table: dict[str, Any], preset: str | None) -> dict[str, Any]:

@@ -68,6 +68,8 @@ def test_windows_that_are_there_are_used(tmp_path: Path) -> None:
 DAY = '[windows."24h"]\nlength_s = 86400\ngrain_s = 60\n'
 WEEK = '[windows."7d"]\nlength_s = 604800\ngrain_s = 3600\n'
 FAULTS = {
+    RISING + "sigmas = nan": "rising.rising.sigmas: is no number that can be compared; write a finite one",
+    RISING + "times = inf": "rising.rising.times: is no number that can be compared; write a finite one",
     '[rising.latest]\nof = "read"': "rising.latest: the API has this name for something else; choose another",
     '[rising.read]\nof = "read"': "rising.read: a board has this name; choose another",
     '[rising.rising]\nof = "seen"': "rising.rising.of: 'seen' is no board; there are commented, read, shared",
