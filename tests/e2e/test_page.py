@@ -51,7 +51,7 @@ async def test_three_lists(browser: Browser, reader: Reader, beating: None) -> N
             "il y a_1_heure",
         )
     ]
-    assert re.fullmatch("le (1er|\\d+)\u00a0\\w+ \\d{4}", ages[8])
+    assert re.fullmatch("le (1ᵉʳ|\\d+)\u00a0\\w+ \\d{4}", ages[8])
     link = seen.board("read").locator("[part=link]").first
     assert await link.get_attribute("href") == "https://demo.example/0"
     newest = seen.page.locator("#latest li")

@@ -37,7 +37,7 @@ async def test_three_boards_side_by_side(browser: Browser, site: Site) -> None:
             "il y a_12_min",
         )
     ]
-    assert re.fullmatch("le (1er|\\d+)\u00a0\\w+ \\d{4}", ages[6])
+    assert re.fullmatch("le (1ᵉʳ|\\d+)\u00a0\\w+ \\d{4}", ages[6])
     counts = await seen.part("count").all_text_contents()
     assert (counts[0], counts[6]) == ("21\u202f758\u00a0lectures", "1\u00a0lecture")
     assert await seen.part("link").first.get_attribute("href") == "https://demo.example/1"

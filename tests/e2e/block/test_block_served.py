@@ -50,7 +50,7 @@ async def test_the_fragment_is_what_the_element_draws(browser: Browser, site: Si
 @pytest.mark.parametrize(
     ("lang", "texts"),
     [
-        ("fr", ["le 1er_mai 2024", "le 3_mai 2024", "le 31_décembre 2023", "il y a_60_jours"]),
+        ("fr", ["le 1ᵉʳ_mai 2024", "le 3_mai 2024", "le 31_décembre 2023", "il y a_60_jours"]),
         ("en", ["1_May 2024", "3_May 2024", "31_December 2023", "60_days ago"]),
     ],
 )

@@ -41,7 +41,7 @@ async def test_the_lists_are_those_that_it_served(recorded: RedisServer) -> None
             answer = (await reader.get(target)).json
             assert answer["rules"] == ["bots@1"], target
             assert {name: answer.pop(name) for name in expected} == expected, target
-            assert answer.keys() <= {"rules", "dropped", "rules_paused", "definitions"}
+            assert answer.keys() <= {"rules", "dropped", "rules_paused", "definitions", "rising"}
 
 
 async def test_the_state_is_what_the_log_says(recorded: RedisServer) -> None:
