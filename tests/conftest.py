@@ -6,6 +6,7 @@ What is missing on this machine skips the tests that need it, with the reason; w
 import contextlib
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -31,6 +32,9 @@ settings.load_profile("busy")
 
 # Started for the session, and put back on their feet before every test that comes after one which left them down.
 _standing: list[Server] = []
+
+# What a script starts in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def without(missing: MissingTool) -> NoReturn:

@@ -29,8 +29,6 @@ from tests.integration.consume.traffic import Traffic
 from tests.support.recount import Recount, Rules
 
 CHECKOUT = Path(__file__).parents[3]
-SLOWLY = ["nice", "-n", "19"]
-"""Before a command that a test must catch in the middle: on a busy machine it must not be done before the test has its turn."""
 RANKER = [sys.executable, "-c", "from ranker.commands import main; main()"]
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from deploy.local.kafka_apache import ApacheKafka
 from ranker.log import dead_letter_resender
 from ranker.log.dead_letter_resender import opened
 from ranker.log.errors import LogRefusedError, LogUnavailableError
-from tests.integration.consume.engine import RANKER, SLOWLY
+from tests.integration.consume.engine import RANKER
 from tests.support.dead_letter_topic import HOUR_MS, Topic, event, wrong
 
 
@@ -57,7 +57,7 @@ async def test_ctrl_c_ends_it_in_order(apache: Topic) -> None:
     """The portion under way is finished, and how many were sent is reported, and true."""
     now = int(time.time() * 1000)
     await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(20_000)])
-    argv = [*SLOWLY, *RANKER, "dead", "resend", "--all"]
+    argv = [*RANKER, "dead", "resend", "--all"]
     child = children.start("resend", argv, apache.directory / "resend.log", apache.environ)
     try:
         await _grown(apache, child, 1500)

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.ports import HOST, free_port
-from tests.integration.consume.engine import RANKER, SLOWLY, Engine
+from tests.integration.consume.engine import RANKER, Engine
 from tests.integration.operate.verifying import RULED, counted, equal, found, refused, verify
 from tests.support.redis_switch import redis_pair
 
@@ -146,7 +146,7 @@ async def test_interrupted(ruled: Engine) -> None:
     """Ctrl-C ends it as it does other commands: no traceback, and no result."""
     await counted(ruled, 20_000)
     process = await asyncio.create_subprocess_exec(
-        *SLOWLY, *RANKER, "verify", env={**os.environ, **ruled.env()}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *RANKER, "verify", env={**os.environ, **ruled.env()}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     begin = await process.stdout.readline()
