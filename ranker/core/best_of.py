@@ -168,7 +168,7 @@ def document(
     }
     before = {day: calendar.before(calendar.period(period.kind, day)).first for day in (period.first, *listed)}
     ids = [row.article_id for row in counted.rows]
-    standings = chart.standings(ids, period.first, listed, before, earlier.moved)
+    chart_rows = chart.chart_rows(ids, period.first, listed, before, earlier.moved)
     previous = before[period.first]
     body: dict[str, Any] = {
         "site": key.site,
@@ -206,8 +206,8 @@ def document(
         "previous_revision": earlier.revisions.get(previous) if previous in listed else None,
         "next": None,
         "items": [
-            {"rank": rank, **asdict(row), "share": _share(row.count, counted.total), **_standing(standing)}
-            for rank, (row, standing) in enumerate(zip(counted.rows, standings, strict=True), 1)
+            {"rank": rank, **asdict(row), "share": _share(row.count, counted.total), **_charted(charted)}
+            for rank, (row, charted) in enumerate(zip(counted.rows, chart_rows, strict=True), 1)
         ],
     }
     return rfc8785.dumps(body | {"sha256": digest(body)})
@@ -242,5 +242,5 @@ def _share(count: int, total: int) -> float | None:
     return round(count / total, 6) if total > 0 else None
 
 
-def _standing(standing: chart.Standing) -> dict[str, Any]:
-    return standing._asdict() | {"entered": str(standing.entered)}
+def _charted(charted: chart.ChartRow) -> dict[str, Any]:
+    return charted._asdict() | {"entered": str(charted.entered)}

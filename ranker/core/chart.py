@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 Movement = Literal["up", "down", "same", "new", "re-entry"]
 
 
-class Standing(NamedTuple):
+class ChartRow(NamedTuple):
     """Of one row. None: not known, since the period before has no document.
 
     `by` is the number of places that it moved. `peak` is its best rank, in `periods_at_peak` of the `periods` that list
@@ -29,13 +29,13 @@ class Standing(NamedTuple):
     entered: date
 
 
-def standings(
+def chart_rows(
     articles: Sequence[str],
     first: date,
     earlier: Mapping[date, Sequence[str]],
     before: Mapping[date, date],
     moved: Mapping[str, str],
-) -> list[Standing]:
+) -> list[ChartRow]:
     """Of each article, best first, of the period that begins on `first`.
 
     `earlier` are the articles of the documents before, by first day; `before` leads from each of these days, and from
@@ -45,7 +45,7 @@ def standings(
     ranks = {day: _ranks(listed, moved) for day, listed in earlier.items()}
     days = sorted(ranks, reverse=True)
     previous = ranks.get(before[first])
-    return [_standing(article, rank, first, ranks, days, previous, before) for rank, article in enumerate(articles, 1)]
+    return [_chart_row(article, rank, first, ranks, days, previous, before) for rank, article in enumerate(articles, 1)]
 
 
 def _ranks(listed: Sequence[str], moved: Mapping[str, str]) -> dict[str, int]:
@@ -55,7 +55,7 @@ def _ranks(listed: Sequence[str], moved: Mapping[str, str]) -> dict[str, int]:
     return found
 
 
-def _standing(
+def _chart_row(
     article: str,
     rank: int,
     first: date,
@@ -63,12 +63,12 @@ def _standing(
     days: Sequence[date],
     previous: Mapping[str, int] | None,
     before: Mapping[date, date],
-) -> Standing:
+) -> ChartRow:
     listed = [(day, ranks[day][article]) for day in days if article in ranks[day]]
     all_ranks = [rank, *(one for _, one in listed)]
     peak = min(all_ranks)
     previous_rank = None if previous is None else previous.get(article)
-    return Standing(
+    return ChartRow(
         previous_rank,
         None if previous is None else _movement(rank, previous_rank, known=bool(listed)),
         None if previous_rank is None else abs(previous_rank - rank),

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ranker import calendars
-from ranker.core.chart import standings
+from ranker.core.chart import chart_rows
 from ranker.core.generation import from_table
 from ranker.core.periods import LATE_MS, Calendar
 from ranker.log.aiokafka_patch import Chunk
@@ -38,7 +38,7 @@ def week(number: int) -> date:
 def is_the_chart(example: tuple[str, dict[int, str]]) -> None:
     """Of week 8, by number of week: recounted from the definitions' words."""
     listed, earlier = example
-    found = standings(list(listed), week(NOW), {week(n): list(one) for n, one in earlier.items()}, BEFORE, {})
+    found = chart_rows(list(listed), week(NOW), {week(n): list(one) for n, one in earlier.items()}, BEFORE, {})
     for rank, (article, one) in enumerate(zip(listed, found, strict=True), 1):
         ranks = {n: them.index(article) + 1 for n, them in earlier.items() if article in them}
         every = [*ranks.values(), rank]

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranker.core.chart import Standing, standings
+from ranker.core.chart import ChartRow, chart_rows
 
 FIRST = date(2026, 1, 3)
 BEFORE = {FIRST + timedelta(7 * n): FIRST + timedelta(7 * (n - 1)) for n in range(-1, 30)}
@@ -15,9 +15,9 @@ def week(number: int) -> date:
     return FIRST + timedelta(7 * number)
 
 
-def chart(listed: str, number: int, earlier: dict[int, str], moved: dict[str, str] | None = None) -> list[Standing]:
+def chart(listed: str, number: int, earlier: dict[int, str], moved: dict[str, str] | None = None) -> list[ChartRow]:
     """Articles are single letters."""
-    return standings(
+    return chart_rows(
         list(listed), week(number), {week(n): list(one) for n, one in earlier.items()}, BEFORE, moved or {}
     )
 
@@ -64,7 +64,7 @@ def test_since_when() -> None:
 def test_an_article_that_has_moved_is_the_same() -> None:
     """Earlier documents have it under its old id; if they have both, the better place is its own."""
     moved = {"o": "n"}
-    assert chart("n", 1, {0: "xo"}, moved)[0] == Standing(2, "up", 1, 1, 1, 2, 2, week(0))
+    assert chart("n", 1, {0: "xo"}, moved)[0] == ChartRow(2, "up", 1, 1, 1, 2, 2, week(0))
     assert chart("n", 1, {0: "oxn"}, moved)[0].previous_rank == 1
 
 

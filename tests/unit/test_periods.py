@@ -138,6 +138,12 @@ def test_the_table_in_ranker_toml(tmp_path: Any) -> None:
     assert settings.generation.id == load(None, {}).generation.id  # no part of what counts
 
 
+def test_boards_in_the_order_of_the_calendar() -> None:
+    """The first is the one that pages show by themselves; without any all are there, in the order of [boards]."""
+    assert calendar(boards=["shared", "read"]).boards == ("shared", "read")
+    assert calendar(boards=[]).boards == ("read", "shared")
+
+
 def test_faults_of_the_table(tmp_path: Any) -> None:
     file = tmp_path / "ranker.toml"
     file.write_text('[sites.a.calendar]\nzone = "Paris"\nboards = ["nothing"]\n')

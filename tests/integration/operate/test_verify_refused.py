@@ -99,7 +99,7 @@ async def test_the_file_of_metrics(ruled: Engine, tmp_path: Path) -> None:
 
 
 async def test_one_article(ruled: Engine) -> None:
-    """Its counts are shown where they are equal too; for another spelling its name is printed."""
+    """Its counts are shown also if they are equal; for another spelling its name is printed."""
     await counted(ruled, 2000)
     article = "/politique/1"
     report = await equal(ruled, "--site", "demo", "--article", article)
