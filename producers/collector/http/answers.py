@@ -10,6 +10,8 @@ import orjson
 
 from ranker.service.problems import NO_STORE, NOSNIFF, Headers, ProblemError
 
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""43 bytes of GIF: one transparent pixel."""
 CROSS_ORIGIN = (b"cross-origin-resource-policy", b"cross-origin")
 VARY = (b"vary", b"origin")
 
@@ -21,6 +23,11 @@ class Answer:
     status: int
     body: bytes = b""
     headers: Headers = field(default_factory=list)
+
+
+def image(*headers: tuple[bytes, bytes]) -> Answer:
+    """The pixel, shown on any page and never cached."""
+    return Answer(200, PIXEL, [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, CROSS_ORIGIN, *headers])
 
 
 def json(status: int, content: Any) -> Answer:
