@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import re
 import time
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl
 from producers.collector.acceptance import Acceptance
 from producers.collector.admission import Bounds
 from producers.collector.authorize import Sites
+from producers.collector.beacons.beacon_routes import BeaconRoutes
 from producers.collector.delivery.outbox import Outbox
 from producers.collector.http import answers, body, tracker
 from producers.collector.http.answers import Answer
@@ -57,6 +57,8 @@ class Web:
         self._addresses = addresses
         self._metrics = metrics
         self._acceptance = Acceptance(bounds, outbox, salts, metrics, needs, now_ms)
+        self._beacons = BeaconRoutes(sites, self._acceptance, metrics)
+        self._methods = {**_METHODS, **self._beacons.methods}
         self._is_proxy_logged = False
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -80,7 +82,7 @@ class Web:
             message["body"],
         )
         answer = await self._answered(request)
-        route = _route(request.path) or "other"
+        route = self._route(request.path) or "other"
         self._metrics.requests.labels(route=route, status=answer.status).inc()
         self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
         await answers.send_answer(answer, send)
@@ -108,22 +110,26 @@ class Web:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error("a request failed", extra={"why": type(error).__name__, "at": f"{place.name}:{place.lineno}"})
             answer = answers.problem(RefusedError(500, "failed", "The collector failed; its log says where."))
-        if not request.path.startswith("/v1/"):
+        is_beacon = request.path in self._beacons.methods
+        if not (is_beacon or request.path.startswith("/v1/")):
             return answer
         origin = request.headers.get(b"origin")
         allowed = [(b"access-control-allow-origin", origin)] if origin and self._sites.allows(origin) else []
-        return dataclasses.replace(answer, headers=[*answer.headers, answers.VARY, *allowed])
+        if allowed and is_beacon:
+            # matomo.js sends with credentials, and again by an image if the browser withholds the answer from it.
+            allowed.append((b"access-control-allow-credentials", b"true"))
+        return answers.with_headers(answer, [answers.VARY, *allowed])
 
     async def _answer(self, request: Request) -> Answer:
-        route = _route(request.path)
+        route = self._route(request.path)
         if route is None:
             return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
-        allowed = _METHODS[route]
+        allowed = self._methods[route]
         if request.method not in allowed:
             answer = answers.problem(
                 RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
             )
-            return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
+            return answers.with_headers(answer, [(b"allow", ", ".join(allowed).encode())])
         match route:
             case "/v1/events":
                 return self._preflight(request) if request.method == "OPTIONS" else await self._events(request)
@@ -131,18 +137,19 @@ class Web:
                 return await self._pixel(request)
             case tracker.LATEST | "/tracker.{version}.js":
                 return tracker.answer(request.path, request.headers)
-        return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF])
+            case "/":
+                return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF])
+        return await self._beacons.answer(request)
 
     def _preflight(self, request: Request) -> Answer:
         self._sites.by_origin(request.headers.get(b"origin", b""))
-        return Answer(
-            204,
-            headers=[
-                (b"access-control-allow-methods", b"POST"),
-                (b"access-control-allow-headers", b"content-type"),
-                (b"access-control-max-age", b"7200"),
-            ],
-        )
+        return answers.preflight(("POST",), b"content-type")
+
+    def _route(self, path: str) -> str | None:
+        """One that is served; None if the path is none of them."""
+        if _VERSIONED.fullmatch(path):
+            return "/tracker.{version}.js"
+        return path if path in self._methods else None
 
     async def _events(self, request: Request) -> Answer:
         body.check_kind(request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b""))
@@ -170,13 +177,6 @@ class Web:
             if "counted_as" in content:
                 counted_as.append((b"counted-as", content["counted_as"].encode()))
         return answers.image(*counted_as)
-
-
-def _route(path: str) -> str | None:
-    """One of _METHODS; None if the path is none of them."""
-    if _VERSIONED.fullmatch(path):
-        return "/tracker.{version}.js"
-    return path if path in _METHODS else None
 
 
 def _article(query: bytes) -> str:

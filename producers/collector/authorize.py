@@ -45,6 +45,7 @@ class Sites:
     """The configured sites, by origin, host and key."""
 
     def __init__(self, sites: Mapping[str, Site]) -> None:
+        self.configured = sites
         public = {name: Speaker(name, site, keyed=False) for name, site in sites.items()}
         self._origins = {origin: public[name] for name, site in sites.items() for origin in site.origins}
         self._hosts = {host: public[name] for name, site in sites.items() for host in site.hosts}
