@@ -1,4 +1,4 @@
-"""The collector's application with ids of other analytics, without a server, and beacons as their scripts send them."""
+"""The collector's application with ids of other analytics, and beacons as their scripts send them."""
 
 from __future__ import annotations
 
@@ -59,9 +59,14 @@ class Kept:
 
 
 class Collector:
-    """The application with two sites, both with beacons, without a server; generous unless `client_burst` is given."""
+    """The application with two sites, both with beacons; generous unless `client_burst` is given.
 
-    def __init__(self, directory: Path, ids: dict[str, str] = IDS, client_burst: int = 1_000_000) -> None:
+    `origin` has the pages of site demo.
+    """
+
+    def __init__(
+        self, directory: Path, ids: dict[str, str] = IDS, client_burst: int = 1_000_000, origin: str = ORIGIN
+    ) -> None:
         self.registry: CollectorRegistry = new_registry()
         self.outbox = Kept()
         rules = {"demo": DEFAULT, "other": DEFAULT}
@@ -74,7 +79,7 @@ class Collector:
         )
         sites = Sites(
             {
-                "demo": replace(collector_site((ORIGIN,), ("stats.demo.example",)), beacons=ids),
+                "demo": replace(collector_site((origin,), (ids.get("goatcounter", ""),)), beacons=ids),
                 "other": replace(collector_site(("https://other.example",)), beacons=OTHER_IDS if ids else {}),
             }
         )
