@@ -1,4 +1,4 @@
-"""Files that hold a secret: passwords and tokens are never in the environment, in a command's words or in an address."""
+"""Files that hold a secret: passwords and tokens, which the environment and command lines do not hold."""
 
 from __future__ import annotations
 
