@@ -9,6 +9,7 @@ import yaml
 
 import schemas
 from producers.collector import app, validate
+from producers.collector.beacons import matomo
 from producers.collector.beacons.beacon import Reason
 from producers.collector.beacons.beacon_routes import TRACKERS
 from producers.collector.http import body
@@ -78,7 +79,7 @@ def test_limits_and_reasons_are_the_collectors() -> None:
         assert SCHEMAS[ignored]["maxItems"] == validate.MAX_IGNORED
         assert SCHEMAS[ignored]["items"]["pattern"] == f"^{validate._NAME.pattern}$"
     assert SCHEMAS["Events"]["oneOf"][1]["maxItems"] == body.MAX_EVENTS
-    assert SCHEMAS["Bulk"]["properties"]["requests"]["maxItems"] == body.MAX_EVENTS
+    assert SCHEMAS["Bulk"]["properties"]["requests"]["maxItems"] == matomo.MAX_BULK
     passed_over = COLLECTOR["components"]["headers"]["NotCounted"]["schema"]["enum"]
     assert set(passed_over) == {*get_args(Reason), "prefetch", "client_article_hour"}
 

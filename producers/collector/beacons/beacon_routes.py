@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,14 +94,17 @@ class BeaconRoutes:
         """The beacons as events of /v1/events, and those that are none."""
         items: list[dict[str, Any]] = []
         passed_over = []
+        read_as: Counter[str] = Counter()
         for one in reading.beacons:
             found = self._of_site(tracker, one, speaker) if isinstance(one, Beacon) else one
             if isinstance(found, NoView):
                 passed_over.append(found)
-                self._count(tracker, found.reason)
+                read_as[found.reason] += 1
             else:
                 items.append({"article_id": found.address} | ({"agent_class": "bot"} if found.names_bot else {}))
-                self._count(tracker, "view")
+                read_as["view"] += 1
+        for what, count in read_as.items():
+            self._count(tracker, what, count)
         return items, passed_over
 
     def _of_site(self, tracker: Tracker, beacon: Beacon, speaker: Speaker) -> Beacon | NoView:
@@ -112,8 +116,8 @@ class BeaconRoutes:
             return NoView("unknown_id")
         return NoView("other_site")
 
-    def _count(self, tracker: Tracker, read_as: str) -> None:
-        self._metrics.beacons.labels(tracker=tracker.name, read_as=read_as).inc()
+    def _count(self, tracker: Tracker, read_as: str, count: int = 1) -> None:
+        self._metrics.beacons.labels(tracker=tracker.name, read_as=read_as).inc(count)
 
     def _log_unknown(self, tracker: str, their_id: str) -> None:
         """Logs each id once, so that operators see which to add, but strangers cannot fill the log."""

@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from producers.collector.authorize import host_name
 from producers.collector.beacons import beacon, site_ids
 from producers.collector.beacons.beacon import NO_PAGE_VIEW, Beacon, NoView, Reading
+from producers.collector.beacons.parameters import parameters
 from producers.collector.http import answers
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.http.request import Request
 
 _MAX_PARAMETERS = 100
-_BYTES = "surrogateescape"
 
 
 def read(request: Request) -> Reading:
     """Raises RefusedError if there are too many parameters. A body is passed over, as GoatCounter does."""
-    query = request.query.decode("ascii", _BYTES)
-    try:
-        given = dict(parse_qsl(query, errors=_BYTES, max_num_fields=_MAX_PARAMETERS))
-    except ValueError:
-        detail = f"There are more than {_MAX_PARAMETERS} parameters; a beacon has some ten."
-        raise RefusedError(400, "malformed", detail) from None
+    given = parameters(request.query, ("p", "e", "b"), _MAX_PARAMETERS)
+    if given is None:
+        raise RefusedError(
+            400, "malformed", f"There are more than {_MAX_PARAMETERS} parameters; a beacon has some ten."
+        )
     return Reading([_read(given, host_name(request.headers))], _answer)
 
 
 def _read(given: Mapping[str, str], host: str) -> Beacon | NoView:
-    if given.get("e", "false").lower() not in ("false", "f", "0"):
+    if (given.get("e") or "false").lower() not in ("false", "f", "0"):
         return NO_PAGE_VIEW
     if not (path := given.get("p", "").strip()):
         return beacon.malformed("A GoatCounter beacon has p, the page's path.")
     if not path.startswith(("/", "http://", "https://")):
         path = f"/{path}"  # as GoatCounter has it: a name that the page gives itself
-    return beacon.view((site_ids.goatcounter(host),), path, names_bot=given.get("b", "0") != "0")
+    return beacon.view((site_ids.goatcounter(host),), path, names_bot=(given.get("b") or "0") != "0")
 
 
 def _answer(_: int, __: int) -> Answer:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from producers.collector.beacons import beacon, site_ids
 from producers.collector.beacons.beacon import NO_PAGE_VIEW, OWN_TIME, Beacon, NoView, Reading
+from producers.collector.beacons.parameters import parameters
 from producers.collector.http import answers, body
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.http.request import Request
 from ranker.service.problems import NO_STORE
 
+MAX_BULK = 100
+"""matomo.js sends 50 at once, and 64 KiB hold some 90 of its beacons."""
 MAX_PARAMETERS = 500
-_BYTES = "surrogateescape"
 _OTHER_ACTIONS = ("e_c", "e_a", "c_n", "c_p", "c_t", "c_i", "search", "download", "link", "idgoal", "ma_id")
 """Events, content, site search, downloads, outlinks, goals with orders, media."""
 _FLAGS = ("ca", "ping")
 """Set for the actions of plugins, and for heartbeats."""
+_TIMES = ("cdt", "cdo")
+_READ = frozenset(("idsite", "rec", "url", "urlref", "send_image", *_OTHER_ACTIONS, *_FLAGS, *_TIMES))
 
 
 def read(request: Request) -> Reading:
@@ -51,8 +55,8 @@ def _requests(bulk: Mapping[str, Any]) -> list[Any]:
     found = bulk.get("requests")
     if not isinstance(found, list) or not found:
         raise RefusedError(400, "malformed", 'A bulk is {"requests": ["?idsite=…&rec=1&url=…"]}, with one at least.')
-    if len(found) > body.MAX_EVENTS:
-        raise RefusedError(413, "too_large", f"There are more than {body.MAX_EVENTS} requests: send fewer at once.")
+    if len(found) > MAX_BULK:
+        raise RefusedError(413, "too_large", f"There are more than {MAX_BULK} requests: send fewer at once.")
     return found
 
 
@@ -60,20 +64,13 @@ def _entry(given: Any) -> dict[str, str] | None:
     """A bulk's request, a query or an object; None if it is neither."""
     if isinstance(given, str):
         return _parameters(given.partition("?")[2].encode(errors="surrogatepass"))
-    if not isinstance(given, dict) or len(given) > MAX_PARAMETERS:
+    if not isinstance(given, dict):
         return None
-    return {name: str(value) for name, value in given.items() if isinstance(value, (str, int, float))}
+    return {name: str(given[name]) for name in _READ if isinstance(given.get(name), (str, int, float))}
 
 
 def _parameters(raw: bytes) -> dict[str, str] | None:
-    """The last of each name, as PHP has it; None if there are too many. Bytes that are not UTF-8 are half pairs."""
-    try:
-        pairs = parse_qsl(
-            raw.decode("ascii", _BYTES), keep_blank_values=True, errors=_BYTES, max_num_fields=MAX_PARAMETERS
-        )
-    except ValueError:
-        return None
-    return dict(pairs)
+    return parameters(raw, _READ, MAX_PARAMETERS)
 
 
 def _read(given: Mapping[str, str] | None, referer: str) -> Beacon | NoView:
@@ -85,7 +82,7 @@ def _read(given: Mapping[str, str] | None, referer: str) -> Beacon | NoView:
         return NO_PAGE_VIEW
     if any(given.get(name, "0") not in ("", "0") for name in _FLAGS):
         return NO_PAGE_VIEW
-    if any(given.get(name, "0") not in ("", "0") for name in ("cdt", "cdo")):
+    if any(given.get(name, "0") not in ("", "0") for name in _TIMES):
         return OWN_TIME
     url = given.get("url") or ("" if given.get("urlref") else _page(referer))
     if not url:
