@@ -13,20 +13,18 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     IncompatibleBrokerVersion,
     KafkaError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
-    for_code,
 )
 
 from ranker.connect.kafka import KafkaSettings, grant
 from ranker.connect.kafka_start import start
 from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
-from ranker.log.errors import LogRefusedError, stop, translated
+from ranker.log.errors import LogRefusedError, refused, stop, translated
 from ranker.log.sample import sample
 
 _ANSWER_MS = 10_000
@@ -96,7 +94,7 @@ class LogAdmin:
             for response in await self._client.describe_configs(resources):
                 for error, message, _, name, entries in response.resources:
                     if error:
-                        raise _refused(
+                        raise refused(
                             f"the settings of topic {name} cannot be read",
                             error,
                             message,
@@ -127,7 +125,7 @@ class LogAdmin:
         groups = [one for response in responses for one in response.groups]
         for code, *_ in groups:
             if code:
-                raise _refused(f"the members of group {group} cannot be read", code, "", f"Read on group {group}")
+                raise refused(f"the members of group {group} cannot be read", code, "", f"Read on group {group}")
         return {member[0]: member[1] for one in groups for member in one[5]}
 
     async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
@@ -142,7 +140,7 @@ class LogAdmin:
         if code == TopicAlreadyExistsError.errno:
             return False
         if code:
-            raise _refused(f"Kafka did not create topic {name}", code, message, f"Create on topic {name}")
+            raise refused(f"Kafka did not create topic {name}", code, message, f"Create on topic {name}")
         await self._wait_until_known(name, partitions)
         return True
 
@@ -170,7 +168,7 @@ class LogAdmin:
             response = await self._client._send_request(AlterTopic(name, settings))  # noqa: SLF001  # no other way
         ((code, message, _, _),) = response.responses
         if code:
-            raise _refused(f"Kafka did not alter topic {name}", code, message, f"AlterConfigs on topic {name}")
+            raise refused(f"Kafka did not alter topic {name}", code, message, f"AlterConfigs on topic {name}")
         with translated():
             async with asyncio.timeout(_ANSWER_MS / 1000):
                 while not await self._has(name, settings):  # noqa: ASYNC110  # as below
@@ -277,17 +275,6 @@ class LogAdmin:
                         since_ms = max(at_ms for at_ms, ends in known if ends[place] <= record.offset)
                         if enough(Stamp(place.partition, record.timestamp, since_ms)):
                             return
-
-
-def _refused(what: str, code: int, message: str | None, right: str) -> LogRefusedError:
-    """The error of a reply with this code; `right` is what the request needs."""
-    if for_code(code) in (
-        TopicAuthorizationFailedError,
-        ClusterAuthorizationFailedError,
-        GroupAuthorizationFailedError,
-    ):
-        return LogRefusedError(f"{what}; {grant(right)}")
-    return LogRefusedError(f"{what}: {message or for_code(code).__name__}")
 
 
 def _places(name: str, partitions: int) -> list[TopicPartition]:

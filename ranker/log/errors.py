@@ -66,6 +66,13 @@ def _right(error: errors.KafkaError, operation: str) -> str:
     return f"{operation} on the cluster"
 
 
+def refused(what: str, code: int, message: str | None, right: str) -> LogRefusedError:
+    """The error of a reply with this code; `right` is what the request needs."""
+    if errors.for_code(code) in _REFUSED:
+        return LogRefusedError(f"{what}; {grant(right)}")
+    return LogRefusedError(f"{what}: {message or errors.for_code(code).__name__}")
+
+
 async def stop(client: Any) -> None:
     """The client's own `stop`; raises CancelledError only if this task is cancelled meanwhile.
 

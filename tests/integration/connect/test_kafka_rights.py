@@ -242,7 +242,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(role, number, id=f"{role}-{right}".replace(" ", "-"), marks=marks)
 
 
-@pytest.mark.parametrize(("role", "number"), cases())
+@pytest.mark.parametrize(("role", "number"), list(cases()))
 async def test_each_right_is_needed_and_named(
     role: str, number: int, broker: SecuredKafka, redis_url: str, tmp_path: Path
 ) -> None:
