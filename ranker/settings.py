@@ -13,6 +13,8 @@ from typing import Any
 from msgspec import UnsetType, structs, to_builtins
 
 from ranker import calendars
+from ranker.connect import redis_settings
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import generation as generations
 from ranker.core import rising_boards
 from ranker.core.periods import Calendar
@@ -74,7 +76,7 @@ class Settings:
 
     environment: str
     kafka_bootstrap: str
-    redis_url: str
+    redis: RedisSettings
     config_path: str | None
     generation: generations.Generation
     rules: dict[str, Any]
@@ -110,7 +112,7 @@ class Settings:
             "RANKER_ENV": self.environment,
             "RANKER_CONFIG": self.config_path or "(none: defaults)",
             "RANKER_KAFKA_BOOTSTRAP": endpoints.shown(self.kafka_bootstrap),
-            "RANKER_REDIS_URL": endpoints.shown(self.redis_url),
+            **self.redis.shown(),
             "generation": generation.id,
             "topic": generation.topic,
             "epoch": generation.epoch,
@@ -175,8 +177,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     kafka = environ.get("RANKER_KAFKA_BOOTSTRAP") or DEFAULT_KAFKA
     if fault := endpoints.kafka_fault(kafka):
         faults.append(f"RANKER_KAFKA_BOOTSTRAP: {fault}")
-    redis, unreachable = endpoints.redis_url(environ)
-    faults += unreachable
+    redis = redis_settings.from_environ(environ)
+    faults += redis.faults()
     table, found = configuration.table(path, preset)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
@@ -192,7 +194,7 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     settings = Settings(
         environment=environment,
         kafka_bootstrap=kafka,
-        redis_url=redis,
+        redis=redis,
         config_path=path,
         generation=generation,
         rules={key: value for key, value in table["rules"].items() if key != "preset"},

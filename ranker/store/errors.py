@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from redis import exceptions
 
-from ranker.store.connection import UNREACHABLE
+from ranker.connect.redis_errors import RULES, UNREACHABLE
 
 
 class StoreUnavailableError(Exception):
@@ -37,7 +37,7 @@ def translated() -> Iterator[None]:
     except exceptions.ResponseError as error:
         if not may_pass(error):
             if isinstance(error, exceptions.NoPermissionError) and "script" not in str(error):  # may be granted
-                raise StoreUnavailableError(f"Redis forbids what is needed (docs/reference.md): {error}") from error
+                raise StoreUnavailableError(f"Redis forbids {error}; {RULES}") from error
             raise  # of a script a part may have run: it must not run again
         raise StoreUnavailableError(f"Redis does not take writes: {error}") from error
     except UNREACHABLE as error:
