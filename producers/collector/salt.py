@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ranker.connect.redis import Client, connect
-from ranker.connect.redis_errors import FAILURES
+from ranker.connect.redis_errors import FAILURES, described
 from ranker.connect.redis_settings import RedisSettings
 
 DAY_S = 86_400
@@ -71,7 +71,7 @@ class Salts:
                 await self.fetch()
         except FAILURES as error:
             if self._answers:
-                _log.warning("Redis gives no salt", extra={"why": str(error) or type(error).__name__})
+                _log.warning("Redis gives no salt", extra={"why": described(error)})
             self._answers = False
         else:
             if not self._answers:

@@ -12,7 +12,7 @@ from redis.asyncio.connection import AbstractConnection, Connection
 from redis.credentials import CredentialProvider
 
 from ranker.connect import redis_errors, secret_file
-from ranker.connect.redis_errors import REPLICA
+from ranker.connect.redis_errors import REPLICA, SENTINEL
 from ranker.connect.redis_sentinels import Sentinels
 
 ROLE_EVERY_S = 2.0
@@ -42,17 +42,15 @@ class Cancellable(AbstractConnection):
     has_tls = False
     login_of = ""
     """Which variables have the login: "SENTINEL_" at a Sentinel."""
+    _has_replied = False
 
     async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        if not self.is_connected:
+            self._has_replied = False
         try:
             await super().connect_check_health(check_health, retry_socket_connect)
-        except exceptions.AuthenticationError as error:
-            said = redis_errors.login(self._host_error(), error, of=self.login_of)
-            raise exceptions.AuthenticationError(said) from error
         except exceptions.TimeoutError as error:
-            said = f"{self._host_error()} does not answer within {self.socket_connect_timeout:g} s"
-            if self.has_tls:
-                said = f"{redis_errors.no_tls(self._host_error())}, or it is away"
+            said = redis_errors.silent(self._host_error(), has_tls=self.has_tls)
             raise exceptions.TimeoutError(said) from error
 
     def _error_message(self, exception: BaseException) -> str:
@@ -72,16 +70,23 @@ class Cancellable(AbstractConnection):
             self.socket_timeout = limit_s
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
+        server = self._host_error()
         try:
-            return await super().read_response(*args, **options)
-        except exceptions.InvalidResponse as error:
-            said = redis_errors.no_redis(self._host_error(), has_tls=self.has_tls)
-            raise exceptions.ConnectionError(said) from error
-        except exceptions.ConnectionError as error:
-            alert = redis_errors.connecting(self._host_error(), error.__context__) if error.__context__ else None
-            if alert is None:
+            reply = await super().read_response(*args, **options)
+        except exceptions.AuthenticationError as error:
+            raise exceptions.AuthenticationError(redis_errors.login(server, error, of=self.login_of)) from error
+        except (exceptions.InvalidResponse, exceptions.ConnectionError) as error:
+            said = redis_errors.connecting(server, error.__context__) if error.__context__ else None
+            if said is None and not self._has_replied:
+                said = redis_errors.no_redis(server, has_tls=self.has_tls)
+            if said is None:
                 raise
-            raise exceptions.ConnectionError(alert) from error
+            raise exceptions.ConnectionError(said) from error
+        except exceptions.ResponseError:
+            self._has_replied = True
+            raise
+        self._has_replied = True
+        return reply
 
 
 class ByTls(Connection):
@@ -127,6 +132,8 @@ class ToPrimary(Cancellable):
             reply = ()
         if isinstance(reply, Sequence):  # a proxy may answer with the map of protocol 3
             reply = dict(zip(reply[::2], reply[1::2], strict=False))
+        if isinstance(reply, dict) and reply.get(b"mode") == b"sentinel":
+            raise exceptions.ConnectionError(f"{self._host_error()} {SENTINEL}")
         if isinstance(reply, dict) and reply.get(b"role") in (b"replica", b"slave"):
             raise exceptions.ConnectionError(REPLICA)
         self._role_due_s = asyncio.get_running_loop().time() + ROLE_EVERY_S

@@ -25,6 +25,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 FAILURES: tuple[type[Exception], ...] = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 """All of the client's errors. TimeoutError is an OSError, and that of a cluster without a node no RedisError."""
 
+SENTINEL = "is a Sentinel; write redis+sentinel://HOST:PORT/NAME in RANKER_REDIS_URL, NAME as it knows the primary"
 REPLICA = "the server at this address is a replica; RANKER_REDIS_URL has to lead to the primary"
 RULES = "the rules of each role are in deploy/redis-acl"
 
@@ -72,11 +73,19 @@ def no_tls(server: str) -> str:
     )
 
 
-def no_redis(server: str, *, has_tls: bool) -> str:
-    """What answers is not Redis, or speaks TLS."""
+def silent(server: str, *, has_tls: bool) -> str:
+    """It does not refuse a connection, and says nothing."""
     if has_tls:
-        return f"{server} does not answer as Redis does; see that RANKER_REDIS_URL names Redis' TLS port"
-    return f"{server} does not answer as Redis does; if that is its TLS port, write rediss:// in RANKER_REDIS_URL"
+        return f"{server} does not answer in TLS in time; see that it is up and this its TLS port, or write redis:"
+    return f"{server} does not answer in time; see that it is up, and that RANKER_REDIS_URL names its port"
+
+
+def no_redis(server: str, *, has_tls: bool) -> str:
+    """It ends a connection before its first reply, or that is none of Redis."""
+    what = f"{server} closed the connection before any reply of Redis"
+    if has_tls:
+        return f"{what}; if it is up, name a certificate that it trusts in RANKER_REDIS_CERT_FILE"
+    return f"{what}; if it is up and this is its TLS port, write rediss for redis in RANKER_REDIS_URL"
 
 
 def login(server: str, error: exceptions.AuthenticationError, *, of: str = "") -> str:
@@ -91,6 +100,22 @@ def login(server: str, error: exceptions.AuthenticationError, *, of: str = "") -
         f"{server} refuses the user or the password ({text}); see that {password} has the password of the user in "
         f"{user} (without one: default), and that this user is on"
     )
+
+
+def described(error: Exception) -> str:
+    """The error's sentence; of a Cluster that cannot be reached, that of the last node."""
+    if not isinstance(error, exceptions.RedisClusterException):
+        return str(error) or type(error).__name__
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, exceptions.NoPermissionError):
+            return f"{forbidden(at, ['CLUSTER SLOTS'])}; {RULES}"
+        if isinstance(at, exceptions.ResponseError):
+            return f"its node has no Cluster ({at}); write redis:// for redis+cluster:// in RANKER_REDIS_URL"
+        if isinstance(at, (exceptions.ConnectionError, exceptions.TimeoutError)):
+            return f"no node of the Cluster can be reached, the last one: {at}"
+        at = at.__cause__ or at.__context__
+    return str(error)
 
 
 def forbidden(error: exceptions.ResponseError, command: Sequence[Any]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import ConnectionPool, Redis
 
+from ranker.connect import redis_errors
+
 LOOKUP_S = 1.0
 """For one Sentinel's reply, connecting included."""
 
@@ -28,15 +30,17 @@ class Sentinels:
 
     async def primary(self) -> tuple[str, int]:
         """Host and port, by the first Sentinel that answers. Raises redis' ConnectionError with what each one said."""
-        said = []
+        said: list[str] = []
+        unknown = 0
         for server in list(self._servers):
             try:
                 async with asyncio.timeout(LOOKUP_S):
                     found = await self._lookup(server)
             except exceptions.RedisError as error:
-                said.append(f"{error}")
+                said.append(str(error).rstrip("."))
             except TimeoutError:
-                said.append(f"{server[0]}:{server[1]} does not answer within {LOOKUP_S:g} s")
+                has_tls = self._connection_class.has_tls
+                said.append(redis_errors.silent(f"{server[0]}:{server[1]}", has_tls=has_tls))
             else:
                 if found is not None:
                     self._servers.remove(server)
@@ -44,13 +48,13 @@ class Sentinels:
                     self.last = found
                     return found
                 said.append(f"{server[0]}:{server[1]} knows no primary {self._service!r}")
-        unknown = sum(" knows no primary " in one for one in said)
-        fix = (
-            "write the name that the Sentinels have (`sentinel monitor NAME …`) in RANKER_REDIS_URL"
-            if unknown == len(said)
-            else "start them, or name in RANKER_REDIS_URL where they are"
-        )
-        raise exceptions.ConnectionError(f"no Sentinel gives the primary: {'; '.join(said)}. Fix: {fix}")
+                unknown += 1
+        what = f"no Sentinel gives the primary: {next((one for one in said if '; ' in one), ', '.join(said))}"
+        if unknown == len(said):
+            what += "; write the name that they have (`sentinel monitor NAME`) in RANKER_REDIS_URL"
+        elif "; " not in what:
+            what += "; start them, or name in RANKER_REDIS_URL where they are"
+        raise exceptions.ConnectionError(what)
 
     async def _lookup(self, server: tuple[str, int]) -> tuple[str, int] | None:
         host, port = server
@@ -61,7 +65,8 @@ class Sentinels:
                 found = await client.execute_command(b"SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
             except exceptions.NoPermissionError as error:
                 rule = "+sentinel|get-master-addr-by-name"
-                raise exceptions.ConnectionError(f"{host}:{port}: {error} (its user needs {rule})") from error
+                raise exceptions.ConnectionError(f"{host}:{port}: {error}; its user needs {rule}") from error
             except exceptions.ResponseError as error:
-                raise exceptions.ConnectionError(f"{host}:{port} is no Sentinel ({error})") from error
+                fix = "name Sentinels in RANKER_REDIS_URL, or write redis:// for redis+sentinel:// there"
+                raise exceptions.ConnectionError(f"{host}:{port} is no Sentinel ({error}); {fix}") from error
         return (found[0].decode(), int(found[1])) if found else None
