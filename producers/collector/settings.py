@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ranker.connect import redis_settings
 from ranker.connect.redis_settings import RedisSettings
 from ranker.service.address import Network, networks
 from schemas import configuration
@@ -71,7 +70,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     rules = table["rules"]
     internal, no_networks = networks(rules["internal_networks"], "rules.internal_networks")
     types = frozenset(rules["repeat_types"] if configuration.needs_readers(table) else ())
-    redis = redis_settings.from_environ(environ) if types or _any_visitors(sites) else None
+    redis = RedisSettings.from_environ(environ) if types or _any_visitors(sites) else None
     if redis and (unreachable := list(redis.faults())):
         raise SettingsError(unreachable)
     wrong = [*unfit, *no_networks, *_meaning_faults(sites, keys)]

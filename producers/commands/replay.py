@@ -17,6 +17,7 @@ from producers.replay.log_readers import LogReaders
 from producers.replay.rows import FORMATS, UnfitHeaderError
 from producers.replay.summary import FileTally, Summary
 from producers.times import LocalClock
+from ranker.connect.kafka import KafkaSettings
 from ranker.service import progress, signals
 from ranker.service.address import networks
 from ranker.service.printable import printable
@@ -84,7 +85,7 @@ def command(
     rebase_to: str | None,
     speed: float | None,
     as_json: bool,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
 ) -> None:
     """Send FILEs as page views: access logs in the combined format, JSON lines of events, or CSV; also .gz.
@@ -142,9 +143,7 @@ def command(
         keyless=0 if keys else None,
     )
     try:
-        common.run(
-            _replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
-        )
+        common.run(_replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, kafka=kafka, topic=topic))
     except UnfitHeaderError as error:
         raise _unfit_header(error) from error
     except lines.DamagedInputError as error:
@@ -166,12 +165,12 @@ async def _replay(
     *,
     rebase: bool,
     speed: float | None,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
-        producer = await stack.enter_async_context(Producer(bootstrap, topic, name="replay"))
+        producer = await stack.enter_async_context(Producer(kafka, topic, name="replay"))
         positions = dict.fromkeys((one.name for one in sources), 0)
         if rebase:
             with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:

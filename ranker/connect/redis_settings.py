@@ -28,6 +28,22 @@ class RedisSettings:
     sentinel_password_file: str | None = None
     tls: TlsFiles = field(default_factory=TlsFiles)
 
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> RedisSettings:
+        """The RANKER_REDIS_… variables, with defaults, unchecked: see `faults`."""
+
+        def value(name: str) -> str | None:
+            return environ.get(f"{PREFIX}_{name}") or None
+
+        return cls(
+            value("URL") or redis_address.DEFAULT,
+            value("USERNAME"),
+            value("PASSWORD_FILE"),
+            value("SENTINEL_USERNAME"),
+            value("SENTINEL_PASSWORD_FILE"),
+            TlsFiles.from_environ(PREFIX, environ),
+        )
+
     def address(self) -> Address:
         """Raises AddressError."""
         return redis_address.parsed(self.url)
@@ -93,19 +109,3 @@ class RedisSettings:
         if self.sentinel_username and not self.sentinel_password_file:
             name = f"{PREFIX}_SENTINEL"
             yield f"{name}_USERNAME: needs {name}_PASSWORD_FILE beside it; set it, or remove {name}_USERNAME"
-
-
-def from_environ(environ: Mapping[str, str]) -> RedisSettings:
-    """The RANKER_REDIS_… variables, with defaults, unchecked: see RedisSettings.faults."""
-
-    def value(name: str) -> str | None:
-        return environ.get(f"{PREFIX}_{name}") or None
-
-    return RedisSettings(
-        value("URL") or redis_address.DEFAULT,
-        value("USERNAME"),
-        value("PASSWORD_FILE"),
-        value("SENTINEL_USERNAME"),
-        value("SENTINEL_PASSWORD_FILE"),
-        TlsFiles.from_environ(PREFIX, environ),
-    )

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ranker.connect import secret_file
 
+
+@dataclass(frozen=True)
 class TlsFiles:
     """PEM files of one side of TLS: whose certificates are trusted (None: the system's CAs), and which is ours."""
 
-    def __init__(
-        self,
-        ca_file: str | None = None,
-        cert_file: str | None = None,
-        key_file: str | None = None,
-        key_password_file: str | None = None,
-    ) -> None:
-        self.ca_file = ca_file
-        self.cert_file = cert_file
-        self.key_file = key_file
-        self.key_password_file = key_password_file
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    key_password_file: str | None = None
 
     @classmethod
     def from_environ(cls, prefix: str, environ: Mapping[str, str]) -> TlsFiles:
@@ -51,7 +48,8 @@ class TlsFiles:
                 except (OSError, ValueError) as error:
                     why = getattr(error, "strerror", None) or str(error)
                     found.append(
-                        f"{prefix}_{name}: {named[name]} cannot be read ({why}); name a PEM file that this user may read"
+                        f"{prefix}_{name}: {named[name]} cannot be read ({why}); name a PEM file that this "
+                        "user may read"
                     )
         if found:
             return found
@@ -94,10 +92,9 @@ class _RenewedContext(ssl.SSLContext):
         """What asyncio and uvloop call for each connection."""
         stamp = _stamp(self._files)
         if stamp != self._stamp:
-            try:
+            # Half written, or a certificate whose key comes next: the last ones that fitted go on.
+            with contextlib.suppress(TlsFileError, OSError, ValueError):
                 self._current, self._stamp = _filled(self._files), stamp
-            except (TlsFileError, OSError, ValueError):
-                pass  # half written, or a certificate whose key comes next; a connection that needs it reports its end
         return self._current.wrap_bio(*args, **options)  # type: ignore[arg-type]  # as it was called
 
 
@@ -144,6 +141,23 @@ def _key_fault(error: ssl.SSLError, files: TlsFiles) -> str:
     if files.key_password_file:
         return f"KEY_FILE: {files.key_file} cannot be read with the password in {files.key_password_file}"
     return (
-        f"KEY_FILE: {files.cert_file} and {files.key_file} are no certificate and key in PEM, or the key has a password; "
-        "name PEM files, and the password's in _KEY_PASSWORD_FILE"
+        f"KEY_FILE: {files.cert_file} and {files.key_file} are no certificate and key in PEM, or the key has a "
+        "password; name PEM files, and the password's in _KEY_PASSWORD_FILE"
     )
+
+
+_EXPIRED, _OTHER_NAME = (10,), (62, 64)
+_UNKNOWN_CA = (2, 18, 19, 20, 21)
+"""OpenSSL's codes of why a certificate is not accepted."""
+
+
+def certificate_fault(error: ssl.SSLCertVerificationError, place: str, prefix: str) -> str:
+    """Why the certificate of the server at `place` (HOST:PORT) is not accepted, as a sentence with its fix."""
+    if error.verify_code in _EXPIRED:
+        return f"the certificate of {place} has expired; renew it there"
+    if error.verify_code in _OTHER_NAME:
+        why = error.verify_message.rstrip(".")
+        return f"the certificate of {place} is not for this name ({why}); use a name that it has"
+    if error.verify_code in _UNKNOWN_CA:
+        return f"the certificate of {place} is from an unknown CA; set {prefix}_CA_FILE to the file with that CA's own"
+    return f"the certificate of {place} is not accepted ({error.verify_message}); renew it there"
