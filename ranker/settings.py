@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import UnsetType, structs, to_builtins
 
 from ranker import calendars
+from ranker.connect.kafka import KafkaSettings
 from ranker.core import generation as generations
 from ranker.core import rising_boards
 from ranker.core.periods import Calendar
@@ -26,8 +27,6 @@ from schemas.configuration import SettingsError
 
 ENVIRONMENTS = ("production", "development")
 """The first is the default of RANKER_ENV: to forget it must not loosen anything."""
-
-DEFAULT_KAFKA = "127.0.0.1:9092"
 
 DEFAULT_GENERATION = generations.from_table(configuration.filled({}))
 """That of an empty ranker.toml."""
@@ -73,7 +72,7 @@ class Settings:
     """All settings. Names carry units: `_ms` milliseconds, `_s` seconds."""
 
     environment: str
-    kafka_bootstrap: str
+    kafka: KafkaSettings
     redis_url: str
     config_path: str | None
     generation: generations.Generation
@@ -109,7 +108,7 @@ class Settings:
         return {
             "RANKER_ENV": self.environment,
             "RANKER_CONFIG": self.config_path or "(none: defaults)",
-            "RANKER_KAFKA_BOOTSTRAP": endpoints.shown(self.kafka_bootstrap),
+            **self.kafka.shown(),
             "RANKER_REDIS_URL": endpoints.shown(self.redis_url),
             "generation": generation.id,
             "topic": generation.topic,
@@ -172,9 +171,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     environment = environ.get("RANKER_ENV") or ENVIRONMENTS[0]
     if environment not in ENVIRONMENTS:
         faults.append(f"RANKER_ENV: {environment!r} is unknown; set it to {' or '.join(ENVIRONMENTS)}")
-    kafka = environ.get("RANKER_KAFKA_BOOTSTRAP") or DEFAULT_KAFKA
-    if fault := endpoints.kafka_fault(kafka):
-        faults.append(f"RANKER_KAFKA_BOOTSTRAP: {fault}")
+    kafka = KafkaSettings.from_environ(environ)
+    faults += kafka.faults()
     redis, unreachable = endpoints.redis_url(environ)
     faults += unreachable
     table, found = configuration.table(path, preset)
@@ -191,7 +189,7 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     unfit += wrong
     settings = Settings(
         environment=environment,
-        kafka_bootstrap=kafka,
+        kafka=kafka,
         redis_url=redis,
         config_path=path,
         generation=generation,

@@ -14,6 +14,8 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from schemas.article_id import IdRule, NoArticleError, normalized
 
 TOPIC = "articles"
@@ -77,22 +79,22 @@ class Catalogue:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, bootstrap: str, rules: Mapping[str, IdRule]) -> AsyncIterator[Self]:
+    async def open(cls, kafka: KafkaSettings, rules: Mapping[str, IdRule]) -> AsyncIterator[Self]:
         """Empty at first, and filled while the block runs."""
         catalogue = cls(rules)
-        task = asyncio.create_task(catalogue._keep(bootstrap), name="catalogue")
+        task = asyncio.create_task(catalogue._keep(kafka), name="catalogue")
         try:
             yield catalogue
         finally:
             task.cancel()
             await asyncio.wait([task], timeout=STOP_S)
 
-    async def _keep(self, bootstrap: str) -> None:
+    async def _keep(self, kafka: KafkaSettings) -> None:
         pause_s, logged = RETRY_S[0], False
         while True:
             before = len(self)
             try:
-                await self._follow(bootstrap)
+                await self._follow(kafka)
             # Broad, since this is best effort: no error of it may end the process.
             except Exception as error:
                 if not logged:
@@ -103,13 +105,13 @@ class Catalogue:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
 
-    async def _follow(self, bootstrap: str) -> None:
+    async def _follow(self, kafka: KafkaSettings) -> None:
         """Reads until Kafka fails; returns at once if there is no such topic."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, client_id="producers"
+            **kafka.arguments(), auto_offset_reset="earliest", enable_auto_commit=False, client_id="producers"
         )
         try:
-            await consumer.start()
+            await start(consumer, kafka)
             # Looked up among all topics: to request a missing one would make some brokers create it.
             if TOPIC not in await consumer.topics():
                 return

@@ -18,6 +18,7 @@ from producers.replay.rows import UnfitHeaderError
 from producers.replay.sources import Source
 from producers.replay.summary import FileTally, Summary
 from producers.times import LocalClock
+from ranker.connect.kafka import KafkaSettings
 from ranker.service import progress, signals
 from ranker.service.address import networks
 from ranker.service.printable import printable
@@ -114,7 +115,7 @@ def command(
     rebase_to: str | None,
     speed: float | None,
     as_json: bool,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
 ) -> None:
     """Send FILEs as page views: access logs of web servers and clouds, JSON lines of events, or CSV; also .gz.
@@ -185,14 +186,12 @@ def command(
     longest_ms = configuration.longest_window_ms(table)
     summary = Summary(since_ms=time.time_ns() // 1_000_000 - longest_ms, keyless=0 if keys else None)
     if state is not None:
-        replay_follow.follow(files, kind, rules, summary, state=state, bootstrap=bootstrap, topic=topic)
+        replay_follow.follow(files, kind, rules, summary, state=state, kafka=kafka, topic=topic)
     else:
         opened = _opened(files, kind, clock)
         summary.files = [FileTally(one.name, kind=one.kind) for one in opened]
         try:
-            common.run(
-                _replay(opened, rules, summary, rebase=bool(rebase_to), speed=speed, bootstrap=bootstrap, topic=topic)
-            )
+            common.run(_replay(opened, rules, summary, rebase=bool(rebase_to), speed=speed, kafka=kafka, topic=topic))
         except UnfitHeaderError as error:
             raise _unfit_header(error) from error
         except lines.DamagedInputError as error:
@@ -233,12 +232,12 @@ async def _replay(
     *,
     rebase: bool,
     speed: float | None,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
-        producer = await stack.enter_async_context(Producer(bootstrap, topic, name="replay"))
+        producer = await stack.enter_async_context(Producer(kafka, topic, name="replay"))
         size_bytes = sum(one.size_bytes for one in opened)
         if rebase:
             with progress.bar("Looking for the latest time", size_bytes) as advance:

@@ -15,6 +15,7 @@ from producers.replay.following import Follower, NoFormatError
 from producers.replay.position import Position, StateError
 from producers.replay.replaying import Rules
 from producers.replay.summary import Summary
+from ranker.connect.kafka import KafkaSettings
 from ranker.service import signals
 from ranker.service.printable import printable
 
@@ -50,7 +51,7 @@ def follow(
     summary: Summary,
     *,
     state: Path,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
 ) -> None:
     """Sends until a signal; raises ClickException."""
@@ -65,7 +66,7 @@ def follow(
             stop = stack.enter_context(signals.stop_event())
             position = stack.enter_context(contextlib.closing(Position(state, topic)))
             follower = Follower(paths, kind, rules, position, summary, say)
-            await follower.run(lambda: Producer(bootstrap, topic, name="replay"), stop)
+            await follower.run(lambda: Producer(kafka, topic, name="replay"), stop)
 
     try:
         common.run(run())

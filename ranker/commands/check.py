@@ -68,7 +68,7 @@ async def _findings(settings: Settings) -> list[Finding]:
     try:
         kafka, redis, counting, paused = await asyncio.gather(
             check.kafka(
-                settings.kafka_bootstrap,
+                settings.kafka,
                 generation,
                 now_ms,
                 accept_create_time=settings.accept_create_time,

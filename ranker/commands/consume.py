@@ -103,7 +103,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
             asyncio.create_task(watch.run(), name="producers"),
             *(
                 asyncio.create_task(
-                    copy_topic(kind, partial(CopiedTopic, settings.kafka_bootstrap, topic), client, consumer.trouble),
+                    copy_topic(kind, partial(CopiedTopic, settings.kafka, topic), client, consumer.trouble),
                     name=kind.copy.name,
                 )
                 for kind, topic in copied

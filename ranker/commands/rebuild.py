@@ -93,7 +93,7 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
                     return
                 plan = None  # this command was killed behind the activation, perhaps, and lists stand still
             else:
-                async with reading(settings.kafka_bootstrap, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
+                async with reading(settings.kafka, new.topic, unpack_bytes=settings.unpack_mb << 20) as log:
                     plan = await rebuild.plan(client, log, new, now_ms())
                 for line in rebuild_text.plan_lines(plan):
                     say(line)

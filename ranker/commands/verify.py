@@ -121,9 +121,7 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
         if wanted is None:
             raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
         definition = definitions.read(await pieces.canonical(client, wanted), wanted)
-        async with stretch.reading(
-            settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
-        ) as reader:
+        async with stretch.reading(settings.kafka, definition.topic, unpack_bytes=settings.unpack_mb << 20) as reader:
             partitions = active.partitions if active and wanted == active.generation else reader.partitions
             verification = Verification(client, reader, definition, partitions, chosen)
             total = await verification.offsets()

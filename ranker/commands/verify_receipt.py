@@ -68,9 +68,7 @@ async def _recounted(settings: Settings, given: Given, canonical: bytes | None) 
         finally:
             await client.aclose()
     definition = definitions.read(canonical, given.receipt.generation)
-    async with stretch.reading(
-        settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
-    ) as reader:
+    async with stretch.reading(settings.kafka, definition.topic, unpack_bytes=settings.unpack_mb << 20) as reader:
         check = ReceiptCheck(reader, definition, given)
         stretches = await check.stretches()
         total = sum(part.end - part.start for part in stretches)

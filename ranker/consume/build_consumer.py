@@ -60,7 +60,7 @@ def build_consumer(
     generation = settings.generation
     clocks = Clocks(lambda: store_time_ms(client))
     page_views = PageViewLog(
-        settings.kafka_bootstrap,
+        settings.kafka,
         generation.topic,
         group_of(generation),
         chunk_records(generation),
@@ -69,7 +69,7 @@ def build_consumer(
         session_ms=settings.session_timeout_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
-    dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
+    dead_letters = DeadLetters(settings.kafka, generation.topic)
     memories = Memories(memory_rules(generation))
     worker_for = partial(
         build_worker,

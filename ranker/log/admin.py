@@ -14,6 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
 from ranker.log.errors import LogRefusedError, stop, translated
@@ -64,8 +66,8 @@ class Sample(NamedTuple):
 class LogAdmin:
     """One connection to the cluster, for the length of a command. LogUnavailableError if Kafka does not answer."""
 
-    def __init__(self, bootstrap: str, client: Any) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaSettings, client: Any) -> None:
+        self._kafka = kafka
         self._client = client
 
     async def brokers(self) -> int:
@@ -173,7 +175,7 @@ class LogAdmin:
         """A consumer without a group, for the length of the block."""
         record_batches.install()
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._kafka.arguments(),
             group_id=None,
             enable_auto_commit=False,
             request_timeout_ms=_ANSWER_MS,
@@ -181,7 +183,7 @@ class LogAdmin:
         )
         with translated():
             try:
-                await consumer.start()
+                await start(consumer, self._kafka)
                 yield consumer
             finally:
                 await stop(consumer)
@@ -260,12 +262,12 @@ def _places(name: str, partitions: int) -> list[TopicPartition]:
 
 
 @contextlib.asynccontextmanager
-async def connected(bootstrap: str) -> AsyncIterator[LogAdmin]:
+async def connected(kafka: KafkaSettings) -> AsyncIterator[LogAdmin]:
     """A LogAdmin for the length of the block."""
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="ranker-admin", request_timeout_ms=_ANSWER_MS)
+    client = AIOKafkaAdminClient(**kafka.arguments(), client_id="ranker-admin", request_timeout_ms=_ANSWER_MS)
     try:
         with translated():
-            await client.start()
-        yield LogAdmin(bootstrap, client)
+            await start(client, kafka)
+        yield LogAdmin(kafka, client)
     finally:
         await client.close()

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.core.fold import REASONS
 from ranker.log import record_batches
 from ranker.log.errors import LogRefusedError, stop, translated
@@ -151,11 +153,13 @@ def _letter(record: ConsumerRecord, mark: bytes | None) -> DeadLetter | None:
 
 
 @contextlib.asynccontextmanager
-async def reading(bootstrap: str, source: str, advance: Callable[[int, int], None]) -> AsyncIterator[DeadLetterReader]:
+async def reading(
+    kafka: KafkaSettings, source: str, advance: Callable[[int, int], None]
+) -> AsyncIterator[DeadLetterReader]:
     """A reader for the length of the block."""
     record_batches.install()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.arguments(),
         group_id=None,
         client_id="ranker-letters",
         enable_auto_commit=False,
@@ -165,7 +169,7 @@ async def reading(bootstrap: str, source: str, advance: Callable[[int, int], Non
     )
     try:
         with translated():
-            await consumer.start()
+            await start(consumer, kafka)
         yield DeadLetterReader(consumer, source, advance)
     finally:
         await stop(consumer)

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from ranker.connect.kafka import KafkaSettings
 from ranker.log import transactions
 from ranker.log.dead_letter_reader import MARK, DeadLetter
 from ranker.log.dead_letter_writer import MAX_BYTES
@@ -62,7 +63,7 @@ class DeadLetterResender:
 
 
 @contextlib.asynccontextmanager
-async def opened(bootstrap: str, source: str) -> AsyncIterator[DeadLetterResender]:
+async def opened(kafka: KafkaSettings, source: str) -> AsyncIterator[DeadLetterResender]:
     """A resender for the length of the block. All of a topic have one transactional id: what is read from here on has
     all earlier marks.
     """
@@ -71,11 +72,11 @@ async def opened(bootstrap: str, source: str) -> AsyncIterator[DeadLetterResende
         "the portion was sent, run it again"
     )
     async with transactions.opened(
-        bootstrap,
+        kafka,
         f"ranker-resend-{source}",
         "ranker-resend",
         timeout_ms=_TRANSACTION_MS,
         max_bytes=MAX_BYTES,
         fenced=fenced,
-    ) as kafka:
-        yield DeadLetterResender(kafka, source)
+    ) as opening:
+        yield DeadLetterResender(opening, source)

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiokafka import errors
 
+from ranker.connect.kafka import KafkaRefusedError
+
 
 class LogUnavailableError(Exception):
     """Kafka does not answer: retry the same call."""
@@ -43,6 +45,8 @@ def translated() -> Iterator[None]:
         raise LogRefusedError(
             f"Kafka refuses a record for its size ({error}); raise max.message.bytes of the topic that it goes to"
         ) from error
+    except KafkaRefusedError as error:
+        raise LogRefusedError(str(error)) from error
     except _REFUSED as error:
         raise LogRefusedError(f"Kafka refuses: {error}; grant the right or correct the topic's name") from error
     except (errors.KafkaError, OSError, TimeoutError) as error:

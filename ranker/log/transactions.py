@@ -9,6 +9,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.log.errors import LogRefusedError, stop, translated
 
 _START_S = 30.0
@@ -48,7 +50,7 @@ class Transactions:
 
 @contextlib.asynccontextmanager
 async def opened(
-    bootstrap: str,
+    kafka: KafkaSettings,
     transactional_id: str,
     client_id: str,
     *,
@@ -67,7 +69,7 @@ async def opened(
 
     def producer(**more: Any) -> Any:
         return AIOKafkaProducer(
-            bootstrap_servers=bootstrap, client_id=client_id, acks="all", max_request_size=max_bytes, **more
+            **kafka.arguments(), client_id=client_id, acks="all", max_request_size=max_bytes, **more
         )
 
     opening = producer(transactional_id=transactional_id, transaction_timeout_ms=timeout_ms)
@@ -76,13 +78,13 @@ async def opened(
         with translated():
             try:
                 async with asyncio.timeout(_START_S):
-                    await opening.start()
+                    await start(opening, kafka)
             except (errors.UnknownError, errors.IncompatibleBrokerVersion, errors.UnsupportedVersionError):
                 if not may_lack_transactions:
                     raise
                 await stop(opening)  # a broker that replies, and has no transactions
                 opening, transactional = producer(), False
-                await opening.start()
+                await start(opening, kafka)
         yield Transactions(opening, fenced, transactional=transactional)
     finally:
         with contextlib.suppress(TimeoutError, errors.KafkaError):

@@ -1,4 +1,4 @@
-"""Addresses of Redis and Kafka: how to print them without secrets, and their faults."""
+"""Addresses of servers: how to print them without secrets, and the faults of those of Redis."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
 _SCHEMES = (*REDIS_SCHEMES, "redis+sentinel", "rediss+sentinel", "http", "https", "kafka")
 _LONGEST = 200
 _HIDDEN = "***"
-_BROKER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:,/@?#\[\]]+):([0-9]{1,5})")
 _REDIS_FIX = "write redis://[user:password@]host:port/0, with / ? # @ in a user or password as %2F %3F %23 %40"
 
 
@@ -60,15 +59,4 @@ def redis_fault(address: str) -> str:
         return f"{shown(address)!r} names a database, which a Redis Cluster does not have; leave the path empty"
     if parts.scheme != "unix" and database and not database.isdecimal():
         return f"the database of {shown(address)!r} is not a number; write redis://host:6379/0"
-    return ""
-
-
-def kafka_fault(bootstrap: str) -> str:
-    """Why `bootstrap` is no list of Kafka's addresses, with the fix; "" if it is."""
-    for broker in bootstrap.split(","):
-        found = _BROKER.fullmatch(broker.strip())
-        if found is None or not 0 < int(found[2]) < 65536:
-            # Of all of it, since a comma may be a password's.
-            named = shown(bootstrap if "@" in bootstrap else broker)
-            return f"{named!r} is not HOST:PORT, without user or password; several are separated by commas"
     return ""

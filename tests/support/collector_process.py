@@ -20,6 +20,7 @@ from deploy.local import children, waiting
 from deploy.local.ports import HOST, free_port
 from tests.bench import processes
 from tests.support.http import Answer, ask
+from tests.support.kafka_at import kafka_environ
 
 PARTITIONS = 4
 ORIGIN = "https://www.demo.example"
@@ -66,7 +67,7 @@ class Collector:
         ]
         env = {
             **processes.environment(),
-            "RANKER_KAFKA_BOOTSTRAP": self.bootstrap,
+            **kafka_environ(self.bootstrap),
             "RANKER_WRITE_KEYS": f"demo={KEY},other={OTHER_KEY},server=key-of-server-0123456789",
             "RANKER_REDIS_URL": self.redis_url or "",
         }

@@ -23,6 +23,7 @@ from ranker.store.connection import connect
 from schemas.article_id import DEFAULT
 from tests.bench import shards
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.kafka_at import kafka_at
 from tests.support.topics import new_topic
 
 ARTICLES = 2_000
@@ -53,7 +54,7 @@ async def test_the_catalogue_is_known(bootstrap: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(catalogue, "TOPIC", topic)
     bad = [("demo/x", b"{"), ("demo/x", [1]), ("demo/x", {"site_id": 3}), ("demo/x", {"site_id": [], "article_id": []})]
     await told(bootstrap, topic, *bad, published("/a"), published("/b"), published("/c", "stranger"), ("demo//b", None))
-    async with Catalogue.open(bootstrap, {"demo": DEFAULT, "other": DEFAULT}) as known:
+    async with Catalogue.open(kafka_at(bootstrap), {"demo": DEFAULT, "other": DEFAULT}) as known:
         await waiting.until_async("Article /a", of(known, "/a"))
         await told(bootstrap, topic, published("/d"), ("demo//d#editor", published("/e")[1]), published("/f"))
         await waiting.until_async("Article /f", of(known, "/f"))
@@ -86,8 +87,8 @@ async def test_a_catalogue_that_is_not_there(kafka_apache: ApacheKafka, monkeypa
     name = f"later.{os.urandom(4).hex()}"
     monkeypatch.setattr(catalogue, "TOPIC", name)
     async with (
-        Catalogue.open(f"{HOST}:{free_port()}", {"demo": DEFAULT}) as nowhere,
-        Catalogue.open(kafka_apache.bootstrap, {"demo": DEFAULT}) as known,
+        Catalogue.open(kafka_at(f"{HOST}:{free_port()}"), {"demo": DEFAULT}) as nowhere,
+        Catalogue.open(kafka_at(kafka_apache.bootstrap), {"demo": DEFAULT}) as known,
     ):
         await asyncio.sleep(0)
         later = await new_topic(kafka_apache.bootstrap, 1)

@@ -20,6 +20,7 @@ from deploy.local.children import Child
 from producers.client.batches import Homes
 from tests.bench import processes
 from tests.support.collector_process import KEY, ORIGIN, PARTITIONS, SITES, Collector, collector, new_topic, records
+from tests.support.kafka_at import kafka_environ
 
 GENEROUS = SITES + "[collect]\nclient_events_s = 1000000\nclient_burst = 1000000\nkey_events_s = 1000000\n"
 CHECKS = (
@@ -171,7 +172,7 @@ async def test_ids_are_nothing_but_ids(kafka_embedded: str, redis_url: str, tmp_
 async def counted(bootstrap: str, topic: str, redis_url: str, tmp_path: Path) -> None:
     config = tmp_path / "counting.toml"
     config.write_text(f'topic = "{topic}"\n[kafka]\naccept_create_time = true\n')
-    env = {**processes.environment(), "RANKER_KAFKA_BOOTSTRAP": bootstrap, "RANKER_REDIS_URL": redis_url}
+    env = {**processes.environment(), **kafka_environ(bootstrap), "RANKER_REDIS_URL": redis_url}
     argv = processes.ranker("consume", "--config", str(config), "--admin-port", "0")
     child: Child = children.start("consume", argv, tmp_path / "consume.log", env)
     try:

@@ -22,6 +22,7 @@ from ranker.store.connection import connect
 from ranker.store.keys import BEST_OF, CopyKeys
 from tests.integration.operate.test_freeze_catalogue import PLAIN, begin
 from tests.support.frozen import FrozenSite
+from tests.support.kafka_at import kafka_at
 from tests.support.reader import until
 
 KEYS = CopyKeys(0, BEST_OF)
@@ -32,7 +33,10 @@ async def followed(site: FrozenSite, client: Any) -> AsyncIterator[list[str | No
     """The copy goes on during the block; yields its troubles."""
     troubles: list[str | None] = []
     follow = copy_topic(
-        THE_DOCUMENTS, lambda: CopiedTopic(site.bootstrap, TOPIC), client, lambda _, trouble: troubles.append(trouble)
+        THE_DOCUMENTS,
+        lambda: CopiedTopic(kafka_at(site.bootstrap), TOPIC),
+        client,
+        lambda _, trouble: troubles.append(trouble),
     )
     task = asyncio.create_task(follow)
     try:

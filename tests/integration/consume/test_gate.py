@@ -22,6 +22,7 @@ from ranker.store.connection import connect
 from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
 from tests.integration.consume.engine import Engine
+from tests.support.kafka_at import kafka_at
 
 COUNTED = 40
 
@@ -35,7 +36,7 @@ async def gate(engine: Engine) -> AsyncIterator[Gate]:
     metrics = ConsumerMetrics(new_registry(), ())
     await clocks.measure()
     await store.init(Version("a" * 16, COUNTED, (0, 0)), 0, 2, None)
-    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-gate", 100)
+    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"{engine.topic}-gate", 100)
     assigned = asyncio.Event()
     await log.start(lambda: None, lambda _: assigned.set())
     await asyncio.wait_for(assigned.wait(), 20)

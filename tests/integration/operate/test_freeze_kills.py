@@ -20,6 +20,7 @@ from tests.integration.consume.engine import CHECKOUT
 from tests.integration.operate.test_freeze import CLOSE, WEEK, history
 from tests.integration.operate.test_freeze_catalogue import PLAIN, begin, placed, views
 from tests.support.frozen import DAY_MS, HOUR_MS, FrozenSite
+from tests.support.kafka_at import kafka_environ
 
 WORDS = ("--kind", "week", "--period", "2026-03-28")
 KILLED_AT = {
@@ -47,6 +48,7 @@ async def committed(self):
 
 {patch}
 from ranker.commands import main
+from tests.support.kafka_at import kafka_environ
 main()
 """
 
@@ -66,7 +68,7 @@ async def test_killed_at_a_step(kafka_apache: ApacheKafka, redis_url: str, tmp_p
     await site.forget()
     argv = [sys.executable, "-c", SCRIPT.format(patch=KILLED_AT[step]), "freeze", *WORDS]
     environ = os.environ | {
-        "PYTHONPATH": str(CHECKOUT), "RANKER_KAFKA_BOOTSTRAP": site.bootstrap, "RANKER_REDIS_URL": site.redis_url,
+        "PYTHONPATH": str(CHECKOUT), **kafka_environ(site.bootstrap), "RANKER_REDIS_URL": site.redis_url,
         "RANKER_CONFIG": str(site.config("press")),
     }  # fmt: skip
     killed = await asyncio.to_thread(subprocess.run, argv, env=environ, capture_output=True, text=True)

@@ -19,6 +19,7 @@ from ranker.consume.jobs.copy_topic import copy_topic
 from ranker.log.copied_topic import CopiedTopic
 from ranker.store.connection import connect
 from ranker.store.keys import CopyKeys
+from tests.support.kafka_at import kafka_at
 from tests.support.producers_command import read, run
 from tests.support.reader import GENERATION, LIST, Reader, T, beside, running_reader, until
 from tests.support.shard_writer import publish
@@ -95,7 +96,7 @@ async def desk_at(bootstrap: str, redis_url: str, **config: str) -> AsyncIterato
         client = connect(redis_url)
         stack.push_async_callback(client.aclose)
         await publish(client, GENERATION, PARTITIONS, VIEWS, T)
-        follow = copy_topic(THE_CATALOGUE, lambda: CopiedTopic(bootstrap, topic), client, lambda *_: None)
+        follow = copy_topic(THE_CATALOGUE, lambda: CopiedTopic(kafka_at(bootstrap), topic), client, lambda *_: None)
         await stack.enter_async_context(beside(follow))
         yield Desk(bootstrap, topic, redis_url, client)
 
