@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from producers.collector.beacons import site_ids
-from ranker.service import endpoints
+from ranker.connect.redis_settings import RedisSettings
 from ranker.service.address import Network, networks
 from schemas import configuration
 from schemas.article_id import IdRule
@@ -44,12 +44,12 @@ class RuleNeeds:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings. `redis_url` is None if no site has visitors configured and no rule needs to know the reader."""
+    """All settings. `redis` is None if no site has visitors configured and no rule needs to know the reader."""
 
     topic: str
     sites: dict[str, Site]
     needs: RuleNeeds
-    redis_url: str | None
+    redis: RedisSettings | None
     proxies: tuple[Network, ...]
     client_events_s: int
     client_burst: int
@@ -75,8 +75,8 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     rules = table["rules"]
     internal, no_networks = networks(rules["internal_networks"], "rules.internal_networks")
     types = frozenset(rules["repeat_types"] if configuration.needs_readers(table) else ())
-    redis_url, unreachable = endpoints.redis_url(environ) if types or _any_visitors(sites) else (None, [])
-    if unreachable:
+    redis = RedisSettings.from_environ(environ) if types or _any_visitors(sites) else None
+    if redis and (unreachable := list(redis.faults())):
         raise SettingsError(unreachable)
     wrong = [*unfit, *no_networks, *_meaning_faults(sites, keys)]
     if "source" in table:
@@ -89,7 +89,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         topic=table["topic"],
         sites=sites,
         needs=RuleNeeds(types, tuple(internal), rules["internal"] == "drop"),
-        redis_url=redis_url,
+        redis=redis,
         proxies=tuple(proxies),
         longest_window_ms=configuration.longest_window_ms(table),
         **collect,

@@ -163,7 +163,7 @@ async def _run(
         metrics.watch(spool)
         outbox = await stack.enter_async_context(Outbox(kafka, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
-        salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        salts = await stack.enter_async_context(open_salts(settings.redis)) if settings.redis else None
         rules = {site_id: site.ids for site_id, site in settings.sites.items()}
         catalogue = await stack.enter_async_context(Catalogue.open(kafka, rules))
         articles = NewArticles(

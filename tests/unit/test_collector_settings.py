@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from producers.collector.settings import Settings, load
+from ranker.connect.redis_settings import RedisSettings
 from schemas.configuration import SettingsError
 
 KEY = "a-write-key-of-demo"
@@ -23,7 +24,7 @@ def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
 def test_one_of_three_is_enough(tmp_path: Path, site: str, keys: str) -> None:
     """An origin, a host or a key: without Redis, since no site wants visitors."""
     found = settings(tmp_path, f"[sites.demo]\n{site}", RANKER_WRITE_KEYS=keys)
-    assert (found.topic, found.redis_url, found.client_events_s) == ("page-views", None, 50)
+    assert (found.topic, found.redis, found.client_events_s) == ("page-views", None, 50)
     assert found.longest_window_ms == 7 * 86_400_000
 
 
@@ -62,7 +63,7 @@ def test_every_key(tmp_path: Path) -> None:
     )
     assert (*numbers, found.new_articles_burst, found.repeats_kb_per_minute) == (5, 600, 31, 7, 8, 9, 10)
     assert found.spool_mb == 40
-    assert (found.topic, found.redis_url, found.longest_window_ms) == ("clicks", "redis://r:1", 7_200_000)
+    assert (found.topic, found.redis, found.longest_window_ms) == ("clicks", RedisSettings("redis://r:1"), 7_200_000)
     assert KEY not in repr(found)
 
 
@@ -152,7 +153,7 @@ def test_what_rules_need(
     text = f'[sites.demo]\norigins = ["https://a.example"]\n[rules]\n{rules}\ninternal_networks = ["192.0.2.0/24"]'
     found = settings(tmp_path, text, RANKER_REDIS_URL="redis://r:1")
     assert found.needs.repeat_types == types
-    assert found.redis_url == redis_url
+    assert found.redis == (RedisSettings(redis_url) if redis_url else None)
     assert found.needs.drops_internal == drops_internal
     assert list(map(str, found.needs.internal_networks)) == ["192.0.2.0/24"]
 
