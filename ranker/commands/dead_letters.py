@@ -97,7 +97,7 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
       ranker dead show page-views/2/1041
       ranker dead show page-views/2/1041 --raw > record.json
     """
-    from ranker.core.source import Decoder
+    from ranker.core.decoder import Decoder
     from ranker.operate.dead_letters import newest
 
     if raw and len(positions) != 1:

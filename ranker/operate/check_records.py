@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ranker.core import append_time
 from ranker.core.append_time import is_append_time
+from ranker.core.decoder import Decoder
 from ranker.core.fold import Fold, Record
 from ranker.core.generation import Generation
-from ranker.core.source import Decoder
 from ranker.log.admin import Sample, TopicState
 from ranker.operate.findings import Finding, fault, note, ok
 from ranker.operate.topics import has_create_time
