@@ -15,13 +15,23 @@ if TYPE_CHECKING:
     from producers.event import InvalidEventError, PageView
     from schemas.article_id import IdRule
 
-__all__ = ["Delivery", "DeliveryError", "IdRule", "InvalidEventError", "PageView", "Producer", "ProducerError"]
+__all__ = [
+    "Delivery",
+    "DeliveryError",
+    "IdRule",
+    "InvalidEventError",
+    "KafkaSettings",
+    "PageView",
+    "Producer",
+    "ProducerError",
+]
 
 _PLACES = {
     "Delivery": "producers.client.batches",
     "DeliveryError": "producers.errors",
     "IdRule": "schemas.article_id",
     "InvalidEventError": "producers.event",
+    "KafkaSettings": "ranker.connect.kafka",
     "PageView": "producers.event",
     "Producer": "producers.client.producer",
     "ProducerError": "producers.errors",

@@ -13,12 +13,13 @@ from typing import Any
 from msgspec import UnsetType, structs, to_builtins
 
 from ranker import calendars
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import generation as generations
 from ranker.core import rising_boards
 from ranker.core.periods import Calendar
 from ranker.core.rising_boards import RisingBoard
 from ranker.core.rules import memory_rules
-from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
 from schemas.article_id import DEFAULT, IdRule
@@ -26,8 +27,6 @@ from schemas.configuration import SettingsError
 
 ENVIRONMENTS = ("production", "development")
 """The first is the default of RANKER_ENV: to forget it must not loosen anything."""
-
-DEFAULT_KAFKA = "127.0.0.1:9092"
 
 DEFAULT_GENERATION = generations.from_table(configuration.filled({}))
 """That of an empty ranker.toml."""
@@ -73,8 +72,8 @@ class Settings:
     """All settings. Names carry units: `_ms` milliseconds, `_s` seconds."""
 
     environment: str
-    kafka_bootstrap: str
-    redis_url: str
+    kafka: KafkaSettings
+    redis: RedisSettings
     config_path: str | None
     generation: generations.Generation
     rules: dict[str, Any]
@@ -109,8 +108,8 @@ class Settings:
         return {
             "RANKER_ENV": self.environment,
             "RANKER_CONFIG": self.config_path or "(none: defaults)",
-            "RANKER_KAFKA_BOOTSTRAP": endpoints.shown(self.kafka_bootstrap),
-            "RANKER_REDIS_URL": endpoints.shown(self.redis_url),
+            **self.kafka.shown(),
+            **self.redis.shown(),
             "generation": generation.id,
             "topic": generation.topic,
             "epoch": generation.epoch,
@@ -172,11 +171,10 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     environment = environ.get("RANKER_ENV") or ENVIRONMENTS[0]
     if environment not in ENVIRONMENTS:
         faults.append(f"RANKER_ENV: {environment!r} is unknown; set it to {' or '.join(ENVIRONMENTS)}")
-    kafka = environ.get("RANKER_KAFKA_BOOTSTRAP") or DEFAULT_KAFKA
-    if fault := endpoints.kafka_fault(kafka):
-        faults.append(f"RANKER_KAFKA_BOOTSTRAP: {fault}")
-    redis, unreachable = endpoints.redis_url(environ)
-    faults += unreachable
+    kafka = KafkaSettings.from_environ(environ)
+    faults += kafka.faults()
+    redis = RedisSettings.from_environ(environ)
+    faults += redis.faults()
     table, found = configuration.table(path, preset)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
@@ -191,8 +189,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     unfit += wrong
     settings = Settings(
         environment=environment,
-        kafka_bootstrap=kafka,
-        redis_url=redis,
+        kafka=kafka,
+        redis=redis,
         config_path=path,
         generation=generation,
         rules={key: value for key, value in table["rules"].items() if key != "preset"},

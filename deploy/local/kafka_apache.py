@@ -96,9 +96,14 @@ class ApacheKafka(Server):
     def format_storage(self, properties: Path) -> None:
         # With =, since one id in 64 begins with a dash.
         argv = [*self.command("kafka.tools.StorageTool"), "format", f"--cluster-id={self.cluster}", "-c", properties]
+        argv += self.format_options()
         done = children.run("kafka.tools.StorageTool", argv, self.directory / "format.log")
         if done.returncode() != 0:
             raise LocalFault(f"Apache Kafka could not format its storage:\n{done.tail()}")
+
+    def format_options(self) -> list[str]:
+        """What formatting is to do besides, as its command line has it."""
+        return []
 
     def command(self, main: str) -> list[str | Path]:
         """Return how Java runs a class of the broker, with a heap that is bounded."""

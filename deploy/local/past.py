@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from deploy.local.faults import LocalFault
+from ranker.connect.kafka import KafkaSettings
 from ranker.core.periods import WEEK, Calendar
 
 TOPIC = "page-views"
@@ -50,7 +51,7 @@ async def _alter(bootstrap: str, settings: dict[str, str]) -> None:
     from ranker.log.errors import LogRefusedError, LogUnavailableError
 
     try:
-        async with admin.connected(bootstrap) as log:
+        async with admin.connected(KafkaSettings(bootstrap)) as log:
             await log.alter(TOPIC, settings)
     except (LogRefusedError, LogUnavailableError) as error:
         raise LocalFault(str(error)) from error

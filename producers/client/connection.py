@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from producers.errors import ProducerError
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.service import endpoints
 
 BATCH_BYTES = 256 * 1024
@@ -55,25 +57,22 @@ class Connection:
                     await self.client.stop()
 
 
-async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
+async def connect(kafka: KafkaSettings, topic: str, delivery_s: float) -> Connection:
     """A connection for sending to `topic`; raises ProducerError if Kafka or the topic is missing.
 
     Idempotent (a retry inside Kafka's client writes no second record) if the broker supports it; the embedded one does
     not.
     """
-    if "@" in bootstrap:
-        raise ProducerError(
-            f"Kafka's address {endpoints.shown(bootstrap)} holds a user or a password, which it does not take. "
-            "Write HOST:PORT."
-        )
-    client, idempotent = await _start(bootstrap, delivery_s)
+    if faults := list(kafka.faults()):
+        raise ProducerError(". ".join(faults) + ".")
+    client, idempotent = await _start(kafka, delivery_s)
     try:
         async with asyncio.timeout(START_S):
             cluster = await client.client.fetch_all_metadata()
     except (KafkaError, TimeoutError) as error:
         await client.stop()
         raise ProducerError(
-            f"Kafka at {endpoints.shown(bootstrap)} failed: {name(error)}. Check the broker, then try again."
+            f"Kafka at {endpoints.shown(kafka.bootstrap)} failed: {name(error)}. Check the broker, then try again."
         ) from error
     except BaseException:
         await client.stop()
@@ -82,17 +81,19 @@ async def connect(bootstrap: str, topic: str, delivery_s: float) -> Connection:
     partitions = cluster.partitions_for_topic(topic)
     if not partitions:
         await client.stop()
+        if kafka.security_protocol != "PLAINTEXT":
+            raise ProducerError(f"Kafka at {endpoints.shown(kafka.bootstrap)}: {kafka.no_topic(topic, 'Write')}.")
         raise ProducerError(
-            f"Kafka at {endpoints.shown(bootstrap)} has no topic {topic}. Create it with: ranker topics apply"
+            f"Kafka at {endpoints.shown(kafka.bootstrap)} has no topic {topic}. Create it with: ranker topics apply"
         )
     return Connection(client, len(partitions), idempotent)
 
 
-async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
+async def _start(kafka: KafkaSettings, delivery_s: float) -> tuple[Any, bool]:
     """A started client, and whether it is idempotent."""
     for idempotent in (True, False):
         client = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **kafka.arguments(),
             acks="all",
             enable_idempotence=idempotent,
             max_batch_size=BATCH_BYTES,
@@ -103,15 +104,20 @@ async def _start(bootstrap: str, delivery_s: float) -> tuple[Any, bool]:
         try:
             with _unlogged():
                 async with asyncio.timeout(START_S):
-                    await client.start()
+                    await start(client, kafka)
+        except KafkaRefusedError as error:
+            await client.stop()
+            raise ProducerError(f"{error}.") from error
         except (KafkaError, OSError, ValueError, TimeoutError) as error:
             await client.stop()
             # A broker that replied but refused a producer id may still accept plain records. One that is only slow,
             # as while it starts, must not lose idempotence for that.
             if idempotent and isinstance(error, KafkaError) and client.client.cluster.brokers():
                 continue
+            if isinstance(error, ConnectionError):  # with its own fix
+                raise ProducerError(f"Kafka cannot be reached: {error}.") from error
             raise ProducerError(
-                f"Kafka cannot be reached at {endpoints.shown(bootstrap)}{_why(error)}. "
+                f"Kafka cannot be reached at {endpoints.shown(kafka.bootstrap)}{_why(error)}. "
                 "Start a broker there, or name another with --bootstrap or RANKER_KAFKA_BOOTSTRAP."
             ) from error
         except BaseException:

@@ -17,7 +17,12 @@ from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from producers import event
 from producers.client import connection
@@ -25,6 +30,8 @@ from producers.client.batches import Batch, Delivery, Homes, Outbox
 from producers.client.connection import Connection
 from producers.errors import DeliveryError, ProducerError
 from producers.event import PageView
+from ranker.connect.kafka import DEFAULT as DEFAULT_KAFKA
+from ranker.connect.kafka import KafkaSettings, grant
 from schemas.article_id import DEFAULT, IdRule
 
 DELIVERY_S = 40.0
@@ -47,15 +54,16 @@ class Producer:
     Entering raises ProducerError if Kafka or the topic is missing. Leaving flushes, raises DeliveryError if that
     fails, and takes at most `delivery_s` for a batch that Kafka does not acknowledge.
 
-    `name` begins the `producer_id` that events carry, so that losses are detected: 1 to 64 of A-Z a-z 0-9 . _ -, one
-    for each program that sends. `delivery_s` is how long a batch may stay without acknowledgement. `ids` is how `send`
-    makes ids of addresses, as `sites.NAME.ids` in ranker.toml. A failed delivery is final, since later records must not
-    overtake it: every later call raises DeliveryError. To continue, open a new producer.
+    `kafka` is HOST:PORT, several separated by commas, or KafkaSettings for TLS and logins. `name` begins the
+    `producer_id` that events carry, so that losses are detected: 1 to 64 of A-Z a-z 0-9 . _ -, one for each program
+    that sends. `delivery_s` is how long a batch may stay without acknowledgement. `ids` is how `send` makes ids of
+    addresses, as `sites.NAME.ids` in ranker.toml. A failed delivery is final, since later records must not overtake it:
+    every later call raises DeliveryError. To continue, open a new producer.
     """
 
     def __init__(
         self,
-        bootstrap: str = "127.0.0.1:9092",
+        kafka: str | KafkaSettings = DEFAULT_KAFKA,
         topic: str = "page-views",
         *,
         name: str = "python",
@@ -70,7 +78,7 @@ class Producer:
         self.idempotent = False
         self.partitions = 0
         self.delivered = 0
-        self._bootstrap = bootstrap
+        self._kafka = KafkaSettings(kafka) if isinstance(kafka, str) else kafka
         self._delivery_s = delivery_s
         self._ids = ids
         self._sequence = 0
@@ -81,7 +89,7 @@ class Producer:
     async def __aenter__(self) -> Self:
         if self.partitions:
             raise ProducerError("A producer is opened once; make a new one.")
-        self._connection = await connection.connect(self._bootstrap, self.topic, self._delivery_s)
+        self._connection = await connection.connect(self._kafka, self.topic, self._delivery_s)
         self.partitions, self.idempotent = self._connection.partitions, self._connection.idempotent
         self._homes = Homes(self.partitions)
         self._outboxes = [Outbox(partition, self._new_batch) for partition in range(self.partitions)]
@@ -227,6 +235,8 @@ class Producer:
     def _undelivered(self, error: BaseException) -> DeliveryError:
         if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
             why, fix = "a record is too large", f"Send smaller ones, or raise max.message.bytes of {self.topic}."
+        elif isinstance(error, TopicAuthorizationFailedError):
+            why, fix = "it refuses this user a right", f"To send, {grant(f'Write on topic {self.topic}')}."
         elif isinstance(error, asyncio.CancelledError):
             why, fix = "the task that sends was cancelled", "Open a new producer, and send them again."
         else:

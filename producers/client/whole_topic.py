@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from producers.client.connection import STOP_S, name
 from producers.errors import ProducerError
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings, grant
+from ranker.connect.kafka_start import start
 from ranker.service import endpoints
 
 SILENT_S = 40.0
@@ -19,17 +21,17 @@ _POLL_MS = 500
 _RECORDS = 2_000
 
 
-async def values(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[bytes]:
+async def values(kafka: KafkaSettings, topic: str, partitions: int) -> AsyncIterator[bytes]:
     """The value of each record, those of one partition in order. Raises ProducerError."""
     consumer: Any = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.arguments(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         client_id="producers",
     )
     try:
-        await consumer.start()
+        await start(consumer, kafka)
         tps = [TopicPartition(topic, partition) for partition in range(partitions)]
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
@@ -46,7 +48,11 @@ async def values(bootstrap: str, topic: str, partitions: int) -> AsyncIterator[b
                 received_s = loop.time()
             elif loop.time() - received_s > SILENT_S:
                 raise ProducerError(f"Topic {topic} cannot be read: nothing came within {SILENT_S:.0f} s. Try again.")
-    except (KafkaError, OSError) as error:
-        raise ProducerError(f"Topic {topic} at {endpoints.shown(bootstrap)} cannot be read: {name(error)}.") from error
+    except TopicAuthorizationFailedError as error:
+        raise ProducerError(f"Topic {topic} cannot be read; {grant(f'Read on topic {topic}')}.") from error
+    except (KafkaError, KafkaRefusedError, OSError) as error:
+        raise ProducerError(
+            f"Topic {topic} at {endpoints.shown(kafka.bootstrap)} cannot be read: {name(error)}."
+        ) from error
     finally:
         await asyncio.wait([asyncio.create_task(consumer.stop())], timeout=STOP_S)

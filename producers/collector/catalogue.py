@@ -14,6 +14,9 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from producers.errors import ProducerError
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka_start import start
 from schemas.article_id import IdRule, NoArticleError, normalized
 
 TOPIC = "articles"
@@ -77,41 +80,45 @@ class Catalogue:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, bootstrap: str, rules: Mapping[str, IdRule]) -> AsyncIterator[Self]:
+    async def open(cls, kafka: KafkaSettings, rules: Mapping[str, IdRule]) -> AsyncIterator[Self]:
         """Empty at first, and filled while the block runs."""
         catalogue = cls(rules)
-        task = asyncio.create_task(catalogue._keep(bootstrap), name="catalogue")
+        task = asyncio.create_task(catalogue._keep(kafka), name="catalogue")
         try:
             yield catalogue
         finally:
             task.cancel()
             await asyncio.wait([task], timeout=STOP_S)
 
-    async def _keep(self, bootstrap: str) -> None:
+    async def _keep(self, kafka: KafkaSettings) -> None:
         pause_s, logged = RETRY_S[0], False
         while True:
             before = len(self)
             try:
-                await self._follow(bootstrap)
+                await self._follow(kafka)
             # Broad, since this is best effort: no error of it may end the process.
             except Exception as error:
                 if not logged:
-                    _log.warning("the catalogue is not read", extra={"why": type(error).__name__})
+                    has_fix = isinstance(error, (ProducerError, KafkaRefusedError, ConnectionError))
+                    why = str(error) if has_fix else type(error).__name__
+                    _log.warning("the catalogue is not read", extra={"why": why})
                 logged = True
             if len(self) != before:
                 pause_s, logged = RETRY_S[0], False
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_S[1])
 
-    async def _follow(self, bootstrap: str) -> None:
+    async def _follow(self, kafka: KafkaSettings) -> None:
         """Reads until Kafka fails; returns at once if there is no such topic."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, client_id="producers"
+            **kafka.arguments(), auto_offset_reset="earliest", enable_auto_commit=False, client_id="producers"
         )
         try:
-            await consumer.start()
+            await start(consumer, kafka)
             # Looked up among all topics: to request a missing one would make some brokers create it.
             if TOPIC not in await consumer.topics():
+                if kafka.security_protocol != "PLAINTEXT":  # where topics may be hidden
+                    raise ProducerError(kafka.no_topic(TOPIC))
                 return
             consumer.subscribe([TOPIC])
             while True:

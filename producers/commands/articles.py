@@ -21,6 +21,7 @@ from producers.client.producer import Producer
 from producers.commands import common, editor
 from producers.simulate import emit
 from producers.times import LocalClock
+from ranker.connect.kafka import KafkaSettings
 from ranker.service import progress, signals
 from ranker.service.printable import printable
 from schemas.article_id import normalized
@@ -80,7 +81,7 @@ def import_(
     config: str | None,
     clock: LocalClock | None,
     as_json: bool,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
 ) -> None:
     """Import articles from JSON lines, an RSS or Atom feed, or a news sitemap; - reads standard input.
@@ -108,7 +109,7 @@ def import_(
         ):
             defaults = ImportDefaults(site, emit.now_ms(), common.id_rules(config), source, clock)
             summary = ImportSummary(topic, _read(opened, kind, defaults, stack), defaults)
-            common.run(_import(summary, bootstrap))
+            common.run(_import(summary, kafka))
     except UnreadableError as error:
         raise click.ClickException(f"{file} cannot be imported: {error}") from error
     except OSError as error:
@@ -215,12 +216,12 @@ def _read(opened: io.BufferedIOBase, kind: str, defaults: ImportDefaults, stack:
     return imports.from_document(document, kind, defaults)
 
 
-async def _import(summary: ImportSummary, bootstrap: str) -> None:
+async def _import(summary: ImportSummary, kafka: KafkaSettings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
-        producer = await stack.enter_async_context(Producer(bootstrap, summary.topic))
+        producer = await stack.enter_async_context(Producer(kafka, summary.topic))
         if summary.about.undated:
-            async for value in whole_topic.values(bootstrap, summary.topic, producer.partitions):
+            async for value in whole_topic.values(kafka, summary.topic, producer.partitions):
                 summary.see(value)
         portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(summary.keep(), stop)))
         with progress.bar("Importing", None, unit="events") as advance:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from producers.commands import common
+from ranker.connect.kafka import KafkaSettings
 
 if TYPE_CHECKING:
     from producers.collector.settings import Settings
@@ -75,7 +76,7 @@ def command(
     port: int,
     admin_host: str,
     admin_port: int,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str | None,
     spool: Path | None,
     name: str,
@@ -85,7 +86,8 @@ def command(
 
     Events answered with 202 are in Kafka or on the disk. ranker.toml defines which pages may send what
     ([sites.NAME] origins, hosts, public_types; [collect] limits); RANKER_WRITE_KEYS (site=key,…) has the keys for
-    servers. SIGTERM and Ctrl-C end it after the responses under way; a second signal ends it at once.
+    servers. With [sites.NAME.beacons] it takes page views of Matomo, Plausible, Umami and GoatCounter too. SIGTERM and
+    Ctrl-C end it after the responses under way; a second signal ends it at once.
 
     \b
     Examples:
@@ -111,7 +113,7 @@ def command(
                 host,
                 port,
                 (admin_host, admin_port),
-                bootstrap,
+                kafka,
                 topic or settings.topic,
                 spool or _state_directory(),
                 name,
@@ -128,7 +130,7 @@ async def _run(
     host: str,
     port: int,
     admin_at: tuple[str, int],
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
     directory: Path,
     name: str,
@@ -159,11 +161,11 @@ async def _run(
         stop = stack.enter_context(signals.stop_event())
         spool = await stack.enter_async_context(Spool.open(directory, settings.spool_mb << 20))
         metrics.watch(spool)
-        outbox = await stack.enter_async_context(Outbox(bootstrap, topic, spool, metrics, name=name))
+        outbox = await stack.enter_async_context(Outbox(kafka, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
-        salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        salts = await stack.enter_async_context(open_salts(settings.redis)) if settings.redis else None
         rules = {site_id: site.ids for site_id, site in settings.sites.items()}
-        catalogue = await stack.enter_async_context(Catalogue.open(bootstrap, rules))
+        catalogue = await stack.enter_async_context(Catalogue.open(kafka, rules))
         articles = NewArticles(
             catalogue,
             known,

@@ -7,6 +7,7 @@ import logging
 import os
 import zoneinfo
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,17 +15,28 @@ import click
 from producers import event
 from producers.errors import ProducerError
 from producers.times import LocalClock
+from ranker.connect.kafka import DEFAULT, KafkaSettings
 from schemas import article_id, configuration
 from schemas.article_id import IdRule
 
+
+def _kafka(_: click.Context, __: click.Parameter, value: str) -> KafkaSettings:
+    found = replace(KafkaSettings.from_environ(), bootstrap=value)
+    if faults := list(found.faults()):
+        raise click.UsageError("\n".join(faults))
+    return found
+
+
 bootstrap_option = click.option(
     "--bootstrap",
+    "kafka",
     envvar="RANKER_KAFKA_BOOTSTRAP",
-    default="127.0.0.1:9092",
+    default=DEFAULT,
+    callback=_kafka,
     show_default=True,
     show_envvar=True,
     metavar="HOST:PORT[,…]",
-    help="Kafka's address.",
+    help="Kafka's address. TLS and logins are set by RANKER_KAFKA_… (docs/ways-in/kafka.md).",
 )
 
 

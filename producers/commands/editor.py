@@ -10,6 +10,7 @@ import orjson
 from producers import event
 from producers.client.producer import Producer
 from producers.commands import common
+from ranker.connect.kafka import KafkaSettings
 from schemas.article_id import ALLOWED, DEFAULT, NoArticleError, is_article_id, normalized
 
 
@@ -33,7 +34,7 @@ _site = click.argument("site", callback=common.check_site)
 @common.config_option
 @common.bootstrap_option
 @common.topic_option("articles")
-def hide(*, site: str, article: str, config: str | None, bootstrap: str, topic: str) -> None:
+def hide(*, site: str, article: str, config: str | None, kafka: KafkaSettings, topic: str) -> None:
     """Take an article off every list, and blank it in days and weeks that were made, until `producers articles show`.
 
     It is still counted. No import brings it back, and it may be hidden before anything else is known of it. ID is the
@@ -45,7 +46,7 @@ def hide(*, site: str, article: str, config: str | None, bootstrap: str, topic: 
       producers articles hide demo -- -42
     """
     article = _normal(article, config, site)
-    _write(bootstrap, topic, site, [article], "editor", {"hidden": True})
+    _write(kafka, topic, site, [article], "editor", {"hidden": True})
     click.echo(f"{article} of {site} is hidden from every list")
 
 
@@ -55,7 +56,7 @@ def hide(*, site: str, article: str, config: str | None, bootstrap: str, topic: 
 @common.config_option
 @common.bootstrap_option
 @common.topic_option("articles")
-def show(*, site: str, article: str, config: str | None, bootstrap: str, topic: str) -> None:
+def show(*, site: str, article: str, config: str | None, kafka: KafkaSettings, topic: str) -> None:
     """Take `producers articles hide` back: the article returns to the place of its counts.
 
     An article that a feed or an import has removed (status removed) stays away; import it again as published.
@@ -68,7 +69,7 @@ def show(*, site: str, article: str, config: str | None, bootstrap: str, topic: 
     given, article = article, _normal(article, config, site)
     # Version 0.1 may have hidden just this address; for readers, other spellings are the article.
     words = _with_spelling(article, given) if "?" in given or "#" in given else [article]
-    _write(bootstrap, topic, site, words, "editor", {"hidden": False})
+    _write(kafka, topic, site, words, "editor", {"hidden": False})
     click.echo(f"{article} of {site} is no longer hidden by the editor")
 
 
@@ -79,7 +80,7 @@ def show(*, site: str, article: str, config: str | None, bootstrap: str, topic: 
 @common.config_option
 @common.bootstrap_option
 @common.topic_option("articles")
-def alias(*, site: str, old: str, new: str | None, config: str | None, bootstrap: str, topic: str) -> None:
+def alias(*, site: str, old: str, new: str | None, config: str | None, kafka: KafkaSettings, topic: str) -> None:
     """Count an article that moved under its new id; without NEW, take that back.
 
     OLD and NEW become one article in every list, also for what was counted before. One hop: an article that moves a
@@ -96,7 +97,7 @@ def alias(*, site: str, old: str, new: str | None, config: str | None, bootstrap
     new = None if new is None else _normal(new, config, site)
     if old == new:
         raise click.UsageError(f"OLD and NEW are both {old!r}; an alias leads from one article to another.")
-    _write(bootstrap, topic, site, _with_spelling(old, given), "alias", {"alias_of": new})
+    _write(kafka, topic, site, _with_spelling(old, given), "alias", {"alias_of": new})
     if new is None:
         click.echo(f"{old} of {site} stands for itself")
     else:
@@ -108,7 +109,7 @@ def _with_spelling(article: str, given: str) -> list[str]:
     return [article, given] if given != article and is_article_id(given) else [article]
 
 
-def _write(bootstrap: str, topic: str, site: str, articles: list[str], word: str, fields: dict[str, Any]) -> None:
+def _write(kafka: KafkaSettings, topic: str, site: str, articles: list[str], word: str, fields: dict[str, Any]) -> None:
     """Send a record of schema `word` for each id; returns when Kafka has acknowledged them. No id holds the space."""
     records = [
         (
@@ -117,10 +118,10 @@ def _write(bootstrap: str, topic: str, site: str, articles: list[str], word: str
         )
         for article in articles
     ]
-    common.run(_send(bootstrap, topic, records))
+    common.run(_send(kafka, topic, records))
 
 
-async def _send(bootstrap: str, topic: str, records: list[tuple[bytes, bytes]]) -> None:
-    async with Producer(bootstrap, topic) as producer:
+async def _send(kafka: KafkaSettings, topic: str, records: list[tuple[bytes, bytes]]) -> None:
+    async with Producer(kafka, topic) as producer:
         await producer.send_records(records)
         await producer.flush()

@@ -20,6 +20,7 @@ from producers.simulate import demo, emit, popularity
 from producers.simulate.collector_sender import CollectorSender, is_address
 from producers.simulate.steady import Steady, insist
 from producers.simulate.traffic import Shares, Traffic
+from ranker.connect.kafka import KafkaSettings
 from ranker.service import endpoints, progress, signals
 from ranker.service.printable import printable
 from schemas import configuration
@@ -137,7 +138,7 @@ def command(
     collector: str | None,
     collector_share: float,
     as_json: bool,
-    bootstrap: str,
+    kafka: KafkaSettings,
     topic: str,
     articles_topic: str,
 ) -> None:
@@ -179,18 +180,18 @@ def command(
         shares=shares,
         collector=None if collector is None else (collector, _write_key(site), collector_share),
     )
-    common.run(_simulate(plan, bootstrap, topic, articles_topic, as_json=as_json))
+    common.run(_simulate(plan, kafka, topic, articles_topic, as_json=as_json))
 
 
-async def _simulate(plan: Plan, bootstrap: str, topic: str, articles_topic: str, *, as_json: bool) -> None:
+async def _simulate(plan: Plan, kafka: KafkaSettings, topic: str, articles_topic: str, *, as_json: bool) -> None:
     start_ms = emit.now_ms()
     rng = random.Random(plan.seed)  # noqa: S311 - traffic, not secrets
     catalogue = demo.articles(plan.site, start_ms) if plan.demo else []
     models = _models(plan, rng, catalogue, start_ms)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
-        line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, topic, name="simulate"))))
-        catalogue_line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(bootstrap, articles_topic))))
+        line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(kafka, topic, name="simulate"))))
+        catalogue_line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(kafka, articles_topic))))
         producer = await line.producer()
         if catalogue:
             await catalogue_line.producer()

@@ -143,7 +143,7 @@ async def _compared(
     from ranker.service.tuning import collect_seldom, keep_buffers
 
     topic, unpack_bytes = definitions[0].generation.topic, max(one.unpack_mb for one in settings) << 20
-    async with reading(settings[0].kafka_bootstrap, topic, unpack_bytes=unpack_bytes) as log:
+    async with reading(settings[0].kafka, topic, unpack_bytes=unpack_bytes) as log:
         collect_seldom()
         keep_buffers()
         with bar(f"Reading {topic}", unit="events") as advance:

@@ -214,7 +214,7 @@ async def _resend(
     async with contextlib.AsyncExitStack() as stack:
         if not dry:
             # Before any letter is read: from here on no other resend can mark one.
-            resender = await stack.enter_async_context(opened(settings.kafka_bootstrap, rules.topic))
+            resender = await stack.enter_async_context(opened(settings.kafka, rules.topic))
             send = resender.send
             if not resender.transactional:
                 twice = f"if this is killed, or runs twice at once, up to {PORTION} letters may be sent once more"
@@ -231,7 +231,7 @@ async def _read(settings: Settings, work: Callable[[DeadLetterReader], Awaitable
 
     source = settings.generation.topic
     with bar(f"Reading {source}.dead", unit="records") as advance:
-        async with reading(settings.kafka_bootstrap, source, advance) as log:
+        async with reading(settings.kafka, source, advance) as log:
             return await work(log)
 
 

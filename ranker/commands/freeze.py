@@ -122,10 +122,10 @@ async def _freeze(
     sites, wrong = _countable(sites, generation)
     if not sites:
         return [], wrong
-    there = await read_documents(settings.kafka_bootstrap, lambda _, __: None)
+    there = await read_documents(settings.kafka, lambda _, __: None)
     unpack_bytes = settings.unpack_mb << 20
     made: list[dict[str, Any]] = []
-    async with reading(settings.kafka_bootstrap, generation.topic, unpack_bytes=unpack_bytes) as log:
+    async with reading(settings.kafka, generation.topic, unpack_bytes=unpack_bytes) as log:
         day, begins = revise or period, await periods_due.beginning(log)
         if day is None:
             due = periods_due.due(sites, kinds, generation, there, begins, begun_ms)
@@ -177,7 +177,7 @@ class Run(NamedTuple):
         from ranker.log.documents import read_documents, writing
         from ranker.operate import freeze, period_counts
 
-        kafka = self.settings.kafka_bootstrap
+        kafka = self.settings.kafka
         with bar(f"Reading {self.generation.topic}", unit="events") as advance:
             counts = await period_counts.count(self.log, self.generation, wanted, self.first_ms, self.begun_ms, advance)
         if revise and any(one.is_cut for one in counts):
@@ -195,11 +195,11 @@ async def _active(settings: Settings) -> tuple[Generation, int]:
 
     By a clock that is fast a period would be made before it has closed.
     """
+    from ranker.connect.redis import connect
     from ranker.store import generations
-    from ranker.store.connection import connect
     from ranker.store.redis_info import store_time_ms
 
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     try:
         active = await generations.read_active(client)
         found = None if active is None else await generations.configuration(client, active.generation)

@@ -28,7 +28,7 @@ async def is_counted(settings: Settings, client: Any, active: Active, say: Calla
     from ranker.consume.build_consumer import group_of
     from ranker.log import admin
 
-    async with admin.connected(settings.kafka_bootstrap) as kafka:
+    async with admin.connected(settings.kafka) as kafka:
         members = await kafka.members(group_of(settings.generation))
     already = f"{active.generation} is the active generation already"
     unnamed = "" in members.values()
@@ -90,7 +90,7 @@ class Takeover:
         session_s = self._settings.session_timeout_ms / 1000
         since: dict[str, float] = {}
         unnamed = False
-        async with admin.connected(self._settings.kafka_bootstrap) as kafka:
+        async with admin.connected(self._settings.kafka) as kafka:
             while True:
                 if stopped := self._consumer.stopped():
                     raise click.ClickException("; ".join(stopped))

@@ -58,7 +58,7 @@ async def _apply(settings: Settings, replicas: int | None, *, dry: bool) -> list
     from ranker.log import admin
     from ranker.operate import topics
 
-    async with admin.connected(settings.kafka_bootstrap) as log:
+    async with admin.connected(settings.kafka) as log:
         generation = settings.generation
         return [
             *await topics.check_foreign(log, generation, accept_create_time=settings.accept_create_time),

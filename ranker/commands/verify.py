@@ -105,25 +105,23 @@ def command(
 
 
 async def _run(settings: Settings, generation: str | None, chosen: Selection, *, as_json: bool) -> dict[str, Any]:
+    from ranker.connect.redis import connect
     from ranker.log import stretch
     from ranker.operate.verify import Verification
     from ranker.recount import definition as definitions
     from ranker.service import progress
     from ranker.service.tuning import collect_seldom, keep_buffers
     from ranker.store import pieces
-    from ranker.store.connection import connect
     from ranker.store.generations import GenerationError, read_active
 
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     try:
         active = await read_active(client)
         wanted = generation or (active.generation if active else None)
         if wanted is None:
             raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
         definition = definitions.read(await pieces.canonical(client, wanted), wanted)
-        async with stretch.reading(
-            settings.kafka_bootstrap, definition.topic, unpack_bytes=settings.unpack_mb << 20
-        ) as reader:
+        async with stretch.reading(settings.kafka, definition.topic, unpack_bytes=settings.unpack_mb << 20) as reader:
             partitions = active.partitions if active and wanted == active.generation else reader.partitions
             verification = Verification(client, reader, definition, partitions, chosen)
             total = await verification.offsets()

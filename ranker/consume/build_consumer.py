@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ranker.connect.redis import Client
 from ranker.consume.batch import chunk_records
 from ranker.consume.build_worker import build_worker
 from ranker.consume.clocks import Clocks
@@ -21,7 +22,6 @@ from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics
 from ranker.settings import Settings
-from ranker.store.connection import Client
 from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
 
@@ -60,7 +60,7 @@ def build_consumer(
     generation = settings.generation
     clocks = Clocks(lambda: store_time_ms(client))
     page_views = PageViewLog(
-        settings.kafka_bootstrap,
+        settings.kafka,
         generation.topic,
         group_of(generation),
         chunk_records(generation),
@@ -69,7 +69,7 @@ def build_consumer(
         session_ms=settings.session_timeout_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
-    dead_letters = DeadLetters(settings.kafka_bootstrap, generation.topic)
+    dead_letters = DeadLetters(settings.kafka, generation.topic)
     memories = Memories(memory_rules(generation))
     worker_for = partial(
         build_worker,

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.core.append_time import is_append_time
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
@@ -47,7 +49,7 @@ class PageViewLog:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaSettings,
         topic: str,
         group: str,
         chunk_records: int,
@@ -58,11 +60,12 @@ class PageViewLog:
         metadata_max_age_ms: int = 30_000,
     ) -> None:
         self.topic = topic
+        self._kafka = kafka
         record_batches.install(unpack_bytes)
         self.patch_active = aiokafka_patch.install()
         self._limit = chunk_records
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **kafka.arguments(),
             group_id=group,
             client_id=client_id,
             enable_auto_commit=False,
@@ -79,7 +82,7 @@ class PageViewLog:
             max_poll_interval_ms=_DAY_MS,
         )
         self._probe = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **kafka.arguments(),
             group_id=None,
             client_id=f"{client_id}-probe",
             enable_auto_commit=False,
@@ -98,8 +101,8 @@ class PageViewLog:
     async def start(self, revoked: Callable[[], None], assigned: Callable[[frozenset[int]], None]) -> None:
         """Joins the group. `revoked` is called before every rebalance, `assigned` after it with our partitions."""
         with translated():
-            await self._probe.start()
-            await self._consumer.start()
+            await start(self._probe, self._kafka)
+            await start(self._consumer, self._kafka)
             self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._update_metadata))
 
     async def _update_metadata(self) -> None:
@@ -116,9 +119,21 @@ class PageViewLog:
             with contextlib.suppress(LogUnavailableError), translated():
                 await stop(consumer)
 
+    @property
+    def no_topic(self) -> str:
+        """That there is no such topic, with the fix."""
+        return self._kafka.no_topic(self.topic)
+
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
         return len(self._consumer.partitions_for_topic(self.topic) or ())
+
+    def check_group(self) -> None:
+        """Raises LogRefusedError if Kafka does not let us into the group: a poll does so too, but without partitions
+        there is none.
+        """
+        with translated():
+            self._consumer._coordinator.check_errors()  # noqa: SLF001  # no other way
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[aiokafka_patch.Chunk]]:
         """Fetched chunks of these partitions, at least one; never of others, which other members may own."""

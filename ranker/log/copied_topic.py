@@ -9,6 +9,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.core.fold import Record
 from ranker.log.errors import LogRefusedError, LogUnavailableError, stop, translated
 
@@ -21,28 +23,33 @@ ASSIGNED_S = 10.0
 
 
 class CopiedTopic:
-    """Reads from the offsets sought. Without a group: these topics are small, and Redis keeps the offset."""
+    """Reads from the offsets sought. Without a group: these topics are small, and Redis keeps the offset.
 
-    def __init__(self, bootstrap: str, name: str = "articles", *, answer_ms: int = ANSWER_MS) -> None:
+    Making one raises LogRefusedError if a file that the login needs cannot be used.
+    """
+
+    def __init__(self, kafka: KafkaSettings, name: str = "articles", *, answer_ms: int = ANSWER_MS) -> None:
         self.name = name
-        self._consumer: Any = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=None,
-            client_id="ranker-copy",
-            enable_auto_commit=False,
-            request_timeout_ms=answer_ms,
-            # If an offset is gone, reading restarts at the beginning; the caller sees offsets fall back, and checks.
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-        )
+        self._kafka = kafka
+        with translated():
+            self._consumer: Any = AIOKafkaConsumer(
+                **kafka.arguments(),
+                group_id=None,
+                client_id="ranker-copy",
+                enable_auto_commit=False,
+                request_timeout_ms=answer_ms,
+                # If an offset is gone, reading restarts at the beginning; the caller sees that, and checks.
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+            )
 
     async def start(self) -> int:
         """Connects; returns the number of partitions. LogRefusedError if the topic does not exist."""
         with translated():
-            await self._consumer.start()
+            await start(self._consumer, self._kafka)
             # Checked first: the client waits for a missing topic for ever, and brokers may create a requested one.
             if self.name not in await self._consumer.topics():
-                raise LogRefusedError(f"topic {self.name} does not exist; create it with `ranker topics apply`")
+                raise LogRefusedError(self._kafka.no_topic(self.name))
             self._consumer.subscribe([self.name])
             async with asyncio.timeout(ASSIGNED_S):
                 while not self._consumer.assignment():  # noqa: ASYNC110  # the client has no event for it

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.core.fold import REASONS
 from ranker.log import record_batches
 from ranker.log.errors import LogRefusedError, stop, translated
@@ -59,9 +61,10 @@ class DeadLetterReader:
     many offsets have been read, and of how many.
     """
 
-    def __init__(self, consumer: Any, source: str, advance: Callable[[int, int], None]) -> None:
+    def __init__(self, consumer: Any, kafka: KafkaSettings, source: str, advance: Callable[[int, int], None]) -> None:
         self.topic = f"{source}.dead"
         self._consumer = consumer
+        self._kafka = kafka
         self._position = re.compile(f"{re.escape(source)}/[0-9]{{1,9}}/[0-9]{{1,18}}".encode())
         self._advance = advance
         self._read = self._total = 0
@@ -75,7 +78,7 @@ class DeadLetterReader:
             cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001  # nothing else leaves it out
             tps = [TopicPartition(topic, number) for number in sorted(cluster.partitions_for_topic(topic) or ())]
             if not tps:
-                raise LogRefusedError(f"topic {topic} does not exist; create it with `ranker topics apply`")
+                raise LogRefusedError(self._kafka.no_topic(topic))
             begins, ends = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
         return {tp.partition: range(begins[tp], ends[tp]) for tp in tps}
 
@@ -151,11 +154,13 @@ def _letter(record: ConsumerRecord, mark: bytes | None) -> DeadLetter | None:
 
 
 @contextlib.asynccontextmanager
-async def reading(bootstrap: str, source: str, advance: Callable[[int, int], None]) -> AsyncIterator[DeadLetterReader]:
+async def reading(
+    kafka: KafkaSettings, source: str, advance: Callable[[int, int], None]
+) -> AsyncIterator[DeadLetterReader]:
     """A reader for the length of the block."""
     record_batches.install()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.arguments(),
         group_id=None,
         client_id="ranker-letters",
         enable_auto_commit=False,
@@ -165,7 +170,7 @@ async def reading(bootstrap: str, source: str, advance: Callable[[int, int], Non
     )
     try:
         with translated():
-            await consumer.start()
-        yield DeadLetterReader(consumer, source, advance)
+            await start(consumer, kafka)
+        yield DeadLetterReader(consumer, kafka, source, advance)
     finally:
         await stop(consumer)

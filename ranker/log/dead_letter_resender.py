@@ -7,10 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from ranker.connect.kafka import KafkaSettings
 from ranker.log import transactions
 from ranker.log.dead_letter_reader import MARK, DeadLetter
 from ranker.log.dead_letter_writer import MAX_BYTES
-from ranker.log.delivery import deliver
 from ranker.log.errors import translated
 from ranker.log.transactions import Transactions
 
@@ -40,12 +40,10 @@ class DeadLetterResender:
 
         Raises LogRefusedError if another resend of the same topic has begun meanwhile.
         """
-        with translated():
+        with translated("Write"):
             async with asyncio.timeout(_PORTION_S), self._kafka.transaction():
                 for records in (map(self._record, letters), map(self._mark, letters)):
-                    for error in await deliver(self._kafka.producer, records):
-                        if error is not None:
-                            raise error
+                    await self._kafka.deliver(records)
 
     def _record(self, letter: DeadLetter) -> dict[str, Any]:
         headers = [("resent", letter.position.encode())]
@@ -62,7 +60,7 @@ class DeadLetterResender:
 
 
 @contextlib.asynccontextmanager
-async def opened(bootstrap: str, source: str) -> AsyncIterator[DeadLetterResender]:
+async def opened(kafka: KafkaSettings, source: str) -> AsyncIterator[DeadLetterResender]:
     """A resender for the length of the block. All of a topic have one transactional id: what is read from here on has
     all earlier marks.
     """
@@ -71,11 +69,11 @@ async def opened(bootstrap: str, source: str) -> AsyncIterator[DeadLetterResende
         "the portion was sent, run it again"
     )
     async with transactions.opened(
-        bootstrap,
+        kafka,
         f"ranker-resend-{source}",
         "ranker-resend",
         timeout_ms=_TRANSACTION_MS,
         max_bytes=MAX_BYTES,
         fenced=fenced,
-    ) as kafka:
-        yield DeadLetterResender(kafka, source)
+    ) as opening:
+        yield DeadLetterResender(opening, source)

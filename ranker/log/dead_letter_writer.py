@@ -13,6 +13,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.core.partial_counts import KEPT_BYTES, Rejected
 from ranker.log.delivery import deliver
 from ranker.log.errors import LogUnavailableError, stop, translated
@@ -29,16 +31,17 @@ _FOR_SIZE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, er
 class DeadLetters:
     """Writes with acks=all. The key is topic/partition/offset, so compaction keeps one letter for a record."""
 
-    def __init__(self, bootstrap: str, source: str) -> None:
+    def __init__(self, kafka: KafkaSettings, source: str) -> None:
         self._topic = f"{source}.dead"
         self._source = source
+        self._kafka = kafka
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, client_id="ranker-dead", acks="all", max_request_size=MAX_BYTES
+            **kafka.arguments(), client_id="ranker-dead", acks="all", max_request_size=MAX_BYTES
         )
 
     async def start(self) -> None:
         with translated():
-            await self._producer.start()
+            await start(self._producer, self._kafka)
 
     async def stop(self) -> None:
         await stop(self._producer)
@@ -48,7 +51,7 @@ class DeadLetters:
 
         A letter that is refused without any content is logged instead: no size stops a partition.
         """
-        with translated(), self._existing():
+        with translated("Write"), self._existing():
             for letter in await self._refused(partition, rejected):
                 for most in _SMALLER:
                     if not await self._refused(partition, [letter.shortened(most, most)]):
@@ -64,9 +67,7 @@ class DeadLetters:
         try:
             yield
         except errors.UnknownTopicOrPartitionError as error:
-            raise LogUnavailableError(
-                f"topic {self._topic} does not exist; create it with `ranker topics apply`"
-            ) from error
+            raise LogUnavailableError(self._kafka.no_topic(self._topic, "Write")) from error
 
     async def _refused(self, partition: int, rejected: Sequence[Rejected]) -> list[Rejected]:
         """Those that Kafka does not take because they are too large, alone or together."""

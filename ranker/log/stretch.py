@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
 from ranker.core.append_time import FIRST_MS, is_append_time
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
@@ -168,12 +170,12 @@ def _cut(chunk: Chunk, end: int) -> Chunk:
 
 
 @contextlib.asynccontextmanager
-async def reading(bootstrap: str, topic: str, *, unpack_bytes: int = MOST_BYTES) -> AsyncIterator[LogReader]:
+async def reading(kafka: KafkaSettings, topic: str, *, unpack_bytes: int = MOST_BYTES) -> AsyncIterator[LogReader]:
     """A reader for the length of the block. LogRefusedError if there is no such topic, which is never created."""
     record_batches.install(unpack_bytes)
     patch_active = aiokafka_patch.install()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.arguments(),
         group_id=None,
         client_id="ranker-read",
         enable_auto_commit=False,
@@ -186,11 +188,11 @@ async def reading(bootstrap: str, topic: str, *, unpack_bytes: int = MOST_BYTES)
     )
     try:
         with translated():
-            await consumer.start()
+            await start(consumer, kafka)
             cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001  # nothing else leaves it uncreated
         partitions = len(cluster.partitions_for_topic(topic) or ())
         if not partitions:
-            raise LogRefusedError(f"topic {topic} does not exist; create it with `ranker topics apply`")
+            raise LogRefusedError(kafka.no_topic(topic))
         yield LogReader(consumer, topic, partitions, patch_active=patch_active)
     finally:
         await stop(consumer)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
+from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka_start import start
+from ranker.log.delivery import deliver
 from ranker.log.errors import LogRefusedError, stop, translated
 
 _START_S = 30.0
@@ -45,10 +48,32 @@ class Transactions:
                 await self.producer.abort_transaction()  # else readers wait for the transaction's time to be over
             raise
 
+    async def deliver(self, records: Iterable[dict[str, Any]]) -> None:
+        """Returns once all records are acknowledged; raises the first error of one, or of the transaction."""
+        sending = asyncio.ensure_future(deliver(self.producer, records))
+        awaited: set[asyncio.Future[Any]] = {sending}
+        if self.transactional:
+            # A transaction that fails leaves its records without an outcome.
+            awaited.add(self.producer._txn_manager.wait_for_transaction_end())  # noqa: SLF001  # as above
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            for ended in awaited - {sending}:
+                if ended.done():
+                    ended.result()
+            for error in await sending:
+                if error is not None:
+                    raise error
+        finally:
+            if not sending.done():
+                sending.cancel()
+            await asyncio.wait([sending])
+            if not sending.cancelled():
+                sending.exception()  # looked at: asyncio complains of an error that nobody has seen
+
 
 @contextlib.asynccontextmanager
 async def opened(
-    bootstrap: str,
+    kafka: KafkaSettings,
     transactional_id: str,
     client_id: str,
     *,
@@ -67,7 +92,7 @@ async def opened(
 
     def producer(**more: Any) -> Any:
         return AIOKafkaProducer(
-            bootstrap_servers=bootstrap, client_id=client_id, acks="all", max_request_size=max_bytes, **more
+            **kafka.arguments(), client_id=client_id, acks="all", max_request_size=max_bytes, **more
         )
 
     opening = producer(transactional_id=transactional_id, transaction_timeout_ms=timeout_ms)
@@ -76,13 +101,13 @@ async def opened(
         with translated():
             try:
                 async with asyncio.timeout(_START_S):
-                    await opening.start()
+                    await start(opening, kafka)
             except (errors.UnknownError, errors.IncompatibleBrokerVersion, errors.UnsupportedVersionError):
                 if not may_lack_transactions:
                     raise
                 await stop(opening)  # a broker that replies, and has no transactions
                 opening, transactional = producer(), False
-                await opening.start()
+                await start(opening, kafka)
         yield Transactions(opening, fenced, transactional=transactional)
     finally:
         with contextlib.suppress(TimeoutError, errors.KafkaError):

@@ -7,6 +7,7 @@ from importlib import metadata
 from itertools import islice
 from typing import Any
 
+from ranker.connect.kafka import KafkaSettings
 from ranker.core.generation import Generation
 from ranker.core.periods import Calendar
 from ranker.core.watermark import age_ms
@@ -26,7 +27,7 @@ _NEWEST, _PARTITIONS = 100, 8
 
 
 async def kafka(
-    bootstrap: str,
+    at: KafkaSettings,
     generation: Generation,
     now_ms: Clock,
     *,
@@ -35,11 +36,11 @@ async def kafka(
 ) -> list[Finding]:
     """Findings on Kafka: whether it is reachable, its topics and their settings, its clocks."""
     try:
-        async with admin.connected(bootstrap) as log:
+        async with admin.connected(at) as log:
             brokers = await log.brokers()
             wanted = topics.wanted(generation, calendars)
             there = await log.topics([generation.topic, *(topic.name for topic in wanted)])
-            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {endpoints.shown(bootstrap)}")]
+            found = [ok("Kafka", f"{brokers} broker{'s' if brokers > 1 else ''} at {endpoints.shown(at.bootstrap)}")]
             if topics.is_foreign(generation):
                 state = there.get(generation.topic)
                 found += _foreign(generation, state, accept_create_time)
@@ -66,13 +67,8 @@ async def kafka(
                 found += check_periods.retention(generation, state, calendars)
             return found
     except (LogUnavailableError, LogRefusedError) as error:
-        return [
-            fault(
-                "Kafka",
-                f"{endpoints.shown(bootstrap)}: {error}",
-                "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is",
-            )
-        ]
+        text, _, fix = str(error).rpartition("; ")
+        return [fault("Kafka", f"{endpoints.shown(at.bootstrap)}: {text or fix}", fix if text else "")]
 
 
 def _there(name: str, state: TopicState) -> Finding:
@@ -166,7 +162,8 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
             found += _server(one)
         found += _active(await generations.read_active(client), generation)
     except StoreUnavailableError as error:
-        found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
+        what, _, fix = str(error).partition("; ")
+        found.append(fault("Redis", f"{url}: {what}", fix or "start it, or set RANKER_REDIS_URL to where it is"))
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from ranker.connect.kafka import KafkaSettings
 from ranker.core import best_of
 from ranker.core.best_of import Counted, Earlier, Key, Row, Source
 from ranker.core.generation import Generation
@@ -62,10 +63,10 @@ def keeper(sites: Collection[str], revised: date | None) -> Callable[[Key, bytes
     return kept
 
 
-async def read_articles(bootstrap: str, sites: Mapping[str, Site]) -> tuple[Articles, int]:
+async def read_articles(kafka: KafkaSettings, sites: Mapping[str, Site]) -> tuple[Articles, int]:
     """The catalogue as the topic has it now, and its end: what is below that is in it. Redis may lack some of it."""
     articles, end = Articles({name: site.ids for name, site in sites.items()}), 0
-    async for record in documents.records(bootstrap, ARTICLES):
+    async for record in documents.records(kafka, ARTICLES):
         articles.apply([(record.key or b"", record.value, record.offset)])
         end = record.offset + 1
     return articles, end

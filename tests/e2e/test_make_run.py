@@ -26,6 +26,7 @@ from deploy.local.options import COLLECTOR_PORT
 from deploy.local.ports import is_listening
 from deploy.local.redis import RedisServer
 from ranker.log import admin
+from tests.support.kafka_at import kafka_at
 from tests.support.make_run import CHECKOUT, TWO_MINUTES_S, Run, all_gone, fetch, make_run, needs_ranker, total
 from tests.support.tracked_site import AGENT
 
@@ -265,7 +266,7 @@ async def test_it_runs_on_apache_kafka(tmp_path: Path, kafka_apache: object, red
         week = "v1/demo/popular/read/7d"
         await asyncio.to_thread(waiting.until, "A week of views", lambda: total(page, week) > 60_000, 60.0)
         assert fetch(page, week)["complete"] is True, "Kafka has deleted what was not read"
-        async with admin.connected(run.says(r"Kafka +(\S+)")[1]) as log:
+        async with admin.connected(kafka_at(run.says(r"Kafka +(\S+)")[1])) as log:
             topic = (await log.topics(["page-views"]))["page-views"]
         assert topic.config["message.timestamp.type"] == "LogAppendTime"
         run.interrupt()

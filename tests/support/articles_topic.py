@@ -15,6 +15,7 @@ from ranker.consume.jobs.copied_topics import THE_CATALOGUE
 from ranker.consume.jobs.copy_topic import copy_topic
 from ranker.log.copied_topic import CopiedTopic
 from ranker.store.keys import CopyKeys
+from tests.support.kafka_at import kafka_at
 
 
 def article(article_id: str, **fields: Any) -> bytes:
@@ -60,7 +61,7 @@ class Topic:
         return asyncio.create_task(
             copy_topic(
                 THE_CATALOGUE,
-                lambda: CopiedTopic(self.bootstrap, self.name),
+                lambda: CopiedTopic(kafka_at(self.bootstrap), self.name),
                 self.client,
                 lambda _, trouble: self.troubles.append(trouble),
             )

@@ -20,6 +20,7 @@ from deploy.local import children, waiting
 from deploy.local.ports import HOST, free_port
 from tests.bench import processes
 from tests.support.http import Answer, ask
+from tests.support.kafka_at import kafka_environ
 
 PARTITIONS = 4
 ORIGIN = "https://www.demo.example"
@@ -29,6 +30,11 @@ SITES = """
 [sites.demo]
 origins = ["https://www.demo.example"]
 hosts = ["views.demo.example"]
+[sites.demo.beacons]
+matomo = 3
+plausible = "demo.example"
+umami = "2f1b6d0e-8c1a-4d6e-9b1f-0a7c5e3d9f42"
+goatcounter = "stats.demo.example"
 [sites.other]
 origins = ["https://other.example"]
 public_types = ["share"]
@@ -66,7 +72,7 @@ class Collector:
         ]
         env = {
             **processes.environment(),
-            "RANKER_KAFKA_BOOTSTRAP": self.bootstrap,
+            **kafka_environ(self.bootstrap),
             "RANKER_WRITE_KEYS": f"demo={KEY},other={OTHER_KEY},server=key-of-server-0123456789",
             "RANKER_REDIS_URL": self.redis_url or "",
         }

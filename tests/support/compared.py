@@ -19,6 +19,7 @@ from ranker.log.stretch import reading
 from ranker.operate.compare import Comparison, Definition, Period, compare
 from ranker.settings import load
 from tests.integration.consume.engine import CHECKOUT, RANKER
+from tests.support.kafka_at import kafka_at, kafka_environ
 from tests.support.recount import Raw, Recount, Rules, ranked, verdict
 
 PARTITIONS = 2
@@ -141,13 +142,13 @@ class Log:
 
     async def compare(self, requested: Period, names: Sequence[str]) -> Comparison:
         definitions = [Definition(name, load(str(self.config(name)), {}).generation) for name in names]
-        async with reading(self.bootstrap, self.name) as log:
+        async with reading(kafka_at(self.bootstrap), self.name) as log:
             return await compare(log, definitions, requested, lambda _position, _total=None: None)
 
     async def ranker(self, *words: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
         """`ranker compare …` to its end, with a Redis that nobody serves."""
         environ = os.environ | {
-            "PYTHONPATH": str(CHECKOUT), "RANKER_KAFKA_BOOTSTRAP": self.bootstrap,
+            "PYTHONPATH": str(CHECKOUT), **kafka_environ(self.bootstrap),
             "RANKER_REDIS_URL": "redis://127.0.0.1:1/0", "RANKER_CONFIG": str(config or ""),
         }  # fmt: skip
         argv = [*RANKER, "compare", *words]

@@ -19,6 +19,7 @@ from ranker.core.partial_counts import Rejected
 from ranker.log.dead_letter_reader import DeadLetter, reading
 from ranker.log.dead_letter_writer import DeadLetters
 from tests.integration.consume.engine import CHECKOUT, RANKER
+from tests.support.kafka_at import kafka_at, kafka_environ
 
 HOUR_MS = 3_600_000
 UNKNOWN = "unknown_site"
@@ -63,7 +64,7 @@ class Topic:
 
     async def write(self, rejected: list[Rejected], partition: int = 0) -> None:
         """Letters as the consumer writes them."""
-        letters = DeadLetters(self.bootstrap, self.name)
+        letters = DeadLetters(kafka_at(self.bootstrap), self.name)
         await letters.start()
         try:
             await letters.write(partition, rejected)
@@ -102,12 +103,12 @@ class Topic:
         return found
 
     async def letters(self) -> list[DeadLetter]:
-        async with reading(self.bootstrap, self.name, lambda _done, _total: None) as log:
+        async with reading(kafka_at(self.bootstrap), self.name, lambda _done, _total: None) as log:
             return [letter async for portion in log.portions() for letter in portion]
 
     @property
     def environ(self) -> dict[str, str]:
-        ours = {"RANKER_KAFKA_BOOTSTRAP": self.bootstrap, "RANKER_CONFIG": str(self.config)}
+        ours = {**kafka_environ(self.bootstrap), "RANKER_CONFIG": str(self.config)}
         return os.environ | ours | {"PYTHONPATH": str(CHECKOUT)}
 
     async def ranker(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -17,13 +17,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.waiting import until_async
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.best_of import TOPIC, Key
 from ranker.log.documents import read_documents
 from ranker.settings import Settings, load
 from ranker.store import generations
-from ranker.store.connection import connect
 from tests.integration.consume.engine import CHECKOUT, RANKER
 from tests.support.compared import PARTITIONS, Log
+from tests.support.kafka_at import kafka_at, kafka_environ
 from tests.support.recount import Raw
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -100,7 +102,7 @@ class FrozenSite(Log):
 
     @property
     def settings(self) -> Settings:
-        return load(str(self.config("press")), {"RANKER_KAFKA_BOOTSTRAP": self.bootstrap})
+        return load(str(self.config("press")), {**kafka_environ(self.bootstrap)})
 
     async def begin(self, written: Mapping[int, Sequence[Raw]]) -> None:
         """Creates the topics, writes the log, and has its generation active in Redis."""
@@ -127,7 +129,7 @@ class FrozenSite(Log):
         await until_async(f"Topic {name}", known)
 
     async def activate(self) -> None:
-        client = connect(self.redis_url)
+        client = connect(RedisSettings(self.redis_url))
         try:
             await generations.register(client, self.settings.generation)
             before = await generations.read_active(client)
@@ -159,7 +161,7 @@ class FrozenSite(Log):
         """Those of this site."""
         return {
             key: one
-            for key, one in (await read_documents(self.bootstrap, lambda _, raw: raw)).items()
+            for key, one in (await read_documents(kafka_at(self.bootstrap), lambda _, raw: raw)).items()
             if key.site == self.site
         }
 
@@ -174,7 +176,7 @@ class FrozenSite(Log):
     def start(self, *words: str, environ: Mapping[str, str] = {}) -> subprocess.Popen[str]:
         """`ranker freeze …`."""
         environment = os.environ | {
-            "PYTHONPATH": str(CHECKOUT), "RANKER_KAFKA_BOOTSTRAP": self.bootstrap, "RANKER_REDIS_URL": self.redis_url,
+            "PYTHONPATH": str(CHECKOUT), **kafka_environ(self.bootstrap), "RANKER_REDIS_URL": self.redis_url,
             "RANKER_CONFIG": str(self.config("press")),
             "RANKER_ENV": "production" if self.exact else "development", **environ,
         }  # fmt: skip

@@ -15,6 +15,7 @@ from producers.collector.delivery.outbox import Outbox
 from producers.collector.delivery.spool import Spool
 from producers.collector.metrics import CollectorMetrics
 from producers.event import PageView
+from tests.support.kafka_at import kafka_at
 
 LIMIT = 64 << 20
 
@@ -42,7 +43,7 @@ async def opened(bootstrap: str, topic: str, directory: Path, delivery_s: float 
     metrics = CollectorMetrics(registry)
     async with (
         Spool.open(directory, LIMIT) as spool,
-        Outbox(bootstrap, topic, spool, metrics, name="test", delivery_s=delivery_s) as outbox,
+        Outbox(kafka_at(bootstrap), topic, spool, metrics, name="test", delivery_s=delivery_s) as outbox,
     ):
         yield Out(outbox, spool, registry)
 

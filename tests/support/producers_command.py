@@ -9,6 +9,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.support.kafka_at import kafka_environ
+
 PARTITIONS = 4
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +34,7 @@ async def start(bootstrap: str, *args: str) -> asyncio.subprocess.Process:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "RANKER_KAFKA_BOOTSTRAP": bootstrap, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **kafka_environ(bootstrap), "PYTHONPATH": str(ROOT)},
     )
 
 

@@ -28,6 +28,7 @@ from deploy.local.supervisor import Supervisor
 from producers.client.producer import Producer
 from tests.support import topics
 from tests.support.http import ask
+from tests.support.kafka_at import kafka_environ
 
 PARTITIONS = {"page-views": 4, "page-views.dead": 4, "articles": 1}
 SITES = ("demo", "local")
@@ -113,7 +114,7 @@ def record(into: Path) -> None:
         supervisor = Supervisor(
             directory,
             {
-                "RANKER_KAFKA_BOOTSTRAP": kafka.bootstrap,
+                **kafka_environ(kafka.bootstrap),
                 "RANKER_REDIS_URL": store.url,
                 "RANKER_ENV": "production",
                 "RANKER_CONFIG": str(config),

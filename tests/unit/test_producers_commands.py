@@ -136,6 +136,6 @@ def test_without_kafka_the_sentence_names_the_address_and_the_fix(args: list[str
     """Exit code 1: the use was right, Kafka was not there."""
     result = run(*(log if arg == "LOG" else arg for arg in args), stdin='{"article_id":"/a","status":"removed"}\n')
     assert result.exit_code == 1, result.output
-    assert "Kafka cannot be reached at 127.0.0.1:" in result.output
-    assert "--bootstrap or RANKER_KAFKA_BOOTSTRAP" in result.output
+    assert "Kafka cannot be reached: no connection to 127.0.0.1:" in result.output
+    assert "RANKER_KAFKA_BOOTSTRAP" in result.output
     assert isinstance(result.exception, SystemExit)

@@ -31,6 +31,7 @@ from producers.collector.delivery.spool import CHUNK_EVENTS, Chunk, Record, Spoo
 from producers.collector.metrics import CollectorMetrics
 from producers.errors import ProducerError
 from producers.event import PageView
+from ranker.connect.kafka import KafkaSettings
 
 DELIVERY_S = 2.0
 """How long Kafka may take before an event goes to the spool instead."""
@@ -76,7 +77,7 @@ class Outbox:
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaSettings,
         topic: str,
         spool: Spool,
         metrics: CollectorMetrics,
@@ -85,7 +86,7 @@ class Outbox:
         delivery_s: float = DELIVERY_S,
     ) -> None:
         self.kafka_up = False
-        self._new_producer = functools.partial(Producer, bootstrap, topic, name=name, delivery_s=PATIENCE_S)
+        self._new_producer = functools.partial(Producer, kafka, topic, name=name, delivery_s=PATIENCE_S)
         # One run of sequences for the life of the process, over all connections.
         self._stamp = self._new_producer().stamp
         self._spool = spool

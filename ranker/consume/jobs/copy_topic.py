@@ -57,16 +57,17 @@ async def copy_topic(
 
     async def follow() -> bool:
         began = time.monotonic()
-        topic = open_topic()
         try:
-            partitions = await topic.start()
-            async with asyncio.TaskGroup() as group:
-                for partition in range(partitions):
-                    group.create_task(_Follower(kind, topic, client, partition, partitions, trouble).run())
+            topic = open_topic()
+            try:
+                partitions = await topic.start()
+                async with asyncio.TaskGroup() as group:
+                    for partition in range(partitions):
+                        group.create_task(_Follower(kind, topic, client, partition, partitions, trouble).run())
+            finally:
+                await topic.stop()
         except* (LogUnavailableError, LogRefusedError, StoreUnavailableError, StoreFullError) as errors:
-            trouble(name, f"topic {topic.name} is not copied: {errors.exceptions[0]}")
-        finally:
-            await topic.stop()
+            trouble(name, f"topic {name} is not copied: {errors.exceptions[0]}")
         return time.monotonic() - began > CALM_S
 
     await periodic(AGAIN_S[0], follow, at_most_s=AGAIN_S[1])

@@ -16,13 +16,15 @@ from deploy.local.ports import HOST, free_port
 from producers.collector import catalogue
 from producers.collector.catalogue import Catalogue
 from producers.collector.new_articles import DEAREST_BYTES, cost
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.step import Changes
-from ranker.store.connection import connect
 from schemas.article_id import DEFAULT
 from tests.bench import shards
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.kafka_at import kafka_at
 from tests.support.topics import new_topic
 
 ARTICLES = 2_000
@@ -53,7 +55,7 @@ async def test_the_catalogue_is_known(bootstrap: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(catalogue, "TOPIC", topic)
     bad = [("demo/x", b"{"), ("demo/x", [1]), ("demo/x", {"site_id": 3}), ("demo/x", {"site_id": [], "article_id": []})]
     await told(bootstrap, topic, *bad, published("/a"), published("/b"), published("/c", "stranger"), ("demo//b", None))
-    async with Catalogue.open(bootstrap, {"demo": DEFAULT, "other": DEFAULT}) as known:
+    async with Catalogue.open(kafka_at(bootstrap), {"demo": DEFAULT, "other": DEFAULT}) as known:
         await waiting.until_async("Article /a", of(known, "/a"))
         await told(bootstrap, topic, published("/d"), ("demo//d#editor", published("/e")[1]), published("/f"))
         await waiting.until_async("Article /f", of(known, "/f"))
@@ -86,8 +88,8 @@ async def test_a_catalogue_that_is_not_there(kafka_apache: ApacheKafka, monkeypa
     name = f"later.{os.urandom(4).hex()}"
     monkeypatch.setattr(catalogue, "TOPIC", name)
     async with (
-        Catalogue.open(f"{HOST}:{free_port()}", {"demo": DEFAULT}) as nowhere,
-        Catalogue.open(kafka_apache.bootstrap, {"demo": DEFAULT}) as known,
+        Catalogue.open(kafka_at(f"{HOST}:{free_port()}"), {"demo": DEFAULT}) as nowhere,
+        Catalogue.open(kafka_at(kafka_apache.bootstrap), {"demo": DEFAULT}) as known,
     ):
         await asyncio.sleep(0)
         later = await new_topic(kafka_apache.bootstrap, 1)
@@ -113,7 +115,7 @@ async def test_what_an_article_costs(redis_url: str, size: int) -> None:
     """A view and a share of each of 2,000, counted by the real steps, 100 a minute: as `cost` says, or a little less."""
     generation = Generation(f"cost-{size}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     now_ms = time.time_ns() // 1_000_000
-    async with connect(redis_url) as client:
+    async with connect(RedisSettings(redis_url)) as client:
         await client.flushall()
         (shard,) = await shards.begin(client, generation, 1, now_ms)
         ids = [os.urandom(256).hex()[:size] for _ in range(ARTICLES)]
@@ -138,7 +140,7 @@ async def test_what_a_repeat_costs(redis_url: str, size: int) -> None:
     """300 articles again in each of 20 minutes, each slice sealed as the consumer does: less than their ids' bytes."""
     generation = Generation(f"repeats-{size}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     now_ms = time.time_ns() // 1_000_000
-    async with connect(redis_url) as client:
+    async with connect(RedisSettings(redis_url)) as client:
         await client.flushall()
         (shard,) = await shards.begin(client, generation, 1, now_ms)
         ids = [secrets.token_urlsafe(size)[:size] for _ in range(300)]

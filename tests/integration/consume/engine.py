@@ -26,6 +26,7 @@ from schemas import configuration
 from tests.integration.consume import shards
 from tests.integration.consume.comparing import compare
 from tests.integration.consume.traffic import Traffic
+from tests.support.kafka_at import kafka_environ
 from tests.support.recount import Recount, Rules
 
 CHECKOUT = Path(__file__).parents[3]
@@ -228,7 +229,7 @@ class Engine:
     def env(self, environment: str = "production", config: Path | None = None) -> Mapping[str, str]:
         return {
             "PYTHONPATH": str(CHECKOUT),
-            "RANKER_KAFKA_BOOTSTRAP": self.bootstrap,
+            **kafka_environ(self.bootstrap),
             "RANKER_REDIS_URL": self.redis_url,
             "RANKER_CONFIG": str(config or self.config),
             "RANKER_ENV": environment,

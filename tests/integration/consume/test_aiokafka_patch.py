@@ -13,6 +13,7 @@ from deploy.local import waiting
 from ranker.log import aiokafka_patch
 from ranker.log.consumer import PageViewLog
 from tests.integration.consume.engine import Engine
+from tests.support.kafka_at import kafka_at
 
 Seen = tuple[int, int, bytes | None, bytes | None]
 """Offset, append time, key, value."""
@@ -36,7 +37,7 @@ async def test_every_way_of_reading_gives_the_same_records(engine: Engine, path:
     assert len(plain) < end, "no hole, nothing to show"
     rand = random.Random(path)
     assigned = asyncio.Event()
-    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-{path}", 7)
+    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"{engine.topic}-{path}", 7)
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)

@@ -18,6 +18,7 @@ from ranker.log.copied_topic import CopiedTopic
 from ranker.log.errors import LogUnavailableError
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
+from tests.support.kafka_at import kafka_at
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ async def test_the_log_of_articles_stops_while_its_broker_is_gone(broker: Embedd
         await admin.create_topics([NewTopic("articles", 1, 1)])
     finally:
         await admin.close()
-    logs = [CopiedTopic(broker.bootstrap, answer_ms=1000) for _ in range(5)]
+    logs = [CopiedTopic(kafka_at(broker.bootstrap), answer_ms=1000) for _ in range(5)]
     for log in logs:
         assert await log.start() == 1
         await log.end(0)
@@ -58,7 +59,7 @@ async def test_a_commit_waits_for_seconds_and_the_next_one_makes_up_for_it(
     """While the broker is silent the client would wait for its own 40 s, or for ever: what is newest is lost to nobody."""
     monkeypatch.setattr(consumer, "_COMMIT_S", 0.5)
     assigned = asyncio.Event()
-    log = PageViewLog(engine.bootstrap, engine.topic, f"{engine.topic}-commit", 7)
+    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"{engine.topic}-commit", 7)
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)

@@ -19,6 +19,7 @@ from ranker.log.copied_topic import CopiedTopic
 from ranker.store.keys import CopyKeys
 from ranker.store.topic_copy import TopicCopy
 from tests.support.articles_topic import Topic, article, until
+from tests.support.kafka_at import kafka_at
 
 
 def word(article_id: str, **fields: Any) -> bytes:
@@ -155,7 +156,7 @@ async def test_another_topic_under_the_same_name(topic: Topic, monkeypatch: pyte
 async def test_an_end_that_lags_is_no_other_topic(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded broker's lies a batch behind what can be read. The last record tells; a shorter log has none there."""
     monkeypatch.setattr(copying, "SHORTER_S", 0.5)
-    articles = CopiedTopic(topic.bootstrap, topic.name)
+    articles = CopiedTopic(kafka_at(topic.bootstrap), topic.name)
     shard = TopicCopy(topic.client, 0)
     await articles.start()
     try:
@@ -184,7 +185,7 @@ async def test_a_missing_topic_is_reported(client: Any, kafka_apache: Any) -> No
     task = asyncio.create_task(
         copy_topic(
             THE_CATALOGUE,
-            lambda: CopiedTopic(kafka_apache.bootstrap, f"articles.{os.urandom(4).hex()}"),
+            lambda: CopiedTopic(kafka_at(kafka_apache.bootstrap), f"articles.{os.urandom(4).hex()}"),
             client,
             lambda _, trouble: troubles.append(trouble),
         )

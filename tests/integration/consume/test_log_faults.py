@@ -12,6 +12,7 @@ from aiokafka.admin import RecordsToDelete
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.log import admin
 from tests.integration.consume.engine import Engine
+from tests.support.kafka_at import kafka_at
 
 
 async def test_retention_that_passed_what_comes_next(engine: Engine) -> None:
@@ -203,7 +204,7 @@ async def test_a_compacted_topic_is_not_just_another_log(new_engine: Callable[..
 
     async def compacted() -> bool:
         await _send_one_key(engine, 1)  # a record rolls the segment, and only rolled ones are compacted
-        async with admin.connected(engine.bootstrap) as log:
+        async with admin.connected(kafka_at(engine.bootstrap)) as log:
             return bool((await log.samples(engine.topic, 1))[0].records[0].offset > 2)
 
     await engine.until("the compaction", compacted, 60.0)

@@ -15,6 +15,7 @@ from ranker.core.partial_counts import Rejected
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogUnavailableError
 from tests.integration.consume.engine import Engine
+from tests.support.kafka_at import kafka_at
 
 PRODUCERS = [sys.executable, "-c", "from producers.commands import main; main()"]
 
@@ -34,7 +35,7 @@ async def there(engine: Engine) -> set[str]:
 
 async def test_no_topic_is_created_by_a_request_for_it(engine: Engine) -> None:
     """Missing, each client says so with the command; created, the consumer counts; deleted under it, none comes back."""
-    missing = f"topic {engine.topic} does not exist: create it with `ranker topics apply`"
+    missing = f"topic {engine.topic} does not exist; create it with `ranker topics apply`"
     consumer = engine.consume()
     await engine.until("the sentence", lambda: consumer.says(missing))
     await engine.until("the catalogue's sentence", lambda: consumer.says("topic articles does not exist"))
@@ -46,7 +47,7 @@ async def test_no_topic_is_created_by_a_request_for_it(engine: Engine) -> None:
         child = children.run("producers", [*PRODUCERS, *words], engine.directory / "producers.log", engine.env())
         assert child.returncode() == 1, child.tail()
         assert "ranker topics apply" in child.tail()
-    letters = DeadLetters(engine.bootstrap, engine.topic)
+    letters = DeadLetters(kafka_at(engine.bootstrap), engine.topic)
     letters._producer.client._request_timeout_ms = 500
     await letters.start()
     try:

@@ -13,14 +13,16 @@ from click.testing import CliRunner
 
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.commands import main
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.log.admin import TopicState
 from ranker.operate import check, check_rules, topics
-from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from tests.integration.operate.test_check import apply
 from tests.support.checking import now_ms, of
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS, press
+from tests.support.kafka_at import kafka_at, kafka_environ
 from tests.support.shard_writer import activate
 from tests.support.stores import STORES
 
@@ -36,7 +38,7 @@ STAMPED, PRODUCED = (
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(request.getfixturevalue(request.param))
+    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
     yield opened
     await opened.aclose()
 
@@ -76,7 +78,7 @@ async def test_the_brokers_time_is_asked_of_kafka(kafka_apache: ApacheKafka, gen
     """As part of the whole check: the note stands beside the fault of the topic."""
     remembering = msgspec.structs.replace(PRESS, topic=generation.topic)
     await apply(kafka_apache.bootstrap, remembering, {topics.TIMESTAMPS: "CreateTime"})
-    found = await check.kafka(kafka_apache.bootstrap, remembering, now_ms, accept_create_time=False)
+    found = await check.kafka(kafka_at(kafka_apache.bootstrap), remembering, now_ms, accept_create_time=False)
     assert any("one record from 2099" in one for one in of("note", found))
 
 
@@ -127,14 +129,14 @@ def test_the_command_names_the_rules(
     asyncio.run(apply(kafka_apache.bootstrap, remembering))
 
     async def give_up() -> None:
-        opened = connect(redis_url)
+        opened = connect(RedisSettings(redis_url))
         await paused(opened, remembering, {0: (now_ms() // 3_600_000, 1)})
         await opened.aclose()
 
     asyncio.run(give_up())
     config = tmp_path / "ranker.toml"
     config.write_text(f'topic = "{generation.topic}"\n[rules]\npreset = "press"\n')
-    environment = {"RANKER_KAFKA_BOOTSTRAP": kafka_apache.bootstrap, "RANKER_REDIS_URL": redis_url}
+    environment = {**kafka_environ(kafka_apache.bootstrap), "RANKER_REDIS_URL": redis_url}
     result = CliRunner().invoke(main, ["check", "--config", str(config)], env=environment)
     assert "ok     rules: duplicate@1, bots@1, internal@1, unique_item@counter-5.1;" in result.output
     assert "note   rules: buckets of keys were given up" in result.output

@@ -20,6 +20,7 @@ from ranker.operate.findings import Finding
 from tests.support import defaults
 from tests.support.checking import now_ms, of
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.kafka_at import kafka_at
 
 NOW = now_ms()
 DAY_MS = 86_400_000
@@ -34,7 +35,7 @@ def generation(request: pytest.FixtureRequest) -> Generation:
 
 
 async def create(bootstrap: str, generation: Generation, partitions: int, config: dict[str, str]) -> None:
-    async with admin.connected(bootstrap) as log:
+    async with admin.connected(kafka_at(bootstrap)) as log:
         await log.create(generation.topic, partitions, 1, config)
         await topics.apply(
             log, [one for one in topics.wanted(generation) if one.name != generation.topic], 1, dry=False
@@ -58,7 +59,7 @@ async def write(bootstrap: str, topic: str, partition: int, stamps: Sequence[int
 
 
 async def checked(bootstrap: str, generation: Generation) -> list[Finding]:
-    return await check.kafka(bootstrap, generation, now_ms, accept_create_time=True)
+    return await check.kafka(kafka_at(bootstrap), generation, now_ms, accept_create_time=True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ async def test_a_topic_that_retention_has_emptied_is_not_just_empty(
     await write(kafka_apache.bootstrap, generation.topic, 0, [NOW // 1000] * 3)
 
     async def deleted() -> bool:
-        async with admin.connected(kafka_apache.bootstrap) as log:
+        async with admin.connected(kafka_at(kafka_apache.bootstrap)) as log:
             return (await log.samples(generation.topic, 1))[0].begin == 3
 
     await waiting.until_async("their deletion", deleted, 60.0)

@@ -18,6 +18,7 @@ from ranker.log.dead_letter_resender import opened
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from tests.integration.consume.engine import RANKER
 from tests.support.dead_letter_topic import HOUR_MS, Topic, event, wrong
+from tests.support.kafka_at import kafka_at
 
 
 async def test_killed_at_any_moment_nothing_is_sent_twice(apache: Topic) -> None:
@@ -79,9 +80,9 @@ async def test_of_two_resends_at_once_the_later_one_sends(apache: Topic) -> None
     now = int(time.time() * 1000)
     await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now)) for n in range(6)])
     letters = await apache.letters()
-    async with opened(apache.bootstrap, apache.name) as earlier:
+    async with opened(kafka_at(apache.bootstrap), apache.name) as earlier:
         await earlier.send(letters[:2])
-        async with opened(apache.bootstrap, apache.name) as later:
+        async with opened(kafka_at(apache.bootstrap), apache.name) as later:
             with pytest.raises(LogRefusedError, match="another resend"):
                 await earlier.send(letters[2:4])
             await later.send(letters[4:])
@@ -99,7 +100,7 @@ async def test_a_broker_that_falls_silent_ends_the_portion_in_time(
     large = b" " * 8000  # more than the client takes before the first are acknowledged
     await apache.write([wrong(n, now - HOUR_MS, "future", event(f"e{n}", now) + large) for n in range(100)])
     letters = await apache.letters()
-    async with opened(apache.bootstrap, apache.name) as sender:
+    async with opened(kafka_at(apache.bootstrap), apache.name) as sender:
         await sender.send(letters[:1])
         kafka_apache.suspend()
         try:

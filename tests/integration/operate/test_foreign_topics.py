@@ -22,6 +22,7 @@ from ranker.operate import check, topics
 from ranker.operate.findings import Finding
 from tests.support import defaults
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.kafka_at import kafka_at, kafka_environ
 
 DAY_MS = 86_400_000
 STAMPED = {"message.timestamp.type": "LogAppendTime"}
@@ -38,28 +39,28 @@ def generation() -> Generation:
 
 
 async def create(kafka: ApacheKafka, name: str, config: dict[str, str], partitions: int = 3) -> None:
-    async with admin.connected(kafka.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka.bootstrap)) as log:
         await log.create(name, partitions, 1, config)
 
 
 async def state_of(kafka: ApacheKafka, name: str) -> TopicState | None:
-    async with admin.connected(kafka.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka.bootstrap)) as log:
         return (await log.topics([name])).get(name)
 
 
 async def apply(kafka: ApacheKafka, generation: Generation) -> None:
-    async with admin.connected(kafka.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka.bootstrap)) as log:
         await topics.apply(log, topics.wanted(generation), 1, dry=False)
 
 
 async def checked(kafka: ApacheKafka, generation: Generation, *, accept_create_time: bool = False) -> list[Finding]:
-    return await check.kafka(kafka.bootstrap, generation, now_ms, accept_create_time=accept_create_time)
+    return await check.kafka(kafka_at(kafka.bootstrap), generation, now_ms, accept_create_time=accept_create_time)
 
 
 def ranker(kafka: ApacheKafka, folder: Path, topic: str, *arguments: str, more: str = "[source]\n") -> tuple[int, str]:
     config = folder / "ranker.toml"
     config.write_text(f'topic = "{topic}"\n{more}')
-    environ = {"RANKER_KAFKA_BOOTSTRAP": kafka.bootstrap, "RANKER_ENV": "production"}
+    environ = {**kafka_environ(kafka.bootstrap), "RANKER_ENV": "production"}
     result = CliRunner().invoke(main, [*arguments, "--config", str(config)], env=environ)
     return result.exit_code, result.output
 
@@ -69,7 +70,7 @@ async def test_theirs_is_left_alone_and_ours_are_made(kafka_apache: ApacheKafka,
     theirs = {"retention.ms": str(DAY_MS), "segment.ms": "60000", **STAMPED}
     await create(kafka_apache, generation.topic, theirs)
     before = await state_of(kafka_apache, generation.topic)
-    async with admin.connected(kafka_apache.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka_apache.bootstrap)) as log:
         assert [topic.name for topic in topics.wanted(generation)] == [f"{generation.topic}.dead", "articles"]
         await topics.apply(log, topics.wanted(generation), 1, dry=False)
         (outcome,) = await topics.check_foreign(log, generation, accept_create_time=False)

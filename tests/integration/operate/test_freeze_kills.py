@@ -20,22 +20,23 @@ from tests.integration.consume.engine import CHECKOUT
 from tests.integration.operate.test_freeze import CLOSE, WEEK, history
 from tests.integration.operate.test_freeze_catalogue import PLAIN, begin, placed, views
 from tests.support.frozen import DAY_MS, HOUR_MS, FrozenSite
+from tests.support.kafka_at import kafka_environ
 
 WORDS = ("--kind", "week", "--period", "2026-03-28")
 KILLED_AT = {
     "before the transaction": "transactions.Transactions.transaction = stop",
-    "when all is sent": "documents.deliver = sent",
+    "when all is sent": "transactions.deliver = sent",
     "when all is committed": "AIOKafkaProducer.commit_transaction = committed",
 }
 SCRIPT = """
 import os, signal
 from aiokafka import AIOKafkaProducer
-from ranker.log import documents, transactions
+from ranker.log import transactions
 
 def stop(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-deliver, commit = documents.deliver, AIOKafkaProducer.commit_transaction
+deliver, commit = transactions.deliver, AIOKafkaProducer.commit_transaction
 
 async def sent(*arguments):
     await deliver(*arguments)
@@ -66,7 +67,7 @@ async def test_killed_at_a_step(kafka_apache: ApacheKafka, redis_url: str, tmp_p
     await site.forget()
     argv = [sys.executable, "-c", SCRIPT.format(patch=KILLED_AT[step]), "freeze", *WORDS]
     environ = os.environ | {
-        "PYTHONPATH": str(CHECKOUT), "RANKER_KAFKA_BOOTSTRAP": site.bootstrap, "RANKER_REDIS_URL": site.redis_url,
+        "PYTHONPATH": str(CHECKOUT), **kafka_environ(site.bootstrap), "RANKER_REDIS_URL": site.redis_url,
         "RANKER_CONFIG": str(site.config("press")),
     }  # fmt: skip
     killed = await asyncio.to_thread(subprocess.run, argv, env=environ, capture_output=True, text=True)

@@ -22,6 +22,7 @@ from ranker.core.partial_counts import Rejected
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.store.topic_copy import Change, TopicCopy
 from tests.integration.consume.engine import CHECKOUT, RANKER
+from tests.support.kafka_at import kafka_at, kafka_environ
 from tests.support.shard_writer import publish
 from tests.support.topics import new_topic
 
@@ -97,7 +98,7 @@ async def test_no_command_of_the_ranker_hands_on_what_a_terminal_obeys(
     config = tmp_path / "ranker.toml"
     config.write_text(f'topic = "{topic}"\n[sites.demo]\ntitle = {json.dumps(HOSTILE)}\n'.replace("\x7f", "\\u007f"))
     environment = {
-        "RANKER_CONFIG": str(config), "RANKER_REDIS_URL": redis_url, "RANKER_KAFKA_BOOTSTRAP": kafka_embedded,
+        "RANKER_CONFIG": str(config), "RANKER_REDIS_URL": redis_url, **kafka_environ(kafka_embedded),
         "RANKER_ENV": "development",
     }  # fmt: skip
     generation = settings.load(str(config), {}).generation
@@ -114,7 +115,7 @@ async def test_no_command_of_the_ranker_hands_on_what_a_terminal_obeys(
         await catalogue.advance(state, 1, "", [Change(b"demo//a", value, 0)])
     finally:
         await client.aclose()
-    letters = DeadLetters(kafka_embedded, topic)
+    letters = DeadLetters(kafka_at(kafka_embedded), topic)
     await letters.start()
     try:
         text = HOSTILE.encode()
@@ -147,7 +148,7 @@ async def test_no_command_of_the_producers_hands_on_what_a_terminal_obeys(
 ) -> None:
     """What feeds, files and collectors say."""
     topic = await new_topic(kafka_embedded)
-    environment = {"RANKER_KAFKA_BOOTSTRAP": kafka_embedded, "RANKER_WRITE_KEYS": "demo=0123456789abcdef"}
+    environment = {**kafka_environ(kafka_embedded), "RANKER_WRITE_KEYS": "demo=0123456789abcdef"}
     escaped = HOSTILE.replace("&", "&amp;").translate(dict.fromkeys((7, 27)))
     feed = f"<rss><channel><item><title>x</title><link>{escaped}</link></item></channel></rss>".encode()
     rows = json.dumps({"title": "x", "url": HOSTILE, HOSTILE: 1, "site_id": HOSTILE, "status": HOSTILE}).encode()

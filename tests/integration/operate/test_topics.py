@@ -19,6 +19,7 @@ from ranker.log.admin import TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.operate import topics
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.kafka_at import kafka_at, kafka_environ
 
 
 def own_topics() -> list[schemas.Topic]:
@@ -37,7 +38,7 @@ def bootstrap(request: pytest.FixtureRequest) -> str:
 async def test_created_as_wanted_and_then_left_alone(bootstrap: str) -> None:
     """The first run creates every topic with its settings; the second finds nothing to do and no fault."""
     wanted = own_topics()
-    async with admin.connected(bootstrap) as log:
+    async with admin.connected(kafka_at(bootstrap)) as log:
         first = await topics.apply(log, wanted, None, dry=False)
         assert [outcome.done for outcome in first] == [
             ("created with 4 partitions, 1 replicas",),
@@ -57,7 +58,7 @@ async def test_created_as_wanted_and_then_left_alone(bootstrap: str) -> None:
 async def test_a_dry_run_creates_nothing(bootstrap: str) -> None:
     """It says what it would do, and asking does not create topics either, not even on brokers that would."""
     wanted = own_topics()
-    async with admin.connected(bootstrap) as log:
+    async with admin.connected(kafka_at(bootstrap)) as log:
         outcomes = await topics.apply(log, wanted, None, dry=True)
         assert all(outcome.done for outcome in outcomes)
         assert await log.topics(topic.name for topic in wanted) == {}
@@ -66,7 +67,7 @@ async def test_a_dry_run_creates_nothing(bootstrap: str) -> None:
 async def test_partitions_are_added_and_never_taken(kafka_apache: ApacheKafka) -> None:
     """A larger number in the topic file grows the topic; a smaller one changes nothing; compacted ones stay."""
     views, dead, articles = own_topics()
-    async with admin.connected(kafka_apache.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka_apache.bootstrap)) as log:
         await topics.apply(log, [views, dead, articles], 1, dry=False)
         grown = [replace(topic, partitions=6) for topic in (views, dead, articles)]
         outcomes = await topics.apply(log, grown, 1, dry=False)
@@ -81,7 +82,7 @@ async def test_settings_that_differ_are_set_and_others_stay(kafka_apache: Apache
     """What counts need is altered alone; a retention that somebody gave to the topic is reported, with the command."""
     views = own_topics()[0]
     theirs = {"cleanup.policy": "compact", "message.timestamp.type": "CreateTime", "segment.ms": "60000"}
-    async with admin.connected(kafka_apache.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka_apache.bootstrap)) as log:
         assert await log.create(views.name, 4, 1, theirs)
         (dry,) = await topics.apply(log, [views], 1, dry=True)
         assert theirs.items() <= (await log.topics([views.name]))[views.name].config.items()
@@ -109,7 +110,7 @@ async def test_settings_that_differ_are_set_and_others_stay(kafka_apache: Apache
 async def test_creating_twice_at_once_is_no_error(bootstrap: str) -> None:
     """Two deployments may run `topics apply` side by side."""
     views = own_topics()[0]
-    async with admin.connected(bootstrap) as log:
+    async with admin.connected(kafka_at(bootstrap)) as log:
         assert await log.create(views.name, 2, 1, views.config)
         assert not await log.create(views.name, 2, 1, views.config)
 
@@ -117,7 +118,7 @@ async def test_creating_twice_at_once_is_no_error(bootstrap: str) -> None:
 async def test_what_kafka_refuses_is_reported_in_its_words(kafka_apache: ApacheKafka) -> None:
     """More replicas than brokers, or fewer partitions than there are: a sentence, not a code."""
     views = own_topics()[0]
-    async with admin.connected(kafka_apache.bootstrap) as log:
+    async with admin.connected(kafka_at(kafka_apache.bootstrap)) as log:
         with pytest.raises(LogRefusedError, match=r"did not create topic .*[Rr]eplication factor"):
             await log.create(views.name, 4, 3, views.config)
         await log.create(views.name, 4, 1, views.config)
@@ -128,7 +129,7 @@ async def test_what_kafka_refuses_is_reported_in_its_words(kafka_apache: ApacheK
 async def test_the_embedded_broker_says_that_it_cannot_grow(kafka_embedded: str) -> None:
     """The limit is reported as a fault of that topic; the others are still looked after."""
     views, dead, _ = own_topics()
-    async with admin.connected(kafka_embedded) as log:
+    async with admin.connected(kafka_at(kafka_embedded)) as log:
         await topics.apply(log, [views], 1, dry=False)
         outcomes = await topics.apply(log, [replace(views, partitions=8), dead], 1, dry=False)
         assert "cannot add partitions" in outcomes[0].faults[0]
@@ -141,7 +142,7 @@ def test_documents_have_a_topic_if_a_site_has_a_calendar(tmp_path: Path) -> None
     broker.start()
     try:
         config = tmp_path / "ranker.toml"
-        environ = {"RANKER_KAFKA_BOOTSTRAP": broker.bootstrap, "RANKER_CONFIG": str(config)}
+        environ = {**kafka_environ(broker.bootstrap), "RANKER_CONFIG": str(config)}
         for table, is_there in (("[sites.demo]\n", False), ('[sites.demo.calendar]\nzone = "Europe/Paris"\n', True)):
             config.write_text(table)
             result = CliRunner().invoke(main, ["topics", "apply"], env=environ)
@@ -156,14 +157,14 @@ def test_documents_have_a_topic_if_a_site_has_a_calendar(tmp_path: Path) -> None
 
 
 async def _state(bootstrap: str, topic: str) -> TopicState | None:
-    async with admin.connected(bootstrap) as log:
+    async with admin.connected(kafka_at(bootstrap)) as log:
         return (await log.topics([topic])).get(topic)
 
 
 async def test_no_kafka_is_one_error() -> None:
     """Nobody listens there: reported at once, as an error that callers know."""
     with pytest.raises(LogUnavailableError):
-        async with admin.connected(f"127.0.0.1:{free_port()}"):
+        async with admin.connected(kafka_at(f"127.0.0.1:{free_port()}")):
             pass
 
 
@@ -174,7 +175,7 @@ def test_the_command(kafka_apache: ApacheKafka, tmp_path: Path) -> None:
     config.write_text(f'topic = "{name}"\n')
 
     def ranker(*arguments: str) -> tuple[int, str]:
-        environ = {"RANKER_KAFKA_BOOTSTRAP": kafka_apache.bootstrap}
+        environ = {**kafka_environ(kafka_apache.bootstrap)}
         result = CliRunner().invoke(main, ["topics", "apply", "--config", str(config), *arguments], env=environ)
         return result.exit_code, result.output
 

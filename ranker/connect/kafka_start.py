@@ -1,0 +1,149 @@
+"""Starts Kafka's clients, and finds out why one does not start: the client itself only logs it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from aiokafka import errors
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.protocol.metadata import MetadataRequest
+
+from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
+from ranker.connect.tls import certificate_fault
+
+SLOW_S = 4.0
+"""A client that takes longer is looked into while it goes on."""
+REPLY_MS = 3_000
+_TLS_ALERT = 0x15
+
+# Its debug messages hold passwords.
+logging.getLogger("aiokafka.conn").addFilter(lambda record: record.levelno > logging.DEBUG)
+
+
+class _Fault(NamedTuple):
+    sentence: str
+    may_pass: bool
+
+
+async def start(client: Any, kafka: KafkaSettings) -> None:
+    """The client's own `start`. Raises KafkaRefusedError, or ConnectionError with the reason.
+
+    A client that was not started has to be stopped all the same.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.wait([starting], timeout=SLOW_S)
+        if not starting.done() or isinstance(starting.exception(), errors.KafkaConnectionError):
+            fault = await find_fault(kafka)
+            if fault is not None and not fault.may_pass:
+                raise KafkaRefusedError(fault.sentence)
+            if fault is not None and starting.done():
+                raise ConnectionError(fault.sentence) from starting.exception()
+        await starting
+    finally:
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+
+
+async def find_fault(kafka: KafkaSettings) -> _Fault | None:
+    """Why none of the addresses lets us in; None if one does. Raises KafkaRefusedError."""
+    found: list[_Fault] = []
+    for host, port, _ in collect_hosts(kafka.bootstrap, randomize=False):
+        try:
+            await _request(kafka, host, port)
+        except (OSError, errors.KafkaError, ValueError, AssertionError) as error:
+            found.append(_explained(error, f"{host}:{port}", kafka))
+        else:
+            return None
+    return min(found, key=lambda fault: fault.may_pass)  # of several, one that says what to change
+
+
+async def _request(kafka: KafkaSettings, host: str, port: int) -> None:
+    arguments = kafka.arguments()
+    del arguments["bootstrap_servers"]
+    async with asyncio.timeout(2 * REPLY_MS / 1000):  # the handshake of TLS has a longer limit of its own
+        connection = await create_conn(host, port, request_timeout_ms=REPLY_MS, **arguments)
+        try:
+            await connection.send(MetadataRequest([]))
+        finally:
+            connection.close()
+
+
+def _explained(error: BaseException, place: str, kafka: KafkaSettings) -> _Fault:
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _Fault(certificate_fault(cause, place, PREFIX), may_pass=False)
+        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
+            return _Fault(_alert(cause, place, kafka), may_pass=False)
+        if isinstance(cause, errors.UnsupportedSaslMechanismError):
+            offered = str(cause).rpartition("are: ")[2]
+            return _Fault(
+                f"Kafka at {place} does not take {kafka.sasl_mechanism}; set {PREFIX}_SASL_MECHANISM to one of "
+                f"{offered}",
+                may_pass=False,
+            )
+        if isinstance(cause, errors.IllegalSaslStateError):
+            instead = kafka.security_protocol.removeprefix("SASL_")
+            return _Fault(
+                f"Kafka at {place} takes no login on this port; use the one that does, or set "
+                f"{PREFIX}_SECURITY_PROTOCOL to {instead}",
+                may_pass=False,
+            )
+        if isinstance(cause, (errors.SaslAuthenticationFailed, errors.AuthenticationFailedError)):
+            return _Fault(_login(place, kafka), may_pass=False)
+    if isinstance(error, TimeoutError):
+        return _Fault(f"Kafka at {place} does not answer within {REPLY_MS // 1000} s", may_pass=True)
+    closed = (ssl.SSLError, ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError)
+    if any(isinstance(cause, closed) for cause in causes):
+        return _Fault(_protocol(causes, place, kafka), may_pass=True)  # a broker that starts may end connections too
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return _Fault(f"no connection to {place} ({why}); start Kafka there, or correct {PREFIX}_BOOTSTRAP", may_pass=True)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _alert(error: ssl.SSLError, place: str, kafka: KafkaSettings) -> str:
+    """The broker ends TLS because of our certificate."""
+    if not kafka.tls.cert_file:
+        return f"Kafka at {place} requires a client's certificate; set {PREFIX}_CERT_FILE and {PREFIX}_KEY_FILE"
+    why = (error.reason or "").lower().partition("alert_")[2].replace("_", " ")
+    return (
+        f"Kafka at {place} refuses the certificate in {PREFIX}_CERT_FILE ({why}): it has expired, or its CA is "
+        "none that the brokers trust; renew it, or give the brokers its CA"
+    )
+
+
+def _login(place: str, kafka: KafkaSettings) -> str:
+    if kafka.token_file:
+        return f"Kafka at {place} refuses the token in {PREFIX}_TOKEN_FILE; let the program that writes it renew it"
+    return (
+        f"Kafka at {place} refuses user {kafka.username!r} or the password; correct {PREFIX}_USERNAME, or what "
+        f"{PREFIX}_PASSWORD_FILE holds"
+    )
+
+
+def _protocol(causes: list[BaseException], place: str, kafka: KafkaSettings) -> str:
+    """The broker ends the connection as soon as we speak: it expects another protocol."""
+    variable = f"{PREFIX}_SECURITY_PROTOCOL"
+    for cause in causes:
+        # The client takes the alert with which TLS refuses it (0x15) for the length of a reply.
+        if isinstance(cause, asyncio.IncompleteReadError) and (cause.expected or 0) >> 24 == _TLS_ALERT:
+            instead = "SASL_SSL" if kafka.has_sasl else "SSL or SASL_SSL"
+            return f"Kafka at {place} expects TLS on this port; set {variable} to {instead}"
+    if kafka.has_tls and not any(isinstance(cause, errors.KafkaError) for cause in causes):
+        instead = kafka.security_protocol.replace("SSL", "PLAINTEXT")
+        return f"Kafka at {place} has no TLS on this port; use the one that has, or set {variable} to {instead}"
+    if not kafka.has_sasl:
+        return f"Kafka at {place} requires a login on this port; set {variable} to SASL_{kafka.security_protocol}"
+    return f"Kafka at {place} ends the connection; set {variable} ({kafka.security_protocol}) to what this port expects"
