@@ -58,6 +58,15 @@ def schemas_of(values: Iterable[bytes | None]) -> set[int]:
     }
 
 
+def unknown_schema(offset: int, value: bytes | None) -> str:
+    """That the registry does not have the schema of a record, and what to do, up to the way to pass over it."""
+    return (
+        f"the record at offset {offset} names schema {schema_of(value or b'')}, which the schema registry does not "
+        "have; see that RANKER_REGISTRY_URL is the registry of those who write the topic, or register it again under "
+        "its number, and start again; or, if it is lost"
+    )
+
+
 class _Known(NamedTuple):
     """A schema as it is read, and the unit of the time in it, if it has one; or why it cannot be used."""
 
