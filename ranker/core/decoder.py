@@ -150,7 +150,7 @@ def _reading_avro(source: Source, schemas: Schemas) -> _Reading:
     def shape_of(unit: str) -> tuple[Nested, _Event, list[Any], translate.Translation | None]:
         if unit not in shapes:
             found = shape.leaves(source, unit, nullable=True)
-            nested = Nested(source, found)
+            nested = Nested(source, found, unread=Any)
             defaults = [found[name].default for name in nested.names]
             shapes[unit] = nested, _Event(source, found), defaults, _in_ms(source, unit)
         return shapes[unit]

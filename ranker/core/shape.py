@@ -89,7 +89,9 @@ def is_flat(source: Source) -> bool:
 class Nested:
     """What is read of a value: `type` is what it is decoded to, and calling this returns its fields, in their order."""
 
-    def __init__(self, source: Source, found: Mapping[str, Leaf]) -> None:
+    def __init__(self, source: Source, found: Mapping[str, Leaf], unread: Any = msgspec.Raw) -> None:
+        """`unread` is the type of places in lists that are not read: raw JSON, or any object."""
+        self._unread = unread
         self._leaves = {name: leaf for name, leaf in found.items() if name in source.fields}
         self._places: dict[str, str] = {}
         fields = {name: source.fields[name] for name in self._leaves}
@@ -121,7 +123,7 @@ class Nested:
         for number, (part, inner) in enumerate(_in_order(tree)):
             name = f"_{number}"
             if inner is None:
-                declared.append((name, msgspec.Raw, msgspec.Raw(b"")))
+                declared.append((name, self._unread, None))
                 continue
             if isinstance(inner, str):
                 leaf, name = self._leaves[inner], inner

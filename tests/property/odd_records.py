@@ -87,7 +87,7 @@ def drawn(rng: random.Random) -> Drawn:
 
 def record(rng: random.Random, drawn: Drawn) -> Record:
     """One of three has what is meant in every field, though not always where."""
-    text = _sound if rng.random() < 0.4 else _theirs
+    text = sound if rng.random() < 0.4 else _theirs
     items = [(way, text(rng, name, drawn)) for name, way in drawn.ways.items() if rng.random() < 0.98]
     value = _object(rng, items).encode("utf-8", "surrogatepass")
     value = odd_values.altered(rng, value, 0.05)
@@ -122,7 +122,7 @@ def _theirs(rng: random.Random, name: str, drawn: Drawn) -> str:
     return odd_values.their_value(rng, name, drawn.unit)
 
 
-def _sound(rng: random.Random, name: str, drawn: Drawn) -> str:
+def sound(rng: random.Random, name: str, drawn: Drawn) -> str:
     if name == "occurred_at":
         return {"ms": "1700000000000", "us": "1700000000000000", "s": "1.7e9"}.get(drawn.unit, '"2026-11-30T08:00:00Z"')
     more = {"method": "GET", "status": 200, "user_agent": "curl/8", "article_id": rng.choice(("/a/7?x", "/a", "y"))}

@@ -18,7 +18,7 @@ from ranker.recount import definition
 from ranker.recount.contract import Contract
 from ranker.recount.events import Event
 from schemas import configuration
-from tests.property import odd_records, odd_values
+from tests.property import odd_avro, odd_records, odd_values
 from tests.property.odd_records import Record
 from tests.support.raw_records import Given, generation
 
@@ -119,6 +119,23 @@ def test_records_are_read_alike_wherever_their_fields_stand(first: int) -> None:
             found[read if isinstance(read, str) else type(read).__name__] += 1
     assert set(found) == {"Event", "NoneType", *SKIPPED}
     assert 0.1 < found["Event"] / found.total() < 0.9
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_avro_is_read_alike(first: int) -> None:
+    """Of schemas that are drawn: unions, enums, lists, what a schema says of its time, and bytes that are not its own."""
+    rng = random.Random(first)
+    found: Counter[str] = Counter()
+    for number in range(20_000 if first == 1_000_000 else 1_000):
+        drawn = odd_records.drawn(rng)
+        drawn.table["source"]["format"] = "avro"
+        if not odd_avro.is_fit(drawn):
+            continue
+        schemas, record = odd_avro.record(rng, drawn, number)
+        read = same_record(record, *both(from_table(configuration.filled(drawn.table)), schemas))
+        found[read if isinstance(read, str) else type(read).__name__] += 1
+    assert found["Event"] > 0.05 * found.total()
+    assert found.total() > 100
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "s", "rfc3339"])
