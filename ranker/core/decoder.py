@@ -50,7 +50,7 @@ class Decoder:
             return
         self.plain = None
         self._names = [str(way[0]) for way in map(parts, source.fields.values()) if len(way) == 1]
-        self._read = _reading(source, schemas or {})
+        self._read = _reading(source, {} if schemas is None else schemas)
         read = source.fields.keys() | source.beside.keys()
         self._before = [translate.as_text(name) for name in IDS if name in read]
         self._filters = translate.filters(source)

@@ -17,7 +17,7 @@ from schemas.configuration import SettingsError
 _AT_ONCE = 4
 _MOST = 10_000
 """More than the records of one chunk: what a chunk needs is there together."""
-_PATIENCE_S = 5.0
+_PATIENCE_S = 2.0
 _AGAIN_S = 1.0
 
 
@@ -51,6 +51,8 @@ class ValueSchemas:
 
         async def one(number: int) -> None:
             async with gate:
+                if number in self.known:
+                    return  # for another partition
                 self.known[number] = await self._fetched(number)
 
         async with asyncio.TaskGroup() as group:

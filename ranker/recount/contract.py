@@ -31,7 +31,7 @@ class Contract:
         schemas: Mapping[int, tuple[str, ...]] | None = None,
     ) -> None:
         self._sites = sites
-        self._mapped = None if source is None else Mapped(source, schemas or {})
+        self._mapped = None if source is None else Mapped(source, {} if schemas is None else schemas)
         self._is_kind = lru_cache(maxsize=1 << 16)(self._is_site_and_type)
         self._is_article_id = lru_cache(maxsize=1 << 18)(is_article_id)
 
