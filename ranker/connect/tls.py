@@ -68,6 +68,10 @@ class TlsFiles:
         context.read(self)
         return context
 
+    def as_they_are(self) -> ssl.SSLContext:
+        """A context of the files as they are now, for clients that make one for each request. Raises TlsFileError."""
+        return _filled(self)
+
 
 _NAMES = ("CA_FILE", "CERT_FILE", "KEY_FILE", "KEY_PASSWORD_FILE")
 

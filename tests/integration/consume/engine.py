@@ -167,6 +167,8 @@ class Engine:
             else redis.asyncio.Redis.from_url(redis_url)
         )
         self.partitions = 0
+        self.more_environ: dict[str, str] = {}
+        """Beside what every program under test gets."""
         self.consumers: list[Consumer] = []
 
     def reconfigure(self, text: str) -> None:
@@ -233,6 +235,7 @@ class Engine:
             "RANKER_REDIS_URL": self.redis_url,
             "RANKER_CONFIG": str(config or self.config),
             "RANKER_ENV": environment,
+            **self.more_environ,
         }
 
     # what stands in Redis
