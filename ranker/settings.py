@@ -20,7 +20,6 @@ from ranker.core import rising_boards
 from ranker.core.periods import Calendar
 from ranker.core.rising_boards import RisingBoard
 from ranker.core.rules import memory_rules
-from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
 from schemas.article_id import DEFAULT, IdRule

@@ -20,7 +20,9 @@ def secret_fault(variable: str, path: str) -> str | None:
     try:
         text = secret(path)
     except OSError as error:
-        return f"{variable}: cannot be read ({error.strerror}); name a file that this user may read, not the secret itself"
+        return (
+            f"{variable}: cannot be read ({error.strerror}); name a file that this user may read, not the secret itself"
+        )
     except ValueError:  # its text repeats what is in the file
         return f"{variable}: the file is not UTF-8 of at most {MOST_BYTES >> 20} MiB; write the secret into it, as text"
     if not text or "\n" in text:
