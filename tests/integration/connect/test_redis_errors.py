@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -69,11 +70,12 @@ def servers(services_directory: Path) -> Iterator[Servers]:
             RedisServer(directory / "plain", redis_binary()),
             RedisServer(directory / "locked", redis_binary(), ("--requirepass", SECRET), login=("default", SECRET)),
             RedisServer(directory / "tls", redis_binary(), tls=ours.tls),
-            *odd,
+            odd[0],
+            odd[1],
             RedisBySentinel(directory / "by-sentinel", sentinels=1),
             silent.getsockname()[1],
         )
-        running = [made.plain, made.locked, made.tls, *odd, made.sentinel]
+        running: list[Any] = [made.plain, made.locked, made.tls, *odd, made.sentinel]
         for server in running:
             server.start()
         with made.locked.client() as client:
