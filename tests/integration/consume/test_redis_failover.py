@@ -119,6 +119,33 @@ async def test_a_planned_switch(
 
 
 @pytest.mark.long
+async def test_a_primary_that_stood_still_and_believes_that_it_is_one(
+    new_engine: Callable[..., Engine], by_sentinel: RedisBySentinel, tmp_path: Path
+) -> None:
+    """It goes on where it was frozen, with open connections, until the Sentinels make it a replica."""
+    first, second = by_sentinel.servers
+    engine = new_engine(redis_url=by_sentinel.url)
+    async with counting(engine, tmp_path, 2) as (_, lists):
+        first.suspend()
+
+        async def promoted() -> bool:
+            with second.client() as client:
+                return bool(client.info("replication")["role"] == "master")
+
+        await engine.until("the failover", promoted, FAILOVER_S)
+        await lists.until_next("the failover", FAILOVER_S)
+        first.resume()
+        await lists.until_next("its return", FAILOVER_S)
+
+        async def demoted() -> bool:
+            with first.client() as client:
+                return bool(client.info("replication")["role"] == "slave")
+
+        await engine.until("the end of its belief", demoted, 30.0)
+        await lists.until_next("that", FAILOVER_S)
+
+
+@pytest.mark.long
 async def test_a_primary_of_a_cluster_dies(
     new_engine: Callable[..., Engine], replicated: RedisCluster, tmp_path: Path
 ) -> None:
