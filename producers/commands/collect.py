@@ -86,7 +86,8 @@ def command(
 
     Events answered with 202 are in Kafka or on the disk. ranker.toml defines which pages may send what
     ([sites.NAME] origins, hosts, public_types; [collect] limits); RANKER_WRITE_KEYS (site=key,…) has the keys for
-    servers. SIGTERM and Ctrl-C end it after the responses under way; a second signal ends it at once.
+    servers. With [sites.NAME.beacons] it takes page views of Matomo, Plausible, Umami and GoatCounter too. SIGTERM and
+    Ctrl-C end it after the responses under way; a second signal ends it at once.
 
     \b
     Examples:

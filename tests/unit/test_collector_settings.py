@@ -78,6 +78,24 @@ def test_every_key(tmp_path: Path) -> None:
             "sites.b.origins: https://x.example is site a's already",
         ),
         ('[sites.a]\nhosts = ["x.example"]\n[sites.b]\nhosts = ["x.example"]', "", "sites.b.hosts: x.example is"),
+        (
+            """
+            sites.a = { hosts = ["x.example"], beacons.plausible = "www.X.example" }
+            sites.b = { hosts = ["y.example"], beacons.plausible = "x.example" }
+            """,
+            "",
+            "sites.b.beacons.plausible: x.example is site a's already",
+        ),
+        (
+            '[sites.a]\nhosts = ["x.example"]\n[sites.b.beacons]\nmatomo = 3',
+            "",
+            'sites.b.beacons: nothing says which pages may send them; add such as origins = ["https://www.example.org"]',
+        ),
+        (
+            '[sites.a]\nhosts = ["x.example"]\nbeacons.goatcounter = "x..example"',
+            "",
+            "sites.a.beacons.goatcounter: 'x..example' has no host that there can be",
+        ),
         ('[sites.a]\nhosts = ["x.example"]', f"b={KEY}", "site 'b' has no [sites.b] table"),
         ("[sites.a]\n[sites.b]", f"a={KEY},b={KEY}", "sites a and b have one key"),
         ("[sites.a]", f"a={KEY[:3]}", "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
@@ -97,6 +115,25 @@ def test_faults_say_what_to_do(tmp_path: Path, text: str, keys: str, said: str) 
         settings(tmp_path, text, RANKER_WRITE_KEYS=keys)
     assert said in str(error.value)
     assert KEY not in str(error.value)
+
+
+def test_ids_of_other_analytics(tmp_path: Path) -> None:
+    """Each in the form that its beacons are compared by."""
+    text = """
+    [sites.demo]
+    origins = ["https://a.example"]
+    [sites.demo.beacons]
+    matomo = 3
+    plausible = "www.A.example"
+    umami = "2F1B6D0E-8c1a-4d6e-9b1f-0a7c5e3d9f42"
+    goatcounter = "Statistiques.société.example"
+    """
+    assert settings(tmp_path, text).sites["demo"].beacons == {
+        "matomo": "3",
+        "plausible": "a.example",
+        "umami": "2f1b6d0e-8c1a-4d6e-9b1f-0a7c5e3d9f42",
+        "goatcounter": "statistiques.xn--socit-esab.example",
+    }
 
 
 @pytest.mark.parametrize(
