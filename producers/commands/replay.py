@@ -152,8 +152,8 @@ def command(
 
     --follow sends what FILEs hold and what is written to them later. A file that is renamed, copied and emptied, or
     packed is read to its end, and then the new one. While Kafka is away it waits. How far it has come is in --state:
-    the next start goes on there. If it was killed, the last batch (256 KiB of a file) may be sent again, with the same
-    event ids: the rule duplicate, which is on unless it was turned off, drops that.
+    the next start goes on there. If it was killed, the last batch (256 KiB of each file) may be sent again, with the
+    same event ids. The rule duplicate (rules.preset = "press") drops these, if the start comes within rules.grace_s.
 
     \b
     Examples:
