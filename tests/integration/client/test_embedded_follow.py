@@ -14,6 +14,11 @@ from typing import Any
 import orjson
 import pytest
 
+from producers import Producer
+from producers.replay.following import Follower
+from producers.replay.position import Position
+from producers.replay.replaying import Rules
+from producers.replay.summary import Summary
 from ranker.core.fold import Fold
 from ranker.core.generation import from_table
 from ranker.core.memory import Memory
@@ -106,6 +111,40 @@ async def test_kills_at_any_moment_lose_nothing_and_count_nothing_twice(
     for (_, _, outcome), counts in partial.counts.items():
         outcomes[outcome] += sum(counts.values())
     assert (outcomes["view"], outcomes["!duplicate"]) == (written, len(found) - written)
+
+
+async def test_a_death_before_the_first_position_repeats_the_same_ids(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ids are made of is kept before anything is sent."""
+    log, state = tmp_path / "access.log", tmp_path / "position.json"
+    write(log, range(3))
+
+    class DeathError(Exception):
+        pass
+
+    def die(*_: Any) -> None:
+        raise DeathError
+
+    async def follow(stop: asyncio.Event) -> None:
+        position = Position(state, topics[0])
+        try:
+            follower = Follower([log], "auto", Rules("demo"), position, Summary(), lambda _: None)
+            await follower.run(lambda: Producer(kafka_embedded, topics[0]), stop)
+        finally:
+            position.close()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Follower, "_commit", die)
+        with pytest.raises(DeathError):
+            await follow(asyncio.Event())
+    stop = asyncio.Event()
+    again = asyncio.create_task(follow(stop))
+    await caught_up(state, topics[0], log)
+    stop.set()
+    await again
+    found = await events(kafka_embedded, topics[0], 6)
+    assert sorted(Counter(event["event_id"] for event in found).values()) == [2, 2, 2]
 
 
 async def test_two_of_them_cannot_share_a_position(
