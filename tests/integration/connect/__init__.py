@@ -1,0 +1,1 @@
+"""Clients at servers as companies have them: with TLS, logins and rights."""
