@@ -105,8 +105,9 @@ class Followed:
             self._add(Tail.open(copy, mark, finished=True))
 
     def _restore(self) -> None:
-        for number, mark in enumerate(list(self.marks)):
-            is_last = number == len(self.marks) - 1
+        marks = list(self.marks)
+        for mark in marks:
+            is_last = mark is marks[-1]
             if is_last and self._is_current(mark):
                 self._current = self._add(Tail.open(self.path, mark))
                 self._current.mark.inode = self._current.inode
