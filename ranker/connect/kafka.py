@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
@@ -29,6 +29,10 @@ class KafkaRefusedError(Exception):
     """Kafka does not let us in, and will not if the same is tried again: the message says what to change."""
 
 
+class TokenFileError(OSError):
+    """There is no token to log in with just now. The client takes it for a broker that is away: it tries again."""
+
+
 @dataclass(frozen=True)
 class KafkaSettings:
     """Secrets are in the files that are named here, and nowhere in this object.
@@ -38,7 +42,7 @@ class KafkaSettings:
     tokens at each of its connections, certificates at each if they have changed.
     """
 
-    bootstrap: str = DEFAULT
+    bootstrap: str = field(default=DEFAULT, repr=False)  # unchecked, it may hold a password
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     username: str | None = None
@@ -71,7 +75,7 @@ class KafkaSettings:
         """What each client of aiokafka is made with. Raises KafkaRefusedError if a file cannot be used any more."""
         try:
             return self._arguments()
-        except (OSError, ValueError, TlsFileError) as error:
+        except (OSError, TlsFileError) as error:
             raise KafkaRefusedError(f"a file that {PREFIX}_… names cannot be used: {error}") from error
 
     def _arguments(self) -> dict[str, Any]:
@@ -83,6 +87,8 @@ class KafkaSettings:
         if self.has_sasl and self.token_file:
             arguments["sasl_oauth_token_provider"] = _TokenFile(self.token_file)
         elif self.has_sasl and self.password_file:
+            if fault := secret_file.secret_fault(f"{PREFIX}_PASSWORD_FILE", self.password_file):
+                raise KafkaRefusedError(fault)
             arguments["sasl_plain_username"] = self.username
             arguments["sasl_plain_password"] = secret_file.secret(self.password_file)
         return arguments
@@ -158,7 +164,7 @@ class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is 
 
     async def token(self) -> str:
         if fault := secret_file.secret_fault(f"{PREFIX}_TOKEN_FILE", self._path):
-            raise OSError(fault)  # which the client takes for a broker that is away: it tries again
+            raise TokenFileError(fault)
         return secret_file.secret(self._path)
 
 

@@ -12,7 +12,7 @@ from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings, TokenFileError
 from ranker.connect.tls import certificate_fault
 
 SLOW_S = 4.0
@@ -77,6 +77,8 @@ async def _request(kafka: KafkaSettings, host: str, port: int) -> None:
 def _explained(error: BaseException, place: str, kafka: KafkaSettings) -> _Fault:
     causes = list(_causes(error))
     for cause in causes:
+        if isinstance(cause, TokenFileError):
+            return _Fault(str(cause), may_pass=True)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _Fault(certificate_fault(cause, place, PREFIX), may_pass=False)
         if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
