@@ -15,6 +15,7 @@ need promtool prometheus
 need nginx nginx-light
 need wrk wrk
 need php php-cli
+need npm npm
 [ -n "$missing" ] || exit 0
 
 command="apt-get install -y --no-install-recommends$missing"

@@ -7,20 +7,30 @@ import gzip
 import hashlib
 import io
 import os
+import select
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 STDIN = "-"
 LONGEST_LINE_BYTES = 1 << 20
 """Longer lines are cut: the rest is skipped."""
 
-_HEAD_BYTES = 65_536
-_GZIP = b"\x1f\x8b"
+_HEAD_BYTES = 1 << 20
+HEAD_CHARACTERS = _HEAD_BYTES // 4
+"""A beginning of so many characters may have been cut: each is of four bytes at most."""
+_HEAD_LINES = 1_000
+_BUFFER_BYTES = 65_536
+_QUIET_S = 0.3
+"""A pipe from which nothing has come for so long has given its beginning, if that holds a line."""
+GZIP = b"\x1f\x8b"
 _NO_TEXT = {
-    _GZIP: ("packed by gzip twice", "unpack it once: zcat FILE | producers replay -"),
+    GZIP: ("packed by gzip twice", "unpack it once: zcat FILE | producers replay -"),
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
     b"BZh": ("packed by bzip2", "unpack it: bzcat FILE | producers replay -"),
     b"\xfd7zXZ": ("packed by xz", "unpack it: xzcat FILE | producers replay -"),
@@ -44,24 +54,59 @@ def digest(name: str) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
+class _Pipe(io.RawIOBase):
+    """Standard input, whose beginning can be looked at and is read all the same."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._ahead = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        found = self._ahead[: len(view)] or os.read(self._descriptor, len(view))
+        self._ahead = self._ahead[len(found) :]
+        view[: len(found)] = found
+        return len(found)
+
+    def beginning(self) -> bytes:
+        """The first 1,000 lines, at most 1 MiB; of a pipe that is quiet after a line what has come."""
+        lines = self._ahead.count(b"\n")
+        while len(self._ahead) < _HEAD_BYTES and lines < _HEAD_LINES:
+            if lines and not select.select([self._descriptor], [], [], _QUIET_S)[0]:
+                break
+            if not (found := os.read(self._descriptor, _HEAD_BYTES - len(self._ahead))):
+                break
+            self._ahead += found
+            lines += found.count(b"\n")
+        return self._ahead
+
+
 def stdin() -> io.BufferedReader:
     """Standard input as bytes, for good: a text `sys.stdin` would wait at exit for a thread that still reads."""
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin = sys.stdin.detach()
+        given = sys.stdin.detach()
+        try:
+            sys.stdin = cast("io.TextIOWrapper", io.BufferedReader(_Pipe(given.fileno()), _BUFFER_BYTES))
+        except OSError:  # of a test, without a descriptor
+            sys.stdin = cast("io.TextIOWrapper", given)
     return cast("io.BufferedReader", sys.stdin)
 
 
 def head(name: str) -> bytes:
-    """The first bytes, unpacked if they are gzip. Of standard input, as many as can be peeked at.
+    """The first MiB, unpacked if it is gzip. Of standard input, the beginning as far as it has come.
 
     Raises OSError if the file cannot be read, UnfitInputError if it holds no lines of text.
     """
     if name == STDIN:
-        found = stdin().peek(_HEAD_BYTES)[:_HEAD_BYTES]
+        raw = stdin().raw
+        found = raw.beginning() if isinstance(raw, _Pipe) else b""
     else:
         with Path(name).open("rb") as file:
             found = file.read(_HEAD_BYTES)
-    if found.startswith(_GZIP):
+    if found.startswith(GZIP):
         try:
             found = zlib.decompressobj(wbits=31).decompress(found, _HEAD_BYTES)
         except zlib.error as error:
@@ -94,7 +139,7 @@ def read_lines(name: str, on_bytes: Callable[[int], None] | None = None) -> Iter
     """
     raw: io.BufferedReader
     with stdin() if name == STDIN else Path(name).open("rb") as raw:
-        packed = raw.peek(2)[:2] == _GZIP
+        packed = raw.peek(2)[:2] == GZIP
         source = gzip.GzipFile(fileobj=raw) if packed else raw
         number = 0
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.datetime(2100, 12, 31, tzinfo=dt.UTC)
+_EARLIEST_S, _LATEST_S = 315_532_800, 4_102_444_800
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _MONTHS = {"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * n : 3 * n + 3]: n + 1 for n in range(12)}
 _LONGEST = 64
@@ -61,6 +62,17 @@ def from_text(text: str, clock: LocalClock | None = None) -> int:
     if clock is None:
         raise NoTimeError(f"{text.strip()} has no offset from UTC; give --zone, such as Europe/Paris, if you know it")
     return _milliseconds(clock.aware(at))
+
+
+def from_number(at: float) -> int:
+    """Seconds since 1970 as servers log them, or milli-, micro- or nanoseconds, by their size, in ms.
+
+    Raises NoTimeError for a time that is none of these between 1980 and 2100.
+    """
+    for per_second in (1, 1_000, 1_000_000, 1_000_000_000):
+        if _EARLIEST_S * per_second <= at < _LATEST_S * per_second:
+            return round(at * 1000) if per_second == 1 else int(at * 1000 // per_second)
+    raise NoTimeError(f"{at} is no time between 1980 and 2100, in seconds or in a part of them")
 
 
 @functools.lru_cache(maxsize=1024)

@@ -14,12 +14,12 @@ from msgspec import UnsetType, structs, to_builtins
 
 from ranker import calendars
 from ranker.connect.kafka import KafkaSettings
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import generation as generations
 from ranker.core import rising_boards
 from ranker.core.periods import Calendar
 from ranker.core.rising_boards import RisingBoard
 from ranker.core.rules import memory_rules
-from ranker.service import endpoints
 from ranker.service.address import Network, networks
 from schemas import configuration
 from schemas.article_id import DEFAULT, IdRule
@@ -73,7 +73,7 @@ class Settings:
 
     environment: str
     kafka: KafkaSettings
-    redis_url: str
+    redis: RedisSettings
     config_path: str | None
     generation: generations.Generation
     rules: dict[str, Any]
@@ -109,7 +109,7 @@ class Settings:
             "RANKER_ENV": self.environment,
             "RANKER_CONFIG": self.config_path or "(none: defaults)",
             **self.kafka.shown(),
-            "RANKER_REDIS_URL": endpoints.shown(self.redis_url),
+            **self.redis.shown(),
             "generation": generation.id,
             "topic": generation.topic,
             "epoch": generation.epoch,
@@ -173,8 +173,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
         faults.append(f"RANKER_ENV: {environment!r} is unknown; set it to {' or '.join(ENVIRONMENTS)}")
     kafka = KafkaSettings.from_environ(environ)
     faults += kafka.faults()
-    redis, unreachable = endpoints.redis_url(environ)
-    faults += unreachable
+    redis = RedisSettings.from_environ(environ)
+    faults += redis.faults()
     table, found = configuration.table(path, preset)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
@@ -190,7 +190,7 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     settings = Settings(
         environment=environment,
         kafka=kafka,
-        redis_url=redis,
+        redis=redis,
         config_path=path,
         generation=generation,
         rules={key: value for key, value in table["rules"].items() if key != "preset"},

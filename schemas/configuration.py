@@ -67,6 +67,11 @@ def table(path: str | None, preset: str | None = None) -> tuple[dict[str, Any], 
         for key, form in (("origins", sent_origin), ("cors", sent_origin), ("hosts", sent_host)):
             site[key], wrong = _as_sent(site[key], form)
             faults += (f"{path}: sites.{name}.{key}: {fault}" for fault in wrong)
+        if "goatcounter" in site["beacons"]:
+            try:
+                site["beacons"]["goatcounter"] = sent_host(site["beacons"]["goatcounter"])
+            except OriginError as error:
+                faults.append(f"{path}: sites.{name}.beacons.goatcounter: {site['beacons']['goatcounter']!r} {error}")
         if fault := article_id.source_fault(site["ids"]["from"]):
             faults.append(f"{path}: sites.{name}.ids.from: {fault}")
     return table, faults

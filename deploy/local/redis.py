@@ -4,7 +4,9 @@ import contextlib
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -58,26 +60,65 @@ def any_binary() -> Path:
         return valkey_binary()
 
 
+@dataclass(frozen=True)
+class Tls:
+    """PEM files of a server that speaks TLS alone, and wants certificates of the same CA from its clients."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+    def words(self, port: int) -> tuple[str, ...]:
+        """Its settings, as the command line has them; servers speak TLS with each other as well."""
+        settings = {
+            "tls-port": str(port),
+            "tls-ca-cert-file": str(self.ca),
+            "tls-cert-file": str(self.cert),
+            "tls-key-file": str(self.key),
+            "tls-auth-clients": "yes",
+            "tls-replication": "yes",
+            "tls-cluster": "yes",
+        }
+        return tuple(word for name, value in settings.items() for word in (f"--{name}", value))
+
+    def options(self) -> dict[str, Any]:
+        """What a client of it is made with, for arrangements and looks: it has the server's own certificate."""
+        return {"ssl": True, "ssl_ca_certs": self.ca, "ssl_certfile": self.cert, "ssl_keyfile": self.key}
+
+
 class RedisServer(Server):
-    """One server as production runs it: AOF fsynced every second, no eviction. `url` is redis://127.0.0.1:PORT/0."""
+    """One server as production runs it: AOF fsynced every second, no eviction.
+
+    `url` is redis://127.0.0.1:PORT/0, or rediss:// with `tls`. `login` is (user, password) of the clients for
+    arrangements, if the default user is off.
+    """
 
     def __init__(
-        self, directory: Path, binary: Path | None = None, extra: tuple[str, ...] = (), *, port: int | None = None
+        self,
+        directory: Path,
+        binary: Path | None = None,
+        extra: tuple[str, ...] = (),
+        *,
+        port: int | None = None,
+        tls: Tls | None = None,
+        login: tuple[str, str] | None = None,
     ) -> None:
         """Take settings in `extra` as the command line has them: ("--maxmemory", "64mb")."""
         self.binary = binary or any_binary()
         super().__init__("Valkey server" if "valkey" in self.binary.name else "Redis server", directory)
         self.port = port or free_port()
         self.extra = extra
+        self.tls = tls
+        self.login = login
 
     @property
     def url(self) -> str:
-        return f"redis://{HOST}:{self.port}/0"
+        return f"{'rediss' if self.tls else 'redis'}://{HOST}:{self.port}/0"
 
     def spawn(self) -> children.Child:
         settings: dict[str, str] = {
             "bind": HOST,
-            "port": str(self.port),
+            "port": "0" if self.tls else str(self.port),
             "dir": str(self.directory),
             "appendonly": "yes",
             "appendfsync": "everysec",
@@ -86,6 +127,7 @@ class RedisServer(Server):
             "daemonize": "no",
         }
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        words += self.tls.words(self.port) if self.tls else ()
         argv: list[str | Path] = [self.binary, *words, *self.extra]
         return children.start(self.name, argv, self.directory / "redis.log", cwd=self.directory)
 
@@ -96,7 +138,10 @@ class RedisServer(Server):
 
     def client(self) -> redis.Redis:
         """Open a plain client for arrangements and looks, which tries once; closed by `with`."""
-        return redis.Redis(host=HOST, port=self.port, socket_timeout=5.0, retry=Retry(NoBackoff(), 0))
+        options = self.tls.options() if self.tls else {}
+        if self.login:
+            options |= dict(zip(("username", "password"), self.login, strict=True))
+        return redis.Redis(host=HOST, port=self.port, socket_timeout=5.0, retry=Retry(NoBackoff(), 0), **options)
 
     def flush(self) -> None:
         """Remove all data, functions and cached scripts, and reset what tests change of the settings."""

@@ -81,6 +81,8 @@ async def connect(kafka: KafkaSettings, topic: str, delivery_s: float) -> Connec
     partitions = cluster.partitions_for_topic(topic)
     if not partitions:
         await client.stop()
+        if kafka.security_protocol != "PLAINTEXT":
+            raise ProducerError(f"Kafka at {endpoints.shown(kafka.bootstrap)}: {kafka.no_topic(topic, 'Write')}.")
         raise ProducerError(
             f"Kafka at {endpoints.shown(kafka.bootstrap)} has no topic {topic}. Create it with: ranker topics apply"
         )

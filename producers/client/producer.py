@@ -17,7 +17,12 @@ from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
 from typing import Self
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from producers import event
 from producers.client import connection
@@ -26,7 +31,7 @@ from producers.client.connection import Connection
 from producers.errors import DeliveryError, ProducerError
 from producers.event import PageView
 from ranker.connect.kafka import DEFAULT as DEFAULT_KAFKA
-from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka import KafkaSettings, grant
 from schemas.article_id import DEFAULT, IdRule
 
 DELIVERY_S = 40.0
@@ -230,6 +235,8 @@ class Producer:
     def _undelivered(self, error: BaseException) -> DeliveryError:
         if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
             why, fix = "a record is too large", f"Send smaller ones, or raise max.message.bytes of {self.topic}."
+        elif isinstance(error, TopicAuthorizationFailedError):
+            why, fix = "it refuses this user a right", f"To send, {grant(f'Write on topic {self.topic}')}."
         elif isinstance(error, asyncio.CancelledError):
             why, fix = "the task that sends was cancelled", "Open a new producer, and send them again."
         else:

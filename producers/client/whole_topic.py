@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from producers.client.connection import STOP_S, name
 from producers.errors import ProducerError
-from ranker.connect.kafka import KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings, grant
 from ranker.connect.kafka_start import start
 from ranker.service import endpoints
 
@@ -48,6 +48,8 @@ async def values(kafka: KafkaSettings, topic: str, partitions: int) -> AsyncIter
                 received_s = loop.time()
             elif loop.time() - received_s > SILENT_S:
                 raise ProducerError(f"Topic {topic} cannot be read: nothing came within {SILENT_S:.0f} s. Try again.")
+    except TopicAuthorizationFailedError as error:
+        raise ProducerError(f"Topic {topic} cannot be read; {grant(f'Read on topic {topic}')}.") from error
     except (KafkaError, KafkaRefusedError, OSError) as error:
         raise ProducerError(
             f"Topic {topic} at {endpoints.shown(kafka.bootstrap)} cannot be read: {name(error)}."

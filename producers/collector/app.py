@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import re
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from producers.collector.admission import Bounds, admit
-from producers.collector.arrivals import Arrivals
-from producers.collector.authorize import Sites, Speaker
-from producers.collector.delivery.outbox import Outbox, OutboxFullError
+from producers.collector.acceptance import Acceptance
+from producers.collector.admission import Bounds
+from producers.collector.authorize import Sites
+from producers.collector.beacons.beacon_routes import BeaconRoutes
+from producers.collector.delivery.outbox import Outbox
 from producers.collector.http import answers, body, tracker
 from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
+from producers.collector.http.request import Request
 from producers.collector.metrics import CollectorMetrics
 from producers.collector.salt import Salts
 from producers.collector.settings import RuleNeeds
 from producers.collector.validate import ignored_fields, ignored_parameters
-from producers.event import PageView
-from ranker.service.address import Address, Addresses, rate_limit_key
+from ranker.service.address import Addresses
 from ranker.service.problems import NO_STORE, NOSNIFF
 
-PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-"""43 bytes of GIF: one transparent pixel."""
-RETRY_FULL_S = 10
 _INDEX = b"This collects page views: POST /v1/events, GET /v1/view.gif, GET /tracker.js.\n"
 _METHODS = {
     "/v1/events": ("POST", "OPTIONS"),
@@ -40,38 +36,7 @@ _METHODS = {
 }
 _VERSIONED = re.compile(r"/tracker\.[^/.]+\.js")
 _BYTES = "surrogateescape"
-_PREFETCH = (b"sec-purpose", b"purpose", b"x-moz")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A whole request; `headers` by their names in lower case, `address` the client's, behind known proxies."""
-
-    method: str
-    path: str
-    query: bytes
-    headers: dict[bytes, bytes]
-    address: Address
-    body: bytes
-
-    @property
-    def route(self) -> str | None:
-        """One of _METHODS; None if the path is none of them."""
-        if _VERSIONED.fullmatch(self.path):
-            return "/tracker.{version}.js"
-        return self.path if self.path in _METHODS else None
-
-    @property
-    def is_prefetch(self) -> bool:
-        """Whether a browser prefetches it, so that the page may never be seen."""
-        purposes = b" ".join(self.headers.get(name, b"") for name in _PREFETCH).lower()
-        return b"prefetch" in purposes or b"prerender" in purposes
-
-    @property
-    def forbids_linking(self) -> bool:
-        """Whether its reader does not want to be recognised (Global Privacy Control)."""
-        return self.headers.get(b"sec-gpc") == b"1"
 
 
 class Web:
@@ -90,12 +55,10 @@ class Web:
     ) -> None:
         self._sites = sites
         self._addresses = addresses
-        self._bounds = bounds
-        self._outbox = outbox
         self._metrics = metrics
-        self._drops_internal = needs.drops_internal
-        self._arrivals = Arrivals(salts, needs, bounds, metrics)
-        self._now_ms = now_ms
+        self._acceptance = Acceptance(bounds, outbox, salts, metrics, needs, now_ms)
+        self._beacons = BeaconRoutes(sites, self._acceptance, metrics)
+        self._methods = {**_METHODS, **self._beacons.methods}
         self._is_proxy_logged = False
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -119,7 +82,7 @@ class Web:
             message["body"],
         )
         answer = await self._answered(request)
-        route = request.route or "other"
+        route = self._route(request.path) or "other"
         self._metrics.requests.labels(route=route, status=answer.status).inc()
         self._metrics.request_duration_seconds.labels(route=route).observe(time.perf_counter() - started)
         await answers.send_answer(answer, send)
@@ -147,40 +110,46 @@ class Web:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _log.error("a request failed", extra={"why": type(error).__name__, "at": f"{place.name}:{place.lineno}"})
             answer = answers.problem(RefusedError(500, "failed", "The collector failed; its log says where."))
-        if not request.path.startswith("/v1/"):
+        is_beacon = request.path in self._beacons.methods
+        if not (is_beacon or request.path.startswith("/v1/")):
             return answer
         origin = request.headers.get(b"origin")
         allowed = [(b"access-control-allow-origin", origin)] if origin and self._sites.allows(origin) else []
-        return dataclasses.replace(answer, headers=[*answer.headers, answers.VARY, *allowed])
+        if allowed and is_beacon:
+            # matomo.js sends with credentials, and again by an image if the browser withholds the answer from it.
+            allowed.append((b"access-control-allow-credentials", b"true"))
+        return answers.with_headers(answer, [answers.VARY, *allowed])
 
     async def _answer(self, request: Request) -> Answer:
-        if request.route is None:
+        route = self._route(request.path)
+        if route is None:
             return answers.problem(RefusedError(404, "path", "There is nothing here; GET / says what there is."))
-        allowed = _METHODS[request.route]
+        allowed = self._methods[route]
         if request.method not in allowed:
             answer = answers.problem(
                 RefusedError(405, "method", f"Use {allowed[0]} here; allowed are {' and '.join(allowed)}.")
             )
-            return dataclasses.replace(answer, headers=[*answer.headers, (b"allow", ", ".join(allowed).encode())])
-        match request.route:
+            return answers.with_headers(answer, [(b"allow", ", ".join(allowed).encode())])
+        match route:
             case "/v1/events":
                 return self._preflight(request) if request.method == "OPTIONS" else await self._events(request)
             case "/v1/view.gif":
                 return await self._pixel(request)
             case tracker.LATEST | "/tracker.{version}.js":
                 return tracker.answer(request.path, request.headers)
-        return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF])
+            case "/":
+                return Answer(200, _INDEX, [(b"content-type", b"text/plain; charset=utf-8"), NO_STORE, NOSNIFF])
+        return await self._beacons.answer(request)
 
     def _preflight(self, request: Request) -> Answer:
         self._sites.by_origin(request.headers.get(b"origin", b""))
-        return Answer(
-            204,
-            headers=[
-                (b"access-control-allow-methods", b"POST"),
-                (b"access-control-allow-headers", b"content-type"),
-                (b"access-control-max-age", b"7200"),
-            ],
-        )
+        return answers.preflight(("POST",), b"content-type")
+
+    def _route(self, path: str) -> str | None:
+        """One that is served; None if the path is none of them."""
+        if _VERSIONED.fullmatch(path):
+            return "/tracker.{version}.js"
+        return path if path in self._methods else None
 
     async def _events(self, request: Request) -> Answer:
         body.check_kind(request.headers.get(b"content-type", b""), request.headers.get(b"content-encoding", b""))
@@ -188,10 +157,10 @@ class Web:
         try:
             items = body.events(request.body)
         except RefusedError:
-            self._charge(request, speaker, 1)
+            self._acceptance.charge(request, speaker, 1)
             raise
-        self._charge(request, speaker, len(items))
-        content = await self._accept(items, request, speaker)
+        self._acceptance.charge(request, speaker, len(items))
+        content = await self._acceptance.accept(items, request, speaker)
         if ignored := ignored_fields(items):
             content["ignored_fields"] = ignored
         if dropped := ignored_parameters(items, speaker.site.ids):
@@ -199,65 +168,15 @@ class Web:
         return answers.json(207 if "rejected" in content else 202, content)
 
     async def _pixel(self, request: Request) -> Answer:
-        headers = [(b"content-type", b"image/gif"), NO_STORE, NOSNIFF, answers.CROSS_ORIGIN]
+        counted_as = []
         if request.method == "GET":
             speaker = self._sites.speaker(request.headers, referred=True)
             item = {"article_id": _article(request.query)}
-            self._charge(request, speaker, 1)
-            content = await self._accept([item], request, speaker)
+            self._acceptance.charge(request, speaker, 1)
+            content = await self._acceptance.accept([item], request, speaker)
             if "counted_as" in content:
-                headers.append((b"counted-as", content["counted_as"].encode()))
-        return Answer(200, PIXEL, headers)
-
-    def _charge(self, request: Request, speaker: Speaker, count: int) -> None:
-        """Raises RefusedError if the key, or without one the address, has sent too much."""
-        now_s = self._now_ms() / 1000
-        if speaker.keyed:
-            wait_s, reason, whose = self._bounds.keys.take(speaker.site_id, count, now_s), "key_rate", "with this key"
-        else:
-            name = rate_limit_key(request.address)
-            wait_s, reason, whose = self._bounds.clients.take(name, count, now_s), "client_rate", "from this address"
-        if wait_s:
-            raise RefusedError(429, reason, f"Too many events {whose}.", retry_s=wait_s)
-
-    async def _accept(self, items: list[Any], request: Request, speaker: Speaker) -> dict[str, Any]:
-        """The response: how many events are durable now, and the outcomes of the others.
-
-        Raises RefusedError if every event has a fault.
-        """
-        if request.is_prefetch:
-            self._metrics.ignored_events.labels(reason="prefetch").inc(len(items))
-            return {"accepted": 0}
-        found = admit(items, speaker, self._arrivals.of(request, speaker, self._now_ms()), self._bounds)
-        for fault in found.rejected:
-            self._metrics.rejected_events.labels(reason=fault["reason"]).inc()
-        if len(found.rejected) == len(items):
-            if found.wait_s:
-                raise RefusedError(
-                    429, "new_articles", "Too many new articles.", retry_s=found.wait_s, rejected=found.rejected
-                )
-            raise RefusedError(400, "all_rejected", "No event was accepted.", rejected=found.rejected)
-        if found.accepted:
-            await self._store(found.accepted, request, speaker)
-        content: dict[str, Any] = {"accepted": len(found.accepted)}
-        classes = {view.agent_class for view in found.accepted}
-        if classes == {"bot"} or (classes == {"internal"} and self._drops_internal):
-            content["counted_as"] = classes.pop()
-        if found.rejected:
-            content["rejected"] = found.rejected
-        if found.not_counted:
-            self._metrics.ignored_events.labels(reason="client_article_hour").inc(len(found.not_counted))
-            content["not_counted"] = found.not_counted
-        return content
-
-    async def _store(self, events: list[PageView], request: Request, speaker: Speaker) -> None:
-        try:
-            await self._outbox.accept(events)
-        except OutboxFullError:
-            raise RefusedError(
-                503, "full", "Events cannot be stored now; send them again later.", retry_s=RETRY_FULL_S
-            ) from None
-        self._arrivals.count_missing(events, request, speaker)
+                counted_as.append((b"counted-as", content["counted_as"].encode()))
+        return answers.image(*counted_as)
 
 
 def _article(query: bytes) -> str:

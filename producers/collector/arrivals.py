@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from producers import agents
 from producers.collector.admission import Bounds
 from producers.collector.authorize import Speaker
+from producers.collector.http.request import Request
 from producers.collector.metrics import CollectorMetrics
 from producers.collector.salt import DAY_S, Salts
 from producers.collector.settings import RuleNeeds
@@ -16,9 +16,6 @@ from producers.collector.validate import Arrival
 from producers.event import PageView
 from producers.readers import MAX_AGENT, repeat_key, visitor_id
 from ranker.service.address import rate_limit_key
-
-if TYPE_CHECKING:
-    from producers.collector.app import Request
 
 
 class Arrivals:

@@ -45,6 +45,7 @@ class Sites:
     """The configured sites, by origin, host and key."""
 
     def __init__(self, sites: Mapping[str, Site]) -> None:
+        self.configured = sites
         public = {name: Speaker(name, site, keyed=False) for name, site in sites.items()}
         self._origins = {origin: public[name] for name, site in sites.items() for origin in site.origins}
         self._hosts = {host: public[name] for name, site in sites.items() for host in site.hosts}
@@ -66,7 +67,7 @@ class Sites:
             origin = _origin_of(referer)
         if origin is not None:
             return self.by_origin(origin)
-        if (found := self._hosts.get(_name_of(headers.get(b"host", b"")))) is None:
+        if (found := self._hosts.get(host_name(headers))) is None:
             raise RefusedError(403, "unknown_site", _NOBODY)
         if headers.get(b"sec-fetch-site") == b"cross-site":
             raise RefusedError(403, "cross_site", _CROSS_SITE)
@@ -104,6 +105,11 @@ class Sites:
         return found
 
 
+def host_name(headers: Mapping[bytes, bytes]) -> str:
+    """The name in the Host header, in lower case and without its port."""
+    return headers.get(b"host", b"").decode("latin-1").lower().partition(":")[0]
+
+
 def _origin_of(referer: bytes) -> bytes:
     """The origin of a Referer, in the form of an Origin header; empty if it has none."""
     try:
@@ -111,8 +117,3 @@ def _origin_of(referer: bytes) -> bytes:
     except ValueError:
         return b""
     return f"{parts.scheme}://{parts.netloc}".encode("latin-1")
-
-
-def _name_of(host: bytes) -> str:
-    """The name in a Host header, without its port."""
-    return host.decode("latin-1").lower().partition(":")[0]

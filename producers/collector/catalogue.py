@@ -14,7 +14,8 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from ranker.connect.kafka import KafkaSettings
+from producers.errors import ProducerError
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings
 from ranker.connect.kafka_start import start
 from schemas.article_id import IdRule, NoArticleError, normalized
 
@@ -98,7 +99,9 @@ class Catalogue:
             # Broad, since this is best effort: no error of it may end the process.
             except Exception as error:
                 if not logged:
-                    _log.warning("the catalogue is not read", extra={"why": type(error).__name__})
+                    has_fix = isinstance(error, (ProducerError, KafkaRefusedError, ConnectionError))
+                    why = str(error) if has_fix else type(error).__name__
+                    _log.warning("the catalogue is not read", extra={"why": why})
                 logged = True
             if len(self) != before:
                 pause_s, logged = RETRY_S[0], False
@@ -114,6 +117,8 @@ class Catalogue:
             await start(consumer, kafka)
             # Looked up among all topics: to request a missing one would make some brokers create it.
             if TOPIC not in await consumer.topics():
+                if kafka.security_protocol != "PLAINTEXT":  # where topics may be hidden
+                    raise ProducerError(kafka.no_topic(TOPIC))
                 return
             consumer.subscribe([TOPIC])
             while True:

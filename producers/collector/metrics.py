@@ -52,6 +52,13 @@ class CollectorMetrics(Metrics):
         "Events accepted but not passed on, by reason: prefetch (no view), client_article_hour (more than the "
         "setting of that name allows one client).",
     )
+    beacons = counter(
+        "collector_beacons_total{tracker,read_as}",
+        "Beacons of other analytics (matomo, plausible, umami, goatcounter), by what they were read as: view, which is "
+        "an event from there on, or what is passed over: no_page_view (events, goals, heartbeats), own_time (not of "
+        "now), no_web_address (a page of an app or a file), unknown_id (no site has this id of theirs), "
+        "other_site (its page is another site's), malformed.",
+    )
     spool_events = gauge("collector_spool_events", "Events on the disk that wait for Kafka.")
     spool_bytes = gauge(
         "collector_spool_bytes",

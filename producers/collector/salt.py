@@ -1,6 +1,6 @@
 """The salt of the day, one for all collectors: a Redis key for each UTC day, made by the first collector.
 
-The only module of producers that uses redis. Salts are served from memory: a request never waits for Redis.
+Salts are served from memory: a request never waits for Redis.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
-
-from schemas.configuration import SettingsError
+from ranker.connect.redis import Client, connect
+from ranker.connect.redis_errors import FAILURES, described
+from ranker.connect.redis_settings import RedisSettings
 
 DAY_S = 86_400
 AHEAD_S = 3_600
@@ -29,13 +27,10 @@ on a visitor_id cannot be traced."""
 REFRESH_EVERY_S = 60.0
 RETRY_S = 2.0
 ANSWER_S = 2.0
+FETCH_S = 5.0
+"""Connecting included."""
 
 _log = logging.getLogger(__name__)
-
-Client: TypeAlias = "Redis | RedisCluster"
-
-_AWAY = (RedisError, RedisClusterException, OSError)
-"""Errors while Redis is away; TimeoutError is an OSError, and that of a cluster without a node no RedisError."""
 
 
 def key(day: int) -> str:
@@ -57,7 +52,7 @@ class Salts:
         return self._salts.get(day)
 
     async def fetch(self) -> None:
-        """Fetches the salts from Redis, or makes them. Restores a salt that Redis has lost. Raises one of _AWAY."""
+        """Fetches the salts from Redis, or makes them. Restores a salt that Redis has lost. Raises one of FAILURES."""
         now_s = self._now_s()
         today, ahead = int(now_s // DAY_S), int((now_s + AHEAD_S) // DAY_S)
         for day in list(self._salts):
@@ -70,20 +65,14 @@ class Salts:
                 self._salts[day] = found
 
     async def refresh(self) -> None:
-        """Fetches if Redis answers; logs when that changes.
-
-        After a failure the next refresh connects anew: a primary that has become a replica keeps its connections, and
-        refuses writes.
-        """
+        """Fetches if Redis answers; logs when that changes, with the reason and its fix."""
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(FETCH_S):
                 await self.fetch()
-        except _AWAY as error:
+        except FAILURES as error:
             if self._answers:
-                _log.warning("Redis gives no salt", extra={"why": type(error).__name__})
+                _log.warning("Redis gives no salt", extra={"why": described(error)})
             self._answers = False
-            with contextlib.suppress(*_AWAY):
-                await self._client.aclose()
         else:
             if not self._answers:
                 _log.info("Redis gives salts again")
@@ -97,16 +86,12 @@ class Salts:
 
 
 @contextlib.asynccontextmanager
-async def open_salts(url: str) -> AsyncIterator[Salts]:
-    """Salts from the Redis at `url`, kept up to date while the block runs.
+async def open_salts(redis: RedisSettings) -> AsyncIterator[Salts]:
+    """Salts from a Redis, kept up to date while the block runs.
 
-    Waits for the first one, for ANSWER_S at most: Redis may be away. Raises SettingsError for an unfit address.
+    Waits for the first one, for FETCH_S at most: Redis may be away. Raises SettingsError.
     """
-    try:
-        client = _connect(url)
-    except ValueError:
-        fault = "RANKER_REDIS_URL: cannot be read; write redis://[user:password@]host:port/0"
-        raise SettingsError([fault]) from None
+    client = connect(redis, answer_s=ANSWER_S)
     salts = Salts(client)
     await salts.refresh()
     task = asyncio.create_task(salts.run(), name="salts")
@@ -115,14 +100,5 @@ async def open_salts(url: str) -> AsyncIterator[Salts]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-        with contextlib.suppress(*_AWAY):
+        with contextlib.suppress(*FAILURES):
             await client.aclose()
-
-
-def _connect(url: str) -> Client:
-    # Version 2 of the protocol: version 3 begins with HELLO, which proxies do not have.
-    options: dict[str, Any] = {"socket_connect_timeout": ANSWER_S, "socket_timeout": ANSWER_S, "protocol": 2}
-    parts = urlsplit(url)
-    if parts.scheme.endswith("+cluster"):
-        return RedisCluster.from_url(parts._replace(scheme=parts.scheme.removesuffix("+cluster")).geturl(), **options)
-    return Redis.from_url(url, **options)

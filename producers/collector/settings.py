@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ranker.service import endpoints
+from producers.collector.beacons import site_ids
+from ranker.connect.redis_settings import RedisSettings
 from ranker.service.address import Network, networks
 from schemas import configuration
 from schemas.article_id import IdRule
@@ -15,7 +16,10 @@ from schemas.configuration import SettingsError
 
 @dataclass(frozen=True)
 class Site:
-    """The pages and hosts that send for a site, and what they may send. `key` is the write key."""
+    """The pages and hosts that send for a site, and what they may send. `key` is the write key.
+
+    `beacons` has the ids that other analytics have of it, in the form of beacons/site_ids.py.
+    """
 
     origins: tuple[str, ...]
     hosts: tuple[str, ...]
@@ -23,6 +27,7 @@ class Site:
     visitors: bool
     ids: IdRule
     key: str | None = field(default=None, repr=False)
+    beacons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,12 @@ class RuleNeeds:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings. `redis_url` is None if no site has visitors configured and no rule needs to know the reader."""
+    """All settings. `redis` is None if no site has visitors configured and no rule needs to know the reader."""
 
     topic: str
     sites: dict[str, Site]
     needs: RuleNeeds
-    redis_url: str | None
+    redis: RedisSettings | None
     proxies: tuple[Network, ...]
     client_events_s: int
     client_burst: int
@@ -70,8 +75,8 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
     rules = table["rules"]
     internal, no_networks = networks(rules["internal_networks"], "rules.internal_networks")
     types = frozenset(rules["repeat_types"] if configuration.needs_readers(table) else ())
-    redis_url, unreachable = endpoints.redis_url(environ) if types or _any_visitors(sites) else (None, [])
-    if unreachable:
+    redis = RedisSettings.from_environ(environ) if types or _any_visitors(sites) else None
+    if redis and (unreachable := list(redis.faults())):
         raise SettingsError(unreachable)
     wrong = [*unfit, *no_networks, *_meaning_faults(sites, keys)]
     if "source" in table:
@@ -84,7 +89,7 @@ def load(config_path: str | None, environ: Mapping[str, str]) -> Settings:
         topic=table["topic"],
         sites=sites,
         needs=RuleNeeds(types, tuple(internal), rules["internal"] == "drop"),
-        redis_url=redis_url,
+        redis=redis,
         proxies=tuple(proxies),
         longest_window_ms=configuration.longest_window_ms(table),
         **collect,
@@ -99,6 +104,7 @@ def _site(table: dict[str, Any], key: str | None) -> Site:
         table["visitors"],
         IdRule.from_table(table["ids"]),
         key,
+        {tracker: site_ids.FORMS[tracker](str(their_id)) for tracker, their_id in table["beacons"].items()},
     )
 
 
@@ -115,12 +121,21 @@ def _meaning_faults(sites: dict[str, Site], keys: dict[str, str]) -> Iterator[st
             'no site has events to collect; write such as [sites.demo] with origins = ["https://www.example.org"], '
             "or give a site a key in RANKER_WRITE_KEYS"
         )
-    for what in ("origins", "hosts"):
-        owners: dict[str, str] = {}
-        for name, site in sites.items():
-            for value in getattr(site, what):
-                if owners.setdefault(value, name) != name:
-                    yield f"sites.{name}.{what}: {value} is site {owners[value]}'s already; give it to one of them"
+    claims = [
+        *(("origins", name, value) for name, site in sites.items() for value in site.origins),
+        *(("hosts", name, value) for name, site in sites.items() for value in site.hosts),
+        *((f"beacons.{one}", name, value) for name, site in sites.items() for one, value in site.beacons.items()),
+    ]
+    owners: dict[tuple[str, str], str] = {}
+    for what, name, value in claims:
+        if (owner := owners.setdefault((what, value), name)) != name:
+            yield f"sites.{name}.{what}: {value} is site {owner}'s already; give it to one of them"
+    for name, site in sites.items():
+        if site.beacons and not (site.origins or site.hosts or site.key):
+            yield (
+                f"sites.{name}.beacons: nothing says which pages may send them; "
+                'add such as origins = ["https://www.example.org"]'
+            )
     holders: dict[str, str] = {}
     for name, key in keys.items():
         if holders.setdefault(key, name) != name:

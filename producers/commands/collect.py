@@ -86,7 +86,8 @@ def command(
 
     Events answered with 202 are in Kafka or on the disk. ranker.toml defines which pages may send what
     ([sites.NAME] origins, hosts, public_types; [collect] limits); RANKER_WRITE_KEYS (site=key,…) has the keys for
-    servers. SIGTERM and Ctrl-C end it after the responses under way; a second signal ends it at once.
+    servers. With [sites.NAME.beacons] it takes page views of Matomo, Plausible, Umami and GoatCounter too. SIGTERM and
+    Ctrl-C end it after the responses under way; a second signal ends it at once.
 
     \b
     Examples:
@@ -162,7 +163,7 @@ async def _run(
         metrics.watch(spool)
         outbox = await stack.enter_async_context(Outbox(kafka, topic, spool, metrics, name=name))
         known = await stack.enter_async_context(Known.open(directory, settings.sites))
-        salts = await stack.enter_async_context(open_salts(settings.redis_url)) if settings.redis_url else None
+        salts = await stack.enter_async_context(open_salts(settings.redis)) if settings.redis else None
         rules = {site_id: site.ids for site_id, site in settings.sites.items()}
         catalogue = await stack.enter_async_context(Catalogue.open(kafka, rules))
         articles = NewArticles(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
+from pathlib import Path
 
 import click
-import orjson
 
-from producers import agents, lines, times
+from producers import lines
 from producers.client.producer import Producer
-from producers.commands import common
-from producers.replay import replaying
+from producers.commands import common, replay_follow, replay_report
+from producers.replay import replaying, sources
+from producers.replay.formats import FORMATS, UnknownFormatError
 from producers.replay.log_readers import LogReaders
-from producers.replay.rows import FORMATS, UnfitHeaderError
+from producers.replay.rows import UnfitHeaderError
+from producers.replay.sources import Source
 from producers.replay.summary import FileTally, Summary
 from producers.times import LocalClock
 from ranker.connect.kafka import KafkaSettings
@@ -31,7 +32,33 @@ LONGEST_REASON = 600
 @click.option(
     "--site", default="demo", show_default=True, callback=common.check_site, help="Site of lines that name none."
 )
-@click.option("--format", "kind", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["auto", *FORMATS]),
+    default="auto",
+    show_default=True,
+    help="auto finds it by the first thousand lines of each file, and says which.",
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="Only lines of this host, if the log has hosts (vhost, JSON, CloudFront, IIS, load balancers); may be given "
+    "several times. Others count as pattern.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Go on with what is written to FILEs, like tail -F, until a signal. Needs --state.",
+)
+@click.option(
+    "--state",
+    metavar="PATH",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where --follow keeps how far it has sent, for its next start.",
+)
 @common.config_option
 @click.option(
     "--article-pattern",
@@ -77,6 +104,9 @@ def command(
     files: tuple[str, ...],
     site: str,
     kind: str,
+    hosts: tuple[str, ...],
+    follow: bool,
+    state: Path | None,
     config: str | None,
     pattern: str | None,
     clock: LocalClock | None,
@@ -88,18 +118,30 @@ def command(
     kafka: KafkaSettings,
     topic: str,
 ) -> None:
-    """Send FILEs as page views: access logs in the combined format, JSON lines of events, or CSV; also .gz.
+    """Send FILEs as page views: access logs of web servers and clouds, JSON lines of events, or CSV; also .gz.
+
+    \b
+    Formats:
+      combined   Apache, nginx; also inside the JSON of Docker or journald
+      common     the same without the browser, so that crawlers cannot be told
+      vhost      combined behind the host, as Apache's vhost_combined
+      nginx-json nginx' log_format … escape=json, with the usual names
+      caddy, traefik (JSON, or its common format), alb (Amazon's load balancers)
+      cloudfront its standard logs, also as JSON
+      w3c        IIS and others with a line #Fields:
+      jsonl, csv events of yours
 
     A line counts when it is a GET answered with 200 or 304 and its address has an article's id. Other lines are counted
     as malformed, method, status, pattern, bot or future, by the first of these that applies. An address without an id,
     or with one of more than 512 bytes, counts as pattern; a time more than 5 minutes ahead as future. The first
-    reasons of malformed and future lines are shown. Of a line longer than 1 MiB the rest is not read. Replaying a file
-    twice counts twice. FILE may be - for standard input, but not with --rebase-to, which reads everything twice.
+    reasons of malformed and future lines are shown. Of a line longer than 1 MiB the rest is not read. Several files are
+    sent in the order of their times. Replaying a file twice counts twice. FILE may be - for standard input, but not
+    with --rebase-to, which reads everything twice.
 
     The exit code is 1 if half or more of a file's lines were malformed or in the future: a file in another format, or
     with times of another unit or zone. What was understood is sent all the same. It is 1, too, if nothing was sent and
     half or more of all lines have no article's id. Empty lines and connections without a request do not matter for
-    that.
+    that. A file whose format cannot be found is refused before anything is sent.
 
     \b
     JSON lines and CSV (first line: names of columns) have the fields of a page view: occurred_at, article_id or path or
@@ -108,15 +150,25 @@ def command(
     offset, unless --zone gives the zone; of an hour that comes twice, the first is taken, and the summary says of how
     many lines.
 
+    --follow sends what FILEs hold and what is written to them later. A file that is renamed, copied and emptied, or
+    packed is read to its end, and then the new one. While Kafka is away it waits. How far it has come is in --state:
+    the next start goes on there. If it was killed, the last batch (256 KiB of a file) may be sent again, with the same
+    event ids: the rule duplicate, which is on unless it was turned off, drops that.
+
     \b
     Examples:
       producers replay access.log --site demo
-      producers replay access.log.*.gz --article-pattern '^/blog/([^/]+)' --bots drop --rebase-to now
+      producers replay access.log.*.gz access.log --article-pattern '^/blog/([^/]+)' --bots drop --rebase-to now
       producers replay access.log --repeat-key --rebase-to now
+      producers replay access.log --follow --state /var/lib/ranker-replay/state.json
       producers replay events.jsonl --speed 60
       producers replay export.csv --zone Europe/Paris --article-pattern query:p
-      zcat old.gz | producers replay - --article-pattern '^/articles/([0-9]+)'
+      docker logs web 2>/dev/null | producers replay - --article-pattern '^/articles/([0-9]+)'
     """
+    if follow:
+        state = replay_follow.check_followed(files, kind, state, rebase_to=rebase_to, speed=speed)
+    elif state is not None:
+        raise click.UsageError("--state is where --follow keeps its position; give both or none.")
     if rebase_to and lines.STDIN in files:
         raise click.UsageError(
             "--rebase-to reads the input twice, which standard input cannot; save it to a file first."
@@ -125,32 +177,30 @@ def command(
     internal, faults = networks(table["rules"]["internal_networks"], "rules.internal_networks")
     if faults:
         raise click.UsageError(str(configuration.SettingsError(faults)))
-    readers = LogReaders(internal, keys=keys)
-    rules = replaying.Rules(site, pattern, bots, configuration.id_rules(table), clock, readers)
-    sources = []
-    for name in files:
+    proxies, faults = networks(table["collect"]["proxies"], "collect.proxies")
+    if faults:
+        raise click.UsageError(str(configuration.SettingsError(faults)))
+    readers = LogReaders(internal, keys=keys, proxies=proxies)
+    chosen = frozenset(host.lower() for host in hosts)
+    rules = replaying.Rules(site, pattern, bots, configuration.id_rules(table), clock, readers, chosen)
+    longest_ms = configuration.longest_window_ms(table)
+    summary = Summary(since_ms=time.time_ns() // 1_000_000 - longest_ms, keyless=0 if keys else None)
+    if state is not None:
+        replay_follow.follow(files, kind, rules, summary, state=state, kafka=kafka, topic=topic)
+    else:
+        opened = _opened(files, kind, clock)
+        summary.files = [FileTally(one.name, kind=one.kind) for one in opened]
         try:
-            sources.append(replaying.source(name, kind))
-        except (OSError, lines.UnfitInputError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
+            common.run(_replay(opened, rules, summary, rebase=bool(rebase_to), speed=speed, kafka=kafka, topic=topic))
         except UnfitHeaderError as error:
             raise _unfit_header(error) from error
-    longest_ms = configuration.longest_window_ms(table)
-    summary = Summary(
-        files=[FileTally(one.name) for one in sources],
-        since_ms=time.time_ns() // 1_000_000 - longest_ms,
-        keyless=0 if keys else None,
-    )
-    try:
-        common.run(_replay(sources, rules, summary, rebase=bool(rebase_to), speed=speed, kafka=kafka, topic=topic))
-    except UnfitHeaderError as error:
-        raise _unfit_header(error) from error
-    except lines.DamagedInputError as error:
-        raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
-    _warn_of_keys(summary, readers)
-    _print(summary, topic, clock, longest_ms, as_json=as_json)
-    if summary.not_understood() or summary.no_article:
+        except lines.DamagedInputError as error:
+            raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
+        replay_report.print_faults(summary)
+    replay_report.warn_of_keys(summary, readers)
+    replay_report.warn_of_log(summary, rules)
+    replay_report.print_summary(summary, topic, clock, longest_ms, as_json=as_json)
+    if not follow and (summary.not_understood() or summary.no_article):
         raise click.exceptions.Exit(1)
 
 
@@ -158,8 +208,25 @@ def _unfit_header(error: UnfitHeaderError) -> click.UsageError:
     return click.UsageError(f"A CSV file does not fit: {printable(str(error), LONGEST_REASON)}.")
 
 
+def _opened(files: tuple[str, ...], kind: str, clock: LocalClock | None) -> list[Source]:
+    """The files with their formats, which it says if they were found."""
+    opened = []
+    for name in files:
+        try:
+            opened.append(sources.source(name, kind, clock))
+        except (OSError, lines.UnfitInputError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise click.UsageError(f"{name} cannot be read: {reason}. Nothing was sent.") from error
+        except UnknownFormatError as error:
+            raise click.UsageError(printable(f"{name}: {error}. Nothing was sent.")) from error
+        except UnfitHeaderError as error:
+            raise _unfit_header(error) from error
+    replay_report.print_formats(opened)
+    return opened
+
+
 async def _replay(
-    sources: list[replaying.Source],
+    opened: list[Source],
     rules: replaying.Rules,
     summary: Summary,
     *,
@@ -171,82 +238,28 @@ async def _replay(
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event())
         producer = await stack.enter_async_context(Producer(kafka, topic, name="replay"))
-        positions = dict.fromkeys((one.name for one in sources), 0)
+        size_bytes = sum(one.size_bytes for one in opened)
         if rebase:
-            with progress.bar("Looking for the latest time", sum(one.size_bytes for one in sources)) as advance:
+            with progress.bar("Looking for the latest time", size_bytes) as advance:
                 latest = await replaying.latest_ms(
-                    sources, stop, _summing(positions, advance), None if rules.clock is None else rules.clock.zone
+                    opened, stop, _summing(advance), None if rules.clock is None else rules.clock.zone
                 )
             summary.shift_ms = 0 if latest is None else time.time_ns() // 1_000_000 - latest
-        positions = dict.fromkeys((one.name for one in sources), 0)
-        with progress.bar(f"Sending to {topic}", sum(one.size_bytes for one in sources) or None) as advance:
-            watch = _summing(positions, advance)
-            outcomes = itertools.chain.from_iterable(
-                replaying.outcomes(one, rules, summary.shift_ms, watch, tally)
-                for one, tally in zip(sources, summary.files, strict=True)
-            )
+        with progress.bar(f"Sending to {topic}", size_bytes or None) as advance:
+            outcomes = replaying.in_time_order(opened, summary.files, rules, summary.shift_ms, _summing(advance))
             await replaying.send(outcomes, producer, summary, stop=stop, speed=speed)
         if stop.is_set():
             raise click.ClickException(f"Interrupted: {summary.sent} events of {summary.lines} lines were sent.")
 
 
-def _summing(positions: dict[str, int], advance: progress.Advance) -> replaying.OnBytes:
+def _summing(advance: progress.Advance) -> sources.OnBytes:
+    positions: dict[str, int] = {}
+    total = 0
+
     def on_bytes(name: str, position: int) -> None:
+        nonlocal total
+        total += position - positions.get(name, 0)
         positions[name] = position
-        advance(sum(positions.values()))
+        advance(total)
 
     return on_bytes
-
-
-def _warn_of_keys(summary: Summary, readers: LogReaders) -> None:
-    if summary.keyless:
-        click.echo(
-            f"Warning: {summary.keyless:,} of the events sent have no repeat_key, since their lines have no address: "
-            "the rule repeat counts each of them.",
-            err=True,
-        )
-    if readers.private * 2 > summary.sent:
-        click.echo(
-            f"Warning: {readers.private:,} of the events sent are from private addresses. If those are a proxy's, who "
-            "reads the same article through it with the same browser is one reader; let the log have the client's.",
-            err=True,
-        )
-
-
-def _print(summary: Summary, topic: str, clock: LocalClock | None, longest_ms: int, *, as_json: bool) -> None:
-    for fault in summary.faults:
-        click.echo("{file}, line {line}: {kind}: {reason}".format(kind=fault.reason, **fault.printable()), err=True)
-    more = summary.skipped["malformed"] + summary.skipped["future"] - len(summary.faults)
-    if more:
-        click.echo(f"… and {more:,} more", err=True)
-    for tally in summary.not_understood():
-        click.echo(printable(tally.sentence()), err=True)
-    twice = 0 if clock is None else clock.twice
-    if clock is not None and twice:
-        click.echo(
-            f"Times of an hour that comes twice in {clock.zone}, each taken as the first: {twice:,}",
-            err=True,
-        )
-    if summary.old:
-        which = "everything sent is" if summary.old == summary.sent else f"{summary.old:,} of the events sent are"
-        click.echo(
-            f"Warning: {which} older than {longest_ms // 86_400_000} days, the longest window, "
-            "so no list will show it. --rebase-to now moves the latest time to the present.",
-            err=True,
-        )
-    if summary.no_article:
-        click.echo(
-            f"No address of {summary.skipped['pattern']:,} has an article's id; see --article-pattern and "
-            "[sites.NAME.ids].",
-            err=True,
-        )
-    if as_json:
-        click.echo(orjson.dumps(summary.as_json(twice)))
-        return
-    click.echo(f"{summary.sent:,} of {summary.lines:,} lines sent to {topic}")
-    click.echo("skipped: " + ", ".join(f"{reason} {count:,}" for reason, count in summary.skipped.items()))
-    if summary.first_occurred_at is not None and summary.last_occurred_at is not None:
-        click.echo(f"from {times.shown(summary.first_occurred_at)} to {times.shown(summary.last_occurred_at)}")
-    click.echo("crawlers by " + ", ".join(f"{name} {version}" for name, version in agents.LISTS.items()))
-    if summary.shift_ms:
-        click.echo(f"times shifted by {summary.shift_ms:,} ms")

@@ -1,13 +1,17 @@
-"""Lines of an access log in the combined format of Apache and nginx."""
+"""Lines of an access log in the combined and common formats of Apache and nginx, with and without a virtual host."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from producers import times
+from producers.replay import wrapping
 from producers.replay.malformed import EMPTY, Malformed
+from producers.replay.rows import ReplayRow
 from producers.times import LocalClock, NoTimeError
+from ranker.service.address import written
 
 # Lenient about differences between servers: anything before the time (a virtual host, a syslog tag, any user name),
 # other fields between time and request, more fields at the end. A user may be called like a time: the last one holds.
@@ -22,39 +26,68 @@ _QUOTED = r"[^\"\\]*(?:\\.[^\"\\]*)*"
 _LINE = re.compile(
     _BEFORE + rf'"(?P<request>{_QUOTED})"(?:(?!{_BLANKS}\d{{3}}[ \t])(?:{_BLANKS}{_WORD}){{1,8}}?)?'
     rf"{_BLANKS}(?P<status>\d{{3}}){_BLANKS}(?:\d+|-)"
-    rf'(?:{_BLANKS}{_WORD}){{0,8}}{_BLANKS}"{_QUOTED}"{_BLANKS}"(?P<agent>{_QUOTED})"(?:\s.*)?$',
+    rf'(?:{_BLANKS}{_WORD}){{0,8}}{_BLANKS}"{_QUOTED}"{_BLANKS}"(?P<agent>{_QUOTED})"(?P<after>\s.*)?$',
     re.DOTALL,
 )
+_COMMON = re.compile(
+    _BEFORE + rf'"(?P<request>{_QUOTED})"{_BLANKS}(?P<status>\d{{3}}){_BLANKS}(?:\d+|-)'
+    rf'(?:{_BLANKS}{_WORD}){{0,8}}(?:{_BLANKS}"{_QUOTED}")?\s*$',
+    re.DOTALL,
+)
+_HOST = re.compile(rf"([\w.-]{{1,253}})(?::\d{{1,5}})?{_BLANKS}(\S{{1,60}}){_BLANKS}")
 _START = re.compile(_BEFORE + '"')
 _STATUS = re.compile(r'" (\d{3}) (?:\d+|-) "')
-_REQUEST = re.compile(r"([A-Za-z_-]+) +(.+)", re.DOTALL)
+REQUEST = re.compile(r"([A-Za-z_-]+) +(.+)", re.DOTALL)
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\"\\abfnrtv]))")
 _CONTROLS = dict(zip(b"abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 _LONGEST_SHOWN = 80
 
 
-class Hit(NamedTuple):
-    """One request: `at_ms` since the epoch, `target` as the browser sent it, with its query.
+class _Parts(NamedTuple):
+    """`before` is what stands before the time, `after` what stands behind the agent."""
 
-    `before` is what stands before the time: the client's address, and what else a server writes there.
-    """
-
-    at_ms: int
-    method: str
-    target: str
-    status: int
+    time: str
+    request: str
+    status: str
     agent: str
     before: str
+    after: str
 
 
-def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
+def parse(line: str, clock: LocalClock | None = None) -> ReplayRow | Malformed:
     """The request of a line, or why it has none. `clock` is that of times without an offset."""
-    found = _parts(line)
+    return _row(line, clock, _parts, "the combined format")
+
+
+def parse_common(line: str, clock: LocalClock | None = None) -> ReplayRow | Malformed:
+    """The same of the common format, which has no browser."""
+    return _row(line, clock, _common_parts, "the common format")
+
+
+def parse_vhost(line: str, clock: LocalClock | None = None) -> ReplayRow | Malformed:
+    """The same of the combined format behind a virtual host, which becomes the row's host."""
+    text = line
+    if line.lstrip().startswith("{"):
+        text = wrapping.unwrapped(line) or line
+    found = _HOST.match(text)
+    if found is None or written(found[1]) is not None or written(found[2].rstrip(",")) is None:
+        return Malformed("no virtual host in front of the client's address", line) if line.strip() else EMPTY
+    row = parse(text, clock)
+    return row if isinstance(row, Malformed) else row._replace(host=found[1].lower())
+
+
+def _row(
+    line: str, clock: LocalClock | None, parts: Callable[[str], _Parts | None], name: str
+) -> ReplayRow | Malformed:
+    found = parts(line)
     if found is None:
-        return Malformed("not in the combined format", line) if line.strip() else EMPTY
-    time, logged, status, agent, before = found
-    request = _REQUEST.fullmatch(logged.rstrip())
+        if (inner := wrapping.unwrapped(line)) is not None:
+            row = _row(inner, clock, parts, name)
+            return row._replace(line=line) if isinstance(row, Malformed) and row.line else row
+        return Malformed(f"not in {name}", line) if line.strip() else EMPTY
+    time, logged, status, agent, before, after = found
+    request = REQUEST.fullmatch(logged.rstrip())
     if request is None:
         # A connection without one: a timeout, or TLS and the like at a port of HTTP.
         usual = logged in {"", "-"} or "\\x" in logged or not "200" <= status < "400"
@@ -63,7 +96,8 @@ def parse(line: str, clock: LocalClock | None = None) -> Hit | Malformed:
         at_ms = times.from_text(time, clock)
     except NoTimeError as error:
         return Malformed(f"its time: {error}")
-    return Hit(at_ms, request[1], unescaped(_target(request[2])), int(status), unescaped(agent), before)
+    target = unescaped(without_protocol(request[2]))
+    return ReplayRow(at_ms, request[1], int(status), target, unescaped(agent), {}, before, after)
 
 
 def unescaped(logged: str) -> str:
@@ -76,21 +110,27 @@ def unescaped(logged: str) -> str:
     return _ESCAPE.sub(_byte, logged.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
-def _parts(line: str) -> tuple[str, str, str, str, str] | None:
-    """Time, request, status, agent, and what stands before the time."""
+def _parts(line: str) -> _Parts | None:
     if found := _LINE.search(line):
-        return found["time"], found["request"], found["status"], found["agent"], line[: found.start()]
+        time, request, status, agent, after = found.groups()
+        return _Parts(time, request, status, agent, line[: found.start()], after or "")
     # Servers that escape nothing (nginx's escape=none) write quotes and backslashes as they come. By steps, since one
     # expression would take the square of the line's length.
     if (start := _START.search(line)) and (end := _STATUS.search(line, start.end())):
         begin, last = line.find('" "', end.end()), line.rfind('"')
         if 0 <= begin < last - 2:
             request, agent = line[start.end() : end.start()], line[begin + 3 : last]
-            return start["time"], request, end[1], agent, line[: start.start()]
+            return _Parts(start["time"], request, end[1], agent, line[: start.start()], "")
     return None
 
 
-def _target(rest: str) -> str:
+def _common_parts(line: str) -> _Parts | None:
+    if found := _COMMON.search(line):
+        return _Parts(found["time"], found["request"], found["status"], "", line[: found.start()], "")
+    return None
+
+
+def without_protocol(rest: str) -> str:
     """What stands between method and protocol; it may have spaces."""
     target, blank, protocol = rest.rpartition(" ")
     return target.rstrip(" ") if blank and _PROTOCOL.fullmatch(protocol) else rest

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from producers import agents, ahead, event, lines
+from producers import agents, ahead, event
 from producers.client.producer import Producer
-from producers.replay import rows
+from producers.replay import formats, merging
 from producers.replay.log_readers import LogReaders
 from producers.replay.malformed import Malformed
 from producers.replay.rows import ReplayRow
+from producers.replay.sources import OnBytes, Source
 from producers.replay.summary import Fault, FileTally, Summary
 from producers.times import LocalClock, shown
 from schemas import article_id
 from schemas.article_id import IdRule, NoArticleError
-
-OnBytes = Callable[[str, int], None]
-"""Called with the name of a file and the position reached in it."""
 
 FURTHEST_ZONE_MS = 26 * 3_600_000
 """From UTC-12 to UTC+14: a clock of another zone is ahead by no more."""
@@ -37,7 +36,8 @@ AHEAD_S = 0.05
 class Rules:
     """How lines become events. `ids` are the rules for article ids by site; `pattern` is a source in place of theirs.
 
-    `clock` is that of times without an offset; without one they are malformed.
+    `clock` is that of times without an offset; without one they are malformed. `hosts` are those of the site, in lower
+    case; if there are none, all are.
     """
 
     site: str
@@ -46,40 +46,12 @@ class Rules:
     ids: Mapping[str, IdRule] = field(default_factory=dict)
     clock: LocalClock | None = None
     readers: LogReaders = field(default_factory=LogReaders)
+    hosts: frozenset[str] = frozenset()
 
     def rule_of(self, site: str) -> IdRule:
         """How this site's addresses become ids."""
         rule = self.ids.get(site, article_id.DEFAULT)
         return rule if self.pattern is None else IdRule(self.pattern, rule.trailing_slash)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file, its format (one of rows.FORMATS), the digest that its event ids are made from, its size on disk."""
-
-    name: str
-    kind: str
-    digest: bytes
-    size_bytes: int = 0
-
-
-def source(name: str, kind: str = "auto") -> Source:
-    """A file with its format and digest.
-
-    Raises OSError if it cannot be read, UnfitInputError if it holds no lines of text, UnfitHeaderError if it is CSV
-    without the columns needed.
-    """
-    # Standard input is waited for only if need be: a pipe may be quiet.
-    head = b"" if name == lines.STDIN and kind in {"combined", "jsonl"} else lines.head(name)
-    text = head.decode("utf-8", "replace")
-    first = next(filter(None, (line.strip("\ufeff \t\r") for line in text.split("\n"))), "")
-    if kind == "auto":
-        suffixes = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv"}
-        kind = suffixes.get(name.removesuffix(".gz").rpartition(".")[2], "") or rows.guess(first)
-    if kind == "csv" and "\n" in text:  # of a pipe a part of the line may have come
-        rows.check_header(first)
-    size_bytes = 0 if name == lines.STDIN else Path(name).stat().st_size
-    return Source(name, kind, lines.digest(name), size_bytes)
 
 
 async def latest_ms(
@@ -95,7 +67,7 @@ async def latest_ms(
     found = (
         row.at_ms if isinstance(row, ReplayRow) else None
         for one in sources
-        for _, row in rows.read_rows(one.kind, _numbered(one, on_bytes), clock)
+        for _, row in formats.read_rows(one.kind, one.numbered(on_bytes), clock)
     )
     async with contextlib.aclosing(ahead.portions(found, stop)) as portions:
         async for portion in portions:
@@ -104,47 +76,97 @@ async def latest_ms(
     return latest
 
 
+Outcome = dict[str, Any] | str | Fault
+"""Of a line: its event, or why it is not sent: one of REASONS, with a sentence if it is faulty."""
+
+
+def in_time_order(
+    sources: Sequence[Source], tallies: Sequence[FileTally], rules: Rules, shift_ms: int, on_bytes: OnBytes | None
+) -> Iterator[Outcome]:
+    """The outcomes of all files, merged by the times of their lines; standard input comes last."""
+    parts = list(zip(sources, tallies, strict=True))
+    last = (outcomes(one, rules, shift_ms, on_bytes, tally) for one, tally in parts if one.first_ms is None)
+    files = [(one, tally) for one, tally in parts if one.first_ms is not None]
+    if len(files) == 1:
+        merged = outcomes(files[0][0], rules, shift_ms, on_bytes, files[0][1])
+    else:
+        merged = merging.in_time_order(
+            [(one.first_ms or 0, partial(_timed, one, rules, shift_ms, on_bytes, tally)) for one, tally in files]
+        )
+    return itertools.chain(merged, itertools.chain.from_iterable(last))
+
+
 def outcomes(
     one: Source, rules: Rules, shift_ms: int = 0, on_bytes: OnBytes | None = None, tally: FileTally | None = None
-) -> Iterator[dict[str, Any] | str | Fault]:
-    """For every line in order: its event, or why it is not sent: one of REASONS, with a sentence if it is faulty."""
-    base = hashlib.sha256(one.digest)
-    tally = FileTally(one.name) if tally is None else tally
-    for number, row in rows.read_rows(one.kind, _numbered(one, on_bytes), rules.clock):
+) -> Iterator[Outcome]:
+    """What becomes of every line of a file, in order."""
+    for _, outcome in _timed(one, rules, shift_ms, on_bytes, FileTally(one.name) if tally is None else tally):
+        yield outcome
+
+
+def _timed(
+    one: Source, rules: Rules, shift_ms: int, on_bytes: OnBytes | None, tally: FileTally
+) -> Iterator[tuple[int, Outcome]]:
+    """(time, outcome) of every line; one without a time has that of the line before."""
+    outcome_of = outcome_maker(one.name, one.kind, one.digest, rules, tally, shift_ms)
+    at_ms = 0
+    for number, row in formats.read_rows(one.kind, one.numbered(on_bytes), rules.clock):
+        if isinstance(row, ReplayRow):
+            at_ms = row.at_ms
+        yield at_ms, outcome_of(number, row)
+
+
+def outcome_maker(
+    name: str, kind: str, digest: bytes, rules: Rules, tally: FileTally, shift_ms: int = 0
+) -> Callable[[int, ReplayRow | Malformed], Outcome]:
+    """Makes the outcome of each row of a file, and counts it in `tally`.
+
+    An event without an id gets one made of `digest` and the number given with its row.
+    """
+    base = hashlib.sha256(digest)
+    is_log = kind in formats.LOGS
+
+    def outcome_of(number: int, row: ReplayRow | Malformed) -> Outcome:
         tally.lines += 1
         if isinstance(row, Malformed):
             tally.refuse(row)
-            yield Fault("malformed", one.name, number, row.reason, row.usual)
-            continue
+            return Fault("malformed", name, number, row.reason, row.usual)
         outcome = judge(row, rules)
         if isinstance(outcome, str):
-            yield outcome
-            continue
+            return outcome
         outcome["occurred_at"] = max(0, outcome["occurred_at"] + shift_ms)
         ahead_ms = outcome["occurred_at"] - time.time_ns() // 1_000_000
         if ahead_ms > event.FUTURE_MS:
             tally.refuse()
             at = shown(outcome["occurred_at"])
-            yield Fault("future", one.name, number, f"{at} is {ahead_ms // 60_000:,} minutes ahead of this clock")
-            continue
+            return Fault("future", name, number, f"{at} is {ahead_ms // 60_000:,} minutes ahead of this clock")
+        if is_log:
+            tally.without_agent += not row.agent
+            if row.host and row.host not in tally.hosts:
+                tally.add_host(row.host)
         if rules.readers.keys and "repeat_key" not in outcome:
-            rules.readers.add_key(outcome, row.before, row.agent)
+            rules.readers.add_key(outcome, row)
         if "event_id" not in outcome:
             place = base.copy()
             place.update(b":%d" % number)
             outcome["event_id"] = place.hexdigest()[:32]
-        yield outcome
+        return outcome
+
+    return outcome_of
 
 
 def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
     """The event of a row, without an id unless the row has one; or the reason why it is not sent.
 
-    An address without an article by its site's rule, or with one of more than 512 bytes, counts as `pattern`.
+    An address without an article by its site's rule, or with one of more than 512 bytes, counts as `pattern`. So does
+    one of a host that is not among those chosen.
     """
     if row.method != "GET":
         return "method"
     if row.status not in (200, 304):
         return "status"
+    if rules.hosts and row.host not in rules.hosts:
+        return "pattern"
     rule = rules.rule_of(row.fields.get("site_id", rules.site))
     given = row.fields.get("article_id")
     try:
@@ -160,13 +182,13 @@ def judge(row: ReplayRow, rules: Rules) -> dict[str, Any] | str:
         if rules.bots == "drop":
             return "bot"
         view["agent_class"] = "bot"
-    elif rules.readers.is_internal(row.before):
+    elif rules.readers.is_internal(row):
         view["agent_class"] = "internal"
     return view
 
 
 async def send(
-    outcomes: Iterator[dict[str, Any] | str | Fault],
+    outcomes: Iterator[Outcome],
     producer: Producer,
     summary: Summary,
     *,
@@ -215,9 +237,3 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 async def _hand_over(producer: Producer, ready: list[tuple[bytes, bytes]]) -> None:
     await producer.send_records(ready)
     ready.clear()
-
-
-def _numbered(one: Source, on_bytes: OnBytes | None) -> Iterator[tuple[int, str]]:
-    if on_bytes is None:
-        return lines.read_lines(one.name)
-    return lines.read_lines(one.name, lambda position: on_bytes(one.name, position))

@@ -1,4 +1,4 @@
-"""Parses lines of input to rows of one form: access logs, JSON lines and CSV."""
+"""Rows of one form, whatever the format of their lines; JSON lines of events, and CSV."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from producers import event, times
-from producers.replay import combined
 from producers.replay.malformed import EMPTY, Malformed
 from producers.times import LocalClock
 from schemas.article_id import is_address
 
-FORMATS = ("combined", "jsonl", "csv")
 FIELDS = (
     "event_id",
     "event_type",
@@ -46,8 +44,9 @@ _LONGEST_SHOWN = 80
 class ReplayRow(NamedTuple):
     """A request or an event that may be sent. `target` is a URL or path; None if the input names the article itself.
 
-    `fields` are the fields of the contract in the input. An access log has none, but `before`: what stands before
-    the time.
+    `agent` is "" if the input has none, "-" if it has but none was sent. `fields` are the fields of the contract in the
+    input. An access log has none, but `client`, in which the client's address is the last one, `forwarded`, what
+    X-Forwarded-For said, and `host`, the one that was requested.
     """
 
     at_ms: int
@@ -56,7 +55,9 @@ class ReplayRow(NamedTuple):
     target: str | None
     agent: str
     fields: dict[str, Any]
-    before: str = ""
+    client: str = ""
+    forwarded: str = ""
+    host: str = ""
 
 
 class UnfitHeaderError(Exception):
@@ -67,26 +68,42 @@ class _RowError(ValueError):
     """Why a row is malformed."""
 
 
-def read_rows(
-    kind: str, numbered: Iterable[tuple[int, str]], clock: LocalClock | None = None
+def from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
+    """The row of a line of JSON."""
+    try:
+        row = orjson.loads(line.lstrip("\ufeff"))  # marks of files that were joined
+    except orjson.JSONDecodeError as error:
+        return Malformed(f"no JSON: {error}", line) if line.strip() else EMPTY
+    if not isinstance(row, dict):
+        return Malformed("no JSON object", line)
+    row = {name: value for name, value in row.items() if value is not None}
+    try:
+        return _from_row(row, clock)
+    except _RowError as error:
+        ours = "occurred_at" in row and not row.keys().isdisjoint(_PLACES)
+        return Malformed(str(error), "" if ours else line)
+
+
+def from_csv(
+    numbered: Iterable[tuple[int, str]], clock: LocalClock | None
 ) -> Iterator[tuple[int, ReplayRow | Malformed]]:
-    """(line number, row) of every line, or why it is none. `kind` is one of FORMATS.
+    """(number of its last line, row) of each row behind the header. Raises UnfitHeaderError."""
+    lines = iter(numbered)
+    at, header = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+    columns = check_header(header)
+    for at, cells in _cells(lines, _delimiter(header)):
+        if isinstance(cells, Malformed):
+            yield at, cells
+            continue
+        try:
+            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
+        except _RowError as error:
+            yield at, Malformed(str(error))
 
-    `clock` is that of times without an offset.
-    """
-    if kind == "csv":
-        yield from _csv(numbered, clock)
-        return
-    parse = _from_log if kind == "combined" else _from_json
-    for number, line in numbered:
-        yield number, parse(line, clock)
 
-
-def guess(first_line: str) -> str:
-    """The format by the first line: an object is JSON lines, a header with columns is CSV."""
-    if first_line.lstrip().startswith("{"):
-        return "jsonl"
-    return "csv" if "occurred_at" in _columns(first_line) else "combined"
+def is_header(line: str) -> bool:
+    """Whether a line is the first one of CSV as it is read."""
+    return "occurred_at" in line.lower() and not line.lstrip().startswith("{") and "occurred_at" in _columns(line)
 
 
 def check_header(header: str) -> list[str]:
@@ -95,7 +112,7 @@ def check_header(header: str) -> list[str]:
     if "occurred_at" not in columns or set(columns).isdisjoint(_PLACES):
         raise UnfitHeaderError(
             "its first line must name the columns: occurred_at, and article_id or path or url; "
-            f"site_id, event_type, method, status, user_agent, … as there are{renamed(columns)}. It is {_shown(header)}"
+            f"site_id, event_type, method, status, user_agent, … as there are{renamed(columns)}. It is {shown(header)}"
         )
     if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
         raise UnfitHeaderError(f"its first line names {', '.join(twice)} twice")
@@ -113,42 +130,6 @@ def renamed(names: Iterable[str]) -> str:
         if name in others
     ]
     return f". Rename {', '.join(found)}" if found else ""
-
-
-def _from_log(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
-    hit = combined.parse(line, clock)
-    if isinstance(hit, Malformed):
-        return hit
-    return ReplayRow(hit.at_ms, hit.method, hit.status, hit.target, hit.agent, {}, hit.before)
-
-
-def _from_json(line: str, clock: LocalClock | None) -> ReplayRow | Malformed:
-    try:
-        row = orjson.loads(line.lstrip("\ufeff"))  # marks of files that were joined
-    except orjson.JSONDecodeError as error:
-        return Malformed(f"no JSON: {error}", line) if line.strip() else EMPTY
-    if not isinstance(row, dict):
-        return Malformed("no JSON object", line)
-    row = {name: value for name, value in row.items() if value is not None}
-    try:
-        return _from_row(row, clock)
-    except _RowError as error:
-        ours = "occurred_at" in row and not row.keys().isdisjoint(_PLACES)
-        return Malformed(str(error), "" if ours else line)
-
-
-def _csv(numbered: Iterable[tuple[int, str]], clock: LocalClock | None) -> Iterator[tuple[int, ReplayRow | Malformed]]:
-    lines = iter(numbered)
-    at, header = next(((number, line) for number, line in lines if line.strip()), (0, ""))
-    columns = check_header(header)
-    for at, cells in _cells(lines, _delimiter(header)):
-        if isinstance(cells, Malformed):
-            yield at, cells
-            continue
-        try:
-            yield at, _from_cells(columns, cells, clock) if any(cells) else EMPTY
-        except _RowError as error:
-            yield at, Malformed(str(error))
 
 
 def _cells(lines: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str] | Malformed]]:
@@ -194,7 +175,7 @@ def _from_cells(columns: list[str], cells: list[str], clock: LocalClock | None) 
             try:
                 row[name] = int(row[name])
             except ValueError as error:
-                raise _RowError(f"{name} is {_shown(row[name])}; give a whole number") from error
+                raise _RowError(f"{name} is {shown(row[name])}; give a whole number") from error
     return _from_row(row, clock)
 
 
@@ -205,10 +186,10 @@ def _from_row(row: dict[str, Any], clock: LocalClock | None) -> ReplayRow:
     if "article_id" not in fields and target is None:
         raise _RowError(f"it has neither article_id nor path nor url{renamed(row)}")
     if target is not None and not (isinstance(target, str) and is_address(target.strip())):
-        raise _RowError(f"its address is {_shown(target)}; it must begin with / or a scheme such as https://")
+        raise _RowError(f"its address is {shown(target)}; it must begin with / or a scheme such as https://")
     for name, value, kind in (("method", method, str), ("status", status, int), ("user_agent", agent, str)):
         if not isinstance(value, kind):
-            raise _RowError(f"{name} is {_shown(value)}; give {'a text' if kind is str else 'a whole number'}")
+            raise _RowError(f"{name} is {shown(value)}; give {'a text' if kind is str else 'a whole number'}")
     if "occurred_at" not in row:
         raise _RowError(f"it has no occurred_at{renamed(row)}")
     at_ms = _milliseconds(row["occurred_at"], clock)
@@ -228,15 +209,16 @@ def _milliseconds(given: Any, clock: LocalClock | None) -> int:
                 raise _RowError(f"occurred_at: {error}") from error
         given = float(given) if "." in given else int(given)
     if isinstance(given, bool) or not isinstance(given, (int, float)):
-        raise _RowError(f"occurred_at is {_shown(given)}; give milliseconds since 1970, or 2026-11-22T10:05:03+01:00")
+        raise _RowError(f"occurred_at is {shown(given)}; give milliseconds since 1970, or 2026-11-22T10:05:03+01:00")
     if unit := event.other_unit(given):
-        raise _RowError(f"occurred_at is {_shown(given)}: that looks like {unit}; give milliseconds")
+        raise _RowError(f"occurred_at is {shown(given)}: that looks like {unit}; give milliseconds")
     if isinstance(given, float) and not given.is_integer():
         raise _RowError(f"occurred_at is {given}; give whole milliseconds")
     return int(given)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message, cut if it is long."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 

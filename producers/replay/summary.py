@@ -16,6 +16,7 @@ REASONS = ("malformed", "method", "status", "pattern", "bot", "future")
 
 SHOWN_FAULTS = 10
 _LONGEST_REASON = 600
+_MAX_HOSTS = 100
 _SAMPLED = 100
 """Lines of a file that are compared with other formats."""
 
@@ -36,12 +37,19 @@ class Fault(NamedTuple):
 
 @dataclass
 class FileTally:
-    """How many lines of a file were understood, usual faults aside; `formats`: what the first faulty ones look like."""
+    """How many lines of a file were understood, usual faults aside; `formats`: what the first faulty ones look like.
+
+    `without_agent` are the events of access logs that have no browser, `hosts` the first hosts that were requested.
+    `kind` is the format that it is read in.
+    """
 
     file: str
     lines: int = 0
     refused: int = 0
     formats: Counter[str] = field(default_factory=Counter)
+    without_agent: int = 0
+    hosts: set[str] = field(default_factory=set)
+    kind: str = ""
 
     @property
     def understood(self) -> bool:
@@ -61,6 +69,11 @@ class FileTally:
         self.refused += 1
         if malformed is not None and malformed.line and self.refused <= _SAMPLED:
             self.formats[formats.looks_like(malformed.line)] += 1
+
+    def add_host(self, host: str) -> None:
+        """Remember a host, of a bounded number."""
+        if len(self.hosts) < _MAX_HOSTS:
+            self.hosts.add(host)
 
     def sentence(self) -> str:
         """What was not understood of the file, and what to do."""
@@ -123,6 +136,16 @@ class Summary:
         """Whether nothing was sent, since half or more of all lines have an address without an article's id."""
         return not self.sent and 0 < sum(one.lines for one in self.files) <= self.skipped["pattern"] * 2
 
+    @property
+    def without_agent(self) -> int:
+        """Events sent of access logs without browsers, whose crawlers nobody can tell."""
+        return sum(one.without_agent for one in self.files)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that were requested, as far as the logs have them, at most some hundred of a file."""
+        return sorted(set().union(*(one.hosts for one in self.files)))
+
     def as_json(self, twice: int) -> dict[str, Any]:
         """For scripts; `twice` are the times without an offset in an hour that came twice."""
         return {
@@ -134,6 +157,9 @@ class Summary:
             "last_occurred_at": self.last_occurred_at,
             "twice": twice,
             "without_repeat_key": self.keyless,
+            "without_agent": self.without_agent,
+            "formats": Counter(one.kind for one in self.files),
+            "hosts": [printable(host) for host in self.hosts],
             "crawler_lists": agents.LISTS,
             "faults": [one.printable() for one in self.faults],
             "not_understood": [

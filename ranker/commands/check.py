@@ -57,14 +57,14 @@ def _print_settings(masked: dict[str, Any]) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
+    from ranker.connect.redis import connect
     from ranker.operate import check, check_rules
     from ranker.service import endpoints
     from ranker.settings import BEHIND
-    from ranker.store.connection import connect
 
     generation = settings.generation
     behind_ms = BEHIND * settings.stale_after_s * 1000
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     try:
         kafka, redis, counting, paused = await asyncio.gather(
             check.kafka(
@@ -74,7 +74,7 @@ async def _findings(settings: Settings) -> list[Finding]:
                 accept_create_time=settings.accept_create_time,
                 calendars=settings.calendars,
             ),
-            check.redis(client, endpoints.shown(settings.redis_url), generation.id, now_ms),
+            check.redis(client, endpoints.shown(settings.redis.url), generation.id, now_ms),
             check.counting(client, now_ms, behind_ms),
             check_rules.paused(client, now_ms),
         )

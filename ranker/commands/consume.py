@@ -51,6 +51,7 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
 
 async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: dict[int, int]) -> None:
+    from ranker.connect.redis import connect
     from ranker.consume.build_consumer import build_consumer
     from ranker.consume.jobs.copied_topics import THE_CATALOGUE, THE_DOCUMENTS
     from ranker.consume.jobs.copy_topic import copy_topic
@@ -61,12 +62,11 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check
     from ranker.service import admin
-    from ranker.store.connection import connect
 
     generation = settings.generation
     registry = new_registry()
     metrics = ConsumerMetrics(registry, generation.boards_of)
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
     parts = build_consumer(
         settings,

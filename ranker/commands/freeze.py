@@ -195,11 +195,11 @@ async def _active(settings: Settings) -> tuple[Generation, int]:
 
     By a clock that is fast a period would be made before it has closed.
     """
+    from ranker.connect.redis import connect
     from ranker.store import generations
-    from ranker.store.connection import connect
     from ranker.store.redis_info import store_time_ms
 
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     try:
         active = await generations.read_active(client)
         found = None if active is None else await generations.configuration(client, active.generation)

@@ -102,17 +102,18 @@ def drop(group_config: str | None, generation: str, config: str | None) -> None:
 
 
 def _with_redis(config: str | None, work: Callable[[Any], Coroutine[Any, Any, _Result]]) -> _Result:
-    from ranker.store.connection import connect
+    from ranker.connect.redis import connect
 
-    async def run(url: str) -> _Result:
-        client = connect(url)
+    async def run() -> _Result:
+        client = connect(settings.redis)
         try:
             return await work(client)
         finally:
             await client.aclose()
 
     with user_errors():
-        return asyncio.run(run(load_settings(config).redis_url))
+        settings = load_settings(config)
+        return asyncio.run(run())
 
 
 def _print(row: Row) -> None:

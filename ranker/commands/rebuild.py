@@ -70,12 +70,12 @@ def command(config: str | None, yes: bool, as_json: bool, force: bool, accept_ba
 
 async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_json: bool, force: bool) -> None:
     from ranker.commands import rebuild_text
+    from ranker.connect.redis import connect
     from ranker.consume.build_consumer import build_consumer
     from ranker.log.stretch import reading
     from ranker.metrics import ConsumerMetrics, new_registry
     from ranker.operate import check, rebuild
     from ranker.store import generations
-    from ranker.store.connection import connect
 
     new = settings.generation
     say = partial(click.echo, err=as_json)
@@ -85,7 +85,7 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event(main.cancel))
         try:
-            client = connect(settings.redis_url)
+            client = connect(settings.redis)
             stack.push_async_callback(client.aclose)
             active = await generations.read_active(client)
             if active is not None and active.generation == new.id:

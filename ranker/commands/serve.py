@@ -62,6 +62,7 @@ def command(
 
 
 async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_port: int, drain_s: float) -> None:
+    from ranker.connect.redis import connect
     from ranker.metrics import ReaderMetrics, new_registry
     from ranker.serve.api.clients import Clients
     from ranker.serve.app import Web
@@ -73,11 +74,10 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
     from ranker.service import admin, http_server, signals
     from ranker.service.address import Addresses
     from ranker.service.connections import Connections
-    from ranker.store.connection import connect
 
     registry = new_registry()
     metrics = ReaderMetrics(registry)
-    client = connect(settings.redis_url, answer_s=2.0)
+    client = connect(settings.redis, answer_s=2.0)
     live = build_live(
         client,
         sites=settings.sites,

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ranker.commands.common import config_option, load_settings, user_errors
+from ranker.connect.redis import connect
 from ranker.core.generation import ListName
 from ranker.core.loss import Report
 from ranker.lists.boards import first_boards
@@ -26,7 +27,6 @@ from ranker.serve.live.build_live import build_live
 from ranker.serve.live.published import Ages
 from ranker.service.printable import printable
 from ranker.settings import Settings
-from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.producers import read_report
 
@@ -66,7 +66,7 @@ def command(
 async def _run(
     settings: Settings, site: str | None, boards: tuple[str, ...], window: str | None, limit: int, *, once: bool
 ) -> None:
-    client = connect(settings.redis_url, answer_s=2.0)
+    client = connect(settings.redis, answer_s=2.0)
     board, demand, refresh, _ = build_live(
         client,
         sites=settings.sites,

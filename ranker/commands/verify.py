@@ -105,16 +105,16 @@ def command(
 
 
 async def _run(settings: Settings, generation: str | None, chosen: Selection, *, as_json: bool) -> dict[str, Any]:
+    from ranker.connect.redis import connect
     from ranker.log import stretch
     from ranker.operate.verify import Verification
     from ranker.recount import definition as definitions
     from ranker.service import progress
     from ranker.service.tuning import collect_seldom, keep_buffers
     from ranker.store import pieces
-    from ranker.store.connection import connect
     from ranker.store.generations import GenerationError, read_active
 
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     try:
         active = await read_active(client)
         wanted = generation or (active.generation if active else None)

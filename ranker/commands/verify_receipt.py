@@ -54,15 +54,15 @@ def run(config: str | None, file: BinaryIO, definition: BinaryIO | None, *, as_j
 
 
 async def _recounted(settings: Settings, given: Given, canonical: bytes | None) -> Outcome:
+    from ranker.connect.redis import connect
     from ranker.log import stretch
     from ranker.operate.receipts import ReceiptCheck
     from ranker.recount import definition as definitions
     from ranker.service import progress
     from ranker.store import pieces
-    from ranker.store.connection import connect
 
     if canonical is None:
-        client = connect(settings.redis_url)
+        client = connect(settings.redis)
         try:
             canonical = await pieces.canonical(client, given.receipt.generation)
         finally:

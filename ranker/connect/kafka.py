@@ -91,6 +91,15 @@ class KafkaSettings:
             arguments["sasl_plain_password"] = _SecretFile("PASSWORD_FILE", self.password_file)
         return arguments
 
+    def no_topic(self, topic: str, operation: str = "Read") -> str:
+        """That a topic is not among those that this client sees, with the fix."""
+        if self.security_protocol == "PLAINTEXT":
+            return f"topic {topic} does not exist; create it with `ranker topics apply`"
+        return (
+            f"topic {topic} does not exist, or this user may not see it; create it with `ranker topics apply`, or "
+            f"{grant(f'{operation} on topic {topic}')}"
+        )
+
     def shown(self) -> dict[str, str]:
         """All that is set, by the names of the environment, for printing."""
         given = {each.name: getattr(self, each.name) for each in fields(self)} | {"bootstrap": shown(self.bootstrap)}
@@ -141,6 +150,11 @@ class KafkaSettings:
                 yield f"{PREFIX}_{name}: is not set, and {_MECHANISM} {self.sasl_mechanism} needs it"
             elif name != "USERNAME" and (fault := secret_file.secret_fault(f"{PREFIX}_{name}", value)):
                 yield fault
+
+
+def grant(right: str) -> str:
+    """What to do if a right such as "Read on topic page-views" is missing."""
+    return f"grant {right} (deploy/kafka-acls.sh has the rights of each role)"
 
 
 def address_fault(bootstrap: str) -> str:

@@ -14,15 +14,20 @@ def secret(path: str) -> str:
 
 
 def secret_fault(variable: str, path: str) -> str | None:
-    """Why the file that `variable` names holds no secret, as a sentence with its fix; None if it does."""
+    """Why the file that `variable` names holds no secret, as a sentence with its fix; None if it does.
+
+    `path` is not repeated: somebody may have written the secret itself there.
+    """
     try:
         text = secret(path)
     except OSError as error:
-        return f"{variable}: {path} cannot be read ({error.strerror}); name a file that this user may read"
+        return (
+            f"{variable}: cannot be read ({error.strerror}); name a file that this user may read, not the secret itself"
+        )
     except ValueError:  # its text repeats what is in the file
-        return f"{variable}: {path} is not UTF-8 of at most {MOST_BYTES >> 20} MiB; write the secret into it, as text"
+        return f"{variable}: the file is not UTF-8 of at most {MOST_BYTES >> 20} MiB; write the secret into it, as text"
     if not text or "\n" in text:
-        return f"{variable}: {path} has {'several lines' if text else 'nothing in it'}; write the secret on one line"
+        return f"{variable}: the file has {'several lines' if text else 'nothing in it'}; write the secret on one line"
     return None
 
 

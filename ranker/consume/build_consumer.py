@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ranker.connect.redis import Client
 from ranker.consume.batch import chunk_records
 from ranker.consume.build_worker import build_worker
 from ranker.consume.clocks import Clocks
@@ -21,7 +22,6 @@ from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics
 from ranker.settings import Settings
-from ranker.store.connection import Client
 from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
 

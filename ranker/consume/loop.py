@@ -53,7 +53,7 @@ class Consumer:
         self._leaving: list[asyncio.Task[None]] = []
         """Cancelled workers of the last assignment."""
         self._opening: asyncio.Task[None] | None = None
-        self._joined = False
+        self._joined = self._missing = False
         self._trouble: dict[str, str] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -70,11 +70,8 @@ class Consumer:
         reasons = list(self._trouble.values())
         if not self._joined:
             reasons.append("no partitions are assigned yet")
-        elif not self._log.partitions():  # a member without partitions is ready, unless there are none at all
-            reasons.append(
-                f"topic {self._log.topic} does not exist: create it with `ranker topics apply`; if it was deleted, "
-                "the new one is another log than was counted: raise epoch in ranker.toml, which begins a new generation"
-            )
+        elif not self._log.partitions():
+            reasons.append(self._no_topic())
         if not self._clocks.agree:
             reasons.append(f"the clocks of this process and of Redis differ by {self._clocks.offset_s:.1f} s: fix NTP")
         if self._clocks.held:
@@ -98,6 +95,13 @@ class Consumer:
             elif worker.is_refused:
                 reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
         return list(filter(None, reasons))
+
+    def _no_topic(self) -> str:
+        """A member without partitions is ready, unless there are none at all."""
+        return (
+            f"{self._log.no_topic}; if it was deleted, the new one is another log than was counted: raise epoch in "
+            "ranker.toml, which begins a new generation"
+        )
 
     def _ahead(self, worker: Worker) -> str:
         """A sentence if a partition's T lies in the future, which only wrong clocks can cause."""
@@ -193,6 +197,7 @@ class Consumer:
         while True:
             reading = [partition for partition, worker in self._workers.items() if worker.wants_records]
             if not reading:
+                self._log.check_group()
                 await asyncio.sleep(_BUSY_POLL_MS / 1000)
                 continue
             waiting = len(reading) < len(self._workers)
@@ -224,6 +229,10 @@ class Consumer:
 
     async def _tick(self) -> None:
         """Measures the clocks, notes the time, and only then requests the log's ends."""
+        is_missing = self._joined and not self._log.partitions()
+        if is_missing and not self._missing:
+            log.warning(self._no_topic())
+        self._missing = is_missing
         try:
             await self._clocks.measure()
             self._metrics.clock_offset_seconds.set(self._clocks.offset_s)

@@ -12,13 +12,19 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+)
 
-from ranker.connect.kafka import KafkaSettings
+from ranker.connect.kafka import KafkaSettings, grant
 from ranker.connect.kafka_start import start
 from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
-from ranker.log.errors import LogRefusedError, stop, translated
+from ranker.log.errors import LogRefusedError, refused, stop, translated
 from ranker.log.sample import sample
 
 _ANSWER_MS = 10_000
@@ -88,7 +94,12 @@ class LogAdmin:
             for response in await self._client.describe_configs(resources):
                 for error, message, _, name, entries in response.resources:
                     if error:
-                        raise for_code(error)(f"the settings of topic {name} cannot be read: {message}")
+                        raise refused(
+                            f"the settings of topic {name} cannot be read",
+                            error,
+                            message,
+                            f"DescribeConfigs on topic {name}",
+                        )
                     configs[name] = {entry[0]: entry[1] for entry in entries}
                     chosen[name] = frozenset(entry[0] for entry in entries if entry[3] == _TOPICS_OWN)
         return {
@@ -107,8 +118,15 @@ class LogAdmin:
     async def members(self, group: str) -> dict[str, str]:
         """Member ids of a consumer group to the client ids they gave, empty ones if the broker does not report them."""
         with translated():
-            responses = await self._client.describe_consumer_groups([group])
-        return {member[0]: member[1] for response in responses for one in response.groups for member in one[5]}
+            try:
+                responses = await self._client.describe_consumer_groups([group])
+            except GroupAuthorizationFailedError as error:  # it names no group
+                raise GroupAuthorizationFailedError(group) from error
+        groups = [one for response in responses for one in response.groups]
+        for code, *_ in groups:
+            if code:
+                raise refused(f"the members of group {group} cannot be read", code, "", f"Read on group {group}")
+        return {member[0]: member[1] for one in groups for member in one[5]}
 
     async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
         """Creates a topic and waits until brokers know it; False if it existed.
@@ -122,7 +140,7 @@ class LogAdmin:
         if code == TopicAlreadyExistsError.errno:
             return False
         if code:
-            raise LogRefusedError(f"Kafka did not create topic {name}: {message or for_code(code).__name__}")
+            raise refused(f"Kafka did not create topic {name}", code, message, f"Create on topic {name}")
         await self._wait_until_known(name, partitions)
         return True
 
@@ -136,6 +154,8 @@ class LogAdmin:
             except KafkaError as error:
                 if error.retriable:
                     raise
+                if isinstance(error, TopicAuthorizationFailedError):
+                    raise LogRefusedError(f"Kafka did not add partitions; {grant(f'Alter on topic {name}')}") from error
                 raise LogRefusedError(f"Kafka did not add partitions to {name}: {error}") from error
         await self._wait_until_known(name, partitions)
 
@@ -148,7 +168,7 @@ class LogAdmin:
             response = await self._client._send_request(AlterTopic(name, settings))  # noqa: SLF001  # no other way
         ((code, message, _, _),) = response.responses
         if code:
-            raise LogRefusedError(f"Kafka did not alter topic {name}: {message or for_code(code).__name__}")
+            raise refused(f"Kafka did not alter topic {name}", code, message, f"AlterConfigs on topic {name}")
         with translated():
             async with asyncio.timeout(_ANSWER_MS / 1000):
                 while not await self._has(name, settings):  # noqa: ASYNC110  # as below

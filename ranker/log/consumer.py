@@ -119,9 +119,21 @@ class PageViewLog:
             with contextlib.suppress(LogUnavailableError), translated():
                 await stop(consumer)
 
+    @property
+    def no_topic(self) -> str:
+        """That there is no such topic, with the fix."""
+        return self._kafka.no_topic(self.topic)
+
     def partitions(self) -> int:
         """How many partitions the topic has, as far as the client knows."""
         return len(self._consumer.partitions_for_topic(self.topic) or ())
+
+    def check_group(self) -> None:
+        """Raises LogRefusedError if Kafka does not let us into the group: a poll does so too, but without partitions
+        there is none.
+        """
+        with translated():
+            self._consumer._coordinator.check_errors()  # noqa: SLF001  # no other way
 
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[aiokafka_patch.Chunk]]:
         """Fetched chunks of these partitions, at least one; never of others, which other members may own."""

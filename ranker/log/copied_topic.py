@@ -49,7 +49,7 @@ class CopiedTopic:
             await start(self._consumer, self._kafka)
             # Checked first: the client waits for a missing topic for ever, and brokers may create a requested one.
             if self.name not in await self._consumer.topics():
-                raise LogRefusedError(f"topic {self.name} does not exist; create it with `ranker topics apply`")
+                raise LogRefusedError(self._kafka.no_topic(self.name))
             self._consumer.subscribe([self.name])
             async with asyncio.timeout(ASSIGNED_S):
                 while not self._consumer.assignment():  # noqa: ASYNC110  # the client has no event for it

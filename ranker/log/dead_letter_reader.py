@@ -61,9 +61,10 @@ class DeadLetterReader:
     many offsets have been read, and of how many.
     """
 
-    def __init__(self, consumer: Any, source: str, advance: Callable[[int, int], None]) -> None:
+    def __init__(self, consumer: Any, kafka: KafkaSettings, source: str, advance: Callable[[int, int], None]) -> None:
         self.topic = f"{source}.dead"
         self._consumer = consumer
+        self._kafka = kafka
         self._position = re.compile(f"{re.escape(source)}/[0-9]{{1,9}}/[0-9]{{1,18}}".encode())
         self._advance = advance
         self._read = self._total = 0
@@ -77,7 +78,7 @@ class DeadLetterReader:
             cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001  # nothing else leaves it out
             tps = [TopicPartition(topic, number) for number in sorted(cluster.partitions_for_topic(topic) or ())]
             if not tps:
-                raise LogRefusedError(f"topic {topic} does not exist; create it with `ranker topics apply`")
+                raise LogRefusedError(self._kafka.no_topic(topic))
             begins, ends = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
         return {tp.partition: range(begins[tp], ends[tp]) for tp in tps}
 
@@ -170,6 +171,6 @@ async def reading(
     try:
         with translated():
             await start(consumer, kafka)
-        yield DeadLetterReader(consumer, source, advance)
+        yield DeadLetterReader(consumer, kafka, source, advance)
     finally:
         await stop(consumer)

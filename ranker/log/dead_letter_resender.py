@@ -11,7 +11,6 @@ from ranker.connect.kafka import KafkaSettings
 from ranker.log import transactions
 from ranker.log.dead_letter_reader import MARK, DeadLetter
 from ranker.log.dead_letter_writer import MAX_BYTES
-from ranker.log.delivery import deliver
 from ranker.log.errors import translated
 from ranker.log.transactions import Transactions
 
@@ -41,12 +40,10 @@ class DeadLetterResender:
 
         Raises LogRefusedError if another resend of the same topic has begun meanwhile.
         """
-        with translated():
+        with translated("Write"):
             async with asyncio.timeout(_PORTION_S), self._kafka.transaction():
                 for records in (map(self._record, letters), map(self._mark, letters)):
-                    for error in await deliver(self._kafka.producer, records):
-                        if error is not None:
-                            raise error
+                    await self._kafka.deliver(records)
 
     def _record(self, letter: DeadLetter) -> dict[str, Any]:
         headers = [("resent", letter.position.encode())]

@@ -51,7 +51,7 @@ class DeadLetters:
 
         A letter that is refused without any content is logged instead: no size stops a partition.
         """
-        with translated(), self._existing():
+        with translated("Write"), self._existing():
             for letter in await self._refused(partition, rejected):
                 for most in _SMALLER:
                     if not await self._refused(partition, [letter.shortened(most, most)]):
@@ -67,9 +67,7 @@ class DeadLetters:
         try:
             yield
         except errors.UnknownTopicOrPartitionError as error:
-            raise LogUnavailableError(
-                f"topic {self._topic} does not exist; create it with `ranker topics apply`"
-            ) from error
+            raise LogUnavailableError(self._kafka.no_topic(self._topic, "Write")) from error
 
     async def _refused(self, partition: int, rejected: Sequence[Rejected]) -> list[Rejected]:
         """Those that Kafka does not take because they are too large, alone or together."""

@@ -12,7 +12,6 @@ from ranker.connect.kafka import KafkaSettings
 from ranker.core.best_of import TOPIC, Key, fault
 from ranker.core.fold import Record
 from ranker.log import transactions
-from ranker.log.delivery import deliver
 from ranker.log.errors import translated
 from ranker.log.stretch import Part, reading
 from ranker.log.transactions import Transactions
@@ -74,11 +73,9 @@ class DocumentWriter:
             {"topic": TOPIC, "partition": 0, "key": str(key).encode(), "value": value}
             for key, value in documents.items()
         ]
-        with translated():
+        with translated("Write"):
             async with asyncio.timeout(_WRITE_S), self._kafka.transaction():
-                for error in await deliver(self._kafka.producer, values):
-                    if error is not None:
-                        raise error
+                await self._kafka.deliver(values)
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka import errors
 
-from ranker.connect.kafka import KafkaRefusedError
+from ranker.connect.kafka import KafkaRefusedError, grant
 
 
 class LogUnavailableError(Exception):
@@ -28,15 +28,13 @@ _REFUSED = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
     errors.ClusterAuthorizationFailedError,
-    errors.AuthenticationFailedError,
-    errors.SaslAuthenticationFailed,
     errors.TransactionalIdAuthorizationFailed,
-    errors.InvalidTopicError,
 )
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(operation: str = "Read") -> Iterator[None]:
+    """Turns the client's exceptions into ours. `operation` is the right on topics that the block needs."""
     try:
         yield
     except (errors.OffsetOutOfRangeError, errors.NoOffsetForPartitionError) as error:
@@ -47,10 +45,32 @@ def translated() -> Iterator[None]:
         ) from error
     except KafkaRefusedError as error:
         raise LogRefusedError(str(error)) from error
+    except errors.InvalidTopicError as error:
+        raise LogRefusedError(f"Kafka does not take this topic's name: {error}; correct it in ranker.toml") from error
     except _REFUSED as error:
-        raise LogRefusedError(f"Kafka refuses: {error}; grant the right or correct the topic's name") from error
+        raise LogRefusedError(f"Kafka refuses this user a right; {grant(_right(error, operation))}") from error
     except (errors.KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailableError(f"Kafka is not available: {str(error) or type(error).__name__}") from error
+
+
+def _right(error: errors.KafkaError, operation: str) -> str:
+    """The right that is missing, as Kafka's own tool names it; the client gives the resource alone."""
+    given = error.args[0] if error.args else ""
+    name = ", ".join(sorted(given)) if isinstance(given, (set, frozenset, list, tuple)) else str(given)
+    if isinstance(error, errors.TopicAuthorizationFailedError):
+        return f"{operation} on topic {name}"
+    if isinstance(error, errors.GroupAuthorizationFailedError):
+        return f"Read on group {name}"
+    if isinstance(error, errors.TransactionalIdAuthorizationFailed):
+        return f"Write on transactional id {name}"
+    return f"{operation} on the cluster"
+
+
+def refused(what: str, code: int, message: str | None, right: str) -> LogRefusedError:
+    """The error of a reply with this code; `right` is what the request needs."""
+    if errors.for_code(code) in _REFUSED:
+        return LogRefusedError(f"{what}; {grant(right)}")
+    return LogRefusedError(f"{what}: {message or errors.for_code(code).__name__}")
 
 
 async def stop(client: Any) -> None:

@@ -192,7 +192,7 @@ async def reading(kafka: KafkaSettings, topic: str, *, unpack_bytes: int = MOST_
             cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001  # nothing else leaves it uncreated
         partitions = len(cluster.partitions_for_topic(topic) or ())
         if not partitions:
-            raise LogRefusedError(f"topic {topic} does not exist; create it with `ranker topics apply`")
+            raise LogRefusedError(kafka.no_topic(topic))
         yield LogReader(consumer, topic, partitions, patch_active=patch_active)
     finally:
         await stop(consumer)

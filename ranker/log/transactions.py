@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, errors
 
 from ranker.connect.kafka import KafkaSettings
 from ranker.connect.kafka_start import start
+from ranker.log.delivery import deliver
 from ranker.log.errors import LogRefusedError, stop, translated
 
 _START_S = 30.0
@@ -46,6 +47,28 @@ class Transactions:
             if not manager.is_fatal_error():
                 await self.producer.abort_transaction()  # else readers wait for the transaction's time to be over
             raise
+
+    async def deliver(self, records: Iterable[dict[str, Any]]) -> None:
+        """Returns once all records are acknowledged; raises the first error of one, or of the transaction."""
+        sending = asyncio.ensure_future(deliver(self.producer, records))
+        awaited: set[asyncio.Future[Any]] = {sending}
+        if self.transactional:
+            # A transaction that fails leaves its records without an outcome.
+            awaited.add(self.producer._txn_manager.wait_for_transaction_end())  # noqa: SLF001  # as above
+        try:
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            for ended in awaited - {sending}:
+                if ended.done():
+                    ended.result()
+            for error in await sending:
+                if error is not None:
+                    raise error
+        finally:
+            if not sending.done():
+                sending.cancel()
+            await asyncio.wait([sending])
+            if not sending.cancelled():
+                sending.exception()  # looked at: asyncio complains of an error that nobody has seen
 
 
 @contextlib.asynccontextmanager

@@ -162,7 +162,8 @@ async def redis(client: Any, url: str, generation: str, now_ms: Clock) -> list[F
             found += _server(one)
         found += _active(await generations.read_active(client), generation)
     except StoreUnavailableError as error:
-        found.append(fault("Redis", f"{url}: {error}", "start it, or set RANKER_REDIS_URL to where it is"))
+        what, _, fix = str(error).partition("; ")
+        found.append(fault("Redis", f"{url}: {what}", fix or "start it, or set RANKER_REDIS_URL to where it is"))
     return found
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 import schemas
+from ranker.connect.kafka import grant
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.periods import Calendar
 from ranker.core.rules import memory_rules
@@ -95,8 +96,9 @@ async def _apply(admin: LogAdmin, topic: Topic, state: TopicState | None, replic
     done, faults = [], []
     try:
         if state is None:
-            if not dry:
-                await admin.create(topic.name, topic.partitions, replicas, settings(topic, replicas))
+            if not dry and not await admin.create(topic.name, topic.partitions, replicas, settings(topic, replicas)):
+                why = f"topic {topic.name} exists, but this user may not see it, or it has just been created"
+                return Outcome(topic.name, (), (f"{why}; {grant(f'Describe on topic {topic.name}')}",), was_there=True)
             done.append(f"created with {topic.partitions} partitions, {replicas} replicas")
         else:
             if may_grow(topic) and state.partitions < topic.partitions:

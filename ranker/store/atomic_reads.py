@@ -18,6 +18,14 @@ Word = str | bytes | int
 _SCRIPT = "#!lua flags=no-writes\n" + resources.files(__package__).joinpath("scripts", "read_atomically.lua").read_text(
     "utf-8"
 )
+_LACKING = """#!lua flags=no-writes
+local at = 1
+while at <= #ARGV do
+  local last = at + ARGV[at]
+  if not redis.acl_check_cmd(unpack(ARGV, at + 1, last)) then return ARGV[at + 1] .. ' ' .. ARGV[at + 2] end
+  at = last + 1
+end"""
+"""The first read that this user may not do: the error of a script does not tell it."""
 
 
 async def read_atomically(client: Any, reads: Sequence[Sequence[Word]]) -> list[Any]:
@@ -94,5 +102,12 @@ async def _exchange(connection: Any, commands: Sequence[Sequence[Word]]) -> list
 async def _by_script(client: Any, reads: Sequence[Sequence[Word]]) -> list[Any]:
     keys = list(dict.fromkeys(read[1] for read in reads))
     words = [word for read in reads for word in (len(read), *read)]
-    replies: list[Any] = await client.eval(_SCRIPT, len(keys), *keys, *words)
+    try:
+        replies: list[Any] = await client.eval(_SCRIPT, len(keys), *keys, *words)
+    except exceptions.ResponseError as error:
+        if may_pass(error) or isinstance(error, exceptions.NoPermissionError):
+            raise
+        if lacking := await client.eval(_LACKING, len(keys), *keys, *words):
+            raise exceptions.NoPermissionError(f"{lacking.decode()}: this user may not do that") from error
+        raise
     return replies

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from redis import exceptions
 
-from ranker.store.connection import UNREACHABLE
+from ranker.connect.redis_errors import RULES, UNREACHABLE, described
 
 
 class StoreUnavailableError(Exception):
@@ -35,10 +35,13 @@ def translated() -> Iterator[None]:
     except exceptions.OutOfMemoryError as error:
         raise StoreFullError(str(error)) from error
     except exceptions.ResponseError as error:
+        if isinstance(error, exceptions.MovedError):
+            said = "this Redis is a node of a Cluster; write redis+cluster:// in RANKER_REDIS_URL"
+            raise StoreUnavailableError(said) from error
         if not may_pass(error):
             if isinstance(error, exceptions.NoPermissionError) and "script" not in str(error):  # may be granted
-                raise StoreUnavailableError(f"Redis forbids what is needed (docs/reference.md): {error}") from error
+                raise StoreUnavailableError(f"Redis forbids {error}; {RULES}") from error
             raise  # of a script a part may have run: it must not run again
         raise StoreUnavailableError(f"Redis does not take writes: {error}") from error
     except UNREACHABLE as error:
-        raise StoreUnavailableError(f"Redis is not available: {error or type(error).__name__}") from error
+        raise StoreUnavailableError(f"Redis is not available: {described(error)}") from error

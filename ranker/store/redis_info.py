@@ -14,7 +14,7 @@ from typing import Any
 from redis import exceptions
 from redis.asyncio import RedisCluster
 
-from ranker.store.connection import Client, redis_time_ms
+from ranker.connect.redis import Client, redis_time_ms
 from ranker.store.errors import may_pass, translated
 
 _PRODUCTS = {

@@ -14,10 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.waiting import until_async
 from ranker import settings
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import best_of
 from ranker.log.documents import MAX_BYTES
 from ranker.store import generations
-from ranker.store.connection import connect
 from tests.bench import backlog, processes
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
@@ -75,7 +76,7 @@ async def _begin(stack: Stack, env: dict[str, str]) -> None:
         await until_async("the topic", lambda: _is_there(admin, True))
     generation = settings.load(env["RANKER_CONFIG"], env).generation
     stack.empty_redis()
-    client = connect(stack.redis.url)
+    client = connect(RedisSettings(stack.redis.url))
     try:
         await generations.register(client, generation)
         await generations.activate(client, generation.id, backlog.PARTITIONS, 0)

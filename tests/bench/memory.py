@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 import redis
 
 from deploy.local import waiting
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import delta
 from ranker.core.delta import Counts
 from ranker.core.generation import Generation
 from ranker.core.step import MAX_COST, Changes
-from ranker.store.connection import connect
 from tests.bench import ids
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
@@ -116,7 +117,7 @@ async def _fill(
     url: str, generation: Generation, tiers: list[Tier], articles: list[str]
 ) -> tuple[list[Shard], list[int]]:
     """Every live slice sealed, and the totals of both windows; returns (article, slice) pairs of each tier too."""
-    async with connect(url) as client:
+    async with connect(RedisSettings(url)) as client:
         filled = await begin(client, generation, PARTITIONS, int(time.time() * 1000))
         at = homes(articles, PARTITIONS)
         pairs = [0] * len(tiers)

@@ -12,7 +12,8 @@ from pathlib import Path
 import orjson
 
 from producers.replay.log_readers import LogReaders
-from producers.replay.replaying import Rules, outcomes, source
+from producers.replay.replaying import Rules, outcomes
+from producers.replay.sources import source
 from ranker.core.fold import Fold
 from ranker.core.generation import from_table
 from ranker.core.memory import Memory

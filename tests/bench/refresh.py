@@ -12,6 +12,8 @@ from typing import Any
 import redis
 import uvloop
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation, ListName
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
@@ -19,7 +21,6 @@ from ranker.serve.live.build_live import build_live
 from ranker.serve.live.published import Ages
 from ranker.serve.live.refresh import Refresh
 from ranker.service.tuning import collect_seldom
-from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from tests.bench import ids, processes
 from tests.bench.figures import Part, percentile
@@ -80,7 +81,7 @@ def run(stack: Stack, repeats: int, quick: bool, progress: Progress) -> Part:
 
 
 async def _measure(stack: Stack, rounds: int, repeats: int, done: Callable[[float], None]) -> dict[str, list[Cost]]:
-    async with connect(stack.redis.url) as client:
+    async with connect(RedisSettings(stack.redis.url)) as client:
         await _fill(client)
         done(1)
         ways: dict[str, Callable[[], Awaitable[object]]] = {

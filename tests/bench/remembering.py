@@ -11,10 +11,11 @@ import time
 
 import uvloop
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.memories import Memories
 from ranker.core.generation import Generation
 from ranker.core.rules import Rules
-from ranker.store.connection import connect
 from ranker.store.shard import ShardStore
 from tests.bench import processes
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
@@ -39,7 +40,7 @@ class Blocks:
 
 
 async def main(url: str, partition: int) -> dict[str, float]:
-    async with connect(url) as client:
+    async with connect(RedisSettings(url)) as client:
         store, memories, blocks = ShardStore(client, GENERATION, partition), Memories(RULES), Blocks()
         state = await store.load()
         if state is None:

@@ -11,13 +11,14 @@ from typing import Any
 
 import uvloop
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.upkeep import Upkeep
 from ranker.core.generation import Generation, from_table
 from ranker.core.rising_boards import boards
 from ranker.core.step import Changes
 from ranker.lists.articles import Articles
 from ranker.lists.rising import RisingReader
-from ranker.store.connection import connect
 from ranker.store.shard import ShardStore
 from schemas import configuration
 from tests.bench import backlog, ids, memory, processes, produce
@@ -158,7 +159,7 @@ async def _filled(url: str, of: Generation, tiers: list[memory.Tier], articles: 
 
 async def _upkeep(stack: Stack, of: Generation) -> Upkept:
     """Minutes go by for the first shard, in which nothing is counted."""
-    async with connect(stack.redis.url) as client:
+    async with connect(RedisSettings(stack.redis.url)) as client:
         session = await open_session(ShardStore(client, of, 0), of, PARTITIONS)
         upkeep = Upkeep(of)
         cpu, redis_cpu = time.process_time(), processes.cpu_s(stack.redis.pid)
@@ -179,7 +180,7 @@ def _reading(stack: Stack, of: Generation, articles: list[str], kind: str, part:
 
 
 async def _read(stack: Stack, of: Generation, articles: list[str]) -> tuple[float, float, float, int]:
-    async with connect(stack.redis.url) as client:
+    async with connect(RedisSettings(stack.redis.url)) as client:
         await _spike(client, of, articles)
         reader = RisingReader(client, {})
         unknown = Articles({})

@@ -13,10 +13,11 @@ from dataclasses import asdict, replace
 import redis
 
 from ranker import settings
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.core.memory import MemoryChange
 from ranker.core.step import Changes
-from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from tests.bench import backlog, processes, produce
 from tests.bench.backlog import PARTITIONS, Consumed
@@ -89,7 +90,7 @@ def _takeover(stack: Stack, keys: int, of_step: int, part: Part) -> None:
 async def _fill(url: str, keys: int, of_step: int) -> None:
     """One shard with so many random keys, half of them in each of two hours."""
     now_ms = int(time.time() * 1000)
-    async with connect(url) as client:
+    async with connect(RedisSettings(url)) as client:
         (shard,) = await begin(client, GENERATION, 1, now_ms)
         for first in range(0, keys, of_step):
             count = min(of_step, keys - first)

@@ -11,12 +11,13 @@ from dataclasses import replace
 
 import redis
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import Articles, Group
 from ranker.core.retire import Retirement
 from ranker.core.route import Router
 from ranker.core.step import MAX_COST, SMALL_SHARD, SMALL_TIMES, Step
-from ranker.store.connection import connect
 from tests.bench import ids, processes
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
@@ -102,7 +103,7 @@ async def _measure(url: str, steps: Steps, size: int, kind: str, number: int) ->
     generation = Generation("bench-script", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     articles = ids.article_ids(size, kind)
     rng = random.Random(ids.SEED)
-    async with connect(url) as client:
+    async with connect(RedisSettings(url)) as client:
         now_ms = int(time.time() * 1000)
         batches, retires = await begin(client, generation, 2, now_ms)
         minute = now_ms // generation.windows[0].grain_ms

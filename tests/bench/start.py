@@ -10,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from deploy.local import waiting
-from ranker.store.connection import connect
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.store.topic_copy import TopicCopy
 from tests.bench import ids, load, processes, served
 from tests.bench.figures import Part, percentile
@@ -84,7 +85,7 @@ async def _changes(url: str, port: int, articles: int, changes: int, done: Calla
     first = ids.article_ids(articles, "7")[0]
     took = []
     connection = await Connection.to(port)
-    async with connect(url) as client:
+    async with connect(RedisSettings(url)) as client:
         catalogue = TopicCopy(client, 0)
         for number in range(changes):
             await asyncio.sleep(rng.random())

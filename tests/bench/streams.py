@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local import waiting
-from ranker.store.connection import connect
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.store.topic_copy import TopicCopy
 from tests.bench import ids, processes, served
 from tests.bench.figures import Part
@@ -90,5 +91,5 @@ def _told(log: Path) -> list[dict[str, float]]:
 
 
 async def _rename(url: str, article: str, title: str) -> None:
-    async with connect(url) as client:
+    async with connect(RedisSettings(url)) as client:
         await served.change(TopicCopy(client, 0), article, title)

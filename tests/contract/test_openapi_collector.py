@@ -9,11 +9,16 @@ import yaml
 
 import schemas
 from producers.collector import app, validate
+from producers.collector.beacons import matomo
+from producers.collector.beacons.beacon import Reason
+from producers.collector.beacons.beacon_routes import TRACKERS
 from producers.collector.http import body
 from tests.support.openapi import COLLECTOR, Example, at, examples, faults, operations
 
 SCHEMAS = COLLECTOR["components"]["schemas"]
 EXAMPLES = examples(COLLECTOR)
+OPEN = {"Event", "Bulk", "Pageview", "UmamiEvent"}
+"""What is sent, of which more may be sent than is read."""
 
 
 def test_it_is_openapi() -> None:
@@ -31,9 +36,8 @@ def test_it_means_the_same_in_yaml_1_1_and_1_2() -> None:
 def test_every_route_is_described_and_every_description_is_served() -> None:
     """Path by path, method by method; HEAD is GET without the body."""
     described = {(path, method.upper()) for path, method, _ in operations(COLLECTOR)}
-    assert described == {(path, method) for path, methods in app._METHODS.items() for method in methods} - {
-        (path, "HEAD") for path in app._METHODS
-    }
+    served = app._METHODS | {path: tracker.methods for path, tracker in TRACKERS.items()}
+    assert described == {(path, method) for path, methods in served.items() for method in methods if method != "HEAD"}
 
 
 def test_every_status_has_an_example() -> None:
@@ -50,7 +54,7 @@ def test_examples_fit_their_schemas(example: Example) -> None:
     """What the file shows is what the file allows, of the answers and of the requests that are taken."""
     assert example.media is not None
     assert faults(example.media["schema"], example.value, COLLECTOR) == []
-    if example.status == 202:
+    if (example.path, example.status) == ("/v1/events", 202):
         assert faults(SCHEMAS["Events"], orjson.loads(example.request["body"]), COLLECTOR) == []
 
 
@@ -75,6 +79,9 @@ def test_limits_and_reasons_are_the_collectors() -> None:
         assert SCHEMAS[ignored]["maxItems"] == validate.MAX_IGNORED
         assert SCHEMAS[ignored]["items"]["pattern"] == f"^{validate._NAME.pattern}$"
     assert SCHEMAS["Events"]["oneOf"][1]["maxItems"] == body.MAX_EVENTS
+    assert SCHEMAS["Bulk"]["properties"]["requests"]["maxItems"] == matomo.MAX_BULK
+    passed_over = COLLECTOR["components"]["headers"]["NotCounted"]["schema"]["enum"]
+    assert set(passed_over) == {*get_args(Reason), "prefetch", "client_article_hour"}
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -83,7 +90,7 @@ def test_fields_are_described_and_answers_closed(name: str) -> None:
 
     def check(schema: dict[str, Any], place: str) -> None:
         if schema.get("type") == "object":
-            assert schema["additionalProperties"] is (name == "Event"), place
+            assert schema["additionalProperties"] is (name in OPEN), place
             assert set(schema.get("required", ())) <= set(schema["properties"]), place
         for field, inner in schema.get("properties", {}).items():
             assert "description" in at(inner, COLLECTOR), f"{place}.{field}"

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import redis
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
-from ranker.store.connection import connect
 from ranker.store.shard import ShardStore
 
 Snapshot = dict[bytes, bytes]
@@ -19,7 +20,7 @@ class RealServer:
     """`url` is of a Redis that belongs to the test alone: it is emptied."""
 
     def __init__(self, url: str) -> None:
-        self.client = connect(url)
+        self.client = connect(RedisSettings(url))
         self._direct = redis.Redis.from_url(url)
         self._direct.flushall()
 

@@ -17,8 +17,9 @@ from producers.commands import main as producers
 from ranker import settings as ranker_settings
 from ranker.commands import main as ranker
 from ranker.connect.kafka import KafkaSettings
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.service import endpoints
-from ranker.store.connection import connect
 from schemas.configuration import SettingsError
 
 GREEK = "αβγδεζηθικλμνξο"
@@ -55,7 +56,7 @@ def of_ranker(address: str, place: str) -> str:
 
 def of_connect(address: str, _: str) -> str:
     try:
-        connect(address)
+        connect(RedisSettings(address))
     except ValueError as error:
         return str(error) + str(error.__context__ or "")
     return ""

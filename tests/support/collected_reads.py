@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
-from producers.collector.app import Request
 from producers.collector.arrivals import Arrivals
 from producers.collector.authorize import Speaker
+from producers.collector.http.request import Request
 from producers.collector.metrics import CollectorMetrics
 from producers.collector.settings import RuleNeeds
 from producers.collector.validate import FaultError, views

@@ -30,6 +30,11 @@ SITES = """
 [sites.demo]
 origins = ["https://www.demo.example"]
 hosts = ["views.demo.example"]
+[sites.demo.beacons]
+matomo = 3
+plausible = "demo.example"
+umami = "2f1b6d0e-8c1a-4d6e-9b1f-0a7c5e3d9f42"
+goatcounter = "stats.demo.example"
 [sites.other]
 origins = ["https://other.example"]
 public_types = ["share"]

@@ -17,11 +17,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.waiting import until_async
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.best_of import TOPIC, Key
 from ranker.log.documents import read_documents
 from ranker.settings import Settings, load
 from ranker.store import generations
-from ranker.store.connection import connect
 from tests.integration.consume.engine import CHECKOUT, RANKER
 from tests.support.compared import PARTITIONS, Log
 from tests.support.kafka_at import kafka_at, kafka_environ
@@ -128,7 +129,7 @@ class FrozenSite(Log):
         await until_async(f"Topic {name}", known)
 
     async def activate(self) -> None:
-        client = connect(self.redis_url)
+        client = connect(RedisSettings(self.redis_url))
         try:
             await generations.register(client, self.settings.generation)
             before = await generations.read_active(client)

@@ -188,10 +188,10 @@ def of_reader(site: str, sections: Sequence[str], article: str) -> Mapping[str, 
     }
 
 
-def post(body: str | bytes, *lines: str, origin: str = "https://www.demo.example") -> bytes:
+def post(body: str | bytes, *lines: str, origin: str = "https://www.demo.example", target: str = "/v1/events") -> bytes:
     """Events of a page of `origin`."""
     content = body.encode() if isinstance(body, str) else body
-    head = get("/v1/events", f"Origin: {origin}", f"Content-Length: {len(content)}", *lines, method="POST")
+    head = get(target, f"Origin: {origin}", f"Content-Length: {len(content)}", *lines, method="POST")
     return head + content
 
 
@@ -200,6 +200,11 @@ def _addresses(number: int, piece: str) -> str:
     address = f"/{number}{piece * (_QUERY_BYTES // len(piece))}"
     event = f'{{"article_id":"{address}"}}'
     return "[" + ",".join([event] * (65_000 // (len(event.encode()) + 1))) + "]"
+
+
+def _bulk(query: str) -> str:
+    """100 beacons of Matomo's."""
+    return '{"requests":[' + ",".join([f'"?{query}"'] * 100) + "]}"
 
 
 def of_collector() -> Mapping[str, Stranger]:
@@ -232,6 +237,12 @@ def of_collector() -> Mapping[str, Stranger]:
         "more events than may be": lambda n: post("[" + "1," * 30_000 + "1]", kind),
         "another kind of content": lambda n: post("x" * most, "Content-Type: " + ";a" * 4_000),
         "chunks of a byte": lambda n: chunked + b"1\r\nx\r\n" * 24_000 + b"0\r\n\r\n",
+        "a bulk of parameters": lambda n: post(_bulk("%C3%A9=%C3%A9&" * 45), target="/matomo.php"),
+        "a bulk of blanks": lambda n: post(_bulk(f"idsite=3&rec=1&url=/{n}" + "+a" * 280), target="/matomo.php"),
+        "a form of parameters": lambda n: post("a&" * 32_000, target="/matomo.php"),
+        "a beacon of domains": lambda n: post(
+            '{"n":"pageview","u":"/","d":"' + "a," * 30_000 + '"}{', target="/api/event"
+        ),
         "an image of 15 kB": lambda n: get("/v1/view.gif?" + "a&" * 7_000, "Origin: https://www.demo.example"),
         "a wrong method": lambda n: get("/v1/events", method="PUT"),
         "no HTTP": lambda n: b"hello\r\n\r\n",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from producers.collector.settings import Settings, load
+from ranker.connect.redis_settings import RedisSettings
 from schemas.configuration import SettingsError
 
 KEY = "a-write-key-of-demo"
@@ -23,7 +24,7 @@ def settings(tmp_path: Path, text: str, **environ: str) -> Settings:
 def test_one_of_three_is_enough(tmp_path: Path, site: str, keys: str) -> None:
     """An origin, a host or a key: without Redis, since no site wants visitors."""
     found = settings(tmp_path, f"[sites.demo]\n{site}", RANKER_WRITE_KEYS=keys)
-    assert (found.topic, found.redis_url, found.client_events_s) == ("page-views", None, 50)
+    assert (found.topic, found.redis, found.client_events_s) == ("page-views", None, 50)
     assert found.longest_window_ms == 7 * 86_400_000
 
 
@@ -62,7 +63,7 @@ def test_every_key(tmp_path: Path) -> None:
     )
     assert (*numbers, found.new_articles_burst, found.repeats_kb_per_minute) == (5, 600, 31, 7, 8, 9, 10)
     assert found.spool_mb == 40
-    assert (found.topic, found.redis_url, found.longest_window_ms) == ("clicks", "redis://r:1", 7_200_000)
+    assert (found.topic, found.redis, found.longest_window_ms) == ("clicks", RedisSettings("redis://r:1"), 7_200_000)
     assert KEY not in repr(found)
 
 
@@ -77,6 +78,24 @@ def test_every_key(tmp_path: Path) -> None:
             "sites.b.origins: https://x.example is site a's already",
         ),
         ('[sites.a]\nhosts = ["x.example"]\n[sites.b]\nhosts = ["x.example"]', "", "sites.b.hosts: x.example is"),
+        (
+            """
+            sites.a = { hosts = ["x.example"], beacons.plausible = "www.X.example" }
+            sites.b = { hosts = ["y.example"], beacons.plausible = "x.example" }
+            """,
+            "",
+            "sites.b.beacons.plausible: x.example is site a's already",
+        ),
+        (
+            '[sites.a]\nhosts = ["x.example"]\n[sites.b.beacons]\nmatomo = 3',
+            "",
+            'sites.b.beacons: nothing says which pages may send them; add such as origins = ["https://www.example.org"]',
+        ),
+        (
+            '[sites.a]\nhosts = ["x.example"]\nbeacons.goatcounter = "x..example"',
+            "",
+            "sites.a.beacons.goatcounter: 'x..example' has no host that there can be",
+        ),
         ('[sites.a]\nhosts = ["x.example"]', f"b={KEY}", "site 'b' has no [sites.b] table"),
         ("[sites.a]\n[sites.b]", f"a={KEY},b={KEY}", "sites a and b have one key"),
         ("[sites.a]", f"a={KEY[:3]}", "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
@@ -98,6 +117,25 @@ def test_faults_say_what_to_do(tmp_path: Path, text: str, keys: str, said: str) 
     assert KEY not in str(error.value)
 
 
+def test_ids_of_other_analytics(tmp_path: Path) -> None:
+    """Each in the form that its beacons are compared by."""
+    text = """
+    [sites.demo]
+    origins = ["https://a.example"]
+    [sites.demo.beacons]
+    matomo = 3
+    plausible = "www.A.example"
+    umami = "2F1B6D0E-8c1a-4d6e-9b1f-0a7c5e3d9f42"
+    goatcounter = "Statistiques.société.example"
+    """
+    assert settings(tmp_path, text).sites["demo"].beacons == {
+        "matomo": "3",
+        "plausible": "a.example",
+        "umami": "2f1b6d0e-8c1a-4d6e-9b1f-0a7c5e3d9f42",
+        "goatcounter": "statistiques.xn--socit-esab.example",
+    }
+
+
 @pytest.mark.parametrize(
     ("rules", "types", "redis_url", "drops_internal"),
     [
@@ -115,7 +153,7 @@ def test_what_rules_need(
     text = f'[sites.demo]\norigins = ["https://a.example"]\n[rules]\n{rules}\ninternal_networks = ["192.0.2.0/24"]'
     found = settings(tmp_path, text, RANKER_REDIS_URL="redis://r:1")
     assert found.needs.repeat_types == types
-    assert found.redis_url == redis_url
+    assert found.redis == (RedisSettings(redis_url) if redis_url else None)
     assert found.needs.drops_internal == drops_internal
     assert list(map(str, found.needs.internal_networks)) == ["192.0.2.0/24"]
 

@@ -124,8 +124,8 @@ OAUTH = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "OAUTHBEARER"}
             "USERNAME: is not set, and RANKER_KAFKA_SASL_MECHANISM",
         ),
         (OAUTH, "TOKEN_FILE: is not set, and RANKER_KAFKA_SASL_MECHANISM OAUTHBEARER needs it"),
-        ({**LOGIN, "password_file": "/nowhere"}, "PASSWORD_FILE: /nowhere cannot be read (No such file or directory);"),
-        ({**OAUTH, "token_file": "/nowhere"}, "TOKEN_FILE: /nowhere cannot be read"),
+        ({**LOGIN, "password_file": "/nowhere"}, "PASSWORD_FILE: cannot be read (No such file or directory);"),
+        ({**OAUTH, "token_file": "/nowhere"}, "TOKEN_FILE: cannot be read"),
         ({"security_protocol": "SSL", "ca_file": "/nowhere"}, "CA_FILE: /nowhere cannot be read"),
         (
             {"security_protocol": "SSL", "ca_file": "SECRET"},

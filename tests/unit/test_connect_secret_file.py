@@ -37,14 +37,14 @@ def test_a_secret_is_all_of_its_line(written: bytes, read: str, tmp_path: Path) 
     ],
 )
 def test_what_is_no_secret(written: bytes, said: str, tmp_path: Path) -> None:
-    """The sentence names variable, file and fix, and holds nothing of what is in the file."""
+    """The sentence names variable and fix, and holds nothing of what is in the file."""
     file = tmp_path / "secret"
     file.write_bytes(written)
     fault = secret_file.secret_fault("RANKER_X_FILE", str(file))
     assert fault is not None
-    assert fault.startswith(f"RANKER_X_FILE: {file} ")
+    assert fault.startswith("RANKER_X_FILE: the file ")
     assert said in fault
-    assert "hush" not in fault.replace(str(tmp_path), "")
+    assert "hush" not in fault
     assert "xff" not in fault
 
 
@@ -58,4 +58,6 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         (pipe, "it is a pipe, which can be read once only"),
     ):
         fault = secret_file.secret_fault("RANKER_X_FILE", str(path))
-        assert fault == f"RANKER_X_FILE: {path} cannot be read ({why}); name a file that this user may read"
+        assert fault is not None
+        assert fault.startswith(f"RANKER_X_FILE: cannot be read ({why}); name a file that this user may read")
+        assert str(tmp_path) not in fault, "somebody may have written the secret itself there"

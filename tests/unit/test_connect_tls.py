@@ -56,7 +56,7 @@ def test_a_key_with_a_password(authority: Authority, tmp_path: Path) -> None:
         password.write_text(wrong)
         assert only(files) == f"RANKER_X_KEY_FILE: {key} cannot be read with the password in {password}"
     password.write_text("hush\nhush")
-    assert f"RANKER_X_KEY_PASSWORD_FILE: {password} has several lines" in only(files)
+    assert "RANKER_X_KEY_PASSWORD_FILE: the file has several lines" in only(files)
     assert "or the key has a password" in only(TlsFiles(None, str(client.cert), str(key)))
 
 

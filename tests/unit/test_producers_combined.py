@@ -4,8 +4,8 @@ import pytest
 
 from producers import times
 from producers.replay import combined
-from producers.replay.combined import Hit
 from producers.replay.malformed import Malformed
+from producers.replay.rows import ReplayRow
 
 AGENT = '"-" "Mozilla/5.0 (X11)"'
 
@@ -16,7 +16,9 @@ def line(request: str = "GET /a HTTP/1.1", time: str = "17/May/2015:10:05:03 +00
 
 def test_a_line_is_read() -> None:
     """Time, method, path, status and agent of an ordinary line."""
-    assert combined.parse(line()) == Hit(1431857103000, "GET", "/a", 200, "Mozilla/5.0 (X11)", "83.149.9.216 - - ")
+    assert combined.parse(line()) == ReplayRow(
+        1431857103000, "GET", 200, "/a", "Mozilla/5.0 (X11)", {}, "83.149.9.216 - - "
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_a_line_is_read() -> None:
 def test_what_servers_vary_is_read_all_the_same(oddity: str) -> None:
     """Virtual host, user with a space, more fields, no size, escaped quotes, IPv6."""
     hit = combined.parse(oddity)
-    assert isinstance(hit, Hit)
+    assert isinstance(hit, ReplayRow)
     assert (hit.method, hit.target, hit.status) == ("GET", "/a", 200)
 
 
@@ -59,7 +61,7 @@ def test_what_is_not_of_the_format_is_malformed(text: str) -> None:
 def test_a_path_with_spaces_is_kept_whole() -> None:
     """Some servers log request targets unescaped."""
     hit = combined.parse(line(request="GET /a b HTTP/1.1"))
-    assert isinstance(hit, Hit)
+    assert isinstance(hit, ReplayRow)
     assert hit.target == "/a b"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from producers.replay import replaying
+from producers.replay import replaying, sources
 from producers.replay.replaying import Rules
 from producers.replay.summary import Fault
 from schemas.article_id import IdRule
@@ -25,7 +25,7 @@ def found(tmp_path: Path, content: bytes, rules: Rules, name: str = "access.log"
     """Article ids; the reason if a line is not sent."""
     file = tmp_path / name
     file.write_bytes(content)
-    outcomes = replaying.outcomes(replaying.source(str(file)), rules)
+    outcomes = replaying.outcomes(sources.source(str(file)), rules)
     return [
         one.reason if isinstance(one, Fault) else one["article_id"] if isinstance(one, dict) else one
         for one in outcomes
@@ -133,6 +133,6 @@ def test_what_is_no_address_is_malformed(tmp_path: Path, address: Any) -> None:
     """Such as a column of host and path, without a scheme."""
     file = tmp_path / "events.jsonl"
     file.write_text(json.dumps({"url": address, "occurred_at": AT_MS}))
-    (fault,) = replaying.outcomes(replaying.source(str(file)), Rules("demo"))
+    (fault,) = replaying.outcomes(sources.source(str(file)), Rules("demo"))
     assert isinstance(fault, Fault)
     assert "it must begin with / or a scheme such as https://" in fault.text

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from producers.replay import combined
-from producers.replay.combined import Hit
 from producers.replay.malformed import Malformed
+from producers.replay.rows import ReplayRow
 
 AT_MS = 1_795_338_303_000
 REQUEST = "GET /a?b=[1] HTTP/1.1"
@@ -82,7 +82,7 @@ SAME = [
 def test_a_line_that_holds_a_request_is_read(line: str) -> None:
     """Time, method, target and status, whatever stands around them."""
     hit = combined.parse(line)
-    assert isinstance(hit, Hit), hit
+    assert isinstance(hit, ReplayRow), hit
     assert (hit.at_ms, hit.method, hit.target, hit.status) == (AT_MS, "GET", "/a?b=[1]", 200)
     assert "Mozilla/5.0 (X11)" in hit.agent
 
@@ -108,7 +108,7 @@ def test_a_line_that_holds_a_request_is_read(line: str) -> None:
 def test_targets_are_what_the_browser_sent(request_line: str, target: str) -> None:
     """What the server escaped is undone."""
     hit = combined.parse(LINE.replace(REQUEST, request_line))
-    assert isinstance(hit, Hit), hit
+    assert isinstance(hit, ReplayRow), hit
     assert hit.target == target
 
 
@@ -177,4 +177,4 @@ def test_a_hostile_request_takes_no_longer_than_its_length(blank: str) -> None:
 )
 def test_the_protocol_is_the_last_word(request_line: str, target: str | None) -> None:
     found = combined.parse(LINE.replace(REQUEST, request_line))
-    assert (found.target if isinstance(found, Hit) else None) == target
+    assert (found.target if isinstance(found, ReplayRow) else None) == target

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from producers.replay import replaying
+from producers.replay import replaying, sources
 from producers.replay.log_readers import LogReaders, log_address
 from producers.replay.replaying import Rules
 from ranker.service.address import networks
@@ -19,7 +19,7 @@ JSON = '{"article_id":"/blog/a","occurred_at":1431857103000,"repeat_key":"mine"}
 def events(tmp_path: Path, lines: list[str], readers: LogReaders, **rules: Any) -> list[dict[str, Any]]:
     file = tmp_path / "in"
     file.write_text("\n".join(lines))
-    found = replaying.outcomes(replaying.source(str(file)), Rules("demo", readers=readers, **rules))
+    found = replaying.outcomes(sources.source(str(file)), Rules("demo", readers=readers, **rules))
     return [one for one in found if isinstance(one, dict)]
 
 

@@ -33,7 +33,7 @@ def test_defaults_need_no_file() -> None:
     windows = Window("24h", 86_400_000, 60_000), Window("7d", 604_800_000, 3_600_000)
     boards = {"read": {"view": 1}, "commented": {"comment": 1}, "shared": {"share": 1}}
     assert found.generation == Generation("page-views", windows, boards)
-    assert (found.kafka.bootstrap, found.redis_url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
+    assert (found.kafka.bootstrap, found.redis.url) == ("127.0.0.1:9092", "redis://127.0.0.1:6379/0")
     assert (found.environment, found.accept_create_time) == ("production", False)
     assert (found.flush_ms, found.dead_share, found.dead_stretch, found.unpack_mb) == (250, 0.5, 1000, 64)
     assert (found.refresh_ms, found.stale_after_s, found.gone_after_s) == (500, 30, 3600)
@@ -207,11 +207,20 @@ def test_broken_brokers(bootstrap: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://h", "rediss://u:p@h:1/2", "redis+cluster://h:1", "rediss+cluster://h:1", "unix:///run/redis.sock"]
+    "url",
+    [
+        "redis://h",
+        "rediss://u:p@h:1/2",
+        "redis+cluster://h:1",
+        "rediss+cluster://h,i:2",
+        "redis+sentinel://h,i/main/1",
+        "rediss+sentinel://h/main",
+        "unix:///run/redis.sock",
+    ],
 )
 def test_redis_addresses(url: str) -> None:
     """Plain, TLS, cluster and socket addresses."""
-    assert settings.load(None, {"RANKER_REDIS_URL": url}).redis_url == url
+    assert settings.load(None, {"RANKER_REDIS_URL": url}).redis.url == url
 
 
 @pytest.mark.parametrize(

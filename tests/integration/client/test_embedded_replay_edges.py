@@ -147,23 +147,28 @@ async def test_seconds_are_refused_each_with_its_line(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('1.2.3.4 - - [22/Nov/2026:10:05:03 +0100] "GET /a HTTP/1.1" 200 31\n', "look like the common log format"),
-        ('{"ts":1795338303.1,"request":{"method":"GET","uri":"/a"},"status":200}\n', "look like Caddy's JSON"),
-        ('{"time_iso8601":"2026-11-22T10:05:03+01:00","request_uri":"/a"}\n', "look like nginx' JSON"),
-        ("#Fields: date time cs-method cs-uri-stem\n2026-11-22 09:05:03 GET /a 443 x\n", "extended format of the W3C"),
+        (
+            "1.2.3.4, -, 11/22/2026, 7:55:20, W3SVC2, A, 10.0.0.1, 4, 1, 3, 200, 0, GET, /a, -,\n",
+            "Let IIS write the W3C",
+        ),
         ("timestamp,page\n2026-11-22T09:05:03Z,/a\n", "look like CSV of other column names"),
-        ("\x1b[2J nothing known\n", "Read are the combined format"),
+        ("\x1b[2J nothing known\n", "Read are combined, common, vhost"),
+        (
+            '{"url":"/a","occurred_at":1795338303000}\n1.2.3.4 - - [22/Nov/2026:10:05:03 +0100] "GET /a" 200 1\n',
+            "1 of its first 2 lines are jsonl, and as many common. Choose one with --format",
+        ),
     ],
 )
-async def test_a_file_in_another_format_is_no_success(
+async def test_a_file_in_another_format_is_refused(
     kafka_embedded: str, topics: tuple[str, str], text: str, said: str
 ) -> None:
-    """By a pipe, too: the sentence names the format and what to do."""
+    """By a pipe, too: the sentence names the format and what to do; nothing is sent."""
     code, out, err = await run(kafka_embedded, "replay", "-", "--topic", topics[0], stdin=text.encode())
-    assert code == 1
-    assert out.startswith("0 of ")
-    assert said in err
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.split())
+    assert "Nothing was sent." in err
     assert "\x1b" not in err
+    assert await sent(kafka_embedded, topics[0], 0) == {}
 
 
 async def test_brackets_before_the_client_are_no_fault(

@@ -1,1 +1,1 @@
-"""How clients reach servers that are secured, and what is said when they are not let in."""
+"""Clients at servers as companies have them: with TLS, logins and rights."""

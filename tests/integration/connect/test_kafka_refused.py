@@ -20,10 +20,11 @@ from deploy.local.ports import free_port
 from producers import Producer, ProducerError
 from ranker import settings
 from ranker.connect.kafka import KafkaSettings
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.log import admin
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.store import generations
-from ranker.store.connection import connect
 from tests.support.collector_process import collector, new_topic, records
 from tests.support.kafka_at import SECURED
 from tests.support.refusing_kafka import WRONG, Refused, RefusingKafka
@@ -48,7 +49,7 @@ COMMANDS = (
 
 async def activate(redis_url: str, config: str) -> None:
     """Makes the generation of this file the active one, as `ranker consume` does when it is let in."""
-    client = connect(redis_url)
+    client = connect(RedisSettings(redis_url))
     try:
         await generations.ensure_first(client, settings.load(config, {}).generation, 1, None)
     finally:

@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.redis import RedisServer
-from ranker.store.connection import connect
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from tests.integration.consume.engine import RULES_TOML, Engine
 from tests.integration.consume.rebuilding import PARTITIONS, Pair
 from tests.integration.consume.traffic import Readers
@@ -35,7 +36,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest_asyncio.fixture
 async def client(url: str) -> AsyncIterator[Any]:
     """A connection to it."""
-    opened = connect(url)
+    opened = connect(RedisSettings(url))
     yield opened
     await opened.aclose()
 

@@ -9,6 +9,8 @@ import pytest
 import pytest_asyncio
 
 from deploy.local import waiting
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.clocks import Clocks
 from ranker.consume.errors import PartitionStoppedError
 from ranker.consume.gate import Gate
@@ -18,7 +20,6 @@ from ranker.core.partial_counts import Mark
 from ranker.core.step import Version
 from ranker.log.consumer import PageViewLog
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.connection import connect
 from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
 from tests.integration.consume.engine import Engine
@@ -30,7 +31,7 @@ COUNTED = 40
 @pytest_asyncio.fixture
 async def gate(engine: Engine) -> AsyncIterator[Gate]:
     """Of a partition whose shard says that COUNTED records were counted; the log is empty."""
-    client = connect(engine.redis_url)
+    client = connect(RedisSettings(engine.redis_url))
     store = ShardStore(client, engine.generation, 0)
     clocks = Clocks(lambda: store_time_ms(client))
     metrics = ConsumerMetrics(new_registry(), ())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs.write_history import HistoryWriter
 from ranker.core.generation import ListName
 from ranker.core.times import HOUR_MS
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.connection import connect
 from ranker.store.history import PLACES, read_ranks
 from ranker.store.keys import HistoryKeys
 from ranker.store.reader import Reader
@@ -25,7 +26,7 @@ async def test_an_entry_is_the_list_that_was_counted(engine: Engine) -> None:
         return await consumer.metric("ranker_history_age_seconds") > 0
 
     await engine.until("a history that `ranker consume` looks after", looked_after)
-    client = connect(engine.redis_url)
+    client = connect(RedisSettings(engine.redis_url))
     name = ListName("demo", "read", "long")
     keys = HistoryKeys(engine.generation.id)
 

@@ -118,7 +118,7 @@ async def test_a_topic_deleted_under_a_running_consumer(engine: Engine) -> None:
     await engine.until("readiness", consumer.ready)
     await _delete(engine)
     # in one reading: the group may come together again in between
-    words = f"topic {engine.topic} does not exist: create it with `ranker topics apply`"
+    words = f"topic {engine.topic} does not exist; create it with `ranker topics apply`"
     await engine.until("the loss of the topic", lambda: consumer.says(words))
     await engine.create_topic(2)
     await engine.traffic.send(2_000)

@@ -15,6 +15,8 @@ import msgspec
 import pytest
 import redis
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.homes import Homes
 from ranker.consume.memories import Memories
 from ranker.consume.session import Session
@@ -23,7 +25,6 @@ from ranker.core.memory import Memory, MemoryChange
 from ranker.core.rules import Rules
 from ranker.core.step import Reply, Step, Version
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.program import Program
 from ranker.store.shard import ShardState, ShardStore
@@ -42,7 +43,7 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(request.getfixturevalue(request.param))
+    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
     yield opened
     await opened.aclose()
 

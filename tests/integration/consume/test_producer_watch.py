@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from ranker import settings
 from ranker.commands import main
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs.watch_producers import SETTLE_MS, ProducerWatch
 from ranker.core.generation import Generation
 from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, SequenceTracker
@@ -18,7 +20,6 @@ from ranker.core.step import Step, Version
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory
-from ranker.store.connection import connect
 from ranker.store.producers import last_seen, read_report
 from ranker.store.shard import ShardStore
 from tests.support.reader import GENERATION
@@ -37,7 +38,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[Any]:
-    opened = connect(url)
+    opened = connect(RedisSettings(url))
     yield opened
     await opened.aclose()
 

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs import write_history as writing
 from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
 from ranker.core.generation import ListName
 from ranker.core.times import HOUR_MS
 from ranker.metrics import ConsumerMetrics, new_registry
-from ranker.store.connection import connect
 from ranker.store.errors import StoreUnavailableError
 from ranker.store.history import PLACES, read_ranks, settled_hour
 from ranker.store.keys import HistoryKeys
@@ -187,7 +188,7 @@ async def test_a_historian_goes_on_whatever_happens(
 ) -> None:
     """Redis away, or a key that is not what it should be: logged once, tried again, and written when it is right."""
     monkeypatch.setattr(writing, "_TRY_S", (0.001, 0.001))
-    away = connect("redis://127.0.0.1:1/0")
+    away = connect(RedisSettings("redis://127.0.0.1:1/0"))
     with pytest.raises(StoreUnavailableError):
         await historian(away)[0].write_due(NOW)
     await away.aclose()

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from redis.asyncio import RedisCluster
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs.write_history import PATIENCE_MS
 from ranker.core.generation import ListName
 from ranker.core.times import HOUR_MS
 from ranker.lists.history import Movement, Ranks
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory
-from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError
 from ranker.store.history import KEPT_HOURS, read_ranks, write_ranks
 from ranker.store.keys import HistoryKeys, ShardKeys
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.parametrize("url", STORES, indirect=True)
 
 async def test_of_two_writers_at_once_the_first_wins(url: str, client: Any) -> None:
     """However they meet: each entry is one writer's, the winner knows it, and nobody changes it afterwards."""
-    other = connect(url)
+    other = connect(RedisSettings(url))
     for hour in range(HOUR, HOUR + 30):
         lists = {who: {name: [f"/{who}", f"/{name.board}"] for name in LISTS} for who in ("one", "two")}
         won = await asyncio.gather(

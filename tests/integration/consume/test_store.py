@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core import delta
 from ranker.core.generation import Generation, ListName
 from ranker.core.partial_counts import Mark
 from ranker.core.step import Changes, Reply, Step, Version
-from ranker.store.connection import connect
 from ranker.store.errors import StoreFullError
 from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
@@ -37,7 +38,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[Any]:
-    opened = connect(url)
+    opened = connect(RedisSettings(url))
     yield opened
     await opened.aclose()
 

@@ -13,10 +13,11 @@ from click.testing import CliRunner
 
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.commands import main
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.log.admin import TopicState
 from ranker.operate import check, check_rules, topics
-from ranker.store.connection import connect
 from ranker.store.keys import ShardKeys
 from tests.integration.operate.test_check import apply
 from tests.support.checking import now_ms, of
@@ -37,7 +38,7 @@ STAMPED, PRODUCED = (
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(request.getfixturevalue(request.param))
+    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
     yield opened
     await opened.aclose()
 
@@ -128,7 +129,7 @@ def test_the_command_names_the_rules(
     asyncio.run(apply(kafka_apache.bootstrap, remembering))
 
     async def give_up() -> None:
-        opened = connect(redis_url)
+        opened = connect(RedisSettings(redis_url))
         await paused(opened, remembering, {0: (now_ms() // 3_600_000, 1)})
         await opened.aclose()
 

@@ -25,18 +25,18 @@ from tests.support.kafka_at import kafka_environ
 WORDS = ("--kind", "week", "--period", "2026-03-28")
 KILLED_AT = {
     "before the transaction": "transactions.Transactions.transaction = stop",
-    "when all is sent": "documents.deliver = sent",
+    "when all is sent": "transactions.deliver = sent",
     "when all is committed": "AIOKafkaProducer.commit_transaction = committed",
 }
 SCRIPT = """
 import os, signal
 from aiokafka import AIOKafkaProducer
-from ranker.log import documents, transactions
+from ranker.log import transactions
 
 def stop(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-deliver, commit = documents.deliver, AIOKafkaProducer.commit_transaction
+deliver, commit = transactions.deliver, AIOKafkaProducer.commit_transaction
 
 async def sent(*arguments):
     await deliver(*arguments)
@@ -48,7 +48,6 @@ async def committed(self):
 
 {patch}
 from ranker.commands import main
-from tests.support.kafka_at import kafka_environ
 main()
 """
 

@@ -8,10 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from ranker.commands import main
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory, keys
-from ranker.store.connection import connect
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS
@@ -26,7 +27,7 @@ GREEN = Generation("page-views", DEFAULT_WINDOWS, {"engaged": {"view": 1, "share
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(request.getfixturevalue(request.param))
+    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
     yield opened
     await opened.aclose()
 
@@ -265,7 +266,7 @@ def test_the_commands(redis_url: str) -> None:
     """List, activate, drop, as an operator types them."""
 
     async def prepare() -> None:
-        opened = connect(redis_url)
+        opened = connect(RedisSettings(redis_url))
         await begin(opened, BLUE, 2)
         await begin(opened, GREEN, 2)
         await begin(opened, PRESS, 1)

@@ -13,11 +13,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from producers import Producer
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs import copy_topic as copying
 from ranker.consume.jobs.copied_topics import THE_CATALOGUE
 from ranker.consume.jobs.copy_topic import copy_topic
 from ranker.log.copied_topic import CopiedTopic
-from ranker.store.connection import connect
 from ranker.store.keys import CopyKeys
 from tests.support.kafka_at import kafka_at
 from tests.support.producers_command import read, run
@@ -93,7 +94,7 @@ async def desk_at(bootstrap: str, redis_url: str, **config: str) -> AsyncIterato
     finally:
         await admin.close()
     async with AsyncExitStack() as stack:
-        client = connect(redis_url)
+        client = connect(RedisSettings(redis_url))
         stack.push_async_callback(client.aclose)
         await publish(client, GENERATION, PARTITIONS, VIEWS, T)
         follow = copy_topic(THE_CATALOGUE, lambda: CopiedTopic(kafka_at(bootstrap), topic), client, lambda *_: None)

@@ -16,7 +16,8 @@ import pytest
 
 from deploy.local import waiting
 from deploy.local.ports import HOST
-from ranker.store.connection import connect
+from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from tests.support.http import Answer, ask
 from tests.support.nginx import Nginx
 from tests.support.published_scripts import BLOCK
@@ -67,7 +68,7 @@ def fleet(redis_url: str, directory: Path, nginx: Path, *, caching: bool, limite
 @pytest.fixture
 async def counted(redis_url: str) -> str:
     """A Redis with lists of two sites."""
-    async with connect(redis_url) as client:
+    async with connect(RedisSettings(redis_url)) as client:
         await publish(client, GENERATION, 2, VIEWS, time.time_ns() // 1_000_000)
     return redis_url
 

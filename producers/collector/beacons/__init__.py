@@ -1,0 +1,1 @@
+"""Beacons of other analytics, as their own scripts send them."""
