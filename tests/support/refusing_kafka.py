@@ -12,6 +12,7 @@ from tests.support.certificates import LONG_AGO, Authority
 from tests.support.secured_kafka import PASSWORD, SCRAM, SecuredKafka, token
 
 USER = "engine"
+USERS = (USER, "ranker")
 WRONG = "schlüssel-hush"
 """What is no password of anybody."""
 
@@ -32,7 +33,9 @@ class RefusingKafka(SecuredKafka):
     """
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, (USER,), {"super.users": f"User:ANONYMOUS;User:{USER}"})
+        everything = (*USERS, *(f"CN={user},OU=certificates,O=tests" for user in USERS))
+        rights = {"super.users": ";".join(f"User:{principal}" for principal in ("ANONYMOUS", *everything))}
+        super().__init__(directory, USERS, rights)
         for name, certificate in (
             ("EXPIRED", self.authority.expired("server-expired")),
             ("ELSEWHERE", self.authority.elsewhere()),

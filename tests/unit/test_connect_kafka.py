@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_every_variable_arrives_and_is_shown() -> None:
     assert settings.shown() == environ
     assert KafkaSettings.from_environ(settings.shown()) == settings
     assert KafkaSettings.from_environ(dict.fromkeys(environ, "")) == KafkaSettings()
+
+
+def test_the_documents_name_every_variable() -> None:
+    """The reference by its whole name, the pages in both languages by its end."""
+    docs = Path(__file__).parents[2] / "docs"
+    for each in fields(KafkaSettings):
+        assert f"`RANKER_KAFKA_{each.name.upper()}`" in (docs / "reference.md").read_text()
+        for page in ("kafka.md", "kafka.fr.md"):
+            assert f"_{each.name.upper()}" in (docs / "ways-in" / page).read_text()
 
 
 def test_what_fits(secret: str, ca: str) -> None:
