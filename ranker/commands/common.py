@@ -51,6 +51,7 @@ accept_unread_option = click.option(
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """Errors that an operator can mend end the command with one message and exit code 1."""
+    from ranker.connect.kafka import KafkaRefusedError
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.operate.periods_due import FreezeError
@@ -70,6 +71,7 @@ def user_errors() -> Iterator[None]:
     except (
         SettingsError,
         PortTakenError,
+        KafkaRefusedError,
         LogRefusedError,
         StoreFullError,
         GenerationError,
