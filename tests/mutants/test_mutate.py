@@ -88,7 +88,9 @@ def test_a_mutant_that_has_lost_its_place_is_noticed(module: Callable[[str], Mod
 
 
 @pytest.mark.parametrize(
-    "mutant", [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN], ids=lambda mutant: mutant.name
+    "mutant",
+    [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN],
+    ids=lambda mutant: mutant.name,
 )
 def test_every_mutant_has_its_place(mutant: Mutant) -> None:
     """Also those that only make test-long hunts for."""
