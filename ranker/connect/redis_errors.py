@@ -13,6 +13,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     exceptions.TimeoutError,
     exceptions.BusyLoadingError,
     exceptions.ClusterDownError,
+    exceptions.ClusterError,  # after 16 redirections: a slot is on its way from node to node
     exceptions.TryAgainError,
     exceptions.RedisClusterException,
     exceptions.ReadOnlyError,
@@ -104,6 +105,8 @@ def login(server: str, error: exceptions.AuthenticationError, *, of: str = "") -
 
 def described(error: Exception) -> str:
     """The error's sentence; of a Cluster that cannot be reached, that of the last node."""
+    if type(error) is exceptions.ClusterError:
+        return f"a slot of the Cluster is moving to another node ({error})"
     if not isinstance(error, exceptions.RedisClusterException):
         return str(error) or type(error).__name__
     at: BaseException | None = error
