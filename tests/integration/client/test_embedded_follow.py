@@ -149,6 +149,27 @@ async def test_a_death_before_the_first_position_repeats_the_same_ids(
     assert sorted(Counter(event["event_id"] for event in found).values()) == [2, 2, 2]
 
 
+async def test_the_fields_of_a_w3c_log_are_known_after_a_restart(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """They stand at its beginning only, or where they were changed last."""
+    log, state = tmp_path / "u_ex.log", tmp_path / "position.json"
+    log.write_text("#Software: Microsoft Internet Information Services 10.0\n")
+    texts = [
+        "#Fields: date time cs-method cs-uri-stem sc-status\n2026-11-22 09:05:03 GET /a 200\n",
+        "2026-11-22 09:05:04 GET /b 200\n#Fields: time date sc-status cs-method cs-uri-stem\n",
+        "09:05:05 2026-11-22 304 GET /c\n",
+    ]
+    for text in texts:
+        with log.open("a") as file:
+            file.write(text)
+        async with followed_log.following(kafka_embedded, topics[0], state, log) as process:
+            await caught_up(state, topics[0], log)
+            code, out, err = await ended(process)
+        assert (code, out.startswith("1 of 1 lines sent")) == (0, True), err
+    assert articles(await events(kafka_embedded, topics[0], 3)) == ["/a", "/b", "/c"]
+
+
 async def test_lines_that_were_not_understood_are_told_of_now_and_then(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
