@@ -92,8 +92,8 @@ async def test_a_primary_dies_with_writes_that_nobody_has(
     engine = new_engine(redis_url=by_sentinel.url)
     async with counting(engine, tmp_path, 2) as (consumer, lists):
         await lose_steps(engine, *by_sentinel.servers)
-        await until_rewound(engine, consumer)
         await lists.until_next("the failover", FAILOVER_S)
+        await until_rewound(engine, consumer)
 
 
 async def test_a_planned_switch(
@@ -155,8 +155,8 @@ async def test_a_primary_of_a_cluster_dies(
         of_first = owner(replicated, f"{{{engine.generation.id}.0}}")
         number = replicated.nodes.index(of_first)
         await lose_steps(engine, of_first, replicated.nodes[number + 3])
-        await until_rewound(engine, consumer)
         await lists.until_next("the failover", FAILOVER_S)
+        await until_rewound(engine, consumer)
 
 
 async def test_slots_move_under_load(
