@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -19,6 +19,10 @@ from ranker.core.value_form import Form, form_of
 
 _NUMBERS = ("occurred_at", "value", "sequence")
 """Fields whose text, in a header or a key, is a number of JSON; occurred_at unless it is RFC 3339."""
+
+
+_ANY_TEXT = ("event_type", "site_id", "article_id", "method", "status", "user_agent")
+"""Fields whose text may be any, as far as decoding goes."""
 
 
 class Beside(Protocol):
@@ -50,7 +54,8 @@ class Decoder:
             return
         self.plain = None
         self._names = [str(way[0]) for way in map(parts, source.fields.values()) if len(way) == 1]
-        self._read = _reading(source, {} if schemas is None else schemas)
+        self._flat = _flat(source)
+        self._read, in_ms = _reading(source, {} if schemas is None else schemas)
         read = source.fields.keys() | source.beside.keys()
         self._before = [translate.as_text(name) for name in IDS if name in read]
         self._filters = translate.filters(source)
@@ -66,6 +71,8 @@ class Decoder:
             self._steps.append(translate.with_normal_ids(source.ids))
         if not isinstance(source.bot_agents, msgspec.UnsetType):
             self._steps.append(translate.with_agent_class(source.bot_agents))
+        if in_ms is not None:
+            self._steps.append(in_ms)
 
     def __call__(self, value: bytes, record: Beside | None = None) -> PageView | str:
         """The page view, or one of `SKIPPED`: why the record is none.
@@ -74,7 +81,7 @@ class Decoder:
         """
         if self.plain is not None:
             return self.plain(value)
-        event, in_ms = self._read(value, record)
+        event = self._flat(value) if self._flat is not None else self._read(value, record)
         for step in self._before:
             step(event)
         for look in self._filters:
@@ -82,8 +89,6 @@ class Decoder:
                 return skip
         for step in self._steps:
             step(event)
-        if in_ms is not None:
-            in_ms(event)
         found: PageView = event
         return found
 
@@ -107,61 +112,67 @@ class Decoder:
         return form.fix if form else "have its producer write the topic's other records' format"
 
 
-_Reading = Callable[[bytes, Beside | None], tuple[Any, translate.Translation | None]]
-"""Returns an event whose fields are as they are in the record, and what makes milliseconds of its time."""
+_Reading = Callable[[bytes, Beside | None], Any]
+"""Returns an event whose fields are as they are in the record."""
 
 
-def _reading(source: Source, schemas: Schemas) -> _Reading:
-    unit = source.time
-    if not source.fields:
-        return _reading_beside(source)
-    if source.format == "avro":
+def _flat(source: Source) -> Callable[[bytes], Any] | None:
+    """If the value is the event, its decoder: there is no shorter way."""
+    if not (source.fields and shape.is_flat(source) and source.format is msgspec.UNSET):
+        return None
+    kind: Any = shape.flat(source, shape.leaves(source, source.time, nullable=False))
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(kind).decode
+    return decode
+
+
+def _reading(source: Source, schemas: Schemas) -> tuple[_Reading, translate.Translation | None]:
+    """And what makes milliseconds of the event's time."""
+    if source.fields and source.format == "avro":
         return _reading_avro(source, schemas)
-    found = shape.leaves(source, unit, nullable=False)
-    in_ms = _in_ms(source, unit)
-    if shape.is_flat(source):
-        kind: Any = shape.flat(source, found)
-        decode = msgspec.json.Decoder(kind).decode
-        if source.format == "json-schema":
-            return lambda value, _record: (decode(content_of(value)), in_ms)
-        return lambda value, _record: (decode(value), in_ms)
-    nested, event = Nested(source, found), _Event(source, found)
+    found = shape.leaves(source, source.time, nullable=False)
+    event, in_ms = _Event(source, found), _in_ms(source, source.time)
+    if not source.fields:  # nothing of the value is read, so it may be anything
+        return lambda _value, record: event((), record), in_ms
+    nested = Nested(source, found)
     decode = msgspec.json.Decoder(nested.type).decode
-    framed = source.format == "json-schema"
-
-    def read(value: bytes, record: Beside | None) -> tuple[Any, translate.Translation | None]:
-        return event(nested(decode(content_of(value) if framed else value)), record), in_ms
-
-    return read
+    if source.format == "json-schema":
+        return lambda value, record: event(nested(decode(content_of(value))), record), in_ms
+    return lambda value, record: event(nested(decode(value)), record), in_ms
 
 
-def _reading_beside(source: Source) -> _Reading:
-    """Nothing of the value is read, so it may be anything."""
-    event = _Event(source, shape.leaves(source, source.time, nullable=False))
-    in_ms = _in_ms(source, source.time)
-    return lambda _value, record: (event((), record), in_ms)
+class _AvroShape(NamedTuple):
+    """What a value becomes if its schema says this unit of time."""
+
+    nested: Nested
+    event: _Event
+    defaults: list[Any]
 
 
-def _reading_avro(source: Source, schemas: Schemas) -> _Reading:
+def _reading_avro(source: Source, schemas: Schemas) -> tuple[_Reading, translate.Translation | None]:
     time = parts(source.fields["occurred_at"]) if "occurred_at" in source.fields else None
     values = AvroValues(schemas, time)
-    shapes: dict[str, tuple[Nested, _Event, list[Any], translate.Translation | None]] = {}
+    shapes: dict[str, _AvroShape] = {}
+    by_type: dict[type, translate.Translation | None] = {}
 
-    def shape_of(unit: str) -> tuple[Nested, _Event, list[Any], translate.Translation | None]:
+    def shape_of(unit: str) -> _AvroShape:
         if unit not in shapes:
             found = shape.leaves(source, unit, nullable=True)
             nested = Nested(source, found, unread=Any)
-            defaults = [found[name].default for name in nested.names]
-            shapes[unit] = nested, _Event(source, found), defaults, _in_ms(source, unit)
+            made = _AvroShape(nested, _Event(source, found), [found[name].default for name in nested.names])
+            shapes[unit], by_type[made.event.type] = made, _in_ms(source, unit)
         return shapes[unit]
 
-    def read(value: bytes, record: Beside | None) -> tuple[Any, translate.Translation | None]:
+    def read(value: bytes, record: Beside | None) -> Any:
         content, unit = values(value)
-        nested, event, defaults, in_ms = shape_of(unit or source.time)
+        nested, event, defaults = shape_of(unit or source.time)
         fields = nested(msgspec.convert(content, nested.type))
-        return event(tuple(map(_or_default, fields, defaults)), record), in_ms
+        return event(tuple(map(_or_default, fields, defaults)), record)
 
-    return read
+    def in_ms(event: Any) -> None:
+        if (translation := by_type[type(event)]) is not None:
+            translation(event)
+
+    return read, in_ms
 
 
 def _or_default(value: Any, default: Any) -> Any:
@@ -182,49 +193,51 @@ class _Event:
         declared: list[Any] = [(name, Any) for name in names]
         if "user_agent" in found:
             declared.append(("agent_class", Any, unread.pop("agent_class")))
-        self._type: Callable[..., Any] = msgspec.defstruct("ForeignPageView", declared, namespace=unread, gc=False)
+        self.type: Any = msgspec.defstruct("ForeignPageView", declared, namespace=unread, gc=False)
         self._beside = [_beside(name, source, found[name]) for name in beside]
 
     def __call__(self, fields: Sequence[Any], record: Beside | None) -> Any:
         if not self._beside:
-            return self._type(*fields)
+            return self.type(*fields)
         assert record is not None, "a source that reads beside the value needs the record"
-        return self._type(*fields, *(read(record) for read in self._beside))
+        return self.type(*fields, *(read(record) for read in self._beside))
 
 
 def _beside(name: str, source: Source, leaf: Leaf) -> Callable[[Beside], Any]:
     """Reads one field of a record that stands beside its value."""
     where = source.beside[name]
     if where == TIMESTAMP:
-        return lambda record: record.timestamp
-    text = partial(_text, leaf=leaf, what=f"the record's {where}")
-    is_number = name in _NUMBERS and not (name == "occurred_at" and source.time == "rfc3339")
-    convert: Callable[[bytes], Any] = partial(_number if is_number else _string, type_=leaf.type)
-    if where == KEY:
-        return lambda record: text(record.key, convert)
-    header = where.removeprefix(HEADER)
+        return operator.attrgetter("timestamp")
+    convert, what, default = _converter(name, source, leaf.type), f"the record's {where}", leaf.default
 
-    def read(record: Beside) -> Any:
-        found = [value for each, value in record.headers if each == header]
-        return text(found[-1] if found else None, convert)  # the last one, as Kafka's own lastHeader
-
-    return read
-
-
-def _text(raw: bytes | None, convert: Callable[[bytes], Any], *, leaf: Leaf, what: str) -> Any:
-    if raw is not None:
+    def read(raw: bytes | None) -> Any:
+        if raw is None:
+            if default is msgspec.NODEFAULT:
+                raise msgspec.ValidationError(f"there is no value of {what}")
+            return default
         try:
             return convert(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise msgspec.ValidationError(f"{error} - at {what}") from error
-    if leaf.default is msgspec.NODEFAULT:
-        raise msgspec.ValidationError(f"there is no value of {what}")
-    return leaf.default
+
+    if where == KEY:
+        return lambda record: read(record.key)
+    header = where.removeprefix(HEADER)
+
+    def read_header(record: Beside) -> Any:
+        found = None
+        for each, value in record.headers:  # the last one holds, as in Kafka's own lastHeader
+            if each == header:
+                found = value
+        return read(found)
+
+    return read_header
 
 
-def _string(raw: bytes, type_: Any) -> Any:
-    return msgspec.convert(raw.decode(), type_)
-
-
-def _number(raw: bytes, type_: Any) -> Any:
-    return msgspec.json.decode(raw, type=type_)
+def _converter(name: str, source: Source, type_: Any) -> Callable[[bytes], Any]:
+    """Makes what `type_` allows of a text."""
+    if name in _NUMBERS and not (name == "occurred_at" and source.time == "rfc3339"):
+        return msgspec.json.Decoder(type_).decode
+    if name in _ANY_TEXT:
+        return bytes.decode
+    return lambda raw: msgspec.convert(raw.decode(), type_)
