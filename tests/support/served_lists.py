@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from deploy.local import waiting
@@ -44,13 +46,15 @@ class ServedLists:
             await asyncio.gather(task, return_exceptions=True)
 
     async def until_next(self, what: str, deadline_s: float) -> None:
-        """Waits for a complete list that is read after now."""
-        had = len(self.taken)
+        """Waits for a complete list of all that came until now, and prints how long that took."""
+        then, began = datetime.now(UTC), time.monotonic()
 
         async def came() -> bool:
-            return any(one["complete"] for one in self.taken[had:])
+            last = self.taken[-1] if self.taken else None
+            return bool(last and last["complete"] and datetime.fromisoformat(last["as_of"]) > then)
 
         await waiting.until_async(f"A complete list after {what}", came, deadline_s)
+        print(f"a complete list after {what}: {time.monotonic() - began:.1f} s, {len(self.taken)} lists in all")
 
     async def check(self, recount: Recount) -> None:
         """Tolerance 0."""

@@ -15,6 +15,7 @@ from producers import lines
 from producers.replay import rotation, tails
 from producers.replay.position import Mark
 from producers.replay.rotation import Followed
+from producers.replay.tails import Tail
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Reader:
             tail, numbered = taken
             found += [line for _, line in numbered]
             self.places += [(tail.mark.key, place) for place, _ in numbered]
-            tail.committed("")
+            tail.committed("combined", "")
         return found
 
 
@@ -206,6 +207,56 @@ def test_a_file_may_come_later_and_may_move_to_another_disk(log: Path) -> None:
     reader.start()
     assert reader.read() == ["two"]
     reader.followed.close()
+
+
+def test_a_disk_that_is_not_there_yet_is_no_lost_file(reader: Reader, log: Path) -> None:
+    """Its file goes on where it was, when it is there."""
+    reader.followed.close()
+    moved = log.parent.with_name("elsewhere")
+    log.parent.rename(moved)
+    reader.start()
+    assert reader.read() == []
+    reader.restart()
+    assert reader.read() == []
+    moved.rename(log.parent)
+    write(log, "three\n")
+    assert reader.read() == ["three"]
+    assert reader.said == [f"{log} does not exist; waiting for it"] * 2
+
+
+def test_a_file_that_may_not_be_read_at_the_start_keeps_its_place(
+    reader: Reader, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not taken for another one, which would be sent from its start."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write(log, "three\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        reader.restart()
+        assert reader.read() == []
+    assert [mark.offset for mark in reader.marks] == [8]
+    assert reader.read() == ["three"]
+
+
+def test_a_new_file_that_cannot_be_opened_yet_is_waited_for(
+    reader: Reader, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As between its rotation and the change of its mode; also after it was emptied."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    os.truncate(log, 0)
+    write(log, "3\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Tail, "open", refuse)
+        assert reader.read() == []
+        assert reader.read() == []
+    assert reader.read() == ["3"]
+    assert f"{log} cannot be read: Permission denied; trying again" in reader.said
 
 
 def test_large_files_come_in_chunks_and_endless_lines_in_one(log: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +136,25 @@ def test_a_pipe_is_looked_at_and_read_all_the_same(monkeypatch: pytest.MonkeyPat
         assert source.kind == "combined"
         writer.close()
         assert "\n".join(text for _, text in source.numbered()) == "".join(pieces).rstrip("\n")
+
+
+def test_a_busy_pipe_is_looked_at_for_a_thousand_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe or a buffer holds; all of them are read, in order."""
+    reading, writing = os.pipe()
+    numbered = [COMBINED.replace("c=1", f"c={n}") for n in range(3_000)]
+
+    def produce() -> None:
+        with os.fdopen(writing, "w") as writer:
+            writer.write("\n".join(numbered))
+
+    writing_thread = threading.Thread(target=produce)
+    writing_thread.start()
+    with os.fdopen(reading, "rb") as pipe:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
+        source = sources.source(lines.STDIN)
+        assert source.found == formats.Found("combined", 1_000, 1_000)
+        assert [text for _, text in source.numbered()] == numbered
+    writing_thread.join()
 
 
 def test_a_log_without_browsers_is_warned_of(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from producers import Producer
+from producers.replay import following
 from producers.replay.following import Follower
 from producers.replay.position import Position
 from producers.replay.replaying import Rules
@@ -24,7 +25,8 @@ from ranker.core.generation import from_table
 from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
 from schemas import configuration
-from tests.support.followed_log import caught_up, ended, following, line, sent_to, write
+from tests.support import followed_log
+from tests.support.followed_log import caught_up, ended, line, sent_to, write
 from tests.support.producers_command import read, run
 from tests.support.raw_records import Given
 
@@ -43,7 +45,7 @@ async def test_lines_are_sent_as_they_come_and_a_restart_goes_on(
     """Of several files, through a rotation; SIGTERM ends it with the summary and exit code 0."""
     one, other, state = tmp_path / "access.log", tmp_path / "other.log", tmp_path / "state" / "position.json"
     write(one, range(3))
-    async with following(kafka_embedded, topics[0], state, one, other, more=("--json",)) as process:
+    async with followed_log.following(kafka_embedded, topics[0], state, one, other, more=("--json",)) as process:
         await caught_up(state, topics[0], one)
         write(other, ["b"])
         write(one, [3])
@@ -57,7 +59,7 @@ async def test_lines_are_sent_as_they_come_and_a_restart_goes_on(
     one.rename(tmp_path / "access.log.1")
     write(tmp_path / "access.log.1", [4])
     write(one, [5])
-    async with following(kafka_embedded, topics[0], state, one, other) as process:
+    async with followed_log.following(kafka_embedded, topics[0], state, one, other) as process:
         await caught_up(state, topics[0], one, other)
         code, out, err = await ended(process)
     assert (code, out.splitlines()[0]) == (0, f"2 of 2 lines sent to {topics[0]}"), err
@@ -77,7 +79,7 @@ async def test_kills_at_any_moment_lose_nothing_and_count_nothing_twice(
     log, state, moments = tmp_path / "access.log", tmp_path / "position.json", random.Random(16)
     written = 0
     for kill in range(5):
-        async with following(kafka_embedded, topics[0], state, log) as process:
+        async with followed_log.following(kafka_embedded, topics[0], state, log) as process:
             for _ in range(moments.randrange(4, 9)):
                 write(log, range(written, written + 800))
                 written += 800
@@ -88,7 +90,7 @@ async def test_kills_at_any_moment_lose_nothing_and_count_nothing_twice(
             log.rename(tmp_path / f"access.log.{9 - kill}")
     write(log, range(written, written + 10))
     written += 10
-    async with following(kafka_embedded, topics[0], state, log) as process:
+    async with followed_log.following(kafka_embedded, topics[0], state, log) as process:
         await caught_up(state, topics[0], log)
         code, _, err = await ended(process)
     assert code == 0, err
@@ -147,13 +149,55 @@ async def test_a_death_before_the_first_position_repeats_the_same_ids(
     assert sorted(Counter(event["event_id"] for event in found).values()) == [2, 2, 2]
 
 
+async def test_the_fields_of_a_w3c_log_are_known_after_a_restart(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """They stand at its beginning only, or where they were changed last."""
+    log, state = tmp_path / "u_ex.log", tmp_path / "position.json"
+    log.write_text("#Software: Microsoft Internet Information Services 10.0\n")
+    texts = [
+        "#Fields: date time cs-method cs-uri-stem sc-status\n2026-11-22 09:05:03 GET /a 200\n",
+        "2026-11-22 09:05:04 GET /b 200\n#Fields: time date sc-status cs-method cs-uri-stem\n",
+        "09:05:05 2026-11-22 304 GET /c\n",
+    ]
+    for text in texts:
+        with log.open("a") as file:
+            file.write(text)
+        async with followed_log.following(kafka_embedded, topics[0], state, log) as process:
+            await caught_up(state, topics[0], log)
+            code, out, err = await ended(process)
+        assert (code, out.startswith("1 of 1 lines sent")) == (0, True), err
+    assert articles(await events(kafka_embedded, topics[0], 3)) == ["/a", "/b", "/c"]
+
+
+async def test_lines_that_were_not_understood_are_told_of_now_and_then(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ones each, with their place; later how many."""
+    monkeypatch.setattr(following, "NOTE_S", 0.0)
+    log, state, said, stop = tmp_path / "access.log", tmp_path / "position.json", list[str](), asyncio.Event()
+    write(log, range(30))
+    position = Position(state, topics[0])
+    follower = Follower([log], "auto", Rules("demo"), position, Summary(), said.append)
+    work = asyncio.create_task(follower.run(lambda: Producer(kafka_embedded, topics[0]), stop))
+    await caught_up(state, topics[0], log)
+    with log.open("a") as file:
+        file.write("junk\n" * 12 + line(30))
+    await caught_up(state, topics[0], log)
+    stop.set()
+    await work
+    position.close()
+    assert sum(", byte " in one and "malformed: not in the combined format" in one for one in said) == 10
+    assert said[-1] == "12 of the last 13 lines were not understood"
+
+
 async def test_two_of_them_cannot_share_a_position(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
 ) -> None:
     """The second one ends at once, and the first one goes on."""
     log, state = tmp_path / "access.log", tmp_path / "position.json"
     write(log, range(3))
-    async with following(kafka_embedded, topics[0], state, log) as first:
+    async with followed_log.following(kafka_embedded, topics[0], state, log) as first:
         await caught_up(state, topics[0], log)
         code, _, err = await run(
             kafka_embedded, "replay", str(log), "--follow", "--state", str(state), "--topic", topics[0]
@@ -192,7 +236,7 @@ async def test_a_format_that_cannot_be_told_yet_is_waited_for(
     """Nothing is passed over; and a log whose format changes is read on."""
     log, state = tmp_path / "access.log", tmp_path / "position.json"
     log.write_text("the server starts\n")
-    async with following(kafka_embedded, topics[0], state, log) as process:
+    async with followed_log.following(kafka_embedded, topics[0], state, log) as process:
         write(log, range(3))
         await caught_up(state, topics[0], log)
         row = {"time_iso8601": "2026-11-22T10:05:03+01:00", "status": 200, "request": "GET /json HTTP/1.1"}

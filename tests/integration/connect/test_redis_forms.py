@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from producers.collector.salt import DAY_S, open_salts
 from ranker.connect.redis import connect
+from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation, ListName
 from ranker.operate import check
 from ranker.store.reader import Reader
@@ -37,3 +40,22 @@ async def test_counts_are_written_and_read(redis_form: Callable[[str], tuple[Any
     assert seen.lists[NAME].merged.rows[:2] == [(20, b"/19"), (19, b"/18")]
     assert seen.lists[NAME].total == sum(count for *_, count in VIEWS)
     assert of("fault", found) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_collectors_share_a_salt(redis_form: Callable[[str], tuple[Any, str]], form: str) -> None:
+    """By the same settings."""
+    at, today = redis_at(redis_form(form)[1]), int(time.time() // DAY_S)
+    async with open_salts(at) as one, open_salts(at) as other:
+        assert len(one.of(today) or b"") == 32
+        assert one.of(today) == other.of(today)
+
+
+async def test_a_collector_that_gets_no_salt_logs_why(
+    redis_form: Callable[[str], tuple[Any, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It goes on without; the sentence is that of `ranker check`."""
+    async with open_salts(RedisSettings(redis_form("tls")[1])) as salts:
+        assert salts.of(int(time.time() // DAY_S)) is None
+    (line,) = (record for record in caplog.records if record.message == "Redis gives no salt")
+    assert "name that CA's file in RANKER_REDIS_CA_FILE" in vars(line)["why"]
