@@ -199,6 +199,14 @@ def test_a_fault_is_said_with_its_place(value: bytes, what: str, fix: str) -> No
     assert fix in form.fix
 
 
+def test_a_schema_that_a_header_names_is_said() -> None:
+    """Newer serializers may write it there."""
+    record = Given(0, NOW_MS, None, b"\4/a", (("__value_schema_id", b"\1" + bytes(16)),))
+    form = Decoder(defaults.source(BASE), {}).fault(b"\4/a", record)
+    assert form is not None
+    assert "the header __value_schema_id: have its number written before the value" in form.fix
+
+
 def test_json_in_a_frame() -> None:
     """Its schema is not needed: JSON says its own names."""
     table = {**BASE, "format": "json-schema"}
