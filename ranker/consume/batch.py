@@ -57,7 +57,7 @@ class Batch:
             self._cost += group not in self.partial.counts  # an append to a slice
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
         self._cost += sum(map(len, partial.sequences.values())) // _SEQUENCES
-        self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in partial.rejected)
+        self._cost += sum(1 + rejected.content_bytes // _REJECTED_BYTES for rejected in partial.rejected)
         return self._cost
 
     def keys_with(self, partial: PartialCounts) -> int:

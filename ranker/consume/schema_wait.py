@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from ranker.connect.registry import RegistryAwayError
 from ranker.core.fold import Record
 from ranker.log.value_schemas import ValueSchemas
+from ranker.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -16,21 +17,18 @@ _AGAIN_S = 1.0
 
 
 class SchemaWait:
-    """Of one partition. `away` is called with True while the registry cannot be asked, with False when it can.
-
-    Its records are read again once their schemas are there: `over` is called then.
-    """
+    """Of one partition, whose records are read again once their schemas are there: `over` is called then."""
 
     def __init__(
         self,
         partition: int,
         schemas: ValueSchemas | None,
-        away: Callable[[bool], object],
+        metrics: ConsumerMetrics,
         over: Callable[[], object],
     ) -> None:
         self._partition = partition
         self._schemas = schemas
-        self._away = away
+        self._metrics = metrics
         self._over = over
         self._fetching: asyncio.Task[None] | None = None
         self.why = ""
@@ -65,7 +63,7 @@ class SchemaWait:
                 if str(error) != self.why:
                     self.why = str(error)
                     log.warning("waiting", extra={"partition": self._partition, "why": self.why})
-                self._away(True)
+                self._show(is_away=True)
                 await asyncio.sleep(_AGAIN_S)
                 continue
             break
@@ -80,4 +78,8 @@ class SchemaWait:
 
     def _ended(self) -> None:
         self._fetching, self.why = None, ""
-        self._away(False)
+        if self._schemas is not None:
+            self._show(is_away=False)
+
+    def _show(self, *, is_away: bool) -> None:
+        self._metrics.registry_away.labels(self._partition).set(is_away)

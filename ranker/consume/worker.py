@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 from collections.abc import Iterable
@@ -67,14 +68,13 @@ class Worker:
         """Why its gate does not open yet."""
         self.waits_for_clock = False
         """All is applied, but T does not move: the clock was watched too briefly (core/watermark.py, LEAP_MS)."""
-        self._fold = fold
+        self._fold = functools.partial(fold_chunk, partition, fold=fold, accept_create_time=accept_create_time)
         self._log = page_views
         self._gate = gate
         self._dead_letters = dead_letters
         self._clocks = clocks
         self._metrics = metrics
         self._dead_stretch = dead_stretch
-        self._accept_create_time = accept_create_time
         self._router = Router(generation)
         self._upkeep = Upkeep(generation)
         self._batches = Batches(generation, flush_s)
@@ -87,8 +87,7 @@ class Worker:
         self._lagging_end: tuple[int, int] | None = None
         """(n, end) whose last counted record was found in the log: the end offset lags, the log is the right one."""
         self._wake = asyncio.Event()
-        away = metrics.registry_away.labels(partition).set if schemas is not None else bool
-        self.schema_wait = SchemaWait(partition, schemas, away, self._wake.set)
+        self.schema_wait = SchemaWait(partition, schemas, metrics, self._wake.set)
         self._ticks = 0
 
     @property
@@ -175,14 +174,7 @@ class Worker:
                 self.seek_expected()
                 break
             try:
-                partial = fold_chunk(
-                    self.partition,
-                    chunk,
-                    self._fold,
-                    self._session.memory,
-                    self._dead_stretch.accepted,
-                    accept_create_time=self._accept_create_time,
-                )
+                partial = self._fold(chunk, memory=self._session.memory, accepted=self._dead_stretch.accepted)
                 if partial is not None:
                     self._dead_stretch.look(chunk.start, chunk.end, partial)
             except PartitionStoppedError as stopped:

@@ -52,6 +52,11 @@ class Rejected:
     key_size: int | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
+    @property
+    def content_bytes(self) -> int:
+        """What it takes of memory: of its value and its headers."""
+        return len(self.value or b"") + sum(len(value or b"") for _, value in self.headers)
+
     def shortened(self, value_bytes: int, key_bytes: int) -> Rejected:
         """The same with at most so many bytes of value and key."""
         value, key, cut, key_size = self.value, self.key, self.cut, self.key_size

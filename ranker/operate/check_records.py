@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ranker.connect.registry import RegistryAwayError
 from ranker.core import append_time
 from ranker.core.append_time import is_append_time
 from ranker.core.decoder import Decoder
@@ -11,6 +12,7 @@ from ranker.core.fold import Fold, Record
 from ranker.core.framed import Schemas
 from ranker.core.generation import Generation
 from ranker.log.admin import Sample, TopicState
+from ranker.log.value_schemas import ValueSchemas
 from ranker.operate.findings import Finding, fault, note, ok
 from ranker.operate.topics import has_create_time
 
@@ -50,8 +52,23 @@ def timestamps(topic: TopicState, samples: Mapping[int, Sample], now_ms: int) ->
     return found
 
 
-def fits(generation: Generation, records: Sequence[Record], schemas: Schemas | None) -> list[Finding]:
-    """Whether [source] fits the topic's newest records, whose schemas are known; those without a time are left out."""
+async def fits(generation: Generation, records: Sequence[Record], schemas: ValueSchemas | None) -> list[Finding]:
+    """Whether [source] fits the topic's newest records; those without an append time are left out.
+
+    If the schema registry that they need is away, that is all that is found.
+    """
+    if schemas is None:
+        return _fits(generation, records, None)
+    try:
+        await schemas.fetch(schemas.lacking(records))
+    except RegistryAwayError as error:
+        text, _, fix = str(error).rpartition("; ")
+        return [fault("schema registry", text, fix)]
+    replies = [ok("schema registry", f"replies; {len(schemas.known)} schemas of the newest records")] if records else []
+    return replies + _fits(generation, records, schemas.known)
+
+
+def _fits(generation: Generation, records: Sequence[Record], schemas: Schemas | None) -> list[Finding]:
     if not records:
         return [note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")]
     timed = [record for record in records if is_append_time(record.timestamp)]

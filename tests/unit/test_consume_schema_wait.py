@@ -12,6 +12,7 @@ from ranker.connect.registry import Registry, RegistryAwayError
 from ranker.consume import schema_wait
 from ranker.consume.schema_wait import SchemaWait
 from ranker.log.value_schemas import ValueSchemas
+from ranker.metrics import ConsumerMetrics
 from tests.support.raw_records import Given
 
 RECORD = Given(0, 0, None, b"\0\0\0\0\7x")
@@ -30,13 +31,27 @@ class Registries:
         return cast("tuple[str, ...]", reply)
 
 
+class Metrics:
+    """Notes what the gauge of a partition is set to, with the reason of that moment."""
+
+    def __init__(self, happened: list[Any]) -> None:
+        self._happened = happened
+        self.registry_away = self
+        self.wait: SchemaWait | None = None
+
+    def labels(self, partition: int) -> Metrics:
+        assert partition == 3
+        return self
+
+    def set(self, is_away: bool) -> None:
+        assert self.wait is not None
+        self._happened.append(self.wait.why if is_away else "again")
+
+
 def waiting(*then: object) -> tuple[SchemaWait, ValueSchemas, list[Any]]:
     schemas, happened = ValueSchemas(cast("Registry", Registries(*then)), patience_s=0), list[Any]()
-
-    def away(is_away: bool) -> None:
-        happened.append(wait.why if is_away else "again")
-
-    wait = SchemaWait(3, schemas, away, lambda: happened.append("over"))
+    metrics = Metrics(happened)
+    wait = metrics.wait = SchemaWait(3, schemas, cast("ConsumerMetrics", metrics), lambda: happened.append("over"))
     return wait, schemas, happened
 
 
@@ -69,4 +84,4 @@ async def test_a_fault_of_ours_is_raised() -> None:
 
 
 async def test_a_topic_without_frames_never_waits() -> None:
-    assert not SchemaWait(3, None, bool, lambda: None).begins([RECORD])
+    assert not SchemaWait(3, None, cast("ConsumerMetrics", None), lambda: None).begins([RECORD])
