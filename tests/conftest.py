@@ -22,6 +22,7 @@ from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.redis import RedisServer, any_binary, redis_binary, valkey_binary
 from deploy.local.redis_cluster import RedisCluster
 from deploy.local.servers import Server
+from tests.support import secured_run
 
 IN_CI = os.environ.get("CI") == "true"
 SLOW_FIXTURES = {"kafka_apache", "new_kafka_apache", "new_engine"}
@@ -171,7 +172,7 @@ def kafka_embedded(services_directory: Path) -> Iterator[str]:
 def kafka_apache(services_directory: Path) -> Iterator[ApacheKafka]:
     """Apache Kafka, one node. A test that stops or suspends it starts or resumes it; use topic names of your own."""
     try:
-        broker = ApacheKafka(services_directory / "kafka-apache")
+        broker = secured_run.new_apache(services_directory / "kafka-apache")
     except MissingTool as missing:
         without(missing)
     with standing(broker):
@@ -185,7 +186,7 @@ def new_kafka_apache(services_directory: Path) -> Iterator[Callable[..., ApacheK
 
     def make(**settings: str) -> ApacheKafka:
         try:
-            broker = ApacheKafka(services_directory / f"kafka-{os.urandom(4).hex()}")
+            broker = secured_run.new_apache(services_directory / f"kafka-{os.urandom(4).hex()}")
         except MissingTool as missing:
             without(missing)
         made.append(broker)

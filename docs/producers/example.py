@@ -2,16 +2,15 @@
 
 import asyncio
 import logging
-import os
 import sys
 
-from producers import PageView, Producer, ProducerError
+from producers import KafkaSettings, PageView, Producer, ProducerError
 
-KAFKA = os.environ.get("RANKER_KAFKA_BOOTSTRAP", "127.0.0.1:9092")
+KAFKA = KafkaSettings.from_environ()
 
 
-async def main(bootstrap: str = KAFKA, topic: str = "page-views") -> None:
-    async with Producer(bootstrap, topic, name="example") as producer:
+async def main(kafka: str | KafkaSettings = KAFKA, topic: str = "page-views") -> None:
+    async with Producer(kafka, topic, name="example") as producer:
         # One event, and the certainty that Kafka has it.
         delivery = await producer.send(PageView(site_id="demo", article_id="/culture/le-dernier-bal"))
         await delivery

@@ -39,9 +39,19 @@ accept_bad_option = click.option(
 )
 
 
+accept_unread_option = click.option(
+    "--accept-bad",
+    metavar="PARTITION:OFFSET",
+    multiple=True,
+    callback=_accepted,
+    help="Take records below this offset for dead letters if the schema registry lacks their schema. Repeatable.",
+)
+
+
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """Errors that an operator can mend end the command with one message and exit code 1."""
+    from ranker.connect.kafka import KafkaRefusedError
     from ranker.consume.errors import UnfitStoreError
     from ranker.log.errors import LogRefusedError, LogUnavailableError
     from ranker.operate.periods_due import FreezeError
@@ -61,6 +71,7 @@ def user_errors() -> Iterator[None]:
     except (
         SettingsError,
         PortTakenError,
+        KafkaRefusedError,
         LogRefusedError,
         StoreFullError,
         GenerationError,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.conn import OAuthAuthenticator
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
 from aiokafka.errors import SaslAuthenticationFailed
 
 from ranker.connect import secret_file
@@ -29,16 +29,20 @@ class KafkaRefusedError(Exception):
     """Kafka does not let us in, and will not if the same is tried again: the message says what to change."""
 
 
+class SecretFileError(OSError):
+    """There is no secret to log in with just now. The client takes it for a broker that is away: it tries again."""
+
+
 @dataclass(frozen=True)
 class KafkaSettings:
     """Secrets are in the files that are named here, and nowhere in this object.
 
     `bootstrap` is HOST:PORT, several separated by commas; `security_protocol` one of PROTOCOLS, `sasl_mechanism` one of
-    MECHANISMS if the protocol has SASL; files are PEM, or hold one secret. Passwords are read when a client is made,
-    tokens at each of its connections, certificates at each if they have changed.
+    MECHANISMS if the protocol has SASL; files are PEM, or hold one secret. Each connection of a client is made with
+    what the files have then.
     """
 
-    bootstrap: str = DEFAULT
+    bootstrap: str = field(default=DEFAULT, repr=False)  # unchecked, it may hold a password
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     username: str | None = None
@@ -71,7 +75,7 @@ class KafkaSettings:
         """What each client of aiokafka is made with. Raises KafkaRefusedError if a file cannot be used any more."""
         try:
             return self._arguments()
-        except (OSError, ValueError, TlsFileError) as error:
+        except (OSError, TlsFileError) as error:
             raise KafkaRefusedError(f"a file that {PREFIX}_… names cannot be used: {error}") from error
 
     def _arguments(self) -> dict[str, Any]:
@@ -81,10 +85,10 @@ class KafkaSettings:
         if self.has_sasl:
             arguments["sasl_mechanism"] = self.sasl_mechanism
         if self.has_sasl and self.token_file:
-            arguments["sasl_oauth_token_provider"] = _TokenFile(self.token_file)
+            arguments["sasl_oauth_token_provider"] = _SecretFile("TOKEN_FILE", self.token_file)
         elif self.has_sasl and self.password_file:
             arguments["sasl_plain_username"] = self.username
-            arguments["sasl_plain_password"] = secret_file.secret(self.password_file)
+            arguments["sasl_plain_password"] = _SecretFile("PASSWORD_FILE", self.password_file)
         return arguments
 
     def no_topic(self, topic: str, operation: str = "Read") -> str:
@@ -164,16 +168,37 @@ def address_fault(bootstrap: str) -> str:
     return ""
 
 
-class _TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyped
-    """A token that another program renews in its file: each connection logs in with what the file has then."""
+class _SecretFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyped
+    """A secret that another program renews in its file: each connection logs in with what the file has then."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, name: str, path: str) -> None:
+        self._name = name
         self._path = path
 
-    async def token(self) -> str:
-        if fault := secret_file.secret_fault(f"{PREFIX}_TOKEN_FILE", self._path):
-            raise OSError(fault)  # which the client takes for a broker that is away: it tries again
+    def read(self) -> str:
+        """What the file has now. Raises SecretFileError."""
+        if fault := secret_file.secret_fault(f"{PREFIX}_{self._name}", self._path):
+            raise SecretFileError(fault)
         return secret_file.secret(self._path)
+
+    async def token(self) -> str:
+        return self.read()
+
+
+_authenticators = {name: getattr(AIOKafkaConnection, name) for name in ("authenticator_plain", "authenticator_scram")}
+
+
+def _reading(name: str) -> Callable[[Any], Any]:
+    def authenticator(connection: Any) -> Any:
+        if isinstance(given := connection._sasl_plain_password, _SecretFile):  # noqa: SLF001  # no other way
+            connection._sasl_plain_password = given.read()  # noqa: SLF001  # that of this connection alone
+        return _authenticators[name](connection)
+
+    return authenticator
+
+
+for _name in _authenticators:
+    setattr(AIOKafkaConnection, _name, _reading(_name))
 
 
 _step = OAuthAuthenticator.step

@@ -12,11 +12,13 @@ from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings, SecretFileError
 from ranker.connect.tls import certificate_fault
 
 SLOW_S = 4.0
 """A client that takes longer is looked into while it goes on."""
+LONGEST_S = 8.0
+"""One that has a fault by then does not start. (The client itself may wait for 40 s, for each address.)"""
 REPLY_MS = 3_000
 _TLS_ALERT = 0x15
 
@@ -34,15 +36,17 @@ async def start(client: Any, kafka: KafkaSettings) -> None:
 
     A client that was not started has to be stopped all the same.
     """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + LONGEST_S
     starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.wait([starting], timeout=SLOW_S)
-        if not starting.done() or isinstance(starting.exception(), errors.KafkaConnectionError):
-            fault = await find_fault(kafka)
-            if fault is not None and not fault.may_pass:
+        if not _is_up(starting) and (fault := await find_fault(kafka)) is not None:
+            if not fault.may_pass:
                 raise KafkaRefusedError(fault.sentence)
-            if fault is not None and starting.done():
-                raise ConnectionError(fault.sentence) from starting.exception()
+            await asyncio.wait([starting], timeout=max(0.0, until_s - loop.time()))
+            if not _is_up(starting):
+                raise ConnectionError(fault.sentence)
         await starting
     finally:
         if not starting.done():
@@ -50,17 +54,24 @@ async def start(client: Any, kafka: KafkaSettings) -> None:
             await asyncio.wait([starting])
 
 
+def _is_up(starting: asyncio.Future[None]) -> bool:
+    return starting.done() and starting.exception() is None
+
+
 async def find_fault(kafka: KafkaSettings) -> _Fault | None:
-    """Why none of the addresses lets us in; None if one does. Raises KafkaRefusedError."""
-    found: list[_Fault] = []
-    for host, port, _ in collect_hosts(kafka.bootstrap, randomize=False):
-        try:
-            await _request(kafka, host, port)
-        except (OSError, errors.KafkaError, ValueError, AssertionError) as error:
-            found.append(_explained(error, f"{host}:{port}", kafka))
-        else:
-            return None
-    return min(found, key=lambda fault: fault.may_pass)  # of several, one that says what to change
+    """Why none of the addresses lets us in; None if one does. Takes 6 s at most. Raises KafkaRefusedError."""
+    places = [(host, port) for host, port, _ in collect_hosts(kafka.bootstrap, randomize=False)]
+    found = await asyncio.gather(*(_fault_at(kafka, host, port) for host, port in places))
+    # Of several, one that says what to change.
+    return None if None in found else min(filter(None, found), key=lambda fault: fault.may_pass)
+
+
+async def _fault_at(kafka: KafkaSettings, host: str, port: int) -> _Fault | None:
+    try:
+        await _request(kafka, host, port)
+    except (OSError, errors.KafkaError, ValueError, AssertionError) as error:
+        return _explained(error, f"{host}:{port}", kafka)
+    return None
 
 
 async def _request(kafka: KafkaSettings, host: str, port: int) -> None:
@@ -77,15 +88,16 @@ async def _request(kafka: KafkaSettings, host: str, port: int) -> None:
 def _explained(error: BaseException, place: str, kafka: KafkaSettings) -> _Fault:
     causes = list(_causes(error))
     for cause in causes:
+        if isinstance(cause, SecretFileError):
+            return _Fault(str(cause), may_pass=True)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _Fault(certificate_fault(cause, place, PREFIX), may_pass=False)
         if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
             return _Fault(_alert(cause, place, kafka), may_pass=False)
         if isinstance(cause, errors.UnsupportedSaslMechanismError):
-            offered = str(cause).rpartition("are: ")[2]
             return _Fault(
-                f"Kafka at {place} does not take {kafka.sasl_mechanism}; set {PREFIX}_SASL_MECHANISM to one of "
-                f"{offered}",
+                f"Kafka at {place} does not take {kafka.sasl_mechanism} on this port; set {PREFIX}_SASL_MECHANISM to "
+                "one of the broker's sasl.enabled.mechanisms",
                 may_pass=False,
             )
         if isinstance(cause, errors.IllegalSaslStateError):

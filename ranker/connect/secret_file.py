@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 MOST_BYTES = 1 << 20
@@ -32,7 +33,10 @@ def secret_fault(variable: str, path: str) -> str | None:
 
 def read(path: str) -> bytes:
     """The bytes of a file. Raises OSError, or ValueError if it is too large to be meant."""
-    with Path(path).open("rb") as file:
+    place = Path(path)
+    if place.is_fifo():  # `<(command)` of a shell: each client reads the file again
+        raise OSError(errno.EINVAL, "it is a pipe, which can be read once only")
+    with place.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise ValueError("too large")

@@ -68,6 +68,10 @@ class TlsFiles:
         context.read(self)
         return context
 
+    def as_they_are(self) -> ssl.SSLContext:
+        """A context of the files as they are now, for clients that make one for each request. Raises TlsFileError."""
+        return _filled(self)
+
 
 _NAMES = ("CA_FILE", "CERT_FILE", "KEY_FILE", "KEY_PASSWORD_FILE")
 
@@ -131,12 +135,12 @@ def _fill(context: ssl.SSLContext, files: TlsFiles) -> None:
         context.load_cert_chain(
             files.cert_file, files.key_file, password=lambda: secret_file.secret(password_file) if password_file else ""
         )
-    except ssl.SSLError as error:
+    except (ssl.SSLError, ValueError) as error:  # ValueError: a password of more than 1,024 bytes
         raise TlsFileError(_key_fault(error, files)) from None
 
 
-def _key_fault(error: ssl.SSLError, files: TlsFiles) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
+def _key_fault(error: ssl.SSLError | ValueError, files: TlsFiles) -> str:
+    if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return f"KEY_FILE: {files.key_file} is not the key of {files.cert_file}; name the two of one pair"
     if files.key_password_file:
         return f"KEY_FILE: {files.key_file} cannot be read with the password in {files.key_password_file}"

@@ -81,6 +81,8 @@ class Batch:
         events: dict[str, int] = {"late": partial.late, "future": partial.future}
         for (_, _, outcome), articles in partial.counts.items():
             events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
+        for reason, records in partial.skipped.items():
+            metrics.skipped_records.labels(reason).inc(records)
         for rejected in partial.rejected:
             metrics.dead_letters.labels(rejected.reason).inc()
         if partial.memory is not None:

@@ -16,6 +16,7 @@ from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.fold_chunk import fold_chunk
 from ranker.consume.gate import Gate
+from ranker.consume.schema_wait import SchemaWait
 from ranker.consume.session import Session
 from ranker.consume.upkeep import Upkeep
 from ranker.core.fold import Fold
@@ -27,6 +28,7 @@ from ranker.log.aiokafka_patch import Chunk
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
+from ranker.log.value_schemas import ValueSchemas
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.shard import ShardState
@@ -54,6 +56,7 @@ class Worker:
         metrics: ConsumerMetrics,
         dead_stretch: DeadLetterLimit,
         flush_s: float,
+        schemas: ValueSchemas | None,
         *,
         accept_create_time: bool,
     ) -> None:
@@ -84,12 +87,14 @@ class Worker:
         self._lagging_end: tuple[int, int] | None = None
         """(n, end) whose last counted record was found in the log: the end offset lags, the log is the right one."""
         self._wake = asyncio.Event()
+        away = metrics.registry_away.labels(partition).set if schemas is not None else bool
+        self.schema_wait = SchemaWait(partition, schemas, away, self._wake.set)
         self._ticks = 0
 
     @property
     def wants_records(self) -> bool:
-        """The gate is open and the batches are not full."""
-        return self._session is not None and not self._batches.full
+        """The gate is open, the batches are not full, and the next records can be decoded."""
+        return self._session is not None and not self._batches.full and not self.schema_wait.is_on
 
     @property
     def is_open(self) -> bool:
@@ -146,6 +151,7 @@ class Worker:
         self._session = None
         self._batches.clear()
         self._dead_stretch.forget()
+        self.schema_wait.end()
 
     def seek_expected(self) -> None:
         """After a failed poll: the records it had drained are lost, so reading restarts at the expected offset."""
@@ -165,6 +171,9 @@ class Worker:
             if chunk.start != self._expected:
                 self.seek_expected()
                 return
+            if self.schema_wait.begins(chunk.records):
+                self.seek_expected()
+                break
             try:
                 partial = fold_chunk(
                     self.partition,

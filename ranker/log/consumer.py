@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
-from ranker.connect.kafka import KafkaSettings
-from ranker.connect.kafka_start import start
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka_start import find_fault, start
 from ranker.core.append_time import is_append_time
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
@@ -180,8 +180,18 @@ class PageViewLog:
         if len(partitions) > 1:
             self._one_by_one = bool(failed)
         if len(failed) == len(results):
-            raise failed[0]
+            raise await self._with_reason(failed[0])
         return {partition: end for ends in results if isinstance(ends, dict) for partition, end in ends.items()}
+
+    async def _with_reason(self, error: BaseException) -> BaseException:
+        """`error`, or one that says why Kafka does not let us in any more: it may again, so it is to be retried."""
+        if not isinstance(error, LogUnavailableError):
+            return error
+        try:
+            fault = await find_fault(self._kafka)
+        except KafkaRefusedError as refused:
+            return LogUnavailableError(str(refused))
+        return error if fault is None else LogUnavailableError(f"Kafka is not available: {fault.sentence}")
 
     async def _ends(self, partitions: Collection[int]) -> dict[int, int]:
         with translated():

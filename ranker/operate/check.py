@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from importlib import metadata
 from itertools import islice
 from typing import Any
 
 from ranker.connect.kafka import KafkaSettings
+from ranker.connect.registry import RegistryAwayError
+from ranker.core.fold import Record
 from ranker.core.generation import Generation
 from ranker.core.periods import Calendar
 from ranker.core.watermark import age_ms
 from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
+from ranker.log.value_schemas import ValueSchemas
 from ranker.operate import check_periods, check_records, check_rules, clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, with_fix
@@ -33,6 +36,7 @@ async def kafka(
     *,
     accept_create_time: bool,
     calendars: Collection[Calendar] = (),
+    schemas: ValueSchemas | None = None,
 ) -> list[Finding]:
     """Findings on Kafka: whether it is reachable, its topics and their settings, its clocks."""
     try:
@@ -46,7 +50,7 @@ async def kafka(
                 found += _foreign(generation, state, accept_create_time)
                 if state is not None:
                     newest = await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST)
-                    found += check_records.fits(generation, newest)
+                    found += await _fits(generation, newest, schemas)
             for topic in wanted:
                 judged = [
                     _create_time(topic.name, accept_create_time)
@@ -69,6 +73,20 @@ async def kafka(
     except (LogUnavailableError, LogRefusedError) as error:
         text, _, fix = str(error).rpartition("; ")
         return [fault("Kafka", f"{endpoints.shown(at.bootstrap)}: {text or fix}", fix if text else "")]
+
+
+async def _fits(generation: Generation, newest: Sequence[Record], schemas: ValueSchemas | None) -> list[Finding]:
+    if schemas is None:
+        return check_records.fits(generation, newest, None)
+    try:
+        await schemas.fetch(schemas.lacking(newest))
+    except RegistryAwayError as error:
+        text, _, fix = str(error).rpartition("; ")
+        return [fault("schema registry", text, fix)]
+    found = (
+        [] if not newest else [ok("schema registry", f"replies; {len(schemas.known)} schemas of the newest records")]
+    )
+    return found + check_records.fits(generation, newest, schemas.known)
 
 
 def _there(name: str, state: TopicState) -> Finding:

@@ -16,6 +16,7 @@ from producers.collector.settings import load as collector_settings
 from producers.commands import main as producers
 from ranker import settings as ranker_settings
 from ranker.commands import main as ranker
+from ranker.connect.kafka import KafkaSettings
 from ranker.connect.redis import connect
 from ranker.service import endpoints
 from schemas.configuration import SettingsError
@@ -72,6 +73,11 @@ def of_collector(address: str, _: str) -> str:
     return ""
 
 
+def of_kafka_settings(address: str, _: str) -> str:
+    settings = KafkaSettings(address)
+    return f"{settings!r} {settings.shown()} {list(settings.faults())}"
+
+
 def of_shown(address: str, _: str) -> str:
     return endpoints.shown(address)
 
@@ -83,7 +89,7 @@ DOORS: list[PortLimits] = [
     (of_collector, "redis"),
     (of_shown, "kafka"),
 ]
-DOORS.append((of_ranker, "kafka"))
+DOORS += [(of_ranker, "kafka"), (of_kafka_settings, "kafka")]
 
 
 @settings(max_examples=500, deadline=None)
@@ -98,7 +104,7 @@ def test_no_message_holds_a_part_of_a_secret(secret: str, limits: PortLimits, wh
 
 async def test_a_producer_takes_no_user_and_says_no_secret() -> None:
     """Kafka's address has neither; nothing is looked up."""
-    with pytest.raises(ProducerError, match=r"address \*\*\*@h:9092 holds a user"):
+    with pytest.raises(ProducerError, match=r"'\*\*\*@h:9092' is not HOST:PORT, without user"):
         async with Producer("u:λ,λ@h:9092"):
             pass
 

@@ -169,7 +169,7 @@ class Outbox:
 
     async def _keep_connected(self) -> None:
         """Keeps a connection to Kafka, for ever."""
-        pause, logged = RETRY_S[0], False
+        pause, logged = RETRY_S[0], ""
         while True:
             self._deadline_missed = asyncio.get_running_loop().create_future()
             try:
@@ -182,7 +182,7 @@ class Outbox:
                             await self._drain(producer)
                             if logged:
                                 _log.warning("Kafka takes events again; the spool is empty")
-                            pause, logged = RETRY_S[0], False
+                            pause, logged = RETRY_S[0], ""
                     finally:
                         # At once: closing the connection may take some seconds.
                         self._set_kafka_up(up=False)
@@ -191,10 +191,10 @@ class Outbox:
             except* Exception as errors:
                 self._set_kafka_up(up=False)
                 ours = errors.split((ProducerError, SpoolError))[1]
-                if ours is not None or not logged:
-                    why = str(errors.exceptions[0]).removesuffix(".")
+                why = str(errors.exceptions[0]).removesuffix(".")
+                if ours is not None or why != logged:
                     _log.warning("Events go to the spool until Kafka takes them: %s", why, exc_info=ours)
-                    logged = True
+                    logged = why
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - so that collectors do not come at once
             pause = min(2 * pause, RETRY_S[1])
 

@@ -103,7 +103,7 @@ async def test_events_go_straight_again_although_they_never_stop(
 
 
 async def test_a_start_without_kafka(embedded: EmbeddedKafka, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a broker, then without the topic: logged once, accepted all the same, and sent when both are there."""
+    """Without a broker, then without the topic: each logged once, accepted all the same, and sent when both are there."""
     bootstrap, name = embedded.bootstrap, f"outbox.{os.urandom(4).hex()}"
     embedded.stop()
     async with opened(bootstrap, name, tmp_path / "spool") as out:
@@ -117,9 +117,10 @@ async def test_a_start_without_kafka(embedded: EmbeddedKafka, tmp_path: Path, ca
         assert out.outbox.kafka_up
         assert out.resent == 0
     said = [record.message for record in caplog.records if record.name == "producers.collector"]
-    assert len(said) == 2
-    assert said[0].startswith("Events go to the spool until Kafka takes them: ")
-    assert said[1] == "Kafka takes events again; the spool is empty"
+    *why, last = said
+    assert 1 <= len(why) == len(set(why)) <= 2
+    assert all(one.startswith("Events go to the spool until Kafka takes them: ") for one in why)
+    assert last == "Kafka takes events again; the spool is empty"
     assert (await check(bootstrap, name, ids(0, 20), 0)).total() == 20
 
 

@@ -165,6 +165,8 @@ class Engine:
         self.traffic = traffic(bootstrap, self.topic, idempotent=idempotent)
         self.client: Any = connect(redis_at(redis_url))
         self.partitions = 0
+        self.more_environ: dict[str, str] = {}
+        """Beside what every program under test gets."""
         self.consumers: list[Consumer] = []
 
     def reconfigure(self, text: str) -> None:
@@ -231,6 +233,7 @@ class Engine:
             **redis_environ(self.redis_url),
             "RANKER_CONFIG": str(config or self.config),
             "RANKER_ENV": environment,
+            **self.more_environ,
         }
 
     # what stands in Redis

@@ -1,0 +1,78 @@
+"""What a partition waits for if the schemas of its next records are not known: they are fetched beside the counting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+
+from ranker.connect.registry import RegistryAwayError
+from ranker.core.fold import Record
+from ranker.log.value_schemas import ValueSchemas
+
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 1.0
+
+
+class SchemaWait:
+    """Of one partition. `away` is called with True while the registry cannot be asked, with False when it can.
+
+    Its records are read again once their schemas are there: `over` is called then.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        schemas: ValueSchemas | None,
+        away: Callable[[bool], object],
+        over: Callable[[], object],
+    ) -> None:
+        self._partition = partition
+        self._schemas = schemas
+        self._away = away
+        self._over = over
+        self._fetching: asyncio.Task[None] | None = None
+        self.why = ""
+        """Why the registry cannot be asked, empty if it can."""
+
+    @property
+    def is_on(self) -> bool:
+        return self._fetching is not None
+
+    def begins(self, records: Collection[Record]) -> bool:
+        """Whether these records have to wait; then what they lack is being fetched."""
+        if self._schemas is None or not (lacking := self._schemas.lacking(records)):
+            return False
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(
+                self._fetch(self._schemas, lacking), name=f"schemas of {self._partition}"
+            )
+        return True
+
+    def end(self) -> None:
+        """Stops waiting: the partition is given up, or opened anew."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+        self._ended()
+
+    async def _fetch(self, schemas: ValueSchemas, lacking: Collection[int]) -> None:
+        while True:
+            try:
+                await schemas.fetch(lacking)
+            except RegistryAwayError as error:
+                if str(error) != self.why:
+                    self.why = str(error)
+                    log.warning("waiting", extra={"partition": self._partition, "why": self.why})
+                self._away(True)
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            break
+        if self.why:
+            log.info("again", extra={"partition": self._partition, "where": "schema registry"})
+        self._ended()
+        self._over()
+
+    def _ended(self) -> None:
+        self._fetching, self.why = None, ""
+        self._away(False)
