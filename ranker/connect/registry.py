@@ -132,7 +132,10 @@ class Registry:
     def _gather(self, found: Mapping[str, Any], texts: dict[tuple[str, int], str]) -> bool:
         """Puts all that a schema refers to into `texts`, in the order in which it can be read. False if one is gone."""
         for reference in found.get("references") or ():
-            subject, version = str(reference["subject"]), int(reference["version"])
+            try:
+                subject, version = str(reference["subject"]), int(reference["version"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise self._away(f"names a reference that is none ({reference!r})", "see its log") from error
             if (subject, version) in texts:
                 continue
             if len(texts) >= _MOST_REFERENCES:
@@ -151,19 +154,17 @@ class Registry:
 
     def _get(self, path: str) -> dict[str, Any] | None:
         """The object at a path; None if the registry says that there is none."""
+        request = urllib.request.Request(self._url + path, headers=self._headers())  # noqa: S310  # http(s) alone
+        handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
+        if self._url.startswith("https"):
+            handlers.append(urllib.request.HTTPSHandler(context=self._context()))
         try:
-            request = urllib.request.Request(self._url + path, headers=self._headers())  # noqa: S310  # http(s) alone
-            handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-            if self._url.startswith("https"):
-                handlers.append(urllib.request.HTTPSHandler(context=self._settings.tls.as_they_are()))
             with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_S) as reply:
                 data = reply.read(_MOST_BYTES + 1)
         except urllib.error.HTTPError as error:
             with error:
                 self._check_refusal(error)
             return None
-        except (TlsFileError, ValueError) as error:
-            raise self._away(f"cannot be connected to, since a file cannot be used ({error})", "correct it") from error
         except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
             raise self._unreachable(getattr(error, "reason", error)) from error
         found = _object(data) if len(data) <= _MOST_BYTES else None
@@ -171,9 +172,20 @@ class Registry:
             raise self._away("replies something else than a schema", f"see that {PREFIX}_URL is a schema registry's")
         return found
 
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return self._settings.tls.as_they_are()
+        except (OSError, ValueError, TlsFileError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise self._away(
+                f"cannot be connected to: a file of {PREFIX}_… cannot be used ({why})", "mend it"
+            ) from error
+
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/vnd.schemaregistry.v1+json, application/json", "User-Agent": "ranker"}
         if self._settings.username and self._settings.password_file:
+            if fault := secret_file.secret_fault(f"{PREFIX}_PASSWORD_FILE", self._settings.password_file):
+                raise RegistryAwayError(fault)
             login = f"{self._settings.username}:{secret_file.secret(self._settings.password_file)}"
             headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
         return headers

@@ -48,6 +48,7 @@ class SchemaWait:
             self._fetching = asyncio.create_task(
                 self._fetch(self._schemas, lacking), name=f"schemas of {self._partition}"
             )
+            self._fetching.add_done_callback(lambda _: self._over())
         return True
 
     def end(self) -> None:
@@ -71,7 +72,11 @@ class SchemaWait:
         if self.why:
             log.info("again", extra={"partition": self._partition, "where": "schema registry"})
         self._ended()
-        self._over()
+
+    def check(self) -> None:
+        """Raises what ended the fetching if that was no fault of the registry: nothing else would say so."""
+        if self._fetching is not None and self._fetching.done() and not self._fetching.cancelled():
+            self._fetching.result()
 
     def _ended(self) -> None:
         self._fetching, self.why = None, ""

@@ -196,6 +196,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         next_tick = loop.time()
         while True:
+            self.schema_wait.check()
             if self._expected < 0:
                 raise OffsetOutsideError("the log moved on without us")
             due_s = self._batches.due_s()

@@ -17,6 +17,8 @@ from ranker.core.source import HEADER, KEY, REQUIRED, TIMESTAMP, Source
 from ranker.core.source_times import TIMES
 from ranker.core.value_form import Form, form_of
 
+_SCHEMA_HEADER = "__value_schema_id"
+"""Where newer serializers of Confluent may write a schema's number or GUID. It is not read."""
 _NUMBERS = ("occurred_at", "value", "sequence")
 """Fields whose text, in a header or a key, is a number of JSON; occurred_at unless it is RFC 3339."""
 
@@ -97,15 +99,19 @@ class Decoder:
         try:
             self(value, record)
         except UnreadableValueError as error:
-            return Form(str(error), self._frame_fix(value, error.reason))
+            return Form(str(error), self._frame_fix(value, record, error.reason))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             is_framed = not isinstance(self._source, msgspec.UnsetType) and self._source.format is not msgspec.UNSET
             return (None if is_framed else form_of(value, self._names)) or Form(str(error), "")
         return None
 
-    def _frame_fix(self, value: bytes, reason: str) -> str:
+    def _frame_fix(self, value: bytes, record: Beside | None, reason: str) -> str:
         if reason == UNKNOWN_SCHEMA:
             return "see that RANKER_REGISTRY_URL is the registry of those who write the topic, or register it again"
+        if record is not None and any(name == _SCHEMA_HEADER for name, _ in record.headers):
+            return (
+                f"its schema is named by the header {_SCHEMA_HEADER}: have its number written before the value instead"
+            )
         if value.lstrip()[:1] == b"{":
             return 'this one is JSON without a frame: if all are, leave out format in [source], or write "json"'
         form = form_of(value, self._names)

@@ -27,7 +27,7 @@ def record(rng: random.Random, drawn: Drawn, number: int) -> tuple[dict[int, tup
     """Schema `number`, and a record of it; some are cut, or have more behind them."""
     drawing = _Drawing(rng, drawn)
     schema, value = drawing.group([(way, name) for name, way in drawn.ways.items()])
-    whole = odd_values.altered(rng, framed(number, schema, value), 0.05)
+    whole = odd_values.altered(rng, framed(number, schema, value), 0.05) + (b"\0" if rng.random() < 0.03 else b"")
     return {number: (json.dumps(schema),)}, Record(whole, b"k", ())
 
 
@@ -47,7 +47,8 @@ class _Drawing:
         for part, inner in groups.items():
             type_, value = self._leaf(inner[0][1]) if not inner[0][0] else self.group(inner)
             if rng.random() < 0.4 and type_ != "null":
-                type_ = rng.choice((["null", type_], [type_, "null"]))
+                branches = type_ if isinstance(type_, list) else [type_]
+                type_ = rng.choice((["null", *branches], [*branches, "null"]))
                 value = None if rng.random() < 0.2 else value
             found[part] = type_, value
         if isinstance(next(iter(found)), int):
@@ -95,7 +96,10 @@ class _Drawing:
         rng, unit = self._rng, self._drawn.unit
         logical = rng.choice(_MOMENTS)
         if rng.random() < 0.5:
-            return {"type": "long", "logicalType": logical}, _MS * _TIMES.get(logical, 1) + rng.choice((0, 1, -1, 999))
+            type_: Any = {"type": "long", "logicalType": logical}
+            return rng.choice((type_, type_, [type_, "double"])), _MS * _TIMES.get(logical, 1) + rng.choice(
+                (0, 1, -1, 999)
+            )
         if unit == "s":
             return "double", rng.choice((_MS / 1000, 1.7e9, math.nan, math.inf, -1.0))
         if unit == "rfc3339":

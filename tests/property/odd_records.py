@@ -118,7 +118,11 @@ def _theirs(rng: random.Random, name: str, drawn: Drawn) -> str:
     if name == "status":
         return rng.choice(("200", "200", "304", '"200"', "404", '"-"', "0", "200.0", "null"))
     if name == "user_agent":
-        return json.dumps(rng.choice(("Mozilla/5.0 (X11)", "Googlebot/2.1", "", None, "x" * 600 + "bot", "CUBOT")))
+        return json.dumps(
+            rng.choice(
+                ("Mozilla/5.0 (X11)", "Googlebot/2.1", "", None, "Mozilla/5.0 " + "x" * 600 + " Googlebot", "CUBOT")
+            )
+        )
     return odd_values.their_value(rng, name, drawn.unit)
 
 
@@ -146,7 +150,9 @@ def _object(rng: random.Random, items: Iterable[tuple[Way, str]]) -> str:
         groups.setdefault(first, []).append((tuple(rest), text))
     parts: list[tuple[str | int, str]] = []
     for part, inner in groups.items():
-        parts += [(part, _inner(rng, inner)) for _ in range(1 if rng.random() < 0.97 else 2)]
+        if rng.random() < 0.03:
+            parts.append((part, _inner(rng, rng.sample(inner, rng.randint(1, len(inner))))))
+        parts.append((part, _inner(rng, inner)))
     if groups and isinstance(next(iter(groups)), int):
         places = dict(parts)
         last = max(int(part) for part in places)

@@ -115,6 +115,22 @@ async def test_what_is_no_registry(registry: SchemaRegistry, status: int, body: 
     assert said in await away(registry)
 
 
+async def test_files_that_cannot_be_used_any_more(registry: SchemaRegistry, tmp_path: Path) -> None:
+    """A password that was taken away, or is being written, says so and can be mended while we wait."""
+    (tmp_path / "password").write_text("")
+    said = await away(registry, username="u", password_file=str(tmp_path / "password"))
+    assert said == "RANKER_REGISTRY_PASSWORD_FILE: the file has nothing in it; write the secret on one line"
+    registry.url = registry.url.replace("http", "https")
+    said = await away(registry, ca_file=str(tmp_path / "gone.pem"))
+    assert "a file of RANKER_REGISTRY_… cannot be used (No such file or directory); mend it" in said
+
+
+@pytest.mark.parametrize("reference", [{}, {"subject": "s"}, {"subject": "s", "version": "x"}, 5])
+async def test_references_that_are_none(registry: SchemaRegistry, reference: object) -> None:
+    registry.add(7, HIT, references=[reference])
+    assert "names a reference that is none" in await away(registry)
+
+
 async def test_a_redirect_is_not_followed(registry: SchemaRegistry, tmp_path: Path) -> None:
     """It would take the password to wherever it points."""
     (tmp_path / "password").write_text(SECRET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,7 +14,12 @@ from ranker.core.fold import Fold
 from ranker.core.framed import schemas_of
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
+from ranker.core.periods import LATE_MS
+from ranker.log.aiokafka_patch import Chunk
+from ranker.log.stretch import Part
+from ranker.operate.period_counts import PeriodCounts, SitePeriod, _Partition
 from tests.support import defaults
+from tests.support.calendars import calendar
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.raw_records import MINUTE_MS, NOW_MS, Given
 from tests.support.registry import framed
@@ -193,6 +199,14 @@ def test_a_fault_is_said_with_its_place(value: bytes, what: str, fix: str) -> No
     assert fix in form.fix
 
 
+def test_a_schema_that_a_header_names_is_said() -> None:
+    """Newer serializers may write it there."""
+    record = Given(0, NOW_MS, None, b"\4/a", (("__value_schema_id", b"\1" + bytes(16)),))
+    form = Decoder(defaults.source(BASE), {}).fault(b"\4/a", record)
+    assert form is not None
+    assert "the header __value_schema_id: have its number written before the value" in form.fix
+
+
 def test_json_in_a_frame() -> None:
     """Its schema is not needed: JSON says its own names."""
     table = {**BASE, "format": "json-schema"}
@@ -202,6 +216,21 @@ def test_json_in_a_frame() -> None:
     partial = Fold(generation)([Given(offset, NOW_MS, None, value) for offset, value in enumerate(values)])
     assert partial.counts == {(MINUTE, "demo", "view"): {"/a": 1}}
     assert [one.reason for one in partial.rejected] == ["magic_byte", "magic_byte", "malformed", "malformed"]
+
+
+def test_periods_are_counted_of_avro() -> None:
+    """By the schemas that the reader of the log has fetched before it hands out a chunk."""
+    schemas = {7: (json.dumps(hit()),)}
+    generation = Generation("hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=defaults.source(BASE))
+    days = calendar("UTC")
+    one = SitePeriod("demo", days, days.period("day", date(2024, 10, 4)))
+    found = PeriodCounts()
+    end_ms = days.closes_ms(one.period) + LATE_MS
+    value = framed(7, hit(), {"page": {"path": "/a"}, "at": one.period.from_ms + 1})
+    records = [Given(0, one.period.from_ms + 2, None, value), Given(1, end_ms, None, b"")]
+    partition = _Partition(generation, [one], [found], Part(0, 0, 2), end_ms + 1, schemas)
+    assert partition.take(Chunk(0, 2, records))
+    assert (found.outcomes, found.lists["read"]) == ({"view": 1}, {"/a": 1})
 
 
 def test_the_schemas_that_values_need() -> None:
