@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,11 @@ from ranker.connect.redis_settings import RedisSettings
 from tests.integration.consume.engine import Engine
 from tests.support.reader_process import ReaderProcess, reader_process
 from tests.support.redis_at import SECURED
+from tests.support.redis_forms import FORMS
 from tests.support.redis_roles import PASSWORD, apply, rules, set_users
+from tests.support.served_lists import ServedLists
 
+LONG = [form for form in FORMS if form != "sentinel_tls"]
 LIST = "/v1/demo/popular/read/long"
 
 
@@ -23,7 +27,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     made = RedisServer(tmp_path / "redis", redis_binary())
     made.start()
     yield made
-    SECURED.clear()
+    SECURED.pop(made.url, None)
     made.stop()
 
 
@@ -87,3 +91,23 @@ async def test_each_process_as_its_user(new_engine: Callable[..., Engine], serve
     for text in (consumer.child.log.read_text(), reader.log.read_text()):
         assert "RANKER_REDIS_PASSWORD_FILE" in text
         assert PASSWORD not in text
+
+
+@pytest.mark.parametrize("form", ["sentinel_tls", *(pytest.param(form, marks=pytest.mark.long) for form in LONG)])
+async def test_each_form(
+    new_engine: Callable[..., Engine], redis_form: Callable[[str], tuple[Any, str]], tmp_path: Path, form: str
+) -> None:
+    """Counted and served by processes, in their own loop, and equal to the recount."""
+    engine = new_engine(redis_url=redis_form(form)[1])
+    await engine.create_topic(3)
+    consumer = engine.consume()
+    await engine.traffic.send(2_000)
+    await engine.until_counted()
+    await engine.until("readiness", consumer.ready)
+    with reader_process(engine.redis_url, tmp_path) as reader:
+        async with ServedLists.of(reader) as lists:
+            await lists.until_next("the beginning", 10.0)
+        listed = await asyncio.to_thread(engine.ranker, "top", "--once")
+        assert listed.returncode == 0, listed.stderr
+    await engine.check()
+    await lists.check(engine.recount)

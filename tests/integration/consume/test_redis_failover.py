@@ -96,6 +96,7 @@ async def test_a_primary_dies_with_writes_that_nobody_has(
         await until_rewound(engine, consumer)
 
 
+@pytest.mark.long
 async def test_a_planned_switch(
     new_engine: Callable[..., Engine], by_sentinel: RedisBySentinel, tmp_path: Path
 ) -> None:
