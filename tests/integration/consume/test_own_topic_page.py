@@ -124,3 +124,7 @@ async def test_each_block(
     assert await consumer.metric("ranker_events_total", outcome="view") == 1
     assert await consumer.metric("ranker_events_total", outcome="dead") == 0
     assert await consumer.metric("ranker_skipped_records_total", reason=skipped or "none") == bool(skipped)
+    verified = await asyncio.to_thread(engine.ranker, "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert ("no page views, by [source]: " in verified.stdout) == bool(skipped)
+    assert f"{skipped} 1" in verified.stdout or not skipped
