@@ -14,6 +14,7 @@ import msgspec
 
 from ranker.core import avro_schema
 from ranker.core.paths import Part
+from ranker.core.value_form import form_of
 
 Schemas = Mapping[int, tuple[str, ...]]
 """The number of a schema to its text, the last one, behind those that it refers to; () if the registry has none."""
@@ -59,8 +60,11 @@ def schemas_of(values: Iterable[bytes | None]) -> set[int]:
 
 def unknown_schema(offset: int, value: bytes | None) -> str:
     """That the registry does not have the schema of a record, and what to do, up to the way to pass over it."""
+    number = schema_of(value or b"")
+    if not number and (form := form_of(value or b"", ())):  # registries count from 1
+        return f"the record at offset {offset} is {form.what}; {form.fix}, and start again; or, if it is lost"
     return (
-        f"the record at offset {offset} names schema {schema_of(value or b'')}, which the schema registry does not "
+        f"the record at offset {offset} names schema {number}, which the schema registry does not "
         "have; see that RANKER_REGISTRY_URL is the registry of those who write the topic, or register it again under "
         "its number, and start again; or, if it is lost"
     )

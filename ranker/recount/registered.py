@@ -25,8 +25,10 @@ class Registered:
 
     def read(self, number: int, content: bytes) -> tuple[Any, str | None]:
         """The content, and the unit of its time if its schema says one. Raises Invalid."""
+        if not self._schemas.get(number):  # it may be there later
+            raise Invalid(f"schema {number}")
         if number not in self._parsed:
-            self._parsed[number] = self._parse(self._schemas.get(number, ()))
+            self._parsed[number] = self._parse(self._schemas[number])
         parsed = self._parsed[number]
         if parsed is None:
             raise Invalid(f"schema {number}")
@@ -40,9 +42,7 @@ class Registered:
         return found["it"], parsed[1]
 
     def _parse(self, texts: tuple[str, ...]) -> tuple[Any, str | None] | None:
-        """None if the registry has no such schema, or none of Avro."""
-        if not texts:
-            return None
+        """None if it is none of Avro."""
         types: dict[str, Any] = {}
         known: dict[str, Any] = {}
         try:
