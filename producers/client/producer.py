@@ -277,7 +277,7 @@ async def _running(limit_s: float) -> AsyncIterator[None]:
 
 
 def new_producer_id(name: str) -> str:
-    """NAME/RUN of a run that begins now; two that begin in one millisecond differ, or one would seem to repeat events."""
+    """NAME/RUN of a run that begins now; of two in one millisecond one would else seem to repeat events."""
     number, digits = time.time_ns() // 1_000_000, ""
     while number:
         number, digit = divmod(number, 36)
