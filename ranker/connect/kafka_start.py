@@ -12,7 +12,8 @@ from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings, SecretFileError
+from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka_connections import SecretFileError
 from ranker.connect.tls import certificate_fault
 
 SLOW_S = 4.0
