@@ -56,7 +56,17 @@ class ConsumerMetrics(Metrics):
     partition_stopped = gauge(
         "ranker_partition_stopped{partition,reason}",
         "1 while the partition is stopped until an operator decides; /readyz has the sentence: foreign_log, state, "
-        "unreadable, fold, create_time, timestamp, bad_records, refused.",
+        "unreadable, fold, create_time, timestamp, schema, bad_records, refused.",
+    )
+    registry_away = gauge(
+        "ranker_registry_away{partition}",
+        "1 while the partition waits for the schema registry, which does not reply or refuses us; /readyz has the "
+        "sentence. Only with source.format avro.",
+    )
+    skipped_records = counter(
+        "ranker_skipped_records_total{reason}",
+        "Records that [source] says are no page views, and which are no dead letters either: method, status, "
+        "event_type, pattern.",
     )
     lag_seconds = gauge(
         "ranker_lag_seconds{partition}",
@@ -200,6 +210,7 @@ class ConsumerMetrics(Metrics):
             self.lag_records,
             self.lag_seconds,
             self.partition_stopped,
+            self.registry_away,
             self.strays,
             self.live_slices,
             self.remembered_keys,

@@ -15,6 +15,7 @@ from msgspec import UnsetType, structs, to_builtins
 from ranker import calendars
 from ranker.connect.kafka import KafkaSettings
 from ranker.connect.redis_settings import RedisSettings
+from ranker.connect.registry import RegistrySettings
 from ranker.core import generation as generations
 from ranker.core import rising_boards
 from ranker.core.periods import Calendar
@@ -74,6 +75,7 @@ class Settings:
     environment: str
     kafka: KafkaSettings
     redis: RedisSettings
+    registry: RegistrySettings
     config_path: str | None
     generation: generations.Generation
     rules: dict[str, Any]
@@ -110,6 +112,7 @@ class Settings:
             "RANKER_CONFIG": self.config_path or "(none: defaults)",
             **self.kafka.shown(),
             **self.redis.shown(),
+            **self.registry.shown(),
             "generation": generation.id,
             "topic": generation.topic,
             "epoch": generation.epoch,
@@ -175,6 +178,8 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
     faults += kafka.faults()
     redis = RedisSettings.from_environ(environ)
     faults += redis.faults()
+    registry = RegistrySettings.from_environ(environ)
+    faults += registry.faults()
     table, found = configuration.table(path, preset)
     tokens, bad = configuration.secrets("RANKER_READ_TOKENS", environ.get("RANKER_READ_TOKENS") or "")
     faults += bad
@@ -191,6 +196,7 @@ def load(config_path: str | None, environ: Mapping[str, str], preset: str | None
         environment=environment,
         kafka=kafka,
         redis=redis,
+        registry=registry,
         config_path=path,
         generation=generation,
         rules={key: value for key, value in table["rules"].items() if key != "preset"},

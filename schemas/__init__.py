@@ -1,7 +1,7 @@
 """The contract between what emits events and what counts them, and of the HTTP APIs of both ends, as data.
 
-Read it from any program; in Python, `load`, `topics`, `examples`, `faults`, `openapi` and `openapi_collector` are all
-there is.
+Read it from any program; in Python, `load`, `topics`, `source_presets`, `source_example`, `examples`, `faults`,
+`openapi` and `openapi_collector` are all there is.
 """
 
 from __future__ import annotations
@@ -52,6 +52,18 @@ def topics() -> tuple[Topic, ...]:
 def topic(name: str) -> Topic:
     """The topic called `name`; raises KeyError where there is none."""
     return {topic.name: topic for topic in topics()}[name]
+
+
+@functools.cache
+def source_presets() -> dict[str, dict[str, Any]]:
+    """Name to what [source] says of a known format; shared, so not to be changed."""
+    presets = {file.name.removesuffix(".toml"): file for file in _file("source").iterdir()}
+    return {name: tomllib.loads(presets[name].read_text("utf-8")) for name in sorted(presets)}
+
+
+def source_example(name: str) -> bytes:
+    """A record of the format of preset `name`."""
+    return _file("examples").joinpath("source", f"{name}.json").read_bytes()
 
 
 def examples(name: str, *, valid: bool) -> dict[str, bytes]:

@@ -93,6 +93,13 @@ def _with_preset(table: dict[str, Any], preset: str | None) -> dict[str, Any]:
     return table | {"rules": kept | {"preset": preset}}
 
 
+def _with_source_preset(source: dict[str, Any]) -> dict[str, Any]:
+    """Own keys in the place of the preset's, within fields, constants and event_types each by itself."""
+    preset = schemas.source_presets()[source["preset"]]
+    inner = {key: value | source.get(key, {}) for key, value in preset.items() if isinstance(value, dict)}
+    return preset | source | inner
+
+
 def _as_sent(given: list[str], form: Callable[[str], str]) -> tuple[list[str], list[str]]:
     """Origins or hosts as browsers send them, and the faults of the others; * stays."""
     found, faults = [], []
@@ -109,6 +116,8 @@ def filled(table: dict[str, Any]) -> dict[str, Any]:
     rules = table.get("rules", {})
     if "preset" in rules:
         table = table | {"rules": dict.fromkeys(RULES, PRESETS[rules["preset"]]) | rules}
+    if "preset" in table.get("source", {}):
+        table = table | {"source": _with_source_preset(table["source"])}
     whole: dict[str, Any] = _filled(schemas.load("ranker"), table)
     return whole
 

@@ -135,8 +135,8 @@ def command(
     as malformed, method, status, pattern, bot or future, by the first of these that applies. An address without an id,
     or with one of more than 512 bytes, counts as pattern; a time more than 5 minutes ahead as future. The first
     reasons of malformed and future lines are shown. Of a line longer than 1 MiB the rest is not read. Several files are
-    sent in the order of their times. Replaying a file twice counts twice. FILE may be - for standard input, but not
-    with --rebase-to, which reads everything twice.
+    sent in the order of their times, standard input last. Replaying a file twice counts twice. FILE may be - for
+    standard input, but not with --rebase-to, which reads everything twice.
 
     The exit code is 1 if half or more of a file's lines were malformed or in the future: a file in another format, or
     with times of another unit or zone. What was understood is sent all the same. It is 1, too, if nothing was sent and
@@ -152,8 +152,8 @@ def command(
 
     --follow sends what FILEs hold and what is written to them later. A file that is renamed, copied and emptied, or
     packed is read to its end, and then the new one. While Kafka is away it waits. How far it has come is in --state:
-    the next start goes on there. If it was killed, the last batch (256 KiB of a file) may be sent again, with the same
-    event ids: the rule duplicate, which is on unless it was turned off, drops that.
+    the next start goes on there. If it was killed, the last batch (256 KiB of each file) may be sent again, with the
+    same event ids. The rule duplicate (rules.preset = "press") drops these, if the start comes within rules.grace_s.
 
     \b
     Examples:

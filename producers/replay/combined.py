@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -71,10 +72,15 @@ def parse_vhost(line: str, clock: LocalClock | None = None) -> ReplayRow | Malfo
     if line.lstrip().startswith("{"):
         text = wrapping.unwrapped(line) or line
     found = _HOST.match(text)
-    if found is None or written(found[1]) is not None or written(found[2].rstrip(",")) is None:
+    if found is None or _is_address(found[1]) or not _is_address(found[2].rstrip(",")):
         return Malformed("no virtual host in front of the client's address", line) if line.strip() else EMPTY
     row = parse(text, clock)
     return row if isinstance(row, Malformed) else row._replace(host=found[1].lower())
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_address(text: str) -> bool:
+    return written(text) is not None
 
 
 def _row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -133,13 +134,19 @@ def _w3c_row(get: Callable[..., str], *, cloudfront: bool) -> ReplayRow | Malfor
     agent = first("agent") or ("-" if any(get(name, "") for name in _FIELDS_OF["agent"]) else "")
     if cloudfront:
         target = _ENCODED_TWICE.sub("%", target)
-        agent = unquote(unquote(agent))
+        agent = _decoded(agent)
     else:
         agent = agent.replace("+", " ")
     return ReplayRow(
         at_ms, get("cs-method"), int(status), target, agent, {}, first("peer"), first("forwarded").replace("%20", " "),
         host_of(first("host")),
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4096)
+def _decoded(agent: str) -> str:
+    """Of older logs the encoding is encoded itself."""
+    return unquote(unquote(agent))
 
 
 def alb(line: str, clock: LocalClock | None = None) -> ReplayRow | Malformed:

@@ -42,12 +42,15 @@ class NoFormatError(Exception):
 
 @dataclass
 class _Batch:
-    """What was taken of the files at one time. `sequence` is the number of the next event."""
+    """What was taken of the files at one time: `taken` has each with its format and header at the end of it.
+
+    `sequence` is the number of the next event.
+    """
 
     sequence: int
     records: list[tuple[bytes, bytes]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
-    taken: list[tuple[Tail, str]] = field(default_factory=list)
+    taken: list[tuple[Tail, str, str]] = field(default_factory=list)
 
 
 class Follower:
@@ -64,7 +67,7 @@ class Follower:
         self._followed = [Followed(one, position.marks.setdefault(str(one), []), say, time.monotonic) for one in paths]
         self._tallies = {one.path: FileTally(str(one.path)) for one in self._followed}
         summary.files = list(self._tallies.values())
-        self._parsers: dict[str, Parse] = {}
+        self._parsers: dict[str, tuple[str, Parse]] = {}
         self._untold: set[str] = set()
         self._batch: _Batch | None = None
         self._connected = False
@@ -143,20 +146,21 @@ class Follower:
                         batch.sequence += 1
                     batch.records.append(event.encode(outcome))
             batch.outcomes += outcomes
-            parse = self._parsers[tail.mark.key]
-            batch.taken.append((tail, parse.header if isinstance(parse, W3cParser) else ""))
+            kind, parse = self._parsers[tail.mark.key]
+            batch.taken.append((tail, kind, parse.header if isinstance(parse, W3cParser) else ""))
         alive = {mark.key for one in self._followed for mark in one.marks}
-        self._parsers = {key: parse for key, parse in self._parsers.items() if key in alive}
+        self._parsers = {key: value for key, value in self._parsers.items() if key in alive}
         return batch
 
     def _outcomes(self, one: Followed, tail: Tail, numbered: list[tuple[int, str]]) -> list[Outcome] | None:
         """What becomes of a file's lines; None if their format cannot be told yet."""
         path, mark = one.path, tail.mark
-        if not mark.kind and not self._tell_format(one, tail, [line for _, line in numbered]):
-            return None
-        parse = self._parsers.get(mark.key)
-        if parse is None:
-            parse = self._parsers[mark.key] = formats.parser(mark.kind, mark.header)
+        if mark.key not in self._parsers:
+            kind = mark.kind or self._tell_format(one, tail, [line for _, line in numbered])
+            if kind is None:
+                return None
+            self._parsers[mark.key] = kind, formats.parser(kind, mark.header)
+        kind, parse = self._parsers[mark.key]
         clock = self._rules.clock
         rows = [(number, parse(line, clock)) for number, line in numbered]
         known = max(
@@ -166,37 +170,38 @@ class Follower:
             # The end of what was taken is in no format of this kind: the server may have been told to log another.
             with contextlib.suppress(UnknownFormatError):
                 other = formats.find([line for _, line in numbered[known:]])
-                if other.fit and other.kind not in {mark.kind, "csv"}:
+                if other.fit and other.kind not in {kind, "csv"}:
                     self._say(f"{path}: {other.kind} from byte {numbered[known][0]:,} on")
-                    mark.kind = other.kind
-                    parse = self._parsers[mark.key] = formats.parser(other.kind)
+                    kind, parse = self._parsers[mark.key] = other.kind, formats.parser(other.kind)
                     rows[known:] = [(number, parse(line, clock)) for number, line in numbered[known:]]
-        self._tallies[path].kind = mark.kind
-        outcome_of = replaying.outcome_maker(str(path), mark.kind, mark.key.encode(), self._rules, self._tallies[path])
+        self._tallies[path].kind = kind
+        outcome_of = replaying.outcome_maker(str(path), kind, mark.key.encode(), self._rules, self._tallies[path])
         return [outcome_of(number, row) for number, row in rows if row is not None]
 
-    def _tell_format(self, one: Followed, tail: Tail, lines: list[str]) -> bool:
-        """Finds the format of a file; False if more lines are needed. Raises NoFormatError."""
+    def _tell_format(self, one: Followed, tail: Tail, lines: list[str]) -> str | None:
+        """Finds the format of a file; None if more lines are needed. Raises NoFormatError."""
         path, mark = one.path, tail.mark
         if self._kind != "auto":
-            mark.kind = self._kind
-            return True
+            return self._kind
         try:
             found = formats.find(lines[: formats.LOOKED_AT])
         except UnknownFormatError as error:
-            if one.grows(tail) and len(lines) < formats.LOOKED_AT and tail.position - mark.offset < CHUNK_BYTES // 2:
+            if not one.grows(tail):
+                self._say(f"{tail.path}: {error}. Its lines are passed over")
+                return "combined"
+            if len(lines) < formats.LOOKED_AT and tail.position - mark.offset < CHUNK_BYTES // 2:
                 if mark.key not in self._untold:
                     self._untold.add(mark.key)
-                    self._say(f"{path}: {error} Waiting for more lines.")
-                return False
-            raise NoFormatError(f"{path}: {error}") from error
+                    self._say(f"{path}: {error}. Waiting for more lines")
+                return None
+            raise NoFormatError(f"{path}: {error}.") from error
         if found.kind == "csv":
             raise NoFormatError(f"{path} is CSV, whose rows may span lines: it cannot be followed.")
         if not found.lines and one.grows(tail):
-            return False
-        mark.kind = found.kind
-        self._say(f"{path}: {found.kind}, {found.fit:,} of the first {found.lines:,} lines")
-        return True
+            return None
+        without = "; it has no browser, so that crawlers count like people" if found.kind == "common" else ""
+        self._say(f"{path}: {found.kind}, {found.fit:,} of the first {found.lines:,} lines{without}")
+        return found.kind
 
     def _commit(self, batch: _Batch) -> None:
         """Notes that a batch is in Kafka."""
@@ -204,8 +209,8 @@ class Follower:
             if isinstance(outcome, Fault) and not outcome.usual and len(self._summary.faults) < SHOWN_FAULTS:
                 self._say(f"{outcome.file}, byte {outcome.line:,}: {outcome.reason}: {printable(outcome.text, 600)}")
             self._summary.add(outcome)
-        for tail, header in batch.taken:
-            tail.committed(header)
+        for tail, kind, header in batch.taken:
+            tail.committed(kind, header)
         if batch.taken:
             self._position.sequence = batch.sequence
             self._position.save()

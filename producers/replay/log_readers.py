@@ -68,7 +68,7 @@ class LogReaders:
     def client(self, row: ReplayRow) -> Address | None:
         """The client's address, by X-Forwarded-For if a proxy connected; None if there is none."""
         address = log_address(row.client)
-        if address is None or not row.forwarded or not self._addresses.is_proxy(address):
+        if address is None or not row.forwarded:
             return address
         # Behind the agent of a combined line other fields may stand, such as the address that answered.
         texts = (found.group(1) or found.group(2) for found in _FORWARDED.finditer(row.forwarded[:_LONGEST]))

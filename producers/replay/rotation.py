@@ -35,6 +35,7 @@ class Followed:
         self._waiting = ""
         self._tails: list[Tail] = []
         self._current: Tail | None = None
+        self._unfound: Mark | None = None
         self._restore()
 
     def close(self) -> None:
@@ -67,8 +68,11 @@ class Followed:
 
     def _look(self) -> None:
         """Notices that the file was replaced or emptied."""
-        current = self._current
         try:
+            if self._unfound is not None and not self._restore_last(self._unfound):
+                self._wait(f"{self.path} does not exist; waiting for it")
+                return
+            current = self._current
             if current is None or self.path.stat().st_ino != current.inode:
                 self._begin()
                 if current is not None:
@@ -78,7 +82,7 @@ class Followed:
                 self._read_copy(current)
                 self._begin()
         except FileNotFoundError:
-            if current is None:
+            if self._current is None:
                 self._wait(f"{self.path} does not exist; waiting for it")
         except OSError as error:
             self._wait(f"{self.path} cannot be read: {error.strerror}; trying again")
@@ -96,48 +100,66 @@ class Followed:
     def _read_copy(self, current: Tail) -> None:
         """Of a file that was emptied the lines that were not read are in a copy, if one was made."""
         mark = current.mark
-        self._drop(current)
         copy = next((one for one in self._beside() if mark.head_bytes and tails.holds(one, mark)), None)
-        if copy is None:
+        rest = None if copy is None else Tail.open(copy, mark, finished=True)
+        self._drop(current)
+        if rest is None:
             self._say(f"{self.path} was emptied after byte {mark.offset:,}, and there is no copy of it beside it")
         else:
             self._say(f"{self.path} was emptied; what was not read of it is read from {copy} first")
-            self._add(Tail.open(copy, mark, finished=True))
+            self._add(rest)
 
     def _restore(self) -> None:
-        for number, mark in enumerate(list(self.marks)):
-            is_last = number == len(self.marks) - 1
-            if is_last and self._is_current(mark):
-                self._current = self._add(Tail.open(self.path, mark))
-                self._current.mark.inode = self._current.inode
-            elif (found := self._find(mark)) is not None:
-                self._add(Tail.open(found, mark, finished=found.stat().st_ino != mark.inode))
-                if is_last:
-                    for newer in self._rotated_after(found):
-                        self._say(f"{newer} was written and rotated meanwhile; it is read first")
-                        self._add(Tail.open(newer))
-            elif mark.offset:
-                self._say(f"the file that was {self.path}, sent up to byte {mark.offset:,}, is gone; its rest is lost")
+        marks = list(self.marks)
+        self._unfound = marks[-1] if marks else None
+        for mark in marks[:-1]:
+            if (found := self._find(mark)) is not None:
+                self._add(Tail.open(found, mark, finished=_inode(found) != mark.inode))
+            else:
+                self._lost(mark)
         self._changed()
 
-    def _is_current(self, mark: Mark) -> bool:
-        try:
-            same = bool(mark.head_bytes) or self.path.stat().st_ino == mark.inode
-        except OSError:
+    def _restore_last(self, mark: Mark) -> bool:
+        """Opens the file that was the current one; False if it may be there later, since the path does not exist.
+
+        Raises OSError if it cannot be read.
+        """
+        if self._is_current(mark):
+            self._current = self._add(Tail.open(self.path, mark))
+            mark.inode = self._current.inode
+        elif (found := self._find(mark)) is not None:
+            self._add(Tail.open(found, mark, finished=_inode(found) != mark.inode))
+            for newer in self._rotated_after(found):
+                self._say(f"{newer} was written and rotated meanwhile; it is read first")
+                self._add(Tail.open(newer))
+        elif not self.path.exists():
             return False
-        return same and tails.holds(self.path, mark)
+        else:
+            self._lost(mark)
+        self._unfound = None
+        self._changed()
+        return True
+
+    def _lost(self, mark: Mark) -> None:
+        if mark.offset:
+            self._say(f"the file that was {self.path}, sent up to byte {mark.offset:,}, is gone; its rest is lost")
+
+    def _is_current(self, mark: Mark) -> bool:
+        if not self.path.exists():
+            return False
+        self.path.open("rb").close()  # one that may not be read now is not another one
+        return (bool(mark.head_bytes) or _inode(self.path) == mark.inode) and tails.holds(self.path, mark)
 
     def _find(self, mark: Mark) -> Path | None:
         """The file under the name that it has now: itself, or a copy, packed or not."""
         beside = list(self._beside())
-        by_inode = [one for one in beside if one.stat().st_ino == mark.inode]
+        by_inode = [one for one in beside if _inode(one) == mark.inode]
         return next((one for one in by_inode + (beside if mark.head_bytes else []) if tails.holds(one, mark)), None)
 
     def _rotated_after(self, found: Path) -> list[Path]:
         """The path's files that were rotated later, the oldest first."""
-        later = [one for one in self._beside() if one != found and self._is_rotated(one.name)]
-        times = {one: one.stat().st_mtime_ns for one in later}
-        return sorted((one for one in later if times[one] > found.stat().st_mtime_ns), key=times.__getitem__)
+        times = {one: _mtime_ns(one) for one in self._beside() if one != found and self._is_rotated(one.name)}
+        return sorted((one for one, at in times.items() if at > _mtime_ns(found)), key=times.__getitem__)
 
     def _is_rotated(self, name: str) -> bool:
         """`access.log.1`, `access.log-20261130.gz`, `access-20261130.log` and the like."""
@@ -149,7 +171,7 @@ class Followed:
     def _beside(self) -> Iterator[Path]:
         """The files of the directory whose names begin like the path's, but for itself and those open."""
         taken = {tail.path for tail in self._tails} | {self.path}
-        for one in sorted(self.path.parent.iterdir()):
+        for one in sorted(self.path.parent.glob("*")):
             if one.name.startswith(self.path.stem) and one not in taken and one.is_file():
                 yield one
 
@@ -162,8 +184,25 @@ class Followed:
     def _drop(self, tail: Tail) -> None:
         tail.close()
         self._tails.remove(tail)
+        if tail is self._current:
+            self._current = None
         self._changed()
 
     def _changed(self) -> None:
-        self.marks[:] = [tail.mark for tail in self._tails]
+        self.marks[:] = [*(tail.mark for tail in self._tails), *([self._unfound] if self._unfound else [])]
         self.changed = True
+
+
+def _inode(path: Path) -> int:
+    """-1 of a file that is gone."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return -1
+
+
+def _mtime_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return -1

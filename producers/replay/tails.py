@@ -85,10 +85,10 @@ class Tail:
         self._rest, self._cut = b"", 0
         return taken
 
-    def committed(self, header: str) -> None:
-        """Note that all lines taken are in Kafka."""
+    def committed(self, kind: str, header: str) -> None:
+        """Note that all lines taken are in Kafka, and how those after them are to be read."""
         mark = self.mark
-        mark.offset, mark.header = self.position, header
+        mark.offset, mark.kind, mark.header = self.position, kind, header
         if mark.head_bytes < HEAD_BYTES and mark.offset > mark.head_bytes and not self.finished:
             mark.head_bytes = min(HEAD_BYTES, mark.offset)
             mark.head = _digest(os.pread(self._file.fileno(), mark.head_bytes, 0))

@@ -58,6 +58,7 @@ def _print_settings(masked: dict[str, Any]) -> None:
 
 async def _findings(settings: Settings) -> list[Finding]:
     from ranker.connect.redis import connect
+    from ranker.log.value_schemas import format_of, needed
     from ranker.operate import check, check_rules
     from ranker.service import endpoints
     from ranker.settings import BEHIND
@@ -73,6 +74,7 @@ async def _findings(settings: Settings) -> list[Finding]:
                 now_ms,
                 accept_create_time=settings.accept_create_time,
                 calendars=settings.calendars,
+                schemas=needed(format_of(generation.source), settings.registry),
             ),
             check.redis(client, endpoints.shown(settings.redis.url), generation.id, now_ms),
             check.counting(client, now_ms, behind_ms),

@@ -39,6 +39,15 @@ accept_bad_option = click.option(
 )
 
 
+accept_unread_option = click.option(
+    "--accept-bad",
+    metavar="PARTITION:OFFSET",
+    multiple=True,
+    callback=_accepted,
+    help="Take records below this offset for dead letters if the schema registry lacks their schema. Repeatable.",
+)
+
+
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
     """Errors that an operator can mend end the command with one message and exit code 1."""

@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ranker.commands.common import load_settings, now_ms, user_errors
+from ranker.commands.common import accept_unread_option, load_settings, now_ms, user_errors
 from ranker.service.printable import printable
 from ranker.service.progress import bar
 from schemas.configuration import PRESETS
@@ -61,6 +61,7 @@ def duration_ms(text: str) -> int:
 @click.option("--site", help="Only this site. Default: every site that the stretch has.")
 @click.option("--board", "boards", multiple=True, help="Only this board. Repeatable; default: every one.")
 @click.option("--places", default=10, show_default=True, type=click.IntRange(1, 1000), help="First places to show.")
+@accept_unread_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document; see docs/reference.md.")
 def command(
     presets: tuple[str, ...],
@@ -69,6 +70,7 @@ def command(
     site: str | None,
     boards: tuple[str, ...],
     places: int,
+    accept_bad: dict[int, int],
     *,
     as_json: bool,
 ) -> None:
@@ -108,7 +110,7 @@ def command(
         requested = stretch_of(generations, now_ms(), since)
         if requested.from_ms >= requested.to_ms:
             raise click.UsageError("--since: shorter than the definitions' shortest slices; look further back")
-        found = asyncio.run(_compared(settings, definitions, requested, site, boards or known, places))
+        found = asyncio.run(_compared(settings, accept_bad, definitions, requested, site, boards or known, places))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     if site is not None and not any(one["counted"] for one in found["sites"][0]["dropped"]):
@@ -131,6 +133,7 @@ def _definitions(names: Sequence[str], settings: Sequence[Settings]) -> list[Def
 
 async def _compared(
     settings: Sequence[Settings],
+    accepted: dict[int, int],
     definitions: Sequence[Definition],
     requested: Period,
     site: str | None,
@@ -138,12 +141,15 @@ async def _compared(
     places: int,
 ) -> dict[str, Any]:
     from ranker.log.stretch import reading
+    from ranker.log.value_schemas import format_of, needed
     from ranker.operate.compare import compare
     from ranker.operate.compare_document import document
     from ranker.service.tuning import collect_seldom, keep_buffers
 
     topic, unpack_bytes = definitions[0].generation.topic, max(one.unpack_mb for one in settings) << 20
-    async with reading(settings[0].kafka, topic, unpack_bytes=unpack_bytes) as log:
+    formats = {format_of(one.generation.source) for one in definitions}
+    schemas = needed("avro", settings[0].registry) if "avro" in formats else None
+    async with reading(settings[0].kafka, topic, unpack_bytes=unpack_bytes, schemas=schemas, accepted=accepted) as log:
         collect_seldom()
         keep_buffers()
         with bar(f"Reading {topic}", unit="events") as advance:
@@ -198,8 +204,8 @@ def _table(title: str, headings: Sequence[str], right: int) -> Table:
 
 def _definition_table(found: Mapping[str, Any]) -> Table:
     """With columns for what is rare only if it has happened."""
-    of = [one | {"dead_letters": sum(one["dead_letters"].values())} for one in found["definitions"]]
-    rare = [name for name in ("lost", "settled", "given_up") if any(one[name] for one in of)]
+    of = [one | {name: sum(one[name].values()) for name in ("dead_letters", "skipped")} for one in found["definitions"]]
+    rare = [name for name in ("skipped", "lost", "settled", "given_up") if any(one[name] for one in of)]
     names = ("late", "dead_letters", *rare)
     table = _table("", ("definition", "generation", "rules", *(name.replace("_", " ") for name in names)), 3)
     for one in of:

@@ -19,6 +19,7 @@ from ranker.service.progress import bar
 
 if TYPE_CHECKING:
     from ranker.log.dead_letter_reader import DeadLetter, DeadLetterReader
+    from ranker.log.value_schemas import ValueSchemas
     from ranker.operate.dead_letters import Choice, Outcome
     from ranker.settings import Settings
 
@@ -97,7 +98,7 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
       ranker dead show page-views/2/1041
       ranker dead show page-views/2/1041 --raw > record.json
     """
-    from ranker.core.source import Decoder
+    from ranker.core.decoder import Decoder
     from ranker.operate.dead_letters import newest
 
     if raw and len(positions) != 1:
@@ -106,19 +107,34 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
         settings = load_settings(config)
         choice = _choice(settings, reasons, positions)
         most = max(limit, len(choice.positions))
-        letters = asyncio.run(_read(settings, lambda log: newest(log, choice, most)))
-    decoder = Decoder(settings.generation.source)
+        schemas = _schemas(settings)
+        letters = asyncio.run(_read(settings, lambda log: _shown(newest(log, choice, most), schemas)))
+    decoder = Decoder(settings.generation.source, None if schemas is None else schemas.known)
     for letter in letters:
         if raw:
             click.echo(letter.value, nl=False)
             if letter.cut is not None:
                 click.echo(f"this is the beginning only: {printable(letter.cut)}", err=True)
         else:
-            fault = None if letter.cut is not None else decoder.fault(letter.value)
+            fault = None if letter.cut is not None else decoder.fault(letter.value, letter)
             _print(letter, "; ".join(filter(None, fault or ())))
     _missing(choice.positions - {letter.position for letter in letters})
     if not letters:
         click.echo("no such letters")
+
+
+def _schemas(settings: Settings) -> ValueSchemas | None:
+    from ranker.log.value_schemas import format_of, needed
+
+    return needed(format_of(settings.generation.source), settings.registry)
+
+
+async def _shown(letters: Awaitable[list[DeadLetter]], schemas: ValueSchemas | None) -> list[DeadLetter]:
+    """With the schemas that say what is wrong with them."""
+    found = await letters
+    if schemas is not None:
+        await schemas.ensure(found)
+    return found
 
 
 def _print(letter: DeadLetter, fault: str) -> None:
@@ -130,6 +146,7 @@ def _print(letter: DeadLetter, fault: str) -> None:
         ("cut", printable(letter.cut or "", _SHOWN_CHARACTERS)),
         ("append", _time(letter.append_ms)),
         ("key", "(none)" if letter.key is None else _readable(letter.key)),
+        *((f"header {name}", "(null)" if value is None else _readable(value)) for name, value in letter.headers),
         ("value", _readable(letter.value)),
     ):
         if text or name == "value":
@@ -210,7 +227,7 @@ async def _resend(
     from ranker.log.dead_letter_resender import opened
     from ranker.operate.dead_letters import resend
 
-    rules, send = settings.generation, _nothing
+    rules, send, schemas = settings.generation, _nothing, _schemas(settings)
     async with contextlib.AsyncExitStack() as stack:
         if not dry:
             # Before any letter is read: from here on no other resend can mark one.
@@ -219,7 +236,9 @@ async def _resend(
             if not resender.transactional:
                 twice = f"if this is killed, or runs twice at once, up to {PORTION} letters may be sent once more"
                 click.echo(f"this broker has no transactions: {twice}", err=True)
-        await _read(settings, lambda log: resend(log, choice, rules, now_ms(), send, outcome, limit=limit, force=force))
+        await _read(
+            settings, lambda log: resend(log, choice, rules, schemas, now_ms(), send, outcome, limit=limit, force=force)
+        )
 
 
 async def _nothing(letters: Sequence[DeadLetter]) -> None:

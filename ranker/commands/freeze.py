@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.commands.common import accept_unread_option, config_option, load_settings, now_ms, user_errors
 from ranker.core.periods import KINDS
 from ranker.service.printable import printable
 from ranker.service.progress import bar
@@ -47,6 +47,7 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
 @click.option("--period", callback=_day, metavar="DATE", help="Only the period that begins on this day.")
 @click.option("--revise", callback=_day, metavar="DATE", help="Correct the documents of the period of this day.")
 @click.option("--why", help="With --revise: the reason, which readers see.")
+@accept_unread_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as one JSON document.")
 def command(
     config: str | None,
@@ -55,6 +56,7 @@ def command(
     period: date | None,
     revise: date | None,
     why: str | None,
+    accept_bad: dict[int, int],
     as_json: bool,
 ) -> None:
     """Make the documents of days and weeks that are over: once, and for ever.
@@ -82,7 +84,9 @@ def command(
     with user_errors():
         settings = load_settings(config)
         sites = _sites(settings, only)
-        made, wrong = asyncio.run(_freeze(settings, sites, kinds or KINDS, period, revise, why and why.strip()))
+        made, wrong = asyncio.run(
+            _freeze(settings, accept_bad, sites, kinds or KINDS, period, revise, why and why.strip())
+        )
     if as_json:
         click.echo(json.dumps({"made": made, "wrong": wrong}, ensure_ascii=False, indent=2))
     else:
@@ -106,6 +110,7 @@ def _sites(settings: Settings, only: Sequence[str]) -> dict[str, Site]:
 
 async def _freeze(
     settings: Settings,
+    accepted: dict[int, int],
     sites: dict[str, Site],
     kinds: Sequence[str],
     period: date | None,
@@ -115,6 +120,7 @@ async def _freeze(
     """What was made, and what is wrong beside that."""
     from ranker.log.documents import read_documents
     from ranker.log.stretch import reading
+    from ranker.log.value_schemas import format_of, needed
     from ranker.operate import periods_due
     from ranker.service.tuning import collect_seldom, keep_buffers
 
@@ -125,7 +131,10 @@ async def _freeze(
     there = await read_documents(settings.kafka, lambda _, __: None)
     unpack_bytes = settings.unpack_mb << 20
     made: list[dict[str, Any]] = []
-    async with reading(settings.kafka, generation.topic, unpack_bytes=unpack_bytes) as log:
+    schemas = needed(format_of(generation.source), settings.registry)
+    async with reading(
+        settings.kafka, generation.topic, unpack_bytes=unpack_bytes, schemas=schemas, accepted=accepted
+    ) as log:
         day, begins = revise or period, await periods_due.beginning(log)
         if day is None:
             due = periods_due.due(sites, kinds, generation, there, begins, begun_ms)

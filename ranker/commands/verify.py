@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ranker.commands.common import config_option, load_settings, user_errors
+from ranker.commands.common import accept_unread_option, config_option, load_settings, user_errors
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _SHOWN = 40
 @click.option(
     "--metrics", metavar="FILE", help="Write metrics of this run to FILE (node_exporter's textfile collector)."
 )
+@accept_unread_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
     receipt: BinaryIO | None,
@@ -54,6 +55,7 @@ def command(
     generation: str | None,
     definition: BinaryIO | None,
     metrics: str | None,
+    accept_bad: dict[int, int],
     *,
     as_json: bool,
 ) -> None:
@@ -80,7 +82,7 @@ def command(
 
         if {site, board, window, article, partition, generation, metrics} != {None}:
             raise click.UsageError("a receipt names what is verified: leave out the options about it")
-        verify_receipt.run(config, receipt, definition, as_json=as_json)
+        verify_receipt.run(config, receipt, definition, accept_bad, as_json=as_json)
         return
     if definition is not None:
         raise click.UsageError("--definition belongs to a receipt: name its file")
@@ -93,7 +95,7 @@ def command(
         with user_errors():
             settings = load_settings(config)
             chosen = Selection(site, board, window, article, partition)
-            report = asyncio.run(_run(settings, generation, chosen, as_json=as_json))
+            report = asyncio.run(_run(settings, generation, chosen, accept_bad, as_json=as_json))
     except SelectionError as error:
         raise click.UsageError(str(error)) from error
     finally:
@@ -104,9 +106,11 @@ def command(
     raise SystemExit(0 if report["equal"] else 1)
 
 
-async def _run(settings: Settings, generation: str | None, chosen: Selection, *, as_json: bool) -> dict[str, Any]:
+async def _run(
+    settings: Settings, generation: str | None, chosen: Selection, accepted: dict[int, int], *, as_json: bool
+) -> dict[str, Any]:
     from ranker.connect.redis import connect
-    from ranker.log import stretch
+    from ranker.log import stretch, value_schemas
     from ranker.operate.verify import Verification
     from ranker.recount import definition as definitions
     from ranker.service import progress
@@ -121,7 +125,14 @@ async def _run(settings: Settings, generation: str | None, chosen: Selection, *,
         if wanted is None:
             raise GenerationError("no generation is active in Redis; is `ranker consume` running?")
         definition = definitions.read(await pieces.canonical(client, wanted), wanted)
-        async with stretch.reading(settings.kafka, definition.topic, unpack_bytes=settings.unpack_mb << 20) as reader:
+        schemas = value_schemas.needed(value_schemas.format_of(definition.source), settings.registry)
+        async with stretch.reading(
+            settings.kafka,
+            definition.topic,
+            unpack_bytes=settings.unpack_mb << 20,
+            schemas=schemas,
+            accepted=accepted,
+        ) as reader:
             partitions = active.partitions if active and wanted == active.generation else reader.partitions
             verification = Verification(client, reader, definition, partitions, chosen)
             total = await verification.offsets()
@@ -164,6 +175,7 @@ def _report(definition: Definition, done: list[Checked], outside: list[int], sec
                 "start": checked.start,
                 "end": checked.end,
                 "records": checked.records,
+                "skipped": checked.skipped,
                 "compared": checked.compared,
                 "unchecked": checked.unchecked,
                 "differences": [difference._asdict() for difference in checked.named],
@@ -227,6 +239,9 @@ def _print(checked: Checked) -> None:
     for count in checked.counts:
         name = f"list {count.board}/{count.window} of {count.site}"
         click.echo(f"  {printable(name)}: Redis {count.redis}, the log {count.log}")
+    if checked.skipped:
+        why = ", ".join(f"{reason} {records:,}" for reason, records in sorted(checked.skipped.items()))
+        click.echo(f"  no page views, by [source]: {why}")
     for what in checked.unchecked:
         click.echo(f"  unchecked: {printable(what)}")
     for one in checked.named[:_SHOWN]:

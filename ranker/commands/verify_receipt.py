@@ -26,7 +26,9 @@ _NAMED = 20
 _LONGEST = 1_200
 
 
-def run(config: str | None, file: BinaryIO, definition: BinaryIO | None, *, as_json: bool) -> None:
+def run(
+    config: str | None, file: BinaryIO, definition: BinaryIO | None, accepted: dict[int, int], *, as_json: bool
+) -> None:
     """Ends the process with exit code 1 if the list differs."""
     from ranker.recount import receipts
     from ranker.recount.definition import generation_of
@@ -45,7 +47,7 @@ def run(config: str | None, file: BinaryIO, definition: BinaryIO | None, *, as_j
                 f"`ranker generations definition {wanted}` prints it"
             )
         began = time.perf_counter()
-        outcome = asyncio.run(_recounted(settings, given, canonical))
+        outcome = asyncio.run(_recounted(settings, given, canonical, accepted))
     if as_json:
         click.echo(json.dumps(_report(given, outcome), ensure_ascii=False))
     else:
@@ -53,9 +55,9 @@ def run(config: str | None, file: BinaryIO, definition: BinaryIO | None, *, as_j
     raise SystemExit(0 if outcome.equal else 1)
 
 
-async def _recounted(settings: Settings, given: Given, canonical: bytes | None) -> Outcome:
+async def _recounted(settings: Settings, given: Given, canonical: bytes | None, accepted: dict[int, int]) -> Outcome:
     from ranker.connect.redis import connect
-    from ranker.log import stretch
+    from ranker.log import stretch, value_schemas
     from ranker.operate.receipts import ReceiptCheck
     from ranker.recount import definition as definitions
     from ranker.service import progress
@@ -68,7 +70,14 @@ async def _recounted(settings: Settings, given: Given, canonical: bytes | None) 
         finally:
             await client.aclose()
     definition = definitions.read(canonical, given.receipt.generation)
-    async with stretch.reading(settings.kafka, definition.topic, unpack_bytes=settings.unpack_mb << 20) as reader:
+    schemas = value_schemas.needed(value_schemas.format_of(definition.source), settings.registry)
+    async with stretch.reading(
+        settings.kafka,
+        definition.topic,
+        unpack_bytes=settings.unpack_mb << 20,
+        schemas=schemas,
+        accepted=accepted,
+    ) as reader:
         check = ReceiptCheck(reader, definition, given)
         stretches = await check.stretches()
         total = sum(part.end - part.start for part in stretches)

@@ -39,12 +39,12 @@ class KafkaSettings:
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     username: str | None = None
-    password_file: str | None = None
-    token_file: str | None = None
+    password_file: str | None = field(default=None, repr=False)  # somebody may have written the password itself there
+    token_file: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     cert_file: str | None = None
-    key_file: str | None = None
-    key_password_file: str | None = None
+    key_file: str | None = field(default=None, repr=False)
+    key_password_file: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> KafkaSettings:

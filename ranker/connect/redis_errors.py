@@ -13,6 +13,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     exceptions.TimeoutError,
     exceptions.BusyLoadingError,
     exceptions.ClusterDownError,
+    exceptions.ClusterError,  # after 16 redirections: a slot is on its way from node to node
     exceptions.TryAgainError,
     exceptions.RedisClusterException,
     exceptions.ReadOnlyError,
@@ -27,7 +28,7 @@ FAILURES: tuple[type[Exception], ...] = (exceptions.RedisError, exceptions.Redis
 
 SENTINEL = "is a Sentinel; write redis+sentinel://HOST:PORT/NAME in RANKER_REDIS_URL, NAME as it knows the primary"
 REPLICA = "the server at this address is a replica; RANKER_REDIS_URL has to lead to the primary"
-RULES = "the rules of each role are in deploy/redis-acl"
+RULES = "deploy/redis-acl and docs/reference.md have the rules of each role"
 
 _EXPIRED, _NOT_YET, _HOST, _ADDRESS = 10, 9, 62, 64
 """X509_V_ERR_… of OpenSSL."""
@@ -104,6 +105,8 @@ def login(server: str, error: exceptions.AuthenticationError, *, of: str = "") -
 
 def described(error: Exception) -> str:
     """The error's sentence; of a Cluster that cannot be reached, that of the last node."""
+    if type(error) is exceptions.ClusterError:
+        return f"a slot of the Cluster is moving to another node ({error})"
     if not isinstance(error, exceptions.RedisClusterException):
         return str(error) or type(error).__name__
     at: BaseException | None = error

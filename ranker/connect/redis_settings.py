@@ -21,7 +21,7 @@ class RedisSettings:
     Redis; Sentinels have their own, or none.
     """
 
-    url: str = redis_address.DEFAULT
+    url: str = field(default=redis_address.DEFAULT, repr=False)
     username: str | None = None
     password_file: str | None = None
     sentinel_username: str | None = None

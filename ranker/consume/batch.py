@@ -57,7 +57,7 @@ class Batch:
             self._cost += group not in self.partial.counts  # an append to a slice
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
         self._cost += sum(map(len, partial.sequences.values())) // _SEQUENCES
-        self._cost += sum(1 + len(rejected.value or b"") // _REJECTED_BYTES for rejected in partial.rejected)
+        self._cost += sum(1 + rejected.content_bytes // _REJECTED_BYTES for rejected in partial.rejected)
         return self._cost
 
     def keys_with(self, partial: PartialCounts) -> int:
@@ -81,6 +81,8 @@ class Batch:
         events: dict[str, int] = {"late": partial.late, "future": partial.future}
         for (_, _, outcome), articles in partial.counts.items():
             events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
+        for reason, records in partial.skipped.items():
+            metrics.skipped_records.labels(reason).inc(records)
         for rejected in partial.rejected:
             metrics.dead_letters.labels(rejected.reason).inc()
         if partial.memory is not None:

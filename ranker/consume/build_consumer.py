@@ -18,6 +18,7 @@ from ranker.consume.memories import Memories
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.core.rules import memory_rules
+from ranker.log import value_schemas
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.metrics import ConsumerMetrics
@@ -70,11 +71,13 @@ def build_consumer(
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
     dead_letters = DeadLetters(settings.kafka, generation.topic)
+    schemas = value_schemas.needed(value_schemas.format_of(generation.source), settings.registry)
     memories = Memories(memory_rules(generation))
     worker_for = partial(
         build_worker,
         generation=generation,
-        fold=Fold(generation),
+        fold=Fold(generation, schemas=None if schemas is None else schemas.known),
+        schemas=schemas,
         page_views=page_views,
         store_of=partial(ShardStore, client, generation),
         dead_letters=dead_letters,

@@ -14,6 +14,7 @@ from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
+from ranker.log.value_schemas import ValueSchemas
 from ranker.metrics import ConsumerMetrics
 from ranker.store.shard import ShardStore
 
@@ -33,6 +34,7 @@ def build_worker(
     homes: Homes,
     memories: Memories,
     flush_s: float,
+    schemas: ValueSchemas | None,
     accept_create_time: bool,
 ) -> Worker:
     """`trouble` is called with what hinders its steps, then None. All partitions share the arguments by keyword."""
@@ -48,5 +50,6 @@ def build_worker(
         metrics,
         dead_stretch_of(partition),
         flush_s,
+        schemas,
         accept_create_time=accept_create_time,
     )

@@ -31,6 +31,8 @@ class Stop(Enum):
     BAD_RECORDS = "bad_records"
     TIMESTAMP = "timestamp"
     """A record's append time is none, so nothing says whether it counts."""
+    SCHEMA = "schema"
+    """The schema registry does not have the schema of a record."""
     REFUSED = "refused"
     """Kafka refuses a request that the partition needs."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.core import append_time
 from ranker.core.fold import TIMESTAMP, Fold
+from ranker.core.framed import UNKNOWN_SCHEMA, unknown_schema
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts, Rejected
 from ranker.log.aiokafka_patch import Chunk
@@ -18,7 +19,8 @@ def fold_chunk(
     """The chunk's counts; None if it has no record. `memory` is as of the chunk's start, and as of its end afterwards.
 
     Raises PartitionStoppedError if it was not read or cannot be folded, or its times are none, or the producers' own.
-    Records below the offset `accepted` need no time: an operator has looked at them (--accept-bad PARTITION:OFFSET).
+    Records below the offset `accepted` need no time and no schema: an operator has looked at them (--accept-bad
+    PARTITION:OFFSET). The chunk's schemas have been fetched.
     """
     where = f"partition {partition}: offsets {chunk.start} and on"
     if chunk.error is not None:
@@ -35,6 +37,7 @@ def fold_chunk(
         for rejected in partial.rejected:  # Kafka does not check offsets in a batch
             rejected.offset = min(max(rejected.offset, chunk.start), chunk.end - 1)
         _check_times(partition, chunk, partial.rejected, accepted)
+        _check_schemas(partition, chunk, partial.rejected, accepted)
     if chunk.create_time and not accept_create_time:
         raise PartitionStoppedError(
             f"partition {partition}: records carry their producer's time (CreateTime); set "
@@ -56,4 +59,15 @@ def _check_times(partition: int, chunk: Chunk, rejected: Iterable[Rejected], acc
                 f"{partition}:{chunk.end}, or a higher offset, to send those below it to the dead letters, from which "
                 "`ranker dead resend` appends them anew",
                 Stop.TIMESTAMP,
+            )
+
+
+def _check_schemas(partition: int, chunk: Chunk, rejected: Iterable[Rejected], accepted: int) -> None:
+    """What a registry lacks today it may have tomorrow, so counts would depend on when it was asked."""
+    for record in rejected:
+        if record.reason == UNKNOWN_SCHEMA and record.offset >= accepted:
+            raise PartitionStoppedError(
+                f"partition {partition}: {unknown_schema(record.offset, record.value)}: start with --accept-bad "
+                f"{partition}:{chunk.end}, or a higher offset, to send those below it to the dead letters",
+                Stop.SCHEMA,
             )

@@ -87,6 +87,8 @@ class Consumer:
             elif not worker.is_open:
                 why = f": {worker.waiting}" if worker.waiting else ""
                 reasons.append(f"partition {worker.partition} is being opened{why}")
+            elif worker.schema_wait.why:
+                reasons.append(f"partition {worker.partition} waits: {worker.schema_wait.why}")
             elif worker.waits_for_clock:
                 reasons.append(
                     f"partition {worker.partition}: no record has come for longer than ten minutes, and this process "

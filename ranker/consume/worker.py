@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
 from ranker.consume.fold_chunk import fold_chunk
 from ranker.consume.gate import Gate
+from ranker.consume.schema_wait import SchemaWait
 from ranker.consume.session import Session
 from ranker.consume.upkeep import Upkeep
 from ranker.core.fold import Fold
@@ -27,6 +29,7 @@ from ranker.log.aiokafka_patch import Chunk
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError
+from ranker.log.value_schemas import ValueSchemas
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreFullError, StoreUnavailableError
 from ranker.store.shard import ShardState
@@ -54,6 +57,7 @@ class Worker:
         metrics: ConsumerMetrics,
         dead_stretch: DeadLetterLimit,
         flush_s: float,
+        schemas: ValueSchemas | None,
         *,
         accept_create_time: bool,
     ) -> None:
@@ -64,14 +68,13 @@ class Worker:
         """Why its gate does not open yet."""
         self.waits_for_clock = False
         """All is applied, but T does not move: the clock was watched too briefly (core/watermark.py, LEAP_MS)."""
-        self._fold = fold
+        self._fold = functools.partial(fold_chunk, partition, fold=fold, accept_create_time=accept_create_time)
         self._log = page_views
         self._gate = gate
         self._dead_letters = dead_letters
         self._clocks = clocks
         self._metrics = metrics
         self._dead_stretch = dead_stretch
-        self._accept_create_time = accept_create_time
         self._router = Router(generation)
         self._upkeep = Upkeep(generation)
         self._batches = Batches(generation, flush_s)
@@ -84,12 +87,13 @@ class Worker:
         self._lagging_end: tuple[int, int] | None = None
         """(n, end) whose last counted record was found in the log: the end offset lags, the log is the right one."""
         self._wake = asyncio.Event()
+        self.schema_wait = SchemaWait(partition, schemas, metrics, self._wake.set)
         self._ticks = 0
 
     @property
     def wants_records(self) -> bool:
-        """The gate is open and the batches are not full."""
-        return self._session is not None and not self._batches.full
+        """The gate is open, the batches are not full, and the next records can be decoded."""
+        return self._session is not None and not self._batches.full and not self.schema_wait.is_on
 
     @property
     def is_open(self) -> bool:
@@ -146,6 +150,7 @@ class Worker:
         self._session = None
         self._batches.clear()
         self._dead_stretch.forget()
+        self.schema_wait.end()
 
     def seek_expected(self) -> None:
         """After a failed poll: the records it had drained are lost, so reading restarts at the expected offset."""
@@ -165,15 +170,11 @@ class Worker:
             if chunk.start != self._expected:
                 self.seek_expected()
                 return
+            if self.schema_wait.begins(chunk.records):
+                self.seek_expected()
+                break
             try:
-                partial = fold_chunk(
-                    self.partition,
-                    chunk,
-                    self._fold,
-                    self._session.memory,
-                    self._dead_stretch.accepted,
-                    accept_create_time=self._accept_create_time,
-                )
+                partial = self._fold(chunk, memory=self._session.memory, accepted=self._dead_stretch.accepted)
                 if partial is not None:
                     self._dead_stretch.look(chunk.start, chunk.end, partial)
             except PartitionStoppedError as stopped:
@@ -187,6 +188,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         next_tick = loop.time()
         while True:
+            self.schema_wait.check()
             if self._expected < 0:
                 raise OffsetOutsideError("the log moved on without us")
             due_s = self._batches.due_s()

@@ -6,18 +6,19 @@ Depends on the records, the generation and what its rules remember: no clock. Th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
 
 from ranker.core.append_time import is_append_time
+from ranker.core.decoder import Decoder
 from ranker.core.event import MAX_VALUE_BYTES, PageView, site_ok, type_ok
+from ranker.core.framed import NO_FRAME, UNKNOWN_SCHEMA, Schemas, UnreadableValueError
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import KEPT_BYTES, Mark, PartialCounts, Rejected
 from ranker.core.rules import Judge
-from ranker.core.source import Decoder
 from schemas.article_id import is_article_id
 
 TIMESTAMP = "timestamp"
@@ -37,19 +38,25 @@ class Record(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Collection[tuple[str, bytes | None]]: ...
 
 
 class Fold:
     """Folds records for one generation. Only names known to be valid outlive a call."""
 
-    def __init__(self, generation: Generation, grain_ms: int | None = None) -> None:
-        """`grain_ms` is that of the counts' slices; None: of the finest window."""
+    def __init__(self, generation: Generation, grain_ms: int | None = None, schemas: Schemas | None = None) -> None:
+        """`grain_ms` is that of the counts' slices; None: of the finest window.
+
+        `schemas` has those of framed values when they are folded (log/value_schemas.py); it may grow between calls.
+        """
         self._grain_ms = grain_ms or generation.windows[0].grain_ms
         self._late_grain_ms = generation.longest.grain_ms
         self._late_ms = generation.longest.length_ms
         self._judge = Judge(generation)
         self._only_sites = None if generation.sites is None else frozenset(generation.sites)
-        self._decode = Decoder(generation.source).decode
+        self._decoder = Decoder(generation.source, schemas)
+        self._headers = frozenset() if isinstance(generation.source, msgspec.UnsetType) else generation.source.headers
         self._valid_kinds: set[tuple[str, str]] = set()
         self._valid_ids: set[str] = set()
 
@@ -62,7 +69,8 @@ class Fold:
         last = records[-1]
         partial = PartialCounts(records=len(records), mark=Mark(last.offset, last.timestamp, crc(last)))
         first_append_ms = last.timestamp
-        counts, decode, outcome_of = partial.counts, self._decode, self._judge.outcome
+        counts, outcome_of = partial.counts, self._judge.outcome
+        plain, decode = self._decoder.plain, self._decoder
         for record in records:  # one outcome, or one reason why it is rejected
             append_ms, value = record.timestamp, record.value
             first_append_ms = min(first_append_ms, append_ms)
@@ -73,12 +81,22 @@ class Fold:
                 self._reject(partial, record, "too_large")
                 continue
             try:
-                event = decode(value or b"")
+                if plain is not None:
+                    event = plain(value or b"")
+                else:
+                    found = decode(value or b"", record)
+                    if isinstance(found, str):
+                        partial.skipped[found] = partial.skipped.get(found, 0) + 1
+                        continue
+                    event = found
             except (msgspec.ValidationError, UnicodeDecodeError):
                 self._reject(partial, record, "schema")
                 continue
             except (msgspec.DecodeError, RecursionError):  # brackets by the thousand
                 self._reject(partial, record, "malformed" if value else "empty")
+                continue
+            except UnreadableValueError as error:
+                self._reject(partial, record, error.reason if value else "empty")
                 continue
             site, article, occurred_ms = event.site_id, event.article_id, event.occurred_at
             if event.producer_id:
@@ -130,9 +148,12 @@ class Fold:
         self._valid_kinds.add((event.site_id, event.event_type))
         self._valid_ids.add(event.article_id)
 
-    @staticmethod
-    def _reject(partial: PartialCounts, record: Record, reason: str) -> None:
+    def _reject(self, partial: PartialCounts, record: Record, reason: str) -> None:
         rejected = Rejected(record.offset, record.timestamp, reason, record.key, record.value)
+        if self._headers:
+            rejected.headers = tuple(
+                (name, value and value[:KEPT_BYTES]) for name, value in record.headers if name in self._headers
+            )
         value_bytes = KEPT_BYTES if reason == "too_large" else MAX_VALUE_BYTES
         partial.rejected.append(rejected.shortened(value_bytes, KEPT_BYTES))
 
@@ -163,5 +184,7 @@ REASONS = (
     "value",
     "future",
     TIMESTAMP,
+    NO_FRAME,
+    UNKNOWN_SCHEMA,
 )
 """Every reason why a record is rejected; `unreadable` comes from unpacking the batches (log/aiokafka_patch.py)."""

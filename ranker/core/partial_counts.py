@@ -39,7 +39,8 @@ class Cut:
 class Rejected:
     """A record that cannot be counted: its position, the reason, and its original bytes, or the first of them.
 
-    `cut` is None if the value is whole; `key_size` is the size of a key that was cut.
+    `cut` is None if the value is whole; `key_size` is the size of a key that was cut. `headers` are those that [source]
+    reads.
     """
 
     offset: int
@@ -49,6 +50,12 @@ class Rejected:
     value: bytes | None
     cut: Cut | None = None
     key_size: int | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    @property
+    def content_bytes(self) -> int:
+        """What it takes of memory: of its value and its headers."""
+        return len(self.value or b"") + sum(len(value or b"") for _, value in self.headers)
 
     def shortened(self, value_bytes: int, key_bytes: int) -> Rejected:
         """The same with at most so many bytes of value and key."""
@@ -80,17 +87,18 @@ class Mark:
 class PartialCounts:
     """Counts of a stretch of records.
 
-    `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records; `rejected` holds
-    all that goes to the dead letters, the future ones included. `first_append_ms` is the oldest append time.
-    `lost` are ranges of offsets that cannot be read, the last of them appended at `lost_ms`. `sequences` has those of
-    each producer_id, in the order of the log; `last_seen_ms` the append time of its last record. `memory` is what the
-    rules remember of them; None if no rule remembers anything.
+    `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records, and `skipped`
+    those that are no page views, by reason; `rejected` holds all that goes to the dead letters, future ones too.
+    `first_append_ms` is the oldest append time. `lost` are ranges of offsets that cannot be read, the last of them
+    appended at `lost_ms`. `sequences` has those of each producer_id, in the order of the log; `last_seen_ms` the append
+    time of its last record. `memory` is what the rules remember of them; None if no rule remembers anything.
     """
 
     counts: dict[Group, Articles] = field(default_factory=dict)
     records: int = 0
     late: int = 0
     future: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     first_append_ms: int | None = None
     lost: list[range] = field(default_factory=list)
@@ -112,6 +120,8 @@ class PartialCounts:
         self.records += other.records
         self.late += other.late
         self.future += other.future
+        for reason, records in other.skipped.items():
+            self.skipped[reason] = self.skipped.get(reason, 0) + records
         self.rejected += other.rejected
         self.lost += other.lost
         self.lost_ms = max(self.lost_ms, other.lost_ms)

@@ -16,7 +16,8 @@ class Form(NamedTuple):
 
 
 _CONVERT = "have it written as plain JSON, or point topic to a copy that a converter makes (Kafka Connect, ksqlDB)"
-_FRAME = "without the registry's frame"
+_FRAMED = 'read it with format = "{}" in [source]{}, or have it written as plain JSON, without the registry\'s frame'
+_GLUE = f"{_CONVERT}, without the registry's frame"
 _LEAST_FRAME = 6
 
 _BEGINNINGS = (
@@ -56,15 +57,21 @@ def _binary(value: bytes) -> Form | None:
     if len(value) >= _LEAST_FRAME and value[0] == 0:
         wide = value[1:5] == bytes(4) and len(value) > 9
         number, content = (value[1:9], value[9:]) if wide else (value[1:5], value[5:])
-        kind = "JSON" if content.lstrip()[:1] == b"{" else "Avro or Protobuf"
+        is_json = content.lstrip()[:1] == b"{"
+        kind = "JSON" if is_json else "Avro or Protobuf"
         registry = "Apicurio" if wide else "Confluent"
         what = (
             f"in a schema registry's frame ({registry}: a byte 0, schema {int.from_bytes(number, 'big')}, then {kind})"
         )
-        return Form(what, f"{_CONVERT}, {_FRAME}")
+        if wide:
+            return Form(
+                what, f"have its producers write four bytes of id (apicurio.registry.use-id, Confluent), or {_CONVERT}"
+            )
+        fix = _FRAMED.format("json-schema", "") if is_json else _FRAMED.format("avro", ", if it is Avro")
+        return Form(what, fix)
     if len(value) > 18 and value[0] == 3 and value[1] in (0, 5):
         what = f"in a schema registry's frame (AWS Glue: a byte 3, version {value[2:18].hex()}, then its content)"
-        return Form(what, f"{_CONVERT}, {_FRAME}")
+        return Form(what, _GLUE)
     if int.from_bytes(value[:4], "little") == len(value) > 4:
         return Form("BSON", _CONVERT)
     if value and value[0] & 0xF0 == 0x80 and isinstance(_inside(value, msgspec.msgpack.decode), dict):
@@ -119,21 +126,29 @@ def _enveloped(event: Mapping[str, Any], names: Collection[str]) -> Form | None:
     if {"schema", "payload"} <= event.keys():
         return Form(
             "in Kafka Connect's envelope (schema and payload)",
-            "set value.converter.schemas.enable=false in the connector that writes it",
+            "set value.converter.schemas.enable=false in the connector that writes it, or read what is in it: "
+            'article_id = "payload.…" and so on in [source.fields]',
         )
     if {"op", "after"} <= event.keys():
         return Form(
             "a change event of Debezium (before and after)",
-            "have the connector unwrap it (transforms with ExtractNewRecordState)",
+            "have the connector unwrap it (transforms with ExtractNewRecordState), or read what is in it: "
+            'article_id = "after.…" and so on in [source.fields]',
         )
     if "specversion" in event and ("data" in event or "data_base64" in event):
-        return Form("in the envelope of CloudEvents", "have it written in binary mode, whose value is the data alone")
+        return Form(
+            "in the envelope of CloudEvents",
+            'read what is in it: article_id = "data.…" and so on in [source.fields]; or have it written in binary '
+            "mode, whose value is the data alone",
+        )
     for outer, inner in event.items():
         content = _inside(inner) if isinstance(inner, str) else inner
         if isinstance(content, dict) and (deeper := sorted(set(names) & content.keys() - event.keys())):
             return Form(
                 f"an object whose field {outer!r} holds {', '.join(deeper)}",
-                "fields are read at the top level alone: have it written flat, or point topic to a copy that is",
+                f'name its place in [source.fields], such as {deeper[0]} = "{outer}.{deeper[0]}"'
+                if isinstance(inner, dict)
+                else "text is not read as JSON once more: have it written as an object",
             )
     return None
 

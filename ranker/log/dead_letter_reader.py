@@ -20,6 +20,7 @@ from ranker.connect.kafka import KafkaSettings
 from ranker.connect.kafka_start import start
 from ranker.core.fold import REASONS
 from ranker.log import record_batches
+from ranker.log.dead_letter_writer import RECORD
 from ranker.log.errors import LogRefusedError, stop, translated
 
 MARK = b"#resent"
@@ -41,6 +42,7 @@ class DeadLetter:
 
     `position` is topic/partition/offset in the source; `home` is the partition of the dead topic that has the letter.
     `cut` is None if value and key are whole; else they are the beginning of what `cut` gives size and hash of.
+    `headers` are those of the record that [source] reads.
     """
 
     append_ms: int
@@ -51,6 +53,12 @@ class DeadLetter:
     value: bytes
     resent: bool
     cut: str | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    @property
+    def timestamp(self) -> int:
+        """As of the record that it was."""
+        return self.append_ms
 
 
 class DeadLetterReader:
@@ -150,6 +158,7 @@ def _letter(record: ConsumerRecord, mark: bytes | None) -> DeadLetter | None:
         # Compared, because a topic that was created anew has the same positions again.
         resent=mark == b"%d" % int(append_ms),
         cut=", ".join(cut) or None,
+        headers=tuple((name.removeprefix(RECORD), value) for name, value in record.headers if name.startswith(RECORD)),
     )
 
 

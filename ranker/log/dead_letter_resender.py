@@ -46,7 +46,7 @@ class DeadLetterResender:
                     await self._kafka.deliver(records)
 
     def _record(self, letter: DeadLetter) -> dict[str, Any]:
-        headers = [("resent", letter.position.encode())]
+        headers = [("resent", letter.position.encode()), *letter.headers]
         return {"topic": self._source, "key": letter.key, "value": letter.value, "headers": headers}
 
     def _mark(self, letter: DeadLetter) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 A letter that is too large to be kept has the first bytes of its value only, and the headers `size` (bytes of the whole
 value, empty if nobody has seen its end) and `sha256` (of the whole value); `key_size` stands beside a key that was cut.
+Headers of the record that [source] reads are kept, each under its name with `RECORD` before it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 << 20
 """As the topic's max.message.bytes (schemas/topics): room for 1 MiB of a record and its headers."""
+RECORD = "record."
 _SMALLER = (MAX_BYTES, KEPT_BYTES, 4096, 0)
 """Bytes of value and key with which a letter is tried, alone, if Kafka refuses it for its size."""
 _FOR_SIZE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
@@ -80,7 +82,7 @@ class DeadLetters:
     def _records(self, partition: int, rejected: Iterable[Rejected]) -> Iterable[dict[str, Any]]:
         for letter in rejected:
             position = f"{self._source}/{partition}/{letter.offset}".encode()
-            headers = [
+            headers: list[tuple[str, bytes | None]] = [
                 ("reason", letter.reason.encode()),
                 ("position", position),
                 ("append_ms", str(letter.append_ms).encode()),
@@ -92,6 +94,7 @@ class DeadLetters:
                     headers.append(("sha256", letter.cut.sha256.encode()))
             if letter.key_size is not None:
                 headers.append(("key_size", str(letter.key_size).encode()))
+            headers += ((RECORD + name, value) for name, value in letter.headers)
             yield {
                 "topic": self._topic,
                 "key": position,

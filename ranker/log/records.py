@@ -1,7 +1,7 @@
 """Reads records one by one, for batches that the client cannot read to their end: slower, and as far as possible.
 
 The client gives up a batch for a header whose name is no UTF-8, or for undefined attributes. Kafka accepts such
-records, so they occur. Here they are read by their length prefixes, and only offset, time, key and value of each.
+records, so they occur. Here they are read by their length prefixes: offset, time, key, value and headers of each.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ def one_by_one(data: memoryview, at: int, span: Span) -> Iterator[Record]:
                 break
             key, place = _field(data, place)
             value, place = _field(data, place)
+            headers = tuple(_headers(data, place)) if place <= stop <= len(data) else ()
         except IndexError:
             break
         if max(stop, place) > len(data) or place > stop:
             raise UnreadableError(offset, _bytes(key, KEPT_BYTES), _bytes(value, KEPT_BYTES), len(value or b""))
         timestamp = span.max_ms if span.timestamp_type == 1 else span.first_ms + since_ms
-        yield Record(offset, timestamp, span.timestamp_type, _bytes(key), _bytes(value))
+        yield Record(offset, timestamp, span.timestamp_type, _bytes(key), _bytes(value), headers)
         at, next_offset = stop, offset + 1
     else:
         return
@@ -89,6 +90,17 @@ def _field(data: memoryview, at: int) -> tuple[memoryview | None, int]:
     """A key or a value, as much of it as there is, and its end according to its length."""
     length, at = _varint(data, at)
     return (None, at) if length < 0 else (data[at : at + length], at + length)
+
+
+def _headers(data: memoryview, at: int) -> Iterator[tuple[str, bytes | None]]:
+    """Names and values, as many as there are; of a name that is no UTF-8 some bytes are hexadecimal digits."""
+    number, at = _varint(data, at)
+    for _ in range(number):
+        name, at = _field(data, at)
+        value, at = _field(data, at)
+        if at > len(data):
+            return
+        yield str(_bytes(name) or b"", "utf-8", "backslashreplace"), _bytes(value)
 
 
 def _bytes(field: memoryview | None, most: int | None = None) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,12 +13,15 @@ from aiokafka.partitioner import murmur2
 from ranker.connect.kafka import KafkaSettings
 from ranker.connect.kafka_start import start
 from ranker.core.append_time import FIRST_MS, is_append_time
+from ranker.core.framed import Schemas, schemas_of, unknown_schema
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError, stop, translated
 from ranker.log.unpacking import MOST_BYTES
+from ranker.log.value_schemas import ValueSchemas
 
 CHUNK_RECORDS = 1_666
+_NONE: Mapping[int, int] = {}
 _CHUNKS = 4
 _SILENT_S = 30.0
 """How long Kafka may send nothing although there must be records."""
@@ -45,13 +48,29 @@ class Part(NamedTuple):
 
 
 class LogReader:
-    """Reads what is committed of one topic. Times are milliseconds since the epoch."""
+    """Reads what is committed of one topic. Times are milliseconds since the epoch.
 
-    def __init__(self, consumer: Any, topic: str, partitions: int, *, patch_active: bool) -> None:
+    `schemas` has those of framed values, before their records are handed out. A record whose schema the registry lacks
+    is refused, unless it lies below the offset that `accepted` has for its partition.
+    """
+
+    def __init__(
+        self,
+        consumer: Any,
+        topic: str,
+        partitions: int,
+        schemas: ValueSchemas | None = None,
+        accepted: Mapping[int, int] = _NONE,
+        *,
+        patch_active: bool,
+    ) -> None:
         self._consumer = consumer
         self._topic = topic
         self._patch_active = patch_active
+        self._schemas = schemas
+        self._accepted = accepted
         self.partitions = partitions
+        self.schemas: Schemas | None = None if schemas is None else schemas.known
 
     async def held(self, partition: int) -> range:
         """The offsets that the log holds now, open transactions left out. The embedded broker's end lags by a batch."""
@@ -110,12 +129,25 @@ class LogReader:
                     if chunk.error is not None:
                         raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
                     position = chunk.end
+                    await self._know_schemas(partition, chunk)
                     yield chunk if position <= end else _cut(chunk, end)
                     if position >= end:
                         return
         finally:
             if tp in self._consumer.assignment():  # another stretch may have begun before this one was closed
                 self._consumer.pause(tp)  # else it goes on fetching, and searches by time wait 50 ms each behind that
+
+    async def _know_schemas(self, partition: int, chunk: Chunk) -> None:
+        if self._schemas is None:
+            return
+        await self._schemas.ensure(chunk.records)
+        accepted = self._accepted.get(partition, 0)
+        for record in chunk.records:
+            if record.offset >= accepted and not all(map(self._schemas.known.get, schemas_of([record.value]))):
+                raise LogRefusedError(
+                    f"partition {partition}: {unknown_schema(record.offset, record.value)}: --accept-bad "
+                    f"{partition}:{chunk.end}, or a higher offset, takes those below it for dead letters"
+                )
 
     async def part(self, partition: int, since_ms: int) -> Part:
         """What to read of a partition: from the first record that was appended at `since_ms` or later."""
@@ -170,7 +202,14 @@ def _cut(chunk: Chunk, end: int) -> Chunk:
 
 
 @contextlib.asynccontextmanager
-async def reading(kafka: KafkaSettings, topic: str, *, unpack_bytes: int = MOST_BYTES) -> AsyncIterator[LogReader]:
+async def reading(
+    kafka: KafkaSettings,
+    topic: str,
+    *,
+    unpack_bytes: int = MOST_BYTES,
+    schemas: ValueSchemas | None = None,
+    accepted: Mapping[int, int] = _NONE,
+) -> AsyncIterator[LogReader]:
     """A reader for the length of the block. LogRefusedError if there is no such topic, which is never created."""
     record_batches.install(unpack_bytes)
     patch_active = aiokafka_patch.install()
@@ -193,6 +232,6 @@ async def reading(kafka: KafkaSettings, topic: str, *, unpack_bytes: int = MOST_
         partitions = len(cluster.partitions_for_topic(topic) or ())
         if not partitions:
             raise LogRefusedError(kafka.no_topic(topic))
-        yield LogReader(consumer, topic, partitions, patch_active=patch_active)
+        yield LogReader(consumer, topic, partitions, schemas, accepted, patch_active=patch_active)
     finally:
         await stop(consumer)

@@ -14,6 +14,7 @@ from ranker.core.watermark import age_ms
 from ranker.log import admin, aiokafka_patch
 from ranker.log.admin import LogAdmin, TopicState
 from ranker.log.errors import LogRefusedError, LogUnavailableError
+from ranker.log.value_schemas import ValueSchemas
 from ranker.operate import check_periods, check_records, check_rules, clocks, topics
 from ranker.operate.clocks import CLOCKS_APART_MS, TIME_SERVICE, Clock
 from ranker.operate.findings import Finding, fault, note, ok, with_fix
@@ -33,6 +34,7 @@ async def kafka(
     *,
     accept_create_time: bool,
     calendars: Collection[Calendar] = (),
+    schemas: ValueSchemas | None = None,
 ) -> list[Finding]:
     """Findings on Kafka: whether it is reachable, its topics and their settings, its clocks."""
     try:
@@ -46,7 +48,7 @@ async def kafka(
                 found += _foreign(generation, state, accept_create_time)
                 if state is not None:
                     newest = await log.newest(state.name, min(state.partitions, _PARTITIONS), _NEWEST)
-                    found += check_records.fits(generation, newest)
+                    found += await check_records.fits(generation, newest, schemas)
             for topic in wanted:
                 judged = [
                     _create_time(topic.name, accept_create_time)
@@ -68,7 +70,9 @@ async def kafka(
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         text, _, fix = str(error).rpartition("; ")
-        return [fault("Kafka", f"{endpoints.shown(at.bootstrap)}: {text or fix}", fix if text else "")]
+        if not text:
+            text, fix = fix, "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is"
+        return [fault("Kafka", f"{endpoints.shown(at.bootstrap)}: {text}", fix)]
 
 
 def _there(name: str, state: TopicState) -> Finding:

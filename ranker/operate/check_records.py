@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ranker.connect.registry import RegistryAwayError
 from ranker.core import append_time
 from ranker.core.append_time import is_append_time
+from ranker.core.decoder import Decoder
 from ranker.core.fold import Fold, Record
+from ranker.core.framed import Schemas
 from ranker.core.generation import Generation
-from ranker.core.source import Decoder
 from ranker.log.admin import Sample, TopicState
+from ranker.log.value_schemas import ValueSchemas
 from ranker.operate.findings import Finding, fault, note, ok
 from ranker.operate.topics import has_create_time
 
@@ -49,25 +52,48 @@ def timestamps(topic: TopicState, samples: Mapping[int, Sample], now_ms: int) ->
     return found
 
 
-def fits(generation: Generation, records: Sequence[Record]) -> list[Finding]:
-    """Whether [source] fits the topic's newest records; those without an append time are left out."""
+async def fits(generation: Generation, records: Sequence[Record], schemas: ValueSchemas | None) -> list[Finding]:
+    """Whether [source] fits the topic's newest records; those without an append time are left out.
+
+    If the schema registry that they need is away, that is all that is found.
+    """
+    if schemas is None:
+        return _fits(generation, records, None)
+    try:
+        await schemas.fetch(schemas.lacking(records))
+    except RegistryAwayError as error:
+        text, _, fix = str(error).rpartition("; ")
+        return [fault("schema registry", text, fix)]
+    replies = [ok("schema registry", f"replies; {len(schemas.known)} schemas of the newest records")] if records else []
+    return replies + _fits(generation, records, schemas.known)
+
+
+def _fits(generation: Generation, records: Sequence[Record], schemas: Schemas | None) -> list[Finding]:
     if not records:
         return [note("Kafka", f"topic {generation.topic} is empty, so nothing shows yet whether [source] fits it")]
     timed = [record for record in records if is_append_time(record.timestamp)]
     if not timed:
         return []
-    partial = Fold(generation)(timed)
+    partial = Fold(generation, schemas=schemas)(timed)
     bad = [rejected for rejected in partial.rejected if rejected.reason != "future"]
     text = f"of the newest {len(timed)} records of {generation.topic} "
     finding = fault if 2 * (len(bad) + partial.late) > len(timed) else note
     if bad:
-        why = Decoder(generation.source).fault(bad[0].value or b"")
+        record = next(one for one in timed if (one.offset, one.value) == (bad[0].offset, bad[0].value))
+        why = Decoder(generation.source, schemas).fault(record.value or b"", record)
         text += f"{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
         text += f" ({why.what})" if why else ""
         return [finding("Kafka", text, (why and why.fix) or "compare [source] in ranker.toml with the record")]
     if partial.late:
         text += f"{partial.late} are too old to be counted"
         return [finding("Kafka", text, "if they are not, time in [source] is not the unit of their times")]
+    if partial.skipped:
+        skipped = sum(partial.skipped.values())
+        reasons = ", ".join(f"{reason} {records}" for reason, records in partial.skipped.items())
+        text += f"{len(timed) - skipped} are page views; {skipped} are none ({reasons})"
+        if skipped == len(timed):
+            return [note("Kafka", text, "if some are, correct what [source] says of these")]
+        return [ok("Kafka", text)]
     return [ok("Kafka", f"{text}all can be read as page views")]
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from ranker.core.floors import first_append_of_ms
 from ranker.core.fold import Fold
+from ranker.core.framed import Schemas
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
@@ -49,13 +50,14 @@ class Period(NamedTuple):
 class Counts:
     """What one definition counts. `outcomes` are by site; `lists` by site and board, article to weighed count.
 
-    The others are of every record that was read, whatever its event time: `late` and `dead` (by reason) records,
-    `lost` offsets, `settled` events and buckets `given_up` by rules.
+    The others are of every record that was read, whatever its event time: `late`, `dead` and `skipped` records (both by
+    reason), `lost` offsets, `settled` events and buckets `given_up` by rules.
     """
 
     outcomes: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     lists: defaultdict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     dead: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     late: int = 0
     lost: int = 0
     settled: int = 0
@@ -99,7 +101,7 @@ async def compare(
     since_ms = min(first_append_of_ms(generation, requested.from_ms, FUTURE_MS) for generation in generations)
     parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     stretch = covered(generations, requested, parts)
-    countings = [Counting(generation, stretch, site) for generation in generations]
+    countings = [Counting(generation, stretch, site, log.schemas) for generation in generations]
     found = Comparison(definitions, requested, stretch, parts, [counting.counts for counting in countings])
     before, total = 0, sum(part.end - part.start for part in parts)
     for number, part in enumerate(parts):
@@ -136,9 +138,11 @@ def covered(generations: Sequence[Generation], requested: Period, parts: Iterabl
 class Counting:
     """Counts by one definition, one partition after the other."""
 
-    def __init__(self, generation: Generation, stretch: Period, site: str | None) -> None:
+    def __init__(
+        self, generation: Generation, stretch: Period, site: str | None, schemas: Schemas | None = None
+    ) -> None:
         self.counts = Counts()
-        self._fold = Fold(generation)
+        self._fold = Fold(generation, schemas=schemas)
         self._rules = memory_rules(generation)
         self._memory: Memory | None = None
         grain = generation.windows[0].grain_ms
@@ -161,6 +165,7 @@ class Counting:
             counts.given_up += partial.memory.given_up
         counts.late += partial.late
         counts.lost += sum(map(len, partial.lost))
+        counts.skipped.update(partial.skipped)
         counts.dead.update(rejected.reason for rejected in partial.rejected)
         for (slice_, site, outcome), articles in partial.counts.items():
             if slice_ not in self._slices or (self._site is not None and site != self._site):

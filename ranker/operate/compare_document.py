@@ -48,6 +48,7 @@ def _definition(definition: Definition, counts: Counts) -> dict[str, Any]:
         "rules": list(in_force(definition.generation)),
         "late": counts.late,
         "dead_letters": dict(sorted(counts.dead.items())),
+        "skipped": dict(sorted(counts.skipped.items())),
         "lost": counts.lost,
         "settled": counts.settled,
         "given_up": counts.given_up,

@@ -14,11 +14,13 @@ from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log.dead_letter_reader import DeadLetter, DeadLetterReader
 from ranker.log.records import Record
+from ranker.log.value_schemas import ValueSchemas
 
 COUNTED = ""
 LATE = "too old for the longest window: sent again, they would not be listed"
 IN_LOG = "which these rules count at their place in the log: sent again, they would count twice"
 FUTURE = "whose time has not come: sent now, they come back as new dead letters"
+NO_VIEW = "which [source] passes over now: sent again, they would count as nothing"
 CUT = "too large to be kept whole: only their first bytes are here, so they cannot be sent, not even with --force"
 RESENT = "resent before"
 NEVER = frozenset((CUT, RESENT))
@@ -92,9 +94,11 @@ def objection(letter: DeadLetter, fold: Fold, held: Mapping[int, range], now_ms:
 
 def _appended(letter: DeadLetter, fold: Fold, append_ms: int) -> str:
     """What comes of the letter's record if it is appended then."""
-    partial = fold([Record(0, append_ms, 0, letter.key, letter.value)])
+    partial = fold([Record(0, append_ms, 0, letter.key, letter.value, letter.headers)])
     if partial.future or partial.late:
         return FUTURE if partial.future else LATE
+    if partial.skipped:
+        return NO_VIEW
     if partial.rejected:
         return f"still rejected ({partial.rejected[0].reason}): sent again, they come back as new dead letters"
     return COUNTED
@@ -116,6 +120,7 @@ async def resend(
     log: DeadLetterReader,
     choice: Choice,
     rules: Generation,
+    schemas: ValueSchemas | None,
     now_ms: int,
     send: Callable[[Sequence[DeadLetter]], Awaitable[None]],
     outcome: Outcome,
@@ -126,12 +131,15 @@ async def resend(
     """Hands what may be sent by `rules` to `send`, in portions, up to `limit` letters.
 
     `outcome` is true also if this raises. If it is cancelled, it finishes the portion under way. Raises LogRefusedError
-    if one of the topics does not exist.
+    if one of the topics does not exist, LogUnavailableError if the schema registry is away.
     """
-    fold, held = Fold(rules), await log.held(rules.topic)
+    fold = Fold(rules, schemas=None if schemas is None else schemas.known)
+    held = await log.held(rules.topic)
     missing = choice.positions
     async with contextlib.aclosing(log.portions()) as portions:
         async for letters in portions:
+            if schemas is not None:
+                await schemas.ensure(choice.of(letters))
             portion: list[DeadLetter] = []
             objections: Counter[str] = Counter()
             for letter in choice.of(letters):

@@ -23,6 +23,7 @@ from ranker.core import best_of
 from ranker.core.append_time import is_append_time
 from ranker.core.floors import first_append_of_ms
 from ranker.core.fold import Fold, Record
+from ranker.core.framed import Schemas
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts
@@ -92,7 +93,7 @@ async def count(
     parts = [await log.part(partition, since_ms) for partition in range(log.partitions)]
     behind, total = 0, sum(part.end - part.start for part in parts)
     for part in parts:
-        counting = _Partition(generation, wanted, found, part, now_ms)
+        counting = _Partition(generation, wanted, found, part, now_ms, log.schemas)
         starts = [await _start(log, part, reads_from_ms(generation, one.period), since_ms) for one in wanted]
         async with contextlib.aclosing(log.part_chunks(part)) as chunks:
             async for chunk in chunks:
@@ -128,9 +129,10 @@ class _Partition:
         found: Sequence[PeriodCounts],
         part: Part,
         now_ms: int,
+        schemas: Schemas | None,
     ) -> None:
         self._generation = generation
-        self._fold = Fold(generation, MINUTE_MS)
+        self._fold = Fold(generation, MINUTE_MS, schemas)
         rules = memory_rules(generation)
         self._memory = None if rules is None else Memory(rules)
         self._boards = generation.boards_of

@@ -98,7 +98,7 @@ class ReceiptCheck:
         records = behind = 0
         for part, read in zip(receipt.partitions, stretches, strict=True):
             total = Total(At(part.n, part.floors), receipt.window, receipt.site, receipt.board, {})
-            recount = Recount(self._definition, [total])
+            recount = Recount(self._definition, [total], schemas=self._reader.schemas)
             try:
                 await feed(self._reader, recount, read, after(behind, passed))
             except LogEndsError as error:

@@ -60,7 +60,7 @@ async def feed(reader: LogReader, recount: Recount, part: Stretch, passed: Calla
     try:
         async for chunk in reader.chunks(part.partition, part.start, max(part.end, recount.end)):
             for record in chunk.records:
-                recount.feed(record.offset, record.timestamp, record.key, record.value)
+                recount.feed(record.offset, record.timestamp, record.key, record.value, record.headers)
             reached = chunk.end
             passed(reached - part.start)
             await asyncio.sleep(0)

@@ -92,6 +92,8 @@ class Checked:
     start: int = 0
     end: int = 0
     records: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Records that [source] says are no page views, by the reason."""
     compared: int = 0
     unchecked: list[str] = field(default_factory=list)
     named: list[Difference] = field(default_factory=list)
@@ -176,13 +178,13 @@ class Verification:
             return None
         pieces = await self._pieces(shard, index)
         part = await self._stretch(shard, n0, _oldest([index.at, *(piece.at for piece in pieces)]))
-        recount = Recount(self._definition, pieces, partial(self._is_stray, shard))
+        recount = Recount(self._definition, pieces, partial(self._is_stray, shard), self._reader.schemas)
         checked.start, checked.end = part.start, recount.end
         try:
             await feed(self._reader, recount, part, passed)
         except LogEndsError as error:
             checked.take(iter([Difference("log", "", "", f"{recount.end} offsets were counted", str(error))]))
-        checked.records = recount.records
+        checked.records, checked.skipped = recount.records, dict(recount.skipped)
         checked.take(filter(self._selection.wants, recount.differences()))
         checked.compared, checked.unchecked = recount.compared, recount.unchecked()
         if self._selection.article is not None:

@@ -7,12 +7,14 @@ differ in both. What the log no longer reaches is unchecked, never equal.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ranker.recount.contract import Contract
 from ranker.recount.definition import APART_MS, FIRST_MS, FUTURE_MS, LAST_MS, Definition, start_ms
-from ranker.recount.events import Contract, Event
+from ranker.recount.events import Event
 from ranker.recount.once import Once
 from ranker.recount.pieces import At, Bucket, Difference, Entry, Index, Slice, SliceId, Total
 
@@ -39,13 +41,14 @@ class Recount:
         definition: Definition,
         pieces: Sequence[Piece],
         is_stray: Callable[[str, str], bool] = lambda _site, _article: False,
+        schemas: Mapping[int, tuple[str, ...]] | None = None,
     ) -> None:
         self._definition = definition
         self._known_ms = 0
         """What counts in earlier slices and buckets is not known."""
         self._is_cut = False
         self._is_stray = lru_cache(maxsize=1 << 19)(is_stray)
-        self._contract = Contract(definition.sites, definition.source)
+        self._contract = Contract(definition.sites, definition.source, schemas)
         self._once = Once(definition)
         self._pieces = pieces
         self._views = list(_by_floors(definition, pieces))
@@ -56,6 +59,8 @@ class Recount:
         self._found: list[Difference] = []
         self.records = 0
         self.dead = 0
+        self.skipped: Counter[str] = Counter()
+        """Records that [source] says are no page views, by the reason."""
 
     @property
     def end(self) -> int:
@@ -69,7 +74,14 @@ class Recount:
         """
         self._is_cut, self._known_ms = True, _NEVER_MS
 
-    def feed(self, offset: int, append_ms: int, key: bytes | None, value: bytes | None) -> None:
+    def feed(
+        self,
+        offset: int,
+        append_ms: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]] = (),
+    ) -> None:
         """The next record."""
         while self._due and self._due[-1].at.n <= offset:
             self._compare_remembered(self._due.pop())
@@ -78,7 +90,10 @@ class Recount:
             self._is_cut, self._known_ms = False, -(-(append_ms + APART_MS + FUTURE_MS) // unit) * unit
         self.records += 1
         self._last = offset, append_ms, key, value
-        event = self._contract.event(value) if FIRST_MS <= append_ms <= LAST_MS else None
+        event = self._contract.event(value, append_ms, key, headers) if FIRST_MS <= append_ms <= LAST_MS else None
+        if isinstance(event, str):
+            self.skipped[event] += 1
+            return
         if event is None or event.occurred_ms > append_ms + FUTURE_MS:
             self.dead += 1
             return

@@ -1,4 +1,4 @@
-"""Events per second from topics that are not ours, beside one that is: what other names, times and keys cost."""
+"""Events per second from topics that are not ours, beside one that is: what names, times, paths and frames cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from tests.bench import backlog, produce
+from tests.bench import backlog, folding, produce
 from tests.bench.backlog import PARTITIONS, Consumed
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
@@ -20,6 +20,7 @@ from tests.bench.traffic import OWN_FORM, SITE, Backlog, form
 SHARE = 0.5
 """How much of the backlog each of the topics has."""
 FORM = '{"id":"%s","action":"%s","blog":"' + SITE + '","path":"%s","ts":%s,"client":"person"}'
+NESTED_FORM = FORM.replace('"path":"%s"', '"page":{"path":"%s"}')
 
 _SOURCE = """
 [source]
@@ -53,8 +54,11 @@ def _rfc3339(time_ms: int) -> str:
 OWN = Kind("own", "ours, keyed", OWN_FORM)
 KEYLESS = Kind("keyless", "ours, without keys", OWN_FORM)
 MS = Kind("ms", "foreign, times in ms", FORM, _SOURCE.format(time="ms"))
+NESTED = Kind(
+    "nested", "foreign, fields in objects", NESTED_FORM, _SOURCE.format(time="ms").replace('"path"', '"page.path"')
+)
 RFC3339 = Kind("rfc3339", "foreign, times in RFC 3339", FORM, _SOURCE.format(time="rfc3339"), _rfc3339)
-KINDS = (OWN, KEYLESS, MS, RFC3339)
+KINDS = (OWN, KEYLESS, MS, NESTED, RFC3339)
 
 
 def run(stack: Stack, events: int, repeats: int, progress: Progress) -> Part:
@@ -72,6 +76,7 @@ def run(stack: Stack, events: int, repeats: int, progress: Progress) -> Part:
                 done(1)
     part.details["consumed"] = {kind.name: [asdict(one) for one in runs[kind]] for kind in KINDS}
     _figures(part, events, runs)
+    folding.figures(part, repeats)
     part.notes.append(
         "Without keys, records go to the partitions in turn, so nearly every article stands in every shard and is a "
         "stray in all but one: more increments and marks for the same events. The foreign topics have no keys either, "
@@ -121,7 +126,7 @@ def _figures(part: Part, events: int, runs: dict[Kind, list[Consumed]]) -> None:
             beside=f"longest {max(one.longest_script_ms for one in runs[kind]):.3g} ms, "
             f"{median(kind, lambda one: one.scripts):,.0f} scripts",
         )
-    for kind in (MS, RFC3339):
+    for kind in (MS, NESTED, RFC3339):
         part.add(f"{kind.label}: rate / ours", rate(kind) / rate(OWN), "times")
         part.add(f"{kind.label}: rate / ours without keys", rate(kind) / rate(KEYLESS), "times")
         part.add(f"{kind.label}: CPU of the consumer / ours without keys", cpu(kind) / cpu(KEYLESS), "times")

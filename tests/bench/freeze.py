@@ -15,7 +15,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local.waiting import until_async
 from ranker import settings
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core import best_of
 from ranker.log.documents import MAX_BYTES
 from ranker.store import generations
@@ -24,6 +23,7 @@ from tests.bench.figures import Part
 from tests.bench.progress import Progress
 from tests.bench.proof import PRESS, Ended, to_its_end, week
 from tests.bench.stack import Stack
+from tests.support.redis_at import redis_at
 
 TOPIC = "bench-freeze"
 HISTORY = "9d"
@@ -76,7 +76,7 @@ async def _begin(stack: Stack, env: dict[str, str]) -> None:
         await until_async("the topic", lambda: _is_there(admin, True))
     generation = settings.load(env["RANKER_CONFIG"], env).generation
     stack.empty_redis()
-    client = connect(RedisSettings(stack.redis.url))
+    client = connect(redis_at(stack.redis.url))
     try:
         await generations.register(client, generation)
         await generations.activate(client, generation.id, backlog.PARTITIONS, 0)

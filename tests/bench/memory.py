@@ -12,7 +12,6 @@ import redis
 
 from deploy.local import waiting
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core import delta
 from ranker.core.delta import Counts
 from ranker.core.generation import Generation
@@ -24,6 +23,7 @@ from tests.bench.shards import Shard, begin, homes, pieces
 from tests.bench.stack import Stack
 from tests.bench.traffic import ARTICLES, SITE
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.redis_at import redis_at
 
 PARTITIONS = 4
 EVENTS_PER_S = 1_000
@@ -117,7 +117,7 @@ async def _fill(
     url: str, generation: Generation, tiers: list[Tier], articles: list[str]
 ) -> tuple[list[Shard], list[int]]:
     """Every live slice sealed, and the totals of both windows; returns (article, slice) pairs of each tier too."""
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         filled = await begin(client, generation, PARTITIONS, int(time.time() * 1000))
         at = homes(articles, PARTITIONS)
         pairs = [0] * len(tiers)

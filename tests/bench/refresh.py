@@ -13,7 +13,6 @@ import redis
 import uvloop
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation, ListName
 from ranker.core.merge import PLACES
 from ranker.metrics import ReaderMetrics, new_registry
@@ -29,6 +28,7 @@ from tests.bench.shards import begin, homes
 from tests.bench.stack import Stack
 from tests.bench.traffic import SITE
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.redis_at import redis_at
 
 SHARDS = 64
 PLAIN = "1 list, the plain way"
@@ -81,7 +81,7 @@ def run(stack: Stack, repeats: int, quick: bool, progress: Progress) -> Part:
 
 
 async def _measure(stack: Stack, rounds: int, repeats: int, done: Callable[[float], None]) -> dict[str, list[Cost]]:
-    async with connect(RedisSettings(stack.redis.url)) as client:
+    async with connect(redis_at(stack.redis.url)) as client:
         await _fill(client)
         done(1)
         ways: dict[str, Callable[[], Awaitable[object]]] = {

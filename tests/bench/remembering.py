@@ -12,13 +12,13 @@ import time
 import uvloop
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.memories import Memories
 from ranker.core.generation import Generation
 from ranker.core.rules import Rules
 from ranker.store.shard import ShardStore
 from tests.bench import processes
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.redis_at import redis_at
 
 HOUR_MS = 3_600_000
 RULES = Rules("duplicate@1", "", "unique_item@counter-5.1", ("view",), HOUR_MS, HOUR_MS, 20_000_000)
@@ -40,7 +40,7 @@ class Blocks:
 
 
 async def main(url: str, partition: int) -> dict[str, float]:
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         store, memories, blocks = ShardStore(client, GENERATION, partition), Memories(RULES), Blocks()
         state = await store.load()
         if state is None:

@@ -12,7 +12,6 @@ from typing import Any
 import uvloop
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.upkeep import Upkeep
 from ranker.core.generation import Generation, from_table
 from ranker.core.rising_boards import boards
@@ -29,6 +28,7 @@ from tests.bench.progress import Progress
 from tests.bench.shards import Shard, homes, pieces
 from tests.bench.stack import Stack
 from tests.bench.traffic import ARTICLES, SITE, Backlog
+from tests.support.redis_at import redis_at
 from tests.support.sessions import open_session
 
 TOPIC = "bench-rising"
@@ -159,7 +159,7 @@ async def _filled(url: str, of: Generation, tiers: list[memory.Tier], articles: 
 
 async def _upkeep(stack: Stack, of: Generation) -> Upkept:
     """Minutes go by for the first shard, in which nothing is counted."""
-    async with connect(RedisSettings(stack.redis.url)) as client:
+    async with connect(redis_at(stack.redis.url)) as client:
         session = await open_session(ShardStore(client, of, 0), of, PARTITIONS)
         upkeep = Upkeep(of)
         cpu, redis_cpu = time.process_time(), processes.cpu_s(stack.redis.pid)
@@ -180,7 +180,7 @@ def _reading(stack: Stack, of: Generation, articles: list[str], kind: str, part:
 
 
 async def _read(stack: Stack, of: Generation, articles: list[str]) -> tuple[float, float, float, int]:
-    async with connect(RedisSettings(stack.redis.url)) as client:
+    async with connect(redis_at(stack.redis.url)) as client:
         await _spike(client, of, articles)
         reader = RisingReader(client, {})
         unknown = Articles({})

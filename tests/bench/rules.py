@@ -14,7 +14,6 @@ import redis
 
 from ranker import settings
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.core.memory import MemoryChange
 from ranker.core.step import Changes
@@ -27,6 +26,7 @@ from tests.bench.remembering import GENERATION, HOUR_MS
 from tests.bench.shards import Shard, begin
 from tests.bench.stack import Stack
 from tests.bench.traffic import OWN_FORM, Backlog, form
+from tests.support.redis_at import redis_at
 
 TOPIC = "bench-rules"
 KEYS = (1_000_000, 5_000_000, 10_000_000)
@@ -90,7 +90,7 @@ def _takeover(stack: Stack, keys: int, of_step: int, part: Part) -> None:
 async def _fill(url: str, keys: int, of_step: int) -> None:
     """One shard with so many random keys, half of them in each of two hours."""
     now_ms = int(time.time() * 1000)
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         (shard,) = await begin(client, GENERATION, 1, now_ms)
         for first in range(0, keys, of_step):
             count = min(of_step, keys - first)

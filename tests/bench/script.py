@@ -12,7 +12,6 @@ from dataclasses import replace
 import redis
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import Articles, Group
 from ranker.core.retire import Retirement
@@ -25,6 +24,7 @@ from tests.bench.shards import Shard, begin
 from tests.bench.stack import Stack
 from tests.bench.traffic import SITE
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.redis_at import redis_at
 
 LONGEST_MS = 30
 SIZES = (12_500, 100_000)
@@ -103,7 +103,7 @@ async def _measure(url: str, steps: Steps, size: int, kind: str, number: int) ->
     generation = Generation("bench-script", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     articles = ids.article_ids(size, kind)
     rng = random.Random(ids.SEED)
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         now_ms = int(time.time() * 1000)
         batches, retires = await begin(client, generation, 2, now_ms)
         minute = now_ms // generation.windows[0].grain_ms

@@ -17,13 +17,13 @@ from deploy.local.children import Child
 from deploy.local.ports import free_port
 from ranker import settings
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.store.topic_copy import Change, CopyState, TopicCopy
 from tests.bench import ids, processes
 from tests.bench.shards import begin, homes, pieces
 from tests.bench.stack import Stack
 from tests.bench.traffic import SITE
+from tests.support.redis_at import redis_at
 
 PARTITIONS = 4
 PATH = f"/v1/{SITE}/popular/read/24h"
@@ -114,7 +114,7 @@ async def _fill(url: str, generation: Generation, count: int, *, named: bool) ->
     articles = ids.article_ids(count, "7")
     at = homes(articles, PARTITIONS)
     counts = ids.expected(count, 80 * count)
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         for number, shard in enumerate(await begin(client, generation, PARTITIONS, now_ms)):
             here = [(rank, article) for rank, article in enumerate(articles) if at[article] == number]
             of_kind = {kind: {article: each[rank] for rank, article in here} for kind, each in counts.items()}

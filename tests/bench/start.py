@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from deploy.local import waiting
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.store.topic_copy import TopicCopy
 from tests.bench import ids, load, processes, served
 from tests.bench.figures import Part, percentile
@@ -19,6 +18,7 @@ from tests.bench.load import Connection
 from tests.bench.progress import Progress
 from tests.bench.served import PATH
 from tests.bench.stack import Stack
+from tests.support.redis_at import redis_at
 
 ARTICLES = 100_000
 CONNECTIONS = (0, 4, 64)
@@ -85,7 +85,7 @@ async def _changes(url: str, port: int, articles: int, changes: int, done: Calla
     first = ids.article_ids(articles, "7")[0]
     took = []
     connection = await Connection.to(port)
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         catalogue = TopicCopy(client, 0)
         for number in range(changes):
             await asyncio.sleep(rng.random())

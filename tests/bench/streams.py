@@ -11,13 +11,13 @@ from pathlib import Path
 
 from deploy.local import waiting
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.store.topic_copy import TopicCopy
 from tests.bench import ids, processes, served
 from tests.bench.figures import Part
 from tests.bench.progress import Progress
 from tests.bench.served import PATH
 from tests.bench.stack import Stack
+from tests.support.redis_at import redis_at
 
 STREAMS = 5_000
 ARTICLES = 1_000
@@ -91,5 +91,5 @@ def _told(log: Path) -> list[dict[str, float]]:
 
 
 async def _rename(url: str, article: str, title: str) -> None:
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         await served.change(TopicCopy(client, 0), article, title)

@@ -30,6 +30,7 @@ class Given(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def reasons(value: bytes, append_ms: int = BEFORE_MS) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import schemas
-from ranker.recount.events import Contract
+from ranker.recount.contract import Contract
 from tests.property import odd_values
 
 PLAIN = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "verify" / "recount.py"))
@@ -48,8 +48,9 @@ def is_in_reach(value: bytes) -> bool:
 def same(value: bytes | None) -> bool:
     event, plain = CONTRACT.event(value), PLAIN["event_of"](value)
     assert (event is None) == (plain is None), value
-    if event is None:
+    if event is None or plain is None:
         return False
+    assert not isinstance(event, str)
     read = [
         plain[name]
         for name in ("site_id", "article_id", "event_type", "occurred_at", "event_id", "agent_class", "value")

@@ -33,6 +33,7 @@ class Stored(msgspec.Struct):
     offset: int = 0
     timestamp: int = 4_102_444_800_000
     key: bytes | None = b""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 @pytest.mark.parametrize("name", schemas.NAMES)

@@ -164,6 +164,9 @@ def test_the_replay_reports_what_became_of_every_line(engine: Engine, site: str)
         "faults": [],
         "not_understood": [],
         "without_repeat_key": None,
+        "without_agent": 0,
+        "formats": {"combined": 1},
+        "hosts": [],
         "crawler_lists": agents.LISTS,
     }
 

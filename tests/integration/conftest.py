@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
+from deploy.local.faults import MissingTool
 from deploy.local.kafka_apache import ApacheKafka
+from tests.conftest import _standing, without
 from tests.integration.consume.engine import Engine
+from tests.support.redis_forms import servers, started
+
+
+@pytest.fixture(scope="session")
+def redis_form(services_directory: Path) -> Iterator[Callable[[str], tuple[Any, str]]]:
+    """The servers and the address of a form of tests.support.redis_forms, empty; they run until the session ends."""
+    with contextlib.ExitStack() as stack:
+        running: dict[str, tuple[Any, str]] = {}
+
+        def form(name: str) -> tuple[Any, str]:
+            if name not in running:
+                try:
+                    running[name] = stack.enter_context(started(name, services_directory / name))
+                except MissingTool as missing:
+                    without(missing)
+                _standing.extend(servers(running[name][0]))
+            running[name][0].flush()
+            return running[name]
+
+        yield form
+        for server, _ in running.values():
+            for one in servers(server):
+                _standing.remove(one)
 
 
 @pytest_asyncio.fixture

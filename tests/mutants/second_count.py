@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.catalogue import Mutant
 
 _ONCE, _RECOUNT = "ranker.recount.once:Once", "ranker.recount.recount:Recount"
-_EVENTS, _DEFINITION = "ranker.recount.events:Contract", "ranker.recount.definition"
+_CONTRACT, _DEFINITION = "ranker.recount.contract:Contract", "ranker.recount.definition"
 
 
 _LATE = {
@@ -51,8 +51,13 @@ SECOND = (
     _mutant("the article is no part of a key", f"{_ONCE}.outcome", "A.article", "''"),
     _mutant("ids and readers are one", f"{_ONCE}.outcome", "f'{A}reader {event.reader}'", "f'{A}event {event.reader}'"),
     _mutant("keys of the store without seed", f"{_ONCE}._add", "xxh3_64_digest(A, B)", "xxh3_64_digest(A)"),
-    _mutant("visitor_id goes before repeat_key", f"{_EVENTS}._typed", "key or visitor or ''", "visitor or key or ''"),
-    _mutant("a value of zero is an event", f"{_EVENTS}._allowed", "not A.value", "False"),
+    _mutant(
+        "visitor_id goes before repeat_key",
+        "ranker.recount.contract:_made",
+        "key or visitor or ''",
+        "visitor or key or ''",
+    ),
+    _mutant("a value of zero is an event", f"{_CONTRACT}._allowed", "not A.value", "False"),
     _mutant("late events count", f"{_RECOUNT}.feed", "not A", "True"),
     _mutant("future on the boundary", f"{_RECOUNT}.feed", "A > append_ms + FUTURE_MS", "A >= append_ms + FUTURE_MS"),
     _mutant("no append time is one", f"{_RECOUNT}.feed", "A if FIRST_MS <= B <= LAST_MS else None", "A"),

@@ -13,6 +13,7 @@ import pytest
 from ranker.store import shard
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.foreign_records import FOREIGN
 from tests.mutants.lists import LISTS
 from tests.mutants.periods import PERIODS
 from tests.mutants.remembered import CHUNKS, HISTORIES
@@ -87,7 +88,9 @@ def test_a_mutant_that_has_lost_its_place_is_noticed(module: Callable[[str], Mod
 
 
 @pytest.mark.parametrize(
-    "mutant", [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING], ids=lambda mutant: mutant.name
+    "mutant",
+    [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN],
+    ids=lambda mutant: mutant.name,
 )
 def test_every_mutant_has_its_place(mutant: Mutant) -> None:
     """Also those that only make test-long hunts for."""

@@ -107,10 +107,10 @@ def value(rng: random.Random) -> bytes:
             items.insert(rng.randint(0, len(items)), (name, each))
     body = rng.choice((",", ", ", " ,\n", "\t,\r\n")).join(f'"{name}":{each}' for name, each in items)
     before, after = rng.choice(("", "", " ", "\n")), rng.choice(("", "", "", " ", "\n", "x", "\0", "{}", ",", "\xa0"))
-    return _altered(rng, f"{before}{{{body}}}{after}".encode("utf-8", "surrogatepass"), 0.25)
+    return altered(rng, f"{before}{{{body}}}{after}".encode("utf-8", "surrogatepass"), 0.25)
 
 
-def _altered(rng: random.Random, whole: bytes, share: float) -> bytes:
+def altered(rng: random.Random, whole: bytes, share: float) -> bytes:
     """With bytes that are taken out, put in or exchanged, in a share of all."""
     if rng.random() >= share:
         return whole
@@ -161,17 +161,17 @@ def table(rng: random.Random) -> dict[str, Any]:
 
 def foreign(rng: random.Random, names: Mapping[str, str], unit: str) -> bytes:
     """A value of a topic that has these names for our fields."""
-    items = [(theirs, _theirs(rng, ours, unit)) for ours, theirs in names.items() if rng.random() < 0.98]
+    items = [(theirs, their_value(rng, ours, unit)) for ours, theirs in names.items() if rng.random() < 0.98]
     if rng.random() < 0.3:
         ours = rng.choice(list(names))
-        items.insert(rng.randint(0, len(items)), (names[ours], _theirs(rng, ours, unit)))
+        items.insert(rng.randint(0, len(items)), (names[ours], their_value(rng, ours, unit)))
     if rng.random() < 0.3:
         items.insert(rng.randint(0, len(items)), (rng.choice((*OURS, "zz")), rng.choice(RAW)))
     body = ",".join(f"{json.dumps(name, ensure_ascii=rng.random() < 0.5)}:{each}" for name, each in items)
-    return _altered(rng, f"{{{body}}}".encode("utf-8", "surrogatepass"), 0.1)
+    return altered(rng, f"{{{body}}}".encode("utf-8", "surrogatepass"), 0.1)
 
 
-def _theirs(rng: random.Random, ours: str, unit: str) -> str:
+def their_value(rng: random.Random, ours: str, unit: str) -> str:
     if rng.random() < 0.02:
         return rng.choice(RAW)
     if ours == "occurred_at":

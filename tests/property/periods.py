@@ -148,7 +148,7 @@ def is_what_the_rules_say(example: Logged) -> None:
     found = [PeriodCounts() for _ in wanted]
     is_cut = bool(example.cut) and log[0].offset >= start
     part = Part(0, start, log[-1].offset + 1, is_cut, log[0].timestamp if is_cut else None)
-    counting = _Partition(GENERATION, wanted, found, part, 4_000_000_000_000)
+    counting = _Partition(GENERATION, wanted, found, part, 4_000_000_000_000, None)
     read = [raw for raw in log if raw.offset >= start]
     while read:
         size = rng.randint(1, 40)

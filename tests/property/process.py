@@ -88,6 +88,7 @@ class Process:
                 homes=homes,
                 memories=memories,
                 flush_s=world.drawn.flush_s,
+                schemas=None,
                 accept_create_time=False,
             )
             self.workers.append(worker)

@@ -7,9 +7,9 @@ from typing import Any, cast
 import redis
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.store.shard import ShardStore
+from tests.support.redis_at import redis_at
 
 Snapshot = dict[bytes, bytes]
 _BINARY = ("producers", "sequences")
@@ -20,7 +20,7 @@ class RealServer:
     """`url` is of a Redis that belongs to the test alone: it is emptied."""
 
     def __init__(self, url: str) -> None:
-        self.client = connect(RedisSettings(url))
+        self.client = connect(redis_at(url))
         self._direct = redis.Redis.from_url(url)
         self._direct.flushall()
 

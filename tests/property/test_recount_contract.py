@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import pytest
 
 import schemas
+from ranker.core.decoder import Decoder
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation, from_table
-from ranker.core.source import Decoder, Source
+from ranker.core.source import SKIPPED, Source, faults
 from ranker.recount import definition
-from ranker.recount.events import Contract, Event
+from ranker.recount.contract import Contract
+from ranker.recount.events import Event
 from schemas import configuration
-from tests.property import odd_values
+from tests.property import odd_avro, odd_records, odd_values
+from tests.property.odd_records import Record
 from tests.support.raw_records import Given, generation
 
 TODAY = int(f"{datetime.now(UTC):%Y%m%d}")
 EXAMPLES = {**schemas.examples("page-view", valid=True), **schemas.examples("page-view", valid=False)}
-Read = Callable[[bytes | None], Event | None]
+Read = Callable[[Record], Event | str | None]
 
 
-def both(settings: Generation) -> tuple[Read, Read]:
-    """How the engine reads a value, and how the second count does."""
-    fold, decode = Fold(settings), Decoder(settings.source).decode
+def both(settings: Generation, schemas: Mapping[int, tuple[str, ...]] | None = None) -> tuple[Read, Read]:
+    """How the engine reads a record, and how the second count does: an event, why it is no page view, or None."""
+    fold, decode = Fold(settings, schemas=schemas), Decoder(settings.source, schemas)
     table = definition.read(settings.canonical(), settings.id)
+    contract = Contract(table.sites, table.source, schemas)
 
-    def engine(value: bytes | None) -> Event | None:
-        if fold([Given(0, odd_values.LAST_MS, None, value)]).rejected:
-            return None
-        event = decode(value or b"")
+    def engine(record: Record) -> Event | str | None:
+        given = Given(0, odd_values.LAST_MS - 1, record.key, record.value, record.headers)
+        partial = fold([given])
+        if partial.rejected or partial.skipped:
+            return None if partial.rejected else next(iter(partial.skipped))
+        event = decode(record.value or b"", given)
+        assert not isinstance(event, str)
         names = event.site_id, event.article_id, event.event_type, event.occurred_at, event.event_id or ""
         return Event(*names, event.repeat_key or event.visitor_id or "", event.agent_class, event.value)
 
-    return engine, Contract(table.sites, table.source).event
+    return engine, lambda record: contract.event(record.value, odd_values.LAST_MS - 1, record.key, record.headers)
 
 
 ENGINE, SECOND = both(generation(bots="count"))
@@ -43,9 +51,14 @@ ENGINE, SECOND = both(generation(bots="count"))
 
 def same(value: bytes | None, engine: Read = ENGINE, second: Read = SECOND) -> bool:
     """Whether it is an event, to both of them the same one."""
-    read = engine(value)
-    assert second(value) == read, value
-    return read is not None
+    return isinstance(same_record(Record(value, None, ()), engine, second), Event)
+
+
+def same_record(record: Record, engine: Read, second: Read) -> Event | str | None:
+    """What it is, to both of them."""
+    read = engine(record)
+    assert second(record) == read, record
+    return read
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -88,6 +101,41 @@ def test_foreign_values_are_read_alike(first: int) -> None:
         fields, unit = settings.source.fields, settings.source.time
         read += [same(odd_values.foreign(rng, fields, unit), engine, second) for _ in range(50)]
     assert 0.1 < sum(read) / len(read) < 0.9
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_records_are_read_alike_wherever_their_fields_stand(first: int) -> None:
+    """In objects, lists, headers, the key and the timestamp; those that a filter passes over are told apart alike."""
+    rng = random.Random(first)
+    found: Counter[str] = Counter()
+    for _ in range(4_000 if first == 1_000_000 else 150):
+        drawn = odd_records.drawn(rng)
+        settings = from_table(configuration.filled(drawn.table))
+        assert isinstance(settings.source, Source)
+        assert faults(settings.source) == []
+        engine, second = both(settings)
+        for _ in range(40):
+            read = same_record(odd_records.record(rng, drawn), engine, second)
+            found[read if isinstance(read, str) else type(read).__name__] += 1
+    assert set(found) == {"Event", "NoneType", *SKIPPED}
+    assert 0.1 < found["Event"] / found.total() < 0.9
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_avro_is_read_alike(first: int) -> None:
+    """Of schemas that are drawn: unions, enums, lists, what a schema says of its time, and bytes that are not its own."""
+    rng = random.Random(first)
+    found: Counter[str] = Counter()
+    for number in range(20_000 if first == 1_000_000 else 1_000):
+        drawn = odd_records.drawn(rng)
+        drawn.table["source"]["format"] = "avro"
+        if not odd_avro.is_fit(drawn):
+            continue
+        schemas, record = odd_avro.record(rng, drawn, number)
+        read = same_record(record, *both(from_table(configuration.filled(drawn.table)), schemas))
+        found[read if isinstance(read, str) else type(read).__name__] += 1
+    assert found["Event"] > 0.05 * found.total()
+    assert found.total() > 100
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "s", "rfc3339"])

@@ -18,9 +18,9 @@ from ranker import settings as ranker_settings
 from ranker.commands import main as ranker
 from ranker.connect.kafka import KafkaSettings
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.service import endpoints
 from schemas.configuration import SettingsError
+from tests.support.redis_at import redis_at
 
 GREEK = "αβγδεζηθικλμνξο"
 LETTERS = {"λ", *GREEK}
@@ -56,7 +56,7 @@ def of_ranker(address: str, place: str) -> str:
 
 def of_connect(address: str, _: str) -> str:
     try:
-        connect(RedisSettings(address))
+        connect(redis_at(address))
     except ValueError as error:
         return str(error) + str(error.__context__ or "")
     return ""

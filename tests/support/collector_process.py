@@ -21,6 +21,7 @@ from deploy.local.ports import HOST, free_port
 from tests.bench import processes
 from tests.support.http import Answer, ask
 from tests.support.kafka_at import kafka_environ
+from tests.support.redis_at import redis_environ
 
 PARTITIONS = 4
 ORIGIN = "https://www.demo.example"
@@ -74,7 +75,7 @@ class Collector:
             **processes.environment(),
             **kafka_environ(self.bootstrap),
             "RANKER_WRITE_KEYS": f"demo={KEY},other={OTHER_KEY},server=key-of-server-0123456789",
-            "RANKER_REDIS_URL": self.redis_url or "",
+            **(redis_environ(self.redis_url) if self.redis_url else {"RANKER_REDIS_URL": ""}),
         }
         self.child = children.start("collector", list(map(str, argv)), self.log, env)
         waiting.until("The collector's start", self._listens, 30.0)

@@ -18,7 +18,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.waiting import until_async
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.best_of import TOPIC, Key
 from ranker.log.documents import read_documents
 from ranker.settings import Settings, load
@@ -27,6 +26,7 @@ from tests.integration.consume.engine import CHECKOUT, RANKER
 from tests.support.compared import PARTITIONS, Log
 from tests.support.kafka_at import kafka_at, kafka_environ
 from tests.support.recount import Raw
+from tests.support.redis_at import redis_at
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 TOML = """
@@ -129,7 +129,7 @@ class FrozenSite(Log):
         await until_async(f"Topic {name}", known)
 
     async def activate(self) -> None:
-        client = connect(RedisSettings(self.redis_url))
+        client = connect(redis_at(self.redis_url))
         try:
             await generations.register(client, self.settings.generation)
             before = await generations.read_active(client)

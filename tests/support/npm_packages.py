@@ -55,7 +55,7 @@ def unpacked(package: Package) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not whole.is_dir():
             try:
-                _fetch(package, whole.with_suffix(".part")).rename(whole)
+                _fetch(package, CACHE / f"{whole.name}.part").rename(whole)
             except MissingTool as missing:
                 without(missing)
             except LocalFault as fault:

@@ -21,6 +21,7 @@ class Given(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def generation(**changes: Any) -> Generation:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import ANSWER_S, connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.core.rising_boards import RisingBoard
 from ranker.lists.boards import NOTHING_RISES
@@ -31,6 +30,7 @@ from ranker.service.connections import Connections
 from ranker.settings import Caching, Site
 from tests.support.defaults import CACHING, DEFAULT_BOARDS, DEFAULT_WINDOWS, LISTS_S, STREAMS
 from tests.support.http import Answer, head, raw
+from tests.support.redis_at import redis_at
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 T = 1_795_396_624_735
@@ -110,7 +110,7 @@ async def running_reader(
     `rising` boards are the configured ones; `unusual` windows are there for them alone.
     """
     async with AsyncExitStack() as stack:
-        client = connect(RedisSettings(redis_url), answer_s=answer_s)
+        client = connect(redis_at(redis_url), answer_s=answer_s)
         stack.push_async_callback(client.aclose)
         registry = new_registry()
         metrics = ReaderMetrics(registry)

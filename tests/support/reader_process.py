@@ -11,6 +11,7 @@ from deploy.local import children, waiting
 from deploy.local.ports import HOST, free_port
 from tests.bench import processes
 from tests.support.http import Answer, ask
+from tests.support.redis_at import redis_environ
 
 
 @dataclass
@@ -30,7 +31,7 @@ class ReaderProcess:
         argv = processes.ranker("serve", *ports, "--drain-s", str(self.drain_s))
         config = self.log.with_suffix(".toml")
         config.write_text(self.config)
-        env = {**processes.environment(), "RANKER_REDIS_URL": self.redis_url, "RANKER_CONFIG": str(config)}
+        env = {**processes.environment(), **redis_environ(self.redis_url), "RANKER_CONFIG": str(config)}
         self.child = children.start("reader", argv, self.log, env)
 
     def get(self, target: str, **headers: str) -> Answer:

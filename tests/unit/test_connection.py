@@ -1,5 +1,7 @@
 """The address of Redis: which client is made of it, and the message for the rest."""
 
+from typing import Any
+
 import pytest
 from redis.asyncio import Redis, RedisCluster
 
@@ -27,6 +29,16 @@ async def test_one_server(url: str, address: Address) -> None:
     assert parsed(url) == address
     client = connect(RedisSettings(url))
     assert isinstance(client, Redis)
+    await client.aclose()
+
+
+@pytest.mark.parametrize("form", ["rediss://h", "rediss+sentinel://h/main", "rediss+cluster://127.0.0.1"])
+async def test_options_of_tls(form: str) -> None:
+    """Behind the ?, as redis-py has them: taken since version 0.1."""
+    client = connect(RedisSettings(f"{form}?ssl_check_hostname=false&ssl_ca_certs=/ca.pem"))
+    nodes = client.startup_nodes if isinstance(client, RedisCluster) else [client.connection_pool]
+    made: Any = nodes[0].connection_class(**nodes[0].connection_kwargs)
+    assert (made.ca_certs, made.check_hostname, made.has_tls) == ("/ca.pem", False, True)
     await client.aclose()
 
 

@@ -168,7 +168,7 @@ async def test_readiness_says_that_a_clock_has_stepped() -> None:
 def worker_of(machine: Machine, metrics: ConsumerMetrics) -> Worker:
     """Partition 3, with neither a log nor a gate."""
     generation, nobody = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS), cast("Any", None)
-    rest = (machine.clocks, metrics, DeadLetterLimit(3, 1.0, 100), 0.25)
+    rest = (machine.clocks, metrics, DeadLetterLimit(3, 1.0, 100), 0.25, None)
     return Worker(generation, Fold(generation), 3, nobody, nobody, nobody, *rest, accept_create_time=False)
 
 

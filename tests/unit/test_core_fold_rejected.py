@@ -70,7 +70,7 @@ def test_what_cannot_be_counted_is_rejected_alone(reason: str, value: bytes | No
 
 def test_every_reason_is_tried_above() -> None:
     """A new reason needs its examples here, or a test of its own."""
-    others = {"unknown_site", "too_large", "unreadable", "timestamp"}
+    others = {"unknown_site", "too_large", "unreadable", "timestamp", "magic_byte", "unknown_schema"}
     assert {reason for reason, _ in REJECTED} | others == set(REASONS)
 
 

@@ -13,7 +13,7 @@ import cramjam
 import msgspec
 import pytest
 
-from ranker.core.source import Decoder
+from ranker.core.decoder import Decoder
 from ranker.core.value_form import form_of
 from tests.support import defaults
 from tests.support.raw_records import event, generation
@@ -23,9 +23,9 @@ PLAIN: dict[str, Any] = json.loads(VIEW)
 AVRO = b"\x08view\x08demo\x04/a\xf2\xc0\x01"
 
 VALUES: list[tuple[str, bytes, str, str]] = [
-    ("Confluent Avro", b"\0" + struct.pack(">i", 7) + AVRO, "schema registry's frame (Confluent: a byte 0, schema 7, then Avro or Protobuf)", "plain JSON"),
+    ("Confluent Avro", b"\0" + struct.pack(">i", 7) + AVRO, "schema registry's frame (Confluent: a byte 0, schema 7, then Avro or Protobuf)", 'format = "avro" in [source], if it is Avro'),
     ("Confluent Protobuf", b"\0" + struct.pack(">i", 100_042) + b"\0\x0a\x04view", "schema 100042", "without the registry's frame"),
-    ("Confluent JSON", b"\0" + struct.pack(">i", 3) + VIEW, "schema 3, then JSON", "without the registry's frame"),
+    ("Confluent JSON", b"\0" + struct.pack(">i", 3) + VIEW, "schema 3, then JSON", 'format = "json-schema" in [source]'),
     ("Apicurio", b"\0" + struct.pack(">q", 21) + AVRO, "(Apicurio: a byte 0, schema 21, then Avro or Protobuf)", "plain JSON"),
     ("Apicurio JSON", b"\0" + struct.pack(">q", 21) + VIEW, "schema 21, then JSON", "plain JSON"),
     ("Glue", b"\x03\0" + bytes(range(16)) + AVRO, "AWS Glue: a byte 3, version 000102030405060708090a0b0c0d0e0f", "plain JSON"),
@@ -58,9 +58,9 @@ VALUES: list[tuple[str, bytes, str, str]] = [
     ("Debezium", json.dumps({"before": None, "after": PLAIN, "source": {}, "op": "c", "ts_ms": 1}).encode(), "Debezium", "ExtractNewRecordState"),
     ("CloudEvents", json.dumps({"specversion": "1.0", "type": "v", "id": "1", "source": "/", "data": PLAIN}).encode(), "CloudEvents", "binary mode"),
     ("CloudEvents, Base64", json.dumps({"specversion": "1.0", "data_base64": "e30="}).encode(), "CloudEvents", "binary mode"),
-    ("Segment", json.dumps({"type": "page", "messageId": "m", "properties": {"article_id": "/a", "site_id": "demo"}}).encode(), "whose field 'properties' holds article_id, site_id", "top level"),
-    ("Filebeat", json.dumps({"@timestamp": "2026", "@metadata": {}, "message": VIEW.decode()}).encode(), "whose field 'message' holds article_id", "top level"),
-    ("Fluent Bit", json.dumps({"@timestamp": 1.5, "log": VIEW.decode()}).encode(), "whose field 'log' holds", "top level"),
+    ("Segment", json.dumps({"type": "page", "messageId": "m", "properties": {"article_id": "/a", "site_id": "demo"}}).encode(), "whose field 'properties' holds article_id, site_id", 'article_id = "properties.article_id"'),
+    ("Filebeat", json.dumps({"@timestamp": "2026", "@metadata": {}, "message": VIEW.decode()}).encode(), "whose field 'message' holds article_id", "written as an object"),
+    ("Fluent Bit", json.dumps({"@timestamp": 1.5, "log": VIEW.decode()}).encode(), "whose field 'log' holds", "written as an object"),
 ]  # fmt: skip
 
 

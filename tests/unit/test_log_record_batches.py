@@ -11,7 +11,7 @@ from aiokafka.consumer import fetcher
 
 from ranker.core.partial_counts import KEPT_BYTES, Cut
 from ranker.log import aiokafka_patch
-from ranker.log.record_batches import install
+from ranker.log.record_batches import RecordBatches, install
 from tests.support.fetched_batches import NOW_MS, batch, chunks, letters, lost, view, views
 from tests.support.record_batches import CODECS, record
 from tests.support.record_batches import batch as batch_of
@@ -82,6 +82,18 @@ def test_records_that_the_client_cannot_read_are_read() -> None:
     for limit in (1, 3, 100):
         found = chunks(bytes(batch_of(hostile, now_ms=NOW_MS) + batch(5, 3)), 0, limit)
         assert (views(found), letters(found), lost(found), found[-1].end) == (8, [(3, "empty")], [], 8)
+
+
+def test_headers_are_read_where_the_client_gives_up() -> None:
+    """A name that is no UTF-8 takes none of the others with it."""
+    given = [(b"site", b"demo"), (b"\xff", b"x"), (b"site", b"it"), (b"", b"")]
+    packed = RecordBatches(
+        bytes(batch_of([record(0, b"k", b"v", headers=given), record(1, b"k", b"v")], now_ms=NOW_MS))
+    )
+    unpacked: Any = packed.next_batch()
+    first, second = unpacked
+    assert first.headers == (("site", b"demo"), ("\\xff", b"x"), ("site", b"it"), ("", b""))
+    assert tuple(second.headers) == ()
 
 
 HOSTILE = {

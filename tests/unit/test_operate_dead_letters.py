@@ -139,7 +139,7 @@ async def resend(
     force: bool = False,
 ) -> None:
     log = Log(letters)
-    await dead_letters.resend(log, choice or Choice(), RULES, NOW, sending, outcome, limit=limit, force=force)
+    await dead_letters.resend(log, choice or Choice(), RULES, None, NOW, sending, outcome, limit=limit, force=force)
 
 
 async def test_portions_and_limit() -> None:

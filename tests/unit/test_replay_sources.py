@@ -6,8 +6,11 @@ import gzip
 import io
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,12 +18,13 @@ import pytest
 from producers import lines
 from producers.replay import formats, merging, replaying, sources
 from producers.replay.log_readers import LogReaders
+from producers.replay.malformed import Malformed
 from producers.replay.replaying import Rules
 from producers.replay.rows import ReplayRow
 from producers.replay.summary import FileTally, Summary
 from ranker.service.address import networks
 from tests.unit.test_producers_replay import line
-from tests.unit.test_replay_log_formats import CLF, CLIENT, COMBINED, VHOST
+from tests.unit.test_replay_log_formats import CLF, CLIENT, COMBINED, IIS_FIELDS, LINES, VHOST
 
 
 def replayed(files: list[Path], rules: Rules | None = None) -> tuple[Summary, list[Any]]:
@@ -52,16 +56,16 @@ def test_a_merge_gives_every_item_in_the_order_of_its_stream(streams: list[list[
 
     def stream(number: int) -> Iterator[tuple[int, tuple[int, int, int]]]:
         opened.append(number)
-        for at, time in enumerate(streams[number]):
-            yield time, (time, number, at)
+        for at, moment in enumerate(streams[number]):
+            yield moment, (moment, number, at)
 
     given = [((one or [0])[0], lambda number=number: stream(number)) for number, one in enumerate(streams)]
     found = list(merging.in_time_order(given))
-    assert sorted(found) == sorted((time, n, at) for n, one in enumerate(streams) for at, time in enumerate(one))
+    assert sorted(found) == sorted((moment, n, at) for n, one in enumerate(streams) for at, moment in enumerate(one))
     for number in range(len(streams)):
         assert [at for _, n, at in found if n == number] == list(range(len(streams[number])))
     if all(one == sorted(one) for one in streams):
-        assert [time for time, _, _ in found] == sorted(time for time, _, _ in found)
+        assert [moment for moment, _, _ in found] == sorted(moment for moment, _, _ in found)
 
 
 def test_files_that_follow_each_other_are_open_one_at_a_time() -> None:
@@ -134,6 +138,25 @@ def test_a_pipe_is_looked_at_and_read_all_the_same(monkeypatch: pytest.MonkeyPat
         assert "\n".join(text for _, text in source.numbered()) == "".join(pieces).rstrip("\n")
 
 
+def test_a_busy_pipe_is_looked_at_for_a_thousand_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe or a buffer holds; all of them are read, in order."""
+    reading, writing = os.pipe()
+    numbered = [COMBINED.replace("c=1", f"c={n}") for n in range(3_000)]
+
+    def produce() -> None:
+        with os.fdopen(writing, "w") as writer:
+            writer.write("\n".join(numbered))
+
+    writing_thread = threading.Thread(target=produce)
+    writing_thread.start()
+    with os.fdopen(reading, "rb") as pipe:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(pipe))
+        source = sources.source(lines.STDIN)
+        assert source.found == formats.Found("combined", 1_000, 1_000)
+        assert [text for _, text in source.numbered()] == numbered
+    writing_thread.join()
+
+
 def test_a_log_without_browsers_is_warned_of(tmp_path: Path) -> None:
     """All count, and nobody is declared a person."""
     file = tmp_path / "in"
@@ -173,3 +196,42 @@ def test_the_client_behind_a_proxy(client: str, behind: str, proxies: list[str],
     assert isinstance(row, ReplayRow)
     found = LogReaders(proxies=networks(proxies, "proxies")[0]).client(row)
     assert str(found) == address
+
+
+@pytest.mark.parametrize("kind", [kind for kind in formats.FORMATS if kind != "csv"])
+def test_no_line_is_too_odd(kind: str) -> None:
+    """Each is a row or has a reason, whatever was cut, doubled, swapped or put into it; all of 6,000 in seconds."""
+    odd, dice = (
+        ['"', "{", "}", "\t", "#", " ", "\\", "\0", "é", "\udce9", "9" * 400, "-1e999", "null", "[[", "%", "\ufeff"],
+        Random(16),
+    )
+    began = time.process_time()
+    for _ in range(6_000):
+        text = dice.choice(LINES)[1].split("\n")[-1]
+        a, b = sorted(dice.choices(range(len(text)), k=2))
+        changed = dice.choice(
+            [text[:a], text[a:], text[:a] + text[b:], text[:b] + text[a:], text[:a] + dice.choice(odd) + text[b:]]
+        )
+        parse = formats.parser(kind, IIS_FIELDS if kind == "w3c" else "")
+        row = parse(changed, None)
+        assert (
+            row is None
+            or isinstance(row, Malformed)
+            or (isinstance(row, ReplayRow) and isinstance(row.target, str | None))
+        )
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("kind", [kind for kind in formats.FORMATS if kind != "csv"])
+@pytest.mark.parametrize(
+    "piece", ['"', " ", "a ", '" ', "\\", "\t", "[", '{"log":"', "1 ", "[22/Nov/2026:10:05:03 +0100] ", "%25", "-"]
+)
+def test_a_long_line_takes_no_longer_than_its_length(kind: str, piece: str) -> None:
+    """Alone, and where a line has its request, its browser or its end."""
+    long = piece * (100_000 // len(piece))
+    line = next(text for other, text, _ in LINES if other in {kind, "combined"}).split("\n")[-1]
+    parse = formats.parser(kind, IIS_FIELDS if kind == "w3c" else "")
+    began = time.process_time()
+    for text in (long, line + long, line.replace("/a%20b", long), line.replace("Firefox", long), long + line):
+        parse(text, None)
+    assert time.process_time() - began < 2

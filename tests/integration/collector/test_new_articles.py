@@ -17,7 +17,6 @@ from producers.collector import catalogue
 from producers.collector.catalogue import Catalogue
 from producers.collector.new_articles import DEAREST_BYTES, cost
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.step import Changes
@@ -25,6 +24,7 @@ from schemas.article_id import DEFAULT
 from tests.bench import shards
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.kafka_at import kafka_at
+from tests.support.redis_at import redis_at
 from tests.support.topics import new_topic
 
 ARTICLES = 2_000
@@ -115,7 +115,7 @@ async def test_what_an_article_costs(redis_url: str, size: int) -> None:
     """A view and a share of each of 2,000, counted by the real steps, 100 a minute: as `cost` says, or a little less."""
     generation = Generation(f"cost-{size}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     now_ms = time.time_ns() // 1_000_000
-    async with connect(RedisSettings(redis_url)) as client:
+    async with connect(redis_at(redis_url)) as client:
         await client.flushall()
         (shard,) = await shards.begin(client, generation, 1, now_ms)
         ids = [os.urandom(256).hex()[:size] for _ in range(ARTICLES)]
@@ -140,7 +140,7 @@ async def test_what_a_repeat_costs(redis_url: str, size: int) -> None:
     """300 articles again in each of 20 minutes, each slice sealed as the consumer does: less than their ids' bytes."""
     generation = Generation(f"repeats-{size}", DEFAULT_WINDOWS, DEFAULT_BOARDS)
     now_ms = time.time_ns() // 1_000_000
-    async with connect(RedisSettings(redis_url)) as client:
+    async with connect(redis_at(redis_url)) as client:
         await client.flushall()
         (shard,) = await shards.begin(client, generation, 1, now_ms)
         ids = [secrets.token_urlsafe(size)[:size] for _ in range(300)]

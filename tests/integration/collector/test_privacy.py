@@ -17,8 +17,8 @@ from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
 from producers.collector import salt
 from producers.collector.salt import AHEAD_S, DAY_S, KEPT_S, Salts
-from ranker.connect.redis_settings import RedisSettings
 from tests.support.collector_process import KEY, Collector, collector, new_topic, records
+from tests.support.redis_at import redis_at
 from tests.support.redis_proxy import redis_proxy
 from tests.support.redis_switch import redis_pair
 
@@ -220,7 +220,7 @@ async def test_a_cluster_that_is_away(tmp_path: Path) -> None:
     with collector(f"{HOST}:{free_port()}", "nowhere", tmp_path, NO_KEY, redis_url=url) as running:
         assert running.page({"article_id": "/a"}, **READER).status == 202
         assert running.metric("visitors_without_salt_total") == 1
-    async with salt.open_salts(RedisSettings(url)) as salts:
+    async with salt.open_salts(redis_at(url)) as salts:
         assert salts.of(int(time.time() // DAY_S)) is None
         await salts.refresh()
         (looking,) = (task for task in asyncio.all_tasks() if task.get_name() == "salts")
@@ -267,7 +267,7 @@ def test_the_documented_life_of_a_salt_is_the_true_one() -> None:
 
 async def test_salts_of_a_cluster(redis_cluster_url: str) -> None:
     """Addresses are as for the ranker, a cluster's too."""
-    async with salt.open_salts(RedisSettings(redis_cluster_url)) as salts:
+    async with salt.open_salts(redis_at(redis_cluster_url)) as salts:
         assert len(salts.of(int(time.time() // DAY_S)) or b"") == 32
 
 
@@ -275,13 +275,13 @@ async def test_salts_need_no_more_than_get_and_set(redis_server: RedisServer, re
     """As deploy/README.md says of the user's rights; proxies have little else."""
     unknown = b"-ERR unknown command 'x', with args beginning with: \r\n"
     others = dict.fromkeys(("HELLO", "CLIENT", "INFO", "COMMAND", "PING", "TIME", "CONFIG"), unknown)
-    async with redis_proxy(redis_server.port, others) as url, salt.open_salts(RedisSettings(url)) as salts:
+    async with redis_proxy(redis_server.port, others) as url, salt.open_salts(redis_at(url)) as salts:
         assert len(salts.of(int(time.time() // DAY_S)) or b"") == 32
 
 
 async def test_salts_follow_the_primary(tmp_path: Path) -> None:
     """The old primary keeps its connections after a switch, and refuses what is set: the next look connects anew."""
-    async with redis_pair(tmp_path) as pair, salt.open_salts(RedisSettings(pair.url)) as salts:
+    async with redis_pair(tmp_path) as pair, salt.open_salts(redis_at(pair.url)) as salts:
         today = int(time.time() // DAY_S)
         before = salts.of(today)
         await pair.follow()

@@ -13,10 +13,11 @@ import pytest_asyncio
 
 from deploy.local.redis import RedisServer
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from tests.integration.consume.engine import RULES_TOML, Engine
 from tests.integration.consume.rebuilding import PARTITIONS, Pair
 from tests.integration.consume.traffic import Readers
+from tests.support.redis_at import redis_at
+from tests.support.stores import store_url
 
 
 @pytest_asyncio.fixture
@@ -30,13 +31,13 @@ async def engine(new_engine: Callable[..., Engine]) -> Engine:
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
     """The address of an empty Redis, or of the store whose fixture is named by a parameter."""
-    return str(request.getfixturevalue(getattr(request, "param", "redis_url")))
+    return store_url(request)
 
 
 @pytest_asyncio.fixture
 async def client(url: str) -> AsyncIterator[Any]:
     """A connection to it."""
-    opened = connect(RedisSettings(url))
+    opened = connect(redis_at(url))
     yield opened
     await opened.aclose()
 

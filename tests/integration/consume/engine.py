@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local import children, waiting
 from deploy.local.ports import free_port
+from ranker.connect.redis import connect
 from ranker.core.generation import from_table
 from schemas import configuration
 from tests.integration.consume import shards
@@ -28,6 +29,7 @@ from tests.integration.consume.comparing import compare
 from tests.integration.consume.traffic import Traffic
 from tests.support.kafka_at import kafka_environ
 from tests.support.recount import Recount, Rules
+from tests.support.redis_at import redis_at, redis_environ
 
 CHECKOUT = Path(__file__).parents[3]
 RANKER = [sys.executable, "-c", "from ranker.commands import main; main()"]
@@ -161,12 +163,10 @@ class Engine:
         self.reconfigure(config.format(topic=self.topic, session_timeout_ms=session_timeout_ms))
         self.recount = Recount(bootstrap, self.topic, self.rules, translated)
         self.traffic = traffic(bootstrap, self.topic, idempotent=idempotent)
-        self.client: Any = (
-            redis.asyncio.RedisCluster.from_url(redis_url.replace("+cluster", "").removesuffix("/0"))
-            if "+cluster" in redis_url
-            else redis.asyncio.Redis.from_url(redis_url)
-        )
+        self.client: Any = connect(redis_at(redis_url))
         self.partitions = 0
+        self.more_environ: dict[str, str] = {}
+        """Beside what every program under test gets."""
         self.consumers: list[Consumer] = []
 
     def reconfigure(self, text: str) -> None:
@@ -230,9 +230,10 @@ class Engine:
         return {
             "PYTHONPATH": str(CHECKOUT),
             **kafka_environ(self.bootstrap),
-            "RANKER_REDIS_URL": self.redis_url,
+            **redis_environ(self.redis_url),
             "RANKER_CONFIG": str(config or self.config),
             "RANKER_ENV": environment,
+            **self.more_environ,
         }
 
     # what stands in Redis

@@ -14,7 +14,6 @@ import pytest
 
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs import copy_topic as copying
 from ranker.consume.jobs.copied_topics import THE_DOCUMENTS
 from ranker.consume.jobs.copy_topic import copy_topic
@@ -25,6 +24,7 @@ from tests.integration.operate.test_freeze_catalogue import PLAIN, begin
 from tests.support.frozen import FrozenSite
 from tests.support.kafka_at import kafka_at
 from tests.support.reader import until
+from tests.support.redis_at import redis_at
 
 KEYS = CopyKeys(0, BEST_OF)
 
@@ -58,7 +58,7 @@ async def test_documents_are_copied(
     await site.say(TOPIC, f"{site.site}/week/2026-03-28/read/1", {"site": "Other!", "period": {"kind": "month"}})
     await site.freeze("--kind", "week", "--period", "2026-03-28")
     made = {str(key).encode(): document for key, document in (await site.documents()).items()}
-    client: Any = connect(RedisSettings(redis_url))
+    client: Any = connect(redis_at(redis_url))
 
     async def level() -> bool:
         return bool(await client.hexists(KEYS.meta, "level"))

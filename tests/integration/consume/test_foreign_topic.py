@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import ListName
 from ranker.core.merge import PLACES
 from ranker.store.reader import Reader
 from tests.integration.consume.engine import RANKER_TOML, Engine
+from tests.support.redis_at import redis_at
 
 PARTITIONS = 4
 SITE_OF = {1: "1", "le-courrier": "le-courrier"}
@@ -132,7 +132,7 @@ async def test_a_foreign_topic_has_exact_counts_and_lists(
 async def compare_lists(engine: Engine, redis_url: str, sites: Collection[str], *, whole: bool) -> None:
     """Every list of the long window, which nothing leaves while a test runs, beside the sum of the recounts."""
     names = [ListName(site, board, "long") for site in sorted(sites) for board in ("read", "engaged")]
-    client = connect(RedisSettings(redis_url))
+    client = connect(redis_at(redis_url))
     try:
         snapshot = await Reader(client).refresh(engine.generation, PARTITIONS, names, {}, {})
     finally:

@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from deploy.local import waiting
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.clocks import Clocks
 from ranker.consume.errors import PartitionStoppedError
 from ranker.consume.gate import Gate
@@ -24,6 +23,7 @@ from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
 from tests.integration.consume.engine import Engine
 from tests.support.kafka_at import kafka_at
+from tests.support.redis_at import redis_at
 
 COUNTED = 40
 
@@ -31,7 +31,7 @@ COUNTED = 40
 @pytest_asyncio.fixture
 async def gate(engine: Engine) -> AsyncIterator[Gate]:
     """Of a partition whose shard says that COUNTED records were counted; the log is empty."""
-    client = connect(RedisSettings(engine.redis_url))
+    client = connect(redis_at(engine.redis_url))
     store = ShardStore(client, engine.generation, 0)
     clocks = Clocks(lambda: store_time_ms(client))
     metrics = ConsumerMetrics(new_registry(), ())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs.write_history import HistoryWriter
 from ranker.core.generation import ListName
 from ranker.core.times import HOUR_MS
@@ -14,6 +13,7 @@ from ranker.store.history import PLACES, read_ranks
 from ranker.store.keys import HistoryKeys
 from ranker.store.reader import Reader
 from tests.integration.consume.engine import Engine
+from tests.support.redis_at import redis_at
 
 
 async def test_an_entry_is_the_list_that_was_counted(engine: Engine) -> None:
@@ -26,7 +26,7 @@ async def test_an_entry_is_the_list_that_was_counted(engine: Engine) -> None:
         return await consumer.metric("ranker_history_age_seconds") > 0
 
     await engine.until("a history that `ranker consume` looks after", looked_after)
-    client = connect(RedisSettings(engine.redis_url))
+    client = connect(redis_at(engine.redis_url))
     name = ListName("demo", "read", "long")
     keys = HistoryKeys(engine.generation.id)
 

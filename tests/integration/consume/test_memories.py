@@ -16,7 +16,6 @@ import pytest
 import redis
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.homes import Homes
 from ranker.consume.memories import Memories
 from ranker.consume.session import Session
@@ -31,7 +30,8 @@ from ranker.store.shard import ShardState, ShardStore
 from tests.integration.consume.engine import RULES_TOML, Engine
 from tests.integration.consume.traffic import Readers
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
-from tests.support.stores import STORES
+from tests.support.redis_at import redis_at
+from tests.support.stores import STORES, store_url
 
 RULES = Rules("duplicate@1", "", "unique_item@counter-5.1", ("view",), 3_600_000, 3_600_000, 20_000_000)
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS, rules=RULES)
@@ -43,7 +43,7 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
+    opened = connect(redis_at(store_url(request)))
     yield opened
     await opened.aclose()
 

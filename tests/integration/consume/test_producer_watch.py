@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from ranker import settings
 from ranker.commands import main
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs.watch_producers import SETTLE_MS, ProducerWatch
 from ranker.core.generation import Generation
 from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, SequenceTracker
@@ -23,8 +22,9 @@ from ranker.store import generations, inventory
 from ranker.store.producers import last_seen, read_report
 from ranker.store.shard import ShardStore
 from tests.support.reader import GENERATION
+from tests.support.redis_at import redis_at, redis_environ
 from tests.support.shard_writer import activate
-from tests.support.stores import STORES
+from tests.support.stores import STORES, store_url
 
 PARTITIONS = 3
 NOW = 1_800_000_000_000
@@ -33,12 +33,12 @@ MINUTE_MS = 60_000
 
 @pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(request.param))
+    return store_url(request)
 
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(url))
+    opened = connect(redis_at(url))
     yield opened
     await opened.aclose()
 
@@ -233,7 +233,7 @@ async def test_top_shows_who_is_silent_and_what_is_missing(topic: Topic, client:
 
     def top() -> Result:
         return CliRunner().invoke(
-            main, ["top", "--once", "--site", "demo"], env={"RANKER_REDIS_URL": url, "COLUMNS": "100"}
+            main, ["top", "--once", "--site", "demo"], env={**redis_environ(url), "COLUMNS": "100"}
         )
 
     said = await asyncio.to_thread(top)
@@ -247,7 +247,7 @@ async def test_top_says_if_it_shows_another_generation(topic: Topic, client: Any
     """Than these settings make: once, above the lists."""
     ours = settings.load(None, {}).generation
     other = Generation("page-views-of-others", ours.windows, ours.boards)
-    env = {"RANKER_REDIS_URL": url, "COLUMNS": "300", "RANKER_CONFIG": ""}
+    env = {**redis_environ(url), "COLUMNS": "300", "RANKER_CONFIG": ""}
 
     async def top(generation: Generation) -> str:
         await activate(client, generation, PARTITIONS)

@@ -6,7 +6,6 @@ import pytest
 from redis.exceptions import ResponseError
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs import write_history as writing
 from ranker.consume.jobs.write_history import PATIENCE_MS, HistoryWriter
 from ranker.core.generation import ListName
@@ -30,6 +29,7 @@ from tests.support.history_shards import (
 )
 from tests.support.reader import GENERATION as SERVED
 from tests.support.reader import beside, running_reader, until
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import activate, write
 from tests.support.stores import STORES
 
@@ -188,7 +188,7 @@ async def test_a_historian_goes_on_whatever_happens(
 ) -> None:
     """Redis away, or a key that is not what it should be: logged once, tried again, and written when it is right."""
     monkeypatch.setattr(writing, "_TRY_S", (0.001, 0.001))
-    away = connect(RedisSettings("redis://127.0.0.1:1/0"))
+    away = connect(redis_at("redis://127.0.0.1:1/0"))
     with pytest.raises(StoreUnavailableError):
         await historian(away)[0].write_due(NOW)
     await away.aclose()

@@ -7,7 +7,6 @@ import pytest
 from redis.asyncio import RedisCluster
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs.write_history import PATIENCE_MS
 from ranker.core.generation import ListName
 from ranker.core.times import HOUR_MS
@@ -31,6 +30,7 @@ from tests.support.history_shards import (
     historian,
     many,
 )
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import write
 from tests.support.stores import STORES
 
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.parametrize("url", STORES, indirect=True)
 
 async def test_of_two_writers_at_once_the_first_wins(url: str, client: Any) -> None:
     """However they meet: each entry is one writer's, the winner knows it, and nobody changes it afterwards."""
-    other = connect(RedisSettings(url))
+    other = connect(redis_at(url))
     for hour in range(HOUR, HOUR + 30):
         lists = {who: {name: [f"/{who}", f"/{name.board}"] for name in LISTS} for who in ("one", "two")}
         won = await asyncio.gather(

@@ -15,9 +15,9 @@ from deploy.local import waiting
 from ranker.connect.redis import connect
 from ranker.connect.redis_connections import ROLE_EVERY_S
 from ranker.connect.redis_errors import UNREACHABLE
-from ranker.connect.redis_settings import RedisSettings
 from tests.integration.consume.engine import Engine
 from tests.support.reader_process import reader_process
+from tests.support.redis_at import redis_at
 from tests.support.redis_switch import RedisPair, redis_pair
 
 LIST = "/v1/demo/popular/read/long?limit=50"
@@ -71,7 +71,7 @@ async def test_consumer_and_reader_follow_the_primary(
 
 async def test_a_client_that_only_reads_leaves_a_replica(pair: RedisPair) -> None:
     """It never sees READONLY: it would go on serving what the old primary held."""
-    client = connect(RedisSettings(pair.url))
+    client = connect(redis_at(pair.url))
     await client.set("which", "old")
     await pair.follow()
     pair.switch()
@@ -88,7 +88,7 @@ async def test_a_client_that_only_reads_leaves_a_replica(pair: RedisPair) -> Non
 @pytest.mark.parametrize("serve_stale", [True, False])
 async def test_a_write_that_is_refused_goes_to_the_primary(pair: RedisPair, *, serve_stale: bool) -> None:
     """READONLY and MASTERDOWN come before anything was done: the connection is closed, and the write sent again."""
-    client = connect(RedisSettings(pair.url))
+    client = connect(redis_at(pair.url))
     await client.set("counted", 1)
     await pair.follow()
     pair.switch(serve_stale=serve_stale)
@@ -101,7 +101,7 @@ async def test_a_write_that_is_refused_goes_to_the_primary(pair: RedisPair, *, s
 
 async def test_an_address_that_leads_to_a_replica_is_named(pair: RedisPair) -> None:
     """Also for reading: a copy that stands still looks like a site that nobody visits."""
-    client = connect(RedisSettings(pair.replica.url))
+    client = connect(redis_at(pair.replica.url))
     with pytest.raises(UNREACHABLE, match="is a replica; RANKER_REDIS_URL"):
         await client.get("anything")
     await client.aclose()

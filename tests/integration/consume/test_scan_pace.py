@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.upkeep import Upkeep
 from ranker.core import delta
 from ranker.core.floors import floors_at
@@ -22,6 +21,7 @@ from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardStore
 from tests.integration.consume.engine import RANKER_TOML, Engine
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.redis_at import redis_at
 from tests.support.sessions import open_session
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
@@ -66,7 +66,7 @@ async def longest_hold_s(work: Any) -> float:
 
 async def test_a_scan_lets_others_run(redis_url: str) -> None:
     """Eight hours of 10,000 articles: 80,000 homes looked up, every stray marked, and the loop held for 50 ms at most."""
-    client = connect(RedisSettings(redis_url))
+    client = connect(redis_at(redis_url))
     now_ms = time.time_ns() // 1_000_000
     hours = range(now_ms // HOUR_MS - 8, now_ms // HOUR_MS)
     store = ShardStore(client, GENERATION, 0)

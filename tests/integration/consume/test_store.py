@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-import redis
+from redis.asyncio import RedisCluster
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core import delta
 from ranker.core.generation import Generation, ListName
 from ranker.core.partial_counts import Mark
@@ -21,7 +19,8 @@ from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
 from tests.integration.consume import shards
 from tests.support.defaults import DEFAULT_WINDOWS
-from tests.support.stores import STORES
+from tests.support.redis_at import redis_at
+from tests.support.stores import STORES, store_url
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 1}, "engaged": {"view": 1, "share": 5}})
 FINE, COARSE = 28_000_000, 470_000
@@ -33,12 +32,12 @@ T0 = 1_700_000_000_000
 
 @pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
-    return str(request.getfixturevalue(request.param))
+    return store_url(request)
 
 
 @pytest.fixture
 async def client(url: str) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(url))
+    opened = connect(redis_at(url))
     yield opened
     await opened.aclose()
 
@@ -196,10 +195,10 @@ async def test_strays_and_their_p(store: ShardStore) -> None:
     assert loaded.partitions == 12
 
 
-async def test_without_memory_only_what_frees_some_runs(store: ShardStore, client: Any, url: str) -> None:
+async def test_without_memory_only_what_frees_some_runs(store: ShardStore, client: Any) -> None:
     """Batches are refused; reads of shard, slices and lists, and steps that retire, are not."""
     await reply(store, views(BEGUN, APPLIED, a=3))
-    _set_maxmemory(client, url, "1")
+    await _set_maxmemory(client, "1")
     try:
         with pytest.raises(StoreFullError):
             await reply(store, views(APPLIED, replace(APPLIED, n=120), a=1))
@@ -216,15 +215,12 @@ async def test_without_memory_only_what_frees_some_runs(store: ShardStore, clien
         step = Step(APPLIED, replace(APPLIED, floors=floors), T0, deletes=[(0, FINE + 5)], refused=True)
         assert await reply(store, step, when_full=True) is Reply.APPLIED
     finally:
-        _set_maxmemory(client, url, "0")
+        await _set_maxmemory(client, "0")
     shard = await look(client)
     assert shard is not None
     assert (shard.index, shard.meta["refused"]) == (set(), "1")
 
 
-def _set_maxmemory(client: Any, url: str, size: str) -> None:
-    """On every node; behind the client's back, as an operator would."""
-    ports = [node.port for node in client.get_nodes()] if "cluster" in url else [urlsplit(url).port or 0]
-    for port in ports:
-        with redis.Redis(port=port) as direct:
-            direct.config_set("maxmemory", size)
+async def _set_maxmemory(client: Any, size: str) -> None:
+    for node in client.get_primaries() if isinstance(client, RedisCluster) else [client]:
+        await node.execute_command("CONFIG", "SET", "maxmemory", size)

@@ -10,7 +10,6 @@ import pytest
 from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.errors import UnfitStoreError
 from ranker.consume.jobs.keep_active import ActiveKeeper
 from ranker.core.generation import Generation
@@ -18,20 +17,21 @@ from ranker.operate import check
 from ranker.store import generations, redis_info
 from ranker.store.keys import ShardKeys
 from tests.support.checking import now_ms, of, off_by
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import activate
-from tests.support.stores import STORES
+from tests.support.stores import STORES, store_url
 
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
+    opened = connect(redis_at(store_url(request)))
     yield opened
     await opened.aclose()
 
 
 @pytest.fixture
 async def single(redis_url: str) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(redis_url))
+    opened = connect(redis_at(redis_url))
     yield opened
     await opened.config_set("maxmemory-policy", "noeviction")
     await opened.aclose()
@@ -56,7 +56,7 @@ async def test_every_server_is_looked_at(client: Any) -> None:
 
 async def test_valkey_is_not_taken_for_an_old_redis(valkey_url: str) -> None:
     """Valkey tells a Redis version for compatibility; it is judged by its own name."""
-    opened = connect(RedisSettings(valkey_url))
+    opened = connect(redis_at(valkey_url))
     (one,) = await redis_info.servers(opened, now_ms)
     await opened.aclose()
     assert one.product == "Valkey"
@@ -85,7 +85,7 @@ async def test_the_consumer_does_not_begin_on_a_redis_that_evicts(single: Any, g
 
 async def test_a_replica_is_a_fault(redis_server: RedisServer, redis_url: str) -> None:
     """Counts written there would be refused; the fix is the primary's address."""
-    opened = connect(RedisSettings(redis_url))
+    opened = connect(redis_at(redis_url))
     with redis_server.client() as plain:
         plain.replicaof("127.0.0.1", str(free_port()))
         try:
@@ -93,7 +93,7 @@ async def test_a_replica_is_a_fault(redis_server: RedisServer, redis_url: str) -
         finally:
             plain.replicaof("NO", "ONE")
             await opened.aclose()
-    assert "is a replica; RANKER_REDIS_URL has to lead to the primary" in fault
+    assert "is a replica | RANKER_REDIS_URL has to lead to the primary" in fault
 
 
 @pytest.mark.parametrize(("off_s", "told"), [(1, None), (-1, None), (30, "30.0 s behind"), (-30, "30.0 s ahead of")])
@@ -123,7 +123,7 @@ async def test_another_active_generation_is_a_note(single: Any) -> None:
 async def test_a_user_without_info_is_a_fault(single: Any, redis_url: str) -> None:
     """If the policy cannot be read nothing is known: reported with the right to grant, not as a traceback."""
     await single.execute_command("ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+get")
-    opened = connect(RedisSettings(redis_url.replace("redis://", "redis://narrow:pw@")))
+    opened = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
     try:
         (fault,) = of("fault", await check.redis(opened, "redis://shown", "abc", now_ms))
     finally:
@@ -156,7 +156,7 @@ async def test_partitions_that_stand_still_are_named(
 
 async def test_no_redis_is_one_fault() -> None:
     """With the address as it may be shown, and where to change it."""
-    opened = connect(RedisSettings(f"redis://127.0.0.1:{free_port()}"))
+    opened = connect(redis_at(f"redis://127.0.0.1:{free_port()}"))
     (fault,) = of("fault", await check.redis(opened, "redis://shown", "abc", now_ms))
     assert await check.counting(opened, now_ms, 60_000) == []
     await opened.aclose()

@@ -11,12 +11,12 @@ import pytest
 
 from deploy.local.redis import RedisServer
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.operate import check, generations
 from ranker.store import redis_info
 from ranker.store.redis_info import store_time_ms
 from tests.support.checking import now_ms, of
+from tests.support.redis_at import redis_at
 from tests.support.redis_proxy import Answer, bulk, redis_proxy, without
 from tests.support.shard_writer import activate
 
@@ -58,7 +58,7 @@ async def test_what_a_server_does_not_tell_is_a_note(
 ) -> None:
     """And nothing else: counting goes on, and the note says what to see to by hand."""
     async with redis_proxy(redis_server.port, answers) as url:
-        client = connect(RedisSettings(url))
+        client = connect(redis_at(url))
         found = await check.redis(client, "url", "abc", now_ms)
         noted: list[str] = []
         assert await check.unfit(client, now_ms, noted.append) == []
@@ -85,7 +85,7 @@ async def test_what_is_known_to_be_wrong_stays_a_fault(
     redis_server: RedisServer, redis_url: str, answers: dict[str, Answer], said: str
 ) -> None:
     async with redis_proxy(redis_server.port, answers) as url:
-        client = connect(RedisSettings(url))
+        client = connect(redis_at(url))
         (fault,) = of("fault", await check.redis(client, "url", "abc", now_ms))
         (sentence,) = await check.unfit(client, now_ms)
         await client.aclose()
@@ -97,7 +97,7 @@ async def test_a_server_that_is_busy_withholds_nothing(redis_server: RedisServer
     """It is not available for now."""
     busy = b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
     async with redis_proxy(redis_server.port, {"INFO": busy}) as url:
-        client = connect(RedisSettings(url))
+        client = connect(redis_at(url))
         (fault,) = of("fault", await check.redis(client, "url", "abc", now_ms))
         await client.aclose()
     assert "does not take writes: BUSY" in fault
@@ -118,7 +118,7 @@ def narrow(services_directory: Path) -> Iterator[RedisServer]:
 
 async def test_a_server_without_the_commands_of_operators(narrow: RedisServer, generation: Generation) -> None:
     """As managed ones are, really: checked with three notes, and the memory of its keys is unknown."""
-    client = connect(RedisSettings(narrow.url))
+    client = connect(redis_at(narrow.url))
     said = of("note", await check.redis(client, "url", "abc", now_ms))
     assert [words in one for words, one in zip((POLICY, VERSION, TIME), said, strict=True)] == [True] * 3
     assert "(INFO: unknown command 'INFO'" in said[0]
@@ -142,7 +142,7 @@ async def test_a_user_with_few_rights(
     """Reads and writes are enough; what he may not see is noted with Redis' own words."""
     with redis_server.client() as plain:
         plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~*", *rights)
-        opened: Any = connect(RedisSettings(redis_url.replace("redis://", "redis://narrow:pw@")))
+        opened: Any = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
         try:
             found = await check.redis(opened, "url", "abc", now_ms)
         finally:
@@ -159,7 +159,7 @@ async def test_a_right_that_scripts_lack_is_a_fault(redis_server: RedisServer, r
     """A script that is refused half way leaves what it wrote, and would count it again: so nothing is begun."""
     with redis_server.client() as plain:
         plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~ranker:*", "+@all", f"-{missing}")
-        opened: Any = connect(RedisSettings(redis_url.replace("redis://", "redis://narrow:pw@")))
+        opened: Any = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
         try:
             (sentence,) = await check.unfit(opened, now_ms)
         finally:
@@ -178,7 +178,7 @@ async def test_a_user_without_the_keys_is_a_fault_and_no_traceback(redis_server:
     """A right can be granted while a process waits for it."""
     with redis_server.client() as plain:
         plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~other:*", "+@all")
-        opened: Any = connect(RedisSettings(redis_url.replace("redis://", "redis://narrow:pw@")))
+        opened: Any = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
         try:
             faults = of("fault", await check.redis(opened, "url", "abc", now_ms))
         finally:

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.commands import main
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.log.admin import TopicState
 from ranker.operate import check, check_rules, topics
@@ -23,8 +22,9 @@ from tests.integration.operate.test_check import apply
 from tests.support.checking import now_ms, of
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS, press
 from tests.support.kafka_at import kafka_at, kafka_environ
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import activate
-from tests.support.stores import STORES
+from tests.support.stores import STORES, store_url
 
 BOTS = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 INTERNAL = press(duplicate="count", repeat="count")
@@ -38,7 +38,7 @@ STAMPED, PRODUCED = (
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
+    opened = connect(redis_at(store_url(request)))
     yield opened
     await opened.aclose()
 
@@ -129,7 +129,7 @@ def test_the_command_names_the_rules(
     asyncio.run(apply(kafka_apache.bootstrap, remembering))
 
     async def give_up() -> None:
-        opened = connect(RedisSettings(redis_url))
+        opened = connect(redis_at(redis_url))
         await paused(opened, remembering, {0: (now_ms() // 3_600_000, 1)})
         await opened.aclose()
 

@@ -9,15 +9,15 @@ from click.testing import CliRunner
 
 from ranker.commands import main
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation
 from ranker.operate import generations as operate
 from ranker.store import generations, inventory, keys
 from ranker.store.generations import Active, ActiveChangedError, GenerationError
 from ranker.store.shard import ShardStore
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import count_in, meta_of
-from tests.support.stores import STORES
+from tests.support.stores import STORES, store_url
 
 NOW = 1_700_000_000_000
 HOUR = NOW // 3_600_000
@@ -27,7 +27,7 @@ GREEN = Generation("page-views", DEFAULT_WINDOWS, {"engaged": {"view": 1, "share
 
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
+    opened = connect(redis_at(store_url(request)))
     yield opened
     await opened.aclose()
 
@@ -266,7 +266,7 @@ def test_the_commands(redis_url: str) -> None:
     """List, activate, drop, as an operator types them."""
 
     async def prepare() -> None:
-        opened = connect(RedisSettings(redis_url))
+        opened = connect(redis_at(redis_url))
         await begin(opened, BLUE, 2)
         await begin(opened, GREEN, 2)
         await begin(opened, PRESS, 1)

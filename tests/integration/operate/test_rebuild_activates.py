@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.operate import rebuild
 from ranker.operate.rebuild import Memory, Plan
 from ranker.store import generations, inventory
 from ranker.store.generations import Active, GenerationError
 from tests.integration.operate.test_generations import BLUE, GREEN, begin
 from tests.support.defaults import PRESS
-from tests.support.stores import STORES
+from tests.support.redis_at import redis_at
+from tests.support.stores import STORES, store_url
 
 Change = Callable[[Any], Awaitable[Any]]
 
@@ -23,7 +23,7 @@ Change = Callable[[Any], Awaitable[Any]]
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """With two generations of two shards and a third one; none is active."""
-    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
+    opened = connect(redis_at(store_url(request)))
     for one in (BLUE, GREEN, PRESS):
         await begin(opened, one, 2)
     yield opened

@@ -16,7 +16,7 @@ from tests.support.dead_letter_topic import Topic, event, wrong
 
 FRAMED = b"\0" + struct.pack(">i", 7) + b"\x08view\x08demo\x04/a\xf2\xc0\x01"
 SAID = "in a schema registry's frame (Confluent: a byte 0, schema 7, then Avro or Protobuf)"
-FIX = "have it written as plain JSON, or point topic to a copy that a converter makes"
+FIX = 'read it with format = "avro" in [source], if it is Avro, or have it written as plain JSON'
 
 
 async def test_a_dead_letter_shows_what_it_is(apache: Topic) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.log import stretch
 from ranker.operate.verify import Selection, Verification
 from ranker.recount import definition as definitions
@@ -20,6 +19,7 @@ from tests.integration.consume.engine import RULES_TOML, Engine
 from tests.integration.operate.verifying import RULED, equal
 from tests.support.kafka_at import kafka_at
 from tests.support.record_batches import append, batch, record
+from tests.support.redis_at import redis_at
 
 RUNS = 5
 
@@ -154,7 +154,7 @@ async def test_floors_move_between_the_pieces(
     monkeypatch.setattr(pieces, "read_each_atomically", read_later)
     for name, size in (("_AT_ONCE", 1), ("_FIRST", 50), ("_PAGE", 60)):
         monkeypatch.setattr(pieces, name, size)
-    client = connect(RedisSettings(engine.redis_url))
+    client = connect(redis_at(engine.redis_url))
     definition = definitions.read(await pieces.canonical(client, engine.generation.id), engine.generation.id)
     async with engine.traffic.flowing(per_s=400), stretch.reading(kafka_at(engine.bootstrap), engine.topic) as reader:
         verification = Verification(client, reader, definition, 1, Selection())

@@ -51,7 +51,7 @@ async def copy(
             records = engine.recount.records[partition]
             assert [record.offset for record in records] == list(range(len(records)))
             for record in records[: len(records) - cut]:
-                _, timestamp, key, value = altered(partition, record)
+                _, timestamp, key, value, _ = altered(partition, record)
                 await producer.send(engine.topic, value, key, partition, timestamp_ms=timestamp)
 
 

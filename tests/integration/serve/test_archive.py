@@ -7,13 +7,13 @@ from datetime import date
 from typing import Any
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core.best_of import Key
 from ranker.lists.archive import Archive, read_document
 from ranker.lists.catalogue import Catalogue
 from ranker.store.keys import BEST_OF
 from ranker.store.topic_copy import Change, TopicCopy
 from tests.support.best_of_documents import level_catalogue, store, two_weeks
+from tests.support.redis_at import redis_at
 
 NEWEST, BEFORE = sorted(two_weeks(), key=lambda key: key.first, reverse=True)
 
@@ -35,7 +35,7 @@ def newest(archive: Archive) -> date:
 
 async def test_half_of_a_copy_is_no_archive(redis_url: str) -> None:
     """Oldest documents come first, so half of them has an older week for the newest: a mail would send that."""
-    client = connect(RedisSettings(redis_url))
+    client = connect(redis_at(redis_url))
     try:
         archive = Archive(client)
         assert not await archive.follow()
@@ -66,7 +66,7 @@ async def test_half_of_a_copy_is_no_archive(redis_url: str) -> None:
 
 async def test_a_catalogue_is_whole_once_it_was_level(redis_url: str) -> None:
     """Half of one may lack a takedown. Once it was whole the old one stays on show, whatever happens to the copy."""
-    client = connect(RedisSettings(redis_url))
+    client = connect(redis_at(redis_url))
     try:
         catalogue = Catalogue(client, lambda: 0, {})
         await catalogue.follow()

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.serve.api import streams
 from ranker.serve.http.reader_port import MAX_WAITING
 from ranker.service import http_protocol, http_server
 from tests.support.http import raw
 from tests.support.reader import GENERATION, LIST, PARTITIONS, VIEWS, Reader, T, until
 from tests.support.reader_process import reader_process
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import publish
 from tests.support.sse_client import listening
 
@@ -91,7 +91,7 @@ async def test_a_trickling_client_is_cut_off(quick_looks: None, reader: Reader) 
 
 async def test_the_process_does_not_wait_for_streams(redis_url: str) -> None:
     """On SIGTERM `ranker serve` ends its streams and itself; it does not sit out the time that answers are given."""
-    client = connect(RedisSettings(redis_url))
+    client = connect(redis_at(redis_url))
     await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
     await client.aclose()
     serve = await asyncio.create_subprocess_exec(
@@ -237,7 +237,7 @@ MALFORMED = (
 async def test_no_request_is_worth_a_line(redis_url: str, tmp_path: Path) -> None:
     """Whatever is sent to either port: a stranger cannot fill the log."""
     with reader_process(redis_url, tmp_path) as running:
-        client = connect(RedisSettings(redis_url))
+        client = connect(redis_at(redis_url))
         await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
         await client.aclose()
         await asyncio.to_thread(running.until_ready)

@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from producers import Producer
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.consume.jobs import copy_topic as copying
 from ranker.consume.jobs.copied_topics import THE_CATALOGUE
 from ranker.consume.jobs.copy_topic import copy_topic
@@ -23,6 +22,7 @@ from ranker.store.keys import CopyKeys
 from tests.support.kafka_at import kafka_at
 from tests.support.producers_command import read, run
 from tests.support.reader import GENERATION, LIST, Reader, T, beside, running_reader, until
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import publish
 
 PARTITIONS = 2
@@ -94,7 +94,7 @@ async def desk_at(bootstrap: str, redis_url: str, **config: str) -> AsyncIterato
     finally:
         await admin.close()
     async with AsyncExitStack() as stack:
-        client = connect(RedisSettings(redis_url))
+        client = connect(redis_at(redis_url))
         stack.push_async_callback(client.aclose)
         await publish(client, GENERATION, PARTITIONS, VIEWS, T)
         follow = copy_topic(THE_CATALOGUE, lambda: CopiedTopic(kafka_at(bootstrap), topic), client, lambda *_: None)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ranker.connect.redis import connect, redis_time_ms
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core import merge as merging
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
@@ -19,8 +18,9 @@ from ranker.store.errors import StoreUnavailableError
 from ranker.store.keys import ShardKeys
 from ranker.store.reader import ListRead, Reader, Snapshot
 from tests.support.defaults import DEFAULT_WINDOWS
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import count_in, write
-from tests.support.stores import STORES
+from tests.support.stores import STORES, store_url
 
 GENERATION = Generation(
     "page-views", DEFAULT_WINDOWS, {"read": {"view": 1}, "engaged": {"view": 1, "comment": 3, "share": 5}}
@@ -34,7 +34,7 @@ ENGAGED = ListName("demo", "engaged", "7d")
 @pytest.fixture(params=STORES)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """Redis, Valkey, and a Redis Cluster: every promise below holds on each."""
-    opened = connect(RedisSettings(request.getfixturevalue(request.param)))
+    opened = connect(redis_at(store_url(request)))
     yield opened
     await opened.aclose()
 
@@ -231,7 +231,7 @@ async def test_a_site_beyond_those_named_is_found_by_name(client: Any, monkeypat
 
 async def test_redis_away_is_reported_in_our_words(redis_url: str) -> None:
     """No server: StoreUnavailableError, at once, whatever the client raised."""
-    away = connect(RedisSettings(redis_url.replace(redis_url.rsplit(":", 1)[1], "1/0")))
+    away = connect(redis_at(redis_url.replace(redis_url.rsplit(":", 1)[1], "1/0")))
     began = time.monotonic()
     with pytest.raises(StoreUnavailableError):
         await read(away, READ)
@@ -241,7 +241,7 @@ async def test_redis_away_is_reported_in_our_words(redis_url: str) -> None:
 
 async def test_ten_thousand_wanted_articles_without_memory(redis_url: str) -> None:
     """A Redis out of memory is read by a script, whose commands cannot have as many words."""
-    client = connect(RedisSettings(redis_url))
+    client = connect(redis_at(redis_url))
     await write(client, GENERATION, 1, [("demo", f"/{i}", "view", i) for i in range(1, 40)], NOW_MS)
     wanted = frozenset(b"/%d" % i for i in range(10_000))
     await client.config_set("maxmemory", 1)

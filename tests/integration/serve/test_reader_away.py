@@ -10,7 +10,6 @@ from deploy.local import waiting
 from deploy.local.redis import RedisServer
 from deploy.local.redis_cluster import RedisCluster
 from ranker.connect.redis import ANSWER_S, connect
-from ranker.connect.redis_settings import RedisSettings
 from ranker.core import merge as merging
 from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
@@ -20,6 +19,7 @@ from ranker.store.keys import ACTIVE, CopyKeys, ShardKeys
 from ranker.store.reader import Reader, Snapshot
 from tests.support.defaults import DEFAULT_WINDOWS
 from tests.support.reader import ready, running_reader
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import count_in, publish, write
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, {"read": {"view": 1}})
@@ -47,7 +47,7 @@ def answer_s(goes: Any) -> float:
 async def client(redis_cluster: RedisCluster, redis_cluster_url: str, answer_s: float) -> AsyncIterator[Any]:
     """Nodes answer for their own slots whichever is away; whatever a test did to them, they agree again afterwards."""
     serve_without_the_others(redis_cluster, "no")
-    opened = connect(RedisSettings(redis_cluster_url), answer_s=answer_s)
+    opened = connect(redis_at(redis_cluster_url), answer_s=answer_s)
     await write(opened, GENERATION, PARTITIONS, VIEWS, NOW_MS)
     yield opened
     for node in redis_cluster.nodes:

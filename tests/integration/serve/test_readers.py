@@ -15,9 +15,9 @@ from deploy.local import waiting
 from deploy.local.ports import HOST, is_listening
 from deploy.local.redis import RedisServer
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from tests.support.reader import GENERATION, LIST
 from tests.support.reader_process import reader_process
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import publish
 
 VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(300)]
@@ -25,7 +25,7 @@ PARTITIONS = 4
 
 
 async def fill(url: str) -> None:
-    async with connect(RedisSettings(url)) as client:
+    async with connect(redis_at(url)) as client:
         await publish(client, GENERATION, PARTITIONS, VIEWS, time.time_ns() // 1_000_000)
 
 

@@ -17,12 +17,12 @@ import pytest
 from deploy.local import waiting
 from deploy.local.ports import HOST
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from tests.support.http import Answer, ask
 from tests.support.nginx import Nginx
 from tests.support.published_scripts import BLOCK
 from tests.support.reader import GENERATION, LIST
 from tests.support.reader_process import ReaderProcess, reader_process
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import publish
 
 FindTool = Callable[[str, str], Path]
@@ -68,7 +68,7 @@ def fleet(redis_url: str, directory: Path, nginx: Path, *, caching: bool, limite
 @pytest.fixture
 async def counted(redis_url: str) -> str:
     """A Redis with lists of two sites."""
-    async with connect(RedisSettings(redis_url)) as client:
+    async with connect(redis_at(redis_url)) as client:
         await publish(client, GENERATION, 2, VIEWS, time.time_ns() // 1_000_000)
     return redis_url
 

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from ranker.connect.redis import connect
-from ranker.connect.redis_settings import RedisSettings
 from tests.support.example_site import record, write_articles
 from tests.support.reader import GENERATION, PARTITIONS
 from tests.support.reader_process import reader_process
+from tests.support.redis_at import redis_at
 from tests.support.shard_writer import publish
 from tests.support.strangers import MOST_CPU_MS, MOST_TIMES, cost, idle, of_reader
 
@@ -20,7 +20,7 @@ async def test_a_request_costs_little(redis_url: str, tmp_path: Path) -> None:
     """At most 10 ms of CPU, three times that on a busy machine; a refusal has at most 64 times the request's bytes."""
     now_ms = time.time_ns() // 1_000_000
     names = [f"/{number}" for number in range(ARTICLES)]
-    async with connect(RedisSettings(redis_url)) as client:
+    async with connect(redis_at(redis_url)) as client:
         await publish(client, GENERATION, PARTITIONS, [("demo", name, "view", 1) for name in names], now_ms)
         about = {"title": "Un titre", "format": "récit", "published_at": now_ms - 1}
         records = [record("demo", name, section=SECTIONS[at % 2], **about) for at, name in enumerate(names)]

@@ -1,0 +1,198 @@
+"""Values in a schema registry's frame: a byte 0, four bytes that number a schema, then JSON or Avro.
+
+Which schemas there are is state beside the fold, fetched before a record is folded (log/value_schemas.py).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import fastavro
+import msgspec
+
+from ranker.core.paths import Part
+
+Schemas = Mapping[int, tuple[str, ...]]
+"""The number of a schema to its text, the last one, behind those that it refers to; () if the registry has none."""
+
+NO_FRAME, UNKNOWN_SCHEMA = "magic_byte", "unknown_schema"
+"""Reasons why a record is rejected."""
+_FRAME_BYTES = 5
+_REMEMBERED = 1_000
+_UNITS = {"timestamp-millis": "ms", "timestamp-micros": "us", "timestamp-nanos": "ns"}
+"""Logical types to the units of core/decoder.py."""
+
+
+class UnreadableValueError(Exception):
+    """A value cannot be read for what is around its content; `reason` is that of the dead letter."""
+
+    def __init__(self, reason: str, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+
+
+def schema_of(value: bytes) -> int:
+    """The number of the value's schema. Raises UnreadableValueError if it is in no frame."""
+    if len(value) < _FRAME_BYTES or value[0]:
+        first = f"begins with the byte {value[0]}" if value else "is empty"
+        raise UnreadableValueError(
+            NO_FRAME, f"the value {first}, and not with the byte 0 and four bytes of a schema registry's frame"
+        )
+    return int.from_bytes(value[1:_FRAME_BYTES], "big")
+
+
+def content_of(value: bytes) -> bytes:
+    """What is in the frame. Raises UnreadableValueError."""
+    schema_of(value)
+    return value[_FRAME_BYTES:]
+
+
+def schemas_of(values: Iterable[bytes | None]) -> set[int]:
+    """The numbers of all schemas that these values need; of one in no frame there is none."""
+    return {
+        int.from_bytes(value[1:_FRAME_BYTES], "big")
+        for value in values
+        if value is not None and len(value) >= _FRAME_BYTES and not value[0]
+    }
+
+
+def unknown_schema(offset: int, value: bytes | None) -> str:
+    """That the registry does not have the schema of a record, and what to do, up to the way to pass over it."""
+    return (
+        f"the record at offset {offset} names schema {schema_of(value or b'')}, which the schema registry does not "
+        "have; see that RANKER_REGISTRY_URL is the registry of those who write the topic, or register it again under "
+        "its number, and start again; or, if it is lost"
+    )
+
+
+class _Known(NamedTuple):
+    """A schema as it is read, and the unit of the time in it, if it has one; or why it cannot be used."""
+
+    parsed: Any
+    unit: str | None
+    fault: str = ""
+
+
+class AvroValues:
+    """Decodes framed Avro to plain objects. `time` is where the event's time stands, None if it is not read."""
+
+    def __init__(self, schemas: Schemas, time: tuple[Part, ...] | None) -> None:
+        self._schemas = schemas
+        self._time = time
+        self._known: dict[int, _Known] = {}
+
+    def __call__(self, value: bytes) -> tuple[Any, str | None]:
+        """What is in it, and the unit of its time if the schema says one.
+
+        Raises UnreadableValueError; msgspec.ValidationError if the content is not that of its schema.
+        """
+        number = schema_of(value)
+        known = self._known.get(number) or self._learn(number)
+        if known.fault:
+            raise msgspec.ValidationError(known.fault)
+        stream = io.BytesIO(value)
+        stream.seek(_FRAME_BYTES)
+        try:
+            found = fastavro.schemaless_reader(stream, known.parsed, None)
+        except Exception as error:  # whatever the bytes make the reader do
+            raise msgspec.ValidationError(
+                f"the bytes are not those of schema {number} ({type(error).__name__}: {error})"
+            ) from error
+        if stream.tell() != len(value):
+            raise msgspec.ValidationError(
+                f"the bytes are not those of schema {number}: {len(value) - stream.tell()} are left over"
+            )
+        return found, known.unit
+
+    def _learn(self, number: int) -> _Known:
+        texts = self._schemas.get(number, ())
+        if not texts:
+            raise UnreadableValueError(UNKNOWN_SCHEMA, f"the schema registry has no schema {number}")
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        known = self._known[number] = _parsed(number, texts, self._time)
+        return known
+
+
+def _parsed(number: int, texts: tuple[str, ...], time: tuple[Part, ...] | None) -> _Known:
+    try:
+        schemas = [msgspec.json.decode(text) for text in texts]
+        named: dict[str, Any] = {}
+        parsed = None
+        for schema in schemas:
+            parsed = fastavro.parse_schema(_plain(schema), named_schemas=named)
+        unit = None if time is None else _unit(schemas, time)
+    except Exception as error:  # a schema of another kind, or one that is none
+        return _Known(
+            None, None, f"schema {number} of the registry cannot be read as Avro ({type(error).__name__}: {error})"
+        )
+    return _Known(parsed, unit)
+
+
+def _plain(schema: Any) -> Any:
+    """Without logical types: what is not read must not make a record unreadable, as a date of year 0 would."""
+    if isinstance(schema, list):
+        return [_plain(one) for one in schema]
+    if isinstance(schema, dict):
+        return {key: one if key == "default" else _plain(one) for key, one in schema.items() if key != "logicalType"}
+    return schema
+
+
+def _unit(schemas: list[Any], path: tuple[Part, ...]) -> str | None:
+    """The unit that the schema says of what stands at a path; None if it says none, or more than one."""
+    named: dict[str, Any] = {}
+    for schema in schemas:
+        _collect(schema, "", named)
+    found = {_UNITS.get(one.get("logicalType")) for one in _at([schemas[-1]], path, named)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _collect(schema: Any, namespace: str, named: dict[str, Any]) -> None:
+    """Named types by full and by short name: fastavro has seen to it that there are no others."""
+    if isinstance(schema, list):
+        for one in schema:
+            _collect(one, namespace, named)
+    elif isinstance(schema, dict):
+        inner = namespace
+        if schema.get("type") in ("record", "error", "enum", "fixed"):
+            name = schema["name"]
+            inner = name.rpartition(".")[0] or schema.get("namespace", namespace)
+            short = name.rpartition(".")[2]
+            named[f"{inner}.{short}" if inner else short] = schema
+            named[short] = {} if named.get(short, schema) is not schema else schema  # of two, none is meant
+        for key in ("items", "values"):
+            _collect(schema.get(key), inner, named)
+        for field in schema.get("fields", ()):
+            _collect(field["type"], inner, named)
+        if not isinstance(schema.get("type"), str):
+            _collect(schema.get("type"), inner, named)
+
+
+def _at(schemas: list[Any], path: tuple[Part, ...], named: dict[str, Any]) -> list[Any]:
+    """The types that a path can lead to, those of unions each."""
+    for part in path:
+        inner: list[Any] = []
+        for one in _resolved(schemas, named):
+            if isinstance(part, int):
+                inner += [one["items"]] if one.get("type") == "array" else []
+            elif one.get("type") == "map":
+                inner.append(one["values"])
+            else:
+                inner += [field["type"] for field in one.get("fields", ()) if field["name"] == part]
+        schemas = inner
+    return _resolved(schemas, named)
+
+
+def _resolved(schemas: list[Any], named: dict[str, Any]) -> list[Any]:
+    """Unions taken apart, names replaced by what they name; null is no type here."""
+    found: list[Any] = []
+    for one in schemas:
+        if isinstance(one, list):
+            found += _resolved(one, named)
+        elif isinstance(one, dict):
+            found += _resolved([one["type"]], named) if isinstance(one.get("type"), (dict, list)) else [one]
+        elif one != "null":
+            found.append(named.get(one, {"type": one}))
+    return found
