@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench requirements clean
+.PHONY: help setup run test test-long test-secured check bench requirements clean
 
 # What the tests look at; make test TESTS=tests/unit runs less. A module's tests stay together; most of them wait more
 # than they compute, so three processes share two cores well.
@@ -17,6 +17,8 @@ help:
 	@echo "make test     sets up what the tests need, checks, runs the tests of every change (TESTS=tests/unit: these alone)"
 	@echo "make test-long what need not run for every change: Valkey, Redis Cluster and the other broker for suites that"
 	@echo "                one covers, mutants found late, long waits, 1,000 random histories, the lowest versions allowed"
+	@echo "make test-secured  the suites of consumer, collector and dead letters on Apache Kafka with TLS, logins and rights:"
+	@echo "                SASL_SSL with SCRAM, then mTLS"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measures speed, on Apache Kafka"
 	@echo "make setup    .venv with what make run needs"
@@ -41,6 +43,15 @@ test-long:
 		tests/integration/collector/test_connections.py
 	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long tests
 	@$(python) -m tests.property --seeds 1000
+
+# The programs under test are a user with the rights of deploy/kafka-acls.sh; what tests arrange goes by an open listener.
+SECURED := tests/integration/consume tests/integration/collector $(wildcard tests/integration/operate/test_dead_letters*.py)
+test-secured:
+	@deploy/setup.sh dev
+	@deploy/services.sh
+	@for kind in sasl_ssl mtls; do \
+		RANKER_TEST_KAFKA=$$kind $(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(SECURED) || exit 1; \
+	done
 
 check:
 	@deploy/setup.sh dev

@@ -158,8 +158,14 @@ def redis_cluster_url(redis_cluster: RedisCluster) -> str:
 
 
 @pytest.fixture(scope="session")
-def kafka_embedded(services_directory: Path) -> Iterator[str]:
-    """The bootstrap address of the embedded broker. It forgets nothing within a session: use topic names of your own."""
+def kafka_embedded(services_directory: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The bootstrap address of the embedded broker. It forgets nothing within a session: use topic names of your own.
+
+    That of Apache Kafka in a run against a secured one, which the embedded broker cannot be.
+    """
+    if secured_run.kind():
+        yield request.getfixturevalue("kafka_apache").bootstrap
+        return
     try:
         broker = EmbeddedKafka(services_directory / "kafka-embedded")
     except MissingTool as missing:

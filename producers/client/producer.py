@@ -73,8 +73,7 @@ class Producer:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"{name!r} is no name of a producer; it has 1 to 64 of A-Z a-z 0-9 . _ -")
         self.topic = topic
-        # Not the time alone: two producers that start in one millisecond would look like one that repeats events.
-        self.producer_id = f"{name}/{_base36(time.time_ns() // 1_000_000)}-{os.urandom(4).hex()}"
+        self.producer_id = new_producer_id(name)
         self.idempotent = False
         self.partitions = 0
         self.delivered = 0
@@ -277,9 +276,10 @@ async def _running(limit_s: float) -> AsyncIterator[None]:
         timer.cancel()
 
 
-def _base36(number: int) -> str:
-    digits = ""
+def new_producer_id(name: str) -> str:
+    """NAME/RUN of a run that begins now; of two in one millisecond one would else seem to repeat events."""
+    number, digits = time.time_ns() // 1_000_000, ""
     while number:
         number, digit = divmod(number, 36)
         digits = _DIGITS[digit] + digits
-    return digits
+    return f"{name}/{digits}-{os.urandom(4).hex()}"

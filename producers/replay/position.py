@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+from producers.client.producer import new_producer_id
 
 
 class StateError(Exception):
@@ -97,7 +96,7 @@ def _read(path: Path, topic: str) -> _State:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return _State(1, topic, f"replay/{_base36(time.time_ns() // 1_000_000)}-{os.urandom(4).hex()}", 0, {})
+        return _State(1, topic, new_producer_id("replay"), 0, {})
     try:
         state = msgspec.json.decode(content, type=_State)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -107,11 +106,3 @@ def _read(path: Path, topic: str) -> _State:
     if state.topic != topic:
         raise StateError(f"{path} is the position in topic {state.topic}. Choose another --state for {topic}.")
     return state
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _DIGITS[digit] + digits
-    return digits

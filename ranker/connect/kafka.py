@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from aiokafka.abc import AbstractTokenProvider
-from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator
-from aiokafka.errors import SaslAuthenticationFailed
-
 from ranker.connect import secret_file
+from ranker.connect.kafka_connections import SecretFile
 from ranker.connect.tls import TlsFileError, TlsFiles
 from ranker.service.endpoints import shown
 
@@ -29,10 +26,6 @@ class KafkaRefusedError(Exception):
     """Kafka does not let us in, and will not if the same is tried again: the message says what to change."""
 
 
-class SecretFileError(OSError):
-    """There is no secret to log in with just now. The client takes it for a broker that is away: it tries again."""
-
-
 @dataclass(frozen=True)
 class KafkaSettings:
     """Secrets are in the files that are named here, and nowhere in this object.
@@ -46,12 +39,12 @@ class KafkaSettings:
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     username: str | None = None
-    password_file: str | None = None
-    token_file: str | None = None
+    password_file: str | None = field(default=None, repr=False)  # somebody may have written the password itself there
+    token_file: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     cert_file: str | None = None
-    key_file: str | None = None
-    key_password_file: str | None = None
+    key_file: str | None = field(default=None, repr=False)
+    key_password_file: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> KafkaSettings:
@@ -85,10 +78,10 @@ class KafkaSettings:
         if self.has_sasl:
             arguments["sasl_mechanism"] = self.sasl_mechanism
         if self.has_sasl and self.token_file:
-            arguments["sasl_oauth_token_provider"] = _SecretFile("TOKEN_FILE", self.token_file)
+            arguments["sasl_oauth_token_provider"] = SecretFile(f"{PREFIX}_TOKEN_FILE", self.token_file)
         elif self.has_sasl and self.password_file:
             arguments["sasl_plain_username"] = self.username
-            arguments["sasl_plain_password"] = _SecretFile("PASSWORD_FILE", self.password_file)
+            arguments["sasl_plain_password"] = SecretFile(f"{PREFIX}_PASSWORD_FILE", self.password_file)
         return arguments
 
     def no_topic(self, topic: str, operation: str = "Read") -> str:
@@ -166,49 +159,3 @@ def address_fault(bootstrap: str) -> str:
             named = shown(bootstrap if "@" in bootstrap else broker)
             return f"{named!r} is not HOST:PORT, without user or password; several are separated by commas"
     return ""
-
-
-class _SecretFile(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyped
-    """A secret that another program renews in its file: each connection logs in with what the file has then."""
-
-    def __init__(self, name: str, path: str) -> None:
-        self._name = name
-        self._path = path
-
-    def read(self) -> str:
-        """What the file has now. Raises SecretFileError."""
-        if fault := secret_file.secret_fault(f"{PREFIX}_{self._name}", self._path):
-            raise SecretFileError(fault)
-        return secret_file.secret(self._path)
-
-    async def token(self) -> str:
-        return self.read()
-
-
-_authenticators = {name: getattr(AIOKafkaConnection, name) for name in ("authenticator_plain", "authenticator_scram")}
-
-
-def _reading(name: str) -> Callable[[Any], Any]:
-    def authenticator(connection: Any) -> Any:
-        if isinstance(given := connection._sasl_plain_password, _SecretFile):  # noqa: SLF001  # no other way
-            connection._sasl_plain_password = given.read()  # noqa: SLF001  # that of this connection alone
-        return _authenticators[name](connection)
-
-    return authenticator
-
-
-for _name in _authenticators:
-    setattr(AIOKafkaConnection, _name, _reading(_name))
-
-
-_step = OAuthAuthenticator.step
-
-
-async def _step_or_refused(authenticator: Any, reply: bytes | None) -> Any:
-    """As the client's own, which takes every reply to a token for success (RFC 7628: only an empty one is)."""
-    if reply:
-        raise SaslAuthenticationFailed("the token is refused")
-    return await _step(authenticator, reply)
-
-
-OAuthAuthenticator.step = _step_or_refused

@@ -12,7 +12,8 @@ from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.metadata import MetadataRequest
 
-from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings, SecretFileError
+from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka_connections import SecretFileError
 from ranker.connect.tls import certificate_fault
 
 SLOW_S = 4.0
@@ -155,7 +156,13 @@ def _protocol(causes: list[BaseException], place: str, kafka: KafkaSettings) -> 
             return f"Kafka at {place} expects TLS on this port; set {variable} to {instead}"
     if kafka.has_tls and not any(isinstance(cause, errors.KafkaError) for cause in causes):
         instead = kafka.security_protocol.replace("SSL", "PLAINTEXT")
-        return f"Kafka at {place} has no TLS on this port; use the one that has, or set {variable} to {instead}"
+        return (
+            f"Kafka at {place} ends the connection: it has no TLS on this port, or is not up; use the port that has, "
+            f"or, if nobody can listen, set {variable} to {instead}"
+        )
     if not kafka.has_sasl:
-        return f"Kafka at {place} requires a login on this port; set {variable} to SASL_{kafka.security_protocol}"
+        return (
+            f"Kafka at {place} ends the connection: it requires a login on this port, or is not up; set {variable} to "
+            f"SASL_{kafka.security_protocol}, or start it"
+        )
     return f"Kafka at {place} ends the connection; set {variable} ({kafka.security_protocol}) to what this port expects"

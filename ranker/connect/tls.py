@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ranker.connect import secret_file
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class TlsFiles:
 
     ca_file: str | None = None
     cert_file: str | None = None
-    key_file: str | None = None
-    key_password_file: str | None = None
+    key_file: str | None = field(default=None, repr=False)  # somebody may have written the key itself there
+    key_password_file: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environ(cls, prefix: str, environ: Mapping[str, str]) -> TlsFiles:
@@ -48,8 +50,9 @@ class TlsFiles:
                 except (OSError, ValueError) as error:
                     why = getattr(error, "strerror", None) or str(error)
                     found.append(
-                        f"{prefix}_{name}: {named[name]} cannot be read ({why}); name a PEM file that this "
-                        "user may read"
+                        # Somebody may have written the key itself there.
+                        f"{prefix}_{name}: {'the file' if name == 'KEY_FILE' else named[name]} cannot be read ({why}); "
+                        "name a PEM file that this user may read"
                     )
         if found:
             return found
@@ -96,9 +99,12 @@ class _RenewedContext(ssl.SSLContext):
         """What asyncio and uvloop call for each connection."""
         stamp = _stamp(self._files)
         if stamp != self._stamp:
-            # Half written, or a certificate whose key comes next: the last ones that fitted go on.
-            with contextlib.suppress(TlsFileError, OSError, ValueError):
-                self._current, self._stamp = _filled(self._files), stamp
+            self._stamp = stamp
+            try:
+                self._current = _filled(self._files)
+            except (TlsFileError, OSError, ValueError) as error:
+                # Half written, or a certificate whose key comes next.
+                log.warning("renewed files of TLS do not fit yet, the ones before are used on: %s", error)
         return self._current.wrap_bio(*args, **options)  # type: ignore[arg-type]  # as it was called
 
 

@@ -70,7 +70,9 @@ async def kafka(
             return found
     except (LogUnavailableError, LogRefusedError) as error:
         text, _, fix = str(error).rpartition("; ")
-        return [fault("Kafka", f"{endpoints.shown(at.bootstrap)}: {text or fix}", fix if text else "")]
+        if not text:
+            text, fix = fix, "start it, or set RANKER_KAFKA_BOOTSTRAP to where it is"
+        return [fault("Kafka", f"{endpoints.shown(at.bootstrap)}: {text}", fix)]
 
 
 def _there(name: str, state: TopicState) -> Finding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from deploy.local.kafka_apache import ApacheKafka
@@ -22,20 +23,25 @@ KINDS = ("", "sasl_ssl", "mtls")
 ROLES = ("collector", "importer", "consumer", "freezer", "operator")
 
 
+def kind() -> str:
+    """What this run is for: one of KINDS, "" for open brokers."""
+    found = os.environ.get("RANKER_TEST_KAFKA", "")
+    assert found in KINDS, f"RANKER_TEST_KAFKA={found} is none of {KINDS}"
+    return found
+
+
 def new_apache(directory: Path) -> ApacheKafka:
     """A broker that is not started yet, of the kind that this run is for."""
-    kind = os.environ.get("RANKER_TEST_KAFKA", "")
-    assert kind in KINDS, f"RANKER_TEST_KAFKA={kind} is none of {KINDS}"
-    return _SecuredRun(directory, kind) if kind else ApacheKafka(directory)
+    return _SecuredRun(directory, kind()) if kind() else ApacheKafka(directory, starts_soon=True)
 
 
 class _SecuredRun(SecuredKafka):
     """While it runs, programs under test reach it by what kafka_at has for its open address."""
 
-    def __init__(self, directory: Path, kind: str) -> None:
+    def __init__(self, directory: Path, found: str) -> None:
         super().__init__(directory, (USER,))
         ca = str(self.authority.ca)
-        if kind == "mtls":
+        if found == "mtls":
             own = self.authority.client(USER)
             self._principal = f"CN={USER},OU=certificates,O=tests"
             settings = KafkaSettings(self.at("SSL"), "SSL", ca_file=ca, cert_file=str(own.cert), key_file=str(own.key))
@@ -50,7 +56,9 @@ class _SecuredRun(SecuredKafka):
     def start(self) -> None:
         super().start()
         if not self._granted:  # its log, and with it the rights, outlives a restart
-            asyncio.run(kafka_rights.grant(self, self._principal, _rights()))
+            grant = kafka_rights.grant(self, self._principal, _rights())
+            with ThreadPoolExecutor(1) as pool:  # the caller may have a loop that runs
+                pool.submit(asyncio.run, grant).result()
             self._granted = True
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import CoordinationType
 
 from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
@@ -83,6 +84,14 @@ class ThreeBrokers:
             await admin.close()
         await self.copied(*partitions)
 
+    async def topics(self) -> list[str]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            return list(await admin.list_topics())
+        finally:
+            await admin.close()
+
     async def leader(self, topic: str, partition: int) -> int:
         """The node that leads a partition now."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -90,6 +99,15 @@ class ThreeBrokers:
         try:
             [described] = await admin.describe_topics([topic])
             return int(next(one["leader"] for one in described["partitions"] if one["partition"] == partition))
+        finally:
+            await admin.close()
+
+    async def coordinator(self, transactional_id: str) -> int:
+        """The node that coordinates the transactions of this id now."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            return int(await admin._client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id))
         finally:
             await admin.close()
 

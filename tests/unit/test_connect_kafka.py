@@ -10,7 +10,8 @@ import pytest
 from aiokafka.conn import OAuthAuthenticator
 from aiokafka.errors import SaslAuthenticationFailed
 
-from ranker.connect.kafka import KafkaRefusedError, KafkaSettings, SecretFileError
+from ranker.connect.kafka import KafkaRefusedError, KafkaSettings
+from ranker.connect.kafka_connections import SecretFileError
 from tests.support.certificates import Authority
 
 SECRET = "hush-hush"

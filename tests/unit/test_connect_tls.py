@@ -82,7 +82,17 @@ def test_faults(authority: Authority, tmp_path: Path) -> None:
     assert [fault.partition(":")[0] for fault in password_alone] == ["RANKER_X_KEY_PASSWORD_FILE"] * 2
 
 
-def test_a_context_takes_files_that_change(authority: Authority, tmp_path: Path) -> None:
+def test_a_key_in_place_of_its_path_is_not_repeated(authority: Authority) -> None:
+    """Somebody may write the PEM itself into the variable."""
+    client = authority.client()
+    files = TlsFiles(None, str(client.cert), client.key.read_text())
+    assert only(files).startswith("RANKER_X_KEY_FILE: the file cannot be read (")
+    assert "PRIVATE KEY" not in f"{only(files)}{files!r}"
+
+
+def test_a_context_takes_files_that_change(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """For the next connection; while they do not fit together, the last ones that did are used."""
     issued = authority.client()
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -98,7 +108,9 @@ def test_a_context_takes_files_that_change(authority: Authority, tmp_path: Path)
     assert inner() == first
     renewed = authority.client("renewed")
     _replace(cert, renewed.cert.read_bytes())
-    assert inner() == first, "a certificate whose key is still the old one is used"
+    assert [inner(), inner()] == [first, first], "a certificate whose key is still the old one is used"
+    (warned,) = caplog.messages
+    assert "the ones before are used on: KEY_FILE: " in warned
     _replace(key, renewed.key.read_bytes())
     second = inner()
     assert second != first

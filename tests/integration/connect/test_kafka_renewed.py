@@ -98,6 +98,7 @@ async def test_tokens_that_end(broker: SecuredKafka, engine: Engine, tmp_path: P
     assert len(senders.sent) > 100
 
 
+@pytest.mark.long
 async def test_a_new_ca_new_certificates_and_a_new_password(
     broker: SecuredKafka, engine: Engine, tmp_path: Path
 ) -> None:

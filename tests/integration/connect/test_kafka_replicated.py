@@ -9,6 +9,9 @@ log       ├── acknowledged: on two at least ──────────
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,12 +20,18 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.faults import MissingTool
+from deploy.local.waiting import until_async
 from producers import Producer
+from ranker.core.best_of import TOPIC
 from tests.conftest import without
 from tests.integration.connect.senders import Senders
-from tests.integration.consume.engine import Engine
+from tests.integration.consume.engine import CHECKOUT, Engine
+from tests.integration.operate.test_freeze import history
+from tests.integration.operate.test_freeze_kills import WORDS
 from tests.support.collector_process import collector
-from tests.support.kafka_at import SECURED
+from tests.support.compared import PARTITIONS
+from tests.support.frozen import FrozenSite
+from tests.support.kafka_at import SECURED, kafka_environ
 from tests.support.three_brokers import ThreeBrokers
 
 MORE = 200
@@ -80,6 +89,68 @@ async def test_a_broker_dies(brokers: ThreeBrokers, engine: Engine, tmp_path: Pa
     assert {*await _letters(engine)} == {f"{engine.topic}/{place}/{offset}".encode() for place, offset in rejected}
     await engine.until("readiness", consumer.ready, PATIENCE_S)
     await asyncio.to_thread(brokers.start)
+
+
+SCRIPT = """
+import os, sys, time
+from ranker.log import transactions
+
+deliver, places = transactions.deliver, os.environ["PLACES"]
+
+async def sent(*arguments):
+    await deliver(*arguments)
+    open(places + "/sent", "w").close()
+    while not os.path.exists(places + "/go"):
+        time.sleep(0.05)
+
+transactions.deliver = sent
+from ranker.commands import main
+main()
+"""
+"""`ranker freeze` that waits between its documents and their commit, without a word to Kafka."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["leader", "coordinator"])
+async def test_a_broker_dies_within_a_transaction(
+    brokers: ThreeBrokers, redis_url: str, tmp_path: Path, victim: str
+) -> None:
+    """Between the documents of a week and their commit: they are there once, with the bytes of a quiet run."""
+    site = FrozenSite(brokers.bootstrap, redis_url, tmp_path)
+    there = await brokers.topics()
+    if TOPIC not in there:
+        await brokers.create({TOPIC: 1}, cleanup_policy="compact", max_message_bytes=str(8 << 20))
+    await brokers.create({site.name: PARTITIONS}, retention_ms="-1")
+    await site.begin(history(site.site))
+    await site.freeze(*WORDS)
+    quiet = await site.documents()
+    assert quiet
+    await site.forget()
+    environ = os.environ | {
+        "PYTHONPATH": str(CHECKOUT), **kafka_environ(site.bootstrap), "RANKER_REDIS_URL": site.redis_url,
+        "RANKER_CONFIG": str(site.config("press")), "PLACES": str(tmp_path),
+    }  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SCRIPT, "freeze", *WORDS, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        await until_async("The documents", lambda: _exists(tmp_path / "sent"), PATIENCE_S)
+        node = await (brokers.leader(TOPIC, 0) if victim == "leader" else brokers.coordinator("ranker-best-of"))
+        await brokers.killed(node)
+        await asyncio.to_thread((tmp_path / "go").touch)
+        async with asyncio.timeout(PATIENCE_S):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, said.decode()
+    assert await site.documents() == quiet
+    await asyncio.to_thread(brokers.start)
+    await brokers.copied(TOPIC, site.name)
+
+
+async def _exists(file: Path) -> bool:
+    return await asyncio.to_thread(file.exists)
 
 
 async def _more(engine: Engine, senders: Senders) -> None:

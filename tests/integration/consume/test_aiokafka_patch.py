@@ -37,7 +37,7 @@ async def test_every_way_of_reading_gives_the_same_records(engine: Engine, path:
     assert len(plain) < end, "no hole, nothing to show"
     rand = random.Random(path)
     assigned = asyncio.Event()
-    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"{engine.topic}-{path}", 7)
+    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"ranker-{engine.topic}-{path}", 7)
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)

@@ -59,7 +59,7 @@ async def test_a_commit_waits_for_seconds_and_the_next_one_makes_up_for_it(
     """While the broker is silent the client would wait for its own 40 s, or for ever: what is newest is lost to nobody."""
     monkeypatch.setattr(consumer, "_COMMIT_S", 0.5)
     assigned = asyncio.Event()
-    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"{engine.topic}-commit", 7)
+    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"ranker-{engine.topic}-commit", 7)
     await log.start(lambda: None, lambda _: assigned.set())
     try:
         await asyncio.wait_for(assigned.wait(), 20)
@@ -75,7 +75,7 @@ async def test_a_commit_waits_for_seconds_and_the_next_one_makes_up_for_it(
         log.commit({0: 2})
 
         async def committed() -> bool:
-            found = await engine.admin(lambda admin: admin.list_consumer_group_offsets(f"{engine.topic}-commit"))
+            found = await engine.admin(lambda admin: admin.list_consumer_group_offsets(f"ranker-{engine.topic}-commit"))
             return {place.partition: at.offset for place, at in found.items()} == {0: 2}
 
         await engine.until("the offset", committed)

@@ -37,7 +37,7 @@ async def gate(engine: Engine) -> AsyncIterator[Gate]:
     metrics = ConsumerMetrics(new_registry(), ())
     await clocks.measure()
     await store.init(Version("a" * 16, COUNTED, (0, 0)), 0, 2, None)
-    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"{engine.topic}-gate", 100)
+    log = PageViewLog(kafka_at(engine.bootstrap), engine.topic, f"ranker-{engine.topic}-gate", 100)
     assigned = asyncio.Event()
     await log.start(lambda: None, lambda _: assigned.set())
     await asyncio.wait_for(assigned.wait(), 20)

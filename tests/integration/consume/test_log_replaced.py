@@ -8,6 +8,7 @@ import pytest
 
 from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.consume.engine import Consumer, Engine
+from tests.support.kafka_at import kafka_at
 from tests.support.recount import Recount
 
 NOT_THE_LOG = "this is not the log that was counted"
@@ -118,7 +119,7 @@ async def test_a_topic_deleted_under_a_running_consumer(engine: Engine) -> None:
     await engine.until("readiness", consumer.ready)
     await _delete(engine)
     # in one reading: the group may come together again in between
-    words = f"topic {engine.topic} does not exist; create it with `ranker topics apply`"
+    words = kafka_at(engine.bootstrap).no_topic(engine.topic)
     await engine.until("the loss of the topic", lambda: consumer.says(words))
     await engine.create_topic(2)
     await engine.traffic.send(2_000)

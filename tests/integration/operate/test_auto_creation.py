@@ -35,7 +35,7 @@ async def there(engine: Engine) -> set[str]:
 
 async def test_no_topic_is_created_by_a_request_for_it(engine: Engine) -> None:
     """Missing, each client says so with the command; created, the consumer counts; deleted under it, none comes back."""
-    missing = f"topic {engine.topic} does not exist; create it with `ranker topics apply`"
+    missing = kafka_at(engine.bootstrap).no_topic(engine.topic)
     consumer = engine.consume()
     await engine.until("the sentence", lambda: consumer.says(missing))
     await engine.until("the catalogue's sentence", lambda: consumer.says("topic articles does not exist"))
