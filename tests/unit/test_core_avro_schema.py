@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from ranker.core.avro_schema import MOST_LEVELS
-from ranker.core.framed import AvroValues
+from ranker.core.framed import AvroValues, UnreadableValueError
 from ranker.recount.events import Invalid
 from ranker.recount.registered import Registered
 
@@ -162,3 +162,15 @@ def test_what_takes_no_bytes_may_stand_elsewhere(read: Read) -> None:
 def test_it_says_why_a_list_is_not_read() -> None:
     with pytest.raises(Refused, match=r"schema 7 of the registry cannot be read as Avro .* items take no bytes"):
         counted(({"type": "array", "items": "null"},), _BOMB)
+
+
+def test_a_schema_that_comes_later_is_read() -> None:
+    """That it was not there is not remembered, in neither count."""
+    schemas: dict[int, tuple[str, ...]] = {7: ()}
+    counting, recounting = AvroValues(schemas, None), Registered(schemas, None)
+    with pytest.raises(UnreadableValueError):
+        counting(b"\0\0\0\0\7\x02a")
+    with pytest.raises(Invalid):
+        recounting.read(7, b"\x02a")
+    schemas[7] = ('"string"',)
+    assert counting(b"\0\0\0\0\7\x02a") == recounting.read(7, b"\x02a") == ("a", None)
