@@ -82,8 +82,10 @@ class Cancellable(AbstractConnection):
             if said is None:
                 raise
             raise exceptions.ConnectionError(said) from error
-        except exceptions.ResponseError:
+        except exceptions.ResponseError as error:
             self._has_replied = True
+            if said := redis_errors.no_database(server, error):
+                raise exceptions.ConnectionError(said) from error
             raise
         self._has_replied = True
         return reply

@@ -103,6 +103,13 @@ def login(server: str, error: exceptions.AuthenticationError, *, of: str = "") -
     )
 
 
+def no_database(server: str, error: exceptions.ResponseError) -> str | None:
+    """That a server has no database of the address' number; None if the error is another one."""
+    if "DB index is out of range" not in str(error) and "SELECT is not allowed" not in str(error):
+        return None
+    return f"{server} has no database of this number ({error}); write one that it has, such as /0, in RANKER_REDIS_URL"
+
+
 def described(error: Exception) -> str:
     """The error's sentence; of a Cluster that cannot be reached, that of the last node."""
     if type(error) is exceptions.ClusterError:

@@ -134,6 +134,9 @@ CASES: dict[str, tuple[Case, str]] = {
     "TLS client, plain port": (
         lambda s: RedisSettings(s.plain.url.replace("redis", "rediss"), tls=s.ours.files), "does not answer in TLS in time | see that it is up and this its TLS port",
     ),
+    "a database that it does not have": (
+        lambda s: RedisSettings(f"redis://{HOST}:{s.plain.port}/99"), "has no database of this number (DB index is out of range) | write one that it has, such as /0, in RANKER_REDIS_URL",
+    ),
     "nobody there": (lambda s: RedisSettings(f"redis://{HOST}:{free_port()}"), "| start it, or set RANKER_REDIS_URL to where it is"),
     "silence": (lambda s: RedisSettings(f"redis://{HOST}:{s.silent}"), "does not answer in time | see that it is up"),
     "no such primary": (
@@ -193,7 +196,10 @@ ENDING = (["check"], ["generations"], ["top", "--once"])
 
 
 @pytest.mark.parametrize("words", ENDING, ids=" ".join)
-@pytest.mark.parametrize("case", ["wrong password", "unknown CA", "plain client, TLS port", "no such primary"])
+@pytest.mark.parametrize(
+    "case",
+    ["wrong password", "unknown CA", "plain client, TLS port", "no such primary", "a database that it does not have"],
+)
 def test_commands_end_with_the_sentence(servers: Servers, case: str, words: list[str]) -> None:
     make, said = CASES[case]
     began = time.monotonic()
