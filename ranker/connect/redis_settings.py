@@ -99,12 +99,11 @@ class RedisSettings:
             yield f"{PREFIX}_URL: {both[0]} is the same as {twice} and others; write all of them as variables"
 
     def _login_faults(self, address: Address) -> Iterator[str]:
-        given = address.options
-        if self.username and (address.username or "username" in given):
+        if self.username and address.username:
             yield f"{PREFIX}_USERNAME: {PREFIX}_URL names a user, too; keep one of them"
-        if self.password_file and (address.password or "password" in given):
+        if self.password_file and address.password:
             yield f"{PREFIX}_PASSWORD_FILE: {PREFIX}_URL holds a password, too; keep the file"
-        if self.username and not (self.password_file or address.password or "password" in given):
+        if self.username and not (self.password_file or address.password):
             yield f"{PREFIX}_USERNAME: needs {PREFIX}_PASSWORD_FILE beside it; set it, or remove {PREFIX}_USERNAME"
         if self.sentinel_username and not self.sentinel_password_file:
             name = f"{PREFIX}_SENTINEL"
