@@ -58,9 +58,14 @@ def connect(redis: RedisSettings, *, connections: int = CONNECTIONS, answer_s: f
     tls: list[type[Any]] = [Connection]
     context: dict[str, Any] = {}
     if any(name.startswith("ssl_") for name in address.options):
-        tls, context = [SSLConnection], {"has_tls": True}
+        tls, context = [SSLConnection], {"has_tls": True, "has_certificate": "ssl_certfile" in address.options}
     elif address.has_tls:
-        tls, context = [ByTls], {"has_tls": True, "tls_context": redis.tls.context()}
+        tls = [ByTls]
+        context = {
+            "has_tls": True,
+            "has_certificate": bool(redis.tls.cert_file),
+            "tls_context": redis.tls.context(),
+        }
     if address.is_cluster:
         return _cluster(address, connections, options, connection_class([Cancellable, *tls], **context))
     if address.has_sentinels:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ranker.connect import secret_file
-from ranker.connect.tls import TlsFileError, TlsFiles, certificate_fault
+from ranker.connect.tls import TlsFileError, TlsFiles, handshake_fault
 from ranker.service.endpoints import shown
 
 PREFIX = "RANKER_REGISTRY"
@@ -206,9 +206,10 @@ class Registry:
         raise self._away(f"replies with status {error.code}", "see its log")
 
     def _unreachable(self, reason: object) -> RegistryAwayError:
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return RegistryAwayError(f"the schema registry: {certificate_fault(reason, self._place, PREFIX)}")
         if isinstance(reason, ssl.SSLError):
+            server, has_certificate = f"the schema registry at {self._place}", self._settings.cert_file is not None
+            if said := handshake_fault(reason, server, PREFIX, has_certificate=has_certificate):
+                return RegistryAwayError(said)
             why = str(reason.reason or reason).lower().replace("_", " ")
             return self._away(
                 f"does not talk TLS with us ({why})", f"see whether {PREFIX}_URL is to begin with http://"

@@ -113,14 +113,14 @@ CASES: dict[str, tuple[Case, str]] = {
         "(EVAL ranker:active: this user has no permissions to run the 'eval' command)",
     ),
     "unknown CA": (
-        lambda s: RedisSettings(s.tls.url), "is of a CA that is not known here (self-signed certificate in certificate chain) | name that CA's file in RANKER_REDIS_CA_FILE",
+        lambda s: RedisSettings(s.tls.url), "is from an unknown CA | set RANKER_REDIS_CA_FILE to the file with that CA's own",
     ),
     "another CA": (
-        lambda s: RedisSettings(s.tls.url, tls=TlsFiles(str(Authority(s.directory / "other").ca))), "is of a CA that is not known",
+        lambda s: RedisSettings(s.tls.url, tls=TlsFiles(str(Authority(s.directory / "other").ca))), "is from an unknown CA",
     ),
-    "expired certificate": (lambda s: RedisSettings(s.expired.url, tls=s.ours.files), "has expired | renew it there"),
+    "expired certificate": (lambda s: RedisSettings(s.expired.url, tls=s.ours.files), "has expired | renew it there (or this machine's clock is wrong)"),
     "another host": (
-        lambda s: RedisSettings(s.elsewhere.url, tls=s.ours.files), "is for another host | write a name that it has in RANKER_REDIS_URL",
+        lambda s: RedisSettings(s.elsewhere.url, tls=s.ours.files), "is not for this name (IP address mismatch, certificate is not valid for '127.0.0.1') | use a name that it has",
     ),
     "no certificate of ours": (
         lambda s: RedisSettings(s.tls.url, tls=TlsFiles(s.ours.files.ca_file)), "RANKER_REDIS_CERT_FILE",
@@ -162,7 +162,7 @@ CASES: dict[str, tuple[Case, str]] = {
         lambda s: RedisSettings(s.locked.url.replace("redis", "redis+cluster")), "wants a password | set RANKER_REDIS_PASSWORD_FILE",
     ),
     "a Cluster of an unknown CA": (
-        lambda s: RedisSettings(s.tls.url.replace("rediss", "rediss+cluster")), "is of a CA that is not known",
+        lambda s: RedisSettings(s.tls.url.replace("rediss", "rediss+cluster")), "is from an unknown CA",
     ),
     "no socket file": (lambda s: RedisSettings(f"unix://{s.directory}/no.sock"), "No such file or directory"),
 }  # fmt: skip
