@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +20,6 @@ class TlsFiles:
     cert_file: str | None = None
     key_file: str | None = field(default=None, repr=False)  # somebody may have written the key itself there
     key_password_file: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def from_environ(cls, prefix: str, environ: Mapping[str, str]) -> TlsFiles:
-        """Those that PREFIX_CA_FILE, _CERT_FILE, _KEY_FILE and _KEY_PASSWORD_FILE name."""
-        return cls(*(environ.get(f"{prefix}_{name}") or None for name in _NAMES))
 
     def named(self) -> dict[str, str]:
         """The files that are set, by the last part of their variable's name."""

@@ -37,12 +37,6 @@ def test_files_that_fit(authority: Authority) -> None:
         assert files.context().check_hostname
 
 
-def test_files_from_the_environment() -> None:
-    """By their prefix; an empty value is none."""
-    environ = {"RANKER_X_CA_FILE": "/ca", "RANKER_X_CERT_FILE": "", "RANKER_Y_KEY_FILE": "/key"}
-    assert TlsFiles.from_environ("RANKER_X", environ) == TlsFiles("/ca")
-
-
 def test_a_key_with_a_password(authority: Authority, tmp_path: Path) -> None:
     """The right one fits; a wrong one, one that no key can have, and none are each a fault, which does not hold it."""
     client, key, password = authority.client(), tmp_path / "locked.key", tmp_path / "password"

@@ -59,7 +59,7 @@ async def test_each_block(redis_form: Callable[[str], tuple[Any, str]], tmp_path
     before = (etc / "redis-reader.password").read_text()
     assert run(RENEW).split() == ["OK"] * 2
     assert (etc / "redis-reader.password").read_text() != before
-    client = connect(RedisSettings(url, "reader", str(etc / "redis-reader.password"), tls=files))
+    client = connect(RedisSettings(url, "reader", str(etc / "redis-reader.password"), **vars(files)))
     assert await client.get("ranker:active") is None
     await client.aclose()
 

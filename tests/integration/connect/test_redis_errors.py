@@ -116,23 +116,23 @@ CASES: dict[str, tuple[Case, str]] = {
         lambda s: RedisSettings(s.tls.url), "is from an unknown CA | set RANKER_REDIS_CA_FILE to the file with that CA's own",
     ),
     "another CA": (
-        lambda s: RedisSettings(s.tls.url, tls=TlsFiles(str(Authority(s.directory / "other").ca))), "is from an unknown CA",
+        lambda s: RedisSettings(s.tls.url, ca_file=str(Authority(s.directory / "other").ca)), "is from an unknown CA",
     ),
-    "expired certificate": (lambda s: RedisSettings(s.expired.url, tls=s.ours.files), "has expired | renew it there (or this machine's clock is wrong)"),
+    "expired certificate": (lambda s: RedisSettings(s.expired.url, **vars(s.ours.files)), "has expired | renew it there (or this machine's clock is wrong)"),
     "another host": (
-        lambda s: RedisSettings(s.elsewhere.url, tls=s.ours.files), "is not for this name (IP address mismatch, certificate is not valid for '127.0.0.1') | use a name that it has",
+        lambda s: RedisSettings(s.elsewhere.url, **vars(s.ours.files)), "is not for this name (IP address mismatch, certificate is not valid for '127.0.0.1') | use a name that it has",
     ),
     "no certificate of ours": (
-        lambda s: RedisSettings(s.tls.url, tls=TlsFiles(s.ours.files.ca_file)), "RANKER_REDIS_CERT_FILE",
+        lambda s: RedisSettings(s.tls.url, ca_file=s.ours.files.ca_file), "RANKER_REDIS_CERT_FILE",
     ),
     "our certificate has expired": (
-        lambda s: RedisSettings(s.tls.url, tls=s.tls_of(s.ours.authority.issue("old", not_after=LONG_AGO))), "RANKER_REDIS_CERT_FILE",
+        lambda s: RedisSettings(s.tls.url, **vars(s.tls_of(s.ours.authority.issue("old", not_after=LONG_AGO)))), "RANKER_REDIS_CERT_FILE",
     ),
     "plain client, TLS port": (
         lambda s: RedisSettings(s.tls.url.replace("rediss", "redis")), "if it is up and this is its TLS port, write rediss for redis in RANKER_REDIS_URL",
     ),
     "TLS client, plain port": (
-        lambda s: RedisSettings(s.plain.url.replace("redis", "rediss"), tls=s.ours.files), "does not answer in TLS in time | see that it is up and this its TLS port",
+        lambda s: RedisSettings(s.plain.url.replace("redis", "rediss"), **vars(s.ours.files)), "does not answer in TLS in time | see that it is up and this its TLS port",
     ),
     "a database that it does not have": (
         lambda s: RedisSettings(f"redis://{HOST}:{s.plain.port}/99"), "has no database of this number (DB index is out of range) | write one that it has, such as /0, in RANKER_REDIS_URL",
