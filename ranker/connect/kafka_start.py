@@ -14,7 +14,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
 from ranker.connect.kafka_connections import SecretFileError
-from ranker.connect.tls import certificate_fault
+from ranker.connect.tls import handshake_fault
 
 SLOW_S = 4.0
 """A client that takes longer is looked into while it goes on."""
@@ -104,10 +104,8 @@ def _explained(error: BaseException, place: str, kafka: KafkaSettings) -> _Fault
     for cause in causes:
         if isinstance(cause, SecretFileError):
             return _Fault(str(cause), may_pass=True)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _Fault(certificate_fault(cause, place, PREFIX), may_pass=False)
-        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
-            return _Fault(_alert(cause, place, kafka), may_pass=False)
+        if isinstance(cause, ssl.SSLError) and (said := _of_tls(cause, place, kafka)):
+            return _Fault(said, may_pass=False)
         if isinstance(cause, errors.UnsupportedSaslMechanismError):
             return _Fault(
                 f"Kafka at {place} does not take {kafka.sasl_mechanism} on this port; set {PREFIX}_SASL_MECHANISM to "
@@ -139,15 +137,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _alert(error: ssl.SSLError, place: str, kafka: KafkaSettings) -> str:
-    """The broker ends TLS because of our certificate."""
-    if not kafka.tls.cert_file:
-        return f"Kafka at {place} requires a client's certificate; set {PREFIX}_CERT_FILE and {PREFIX}_KEY_FILE"
-    why = (error.reason or "").lower().partition("alert_")[2].replace("_", " ")
-    return (
-        f"Kafka at {place} refuses the certificate in {PREFIX}_CERT_FILE ({why}): it has expired, or its CA is "
-        "none that the brokers trust; renew it, or give the brokers its CA"
-    )
+def _of_tls(error: ssl.SSLError, place: str, kafka: KafkaSettings) -> str | None:
+    return handshake_fault(error, f"Kafka at {place}", PREFIX, has_certificate=kafka.tls.cert_file is not None)
 
 
 def _login(place: str, kafka: KafkaSettings) -> str:

@@ -119,7 +119,9 @@ class RefusingKafka(SecuredKafka):
         yield Refused("unknown CA", replace(self.login(), ca_file=str(self.other.ca)), unknown)
         yield Refused("system's CAs", replace(self.login(), ca_file=None), unknown)
         expired = replace(right, bootstrap=self.at("EXPIRED"))
-        yield Refused("expired broker", expired, f"the certificate of {expired.bootstrap} has expired; renew it there")
+        yield Refused(
+            "expired broker", expired, f"the certificate of Kafka at {expired.bootstrap} has expired; renew it there"
+        )
         elsewhere = replace(right, bootstrap=self.at("ELSEWHERE"))
         yield Refused(
             "other name", elsewhere, "is not for this name (IP address mismatch, certificate is not valid for"
