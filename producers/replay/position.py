@@ -23,7 +23,8 @@ class Mark(msgspec.Struct):
     """One file: what it is known by, wherever it is renamed or copied to, and how far its lines have been sent.
 
     `key` is random, and makes event ids together with the lines' places. `head` is the digest of its first
-    `head_bytes`. `kind` is its format, "" if it is not known yet, `header` the last #Fields before `offset`.
+    `head_bytes`. `kind` is its format, before anything was sent that of the file before it, "" if neither is known.
+    `header` is the last #Fields before `offset`.
     """
 
     key: str

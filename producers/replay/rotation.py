@@ -159,6 +159,7 @@ class Followed:
         return None
 
     def _lost(self, mark: Mark) -> None:
+        self._read.append(mark)
         if mark.offset:
             self._say(f"the file that was {self.path}, sent up to byte {mark.offset:,}, is gone; its rest is lost")
 
@@ -199,6 +200,8 @@ class Followed:
 
     def _add(self, tail: Tail) -> Tail:
         tail.came_s = self._now_s()
+        before = [*self._read, *(one.mark for one in self._tails)]
+        tail.mark.kind = tail.mark.kind or next((mark.kind for mark in reversed(before) if mark.kind), "")
         self._tails.append(tail)
         self._changed()
         return tail
