@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from producers.replay.following import Follower, NoFormatError
 from producers.replay.position import Position
 from producers.replay.replaying import Rules
 from producers.replay.summary import Summary
+from tests.support import followed_log
 from tests.support.followed_log import line, write
 from tests.support.producers_command import read
 
@@ -155,3 +157,21 @@ async def test_a_pattern_that_fits_nothing_is_told_of(started: Started, tmp_path
 
 async def told(said: list[str]) -> bool:
     return any("No address of the last 3 has an article's id; see --article-pattern" in one for one in said)
+
+
+async def test_a_position_that_cannot_be_written_says_what_was_sent(
+    kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
+) -> None:
+    """As on a full disk: Kafka has events that the position does not know of."""
+    log, state = tmp_path / "access.log", tmp_path / "state" / "position.json"
+    write(log, [0])
+    async with followed_log.following(kafka_embedded, topics[0], state, log) as process:
+        await followed_log.caught_up(state, topics[0], log)
+        shutil.rmtree(state.parent)
+        write(log, [1])
+        async with asyncio.timeout(30):
+            _, err = await process.communicate()
+        assert process.returncode == 1
+    assert f"The position cannot be kept in {state}: No such file or directory. 2 events were sent; the next" in (
+        err.decode()
+    )
