@@ -28,7 +28,7 @@ FAILURES: tuple[type[Exception], ...] = (exceptions.RedisError, exceptions.Redis
 
 SENTINEL = "is a Sentinel; write redis+sentinel://HOST:PORT/NAME in RANKER_REDIS_URL, NAME as it knows the primary"
 REPLICA = "the server at this address is a replica; RANKER_REDIS_URL has to lead to the primary"
-RULES = "the rules of each role are in deploy/redis-acl"
+RULES = "deploy/redis-acl and docs/reference.md have the rules of each role"
 
 _EXPIRED, _NOT_YET, _HOST, _ADDRESS = 10, 9, 62, 64
 """X509_V_ERR_… of OpenSSL."""

@@ -109,7 +109,7 @@ def record(into: Path) -> None:
     config.write_text(CONFIG, "utf-8")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        kafka = ApacheKafka(directory / "kafka")
+        kafka = ApacheKafka(directory / "kafka", starts_soon=True)
         store = RedisServer(directory / "redis", redis_binary())
         supervisor = Supervisor(
             directory,

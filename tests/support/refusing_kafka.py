@@ -155,9 +155,9 @@ def _wrong_protocol(ours: str, port: str) -> str:
         return f"expects TLS on this port; set {variable} to {'SASL_SSL' if 'SASL' in ours else 'SSL or SASL_SSL'}"
     if ours.endswith("SSL") and not port.endswith("SSL"):
         instead = ours.replace("SSL", "PLAINTEXT")
-        return f"has no TLS on this port, or is not up; use the port that has, or, if nobody can listen, set {variable} to {instead}"
+        return f"ends the connection: it has no TLS on this port, or is not up; use the port that has, or, if nobody can listen, set {variable} to {instead}"
     if not ours.startswith("SASL"):
-        return f"requires a login on this port, or is not up; set {variable} to SASL_{ours}, or start it"
+        return f"ends the connection: it requires a login on this port, or is not up; set {variable} to SASL_{ours}, or start it"
     if port == "SSL":
         return "requires a client's certificate; set RANKER_KAFKA_CERT_FILE and RANKER_KAFKA_KEY_FILE"
     return f"takes no login on this port; use the one that does, or set {variable} to PLAINTEXT"

@@ -38,7 +38,7 @@ class SecuredKafka(ApacheKafka):
         certificate: Certificate | None = None,
     ) -> None:
         """Take the broker's `certificate` if it is not to be a good one."""
-        super().__init__(directory)
+        super().__init__(directory, starts_soon=True)
         self.authority = Authority(directory / "certificates")
         self.users = users
         self.ports = {name: free_port() for name in LISTENERS}
@@ -82,11 +82,6 @@ class SecuredKafka(ApacheKafka):
     def at(self, protocol: str) -> str:
         """The bootstrap address of the listener with this protocol."""
         return f"{HOST}:{self.ports[protocol]}"
-
-    def command(self, main: str) -> list[str | Path]:
-        """With what starts soonest: half the processor time of a start (2.6 s instead of 5.3, 2 cores)."""
-        program, *words = super().command(main)
-        return [program, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *words]
 
     def format_options(self) -> list[str]:
         return [

@@ -32,7 +32,7 @@ def kind() -> str:
 
 def new_apache(directory: Path) -> ApacheKafka:
     """A broker that is not started yet, of the kind that this run is for."""
-    return _SecuredRun(directory, kind()) if kind() else ApacheKafka(directory)
+    return _SecuredRun(directory, kind()) if kind() else ApacheKafka(directory, starts_soon=True)
 
 
 class _SecuredRun(SecuredKafka):

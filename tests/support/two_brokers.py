@@ -31,13 +31,13 @@ class TwoBrokers:
     """`bootstrap` is the first's address."""
 
     def __init__(self, directory: Path) -> None:
-        self.first = ApacheKafka(directory / "first")
+        self.first = ApacheKafka(directory / "first", starts_soon=True)
         clients, between = f"PLAINTEXT://{self.first.bootstrap}", f"BETWEEN://{HOST}:{free_port()}"
         self.first.settings = PATIENT | {
             "listeners": f"{clients},{between},CONTROLLER://{HOST}:{self.first.controller_port}",
             "advertised.listeners": f"{clients},{between}",
         }
-        self.second = ApacheKafka(directory / "second")
+        self.second = ApacheKafka(directory / "second", starts_soon=True)
         self.second.cluster = self.first.cluster
         self.second.settings = PATIENT | {
             "node.id": str(SECOND),

@@ -192,7 +192,7 @@ def test_each_command_says_the_sentence(refusing: RefusingKafka, redis_url: str,
             assert said in flat, (words, case.name, text)
             assert fix in flat, (words, case.name, text)
             check_text(text, refusing)
-            assert took_s < SOON_S, (words, case.name, took_s)
+            assert took_s < 2 * SOON_S, (words, case.name, took_s)  # with its own start, on a machine that may be busy
 
 
 def write(file: Path, text: str) -> None:
