@@ -6,17 +6,17 @@ import asyncio
 import base64
 import http.client
 import json
-import os
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from ranker.connect import secret_file
-from ranker.connect.tls import TlsFileError, TlsFiles, certificate_fault
+from ranker.connect.server_settings import ServerSettings
+from ranker.connect.tls import TlsFileError, handshake_fault
 from ranker.service.endpoints import shown
 
 PREFIX = "RANKER_REGISTRY"
@@ -36,32 +36,14 @@ class RegistryAwayError(Exception):
 
 
 @dataclass(frozen=True)
-class RegistrySettings:
+class RegistrySettings(ServerSettings):
     """Where the registry is, and how it lets us in. Secrets are in files, read for every request."""
+
+    PREFIX: ClassVar[str] = PREFIX
 
     url: str | None = None
     username: str | None = None
     password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    key_password_file: str | None = None
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> RegistrySettings:
-        """Those of the RANKER_REGISTRY_… variables, unchecked: see `faults`."""
-        given = {each.name: environ.get(f"{PREFIX}_{each.name.upper()}") for each in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if value})
-
-    @property
-    def tls(self) -> TlsFiles:
-        return TlsFiles(self.ca_file, self.cert_file, self.key_file, self.key_password_file)
-
-    def shown(self) -> dict[str, str]:
-        """All that is set, by the names of the environment, for printing."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
-        given["url"] = self.url and shown(self.url)
-        return {f"{PREFIX}_{name.upper()}": value for name, value in given.items() if value}
 
     def faults(self) -> Iterator[str]:
         """What is wrong, as sentences that name the variable and the fix."""
@@ -229,9 +211,10 @@ class Registry:
         raise self._away(f"replies with status {error.code}", "see its log")
 
     def _unreachable(self, reason: object) -> RegistryAwayError:
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return RegistryAwayError(f"the schema registry: {certificate_fault(reason, self._place, PREFIX)}")
         if isinstance(reason, ssl.SSLError):
+            server, has_certificate = f"the schema registry at {self._place}", self._settings.cert_file is not None
+            if said := handshake_fault(reason, server, PREFIX, has_certificate=has_certificate):
+                return RegistryAwayError(said)
             why = str(reason.reason or reason).lower().replace("_", " ")
             return self._away(
                 f"does not talk TLS with us ({why})", f"see whether {PREFIX}_URL is to begin with http://"
