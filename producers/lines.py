@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import hashlib
 import io
 import os
 import select
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -39,11 +41,31 @@ _NO_TEXT = {
 
 
 class DamagedInputError(Exception):
-    """A gzip file is cut, or a file cannot be read to its end."""
+    """A gzip file is cut, or a file cannot be opened again, or not read to its end."""
 
 
 class UnfitInputError(Exception):
     """A file that holds no lines of text; the message says what it is and what to do."""
+
+
+class FileIdentity(NamedTuple):
+    """What tells a file from another one of its name; `size_bytes` is at least that of later."""
+
+    device: int
+    inode: int
+    size_bytes: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        """The identity of a file, by its stat."""
+        return cls(found.st_dev, found.st_ino, found.st_size)
+
+
+def check_regular(name: str) -> None:
+    """Raises UnfitInputError for a pipe or a device, which can be read only once; OSError if there is nothing."""
+    mode = Path(name).stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UnfitInputError("it is a pipe or a device, no file; write: zcat FILE | producers replay -")
 
 
 def digest(name: str) -> bytes:
@@ -104,6 +126,7 @@ def head(name: str) -> bytes:
         raw = stdin().raw
         found = raw.beginning() if isinstance(raw, _Pipe) else b""
     else:
+        check_regular(name)
         with Path(name).open("rb") as file:
             found = file.read(_HEAD_BYTES)
     if found.startswith(GZIP):
@@ -131,14 +154,33 @@ def _unfit(head: bytes) -> str:
     return ""
 
 
-def read_lines(name: str, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, str]]:
+def _opened(name: str, known: FileIdentity | None) -> io.BufferedReader:
+    """Raises DamagedInputError if it is another file than it was, or shorter."""
+    if name == STDIN:
+        return stdin()
+    try:
+        raw = Path(name).open("rb")  # noqa: SIM115 - `read_lines` closes it
+    except OSError as error:
+        fix = "; give fewer files at once, or raise ulimit -n" if error.errno == errno.EMFILE else ""
+        raise DamagedInputError(f"{name} cannot be opened any more: {error.strerror}{fix}") from error
+    now = FileIdentity.of(os.fstat(raw.fileno()))
+    if known is not None and (now[:2] != known[:2] or now.size_bytes < known.size_bytes):
+        raw.close()
+        raise DamagedInputError(
+            f"{name} is another file than at the start, or was emptied: logs were rotated meanwhile"
+        )
+    return raw
+
+
+def read_lines(
+    name: str, on_bytes: Callable[[int], None] | None = None, known: FileIdentity | None = None
+) -> Iterator[tuple[int, str]]:
     """(number from 1, line without its end) of every line of a file, unpacked if it is gzip.
 
     `on_bytes` is called with the position in the file on disk, every 1,000 lines. Bytes that are not UTF-8 become lone
-    surrogates, which no valid event contains. Raises DamagedInputError.
+    surrogates, which no valid event contains. Raises DamagedInputError, also if the file is not the one `known`.
     """
-    raw: io.BufferedReader
-    with stdin() if name == STDIN else Path(name).open("rb") as raw:
+    with _opened(name, known) as raw:
         packed = raw.peek(2)[:2] == GZIP
         source = gzip.GzipFile(fileobj=raw) if packed else raw
         number = 0

@@ -19,7 +19,7 @@ from producers.replay.sources import Source
 from producers.replay.summary import FileTally, Summary
 from producers.times import LocalClock
 from ranker.connect.kafka import KafkaSettings
-from ranker.service import progress, signals
+from ranker.service import progress, signals, tuning
 from ranker.service.address import networks
 from ranker.service.printable import printable
 from schemas import configuration
@@ -195,7 +195,8 @@ def command(
         except UnfitHeaderError as error:
             raise _unfit_header(error) from error
         except lines.DamagedInputError as error:
-            raise click.ClickException(f"{error}. {summary.sent} events were sent before that.") from error
+            again = "; a new run counts them again" if summary.sent else ": run it again"
+            raise click.ClickException(f"{error}. {summary.sent} events were sent before that{again}.") from error
         replay_report.print_faults(summary)
     replay_report.warn_of_keys(summary, readers)
     replay_report.warn_of_log(summary, rules)
@@ -211,6 +212,7 @@ def _unfit_header(error: UnfitHeaderError) -> click.UsageError:
 def _opened(files: tuple[str, ...], kind: str, clock: LocalClock | None) -> list[Source]:
     """The files with their formats, which it says if they were found."""
     opened = []
+    tuning.many_connections()  # files that overlap in time are open together
     for name in files:
         try:
             opened.append(sources.source(name, kind, clock))

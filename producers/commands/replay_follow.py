@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from producers import lines
 from producers.client.producer import Producer
 from producers.commands import common
-from producers.replay import tails
+from producers.replay import rotated_names, tails
 from producers.replay.following import Follower, NoFormatError
 from producers.replay.position import Position, StateError
 from producers.replay.replaying import Rules
@@ -32,16 +33,33 @@ def check_followed(
         raise click.UsageError("Standard input has no position to go on from; --follow takes files.")
     if kind == "csv":
         raise click.UsageError("A row of CSV may span lines: --follow takes the other formats.")
+    _check_logs(list(dict.fromkeys(Path(name).absolute() for name in files)))
     for name in files:
         try:
+            lines.check_regular(name)
             packed = tails.is_packed(Path(name))
         except FileNotFoundError:
             continue
         except OSError as error:
             raise click.UsageError(f"{name} cannot be read: {error.strerror}. Nothing was sent.") from error
+        except lines.UnfitInputError as error:
+            raise click.UsageError(f"{name} cannot be followed: {error}. Nothing was sent.") from error
         if packed:
             raise click.UsageError(f"{name} is packed: it does not grow. Replay it without --follow.")
     return state
+
+
+def _check_logs(paths: list[Path]) -> None:
+    """Raises UsageError if lines would be sent twice."""
+    for one, other in itertools.permutations(paths, 2):
+        if one.parent.resolve() == other.parent.resolve() and rotated_names.is_rotated(one.name, other.name):
+            raise click.UsageError(
+                f"{one.name} is a rotated file of {other.name}: name the log itself, its rotated files are found. "
+                "Nothing was sent."
+            )
+        with contextlib.suppress(OSError):
+            if one.samefile(other):
+                raise click.UsageError(f"{one} and {other} are one file: name it once. Nothing was sent.")
 
 
 def follow(
@@ -73,4 +91,7 @@ def follow(
     except (StateError, NoFormatError) as error:
         raise click.ClickException(printable(str(error))) from error
     except OSError as error:
-        raise click.ClickException(f"The position cannot be kept in {state}: {error.strerror or error}.") from error
+        raise click.ClickException(
+            f"The position cannot be kept in {state}: {error.strerror or error}. {summary.sent:,} events were sent; "
+            "the next start sends those again that are behind the position, with the same ids."
+        ) from error

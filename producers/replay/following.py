@@ -19,7 +19,7 @@ from producers.errors import ProducerError
 from producers.replay import formats, replaying
 from producers.replay.field_logs import W3cParser
 from producers.replay.formats import Parse, UnknownFormatError
-from producers.replay.malformed import Malformed
+from producers.replay.malformed import Malformed, without_values
 from producers.replay.position import Position
 from producers.replay.replaying import Outcome, Rules
 from producers.replay.rotation import Followed, Say
@@ -73,7 +73,9 @@ class Follower:
         self._connected = False
         self._away = False
         self._noted_s = time.monotonic()
-        self._noted = (0, 0)
+        self._noted: dict[str, tuple[int, int]] = {}
+        self._noted_sent = (0, 0, 0)
+        self._began = any(mark.offset for marks in position.marks.values() for mark in marks)
 
     async def run(self, connect: Callable[[], Producer], stop: asyncio.Event) -> None:
         """Sends until `stop` is set. Raises ProducerError if Kafka cannot be reached at first, later it is waited for.
@@ -156,7 +158,8 @@ class Follower:
         """What becomes of a file's lines; None if their format cannot be told yet."""
         path, mark = one.path, tail.mark
         if mark.key not in self._parsers:
-            kind = mark.kind or self._tell_format(one, tail, [line for _, line in numbered])
+            chosen = self._kind if self._kind != "auto" else mark.kind if mark.offset else ""
+            kind = chosen or self._tell_format(one, tail, [line for _, line in numbered])
             if kind is None:
                 return None
             self._parsers[mark.key] = kind, formats.parser(kind, mark.header)
@@ -179,51 +182,76 @@ class Follower:
         return [outcome_of(number, row) for number, row in rows if row is not None]
 
     def _tell_format(self, one: Followed, tail: Tail, lines: list[str]) -> str | None:
-        """Finds the format of a file; None if more lines are needed. Raises NoFormatError."""
+        """Finds the format of a file; None if more lines are needed. Raises NoFormatError before anything was sent."""
         path, mark = one.path, tail.mark
-        if self._kind != "auto":
-            return self._kind
         try:
             found = formats.find(lines[: formats.LOOKED_AT])
         except UnknownFormatError as error:
+            if mark.kind:  # of the file before it
+                return mark.kind
+            why = f"{tail.path}: {error.without_line}"
             if not one.grows(tail):
-                self._say(f"{tail.path}: {error}. Its lines are passed over")
-                return "combined"
+                return self._pass_over(why)
             if len(lines) < formats.LOOKED_AT and tail.position - mark.offset < CHUNK_BYTES // 2:
                 if mark.key not in self._untold:
                     self._untold.add(mark.key)
-                    self._say(f"{path}: {error}. Waiting for more lines")
+                    self._say(f"{why}. Waiting for more lines")
                 return None
-            raise NoFormatError(f"{path}: {error}.") from error
+            return self._pass_over(why)
         if found.kind == "csv":
-            raise NoFormatError(f"{path} is CSV, whose rows may span lines: it cannot be followed.")
+            return self._pass_over(f"{path} is CSV, whose rows may span lines: it cannot be followed")
         if not found.lines and one.grows(tail):
             return None
         without = "; it has no browser, so that crawlers count like people" if found.kind == "common" else ""
         self._say(f"{path}: {found.kind}, {found.fit:,} of the first {found.lines:,} lines{without}")
         return found.kind
 
+    def _pass_over(self, why: str) -> str:
+        """A format whose lines these are not. Raises NoFormatError if nothing was ever sent: other files must go on."""
+        if not self._began:
+            raise NoFormatError(f"{why}.")
+        self._say(f"{why}. Its lines are passed over")
+        return "combined"
+
     def _commit(self, batch: _Batch) -> None:
         """Notes that a batch is in Kafka."""
         for outcome in batch.outcomes:
-            if isinstance(outcome, Fault) and not outcome.usual and len(self._summary.faults) < SHOWN_FAULTS:
-                self._say(f"{outcome.file}, byte {outcome.line:,}: {outcome.reason}: {printable(outcome.text, 600)}")
-            self._summary.add(outcome)
+            if isinstance(outcome, Fault):
+                # These sentences are in the log of a service for long: no reader's address, agent or URL.
+                told = outcome._replace(text=without_values(outcome.text)) if outcome.reason == "malformed" else outcome
+                if not told.usual and len(self._summary.faults) < SHOWN_FAULTS:
+                    self._say(f"{told.file}, byte {told.line:,}: {told.reason}: {printable(told.text, 600)}")
+                self._summary.add(told)
+            else:
+                self._summary.add(outcome)
         for tail, kind, header in batch.taken:
             tail.committed(kind, header)
         if batch.taken:
+            self._began = True
             self._position.sequence = batch.sequence
             self._position.save()
         self._note()
 
     def _note(self) -> None:
-        """Once a minute tells of the lines that were refused since."""
+        """Once a minute tells of the lines that were refused since, and of addresses that have no article."""
         now_s = time.monotonic()
         if now_s - self._noted_s < NOTE_S:
             return
         self._noted_s = now_s
-        refused, lines = sum(one.refused for one in self._summary.files), self._summary.lines
-        before_refused, before = self._noted
-        self._noted = refused, lines
-        if refused > before_refused:
-            self._say(f"{refused - before_refused:,} of the last {lines - before:,} lines were not understood")
+        summary = self._summary
+        for one in summary.files:
+            before_lines, before_refused = self._noted.get(one.file, (0, 0))
+            lines, refused = one.lines - before_lines, one.refused - before_refused
+            self._noted[one.file] = one.lines, one.refused
+            if refused:
+                advice = (
+                    f". {formats.described(one.looks_like)}" if refused == lines and one.looks_like is not None else ""
+                )
+                self._say(f"{one.file}: {refused:,} of the last {lines:,} lines were not understood{advice}")
+        now = summary.lines, summary.sent, summary.skipped["pattern"]
+        lines, sent, pattern = (new - old for new, old in zip(now, self._noted_sent, strict=True))
+        self._noted_sent = now
+        if not sent and 0 < lines <= pattern * 2:
+            self._say(
+                f"No address of the last {pattern:,} has an article's id; see --article-pattern and [sites.NAME.ids]."
+            )

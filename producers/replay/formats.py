@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from producers.replay import combined, field_logs, json_logs, rows, unread
 from producers.replay.field_logs import W3cParser
-from producers.replay.malformed import Malformed
+from producers.replay.malformed import Malformed, without_values
 from producers.replay.rows import ReplayRow
 from producers.times import LocalClock
 from ranker.service.printable import printable
@@ -45,7 +45,14 @@ class Found(NamedTuple):
 
 
 class UnknownFormatError(Exception):
-    """Lines in no format that is read, or as many in one as in another. The message says what to do."""
+    """Lines in no format that is read, or as many in one as in another. The message says what to do.
+
+    `without_line` is the same without the text of a line.
+    """
+
+    def __init__(self, message: str, without_line: str = "") -> None:
+        super().__init__(message)
+        self.without_line = without_line or message
 
 
 def parser(kind: str, header: str = "") -> Parse:
@@ -87,10 +94,13 @@ def find(lines: Sequence[str]) -> Found:
     if fit and fit == second:
         raise UnknownFormatError(f"{fit:,} {of} are {kind}, and as many {ranked[1][0]}. Choose one with --format")
     number, line = next((number, line) for number, line, other in told if other != kind or not fit)
-    trouble = f"Line {number}: {_trouble(line)}"
-    if fit:
-        raise UnknownFormatError(f"only {fit:,} {of} are {kind}. {trouble} To read these alone: --format {kind}")
-    raise UnknownFormatError(f"none {of} is in a format that is read. {trouble} {described(looks_like(line))}")
+    what = f"only {fit:,} {of} are {kind}" if fit else f"none {of} is in a format that is read"
+    fix = f"To read these alone: --format {kind}" if fit else described(looks_like(line))
+    why = _trouble(line)
+    raise UnknownFormatError(
+        f"{what}. Line {number}: {printable(why, _LONGEST_SHOWN)}: {printable(line, _LONGEST_SHOWN)}. {fix}",
+        f"{what}. Line {number}: {without_values(why)}. {fix}",
+    )
 
 
 def looks_like(line: str) -> str:
@@ -139,5 +149,4 @@ def _labels() -> Callable[[str], str | None]:
 
 def _trouble(line: str) -> str:
     row = (rows.from_json if line.lstrip().startswith("{") else combined.parse)(line, None)
-    why = row.reason if isinstance(row, Malformed) else "in another format"
-    return f"{printable(why, _LONGEST_SHOWN)}: {printable(line, _LONGEST_SHOWN)}."
+    return row.reason if isinstance(row, Malformed) else "in another format"

@@ -11,6 +11,9 @@ import msgspec
 
 from producers.client.producer import new_producer_id
 
+_LARGEST_BYTES = 16 << 20
+"""A position has some 300 bytes a file."""
+
 
 class StateError(Exception):
     """The file cannot be used; the message says what to do."""
@@ -20,7 +23,8 @@ class Mark(msgspec.Struct):
     """One file: what it is known by, wherever it is renamed or copied to, and how far its lines have been sent.
 
     `key` is random, and makes event ids together with the lines' places. `head` is the digest of its first
-    `head_bytes`. `kind` is its format, "" if it is not known yet, `header` the last #Fields before `offset`.
+    `head_bytes`. `kind` is its format, before anything was sent that of the file before it, "" if neither is known.
+    `header` is the last #Fields before `offset`.
     """
 
     key: str
@@ -54,8 +58,11 @@ class Position:
 
     def __init__(self, path: Path, topic: str) -> None:
         """Raises StateError if another process has the file, or if it is none of ours or of another topic."""
-        self._path = path
+        # Of a link the target: to replace the link would leave two positions.
+        self._path = path = Path(os.path.realpath(path))
         try:
+            if path.exists() and not path.is_file():
+                raise StateError(f"{path} is no file, but a device or a pipe. Choose another --state.")
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
@@ -63,11 +70,14 @@ class Position:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             state = _read(path, topic)
-        except OSError as error:
+        except BlockingIOError as error:
             self.close()
             raise StateError(
                 f"{path} belongs to another process that follows. End that one, or choose another --state."
             ) from error
+        except OSError as error:
+            self.close()
+            raise StateError(f"{path} cannot be read: {error.strerror}. Choose another --state.") from error
         except StateError:
             self.close()
             raise
@@ -94,7 +104,8 @@ class Position:
 
 def _read(path: Path, topic: str) -> _State:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_BYTES)
     except FileNotFoundError:
         return _State(1, topic, new_producer_id("replay"), 0, {})
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from producers.replay import tails
+from producers.replay import rotated_names, tails
 from producers.replay.position import Mark
 from producers.replay.tails import Tail
 
@@ -14,7 +15,8 @@ SILENT_S = 600.0
 """A renamed file is read until nothing has come for so long: servers write on to it until they open the new one,
 Apache's after a graceful restart as long as their longest request takes."""
 
-_ROTATED = re.compile(r"[-._]?\d[\d._T:Z-]*")
+_REMEMBERED = 50
+"""Files read to their end that are recognised when one is looked for that was not."""
 
 Say = Callable[[str], None]
 
@@ -36,6 +38,8 @@ class Followed:
         self._tails: list[Tail] = []
         self._current: Tail | None = None
         self._unfound: Mark | None = None
+        self._unread: list[Mark] = []
+        self._read = deque[Mark](maxlen=_REMEMBERED)
         self._restore()
 
     def close(self) -> None:
@@ -74,10 +78,11 @@ class Followed:
                 return
             current = self._current
             if current is None or self.path.stat().st_ino != current.inode:
-                self._begin()
                 if current is not None:
                     current.came_s = self._now_s()
                     self._say(f"{self.path} is a new file; the one before it is read to its end first")
+                    self._add_rotated_after(current.mark, current.mtime_ns)
+                self._begin()
             elif current.was_truncated():
                 self._read_copy(current)
                 self._begin()
@@ -108,14 +113,13 @@ class Followed:
         else:
             self._say(f"{self.path} was emptied; what was not read of it is read from {copy} first")
             self._add(rest)
+            self._add_rotated_after(mark, rest.mtime_ns)
 
     def _restore(self) -> None:
         marks = list(self.marks)
         self._unfound = marks[-1] if marks else None
         for mark in marks[:-1]:
-            if (found := self._find(mark)) is not None:
-                self._add(Tail.open(found, mark, finished=_inode(found) != mark.inode))
-            else:
+            if self._reopen(mark) is None:
                 self._lost(mark)
         self._changed()
 
@@ -127,11 +131,8 @@ class Followed:
         if self._is_current(mark):
             self._current = self._add(Tail.open(self.path, mark))
             mark.inode = self._current.inode
-        elif (found := self._find(mark)) is not None:
-            self._add(Tail.open(found, mark, finished=_inode(found) != mark.inode))
-            for newer in self._rotated_after(found):
-                self._say(f"{newer} was written and rotated meanwhile; it is read first")
-                self._add(Tail.open(newer))
+        elif (found := self._reopen(mark)) is not None:
+            self._add_rotated_after(mark, _mtime_ns(found))
         elif not self.path.exists():
             return False
         else:
@@ -140,7 +141,25 @@ class Followed:
         self._changed()
         return True
 
+    def _reopen(self, mark: Mark) -> Path | None:
+        """The file under the name that it has now: itself, or a copy, packed or not. It is read from the mark on."""
+        beside = list(self._beside())
+        by_inode = [one for one in beside if _inode(one) == mark.inode]
+        for one in by_inode:
+            try:
+                one.open("rb").close()
+            except OSError as error:
+                self._say(f"{one} cannot be read: {error.strerror}; the next start goes on at its byte {mark.offset:,}")
+                self._unread.append(mark)
+                return one
+        for one in by_inode + (beside if mark.head_bytes else []):
+            if tails.holds(one, mark):
+                self._add(Tail.open(one, mark, finished=_inode(one) != mark.inode))
+                return one
+        return None
+
     def _lost(self, mark: Mark) -> None:
+        self._read.append(mark)
         if mark.offset:
             self._say(f"the file that was {self.path}, sent up to byte {mark.offset:,}, is gone; its rest is lost")
 
@@ -150,38 +169,45 @@ class Followed:
         self.path.open("rb").close()  # one that may not be read now is not another one
         return (bool(mark.head_bytes) or _inode(self.path) == mark.inode) and tails.holds(self.path, mark)
 
-    def _find(self, mark: Mark) -> Path | None:
-        """The file under the name that it has now: itself, or a copy, packed or not."""
-        beside = list(self._beside())
-        by_inode = [one for one in beside if _inode(one) == mark.inode]
-        return next((one for one in by_inode + (beside if mark.head_bytes else []) if tails.holds(one, mark)), None)
+    def _add_rotated_after(self, mark: Mark, mtime_ns: int) -> None:
+        """Queues the path's files that were rotated after the marked one, the oldest first."""
+        # Those that were read may have been written to or packed since, and so be newer.
+        read = [one for one in (mark, *self._read, *(tail.mark for tail in self._tails)) if one.head_bytes]
+        times = {
+            one: at
+            for one in self._beside()
+            if any(rotated_names.is_rotated(one.name, place.name) for place in self._places())
+            and (at := _mtime_ns(one)) > mtime_ns
+            and not any(tails.holds(one, known) for known in read)
+        }
+        for one in sorted(times, key=times.__getitem__):
+            self._say(f"{one} was written and rotated meanwhile; it is read first")
+            self._add(Tail.open(one))
 
-    def _rotated_after(self, found: Path) -> list[Path]:
-        """The path's files that were rotated later, the oldest first."""
-        times = {one: _mtime_ns(one) for one in self._beside() if one != found and self._is_rotated(one.name)}
-        return sorted((one for one, at in times.items() if at > _mtime_ns(found)), key=times.__getitem__)
-
-    def _is_rotated(self, name: str) -> bool:
-        """`access.log.1`, `access.log-20261130.gz`, `access-20261130.log` and the like."""
-        name = name.removesuffix(".gz")
-        whole, stem, end = self.path.name, self.path.stem, self.path.suffix
-        between = name.removeprefix(whole) if name.startswith(whole) else name.removeprefix(stem).removesuffix(end)
-        return _ROTATED.fullmatch(between) is not None
+    def _places(self) -> set[Path]:
+        """The path, and what it is a link to."""
+        return {self.path, Path(os.path.realpath(self.path))}
 
     def _beside(self) -> Iterator[Path]:
         """The files of the directory whose names begin like the path's, but for itself and those open."""
-        taken = {tail.path for tail in self._tails} | {self.path}
-        for one in sorted(self.path.parent.glob("*")):
-            if one.name.startswith(self.path.stem) and one not in taken and one.is_file():
-                yield one
+        taken = {tail.inode for tail in self._tails} | {_inode(self.path)}
+        for place in sorted(self._places()):
+            start = rotated_names.beginning(place.name)
+            for one in sorted(place.parent.glob("*")):
+                if one.name.startswith(start) and one.is_file() and (inode := _inode(one)) not in taken:
+                    taken.add(inode)
+                    yield one
 
     def _add(self, tail: Tail) -> Tail:
         tail.came_s = self._now_s()
+        before = [*self._read, *(one.mark for one in self._tails)]
+        tail.mark.kind = tail.mark.kind or next((mark.kind for mark in reversed(before) if mark.kind), "")
         self._tails.append(tail)
         self._changed()
         return tail
 
     def _drop(self, tail: Tail) -> None:
+        self._read.append(tail.mark)
         tail.close()
         self._tails.remove(tail)
         if tail is self._current:
@@ -189,7 +215,11 @@ class Followed:
         self._changed()
 
     def _changed(self) -> None:
-        self.marks[:] = [*(tail.mark for tail in self._tails), *([self._unfound] if self._unfound else [])]
+        self.marks[:] = [
+            *self._unread,
+            *(tail.mark for tail in self._tails),
+            *([self._unfound] if self._unfound else []),
+        ]
         self.changed = True
 
 

@@ -224,7 +224,12 @@ def shown(value: Any) -> str:
 
 
 def _columns(header: str) -> list[str]:
-    return [name.strip().strip('"').lower() for name in next(csv.reader([header], delimiter=_delimiter(header)), [])]
+    """Empty if it is no CSV, such as a line with a field of more than 131,072 characters."""
+    try:
+        names = next(csv.reader([header], delimiter=_delimiter(header)), [])
+    except csv.Error:
+        return []
+    return [name.strip().strip('"').lower() for name in names]
 
 
 def _delimiter(header: str) -> str:

@@ -33,6 +33,7 @@ class Tail:
         self.finished = finished
         self.came_s = 0.0
         self._file = file
+        self._head = file.read(mark.head_bytes)
         self.rewind()
 
     @classmethod
@@ -52,6 +53,11 @@ class Tail:
         """Of the open file, whatever its name is now."""
         return os.fstat(self._file.fileno()).st_ino
 
+    @property
+    def mtime_ns(self) -> int:
+        """When the open file was written last."""
+        return os.fstat(self._file.fileno()).st_mtime_ns
+
     def rewind(self) -> None:
         """Go back to the first line that is not known to be in Kafka."""
         self.position = self.mark.offset
@@ -65,10 +71,15 @@ class Tail:
         `position` is behind them. Raises OSError, EOFError or zlib.error if the file is damaged.
         """
         taken: list[tuple[int, str]] = []
-        while not taken and (found := self._file.read(CHUNK_BYTES)):
+        while not taken:
+            begin = self._file.tell()
+            if not (found := self._file.read(CHUNK_BYTES)):
+                break
+            if begin < HEAD_BYTES:
+                self._head = (self._head[:begin] + found)[:HEAD_BYTES]
             *whole, rest = (self._rest + found).split(b"\n")
             for line in whole:
-                taken.append((self.position, _text(line)))
+                taken.append((self.position, _text(line[: lines.LONGEST_LINE_BYTES])))
                 self.position += len(line) + 1 + self._cut
                 self._cut = 0
             # The rest of an endless line is not kept.
@@ -89,9 +100,10 @@ class Tail:
         """Note that all lines taken are in Kafka, and how those after them are to be read."""
         mark = self.mark
         mark.offset, mark.kind, mark.header = self.position, kind, header
-        if mark.head_bytes < HEAD_BYTES and mark.offset > mark.head_bytes and not self.finished:
+        if mark.head_bytes < HEAD_BYTES and mark.offset > mark.head_bytes:
+            # Of what was read: the file may have been emptied while Kafka was waited for.
             mark.head_bytes = min(HEAD_BYTES, mark.offset)
-            mark.head = _digest(os.pread(self._file.fileno(), mark.head_bytes, 0))
+            mark.head = _digest(self._head[: mark.head_bytes])
 
     def was_truncated(self) -> bool:
         """Whether it was emptied, and perhaps written again, since the lines were taken."""

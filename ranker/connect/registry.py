@@ -25,6 +25,8 @@ _WHOLE_S = 20.0
 """For a schema with all that it refers to."""
 _MOST_BYTES = 4 << 20
 _MOST_REFERENCES = 100
+_NEVER_GIVEN = 2**31 - 1
+"""Registries count from 1."""
 _NO_SUBJECT, _NO_VERSION, _NO_SCHEMA = 40401, 40402, 40403
 """Codes in replies with status 404. One without a code is not from a registry."""
 
@@ -104,15 +106,27 @@ class Registry:
         except TimeoutError:
             raise self._away(f"has not replied within {_WHOLE_S:.0f} s", "see whether it is overloaded") from None
 
+    async def reach(self) -> None:
+        """Sends a request whose reply is not needed. Raises RegistryAwayError.
+
+        That for a schema which no registry has: it needs no more permissions than those for schemas.
+        """
+        await self.schema(_NEVER_GIVEN)
+
     def _schema(self, number: int) -> tuple[str, ...]:
         texts: dict[tuple[str, int], str] = {}
         found = self._get(f"/schemas/ids/{number}")
-        if found is None or not self._gather(found, texts):
+        if found is None or not self._gather(found, texts, ()):
             return ()
         return (*texts.values(), self._text(found))
 
-    def _gather(self, found: Mapping[str, Any], texts: dict[tuple[str, int], str]) -> bool:
-        """Puts all that a schema refers to into `texts`, in the order in which it can be read. False if one is gone."""
+    def _gather(
+        self, found: Mapping[str, Any], texts: dict[tuple[str, int], str], outer: tuple[tuple[str, int], ...]
+    ) -> bool:
+        """Puts all that a schema refers to into `texts`, in the order in which it can be read. False if one is gone.
+
+        `outer` are those that led to it.
+        """
         for reference in found.get("references") or ():
             try:
                 subject, version = str(reference["subject"]), int(reference["version"])
@@ -120,10 +134,15 @@ class Registry:
                 raise self._away(f"names a reference that is none ({reference!r})", "see its log") from error
             if (subject, version) in texts:
                 continue
-            if len(texts) >= _MOST_REFERENCES:
+            if (subject, version) in outer:
+                raise self._away(
+                    f"has schemas that refer to each other in a circle (subject {subject!r}, version {version})",
+                    "register them again without it",
+                )
+            if len(texts) + len(outer) >= _MOST_REFERENCES:
                 raise self._away(f"has a schema with more than {_MOST_REFERENCES} references", "use one with fewer")
             inner = self._get(f"/subjects/{quote(subject, safe='')}/versions/{version}")
-            if inner is None or not self._gather(inner, texts):
+            if inner is None or not self._gather(inner, texts, (*outer, (subject, version))):
                 return False
             texts[subject, version] = self._text(inner)
         return True
@@ -174,7 +193,11 @@ class Registry:
 
     def _check_refusal(self, error: urllib.error.HTTPError) -> None:
         """Returns if the registry says that there is none. Raises RegistryAwayError."""
-        code = (_object(error.read(_MOST_BYTES)) or {}).get("error_code")
+        try:
+            data = error.read(_MOST_BYTES)
+        except (OSError, http.client.HTTPException) as broken:
+            raise self._unreachable(broken) from broken
+        code = (_object(data) or {}).get("error_code")
         if error.code == 404 and code in (_NO_SUBJECT, _NO_VERSION, _NO_SCHEMA):
             return
         if error.code in (401, 403):

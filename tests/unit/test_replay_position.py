@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,28 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"cannot be written: .*Choose another --state"):
         Position(tmp_path / "file" / "state.json", "page-views")
+
+
+def test_a_link_is_the_file_behind_it(tmp_path: Path) -> None:
+    """One position and one lock, by whichever name."""
+    path, link = tmp_path / "data" / "state.json", tmp_path / "link.json"
+    path.parent.mkdir()
+    link.symlink_to(path)
+    position = Position(link, "page-views")
+    with pytest.raises(StateError, match="belongs to another process"):
+        Position(path, "page-views")
+    position.sequence = 42
+    position.save()
+    position.close()
+    assert link.is_symlink()
+    again = Position(path, "page-views")
+    assert again.sequence == 42
+    again.close()
+
+
+def test_a_pipe_or_device_is_no_position(tmp_path: Path) -> None:
+    """Neither is read, which might have no end, nor is a lock put beside it."""
+    os.mkfifo(tmp_path / "state.json")
+    with pytest.raises(StateError, match=r"is no file, but a device or a pipe. Choose another --state"):
+        Position(tmp_path / "state.json", "page-views")
+    assert [one.name for one in tmp_path.iterdir()] == ["state.json"]

@@ -188,7 +188,7 @@ async def test_lines_that_were_not_understood_are_told_of_now_and_then(
     await work
     position.close()
     assert sum(", byte " in one and "malformed: not in the combined format" in one for one in said) == 10
-    assert said[-1] == "12 of the last 13 lines were not understood"
+    assert said[-1] == f"{log}: 12 of the last 13 lines were not understood"
 
 
 async def test_two_of_them_cannot_share_a_position(

@@ -137,7 +137,14 @@ async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., E
     assert '"waiting"' in log
     for said in (log, shown.stdout, checked.stdout, verified.stdout):
         assert SECRET not in said
-    for command in (("check",), ("verify",), ("dead", "show"), ("dead", "resend", "--all", "--dry-run")):
+    shown = await asyncio.to_thread(engine.ranker, "dead", "show")
+    assert (shown.returncode, shown.stdout.count("reason "), "fault" in shown.stdout) == (0, 2, False)
+    assert f"why they cannot be read is not shown: the schema registry at 127.0.0.1:{away.port}" in shown.stderr
+    position = re.search(rf"^{engine.topic}/0/[0-9]+$", shown.stdout, re.MULTILINE)
+    assert position is not None
+    raw = await asyncio.to_thread(engine.ranker, "dead", "show", "--raw", position[0])
+    assert (raw.returncode, raw.stdout in ("{}", "\0\0\0\0\7\2"), raw.stderr) == (0, True, "")
+    for command in (("check",), ("verify",), ("dead", "resend", "--all", "--dry-run")):
         failed = await asyncio.to_thread(engine.ranker, *command)
         assert failed.returncode == 1
         assert f"the schema registry at 127.0.0.1:{away.port} does not reply (Connection refused)" in (
