@@ -108,15 +108,7 @@ async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., E
     await send(engine, 400, b"{}", b"\0\0\0\0\7\2", partition=0)
     consumer = engine.consume()
     await engine.until("waiting", lambda: consumer.says(f"127.0.0.1:{away.port} does not reply"))
-<<<<<<< HEAD
     await engine.until("both partitions", lambda: number_away(consumer, 2))
-=======
-
-    async def both_wait() -> bool:
-        return await consumer.metric("ranker_registry_away") == 2
-
-    await engine.until("both partitions waiting", both_wait)
->>>>>>> mendedges
     await engine.until("lag", lambda: consumer.metric("ranker_lag_records"))
     with serving(away.registry, port=away.port):
         await engine.until_counted()
