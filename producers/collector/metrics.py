@@ -56,8 +56,9 @@ class CollectorMetrics(Metrics):
         "collector_beacons_total{tracker,read_as}",
         "Beacons of other analytics (matomo, plausible, umami, goatcounter), by what they were read as: view, which is "
         "an event from there on, or what is passed over: no_page_view (events, goals, heartbeats), own_time (not of "
-        "now), no_web_address (a page of an app or a file), unknown_id (no site has this id of theirs), "
-        "other_site (its page is another site's), malformed.",
+        "now), no_web_address (a page of an app or a file), no_article (the site's rule for ids finds none in the "
+        "page's address), unknown_id (no site has this id of theirs), other_site (its page is another site's), "
+        "malformed.",
     )
     spool_events = gauge("collector_spool_events", "Events on the disk that wait for Kafka.")
     spool_bytes = gauge(

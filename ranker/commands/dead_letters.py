@@ -107,8 +107,8 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
         settings = load_settings(config)
         choice = _choice(settings, reasons, positions)
         most = max(limit, len(choice.positions))
-        schemas = _schemas(settings)
-        letters = asyncio.run(_read(settings, lambda log: _shown(newest(log, choice, most), schemas)))
+        schemas = None if raw else _schemas(settings)
+        letters, unread = asyncio.run(_read(settings, lambda log: _shown(newest(log, choice, most), schemas)))
     decoder = Decoder(settings.generation.source, None if schemas is None else schemas.known)
     for letter in letters:
         if raw:
@@ -116,8 +116,10 @@ def show(positions: tuple[str, ...], reasons: tuple[str, ...], limit: int, raw: 
             if letter.cut is not None:
                 click.echo(f"this is the beginning only: {printable(letter.cut)}", err=True)
         else:
-            fault = None if letter.cut is not None else decoder.fault(letter.value, letter)
+            fault = None if unread or letter.cut is not None else decoder.fault(letter.value, letter)
             _print(letter, "; ".join(filter(None, fault or ())))
+    if unread:
+        click.echo(f"why they cannot be read is not shown: {unread}", err=True)
     _missing(choice.positions - {letter.position for letter in letters})
     if not letters:
         click.echo("no such letters")
@@ -129,12 +131,17 @@ def _schemas(settings: Settings) -> ValueSchemas | None:
     return needed(format_of(settings.generation.source), settings.registry)
 
 
-async def _shown(letters: Awaitable[list[DeadLetter]], schemas: ValueSchemas | None) -> list[DeadLetter]:
-    """With the schemas that say what is wrong with them."""
+async def _shown(letters: Awaitable[list[DeadLetter]], schemas: ValueSchemas | None) -> tuple[list[DeadLetter], str]:
+    """With the schemas that say what is wrong with them; or why there are none."""
+    from ranker.connect.registry import RegistryAwayError
+
     found = await letters
     if schemas is not None:
-        await schemas.ensure(found)
-    return found
+        try:
+            await schemas.fetch(schemas.lacking(found))
+        except RegistryAwayError as error:
+            return found, str(error)
+    return found, ""
 
 
 def _print(letter: DeadLetter, fault: str) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from ranker.connect import secret_file
 from ranker.connect.kafka_connections import SecretFile
-from ranker.connect.tls import TlsFileError, TlsFiles
+from ranker.connect.server_settings import ServerSettings
+from ranker.connect.tls import TlsFileError
 from ranker.service.endpoints import shown
 
 DEFAULT = "127.0.0.1:9092"
@@ -27,7 +27,7 @@ class KafkaRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class KafkaSettings:
+class KafkaSettings(ServerSettings):
     """Secrets are in the files that are named here, and nowhere in this object.
 
     `bootstrap` is HOST:PORT, several separated by commas; `security_protocol` one of PROTOCOLS, `sasl_mechanism` one of
@@ -35,26 +35,15 @@ class KafkaSettings:
     what the files have then.
     """
 
+    PREFIX: ClassVar[str] = PREFIX
+    ADDRESS: ClassVar[str] = "bootstrap"
+
     bootstrap: str = field(default=DEFAULT, repr=False)  # unchecked, it may hold a password
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     username: str | None = None
     password_file: str | None = field(default=None, repr=False)  # somebody may have written the password itself there
     token_file: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = field(default=None, repr=False)
-    key_password_file: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> KafkaSettings:
-        """Those of the RANKER_KAFKA_… variables, with defaults, unchecked: see `faults`."""
-        given = {each.name: environ.get(f"{PREFIX}_{each.name.upper()}") for each in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if value})
-
-    @property
-    def tls(self) -> TlsFiles:
-        return TlsFiles(self.ca_file, self.cert_file, self.key_file, self.key_password_file)
 
     @property
     def has_tls(self) -> bool:
@@ -92,11 +81,6 @@ class KafkaSettings:
             f"topic {topic} does not exist, or this user may not see it; create it with `ranker topics apply`, or "
             f"{grant(f'{operation} on topic {topic}')}"
         )
-
-    def shown(self) -> dict[str, str]:
-        """All that is set, by the names of the environment, for printing."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)} | {"bootstrap": shown(self.bootstrap)}
-        return {f"{PREFIX}_{name.upper()}": value for name, value in given.items() if value}
 
     def faults(self) -> Iterator[str]:
         """What is wrong, as sentences that name the variable and the fix."""

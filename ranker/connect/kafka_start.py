@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka import errors
 from aiokafka.conn import collect_hosts, create_conn
@@ -14,7 +14,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from ranker.connect.kafka import PREFIX, KafkaRefusedError, KafkaSettings
 from ranker.connect.kafka_connections import SecretFileError
-from ranker.connect.tls import certificate_fault
+from ranker.connect.tls import handshake_fault
 
 SLOW_S = 4.0
 """A client that takes longer is looked into while it goes on."""
@@ -22,6 +22,8 @@ LONGEST_S = 8.0
 """One that has a fault by then does not start. (The client itself may wait for 40 s, for each address.)"""
 REPLY_MS = 3_000
 _TLS_ALERT = 0x15
+_MOST_BROKERS = 10
+_Place: TypeAlias = tuple[str, int]
 
 # Its debug messages hold passwords.
 logging.getLogger("aiokafka.conn").addFilter(lambda record: record.levelno > logging.DEBUG)
@@ -60,30 +62,41 @@ def _is_up(starting: asyncio.Future[None]) -> bool:
 
 
 async def find_fault(kafka: KafkaSettings) -> _Fault | None:
-    """Why none of the addresses lets us in; None if one does. Takes 6 s at most. Raises KafkaRefusedError."""
+    """Why none of the addresses lets us in, or a broker that they name does not; None if all is well.
+
+    Takes 9 s at most. Raises KafkaRefusedError.
+    """
     places = [(host, port) for host, port, _ in collect_hosts(kafka.bootstrap, randomize=False)]
-    found = await asyncio.gather(*(_fault_at(kafka, host, port) for host, port in places))
-    # Of several, one that says what to change.
-    return None if None in found else min(filter(None, found), key=lambda fault: fault.may_pass)
-
-
-async def _fault_at(kafka: KafkaSettings, host: str, port: int) -> _Fault | None:
-    try:
-        await _request(kafka, host, port)
-    except (OSError, errors.KafkaError, ValueError, AssertionError) as error:
-        return _explained(error, f"{host}:{port}", kafka)
+    found = await _look_at(kafka, places, 2 * REPLY_MS)
+    brokers = {broker for named in found if not isinstance(named, _Fault) for broker in named}
+    faults = [fault for fault in found if isinstance(fault, _Fault)]
+    if len(faults) == len(found):
+        return min(faults, key=lambda fault: fault.may_pass)  # of several, one that says what to change
+    for fault in await _look_at(kafka, sorted(brokers - set(places))[:_MOST_BROKERS], REPLY_MS):
+        if isinstance(fault, _Fault):
+            what = "Kafka is reached, but not the broker that it names by advertised.listeners"
+            return _Fault(f"{what}: {fault.sentence}", may_pass=True)
     return None
 
 
-async def _request(kafka: KafkaSettings, host: str, port: int) -> None:
+async def _look_at(kafka: KafkaSettings, places: Iterable[_Place], limit_ms: int) -> list[_Fault | list[_Place]]:
+    return await asyncio.gather(*(_brokers_or_fault(kafka, host, port, limit_ms) for host, port in places))
+
+
+async def _brokers_or_fault(kafka: KafkaSettings, host: str, port: int, limit_ms: int) -> _Fault | list[_Place]:
+    """The brokers that the one at this address names."""
     arguments = kafka.arguments()
     del arguments["bootstrap_servers"]
-    async with asyncio.timeout(2 * REPLY_MS / 1000):  # the handshake of TLS has a longer limit of its own
-        connection = await create_conn(host, port, request_timeout_ms=REPLY_MS, **arguments)
-        try:
-            await connection.send(MetadataRequest([]))
-        finally:
-            connection.close()
+    try:
+        async with asyncio.timeout(limit_ms / 1000):  # the handshake of TLS has a longer limit of its own
+            connection = await create_conn(host, port, request_timeout_ms=REPLY_MS, **arguments)
+            try:
+                reply = await connection.send(MetadataRequest([]))
+            finally:
+                connection.close()
+    except (OSError, errors.KafkaError, ValueError, AssertionError) as error:
+        return _explained(error, f"{host}:{port}", kafka)
+    return [(broker[1], broker[2]) for broker in reply.brokers]
 
 
 def _explained(error: BaseException, place: str, kafka: KafkaSettings) -> _Fault:
@@ -91,10 +104,8 @@ def _explained(error: BaseException, place: str, kafka: KafkaSettings) -> _Fault
     for cause in causes:
         if isinstance(cause, SecretFileError):
             return _Fault(str(cause), may_pass=True)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _Fault(certificate_fault(cause, place, PREFIX), may_pass=False)
-        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
-            return _Fault(_alert(cause, place, kafka), may_pass=False)
+        if isinstance(cause, ssl.SSLError) and (said := _of_tls(cause, place, kafka)):
+            return _Fault(said, may_pass=False)
         if isinstance(cause, errors.UnsupportedSaslMechanismError):
             return _Fault(
                 f"Kafka at {place} does not take {kafka.sasl_mechanism} on this port; set {PREFIX}_SASL_MECHANISM to "
@@ -126,15 +137,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _alert(error: ssl.SSLError, place: str, kafka: KafkaSettings) -> str:
-    """The broker ends TLS because of our certificate."""
-    if not kafka.tls.cert_file:
-        return f"Kafka at {place} requires a client's certificate; set {PREFIX}_CERT_FILE and {PREFIX}_KEY_FILE"
-    why = (error.reason or "").lower().partition("alert_")[2].replace("_", " ")
-    return (
-        f"Kafka at {place} refuses the certificate in {PREFIX}_CERT_FILE ({why}): it has expired, or its CA is "
-        "none that the brokers trust; renew it, or give the brokers its CA"
-    )
+def _of_tls(error: ssl.SSLError, place: str, kafka: KafkaSettings) -> str | None:
+    return handshake_fault(error, f"Kafka at {place}", PREFIX, has_certificate=kafka.tls.cert_file is not None)
 
 
 def _login(place: str, kafka: KafkaSettings) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -24,7 +23,6 @@ from ranker.connect.redis_connections import (
 )
 from ranker.connect.redis_sentinels import Sentinels
 from ranker.connect.redis_settings import PREFIX, RedisSettings
-from ranker.service.endpoints import shown
 from schemas.configuration import SettingsError
 
 Client: TypeAlias = "Redis | RedisCluster"
@@ -45,19 +43,7 @@ def connect(redis: RedisSettings, *, connections: int = CONNECTIONS, answer_s: f
     """
     if faults := list(redis.faults()):
         raise SettingsError(faults)
-    try:
-        return _client(redis, redis.address(), connections, answer_s)
-    except (
-        TypeError,
-        ValueError,
-        exceptions.RedisClusterException,
-    ):  # their texts repeat the unknown option, and with it secrets
-        fault = f"{shown(redis.url)!r} has options behind its ? that Redis' client does not know; leave them out"
-    raise SettingsError([f"{PREFIX}_URL: {fault}"])
-
-
-def _client(redis: RedisSettings, address: Address, connections: int, answer_s: float) -> Client:
-    given = _given(address)
+    address = redis.address()
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": answer_s,
@@ -67,14 +53,19 @@ def _client(redis: RedisSettings, address: Address, connections: int, answer_s: 
         # No CLIENT SETINFO: users without it would fill the log of what ACLs forbid.
         "driver_info": None,
         **_login(redis.username or address.username, address.password, redis.password_file, ""),
-        **given,
+        **address.options,
     }
     tls: list[type[Any]] = [Connection]
     context: dict[str, Any] = {}
-    if any(name.startswith("ssl_") for name in given):
-        tls, context = [SSLConnection], {"has_tls": True}
+    if any(name.startswith("ssl_") for name in address.options):
+        tls, context = [SSLConnection], {"has_tls": True, "has_certificate": "ssl_certfile" in address.options}
     elif address.has_tls:
-        tls, context = [ByTls], {"has_tls": True, "tls_context": redis.tls.context()}
+        tls = [ByTls]
+        context = {
+            "has_tls": True,
+            "has_certificate": bool(redis.tls.cert_file),
+            "tls_context": redis.tls.context(),
+        }
     if address.is_cluster:
         return _cluster(address, connections, options, connection_class([Cancellable, *tls], **context))
     if address.has_sentinels:
@@ -95,24 +86,14 @@ def _client(redis: RedisSettings, address: Address, connections: int, answer_s: 
     else:
         made = connection_class([ToPrimary, *tls], **context)
         options["host"], options["port"] = address.servers[0]
-    options.setdefault("db", address.database)
+    options["db"] = address.database
     options.setdefault("max_connections", connections)
     options.setdefault("timeout", answer_s)
-    pool = BlockingConnectionPool(connection_class=made, **options)
-    pool.connection_class(**pool.connection_kwargs)  # does not connect, but raises on unknown options
-    return _Single.from_pool(pool)
+    return _Single.from_pool(BlockingConnectionPool(connection_class=made, **options))
 
 
 _OF_REDIS = ("username", "password", "credential_provider", "db", "max_connections", "timeout", "client_name")
 """Options that are not for Sentinels."""
-
-
-def _given(address: Address) -> dict[str, Any]:
-    """The options behind the ? of an address, as redis-py understands them."""
-    if not all(address.options.values()):
-        raise ValueError("an option without a value")
-    given: dict[str, Any] = dict(parse_url(f"redis://?{urlencode(address.options)}"))
-    return {name: value for name, value in given.items() if name not in ("host", "port", "connection_class", "path")}
 
 
 def _login(username: str | None, password: str | None, password_file: str | None, of: str) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, unquote
+from typing import Any
+from urllib.parse import unquote
 
+from ranker.connect import redis_options
 from ranker.service.endpoints import shown
 
 DEFAULT = "redis://127.0.0.1:6379/0"
@@ -41,7 +43,8 @@ class AddressError(ValueError):
 class Address:
     """The parts of an address. `servers` are (host, port), of Sentinels or nodes; a socket file has none.
 
-    `service` is the primary's name at the Sentinels, "" without any; `path` that of the socket file.
+    `service` is the primary's name at the Sentinels, "" without any; `path` that of the socket file. `options` are
+    those of redis-py that stand behind the ?, without database, user and password.
     """
 
     scheme: str
@@ -51,7 +54,7 @@ class Address:
     database: int = 0
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def has_tls(self) -> bool:
@@ -85,28 +88,43 @@ def parsed(url: str) -> Address:
         raise AddressError(f"{shown(url)!r} names no host; {_FIX}")
     if fragment:
         raise AddressError(f"{shown(url)!r} has a # behind it; {_FIX}")
-    options = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
-    login = (unquote(username) or None, unquote(password) or None)
-    if scheme == "unix":
-        if not path or names:
-            raise AddressError(f"{shown(url)!r} names no socket file; write unix:///run/redis/redis.sock")
-        return Address(scheme, path=unquote(f"/{path}"), username=login[0], password=login[1], options=options)
-    servers = _servers(url, names, SENTINEL_PORT if "sentinel" in scheme else PORT)
-    if len(servers) > 1 and "+" not in scheme:
-        several = f"{scheme}+sentinel:// or {scheme}+cluster://"
-        raise AddressError(f"{shown(url)!r} names several servers, and {scheme}:// leads to one; write {several}")
     service, database = "", unquote(path).strip("/")
     if scheme.endswith("+sentinel"):
         service, _, database = database.partition("/")
         if not service or (service.isdecimal() and not database):
             raise AddressError(f"{shown(url)!r} does not name the primary; {_SENTINEL_FIX}")
+    try:
+        options = redis_options.read(query, has_tls=scheme.startswith("rediss"))
+    except redis_options.OptionError as error:
+        raise AddressError(f"{shown(url)!r} has {error}") from None
+
+    def either(before: str, name: str) -> str:
+        if before and name in options:
+            raise AddressError(f"{shown(url)!r} has {name} behind its ?, and the same before it; keep one")
+        return before or options.pop(name, "")
+
+    login = (either(unquote(username), "username") or None, either(unquote(password), "password") or None)
+    if scheme == "unix":
+        if not path or names:
+            raise AddressError(f"{shown(url)!r} names no socket file; write unix:///run/redis/redis.sock")
+        number = _database(url, options.pop("db", ""), "write ?db=0")
+        return Address(scheme, (), "", unquote(f"/{path}"), number, *login, options)
+    servers = _servers(url, names, SENTINEL_PORT if "sentinel" in scheme else PORT)
+    if len(servers) > 1 and "+" not in scheme:
+        several = f"{scheme}+sentinel:// or {scheme}+cluster://"
+        raise AddressError(f"{shown(url)!r} names several servers, and {scheme}:// leads to one; write {several}")
+    database = either(database, "db")
     if scheme.endswith("+cluster") and database not in ("", "0"):
         fix = "leave the path empty"
         raise AddressError(f"{shown(url)!r} names a database, which a Redis Cluster does not have; {fix}")
+    number = _database(url, database, _SENTINEL_FIX if service else "write redis://host:6379/0")
+    return Address(scheme, servers, service, "", number, *login, options)
+
+
+def _database(url: str, database: str, fix: str) -> int:
     if database and not (database.isdecimal() and len(database) < 10):
-        fix = _SENTINEL_FIX if service else "write redis://host:6379/0"
         raise AddressError(f"the database of {shown(url)!r} is not a number; {fix}")
-    return Address(scheme, servers, service, "", int(database or 0), login[0], login[1], options)
+    return int(database or 0)
 
 
 def _servers(url: str, names: str, port: int) -> tuple[tuple[str, int], ...]:

@@ -40,6 +40,7 @@ class Cancellable(AbstractConnection):
     """
 
     has_tls = False
+    has_certificate = False
     login_of = ""
     """Which variables have the login: "SENTINEL_" at a Sentinel."""
     _has_replied = False
@@ -54,7 +55,10 @@ class Cancellable(AbstractConnection):
             raise exceptions.TimeoutError(said) from error
 
     def _error_message(self, exception: BaseException) -> str:
-        return redis_errors.connecting(self._host_error(), exception) or super()._error_message(exception)
+        return self._of_tls(exception) or super()._error_message(exception)
+
+    def _of_tls(self, error: BaseException) -> str | None:
+        return redis_errors.connecting(self._host_error(), error, has_certificate=self.has_certificate)
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         if not self.is_connected:
@@ -76,14 +80,16 @@ class Cancellable(AbstractConnection):
         except exceptions.AuthenticationError as error:
             raise exceptions.AuthenticationError(redis_errors.login(server, error, of=self.login_of)) from error
         except (exceptions.InvalidResponse, exceptions.ConnectionError) as error:
-            said = redis_errors.connecting(server, error.__context__) if error.__context__ else None
+            said = self._of_tls(error.__context__) if error.__context__ else None
             if said is None and not self._has_replied:
                 said = redis_errors.no_redis(server, has_tls=self.has_tls)
             if said is None:
                 raise
             raise exceptions.ConnectionError(said) from error
-        except exceptions.ResponseError:
+        except exceptions.ResponseError as error:
             self._has_replied = True
+            if said := redis_errors.no_database(server, error):
+                raise exceptions.ConnectionError(said) from error
             raise
         self._has_replied = True
         return reply

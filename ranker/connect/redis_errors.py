@@ -8,6 +8,8 @@ from typing import Any
 
 from redis import exceptions
 
+from ranker.connect.tls import handshake_fault
+
 UNREACHABLE: tuple[type[Exception], ...] = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
@@ -30,42 +32,13 @@ SENTINEL = "is a Sentinel; write redis+sentinel://HOST:PORT/NAME in RANKER_REDIS
 REPLICA = "the server at this address is a replica; RANKER_REDIS_URL has to lead to the primary"
 RULES = "deploy/redis-acl and docs/reference.md have the rules of each role"
 
-_EXPIRED, _NOT_YET, _HOST, _ADDRESS = 10, 9, 62, 64
-"""X509_V_ERR_… of OpenSSL."""
-_ALERTS = {
-    "CERTIFICATE_REQUIRED": "wants a certificate of its clients; set RANKER_REDIS_CERT_FILE and RANKER_REDIS_KEY_FILE",
-    "UNKNOWN_CA": "does not know the CA of our certificate; have RANKER_REDIS_CERT_FILE signed by one that it trusts",
-    "CERTIFICATE_EXPIRED": "refuses our certificate, which has expired; renew the file of RANKER_REDIS_CERT_FILE",
-    "CERTIFICATE": "refuses our certificate; see that RANKER_REDIS_CERT_FILE is of a CA that it trusts",
-    "HANDSHAKE_FAILURE": "refuses the TLS handshake; it may want a certificate (RANKER_REDIS_CERT_FILE, _KEY_FILE)",
-}
-"""What a server says of us, by the end of OpenSSL's reason for the alert."""
 
-
-def connecting(server: str, error: BaseException) -> str | None:
+def connecting(server: str, error: BaseException, *, has_certificate: bool) -> str | None:
     """What an error of TLS says about `server`; None if it is none."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate of Redis at {server} {_certificate(error)}"
-    if isinstance(error, ssl.SSLError):
-        reason = (error.reason or "").upper()
-        for end, says in _ALERTS.items():
-            if "ALERT" in reason and reason.endswith(end):
-                return f"Redis at {server} {says}"
-        return f"{no_tls(server)} ({reason or type(error).__name__})"
-    return None
-
-
-def _certificate(error: ssl.SSLCertVerificationError) -> str:
-    if error.verify_code == _EXPIRED:
-        return "has expired; renew it there (or this machine's clock is wrong)"
-    if error.verify_code == _NOT_YET:
-        return "is not valid yet; see that this machine's clock is right"
-    if error.verify_code in (_HOST, _ADDRESS):
-        return (
-            "is for another host; write a name that it has in RANKER_REDIS_URL, or have it made for this one, too "
-            "(in a Cluster, and behind Sentinels, servers give their own names: see docs/ways-in/redis.md)"
-        )
-    return f"is of a CA that is not known here ({error.verify_message}); name that CA's file in RANKER_REDIS_CA_FILE"
+    if not isinstance(error, ssl.SSLError):
+        return None
+    found = handshake_fault(error, f"Redis at {server}", "RANKER_REDIS", has_certificate=has_certificate)
+    return found or f"{no_tls(server)} ({error.reason or type(error).__name__})"
 
 
 def no_tls(server: str) -> str:
@@ -101,6 +74,13 @@ def login(server: str, error: exceptions.AuthenticationError, *, of: str = "") -
         f"{server} refuses the user or the password ({text}); see that {password} has the password of the user in "
         f"{user} (without one: default), and that this user is on"
     )
+
+
+def no_database(server: str, error: exceptions.ResponseError) -> str | None:
+    """That a server has no database of the address' number; None if the error is another one."""
+    if "DB index is out of range" not in str(error) and "SELECT is not allowed" not in str(error):
+        return None
+    return f"{server} has no database of this number ({error}); write one that it has, such as /0, in RANKER_REDIS_URL"
 
 
 def described(error: Exception) -> str:

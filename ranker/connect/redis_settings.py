@@ -2,55 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ranker.connect import redis_address, secret_file
 from ranker.connect.redis_address import Address, AddressError
-from ranker.connect.tls import TlsFiles
-from ranker.service.endpoints import shown
+from ranker.connect.server_settings import ServerSettings
 
 PREFIX = "RANKER_REDIS"
 
 
 @dataclass(frozen=True)
-class RedisSettings:
+class RedisSettings(ServerSettings):
     """Secrets are in the files that are named here, or in the URL, which is only to be printed as `shown` has it.
 
     Passwords are read at each new connection, renewed certificates as well. `username` and `password_file` are those of
     Redis; Sentinels have their own, or none.
     """
 
+    PREFIX: ClassVar[str] = PREFIX
+
     url: str = field(default=redis_address.DEFAULT, repr=False)
     username: str | None = None
     password_file: str | None = None
     sentinel_username: str | None = None
     sentinel_password_file: str | None = None
-    tls: TlsFiles = field(default_factory=TlsFiles)
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> RedisSettings:
-        """The RANKER_REDIS_… variables, with defaults, unchecked: see `faults`."""
-
-        def value(name: str) -> str | None:
-            return environ.get(f"{PREFIX}_{name}") or None
-
-        return cls(
-            value("URL") or redis_address.DEFAULT,
-            value("USERNAME"),
-            value("PASSWORD_FILE"),
-            value("SENTINEL_USERNAME"),
-            value("SENTINEL_PASSWORD_FILE"),
-            TlsFiles.from_environ(PREFIX, environ),
-        )
 
     def address(self) -> Address:
         """Raises AddressError."""
         return redis_address.parsed(self.url)
-
-    def shown(self) -> dict[str, str]:
-        """All that is set, by the names of the environment, for printing."""
-        return {f"{PREFIX}_URL": shown(self.url)} | {f"{PREFIX}_{name}": value for name, value in self._named().items()}
 
     def faults(self) -> Iterator[str]:
         """What is wrong, as sentences that name the variable and the fix, without secrets."""
@@ -70,19 +51,10 @@ class RedisSettings:
         if address.has_tls:
             yield from self.tls.faults(PREFIX)
 
-    def _named(self) -> dict[str, str]:
-        named = {
-            "USERNAME": self.username,
-            "PASSWORD_FILE": self.password_file,
-            "SENTINEL_USERNAME": self.sentinel_username,
-            "SENTINEL_PASSWORD_FILE": self.sentinel_password_file,
-            **self.tls.named(),
-        }
-        return {name: value for name, value in named.items() if value}
-
     def _unneeded(self, address: Address) -> Iterator[str]:
         """What is set and would have no effect: somebody relies on it."""
-        for name in self._named():
+        for variable in self.shown():
+            name = variable.removeprefix(f"{PREFIX}_")
             if name.startswith("SENTINEL") and not address.has_sentinels:
                 yield (
                     f"{PREFIX}_{name}: has no effect, since {PREFIX}_URL names no Sentinels; "
@@ -99,12 +71,11 @@ class RedisSettings:
             yield f"{PREFIX}_URL: {both[0]} is the same as {twice} and others; write all of them as variables"
 
     def _login_faults(self, address: Address) -> Iterator[str]:
-        given = address.options
-        if self.username and (address.username or "username" in given):
+        if self.username and address.username:
             yield f"{PREFIX}_USERNAME: {PREFIX}_URL names a user, too; keep one of them"
-        if self.password_file and (address.password or "password" in given):
+        if self.password_file and address.password:
             yield f"{PREFIX}_PASSWORD_FILE: {PREFIX}_URL holds a password, too; keep the file"
-        if self.username and not (self.password_file or address.password or "password" in given):
+        if self.username and not (self.password_file or address.password):
             yield f"{PREFIX}_USERNAME: needs {PREFIX}_PASSWORD_FILE beside it; set it, or remove {PREFIX}_USERNAME"
         if self.sentinel_username and not self.sentinel_password_file:
             name = f"{PREFIX}_SENTINEL"

@@ -6,17 +6,17 @@ import asyncio
 import base64
 import http.client
 import json
-import os
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from ranker.connect import secret_file
-from ranker.connect.tls import TlsFileError, TlsFiles, certificate_fault
+from ranker.connect.server_settings import ServerSettings
+from ranker.connect.tls import TlsFileError, handshake_fault
 from ranker.service.endpoints import shown
 
 PREFIX = "RANKER_REGISTRY"
@@ -25,6 +25,8 @@ _WHOLE_S = 20.0
 """For a schema with all that it refers to."""
 _MOST_BYTES = 4 << 20
 _MOST_REFERENCES = 100
+_NEVER_GIVEN = 2**31 - 1
+"""Registries count from 1."""
 _NO_SUBJECT, _NO_VERSION, _NO_SCHEMA = 40401, 40402, 40403
 """Codes in replies with status 404. One without a code is not from a registry."""
 
@@ -34,32 +36,14 @@ class RegistryAwayError(Exception):
 
 
 @dataclass(frozen=True)
-class RegistrySettings:
+class RegistrySettings(ServerSettings):
     """Where the registry is, and how it lets us in. Secrets are in files, read for every request."""
+
+    PREFIX: ClassVar[str] = PREFIX
 
     url: str | None = None
     username: str | None = None
     password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    key_password_file: str | None = None
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> RegistrySettings:
-        """Those of the RANKER_REGISTRY_… variables, unchecked: see `faults`."""
-        given = {each.name: environ.get(f"{PREFIX}_{each.name.upper()}") for each in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if value})
-
-    @property
-    def tls(self) -> TlsFiles:
-        return TlsFiles(self.ca_file, self.cert_file, self.key_file, self.key_password_file)
-
-    def shown(self) -> dict[str, str]:
-        """All that is set, by the names of the environment, for printing."""
-        given = {each.name: getattr(self, each.name) for each in fields(self)}
-        given["url"] = self.url and shown(self.url)
-        return {f"{PREFIX}_{name.upper()}": value for name, value in given.items() if value}
 
     def faults(self) -> Iterator[str]:
         """What is wrong, as sentences that name the variable and the fix."""
@@ -122,15 +106,27 @@ class Registry:
         except TimeoutError:
             raise self._away(f"has not replied within {_WHOLE_S:.0f} s", "see whether it is overloaded") from None
 
+    async def reach(self) -> None:
+        """Sends a request whose reply is not needed. Raises RegistryAwayError.
+
+        That for a schema which no registry has: it needs no more permissions than those for schemas.
+        """
+        await self.schema(_NEVER_GIVEN)
+
     def _schema(self, number: int) -> tuple[str, ...]:
         texts: dict[tuple[str, int], str] = {}
         found = self._get(f"/schemas/ids/{number}")
-        if found is None or not self._gather(found, texts):
+        if found is None or not self._gather(found, texts, ()):
             return ()
         return (*texts.values(), self._text(found))
 
-    def _gather(self, found: Mapping[str, Any], texts: dict[tuple[str, int], str]) -> bool:
-        """Puts all that a schema refers to into `texts`, in the order in which it can be read. False if one is gone."""
+    def _gather(
+        self, found: Mapping[str, Any], texts: dict[tuple[str, int], str], outer: tuple[tuple[str, int], ...]
+    ) -> bool:
+        """Puts all that a schema refers to into `texts`, in the order in which it can be read. False if one is gone.
+
+        `outer` are those that led to it.
+        """
         for reference in found.get("references") or ():
             try:
                 subject, version = str(reference["subject"]), int(reference["version"])
@@ -138,10 +134,15 @@ class Registry:
                 raise self._away(f"names a reference that is none ({reference!r})", "see its log") from error
             if (subject, version) in texts:
                 continue
-            if len(texts) >= _MOST_REFERENCES:
+            if (subject, version) in outer:
+                raise self._away(
+                    f"has schemas that refer to each other in a circle (subject {subject!r}, version {version})",
+                    "register them again without it",
+                )
+            if len(texts) + len(outer) >= _MOST_REFERENCES:
                 raise self._away(f"has a schema with more than {_MOST_REFERENCES} references", "use one with fewer")
             inner = self._get(f"/subjects/{quote(subject, safe='')}/versions/{version}")
-            if inner is None or not self._gather(inner, texts):
+            if inner is None or not self._gather(inner, texts, (*outer, (subject, version))):
                 return False
             texts[subject, version] = self._text(inner)
         return True
@@ -192,7 +193,11 @@ class Registry:
 
     def _check_refusal(self, error: urllib.error.HTTPError) -> None:
         """Returns if the registry says that there is none. Raises RegistryAwayError."""
-        code = (_object(error.read(_MOST_BYTES)) or {}).get("error_code")
+        try:
+            data = error.read(_MOST_BYTES)
+        except (OSError, http.client.HTTPException) as broken:
+            raise self._unreachable(broken) from broken
+        code = (_object(data) or {}).get("error_code")
         if error.code == 404 and code in (_NO_SUBJECT, _NO_VERSION, _NO_SCHEMA):
             return
         if error.code in (401, 403):
@@ -206,9 +211,10 @@ class Registry:
         raise self._away(f"replies with status {error.code}", "see its log")
 
     def _unreachable(self, reason: object) -> RegistryAwayError:
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            return RegistryAwayError(f"the schema registry: {certificate_fault(reason, self._place, PREFIX)}")
         if isinstance(reason, ssl.SSLError):
+            server, has_certificate = f"the schema registry at {self._place}", self._settings.cert_file is not None
+            if said := handshake_fault(reason, server, PREFIX, has_certificate=has_certificate):
+                return RegistryAwayError(said)
             why = str(reason.reason or reason).lower().replace("_", " ")
             return self._away(
                 f"does not talk TLS with us ({why})", f"see whether {PREFIX}_URL is to begin with http://"

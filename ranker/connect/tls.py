@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +20,6 @@ class TlsFiles:
     cert_file: str | None = None
     key_file: str | None = field(default=None, repr=False)  # somebody may have written the key itself there
     key_password_file: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def from_environ(cls, prefix: str, environ: Mapping[str, str]) -> TlsFiles:
-        """Those that PREFIX_CA_FILE, _CERT_FILE, _KEY_FILE and _KEY_PASSWORD_FILE name."""
-        return cls(*(environ.get(f"{prefix}_{name}") or None for name in _NAMES))
 
     def named(self) -> dict[str, str]:
         """The files that are set, by the last part of their variable's name."""
@@ -156,18 +150,45 @@ def _key_fault(error: ssl.SSLError | ValueError, files: TlsFiles) -> str:
     )
 
 
-_EXPIRED, _OTHER_NAME = (10,), (62, 64)
+_EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
 _UNKNOWN_CA = (2, 18, 19, 20, 21)
 """OpenSSL's codes of why a certificate is not accepted."""
+_OF_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED")
+"""In OpenSSL's reasons for alerts by which servers, Java's among them, refuse a certificate, or the lack of one."""
 
 
-def certificate_fault(error: ssl.SSLCertVerificationError, place: str, prefix: str) -> str:
-    """Why the certificate of the server at `place` (HOST:PORT) is not accepted, as a sentence with its fix."""
-    if error.verify_code in _EXPIRED:
-        return f"the certificate of {place} has expired; renew it there"
+def handshake_fault(error: ssl.SSLError, server: str, prefix: str, *, has_certificate: bool) -> str | None:
+    """Why we do not accept `server`, such as "Kafka at HOST:PORT", or it refuses us, as a sentence with its fix.
+
+    None if it is neither: then the server may have no TLS. `has_certificate`: we have one of our own.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of {server} {_unaccepted(error, prefix)}"
+    why = error.reason or ""
+    if "ALERT" not in why:
+        return None
+    said = why.lower().partition("alert_")[2].replace("_", " ")
+    if not any(one in why for one in _OF_CERTIFICATE):
+        return f"{server} refuses TLS with us ({said}); its log has more"
+    if not has_certificate:
+        return f"{server} requires a client's certificate; set {prefix}_CERT_FILE and {prefix}_KEY_FILE"
+    return (
+        f"{server} refuses the certificate in {prefix}_CERT_FILE ({said}): it has expired, or its CA is none that the "
+        "server trusts; renew it, or give the server its CA"
+    )
+
+
+def _unaccepted(error: ssl.SSLCertVerificationError, prefix: str) -> str:
+    why = error.verify_message.rstrip(".")
+    if error.verify_code == _EXPIRED:
+        return "has expired; renew it there (or this machine's clock is wrong)"
+    if error.verify_code == _NOT_YET:
+        return "is not valid yet; see that this machine's clock is right"
     if error.verify_code in _OTHER_NAME:
-        why = error.verify_message.rstrip(".")
-        return f"the certificate of {place} is not for this name ({why}); use a name that it has"
+        return (
+            f"is not for this name ({why}); use a name that it has, or have it made for this one, too (servers may "
+            "name each other: see docs/ways-in)"
+        )
     if error.verify_code in _UNKNOWN_CA:
-        return f"the certificate of {place} is from an unknown CA; set {prefix}_CA_FILE to the file with that CA's own"
-    return f"the certificate of {place} is not accepted ({error.verify_message}); renew it there"
+        return f"is from an unknown CA; set {prefix}_CA_FILE to the file with that CA's own"
+    return f"is not accepted ({why}); renew it there"

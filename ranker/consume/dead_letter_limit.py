@@ -33,7 +33,8 @@ class DeadLetterLimit:
         if not self._records:
             self._start = max(start, self.accepted)
         # a stretch may begin among accepted records: neither they nor their faults count
-        self._records += min(partial.records, end - max(start, self.accepted))
+        views = partial.records - sum(partial.skipped.values())  # what is no page view says nothing of those that are
+        self._records += min(views, end - max(start, self.accepted))
         self._reasons.update(rejected.reason for rejected in partial.rejected if rejected.offset >= self.accepted)
         if self._records < self._stretch:
             return

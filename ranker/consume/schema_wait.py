@@ -31,6 +31,7 @@ class SchemaWait:
         self._metrics = metrics
         self._over = over
         self._fetching: asyncio.Task[None] | None = None
+        self._asked: set[int] = set()
         self.why = ""
         """Why the registry cannot be asked, empty if it can."""
 
@@ -38,9 +39,15 @@ class SchemaWait:
     def is_on(self) -> bool:
         return self._fetching is not None
 
-    def begins(self, records: Collection[Record]) -> bool:
-        """Whether these records have to wait; then what they lack is being fetched."""
-        if self._schemas is None or not (lacking := self._schemas.lacking(records)):
+    def begins(self, records: Collection[Record], accepted: int) -> bool:
+        """Whether these records have to wait; then what they lack is being fetched.
+
+        What the registry did not have is asked for again, once for each chunk; below the offset `accepted` it is not.
+        """
+        if self._schemas is None:
+            return False
+        if not (lacking := self._schemas.undecided(records, accepted) - self._asked):
+            self._asked.clear()
             return False
         if self._fetching is None:
             self._fetching = asyncio.create_task(
@@ -51,6 +58,7 @@ class SchemaWait:
 
     def end(self) -> None:
         """Stops waiting: the partition is given up, or opened anew."""
+        self._asked.clear()
         if self._fetching is not None:
             self._fetching.cancel()
         self._ended()
@@ -67,6 +75,7 @@ class SchemaWait:
                 await asyncio.sleep(_AGAIN_S)
                 continue
             break
+        self._asked.update(lacking)
         if self.why:
             log.info("again", extra={"partition": self._partition, "where": "schema registry"})
         self._ended()

@@ -170,7 +170,7 @@ class Worker:
             if chunk.start != self._expected:
                 self.seek_expected()
                 return
-            if self.schema_wait.begins(chunk.records):
+            if self.schema_wait.begins(chunk.records, self._dead_stretch.accepted):
                 self.seek_expected()
                 break
             try:

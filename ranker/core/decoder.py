@@ -10,7 +10,7 @@ import msgspec
 
 from ranker.core import shape, translate
 from ranker.core.event import PageView
-from ranker.core.framed import UNKNOWN_SCHEMA, AvroValues, Schemas, UnreadableValueError, content_of
+from ranker.core.framed import UNKNOWN_SCHEMA, AvroValues, Schemas, UnreadableValueError, content_of, schema_of
 from ranker.core.paths import parts
 from ranker.core.shape import IDS, Leaf, Nested
 from ranker.core.source import HEADER, KEY, REQUIRED, TIMESTAMP, Source
@@ -107,6 +107,8 @@ class Decoder:
 
     def _frame_fix(self, value: bytes, record: Beside | None, reason: str) -> str:
         if reason == UNKNOWN_SCHEMA:
+            if not schema_of(value) and (form := form_of(value, self._names)):  # registries count from 1
+                return form.fix
             return "see that RANKER_REGISTRY_URL is the registry of those who write the topic, or register it again"
         if record is not None and any(name == _SCHEMA_HEADER for name, _ in record.headers):
             return (

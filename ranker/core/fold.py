@@ -166,6 +166,11 @@ def _note_producer(partial: PartialCounts, event: PageView, append_ms: int) -> N
     partial.last_seen_ms[event.producer_id] = append_ms
 
 
+def needs_schema(record: Record) -> bool:
+    """Whether its value is read, if it has a schema: it is not if it has no append time, or is too large."""
+    return is_append_time(record.timestamp) and len(record.value or b"") <= MAX_VALUE_BYTES
+
+
 def crc(record: Record) -> int:
     """CRC-32 of key and value, as `Mark` keeps it."""
     return zlib.crc32(record.value or b"", zlib.crc32(record.key or b""))

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import fastavro
 import msgspec
 
+from ranker.core import avro_schema
 from ranker.core.paths import Part
+from ranker.core.value_form import form_of
 
 Schemas = Mapping[int, tuple[str, ...]]
 """The number of a schema to its text, the last one, behind those that it refers to; () if the registry has none."""
@@ -21,8 +23,6 @@ NO_FRAME, UNKNOWN_SCHEMA = "magic_byte", "unknown_schema"
 """Reasons why a record is rejected."""
 _FRAME_BYTES = 5
 _REMEMBERED = 1_000
-_UNITS = {"timestamp-millis": "ms", "timestamp-micros": "us", "timestamp-nanos": "ns"}
-"""Logical types to the units of core/decoder.py."""
 
 
 class UnreadableValueError(Exception):
@@ -60,8 +60,11 @@ def schemas_of(values: Iterable[bytes | None]) -> set[int]:
 
 def unknown_schema(offset: int, value: bytes | None) -> str:
     """That the registry does not have the schema of a record, and what to do, up to the way to pass over it."""
+    number = schema_of(value or b"")
+    if not number and (form := form_of(value or b"", ())):  # registries count from 1
+        return f"the record at offset {offset} is {form.what}; {form.fix}, and start again; or, if it is lost"
     return (
-        f"the record at offset {offset} names schema {schema_of(value or b'')}, which the schema registry does not "
+        f"the record at offset {offset} names schema {number}, which the schema registry does not "
         "have; see that RANKER_REGISTRY_URL is the registry of those who write the topic, or register it again under "
         "its number, and start again; or, if it is lost"
     )
@@ -70,7 +73,7 @@ def unknown_schema(offset: int, value: bytes | None) -> str:
 class _Known(NamedTuple):
     """A schema as it is read, and the unit of the time in it, if it has one; or why it cannot be used."""
 
-    parsed: Any
+    schema: avro_schema.Readable
     unit: str | None
     fault: str = ""
 
@@ -95,16 +98,18 @@ class AvroValues:
         stream = io.BytesIO(value)
         stream.seek(_FRAME_BYTES)
         try:
-            found = fastavro.schemaless_reader(stream, known.parsed, None)
+            found: Any = fastavro.schemaless_reader(stream, known.schema.parsed, None)
         except Exception as error:  # whatever the bytes make the reader do
+            levels = known.schema.levels
+            deep = f", or hold more than {levels} records within each other" if levels else ""
             raise msgspec.ValidationError(
-                f"the bytes are not those of schema {number} ({type(error).__name__}: {error})"
+                f"the bytes are not those of schema {number}{deep} ({type(error).__name__}: {error})"
             ) from error
         if stream.tell() != len(value):
             raise msgspec.ValidationError(
                 f"the bytes are not those of schema {number}: {len(value) - stream.tell()} are left over"
             )
-        return found, known.unit
+        return found[avro_schema.VALUE], known.unit
 
     def _learn(self, number: int) -> _Known:
         texts = self._schemas.get(number, ())
@@ -119,80 +124,12 @@ class AvroValues:
 def _parsed(number: int, texts: tuple[str, ...], time: tuple[Part, ...] | None) -> _Known:
     try:
         schemas = [msgspec.json.decode(text) for text in texts]
-        named: dict[str, Any] = {}
-        parsed = None
-        for schema in schemas:
-            parsed = fastavro.parse_schema(_plain(schema), named_schemas=named)
-        unit = None if time is None else _unit(schemas, time)
+        schema = avro_schema.readable(schemas)
+        unit = None if time is None else avro_schema.unit_of(schemas, time)
     except Exception as error:  # a schema of another kind, or one that is none
         return _Known(
-            None, None, f"schema {number} of the registry cannot be read as Avro ({type(error).__name__}: {error})"
+            avro_schema.Readable(None, None),
+            None,
+            f"schema {number} of the registry cannot be read as Avro ({type(error).__name__}: {error})",
         )
-    return _Known(parsed, unit)
-
-
-def _plain(schema: Any) -> Any:
-    """Without logical types: what is not read must not make a record unreadable, as a date of year 0 would."""
-    if isinstance(schema, list):
-        return [_plain(one) for one in schema]
-    if isinstance(schema, dict):
-        return {key: one if key == "default" else _plain(one) for key, one in schema.items() if key != "logicalType"}
-    return schema
-
-
-def _unit(schemas: list[Any], path: tuple[Part, ...]) -> str | None:
-    """The unit that the schema says of what stands at a path; None if it says none, or more than one."""
-    named: dict[str, Any] = {}
-    for schema in schemas:
-        _collect(schema, "", named)
-    found = {_UNITS.get(one.get("logicalType")) for one in _at([schemas[-1]], path, named)}
-    return found.pop() if len(found) == 1 else None
-
-
-def _collect(schema: Any, namespace: str, named: dict[str, Any]) -> None:
-    """Named types by full and by short name: fastavro has seen to it that there are no others."""
-    if isinstance(schema, list):
-        for one in schema:
-            _collect(one, namespace, named)
-    elif isinstance(schema, dict):
-        inner = namespace
-        if schema.get("type") in ("record", "error", "enum", "fixed"):
-            name = schema["name"]
-            inner = name.rpartition(".")[0] or schema.get("namespace", namespace)
-            short = name.rpartition(".")[2]
-            named[f"{inner}.{short}" if inner else short] = schema
-            named[short] = {} if named.get(short, schema) is not schema else schema  # of two, none is meant
-        for key in ("items", "values"):
-            _collect(schema.get(key), inner, named)
-        for field in schema.get("fields", ()):
-            _collect(field["type"], inner, named)
-        if not isinstance(schema.get("type"), str):
-            _collect(schema.get("type"), inner, named)
-
-
-def _at(schemas: list[Any], path: tuple[Part, ...], named: dict[str, Any]) -> list[Any]:
-    """The types that a path can lead to, those of unions each."""
-    for part in path:
-        inner: list[Any] = []
-        for one in _resolved(schemas, named):
-            if isinstance(part, int):
-                inner += [one["items"]] if one.get("type") == "array" else []
-            elif one.get("type") == "map":
-                inner.append(one["values"])
-            else:
-                inner += [field["type"] for field in one.get("fields", ()) if field["name"] == part]
-        schemas = inner
-    return _resolved(schemas, named)
-
-
-def _resolved(schemas: list[Any], named: dict[str, Any]) -> list[Any]:
-    """Unions taken apart, names replaced by what they name; null is no type here."""
-    found: list[Any] = []
-    for one in schemas:
-        if isinstance(one, list):
-            found += _resolved(one, named)
-        elif isinstance(one, dict):
-            found += _resolved([one["type"]], named) if isinstance(one.get("type"), (dict, list)) else [one]
-        elif one != "null":
-            found.append(named.get(one, {"type": one}))
-    return found
+    return _Known(schema, unit)

@@ -21,10 +21,10 @@ from aiokafka.errors import (
 )
 
 from ranker.connect.kafka import KafkaSettings, grant
-from ranker.connect.kafka_start import start
+from ranker.connect.kafka_start import find_fault, start
 from ranker.log import record_batches
 from ranker.log.alter_configs import AlterTopic
-from ranker.log.errors import LogRefusedError, refused, stop, translated
+from ranker.log.errors import LogRefusedError, LogUnavailableError, refused, stop, translated
 from ranker.log.sample import sample
 
 _ANSWER_MS = 10_000
@@ -288,6 +288,11 @@ async def connected(kafka: KafkaSettings) -> AsyncIterator[LogAdmin]:
     try:
         with translated():
             await start(client, kafka)
-        yield LogAdmin(kafka, client)
+        try:
+            yield LogAdmin(kafka, client)
+        except LogUnavailableError as error:
+            if (fault := await find_fault(kafka)) is None:
+                raise
+            raise LogUnavailableError(f"Kafka is not available: {fault.sentence}") from error
     finally:
         await client.close()

@@ -72,7 +72,7 @@ def one_by_one(data: memoryview, at: int, span: Span) -> Iterator[Record]:
                 break
             key, place = _field(data, place)
             value, place = _field(data, place)
-            headers = tuple(_headers(data, place)) if place <= stop <= len(data) else ()
+            headers = _headers(data[:stop], place) if place <= stop <= len(data) else ()
         except IndexError:
             break
         if max(stop, place) > len(data) or place > stop:
@@ -92,15 +92,20 @@ def _field(data: memoryview, at: int) -> tuple[memoryview | None, int]:
     return (None, at) if length < 0 else (data[at : at + length], at + length)
 
 
-def _headers(data: memoryview, at: int) -> Iterator[tuple[str, bytes | None]]:
-    """Names and values, as many as there are; of a name that is no UTF-8 some bytes are hexadecimal digits."""
-    number, at = _varint(data, at)
-    for _ in range(number):
-        name, at = _field(data, at)
-        value, at = _field(data, at)
-        if at > len(data):
-            return
-        yield str(_bytes(name) or b"", "utf-8", "backslashreplace"), _bytes(value)
+def _headers(data: memoryview, at: int) -> tuple[tuple[str, bytes | None], ...]:
+    """Names and values; of a name that is no UTF-8 some bytes are hexadecimal digits. None if `data` ends before."""
+    found: list[tuple[str, bytes | None]] = []
+    try:
+        number, at = _varint(data, at)
+        for _ in range(number):
+            name, at = _field(data, at)
+            value, at = _field(data, at)
+            if at > len(data):
+                return ()
+            found.append((str(_bytes(name) or b"", "utf-8", "backslashreplace"), _bytes(value)))
+    except IndexError:
+        return ()
+    return tuple(found)
 
 
 def _bytes(field: memoryview | None, most: int | None = None) -> bytes | None:

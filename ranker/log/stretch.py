@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2
 from ranker.connect.kafka import KafkaSettings
 from ranker.connect.kafka_start import start
 from ranker.core.append_time import FIRST_MS, is_append_time
+from ranker.core.fold import needs_schema
 from ranker.core.framed import Schemas, schemas_of, unknown_schema
 from ranker.log import aiokafka_patch, record_batches
 from ranker.log.aiokafka_patch import Chunk
@@ -129,8 +130,9 @@ class LogReader:
                     if chunk.error is not None:
                         raise LogRefusedError(f"partition {partition}, offset {chunk.start}: {chunk.error}")
                     position = chunk.end
-                    await self._know_schemas(partition, chunk)
-                    yield chunk if position <= end else _cut(chunk, end)
+                    wanted = chunk if position <= end else _cut(chunk, end)
+                    await self._know_schemas(partition, wanted)
+                    yield wanted
                     if position >= end:
                         return
         finally:
@@ -140,9 +142,10 @@ class LogReader:
     async def _know_schemas(self, partition: int, chunk: Chunk) -> None:
         if self._schemas is None:
             return
-        await self._schemas.ensure(chunk.records)
         accepted = self._accepted.get(partition, 0)
-        for record in chunk.records:
+        read = [record for record in chunk.records if needs_schema(record)]
+        await self._schemas.ensure(self._schemas.undecided(read, accepted))
+        for record in read:
             if record.offset >= accepted and not all(map(self._schemas.known.get, schemas_of([record.value]))):
                 raise LogRefusedError(
                     f"partition {partition}: {unknown_schema(record.offset, record.value)}: --accept-bad "

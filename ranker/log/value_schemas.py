@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -28,9 +28,17 @@ class Valued(Protocol):
     def value(self) -> bytes | None: ...
 
 
+class Placed(Valued, Protocol):
+    """One of a partition."""
+
+    @property
+    def offset(self) -> int: ...
+
+
 class ValueSchemas:
-    """`known` has what was fetched: number to texts, () if the registry has no such schema. It is kept for the process,
-    since a number never means another schema.
+    """`known` has what was fetched: number to texts, () if the registry had no such schema when it was last asked.
+
+    Texts are kept for the process, since a number never means another schema.
     """
 
     def __init__(self, registry: Registry, patience_s: float = _PATIENCE_S) -> None:
@@ -40,20 +48,30 @@ class ValueSchemas:
         self.known: dict[int, tuple[str, ...]] = {}
 
     def lacking(self, records: Iterable[Valued]) -> set[int]:
-        """The numbers of schemas that these records need and that are not known."""
-        return schemas_of(record.value for record in records) - self.known.keys()
+        """The numbers of schemas that these records need and that were not asked for."""
+        return self._needed(records) - self.known.keys()
+
+    def undecided(self, records: Collection[Placed], accepted: int) -> set[int]:
+        """Those lacking; from offset `accepted` on also those that the registry did not have: it may have them now."""
+        found = {number for number in self._needed(records) if not self.known.get(number)}
+        if found & self.known.keys():
+            found -= self.known.keys() - schemas_of(one.value for one in records if one.offset >= accepted)
+        return found
+
+    def _needed(self, records: Iterable[Valued]) -> set[int]:
+        if len(self.known) > _MOST:
+            self.known.clear()  # here, and not in `fetch`: what these records need is lacking then
+        return schemas_of(record.value for record in records)
 
     async def fetch(self, numbers: Iterable[int]) -> None:
-        """Raises RegistryAwayError; what came until then is kept."""
-        if len(self.known) > _MOST:
-            self.known.clear()
+        """Raises RegistryAwayError; what came until then is kept. The patience is one for all numbers."""
         gate = asyncio.Semaphore(_AT_ONCE)
+        until_s = asyncio.get_running_loop().time() + self._patience_s
 
         async def one(number: int) -> None:
             async with gate:
-                if number in self.known:
-                    return  # for another partition
-                self.known[number] = await self._fetched(number)
+                if not self.known.get(number):  # another partition may have fetched it
+                    self.known[number] = await self._fetched(number, until_s)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_caught(one(number))) for number in numbers]
@@ -61,17 +79,20 @@ class ValueSchemas:
             if (error := task.result()) is not None:
                 raise error
 
-    async def ensure(self, records: Iterable[Valued]) -> None:
-        """Fetches what these records need. Raises LogUnavailableError: they cannot be read now."""
-        if lacking := self.lacking(records):
+    async def ensure(self, numbers: Collection[int]) -> None:
+        """Fetches these. Raises LogUnavailableError: what needs them cannot be read now."""
+        if numbers:
             try:
-                await self.fetch(lacking)
+                await self.fetch(numbers)
             except RegistryAwayError as error:
                 raise LogUnavailableError(str(error)) from error
 
-    async def _fetched(self, number: int) -> tuple[str, ...]:
+    async def reach(self) -> None:
+        """Sends a request to the registry whose reply is not needed. Raises RegistryAwayError."""
+        await self._registry.reach()
+
+    async def _fetched(self, number: int, until_s: float) -> tuple[str, ...]:
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + self._patience_s
         while True:
             texts = await self._registry.schema(number)
             if texts or loop.time() >= until_s:

@@ -8,6 +8,7 @@ from ranker.connect.registry import RegistryAwayError
 from ranker.core import append_time
 from ranker.core.append_time import is_append_time
 from ranker.core.decoder import Decoder
+from ranker.core.event import MAX_VALUE_BYTES
 from ranker.core.fold import Fold, Record
 from ranker.core.framed import Schemas
 from ranker.core.generation import Generation
@@ -61,11 +62,13 @@ async def fits(generation: Generation, records: Sequence[Record], schemas: Value
         return _fits(generation, records, None)
     try:
         await schemas.fetch(schemas.lacking(records))
+        if not schemas.known:
+            await schemas.reach()  # else a wrong address would show when the first record comes
     except RegistryAwayError as error:
         text, _, fix = str(error).rpartition("; ")
         return [fault("schema registry", text, fix)]
-    replies = [ok("schema registry", f"replies; {len(schemas.known)} schemas of the newest records")] if records else []
-    return replies + _fits(generation, records, schemas.known)
+    found = f"; {len(schemas.known)} schemas of the newest records" if schemas.known else ""
+    return [ok("schema registry", f"replies{found}"), *_fits(generation, records, schemas.known)]
 
 
 def _fits(generation: Generation, records: Sequence[Record], schemas: Schemas | None) -> list[Finding]:
@@ -76,19 +79,21 @@ def _fits(generation: Generation, records: Sequence[Record], schemas: Schemas | 
         return []
     partial = Fold(generation, schemas=schemas)(timed)
     bad = [rejected for rejected in partial.rejected if rejected.reason != "future"]
+    skipped = sum(partial.skipped.values())
     text = f"of the newest {len(timed)} records of {generation.topic} "
-    finding = fault if 2 * (len(bad) + partial.late) > len(timed) else note
+    finding = fault if 2 * (len(bad) + partial.late) > len(timed) - skipped else note
     if bad:
+        text += f"{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
+        if bad[0].cut is not None:
+            return [finding("Kafka", text, f"have its producer write values of {MAX_VALUE_BYTES:,} bytes at most")]
         record = next(one for one in timed if (one.offset, one.value) == (bad[0].offset, bad[0].value))
         why = Decoder(generation.source, schemas).fault(record.value or b"", record)
-        text += f"{len(bad)} cannot be counted, such as offset {bad[0].offset}: {bad[0].reason}"
         text += f" ({why.what})" if why else ""
         return [finding("Kafka", text, (why and why.fix) or "compare [source] in ranker.toml with the record")]
     if partial.late:
         text += f"{partial.late} are too old to be counted"
         return [finding("Kafka", text, "if they are not, time in [source] is not the unit of their times")]
     if partial.skipped:
-        skipped = sum(partial.skipped.values())
         reasons = ", ".join(f"{reason} {records}" for reason, records in partial.skipped.items())
         text += f"{len(timed) - skipped} are page views; {skipped} are none ({reasons})"
         if skipped == len(timed):

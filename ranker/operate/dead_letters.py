@@ -139,7 +139,7 @@ async def resend(
     async with contextlib.aclosing(log.portions()) as portions:
         async for letters in portions:
             if schemas is not None:
-                await schemas.ensure(choice.of(letters))
+                await schemas.ensure(schemas.lacking(choice.of(letters)))
             portion: list[DeadLetter] = []
             objections: Counter[str] = Counter()
             for letter in choice.of(letters):

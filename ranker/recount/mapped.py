@@ -32,6 +32,7 @@ _IDS = ("event_id", "site_id", "article_id", "visitor_id", "repeat_key", "produc
 _NULL_IS_NONE = ("event_id", "visitor_id", "repeat_key", "producer_id", "sequence", "user_agent")
 _number = json.JSONDecoder(parse_constant=no_constant, parse_int=any_size).decode
 _AGENT = 512
+_LONGEST_SEARCHED = 2_048
 
 
 def way(path: str) -> list[str | int]:
@@ -204,7 +205,8 @@ class Mapped:
         if "article_pattern" in source:
             if found.get("article_id") is None:
                 raise Invalid("without article_id")
-            match = re.search(source["article_pattern"], found["article_id"])
+            is_short = len(found["article_id"]) <= _LONGEST_SEARCHED
+            match = re.search(source["article_pattern"], found["article_id"]) if is_short else None
             if match is None or not match[1]:
                 raise NoPageView("pattern")
             found["article_id"] = match[1]

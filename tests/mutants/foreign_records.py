@@ -43,7 +43,7 @@ FOREIGN = (
     _avro("a schema says no unit", f"{_FRAMED}:_parsed", "A if B is None else C", "A"),
     _avro(
         "the unit is that of the first branch",
-        f"{_FRAMED}:_unit",
+        "ranker.core.avro_schema:unit_of",
         "A if B else None",
         "max(found - {None}, default=None)",
     ),

@@ -21,7 +21,7 @@ from producers.collector.settings import RuleNeeds
 from producers.event import PageView
 from ranker.service.address import Addresses
 from ranker.service.buckets import Buckets
-from schemas.article_id import DEFAULT
+from schemas.article_id import DEFAULT, IdRule
 from tests.support.defaults import LONGEST_WINDOW_MS, collector_site
 
 PAGE = "https://www.demo.example/soci%C3%A9t%C3%A9/?utm_source=x"
@@ -61,15 +61,20 @@ class Kept:
 class Collector:
     """The application with two sites, both with beacons; generous unless `client_burst` is given.
 
-    `origin` has the pages of site demo.
+    `origin` has the pages of site demo, `rule` finds their articles.
     """
 
     def __init__(
-        self, directory: Path, ids: dict[str, str] = IDS, client_burst: int = 1_000_000, origin: str = ORIGIN
+        self,
+        directory: Path,
+        ids: dict[str, str] = IDS,
+        client_burst: int = 1_000_000,
+        origin: str = ORIGIN,
+        rule: IdRule = DEFAULT,
     ) -> None:
         self.registry: CollectorRegistry = new_registry()
         self.outbox = Kept()
-        rules = {"demo": DEFAULT, "other": DEFAULT}
+        rules = {"demo": rule, "other": DEFAULT}
         bounds = Bounds(
             Buckets(client_burst / 1000, client_burst),
             Buckets(1, 500),
@@ -79,7 +84,7 @@ class Collector:
         )
         sites = Sites(
             {
-                "demo": replace(collector_site((origin,), (ids.get("goatcounter", ""),)), beacons=ids),
+                "demo": replace(collector_site((origin,), (ids.get("goatcounter", ""),)), ids=rule, beacons=ids),
                 "other": replace(collector_site(("https://other.example",)), beacons=OTHER_IDS if ids else {}),
             }
         )

@@ -48,7 +48,7 @@ def made(form: str, directory: Path) -> tuple[Any, str]:
             server = RedisCluster(directory, redis_binary(), tls=tls)
     url = f"unix://{directory / 'redis.sock'}" if form == "socket" else str(server.url)
     if certificates:
-        SECURED[url] = RedisSettings(url, tls=certificates.files)
+        SECURED[url] = RedisSettings(url, **vars(certificates.files))
     return server, url
 
 

@@ -27,7 +27,8 @@ class Refused:
 
 
 class RefusingKafka(SecuredKafka):
-    """More listeners: EXPIRED and ELSEWHERE by their certificates (SSL), SCRAM_ONLY by its mechanism (SASL_PLAINTEXT).
+    """More listeners: EXPIRED and ELSEWHERE by their certificates (SSL), SCRAM_ONLY by its mechanism (SASL_PLAINTEXT),
+    MISLEADING by the address that it names.
 
     `files` has secrets and certificates of clients.
     """
@@ -43,6 +44,10 @@ class RefusingKafka(SecuredKafka):
             self._listen(name, "SSL", **{"ssl.keystore.location": str(certificate.both)})
         scram = {"sasl.enabled.mechanisms": "SCRAM-SHA-512", "scram-sha-512.sasl.jaas.config": SCRAM}
         self._listen("SCRAM_ONLY", "SASL_PLAINTEXT", **scram)
+        self._listen("MISLEADING", "PLAINTEXT")
+        advertised = f"MISLEADING://{HOST}:"
+        before, _, _ = self.settings["advertised.listeners"].partition(advertised)
+        self.settings["advertised.listeners"] = f"{before}{advertised}{free_port()}"
         self.files = directory / "clients"
         self.files.mkdir()
         self.other = Authority(directory / "other")
@@ -114,7 +119,9 @@ class RefusingKafka(SecuredKafka):
         yield Refused("unknown CA", replace(self.login(), ca_file=str(self.other.ca)), unknown)
         yield Refused("system's CAs", replace(self.login(), ca_file=None), unknown)
         expired = replace(right, bootstrap=self.at("EXPIRED"))
-        yield Refused("expired broker", expired, f"the certificate of {expired.bootstrap} has expired; renew it there")
+        yield Refused(
+            "expired broker", expired, f"the certificate of Kafka at {expired.bootstrap} has expired; renew it there"
+        )
         elsewhere = replace(right, bootstrap=self.at("ELSEWHERE"))
         yield Refused(
             "other name", elsewhere, "is not for this name (IP address mismatch, certificate is not valid for"

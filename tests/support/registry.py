@@ -30,6 +30,7 @@ class SchemaRegistry:
     """Replies from `schemas` (by number) and `subjects` (by name and version); both may change while it runs.
 
     `status` is what it replies with instead; `login` is user and password if it wants them. `requests` are the paths.
+    If it `breaks_off`, a reply ends before it is whole.
     """
 
     def __init__(self, login: tuple[str, str] | None = None) -> None:
@@ -37,6 +38,7 @@ class SchemaRegistry:
         self.subjects: dict[tuple[str, int], dict[str, Any]] = {}
         self.login = login
         self.status = 200
+        self.breaks_off = False
         self.body: bytes | None = None
         self.location: str | None = None
         self.requests: list[str] = []
@@ -82,7 +84,11 @@ def serving(registry: SchemaRegistry, tls: ssl.SSLContext | None = None, port: i
             self.send_response(status)
             if registry.location is not None:
                 self.send_header("Location", registry.location)
-            self.send_header("Content-Length", str(len(body)))
+            if registry.breaks_off:
+                self.send_header("Transfer-Encoding", "chunked")
+                body = b"1000\r\n" + body
+            else:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from producers.collector.beacons.beacon_routes import MAX_LOGGED, TRACKERS
+from schemas.article_id import IdRule
 from tests.support.beacon_collector import (
     BY_PLAUSIBLE_JS,
     BY_UMAMI_JS,
@@ -77,6 +78,42 @@ async def test_one_of_several_domains(running: Collector) -> None:
     """A rollup's beacon is the page's site's, if one of its domains is."""
     await running.ask("POST", "/api/event", dumps(BY_PLAUSIBLE_JS | {"d": "all.example,other.example,demo.example"}))
     assert running.articles == [("demo", "/société")]
+
+
+def beacons_of(page: str) -> dict[str, tuple[str, bytes]]:
+    """What each script sends of a page, as target and body, by the analytics' name."""
+    umami = {"type": "event", "payload": BY_UMAMI_JS | {"url": page}}
+    return {
+        "matomo": (f"/matomo.php?{urlencode(SENT_BY_MATOMO_JS | {'url': page})}", b""),
+        "plausible": ("/api/event", dumps(BY_PLAUSIBLE_JS | {"u": page})),
+        "umami": ("/api/send", dumps(umami)),
+        "goatcounter": (f"/count?{urlencode({'p': page})}", b""),
+    }
+
+
+@pytest.mark.parametrize("tracker", IDS)
+@pytest.mark.parametrize(
+    ("source", "article", "found", "others"),
+    [
+        (r"^/news/([0-9]+)", "/news/12-a?utm_source=x", "12", ["/", "/about", "/news/", "/?p=12"]),
+        ("query:p", "/?p=12&x=1", "12", ["/", "/about?page=12", "/?p="]),
+        ("path", "/news/12", "/news/12", [f"/{'a' * 600}"]),
+    ],
+)
+async def test_pages_without_an_article(
+    tmp_path: Path, tracker: str, source: str, article: str, found: str, others: list[str]
+) -> None:
+    """A beacon carries a page's address, and never an id: a page in which the rule finds no article counts nothing."""
+    running = Collector(tmp_path, rule=IdRule(source))
+    for page in others:
+        for address in (page, f"{ORIGIN}{page}"):
+            status, headers, _ = await running.ask("POST", *beacons_of(address)[tracker])
+            assert (status < 300, headers["not-counted"]) == (True, "no_article"), address
+    assert running.articles == []
+    assert running.read_as(tracker, "no_article") == 2 * len(others)
+    for address in (article, f"{ORIGIN}{article}"):
+        await running.ask("POST", *beacons_of(address)[tracker])
+    assert running.articles == [("demo", found)] * 2
 
 
 async def test_whose_page(running: Collector) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import ssl
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ranker.connect.registry import Registry, RegistryAwayError, RegistrySettings
+from ranker.log import value_schemas
 from ranker.log.value_schemas import ValueSchemas
 from tests.support.certificates import Authority
 from tests.support.raw_records import Given
@@ -190,11 +192,67 @@ async def test_schemas_are_kept(registry: SchemaRegistry) -> None:
         for value in (b"\0\0\0\0\x07x", b"\0\0\0\0\x08", None, b"", b"\x01\0\0\0\x09x", b"\0\0")
     ]
     assert schemas.lacking(records) == {7, 8}
-    await schemas.ensure(records)
+    await schemas.ensure(schemas.lacking(records))
     assert schemas.lacking(records) == set()
     assert (len(schemas.known[7]), schemas.known[8]) == (1, ())
-    await schemas.ensure(records)
+    await schemas.ensure(schemas.lacking(records))
     assert sorted(registry.requests) == ["/schemas/ids/7", "/schemas/ids/8"]
     patient = ValueSchemas(Registry(RegistrySettings(registry.url)), patience_s=0.2)
     await patient.fetch([8])
     assert registry.requests[2:] == ["/schemas/ids/8"] * 2
+
+
+async def test_a_reply_that_breaks_off(registry: SchemaRegistry) -> None:
+    """Of an error, too: each is the registry's, and may be over the next time."""
+    for status in (200, 404, 500):
+        registry.status, registry.breaks_off = status, True
+        assert "does not reply" in await away(registry)
+
+
+async def test_references_without_an_end(registry: SchemaRegistry) -> None:
+    """In a circle, or one behind the other."""
+    registry.refer("a", 1, "a", references=[{"subject": "b", "version": 1}])
+    registry.refer("b", 1, "b", references=[{"subject": "a", "version": 1}])
+    registry.add(7, HIT, references=[{"subject": "a", "version": 1}])
+    assert "refer to each other in a circle (subject 'a', version 1); register them again" in await away(registry)
+    assert len(registry.requests) == 3
+    for number in range(200):
+        registry.refer(f"c{number}", 1, "c", references=[{"subject": f"c{number + 1}", "version": 1}])
+    registry.add(7, HIT, references=[{"subject": "c0", "version": 1}])
+    assert "more than 100 references" in await away(registry)
+
+
+async def test_what_it_did_not_have_it_may_have_later(registry: SchemaRegistry) -> None:
+    """It is asked for again, unless somebody has accepted that it is not there."""
+    schemas = ValueSchemas(Registry(RegistrySettings(registry.url)), patience_s=0)
+    records = [Given(offset, 0, None, value) for offset, value in enumerate((b"\0\0\0\0\7x", b"\0\0\0\0\x08x"))]
+    assert schemas.undecided(records, 0) == schemas.lacking(records) == {7, 8}
+    await schemas.fetch({7, 8})
+    assert schemas.lacking(records) == set()
+    assert [schemas.undecided(records, accepted) for accepted in (0, 1, 2)] == [{7, 8}, {8}, set()]
+    registry.add(7, HIT)
+    await schemas.fetch({7, 8})
+    assert (len(schemas.known[7]), schemas.undecided(records, 0)) == (1, {8})
+
+
+async def test_the_bound_takes_nothing_that_is_needed(
+    registry: SchemaRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(value_schemas, "_MOST", 2)
+    schemas = ValueSchemas(Registry(RegistrySettings(registry.url)), patience_s=0)
+    for number in range(1, 6):
+        registry.add(number, HIT)
+    await schemas.fetch({1, 2, 3})
+    records = [Given(0, 0, None, b"\0\0\0\0" + bytes([number])) for number in (3, 4)]
+    lacking = schemas.lacking(records)
+    await schemas.ensure(lacking)
+    assert schemas.known.keys() == {3, 4}
+
+
+async def test_numbers_that_are_unknown_are_waited_for_together(registry: SchemaRegistry) -> None:
+    """Each has its request; the patience is over once."""
+    schemas = ValueSchemas(Registry(RegistrySettings(registry.url)), patience_s=0.3)
+    begun_s = asyncio.get_running_loop().time()
+    await schemas.fetch(range(100, 160))
+    assert asyncio.get_running_loop().time() - begun_s < 0.3 * 60 / 4 / 2
+    assert len(schemas.known) == 60

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from ranker.connect.tls import TlsFileError, TlsFiles, certificate_fault
+from ranker.connect.tls import TlsFileError, TlsFiles, handshake_fault
 from tests.support.certificates import Authority
 
 PASSWORD = b"hush-hush"
@@ -35,12 +35,6 @@ def test_files_that_fit(authority: Authority) -> None:
         assert files.faults("RANKER_X") == []
         assert files.context().verify_mode is ssl.CERT_REQUIRED
         assert files.context().check_hostname
-
-
-def test_files_from_the_environment() -> None:
-    """By their prefix; an empty value is none."""
-    environ = {"RANKER_X_CA_FILE": "/ca", "RANKER_X_CERT_FILE": "", "RANKER_Y_KEY_FILE": "/key"}
-    assert TlsFiles.from_environ("RANKER_X", environ) == TlsFiles("/ca")
 
 
 def test_a_key_with_a_password(authority: Authority, tmp_path: Path) -> None:
@@ -132,15 +126,37 @@ def test_a_context_of_files_that_do_not_fit(authority: Authority) -> None:
 @pytest.mark.parametrize(
     ("code", "message", "said"),
     [
-        (10, "certificate has expired", "the certificate of h:1 has expired; renew it there"),
+        (10, "certificate has expired", "has expired; renew it there (or this machine's clock is wrong)"),
+        (9, "certificate is not yet valid", "is not valid yet; see that this machine's clock is right"),
         (62, "Hostname mismatch.", "is not for this name (Hostname mismatch); use a name that it has"),
         (64, "IP address mismatch.", "is not for this name (IP address mismatch)"),
         (18, "self-signed certificate", "is from an unknown CA; set RANKER_X_CA_FILE to the file with that CA's own"),
         (20, "unable to get local issuer certificate", "is from an unknown CA"),
-        (9, "certificate is not yet valid", "is not accepted (certificate is not yet valid); renew it there"),
+        (23, "certificate revoked", "is not accepted (certificate revoked); renew it there"),
     ],
 )
 def test_why_a_servers_certificate_is_not_accepted(code: int, message: str, said: str) -> None:
     error = ssl.SSLCertVerificationError()
     error.verify_code, error.verify_message = code, message
-    assert said in certificate_fault(error, "h:1", "RANKER_X")
+    found = handshake_fault(error, "X at h:1", "RANKER_X", has_certificate=False)
+    assert found is not None
+    assert found.startswith(f"the certificate of X at h:1 {said}")
+
+
+@pytest.mark.parametrize(
+    ("reason", "has_certificate", "said"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", False, "requires a client's certificate; set RANKER_X_CERT_FILE and RANKER_X_KEY_FILE"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", False, "requires a client's certificate"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", False, "requires a client's certificate"),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", True, "refuses the certificate in RANKER_X_CERT_FILE (certificate expired): it has expired, or"),
+        ("TLSV1_ALERT_UNKNOWN_CA", True, "refuses the certificate in RANKER_X_CERT_FILE (unknown ca)"),
+        ("TLSV1_ALERT_PROTOCOL_VERSION", False, "refuses TLS with us (protocol version); its log has more"),
+        ("WRONG_VERSION_NUMBER", True, None),
+    ],
+)  # fmt: skip
+def test_why_a_server_refuses_us(reason: str, has_certificate: bool, said: str | None) -> None:
+    error = ssl.SSLError()
+    error.reason = reason
+    found = handshake_fault(error, "X at h:1", "RANKER_X", has_certificate=has_certificate)
+    assert (found is None) if said is None else str(found).startswith(f"X at h:1 {said}")

@@ -58,17 +58,17 @@ def waiting(*then: object) -> tuple[SchemaWait, ValueSchemas, list[Any]]:
 async def test_it_goes_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema_wait, "_AGAIN_S", 0.01)
     wait, schemas, happened = waiting(RegistryAwayError("away; start it"), ("text",))
-    assert wait.begins([RECORD])
-    assert wait.begins([RECORD]), "and fetches nothing twice"
+    assert wait.begins([RECORD], 0)
+    assert wait.begins([RECORD], 0), "and fetches nothing twice"
     await until_async("its end", lambda: asyncio.sleep(0, happened[-1:] == ["over"]), 2.0)
     assert (wait.is_on, wait.why, schemas.known) == (False, "", {7: ("text",)})
     assert happened == ["away; start it", "again", "over"]
-    assert not wait.begins([RECORD])
+    assert not wait.begins([RECORD], 0)
 
 
 async def test_it_can_be_given_up() -> None:
     wait, _, happened = waiting(RegistryAwayError("away"), RegistryAwayError("away"))
-    assert wait.begins([RECORD])
+    assert wait.begins([RECORD], 0)
     await asyncio.sleep(0)
     wait.end()
     assert (wait.is_on, wait.why, happened[-1]) == (False, "", "again")
@@ -77,11 +77,25 @@ async def test_it_can_be_given_up() -> None:
 async def test_a_fault_of_ours_is_raised() -> None:
     """It must not be waited for."""
     wait, _, happened = waiting(KeyError("ours"))
-    assert wait.begins([RECORD])
+    assert wait.begins([RECORD], 0)
     await until_async("its end", lambda: asyncio.sleep(0, happened == ["over"]), 2.0)
     with pytest.raises(ExceptionGroup):
         wait.check()
 
 
 async def test_a_topic_without_frames_never_waits() -> None:
-    assert not SchemaWait(3, None, cast("ConsumerMetrics", None), lambda: None).begins([RECORD])
+    assert not SchemaWait(3, None, cast("ConsumerMetrics", None), lambda: None).begins([RECORD], 0)
+
+
+async def test_what_the_registry_does_not_have_is_asked_for_again() -> None:
+    """Once for each time that the partition stops for it: it was registered meanwhile."""
+    wait, schemas, happened = waiting((), (), ("text",))
+    for _ in range(2):
+        assert wait.begins([RECORD], 0)
+        await until_async("its end", lambda: asyncio.sleep(0, happened[-1:] == ["over"]), 2.0)
+        assert not wait.begins([RECORD], 0), "it is folded then, and stops the partition"
+        happened.clear()
+    assert not wait.begins([RECORD], 1), "an operator has accepted it"
+    assert wait.begins([RECORD], 0)
+    await until_async("its end", lambda: asyncio.sleep(0, happened[-1:] == ["over"]), 2.0)
+    assert schemas.known == {7: ("text",)}

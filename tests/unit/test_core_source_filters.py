@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.source import BOT_AGENTS, SKIPPED
 from ranker.core.translate import with_agent_class
+from ranker.recount.events import NoPageView
+from ranker.recount.mapped import Mapped
 from schemas import configuration
 from schemas.configuration import SettingsError
 from tests.support import defaults
@@ -83,6 +86,22 @@ def test_what_cannot_be_told_is_a_dead_letter(changed: dict[str, Any]) -> None:
     """Nothing is passed over for want of a field."""
     partial = folded(LOG, {**LINE, **changed})
     assert ([one.reason for one in partial.rejected], partial.skipped) == (["schema"], {})
+
+
+def test_a_pattern_is_searched_in_so_many_characters() -> None:
+    """One takes time by the square: 22 s for 64,000. Both counts."""
+    table = {**LOG, "article_pattern": "^(/news/.)"}
+    source = defaults.source(table)
+    recounted = Mapped(msgspec.to_builtins(source), {})
+    for length, found in ((2_048, True), (2_049, False)):
+        uri = "/news/a?" + "x" * (length - 8)
+        assert (folded(table, {**LINE, "uri": uri}).skipped == {}) is found
+        value = json.dumps({**LINE, "uri": uri}).encode()
+        if found:
+            recounted.read(value, NOW_MS, None, ())
+        else:
+            with pytest.raises(NoPageView):
+                recounted.read(value, NOW_MS, None, ())
 
 
 def test_methods_and_statuses_may_be_others() -> None:
@@ -204,6 +223,20 @@ def test_a_bot_is_known_in_each_preset(name: str) -> None:
     generation = Generation("hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=defaults.source(preset_table(name)))
     partial = Fold(generation)(records(value, append_ms=EXAMPLE_MS + 2_000))
     assert {outcome for _, _, outcome in partial.counts} == {"!bot"}
+
+
+@pytest.mark.parametrize("name", ["segment", "snowplow-json"])
+@pytest.mark.parametrize("page", ["own-topic.md", "own-topic.fr.md"])
+def test_whole_urls_have_a_pattern_of_their_own(name: str, page: str) -> None:
+    """Such as the page has."""
+    text = (Path(schemas.__file__).parents[1] / "docs" / "ways-in" / page).read_text("utf-8")
+    (pattern,) = re.findall("article_pattern = '([^']*https[^']*)'", text)
+    for one, kept in ((pattern, 1), ("^(/news/[^?]+)", 0)):
+        source = defaults.source({**preset_table(name), "article_pattern": one})
+        generation = Generation("hits", DEFAULT_WINDOWS, DEFAULT_BOARDS, source=source)
+        value = schemas.source_example(name)
+        partial = Fold(generation)(records(value, append_ms=EXAMPLE_MS + 2_000))
+        assert [list(articles) for articles in partial.counts.values()] == [["/news/harbour"]] * kept
 
 
 def test_own_keys_override_a_preset() -> None:

@@ -187,6 +187,7 @@ def test_a_time_that_is_no_number_is_a_dead_letter() -> None:
         (b'{"page":{}}', "begins with the byte 123", "leave out format in [source]"),
         (b"\1\0\0\0\7x", "not with the byte 0", "the topic's other records' format"),
         (b"\0\0\0\0\x08x", "has no schema 8", "RANKER_REGISTRY_URL"),
+        (bytes(8) + b"\7some value", "has no schema 0", "write four bytes of id"),
         (b"\0\0\0\0\7\x04/", "the bytes are not those of schema 7", ""),
         (framed(7, hit(path=["null", "string"]), {"page": {"path": None}, "at": 1}), "at `$.page.path`", ""),
     ],

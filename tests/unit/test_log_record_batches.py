@@ -13,7 +13,7 @@ from ranker.core.partial_counts import KEPT_BYTES, Cut
 from ranker.log import aiokafka_patch
 from ranker.log.record_batches import RecordBatches, install
 from tests.support.fetched_batches import NOW_MS, batch, chunks, letters, lost, view, views
-from tests.support.record_batches import CODECS, record
+from tests.support.record_batches import CODECS, record, varint
 from tests.support.record_batches import batch as batch_of
 
 pytestmark = pytest.mark.usefixtures("unpatched_afterwards")
@@ -94,6 +94,21 @@ def test_headers_are_read_where_the_client_gives_up() -> None:
     first, second = unpacked
     assert first.headers == (("site", b"demo"), ("\\xff", b"x"), ("site", b"it"), ("", b""))
     assert tuple(second.headers) == ()
+
+
+@pytest.mark.parametrize("broken", [b"\x06\x02a\x02b", b"\x02\x02a\x40b", b"\x02\x02a", b"\x80", b"\x02\x40"])
+def test_headers_that_are_fewer_than_their_number_are_none(broken: bytes) -> None:
+    """What stands behind the record is the next one's; both are read, as they are by Kafka."""
+    whole = record(0, b"k", b"v", attributes=0x80)
+    body = whole[1:-1] + broken  # without the length, and the number of headers
+    cut = record(1, b"k", b"w")[1:-1]
+    packed = batch_of([varint(len(body)) + body, varint(len(cut)) + cut, record(2, b"k", b"x")], now_ms=NOW_MS)
+    unpacked: Any = RecordBatches(bytes(packed)).next_batch()
+    assert [(one.offset, one.value, tuple(one.headers)) for one in unpacked] == [
+        (0, b"v", ()),
+        (1, b"w", ()),
+        (2, b"x", ()),
+    ]
 
 
 HOSTILE = {

@@ -9,7 +9,7 @@ from typing import Literal
 
 from producers.collector.http.answers import Answer
 
-Reason = Literal["no_page_view", "own_time", "no_web_address", "unknown_id", "other_site", "malformed"]
+Reason = Literal["no_page_view", "own_time", "no_web_address", "no_article", "unknown_id", "other_site", "malformed"]
 
 _WEB = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 

@@ -18,6 +18,7 @@ from producers.collector.http.answers import Answer
 from producers.collector.http.refusal import RefusedError
 from producers.collector.http.request import Request
 from producers.collector.metrics import CollectorMetrics
+from schemas.article_id import NoArticleError, from_address
 
 MAX_LOGGED = 100
 """At most so many unknown ids are logged."""
@@ -96,25 +97,30 @@ class BeaconRoutes:
         passed_over = []
         read_as: Counter[str] = Counter()
         for one in reading.beacons:
-            found = self._of_site(tracker, one, speaker) if isinstance(one, Beacon) else one
+            found = self._event(tracker, one, speaker) if isinstance(one, Beacon) else one
             if isinstance(found, NoView):
                 passed_over.append(found)
                 read_as[found.reason] += 1
             else:
-                items.append({"article_id": found.address} | ({"agent_class": "bot"} if found.names_bot else {}))
+                items.append(found)
                 read_as["view"] += 1
         for what, count in read_as.items():
             self._count(tracker, what, count)
         return items, passed_over
 
-    def _of_site(self, tracker: Tracker, beacon: Beacon, speaker: Speaker) -> Beacon | NoView:
+    def _event(self, tracker: Tracker, beacon: Beacon, speaker: Speaker) -> dict[str, Any] | NoView:
         owners = {self._owners.get((tracker.name, one)) for one in beacon.ids}
-        if speaker.site_id in owners:
-            return beacon
         if owners == {None}:
             self._log_unknown(tracker.name, beacon.ids[0])
             return NoView("unknown_id")
-        return NoView("other_site")
+        if speaker.site_id not in owners:
+            return NoView("other_site")
+        try:
+            # What an event calls article_id may be an id; this is always an address, of a page that may be none.
+            article_id = from_address(beacon.address, speaker.site.ids)
+        except NoArticleError:
+            return NoView("no_article")
+        return {"article_id": article_id} | ({"agent_class": "bot"} if beacon.names_bot else {})
 
     def _count(self, tracker: Tracker, read_as: str, count: int = 1) -> None:
         self._metrics.beacons.labels(tracker=tracker.name, read_as=read_as).inc(count)

@@ -124,6 +124,18 @@ async def test_each_fault_has_its_sentence(refusing: RefusingKafka) -> None:
     assert time.monotonic() - began < SOON_S
 
 
+async def test_a_broker_that_names_another_address(refusing: RefusingKafka) -> None:
+    """Where brokers are behind a balancer or in a container, the first connection succeeds and no other one does."""
+    misleading = KafkaSettings(refusing.at("MISLEADING"))
+    said = r"not the broker that it names by advertised\.listeners: no connection to 127\.0\.0\.1:\d+"
+    with pytest.raises(ProducerError, match=said):
+        async with Producer(misleading):
+            pass
+    with pytest.raises(LogUnavailableError, match=said):
+        async with admin.connected(misleading) as log:
+            await log.topics(["page-views"])
+
+
 async def test_a_port_that_is_not_kafkas(refusing: RefusingKafka) -> None:
     """A web server, and one that says nothing: the sentence does not wait for the client's 40 s."""
 

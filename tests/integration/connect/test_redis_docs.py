@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.local.kafka_jars import CHECKOUT
 from deploy.local.ports import HOST, free_port
-from ranker.connect import redis_errors, redis_sentinels, redis_settings
+from ranker.connect import redis_errors, redis_sentinels, redis_settings, tls
 from ranker.connect.redis import connect
 from ranker.connect.redis_settings import RedisSettings
 from tests.support.redis_at import redis_at
@@ -59,7 +59,7 @@ async def test_each_block(redis_form: Callable[[str], tuple[Any, str]], tmp_path
     before = (etc / "redis-reader.password").read_text()
     assert run(RENEW).split() == ["OK"] * 2
     assert (etc / "redis-reader.password").read_text() != before
-    client = connect(RedisSettings(url, "reader", str(etc / "redis-reader.password"), tls=files))
+    client = connect(RedisSettings(url, "reader", str(etc / "redis-reader.password"), **vars(files)))
     assert await client.get("ranker:active") is None
     await client.aclose()
 
@@ -67,7 +67,7 @@ async def test_each_block(redis_form: Callable[[str], tuple[Any, str]], tmp_path
 def test_the_messages_are_those_of_the_software() -> None:
     """Each one that the table has."""
     ours = "".join(
-        Path(module.__file__ or "").read_text() for module in (redis_errors, redis_sentinels, redis_settings)
+        Path(module.__file__ or "").read_text() for module in (redis_errors, redis_sentinels, redis_settings, tls)
     )
     ours += (CHECKOUT / "ranker" / "store" / "errors.py").read_text()
     table = PAGE.partition("## What is refused")[2]

@@ -113,26 +113,29 @@ CASES: dict[str, tuple[Case, str]] = {
         "(EVAL ranker:active: this user has no permissions to run the 'eval' command)",
     ),
     "unknown CA": (
-        lambda s: RedisSettings(s.tls.url), "is of a CA that is not known here (self-signed certificate in certificate chain) | name that CA's file in RANKER_REDIS_CA_FILE",
+        lambda s: RedisSettings(s.tls.url), "is from an unknown CA | set RANKER_REDIS_CA_FILE to the file with that CA's own",
     ),
     "another CA": (
-        lambda s: RedisSettings(s.tls.url, tls=TlsFiles(str(Authority(s.directory / "other").ca))), "is of a CA that is not known",
+        lambda s: RedisSettings(s.tls.url, ca_file=str(Authority(s.directory / "other").ca)), "is from an unknown CA",
     ),
-    "expired certificate": (lambda s: RedisSettings(s.expired.url, tls=s.ours.files), "has expired | renew it there"),
+    "expired certificate": (lambda s: RedisSettings(s.expired.url, **vars(s.ours.files)), "has expired | renew it there (or this machine's clock is wrong)"),
     "another host": (
-        lambda s: RedisSettings(s.elsewhere.url, tls=s.ours.files), "is for another host | write a name that it has in RANKER_REDIS_URL",
+        lambda s: RedisSettings(s.elsewhere.url, **vars(s.ours.files)), "is not for this name (IP address mismatch, certificate is not valid for '127.0.0.1') | use a name that it has",
     ),
     "no certificate of ours": (
-        lambda s: RedisSettings(s.tls.url, tls=TlsFiles(s.ours.files.ca_file)), "RANKER_REDIS_CERT_FILE",
+        lambda s: RedisSettings(s.tls.url, ca_file=s.ours.files.ca_file), "RANKER_REDIS_CERT_FILE",
     ),
     "our certificate has expired": (
-        lambda s: RedisSettings(s.tls.url, tls=s.tls_of(s.ours.authority.issue("old", not_after=LONG_AGO))), "RANKER_REDIS_CERT_FILE",
+        lambda s: RedisSettings(s.tls.url, **vars(s.tls_of(s.ours.authority.issue("old", not_after=LONG_AGO)))), "RANKER_REDIS_CERT_FILE",
     ),
     "plain client, TLS port": (
         lambda s: RedisSettings(s.tls.url.replace("rediss", "redis")), "if it is up and this is its TLS port, write rediss for redis in RANKER_REDIS_URL",
     ),
     "TLS client, plain port": (
-        lambda s: RedisSettings(s.plain.url.replace("redis", "rediss"), tls=s.ours.files), "does not answer in TLS in time | see that it is up and this its TLS port",
+        lambda s: RedisSettings(s.plain.url.replace("redis", "rediss"), **vars(s.ours.files)), "does not answer in TLS in time | see that it is up and this its TLS port",
+    ),
+    "a database that it does not have": (
+        lambda s: RedisSettings(f"redis://{HOST}:{s.plain.port}/99"), "has no database of this number (DB index is out of range) | write one that it has, such as /0, in RANKER_REDIS_URL",
     ),
     "nobody there": (lambda s: RedisSettings(f"redis://{HOST}:{free_port()}"), "| start it, or set RANKER_REDIS_URL to where it is"),
     "silence": (lambda s: RedisSettings(f"redis://{HOST}:{s.silent}"), "does not answer in time | see that it is up"),
@@ -159,7 +162,7 @@ CASES: dict[str, tuple[Case, str]] = {
         lambda s: RedisSettings(s.locked.url.replace("redis", "redis+cluster")), "wants a password | set RANKER_REDIS_PASSWORD_FILE",
     ),
     "a Cluster of an unknown CA": (
-        lambda s: RedisSettings(s.tls.url.replace("rediss", "rediss+cluster")), "is of a CA that is not known",
+        lambda s: RedisSettings(s.tls.url.replace("rediss", "rediss+cluster")), "is from an unknown CA",
     ),
     "no socket file": (lambda s: RedisSettings(f"unix://{s.directory}/no.sock"), "No such file or directory"),
 }  # fmt: skip
@@ -193,7 +196,10 @@ ENDING = (["check"], ["generations"], ["top", "--once"])
 
 
 @pytest.mark.parametrize("words", ENDING, ids=" ".join)
-@pytest.mark.parametrize("case", ["wrong password", "unknown CA", "plain client, TLS port", "no such primary"])
+@pytest.mark.parametrize(
+    "case",
+    ["wrong password", "unknown CA", "plain client, TLS port", "no such primary", "a database that it does not have"],
+)
 def test_commands_end_with_the_sentence(servers: Servers, case: str, words: list[str]) -> None:
     make, said = CASES[case]
     began = time.monotonic()

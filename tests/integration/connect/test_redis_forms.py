@@ -58,4 +58,4 @@ async def test_a_collector_that_gets_no_salt_logs_why(
     async with open_salts(RedisSettings(redis_form("tls")[1])) as salts:
         assert salts.of(int(time.time() // DAY_S)) is None
     (line,) = (record for record in caplog.records if record.message == "Redis gives no salt")
-    assert "name that CA's file in RANKER_REDIS_CA_FILE" in vars(line)["why"]
+    assert "set RANKER_REDIS_CA_FILE to the file with that CA's own" in vars(line)["why"]

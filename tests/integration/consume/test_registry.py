@@ -108,7 +108,15 @@ async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., E
     await send(engine, 400, b"{}", b"\0\0\0\0\7\2", partition=0)
     consumer = engine.consume()
     await engine.until("waiting", lambda: consumer.says(f"127.0.0.1:{away.port} does not reply"))
-    assert await consumer.metric("ranker_registry_away") == 2
+<<<<<<< HEAD
+    await engine.until("both partitions", lambda: number_away(consumer, 2))
+=======
+
+    async def both_wait() -> bool:
+        return await consumer.metric("ranker_registry_away") == 2
+
+    await engine.until("both partitions waiting", both_wait)
+>>>>>>> mendedges
     await engine.until("lag", lambda: consumer.metric("ranker_lag_records"))
     with serving(away.registry, port=away.port):
         await engine.until_counted()
@@ -133,7 +141,14 @@ async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., E
     assert '"waiting"' in log
     for said in (log, shown.stdout, checked.stdout, verified.stdout):
         assert SECRET not in said
-    for command in (("check",), ("verify",), ("dead", "show"), ("dead", "resend", "--all", "--dry-run")):
+    shown = await asyncio.to_thread(engine.ranker, "dead", "show")
+    assert (shown.returncode, shown.stdout.count("reason "), "fault" in shown.stdout) == (0, 2, False)
+    assert f"why they cannot be read is not shown: the schema registry at 127.0.0.1:{away.port}" in shown.stderr
+    position = re.search(rf"^{engine.topic}/0/[0-9]+$", shown.stdout, re.MULTILINE)
+    assert position is not None
+    raw = await asyncio.to_thread(engine.ranker, "dead", "show", "--raw", position[0])
+    assert (raw.returncode, raw.stdout in ("{}", "\0\0\0\0\7\2"), raw.stderr) == (0, True, "")
+    for command in (("check",), ("verify",), ("dead", "resend", "--all", "--dry-run")):
         failed = await asyncio.to_thread(engine.ranker, *command)
         assert failed.returncode == 1
         assert f"the schema registry at 127.0.0.1:{away.port} does not reply (Connection refused)" in (
@@ -172,6 +187,10 @@ async def test_a_schema_that_it_lacks_stops_the_partition(new_engine: Callable[.
         assert f"fault  the schema registry has no schema {LOST}; see that RANKER_REGISTRY_URL" in shown.stdout
         dry = await asyncio.to_thread(engine.ranker, "dead", "resend", "--all", "--dry-run")
         assert "still rejected (unknown_schema)" in dry.stdout
+
+
+async def number_away(consumer: Consumer, partitions: int) -> bool:
+    return await consumer.metric("ranker_registry_away") == partitions
 
 
 async def reached(engine: Engine, partition: int, n: int) -> bool:
