@@ -108,11 +108,7 @@ async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., E
     await send(engine, 400, b"{}", b"\0\0\0\0\7\2", partition=0)
     consumer = engine.consume()
     await engine.until("waiting", lambda: consumer.says(f"127.0.0.1:{away.port} does not reply"))
-
-    async def both_wait() -> bool:
-        return await consumer.metric("ranker_registry_away") == 2
-
-    await engine.until("both partitions waiting", both_wait)
+    await engine.until("both partitions", lambda: number_away(consumer, 2))
     await engine.until("lag", lambda: consumer.metric("ranker_lag_records"))
     with serving(away.registry, port=away.port):
         await engine.until_counted()
@@ -183,6 +179,10 @@ async def test_a_schema_that_it_lacks_stops_the_partition(new_engine: Callable[.
         assert f"fault  the schema registry has no schema {LOST}; see that RANKER_REGISTRY_URL" in shown.stdout
         dry = await asyncio.to_thread(engine.ranker, "dead", "resend", "--all", "--dry-run")
         assert "still rejected (unknown_schema)" in dry.stdout
+
+
+async def number_away(consumer: Consumer, partitions: int) -> bool:
+    return await consumer.metric("ranker_registry_away") == partitions
 
 
 async def reached(engine: Engine, partition: int, n: int) -> bool:
