@@ -97,6 +97,9 @@ class LogClient:
     def partitions(self) -> int:
         return self.known_partitions
 
+    def check_group(self) -> None:
+        """Everybody may be in the group."""
+
     async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[Chunk]]:
         rng = self._broker.rng
         mine = [partition for partition in partitions if partition in self._positions and self.slow < 1]

@@ -238,7 +238,6 @@ def of_collector() -> Mapping[str, Stranger]:
         "another kind of content": lambda n: post("x" * most, "Content-Type: " + ";a" * 4_000),
         "chunks of a byte": lambda n: chunked + b"1\r\nx\r\n" * 24_000 + b"0\r\n\r\n",
         "a bulk of parameters": lambda n: post(_bulk("%C3%A9=%C3%A9&" * 45), target="/matomo.php"),
-        "a bulk of blanks": lambda n: post(_bulk(f"idsite=3&rec=1&url=/{n}" + "+a" * 280), target="/matomo.php"),
         "a form of parameters": lambda n: post("a&" * 32_000, target="/matomo.php"),
         "a beacon of domains": lambda n: post(
             '{"n":"pageview","u":"/","d":"' + "a," * 30_000 + '"}{', target="/api/event"
@@ -255,6 +254,7 @@ def of_collector() -> Mapping[str, Stranger]:
         "encodings without end": lambda n: get("/tracker.js", "Accept-Encoding: " + "," * _HEAD_BYTES),
         "encodings of blanks": lambda n: get("/tracker.js", "Accept-Encoding: " + "gzip" + " " * _HEAD_BYTES + "x"),
         "tags without end": lambda n: get("/tracker.js", "If-None-Match: " + "," * _HEAD_BYTES),
+        "a bulk of blanks": lambda n: post(_bulk(f"idsite=3&rec=1&url=/{n}" + "+a" * 280), target="/matomo.php"),
         "a preflight": lambda n: get("/v1/events", "Origin: https://www.demo.example", method="OPTIONS"),
     }
     return {
