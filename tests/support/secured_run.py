@@ -11,6 +11,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.connect.kafka import KafkaSettings
 from tests.support import kafka_rights
@@ -28,6 +30,11 @@ def kind() -> str:
     found = os.environ.get("RANKER_TEST_KAFKA", "")
     assert found in KINDS, f"RANKER_TEST_KAFKA={found} is none of {KINDS}"
     return found
+
+
+EMBEDDED_ALONE = pytest.mark.skipif(
+    bool(os.environ.get("RANKER_TEST_KAFKA")), reason="about the embedded broker, which has neither TLS nor users"
+)
 
 
 def new_apache(directory: Path) -> ApacheKafka:

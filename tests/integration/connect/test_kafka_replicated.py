@@ -98,10 +98,11 @@ from ranker.log import transactions
 deliver, places = transactions.deliver, os.environ["PLACES"]
 
 async def sent(*arguments):
-    await deliver(*arguments)
+    outcomes = await deliver(*arguments)
     open(places + "/sent", "w").close()
     while not os.path.exists(places + "/go"):
         time.sleep(0.05)
+    return outcomes
 
 transactions.deliver = sent
 from ranker.commands import main
@@ -143,10 +144,12 @@ async def test_a_broker_dies_within_a_transaction(
     finally:
         if process.returncode is None:
             process.kill()
-    assert process.returncode == 0, said.decode()
-    assert await site.documents() == quiet
-    await asyncio.to_thread(brokers.start)
-    await brokers.copied(TOPIC, site.name)
+    try:
+        assert process.returncode == 0, said.decode()
+        assert await site.documents() == quiet
+    finally:
+        await asyncio.to_thread(brokers.start)
+        await brokers.copied(TOPIC, site.name)
 
 
 async def _exists(file: Path) -> bool:

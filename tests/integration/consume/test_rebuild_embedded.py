@@ -13,6 +13,9 @@ import pytest_asyncio
 
 from tests.integration.consume.engine import Consumer, Engine
 from tests.integration.consume.rebuilding import Rebuild
+from tests.support.secured_run import EMBEDDED_ALONE
+
+pytestmark = EMBEDDED_ALONE
 
 BLUE_TOML = """
 topic = "{topic}"

@@ -16,6 +16,7 @@ from deploy.local import waiting
 from ranker.log.sample import sample
 from tests.integration.consume.engine import RANKER_TOML, Engine
 from tests.support.reader_process import reader_process
+from tests.support.secured_run import EMBEDDED_ALONE
 
 NOW = time.time_ns() // 1_000_000
 OLD = NOW - 3_600_000
@@ -219,6 +220,7 @@ async def test_a_sample_has_both_ends_and_less_and_less_between(new_engine: Call
         assert await sample(consumer, tp, 5_000, 5_001) == [], "the transaction's marker"
 
 
+@EMBEDDED_ALONE
 async def test_the_embedded_broker_has_them_too(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """It keeps what a producer gives, and knows no search by time."""
     engine = Engine(kafka_embedded, redis_url, tmp_path, config=CONFIG, idempotent=False)
