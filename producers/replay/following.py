@@ -1,4 +1,4 @@
-"""Sends the lines of files as they come, from where it was when it ended last, whatever ended it.
+"""Sends the lines of files as they are written, from the saved position on.
 
 The position is written after Kafka has acknowledged the events. A process that dies between the two sends a batch
 again; its events have the ids and the numbers that they had, so that the rule `duplicate` drops them.

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.faults import MissingTool
 from deploy.local.waiting import until_async
@@ -33,6 +32,7 @@ from tests.support.compared import PARTITIONS
 from tests.support.frozen import FrozenSite
 from tests.support.kafka_at import SECURED, kafka_environ
 from tests.support.three_brokers import ThreeBrokers
+from tests.support.topics import read
 
 MORE = 200
 """Views that are accepted after each death."""
@@ -177,15 +177,4 @@ async def _rejected(engine: Engine, partition: int) -> set[int]:
 
 
 async def _letters(engine: Engine) -> list[bytes]:
-    place = TopicPartition(f"{engine.topic}.dead", 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=engine.bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        found: list[bytes] = []
-        while await consumer.position(place) < end:
-            found += [record.key for record in (await consumer.getmany(timeout_ms=200)).get(place, [])]
-        return found
-    finally:
-        await consumer.stop()
+    return [record.key for record in await read(engine.bootstrap, f"{engine.topic}.dead", 1)]

@@ -7,9 +7,10 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from tests.integration.consume.engine import RANKER_TOML, Consumer, Engine
+from tests.support.topics import read
 
 IMPATIENT = RANKER_TOML + "dead_stretch = 100\n"
 
@@ -141,15 +142,4 @@ async def _reached(engine: Engine, partition: int) -> bool:
 
 
 async def _letters(engine: Engine) -> list[ConsumerRecord]:
-    place = TopicPartition(f"{engine.topic}.dead", 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=engine.bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([place])
-        end = (await consumer.end_offsets([place]))[place]
-        letters: list[ConsumerRecord] = []
-        while await consumer.position(place) < end:
-            letters += (await consumer.getmany(place, timeout_ms=100)).get(place, [])
-    finally:
-        await consumer.stop()
-    return letters
+    return await read(engine.bootstrap, f"{engine.topic}.dead", 1)
