@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import heapify, heappop
 from itertools import islice
 from typing import TypeVar, TypeVarTuple
 
@@ -164,10 +165,9 @@ class Upkeep:
     async def _finish_scan(self, session: Session, found: set[str]) -> None:
         stored = await session.store.strays()
         kept = found | (session.marked or set())
-        new, gone = iter(sorted(kept - stored)), iter(sorted(stored - kept))
-        while some := set(islice(new, MAX_COST)):
+        for some in _in_order(kept - stored, MAX_COST):
             await session.advance(replace(_step_to_new_lineage(session), strays=some))
-        while some := set(islice(gone, MAX_COST)):
+        for some in _in_order(stored - kept, MAX_COST):
             await session.advance(replace(_step_to_new_lineage(session), strays_gone=some))
         if session.made_for != session.partitions:
             await session.advance(replace(_step_to_new_lineage(session), partitions=session.partitions))
@@ -178,6 +178,14 @@ class Upkeep:
 def _step_to_new_lineage(session: Session) -> Step:
     """A step to a new lineage. It moves neither n nor floors, so only the lineage shows if a failover loses it."""
     return session.step(Version(secrets.token_hex(8), session.version.n, session.version.floors))
+
+
+def _in_order(names: set[str], at_once: int) -> Iterator[set[str]]:
+    """The smallest `at_once` names, then the next: without a sort of all of them, which would hold the event loop."""
+    heap = list(names)
+    heapify(heap)
+    while heap:
+        yield {heappop(heap) for _ in range(min(at_once, len(heap)))}
 
 
 async def _maybe_in_thread(
