@@ -5,30 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ranker.service.runbook import Section
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`fault`: counting would fail or be wrong. `note`: worth knowing, but counts are right. `ok`: checked."""
+    """`fault`: counting would fail or be wrong. `note`: worth knowing, but counts are right. `ok`: checked.
+
+    `runbook` is the section that says more than `fix`, if one does.
+    """
 
     kind: Literal["ok", "note", "fault"]
     subject: str
     text: str
     fix: str = ""
+    runbook: Section | None = None
 
 
 def ok(subject: str, text: str) -> Finding:
     return Finding("ok", subject, text)
 
 
-def note(subject: str, text: str, fix: str = "") -> Finding:
-    return Finding("note", subject, text, fix)
+def note(subject: str, text: str, fix: str = "", runbook: Section | None = None) -> Finding:
+    return Finding("note", subject, text, fix, runbook)
 
 
-def fault(subject: str, text: str, fix: str = "") -> Finding:
-    return Finding("fault", subject, text, fix)
+def fault(subject: str, text: str, fix: str = "", runbook: Section | None = None) -> Finding:
+    return Finding("fault", subject, text, fix, runbook)
 
 
-def with_fix(subject: str, sentence: str) -> Finding:
+def with_fix(subject: str, sentence: str, runbook: Section | None = None) -> Finding:
     """A fault from "what is wrong; what to do"."""
     text, _, fix = sentence.partition("; ")
-    return fault(subject, text, fix)
+    return fault(subject, text, fix, runbook)
