@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.metrics_core import Metric
+
+UNKNOWN = math.nan
+"""The value of an `optional_gauge` that is absent."""
 
 _M = TypeVar("_M", Counter, Gauge, Histogram)
 
@@ -26,6 +32,24 @@ def gauge(name: str, text: str) -> Gauge:
 
 def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
     return _declared(Histogram, name, text, buckets=buckets)
+
+
+class OptionalGauge(Gauge):
+    """Has no series while its value is UNKNOWN: as at first, and whenever what it shows cannot be measured."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+        super().__init__(name, text, labels, registry=registry)
+        self.set(UNKNOWN)
+
+    def collect(self) -> Iterable[Metric]:
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not math.isnan(sample.value)]
+            yield family
+
+
+def optional_gauge(name: str, text: str) -> Gauge:
+    """Without labels: those that have some are absent without them."""
+    return _declared(OptionalGauge, name, text)
 
 
 class Metrics:
