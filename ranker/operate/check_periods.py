@@ -10,6 +10,7 @@ from ranker.core.times import DAY_MS
 from ranker.log.admin import TopicState
 from ranker.operate.findings import Finding, fault, ok
 from ranker.operate.topics import RETENTION, period_ms
+from ranker.service.runbook import Section
 
 
 def retention(generation: Generation, state: TopicState, calendars: Collection[Calendar]) -> list[Finding]:
@@ -22,5 +23,12 @@ def retention(generation: Generation, state: TopicState, calendars: Collection[C
     if 0 <= keeps_ms < needs_ms:
         text = f"topic {state.name} keeps records for {keeps_ms / DAY_MS:.1f} days, and a {kind} with close_after_s = "
         text += f"{longest.close_after_ms // 1000} is made from records that are up to {needs_ms / DAY_MS:.1f} days old"
-        return [fault("periods", text, f"have it keep them for longer ({RETENTION}={needs_ms} or more)")]
+        return [
+            fault(
+                "periods",
+                Section.PERIODS_MISSING,
+                text,
+                f"have it keep them for longer ({RETENTION}={needs_ms} or more)",
+            )
+        ]
     return [ok("periods", f"records are kept until a {kind} is made")]
