@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ranker import __version__
 from ranker.commands.common import config_option, load_settings, now_ms, user_errors
+from ranker.core.times import rfc3339
 from ranker.service.printable import printable
 from ranker.service.runbook import link
 
@@ -19,11 +21,30 @@ if TYPE_CHECKING:
 _COLOURS = {"ok": "green", "note": "yellow", "fault": "red"}
 
 
+def _ports(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, int, bool]]:
+    from ranker.connect.admin_ports import parsed
+
+    del context, parameter  # click's signature
+    try:
+        return [parsed(address.strip()) for value in values for address in value.split(",") if address.strip()]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command("check")
+@click.option(
+    "--admin",
+    "admin_ports",
+    metavar="HOST:PORT",
+    multiple=True,
+    callback=_ports,
+    help="Ask the process with this admin port, too. Repeatable, or several with commas; of a name with several "
+    "addresses, each is asked. With https:// in front for TLS.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document (schemas/check.schema.json).")
 @config_option
-def command(as_json: bool, config: str | None) -> None:
-    """Find out what is wrong here: Kafka, Redis, the clocks, what is counted and by whom.
+def command(admin_ports: list[tuple[str, int, bool]], as_json: bool, config: str | None) -> None:
+    """Find out what is wrong here: Kafka, Redis, the clocks, what is counted, and by whom.
 
     Prints the settings in effect (secrets masked), then every finding, each fault with its fix and with the section of
     the runbook. Writes nothing. Exit code 0: fit, perhaps with notes; 1: a fault.
@@ -32,6 +53,7 @@ def command(as_json: bool, config: str | None) -> None:
     Examples:
       ranker check
       ranker check --config ranker.toml
+      ranker check --admin 10.0.0.7:9100,10.0.0.8:9100 --admin ranker-serve:9200
       ranker check --json | jq '.findings[] | select(.kind == "fault")'
       RANKER_REDIS_URL=redis+cluster://10.0.0.5:6379 ranker check
     """
@@ -42,10 +64,11 @@ def command(as_json: bool, config: str | None) -> None:
         masked = settings.masked()
         if not as_json:
             _print_settings(masked)
-        findings = asyncio.run(check.everything(settings, now_ms))
+        findings = asyncio.run(check.everything(settings, now_ms, admin_ports))
     faults = sum(finding.kind == "fault" for finding in findings)
     if as_json:
-        document = {"checked_ms": now_ms(), "settings": masked, "findings": list(map(_shown, findings))}
+        shown = list(map(_shown, findings))
+        document = {"checked_at": rfc3339(now_ms()), "version": __version__, "settings": masked, "findings": shown}
         click.echo(json.dumps(document | {"faults": faults}, ensure_ascii=False))
     else:
         _print_findings(findings)

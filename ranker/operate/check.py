@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from importlib import metadata
 
 from ranker.connect.redis import connect
 from ranker.log import aiokafka_patch
 from ranker.log.value_schemas import format_of, needed
-from ranker.operate import check_counting, check_kafka, check_redis, check_rules
+from ranker.operate import (
+    check_counting,
+    check_dead_letters,
+    check_generations,
+    check_groups,
+    check_kafka,
+    check_memory,
+    check_periods,
+    check_processes,
+    check_producers,
+    check_redis,
+    check_rules,
+)
 from ranker.operate.clocks import Clock
 from ranker.operate.findings import Finding, note, ok
 from ranker.service import endpoints
@@ -16,13 +29,20 @@ from ranker.service.runbook import Section
 from ranker.settings import BEHIND, Settings
 
 
-async def everything(settings: Settings, now_ms: Clock) -> list[Finding]:
-    """Every finding on the servers of these settings, on what they hold, and on this process' packages."""
+async def everything(
+    settings: Settings, now_ms: Clock, admin_ports: Sequence[tuple[str, int, bool]] = ()
+) -> list[Finding]:
+    """Every finding on the servers of these settings, on what they hold, on who counts, and on this process' packages.
+
+    `admin_ports` (host, port, whether TLS) are those of the processes that are to be asked.
+    """
     generation = settings.generation
     behind_ms = BEHIND * settings.stale_after_s * 1000
+    calendars = {name: site.calendar for name, site in settings.sites.items() if site.calendar}
     client = connect(settings.redis)
     try:
-        kafka, redis, counting, paused = await asyncio.gather(
+        counted = await check_generations.counted(client, generation)
+        found = await asyncio.gather(
             check_kafka.findings(
                 settings.kafka,
                 generation,
@@ -32,12 +52,19 @@ async def everything(settings: Settings, now_ms: Clock) -> list[Finding]:
                 schemas=needed(format_of(generation.source), settings.registry),
             ),
             check_redis.findings(client, endpoints.shown(settings.redis.url), generation.id, now_ms),
+            check_memory.findings(client, now_ms),
+            check_generations.findings(client, now_ms),
             check_counting.findings(client, now_ms, behind_ms),
+            check_groups.findings(settings.kafka, counted),
             check_rules.paused(client, now_ms),
+            check_producers.findings(client),
+            check_dead_letters.findings(settings.kafka, generation.topic),
+            check_periods.documents(client, calendars, now_ms()),
+            check_processes.findings(admin_ports),
         )
     finally:
         await client.aclose()
-    return [*kafka, *redis, *counting, check_rules.in_force(generation), *paused, *versions()]
+    return [*(one for part in found for one in part), check_rules.in_force(generation), *versions()]
 
 
 def versions() -> list[Finding]:
