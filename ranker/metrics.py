@@ -7,14 +7,12 @@ unless the help says otherwise.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry
 
-from ranker import __version__
 from ranker.core.loss import Report
-from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry
+from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry, show_build
 
 __all__ = ["ConsumerMetrics", "FreezeMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
 
@@ -32,11 +30,6 @@ REFRESH_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 OTHER = "other"
 """Stands for every event type that no board weighs, so that producers cannot invent labels."""
 _RULE = "!"
-
-
-def _build_info(registry: CollectorRegistry, role: str) -> None:
-    info = Info("ranker_build", "What runs here: role, version of the engine and of Python.", registry=registry)
-    info.info({"role": role, "version": __version__, "python": platform.python_version()})
 
 
 class ConsumerMetrics(Metrics):
@@ -175,7 +168,7 @@ class ConsumerMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
-        _build_info(registry, "consume")
+        show_build(registry, "ranker", "consume")
         super().__init__(registry)
         self._labels = {*weighed, "late", "future", "dead"}
 
@@ -254,7 +247,7 @@ class ReaderMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        _build_info(registry, "serve")
+        show_build(registry, "ranker", "serve")
         super().__init__(registry)
 
 

@@ -44,7 +44,7 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
     with user_errors():
         settings = load_settings(config)
-        logs.configure(log_level)
+        logs.configure(log_level, program="ranker consume")
         collect_seldom()
         keep_buffers()
         uvloop.run(_run(settings, admin_host, admin_port, accept_bad))
