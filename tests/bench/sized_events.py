@@ -68,5 +68,3 @@ def _id(rng: random.Random, words: list[str], number: int, length: int, kind: st
     tail = f"-{number:06d}"
     slug = "-".join(rng.choices(words, k=length // 3))
     return head + slug[: length - len(head) - len(tail)] + tail
-
-

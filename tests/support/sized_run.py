@@ -73,9 +73,7 @@ async def run(
             produce.BATCHES["big"], lambda _: None,
         )  # fmt: skip
         consumer = engine.consume(environment="development")
-        await engine.until(
-            f"the counting of {count} events", lambda: _counted(engine, count), 120.0
-        )
+        await engine.until(f"the counting of {count} events", lambda: _counted(engine, count), 120.0)
         await engine.until("the sealing of every slice that has ended", lambda: _sealed(engine), 120.0)
         measured = [await inventory.memory(engine.client, engine.generation, one) for one in range(load.partitions)]
         consumer.stop()
@@ -137,7 +135,9 @@ async def used_bytes(client: Any) -> int:
     last, same = -1, 0
     while same < 3:
         memory = await client.info("memory")
-        used = int(memory["used_memory"]) - int(memory.get("mem_clients_normal", 0)) - int(memory.get("mem_aof_buffer", 0))
+        used = (
+            int(memory["used_memory"]) - int(memory.get("mem_clients_normal", 0)) - int(memory.get("mem_aof_buffer", 0))
+        )
         same = same + 1 if abs(used - last) < 4096 else 0
         last = used
         await asyncio.sleep(0.05)

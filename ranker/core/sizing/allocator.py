@@ -77,6 +77,8 @@ def list_(elements: float, element_bytes: float) -> float:
     """A list: elements share nodes of up to 8 KiB."""
     if elements <= 0:
         return 0.0
-    entry = element_bytes + (2 if element_bytes < 64 else 3 if element_bytes < 128 else 4 if element_bytes < 4096 else 8)
+    entry = element_bytes + (
+        2 if element_bytes < 64 else 3 if element_bytes < 128 else 4 if element_bytes < 4096 else 8
+    )
     of_node = max(1.0, min(elements, (LIST_NODE_BYTES - 7) // entry))
     return 48 + elements / of_node * (32 + allocated(7 + of_node * entry))

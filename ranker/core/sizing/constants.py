@@ -69,7 +69,38 @@ HISTORY = {
 """Bytes of a place in an entry of the rank history with so many places. Measured in the same way."""
 SPARSE = 4
 """core/delta.py: with more than so many cells for each count, a sealed slice has a map instead of columns."""
-MORE_OUTCOMES_BYTES = Constant(2.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
-SITE_IN_SLICE_BYTES = Constant(14.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
+COLUMN_OUTCOME_BYTES = Constant(
+    1.5, "bytes", "an article's further outcome in columns: -4 to 4, tests/bench/sizing.py, 2026-11-30"
+)
+MAP_OUTCOME_BYTES = Constant(9.0, "bytes", "the same in a map: 6 to 12, tests/bench/sizing.py, 2026-11-30")
+SITE_BYTES = Constant(8.0, "bytes", "a further site in a slice, tests/bench/sizing.py, 2026-11-30")
+OF_SITES_BYTES = Constant(
+    1.5, "bytes", "an article more if slices have several sites: 0.9 to 2.2, tests/bench/sizing.py, 2026-11-30"
+)
 META_BYTES = Constant(1_800.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
 SERVER_BYTES = Constant(1.9e6, "bytes", "an empty Redis 7.0.15 with ten connections, 2026-11-30")
+STREAMS = 5_000
+"""Of one reader (docs/reports/bench-2026-11-24.md, streams; it refuses the 6,001st)."""
+CONSUMER_EVENT_US = Constant(2.0, "us", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_KEY_US = Constant(2.0, "us", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_INCREMENT_US = Constant(4.0, "us", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_SHARD_US = Constant(1_200.0, "us/s", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_IDLE_US = Constant(12_000.0, "us/s", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_BYTES = Constant(110e6, "bytes", "docs/reports/bench-2026-11-24.md, backlog")
+CONSUMER_KEY_BYTES = Constant(15.0, "bytes", "docs/reports/rules-2026-11-29.md")
+REDIS_STEP_US = Constant(100.0, "us", "tests/bench/steady.py, 2026-11-30")
+REDIS_SHARD_US = Constant(200.0, "us/s", "tests/bench/steady.py, 2026-11-30")
+REDIS_INCREMENT_US = Constant(1.5, "us", "tests/bench/steady.py, 2026-11-30")
+REDIS_KEY_US = Constant(0.2, "us", "docs/reports/rules-cost-2026-11-29.md")
+REDIS_LIST_SHARD_US = Constant(27.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_PLACE_US = Constant(0.2, "us", "tests/bench/many_lists.py, 2026-11-30")
+READER_LIST_SHARD_US = Constant(80.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+READER_PLACE_US = Constant(1.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+READER_REQUEST_US = Constant(28.1, "us", "docs/reports/bench-2026-11-24.md, reader")
+READER_STREAM_US = Constant(29.5, "us", "docs/reports/bench-2026-11-24.md, streams")
+READER_BYTES = Constant(56.2e6, "bytes", "docs/reports/bench-2026-11-24.md, start")
+READER_ARTICLE_BYTES = Constant(600.0, "bytes", "docs/reports/bench-2026-11-24.md, start")
+READER_PLACE_BYTES = Constant(100.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
+READER_STREAM_BYTES = Constant(29_700.0, "bytes", "docs/reports/bench-2026-11-24.md, streams")
+COLLECTOR_EVENT_US = Constant(105.0, "us", "docs/reports/bench-2026-11-24.md, collect")
+COLLECTOR_BYTES = Constant(70e6, "bytes", "tests/bench/steady.py, 2026-11-30")

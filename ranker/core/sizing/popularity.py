@@ -19,7 +19,9 @@ class Popularity:
     second: between such lengths of time what the law says is corrected in proportion.
     """
 
-    def __init__(self, articles: int, zipf: float, rate: float = 0.0, seen: Mapping[float, float] | None = None) -> None:
+    def __init__(
+        self, articles: int, zipf: float, rate: float = 0.0, seen: Mapping[float, float] | None = None
+    ) -> None:
         self.articles = articles
         stretches = list(_stretches(articles))
         weights = [ranks * middle**-zipf for middle, ranks in stretches]

@@ -94,12 +94,10 @@ def sealed_slice(load: Load, generation: Generation, events: float, tier: int = 
     articles = load.popularity.distinct(whole) / load.partitions
     pairs = {outcome: load.popularity.distinct(whole * share) / load.partitions for outcome, share in shares.items()}
     sites = max(1.0, load.sites * (1 - exp(-articles / load.sites)))
-    cells, counts = articles * sum(1 for pair in pairs.values() if pair > 0.5 * sites or pair == max(pairs.values())), sum(pairs.values())
-    if cells > constants.SPARSE * counts:
-        content = sum(pair * per_article(load, pair) for pair in pairs.values())
-    else:
-        content = articles * per_article(load, articles) + (counts - articles) * constants.MORE_OUTCOMES_BYTES.value
-    content += (sites - 1) * constants.SITE_IN_SLICE_BYTES.value
+    cells, counts = articles * sum(1 - exp(-pair / sites) for pair in pairs.values()), sum(pairs.values())
+    more = constants.MAP_OUTCOME_BYTES if cells > constants.SPARSE * counts else constants.COLUMN_OUTCOME_BYTES
+    content = articles * per_article(load, articles) + max(0.0, counts - articles) * more.value
+    content += (sites - 1) * constants.SITE_BYTES.value + articles * (1 - 1 / sites) * constants.OF_SITES_BYTES.value
     name = f"{_TAG}slice:{tier}:00000000"
     member = allocator.string(len("0:00000000")) + allocator.DICT_ENTRY + 12
     return there * (allocator.list_(1, content) + allocator.key(name) + member)
@@ -166,9 +164,7 @@ def rest(load: Load, generation: Generation) -> float:
     return load.partitions * (sums + names + runs + constants.META_BYTES.value)
 
 
-def interpolated(
-    rows: Mapping[int, Sequence[float]], columns: Sequence[int], length: float, count: float
-) -> float:
+def interpolated(rows: Mapping[int, Sequence[float]], columns: Sequence[int], length: float, count: float) -> float:
     """From a table of lengths and counts: linear in the length, and in the logarithm of the count; beyond it, its edge.
 
     Beyond the longest id, in proportion.
