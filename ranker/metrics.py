@@ -8,16 +8,14 @@ unless the help says otherwise.
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Gauge, Info
+from prometheus_client import CollectorRegistry, Gauge
 
-from ranker import __version__
 from ranker.core.loss import Report
-from ranker.service.metrics import UNKNOWN, Metrics, counter, gauge, histogram, new_registry, optional_gauge
+from ranker.service.metrics import UNKNOWN, Metrics, counter, gauge, histogram, new_registry, optional_gauge, show_build
 
-__all__ = ["ConsumerMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
+__all__ = ["ConsumerMetrics", "FreezeMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 """From one flush to a day behind: not all of a backlog may fall into the last bucket."""
@@ -38,11 +36,6 @@ _RULE = "!"
 
 
 _GENERATION = "1: the generation that this process {}. While a new one is filled, consumers and readers differ."
-
-
-def _build_info(registry: CollectorRegistry, role: str) -> None:
-    info = Info("ranker_build", "What runs here: role, version of the engine and of Python.", registry=registry)
-    info.info({"role": role, "version": __version__, "python": platform.python_version()})
 
 
 def show_generation(family: Gauge, generation: str) -> None:
@@ -218,7 +211,7 @@ class ConsumerMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
-        _build_info(registry, "consume")
+        show_build(registry, "ranker", "consume")
         super().__init__(registry)
         self._labels = {*weighed, "late", "future", "dead"}
 
@@ -345,7 +338,7 @@ class ReaderMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        _build_info(registry, "serve")
+        show_build(registry, "ranker", "serve")
         super().__init__(registry)
 
 
@@ -364,3 +357,19 @@ class VerifyMetrics(Metrics):
     )
     records = gauge("ranker_verify_records", "Records that the last run recounted.")
     unchecked = gauge("ranker_verify_unchecked", "Kinds of counts that the log no longer reached at the last run.")
+
+
+class FreezeMetrics(Metrics):
+    """Metrics of one run of `ranker freeze --metrics`, for node_exporter's textfile collector."""
+
+    last_run = gauge("ranker_freeze_last_run_timestamp_seconds", "When the last run of `ranker freeze` ended.")
+    failed = gauge(
+        "ranker_freeze_failed",
+        "1 if the last run ended without a result (Kafka or Redis away, Ctrl-C): the next two are NaN.",
+    )
+    made = gauge("ranker_freeze_made", "Documents that the last run made.")
+    missing = gauge(
+        "ranker_freeze_missing",
+        "1 if the last run found what it cannot make: periods of which Kafka has deleted records, although earlier "
+        "ones have documents, or sites with a board that the active generation lacks.",
+    )

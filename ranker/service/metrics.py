@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.metrics_core import Metric
+
+from ranker.service.version import VERSION
 
 UNKNOWN = math.nan
 """The value of an `optional_gauge` that is absent."""
@@ -50,6 +61,12 @@ class OptionalGauge(Gauge):
 def optional_gauge(name: str, text: str) -> Gauge:
     """Without labels: those that have some are absent without them."""
     return _declared(OptionalGauge, name, text)
+
+
+def show_build(registry: CollectorRegistry, program: str, role: str) -> None:
+    """Adds PROGRAM_build_info, which says what runs here."""
+    info = Info(f"{program}_build", "What runs here: role, version of the engine and of Python.", registry=registry)
+    info.info({"role": role, "version": VERSION, "python": platform.python_version()})
 
 
 class Metrics:
