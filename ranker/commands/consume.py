@@ -60,7 +60,8 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.jobs.write_history import HistoryWriter
     from ranker.core import best_of
     from ranker.log.copied_topic import CopiedTopic
-    from ranker.metrics import ConsumerMetrics, new_registry, show_generation
+    from ranker.metrics import ConsumerMetrics, new_registry
+    from ranker.metrics.generation_shown import show_generation
     from ranker.operate import check_redis
     from ranker.service import admin
 
