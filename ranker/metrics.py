@@ -7,19 +7,20 @@ unless the help says otherwise.
 
 from __future__ import annotations
 
-import platform
+import math
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry, Gauge
 
-from ranker import __version__
 from ranker.core.loss import Report
-from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry
+from ranker.service.metrics import UNKNOWN, Metrics, counter, gauge, histogram, new_registry, optional_gauge, show_build
 
-__all__ = ["ConsumerMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
+__all__ = ["ConsumerMetrics", "FreezeMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 """From one flush to a day behind: not all of a backlog may fall into the last bucket."""
+LIST_FRESHNESS_S = (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200)
+"""2 s is the objective's threshold. From one flush and one refresh to the age at which lists are not served."""
 STEP_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 """Finest around 10 to 30 ms, the duration of the longest scripts allowed."""
 STEP_INCREMENTS = (0, 10, 50, 100, 250, 500, 1000, 2000, 3500, 5000, 7500, 10000)
@@ -34,9 +35,13 @@ OTHER = "other"
 _RULE = "!"
 
 
-def _build_info(registry: CollectorRegistry, role: str) -> None:
-    info = Info("ranker_build", "What runs here: role, version of the engine and of Python.", registry=registry)
-    info.info({"role": role, "version": __version__, "python": platform.python_version()})
+_GENERATION = "1: the generation that this process {}. While a new one is filled, consumers and readers differ."
+
+
+def show_generation(family: Gauge, generation: str) -> None:
+    """Shows this one and no other."""
+    family.clear()
+    family.labels(generation).set(1)
 
 
 class ConsumerMetrics(Metrics):
@@ -51,7 +56,7 @@ class ConsumerMetrics(Metrics):
     lag_records = gauge(
         "ranker_lag_records{partition}",
         "Records of the partition that are not applied yet, also while it is stopped or being opened. Absent "
-        "until its shard has been read.",
+        "until its shard has been read, and while Kafka or Redis does not reply.",
     )
     partition_stopped = gauge(
         "ranker_partition_stopped{partition,reason}",
@@ -71,7 +76,7 @@ class ConsumerMetrics(Metrics):
     lag_seconds = gauge(
         "ranker_lag_seconds{partition}",
         "Wall clock minus the shard's watermark T: everything that Kafka had committed by T is counted. If it "
-        "is negative, T is ahead of the clocks, which is a fault.",
+        "is negative, T is ahead of the clocks, which is a fault. Absent as ranker_lag_records.",
     )
     freshness_seconds = histogram(
         "ranker_freshness_seconds",
@@ -130,9 +135,10 @@ class ConsumerMetrics(Metrics):
     )
     remembered_keys = gauge("ranker_remembered_keys{partition}", "Keys of events and readers that rules remember.")
     live_slices = gauge("ranker_live_slices{partition}", "Slices of the partition that hold counts, in all tiers.")
-    clock_offset_seconds = gauge(
+    clock_offset_seconds = optional_gauge(
         "ranker_clock_offset_seconds",
-        "This process' clock minus Redis' clock. If they differ by more than 2 s, nothing is retired.",
+        "This process' clock minus Redis' clock. If they differ by more than 2 s, nothing is retired. Absent while "
+        "Redis does not reply.",
     )
     clock_held = gauge(
         "ranker_clock_held",
@@ -143,6 +149,35 @@ class ConsumerMetrics(Metrics):
         "ranker_fold_seam_active",
         "1 if record batches are taken apart inside the Kafka client, 0 if this version of aiokafka has to be read "
         "record by record (same counts, lower speed).",
+    )
+    generation = gauge("ranker_generation_info{generation}", _GENERATION.format("counts"))
+    redis_up = optional_gauge(
+        "ranker_redis_up",
+        "1 while Redis replies to this process, 0 while it does not. Absent until it was requested for the first time.",
+    )
+    kafka_up = optional_gauge(
+        "ranker_kafka_up",
+        "1 while Kafka replies to this process' requests for the log's ends, 0 while it does not.",
+    )
+    store_full = gauge(
+        "ranker_store_full{partition}",
+        "1 while views of the partition wait because Redis has no memory for them (maxmemory). Absent while Redis "
+        "does not reply.",
+    )
+    store_bytes = gauge(
+        "ranker_store_bytes{partition,kind}",
+        "Bytes of Redis' memory that the partition's shard takes, by kind: totals, slices, remembered, producers, "
+        "other. Measured once a minute by MEMORY USAGE, to a few per cent. Absent if Redis withholds that command or "
+        "does not reply.",
+    )
+    redis_memory_used_bytes = gauge(
+        "ranker_redis_memory_used_bytes{node}",
+        "Memory that Redis uses (used_memory); node is empty, or a Cluster's primary. Absent if Redis withholds INFO "
+        "or does not reply.",
+    )
+    redis_memory_limit_bytes = gauge(
+        "ranker_redis_memory_limit_bytes{node}",
+        "Memory that Redis may use (maxmemory). Absent without a limit, and as the family above.",
     )
     gates_open = gauge("ranker_gates_open", "Partitions that this process reads and applies now.")
     history_written = counter(
@@ -169,13 +204,14 @@ class ConsumerMetrics(Metrics):
         "Time since a producer's last event was appended, at the oldest watermark T of the shards. It grows "
         "for runs that have ended, too, until 24 h have passed; other is the longest of the names beyond 100.",
     )
-    producers_untracked = gauge(
+    producers_untracked = optional_gauge(
         "ranker_producers_untracked",
-        "Events whose sequence is not tracked, because their shard already tracks 256 runs of producers.",
+        "Events whose sequence is not tracked, because their shard already tracks 256 runs of producers. Set as "
+        "ranker_producer_missing.",
     )
 
     def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
-        _build_info(registry, "consume")
+        show_build(registry, "ranker", "consume")
         super().__init__(registry)
         self._labels = {*weighed, "late", "future", "dead"}
 
@@ -183,7 +219,7 @@ class ConsumerMetrics(Metrics):
         """Shows the producers of this report and no others; None if another process reports them."""
         for family in (self.producer_missing, self.producer_repeats, self.producer_silent_seconds):
             family.clear()
-        self.producers_untracked.set(0)
+        self.producers_untracked.set(UNKNOWN)
         if report is None:
             return
         self.producers_untracked.set(report.untracked)
@@ -199,16 +235,55 @@ class ConsumerMetrics(Metrics):
             bounded = outcome in self._labels or outcome.startswith(_RULE)
             self._events.labels(outcome if bounded else OTHER).inc(count)
 
+    def show_redis(self, *, up: bool, clock_offset_s: float = UNKNOWN) -> None:
+        """Without `clock_offset_s` no Redis replies, so that nothing of it is known."""
+        self.redis_up.set(up)
+        self.clock_offset_seconds.set(clock_offset_s)
+        if math.isnan(clock_offset_s):
+            for family in (
+                self.store_full,
+                self.store_bytes,
+                self.redis_memory_used_bytes,
+                self.redis_memory_limit_bytes,
+                self.lag_records,
+                self.lag_seconds,
+            ):
+                family.clear()
+
+    def show_kafka(self, *, up: bool) -> None:
+        """While it does not reply, the log's ends are not known."""
+        self.kafka_up.set(up)
+        if not up:
+            self.lag_records.clear()
+            self.lag_seconds.clear()
+
     def show_lag(self, partition: int, records: int, behind_ms: int) -> None:
         """Also for a stopped partition: alerts depend on it."""
         self.lag_records.labels(partition).set(records)
         self.lag_seconds.labels(partition).set(behind_ms / 1000)
+
+    def show_store_bytes(self, partition: int, kinds: Mapping[str, int]) -> None:
+        for kind, size in kinds.items():
+            self.store_bytes.labels(partition, kind).set(size)
+
+    def show_shard(self, partition: int, strays: int, slices: int, remembered: int | None) -> None:
+        """`remembered` is None if no rule remembers anything."""
+        self.strays.labels(partition).set(strays)
+        self.live_slices.labels(partition).set(slices)
+        if remembered is not None:
+            self.remembered_keys.labels(partition).set(remembered)
+
+    def forget_lag(self, partition: int) -> None:
+        for family in (self.lag_records, self.lag_seconds):
+            family.remove_by_labels({"partition": str(partition)})
 
     def forget(self, partition: int) -> None:
         """Removes the series of a partition that now belongs to another process."""
         for family in (
             self.lag_records,
             self.lag_seconds,
+            self.store_full,
+            self.store_bytes,
             self.partition_stopped,
             self.registry_away,
             self.strays,
@@ -221,11 +296,20 @@ class ConsumerMetrics(Metrics):
 class ReaderMetrics(Metrics):
     """Metrics of `ranker serve`."""
 
-    list_age_seconds = gauge(
+    list_age_seconds = optional_gauge(
         "ranker_list_age_seconds",
         "Age of the oldest published list: wall clock minus its as_of. If it is negative, a list's as_of is "
-        "ahead of the clock, which is a fault.",
+        "ahead of the clock, which is a fault. Absent while no list is in use.",
     )
+    list_freshness_seconds = histogram(
+        "ranker_list_freshness_seconds",
+        "How long an event that becomes visible has waited at most: at each refresh that is due, the time since when "
+        "the oldest published list, which is about to be replaced, lacks events. Also while refreshes fail or take "
+        "long. Nothing is observed while no list is in use.",
+        LIST_FRESHNESS_S,
+    )
+    redis_up = optional_gauge("ranker_redis_up", "1 if the last refresh was answered by Redis, 0 if it was not.")
+    generation = gauge("ranker_generation_info{generation}", _GENERATION.format("shows"))
     lists = gauge("ranker_lists", "Published lists: (site, board, window) in use.")
     streams = gauge("ranker_streams", "Open connections that receive a list as server-sent events.")
     connections = gauge("ranker_connections", "Open connections on the public port.")
@@ -254,7 +338,7 @@ class ReaderMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        _build_info(registry, "serve")
+        show_build(registry, "ranker", "serve")
         super().__init__(registry)
 
 
@@ -273,3 +357,19 @@ class VerifyMetrics(Metrics):
     )
     records = gauge("ranker_verify_records", "Records that the last run recounted.")
     unchecked = gauge("ranker_verify_unchecked", "Kinds of counts that the log no longer reached at the last run.")
+
+
+class FreezeMetrics(Metrics):
+    """Metrics of one run of `ranker freeze --metrics`, for node_exporter's textfile collector."""
+
+    last_run = gauge("ranker_freeze_last_run_timestamp_seconds", "When the last run of `ranker freeze` ended.")
+    failed = gauge(
+        "ranker_freeze_failed",
+        "1 if the last run ended without a result (Kafka or Redis away, Ctrl-C): the next two are NaN.",
+    )
+    made = gauge("ranker_freeze_made", "Documents that the last run made.")
+    missing = gauge(
+        "ranker_freeze_missing",
+        "1 if the last run found what it cannot make: periods of which Kafka has deleted records, although earlier "
+        "ones have documents, or sites with a board that the active generation lacks.",
+    )

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import platform
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.metrics_core import Metric
+
+from ranker.service.version import VERSION
+
+UNKNOWN = math.nan
+"""The value of an `optional_gauge` that is absent."""
 
 _M = TypeVar("_M", Counter, Gauge, Histogram)
 
@@ -26,6 +43,30 @@ def gauge(name: str, text: str) -> Gauge:
 
 def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
     return _declared(Histogram, name, text, buckets=buckets)
+
+
+class OptionalGauge(Gauge):
+    """Has no series while its value is UNKNOWN: as at first, and whenever what it shows cannot be measured."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+        super().__init__(name, text, labels, registry=registry)
+        self.set(UNKNOWN)
+
+    def collect(self) -> Iterable[Metric]:
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not math.isnan(sample.value)]
+            yield family
+
+
+def optional_gauge(name: str, text: str) -> Gauge:
+    """Without labels: those that have some are absent without them."""
+    return _declared(OptionalGauge, name, text)
+
+
+def show_build(registry: CollectorRegistry, program: str, role: str) -> None:
+    """Adds PROGRAM_build_info, which says what runs here."""
+    info = Info(f"{program}_build", "What runs here: role, version of the engine and of Python.", registry=registry)
+    info.info({"role": role, "version": VERSION, "python": platform.python_version()})
 
 
 class Metrics:
