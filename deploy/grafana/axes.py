@@ -1,7 +1,6 @@
 """Numbers as Grafana shows them, and the marks of an axis."""
 
 import math
-from collections.abc import Sequence
 
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 _THOUSANDS = ("", " K", " Mil", " Bil")
@@ -33,8 +32,12 @@ def _digits(value: float, decimals: int | None) -> str:
     return f"{value:.{decimals}f}"
 
 
-def marks(low: float, high: float, at_most: int = 5, steps: Sequence[float] = (1, 2, 5, 10)) -> list[float]:
-    """Round numbers that enclose low to high."""
+def marks(low: float, high: float, unit: str, at_most: int = 4) -> list[float]:
+    """Numbers that are round in this unit and enclose low to high."""
+    if unit == "bytes":
+        one = 1024.0 ** max(0, int(math.log(max(high, 1), 1024)))
+        return [number * one for number in marks(low / one, high / one, "none", at_most)]
+    steps = (1, 2, 3, 6, 10) if unit == "s" else (1, 2, 5, 10)
     if high <= low:
         high = low + 1
     raw = (high - low) / at_most

@@ -54,8 +54,9 @@ def draw(dashboard: Mapping[str, Any], lines: Mapping[int, Sequence[Line]], span
     top = 34
     height = top + max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in dashboard["panels"]) * LINE + 24
     width = 24 * COLUMN + 2 * GAP
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size}><title>{escape(dashboard["title"])}</title>',
         f'<style>{STYLE}</style><rect width="100%" height="100%" fill="#f4f5f6"/>',
         _text(GAP * 2, 23, dashboard["title"], "r"),
         _text(width - GAP * 2, 23, dashboard["description"], "m", "end"),
@@ -179,15 +180,16 @@ def _timeseries(panel: Mapping[str, Any], box: _Box, lines: Sequence[Line], span
         if side == "right" and not values:
             continue
         unit = next((units[line.query] for line, _ in mine if line.query in units), defaults["unit"])
-        ticks = marks(min([0, *values]), max([0, *values]), 4, (1, 2, 3, 6, 10) if unit == "s" else (1, 2, 5, 10))
+        ticks = marks(min([0, *values]), max([0, *values]), unit)
         axis = _Plot(plot, span, ticks[0], ticks[-1])
         yield from _axis(axis, ticks, unit, at_right=side == "right")
         for line, points in mine:
             colour = PALETTE[lines.index(line) % len(PALETTE)]
             for path in axis.runs(points):
-                fill = f' style="fill:{colour};fill-opacity:.12"' if stacked and "h2" not in path else ""
-                closed = f"{path} V{axis.y(0):g} H{path[1:].split(',')[0]}Z" if fill else path
-                yield f'<path d="{closed}" class="l" stroke="{colour}"{fill}/>'
+                if stacked and "h2" not in path:
+                    closed = f"{path}V{axis.y(0):g}H{path[1:].partition(',')[0]}Z"
+                    yield f'<path d="{closed}" fill="{colour}" fill-opacity=".12"/>'
+                yield f'<path d="{path}" class="l" stroke="{colour}"/>'
         if not values:
             yield _text(plot.x + plot.width / 2, plot.y + plot.height / 2, "No data", "m", "middle")
     yield from _time_axis(plot, span)

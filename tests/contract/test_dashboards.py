@@ -37,6 +37,7 @@ BOUNDED = set(
 )
 """By docs/metrics.md each of them has a bound; instance and job are Prometheus' own."""
 NOT_SHOWN = {
+    "collector_build_info": "a plain fact",
     "collector_connections": "the reader's are shown: those are what a viral night fills",
     "collector_crawler_list_info": "a plain fact",
     "collector_spool_nearly_full": "its share is shown",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,7 @@ class WatchedEngine:
         self.collector = free_port()
         self._verified = free_port()
         self._admin = {name: free_port() for name in ("consumer 1", "consumer 2", "reader 1", "reader 2", "collector")}
+        self._random = random.Random(1)
         self._children: dict[str, Child] = {}
         targets = {
             "ranker-consume": [self._address("consumer 1"), self._address("consumer 2")],
@@ -139,14 +141,22 @@ class WatchedEngine:
     # what pages and readers do
 
     def odd_requests(self) -> None:
-        """To the collector: one that is refused, one with an event that is not taken, a prefetch, beacons of others."""
+        """To the collector: some that are refused, with an event that is not taken, prefetched, or beacons of others."""
         page = {"Origin": ORIGIN, "Content_Type": "text/plain"}
-        view = {"event_type": "view", "article_id": "a"}
-        self._collect("/v1/events", json.dumps(view), **(page | {"Origin": "https://elsewhere.example"}))
-        self._collect("/v1/events", json.dumps([view, view | {"event_type": "?"}]), **page)
-        self._collect("/v1/events", json.dumps(view), **page, Sec_Purpose="prefetch")
-        self._collect("/matomo.php?idsite=3&rec=1&url=https%3A%2F%2Fwww.demo.example%2Fb", None)
-        self._collect("/count?p=/c", None, Host="stats.demo.example")
+        view = {"event_type": "view", "article_id": f"/{self._random.randrange(20)}"}
+        elsewhere = page | {"Origin": "https://elsewhere.example"}
+        url = f"https%3A%2F%2Fwww.demo.example{view['article_id']}"
+        requests: list[tuple[float, str, str | None, dict[str, str]]] = [
+            (0.2, "/v1/events", json.dumps(view), elsewhere),
+            (0.3, "/v1/events", json.dumps([view, view | {"event_type": "?"}]), page),
+            (0.5, "/v1/events", json.dumps(view), page | {"Sec_Purpose": "prefetch"}),
+            (0.9, f"/matomo.php?idsite=3&rec=1&url={url}", None, {"Referer": f"{ORIGIN}/"}),
+            (0.4, f"/matomo.php?idsite=3&rec=1&e_c=video&e_a=play&url={url}", None, {"Referer": f"{ORIGIN}/"}),
+            (0.7, f"/count?p={view['article_id']}", None, {"Host": "stats.demo.example"}),
+        ]
+        for share, target, body, headers in requests:
+            if self._random.random() < share:
+                self._collect(target, body, **headers)
 
     def _collect(self, target: str, body: str | None, **headers: str) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):

@@ -19,6 +19,7 @@ from deploy.local.directories import run_directory
 from deploy.local.faults import MissingTool
 from tests.conftest import without
 from tests.support.deploy_tools import FindTool
+from tests.support.http import ask
 from tests.support.prometheus import Prometheus
 from tests.support.watched_engine import WatchedEngine
 
@@ -52,6 +53,7 @@ def engine(find_tool: FindTool) -> Iterator[WatchedEngine]:
                 counted = "count(ranker_producer_missing) and sum(ranker_events_total) > 1000"
                 waiting.until("Counts", lambda: watched.prometheus.query(counted), UNTIL_S)
                 assert watched.verify() == 0
+                _failing_answer(watched)
                 asyncio.run(_stop_partition(watched.kafka.bootstrap))
                 yield watched
         finally:
@@ -64,6 +66,15 @@ def engine(find_tool: FindTool) -> Iterator[WatchedEngine]:
 def _odd_requests(watched: WatchedEngine, ended: threading.Event) -> None:
     while not ended.wait(0.5):
         watched.odd_requests()
+
+
+def _failing_answer(watched: WatchedEngine) -> None:
+    """A list that nobody has asked for yet, while Redis does not reply."""
+    watched.redis.suspend()
+    try:
+        assert ask(watched.readers[0], "/v1/demo/popular/commented/7d").status == 503
+    finally:
+        watched.redis.resume()
 
 
 async def _stop_partition(bootstrap: str) -> None:
