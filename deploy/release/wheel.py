@@ -53,7 +53,8 @@ def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
 def _packed_again(archive: Path, time_s: int) -> bytes:
     """The same files in the order of their names, without who packed them and when: setuptools keeps both."""
     plain = io.BytesIO()
-    with tarfile.open(archive) as packed, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as again:
+    # GNU_FORMAT: in the other one the old times would stay, in fractions of a second.
+    with tarfile.open(archive) as packed, tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as again:
         for member in sorted(packed.getmembers(), key=lambda member: member.name):
             executable = member.isdir() or member.mode & 0o100
             again.addfile(
