@@ -91,8 +91,6 @@ def main() -> None:
     bill = shipped()
     text = rendered(bill)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in DIST.glob("*.cdx.json"):
-        old.unlink()
     path.write_text(text)
     write_sums(DIST)
     print(f"{path.relative_to(CHECKOUT)}: {len(bill['components'])} packages besides {NAME} itself")

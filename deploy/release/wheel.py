@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,10 +21,9 @@ from deploy.release.checkout import CHECKOUT, DIST, ReleaseError, commit_time_s,
 
 
 def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
-    """Write wheel, source archive and SHA256SUMS of the checkout's HEAD into `into`; returns the first two."""
+    """Write wheel, source archive and SHA256SUMS of the HEAD of `checkout` into `into`, which is emptied first."""
     time_s = commit_time_s(checkout)
-    for old in (*into.glob("*.whl"), *into.glob("*.tar.gz")):
-        old.unlink()
+    shutil.rmtree(into, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         with tarfile.open(fileobj=io.BytesIO(git("-c", "tar.umask=0022", "archive", "HEAD", cwd=checkout))) as archive:
