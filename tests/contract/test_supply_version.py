@@ -114,8 +114,8 @@ def test_each_released_version_has_its_changes_and_its_recording() -> None:
         assert (CHECKOUT / "tests" / "data" / f"run-{one}" / "dump.rdb").is_file(), f"record {one}: docs/releasing.md"
 
 
-def test_the_checklist_names_commands_that_there_are() -> None:
-    """Targets of make, modules, programs of the environment, files."""
+def test_the_checklist_names_what_there_is() -> None:
+    """Targets of make, modules, programs of the environment, files, what tests need."""
     text = RELEASING.read_text()
     targets = set(re.findall(r"^([a-z -]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     targets = {word for each in targets for word in each.split()}
@@ -147,5 +147,8 @@ def test_the_checklist_names_commands_that_there_are() -> None:
                 pass
             case _:
                 pytest.fail(f"nothing is known of {line!r}")
+    needed = re.findall(r"^need \S+ (\S+)$", (CHECKOUT / "deploy" / "services.sh").read_text(), re.MULTILINE)
+    rows = " ".join(re.findall(r"^\| (.*?) \|", text, re.MULTILINE)).replace(",", "").split()
+    assert set(needed) <= set(rows), "docs/releasing.md lists what deploy/services.sh installs"
     for name in re.findall(r"`([\w/.-]+\.(?:py|toml))`", text):
         assert (CHECKOUT / name).exists() or name == "ranker.toml", name
