@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 
-
 from producers.event import PageView, stamped
 from ranker.core.sizing.load import Load
 from tests.bench import ids
