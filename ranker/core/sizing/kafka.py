@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ranker.core.generation import Generation
 from ranker.core.sizing.load import Load, keys_per_event
 
-EVENT_BYTES = 249
+EVENT_BYTES = 239
 """The value of a page view as the collector writes it, without ids of article and site: event_id of 32 characters,
 repeat_key of 16, producer_id of 24, a time, a sequence of 7. visitor_id would be 48 more."""
 RECORD_BYTES, BATCH_BYTES = 10, 61

@@ -124,8 +124,8 @@ def _bounds(load: Load, generation: Generation, consumers: Processes, servers: i
     refresh = processes.refresh_us(load) / 1e6
     if refresh > load.refresh_s * BUSY:
         found.append(
-            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each reader "
-            "a part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
+            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each a "
+            "part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
         )
     if load.sites > HISTORY_SITES:
         found.append(

@@ -75,15 +75,21 @@ def totals(load: Load, generation: Generation) -> float:
 
 def slices(load: Load, generation: Generation) -> float:
     """Sealed slices of every tier, and those still open."""
-    covered_ms = 0
-    found = 0.0
-    for tier, window in enumerate(generation.windows):
-        # half of what is leaving is still there; of the finest the last two are open
-        live = (window.length_ms - covered_ms) / window.grain_ms + (0.5 if tier else -1.0)
-        events = load.rate * window.grain_ms / 1000
+    found = open_slices(load, generation)
+    for tier, live in enumerate(live_slices(generation)):
+        events = load.rate * generation.windows[tier].grain_ms / 1000
         found += live * load.partitions * sealed_slice(load, generation, events / load.partitions, tier)
+    return found
+
+
+def live_slices(generation: Generation) -> list[float]:
+    """Sealed slices of each tier of one shard, if all had events. Half of what is leaving is still there."""
+    found, covered_ms = [], 0
+    for tier, window in enumerate(generation.windows):
+        # the last two of the finest are open
+        found.append((window.length_ms - covered_ms) / window.grain_ms + (0.5 if tier else -1.0))
         covered_ms = window.length_ms
-    return found + open_slices(load, generation)
+    return found
 
 
 def sealed_slice(load: Load, generation: Generation, events: float, tier: int = 0) -> float:
@@ -101,8 +107,7 @@ def sealed_slice(load: Load, generation: Generation, events: float, tier: int = 
     content = articles * per_article(load, articles) + max(0.0, counts - articles) * more.value
     content += (sites - 1) * constants.SITE_BYTES.value + articles * (1 - 1 / sites) * constants.OF_SITES_BYTES.value
     name = f"{_TAG}slice:{tier}:00000000"
-    member = allocator.string(len("0:00000000")) + allocator.DICT_ENTRY + 12
-    return there * (allocator.list_(1, content) + allocator.key(name) + member)
+    return there * (allocator.list_(1, content) + allocator.key(name))
 
 
 def per_article(load: Load, articles: float) -> float:
@@ -157,7 +162,7 @@ def history(load: Load, generation: Generation) -> float:
 
 
 def rest(load: Load, generation: Generation) -> float:
-    """Meta, sums, names of sites, and what is known of producers' sequences."""
+    """Meta, sums, indices, and what is known of producers' sequences."""
     counted = len(outcomes(load, generation)) * len(generation.windows)
     sums = allocator.hash_(load.sites * counted, load.site_bytes + 10, 6)
     names = allocator.set_(load.sites, load.site_bytes)
@@ -167,7 +172,12 @@ def rest(load: Load, generation: Generation) -> float:
         * blocks
         * (allocator.string(40) + allocator.string(132) + allocator.DICT_ENTRY + 12)
     )
-    return load.partitions * (sums + names + runs + constants.META_BYTES.value)
+    index = 0.0
+    for tier, live in enumerate(live_slices(generation)):
+        events = load.rate / load.partitions * generation.windows[tier].grain_ms / 1000
+        index += live * (1 - exp(-events))
+    index = allocator.set_(index, len("0:00000000"))
+    return load.partitions * (sums + names + runs + index + constants.META_BYTES.value)
 
 
 def by_kind(memory: RedisMemory) -> Iterator[tuple[str, float]]:
