@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.local import children
 from deploy.local.kafka_apache import ApacheKafka
@@ -59,6 +60,18 @@ def installed(directory: Path, broker: ApacheKafka) -> str:
     return f"{directory}:{os.environ['PATH']}"
 
 
+class System(Protocol):
+    """What commands of the page are run on."""
+
+    directory: Path
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def environ(self) -> dict[str, str]: ...
+
+
 class Site:
     """`engine` counts; the reader and the collector run once they are started. Commands see what the page says they see."""
 
@@ -72,6 +85,10 @@ class Site:
         self.collector: children.Child | None = None
         self.more: dict[str, str] = {}
         """Variables beside those of `environ`, for programs and commands."""
+
+    @property
+    def topic(self) -> str:
+        return self.engine.topic
 
     @property
     def environ(self) -> dict[str, str]:
@@ -142,9 +159,19 @@ class Site:
 
     def post(self, article: str, **headers: str) -> int:
         """Sends a view as the site's server does; the status, 0 if nobody listens."""
+        return self.post_body(json.dumps({"article_id": article}), **headers)
+
+    def post_body(self, body: str, **headers: str) -> int:
+        """The same with events of one's own. A header that is empty is left out."""
         named = {"Authorization": f"Bearer {KEY}", "Content_Type": "application/json"} | headers
-        answer = self.get("collector", "/v1/events", "POST", f'{{"article_id": "{article}"}}', **named)
+        sent = {name: value for name, value in named.items() if value}
+        answer = self.get("collector", "/v1/events", "POST", body, **sent)
         return answer.status if answer else 0
+
+    def reconfigure(self, config: str) -> None:
+        """Another end of ranker.toml, which does not decide counts."""
+        toml = (RANKER_TOML + config).format(topic=self.topic, session_timeout_ms=1_500)
+        self.engine.reconfigure(toml)
 
     def stop(self) -> None:
         """Reader and collector; consumers are the engine's."""
@@ -169,24 +196,27 @@ class Site:
 class Guide:
     """The commands of one section, run in their order; as a context it ends only if all were run."""
 
-    def __init__(self, site: Site, section: Section | str, **names: str) -> None:
+    def __init__(self, system: System, section: Section | str, **names: str) -> None:
         """`names` are words of the page that stand for what this system has."""
-        self._site = site
+        self._system = system
         self._left = part(section).commands
         self._names = {name: ours for name, ours in names.items()}
+
+        self._started: list[Running] = []
 
     def __enter__(self) -> Guide:
         return self
 
     def __exit__(self, failed: object, *_: object) -> None:
+        children.stop_all([running.child for running in self._started])
         assert failed or not self._left, f"commands that were not run: {self._left}"
 
     def _next(self, names: Mapping[str, str], *, strict: bool = True) -> tuple[list[str], dict[str, str]]:
         block = self._left.pop(0)
-        for name, ours in {"page-views": self._site.engine.topic, "24h": "long", **self._names, **names}.items():
+        for name, ours in {"page-views": self._system.topic, "24h": "long", **self._names, **names}.items():
             block = block.replace(name, ours)
         environ = {name: value for name, value in os.environ.items() if name in ("HOME", "LANG", "JAVA_HOME")}
-        return ["sh", "-euc" if strict else "-uc", block], environ | self._site.environ
+        return ["sh", "-euc" if strict else "-uc", block], environ | self._system.environ
 
     async def run(self, **names: str) -> str:
         """Runs the next block, of which every command succeeds; its output and errors."""
@@ -202,7 +232,7 @@ class Guide:
     async def _ran(self, argv: list[str], environ: dict[str, str]) -> tuple[int, str]:
         def ran() -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                argv, env=environ, cwd=self._site.directory, text=True, stdin=subprocess.DEVNULL,
+                argv, env=environ, cwd=self._system.directory, text=True, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_S,
             )  # fmt: skip
 
@@ -214,7 +244,8 @@ class Guide:
     def start(self, **names: str) -> Running:
         """Starts the next block, whose last command goes on for a while."""
         argv, environ = self._next(names)
-        return Running(argv, environ, self._site.directory)
+        self._started.append(Running(argv, environ, self._system.directory))
+        return self._started[-1]
 
 
 class Running:
@@ -222,7 +253,7 @@ class Running:
 
     def __init__(self, argv: list[str], environ: dict[str, str], directory: Path) -> None:
         self._log = directory / f"running-{time.monotonic_ns()}.log"
-        self._child = children.start("command of the page", argv, self._log, environ, directory)
+        self.child = children.start("command of the page", argv, self._log, environ, directory)
 
     def said(self) -> str:
         return self._log.read_text()
@@ -231,20 +262,20 @@ class Running:
         """The condition that it has said this; a failure if it ends without it."""
 
         async def said() -> bool:
-            assert words in self.said() or self._child.returncode() is None, self.said()
+            assert words in self.said() or self.child.returncode() is None, self.said()
             return words in self.said()
 
         return said
 
     async def has_ended(self) -> bool:
         """Whether it has; with another exit code than 0 it is a failure."""
-        assert self._child.returncode() in (None, 0), self.said()
-        return self._child.returncode() == 0
+        assert self.child.returncode() in (None, 0), self.said()
+        return self.child.returncode() == 0
 
     async def interrupt(self) -> None:
         """Ctrl-C."""
-        os.killpg(self._child.pid, signal.SIGINT)
-        await asyncio.to_thread(self._child.process.wait, 20.0)
+        os.killpg(self.child.pid, signal.SIGINT)
+        await asyncio.to_thread(self.child.process.wait, 20.0)
 
 
 def new_site(broker: ApacheKafka, redis_url: str, directory: Path, config: str = SITE_TOML, **options: Any) -> Site:
