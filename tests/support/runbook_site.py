@@ -177,14 +177,14 @@ class Site:
         """Reader and collector; consumers are the engine's."""
         children.stop_all([one for one in (self.reader, self.collector) if one is not None])
 
-    async def take_over(self, rebuild: Running, config: str = "next.toml") -> Consumer:
-        """Once the rebuild has activated it, `config` is put in the place of ranker.toml and consumers are restarted."""
+    async def take_over(self, rebuild: Running, *, keep: Consumer | None = None) -> Consumer:
+        """Once the rebuild has activated it, next.toml is put in the place of ranker.toml; consumers but `keep` restart."""
         engine = self.engine
         await engine.until("the activation", rebuild.says(" is active"), 60.0)
-        engine.reconfigure((self.directory / config).read_text())
+        engine.reconfigure((self.directory / "next.toml").read_text())
         engine.recount = Recount(engine.bootstrap, engine.topic, engine.rules)
         for one in engine.consumers:
-            if not one.ended:
+            if not one.ended and one is not keep:
                 one.stop()
         consumer = engine.consume()
         await engine.until("the end of the rebuild", rebuild.has_ended, 60.0)
