@@ -7,16 +7,14 @@ unless the help says otherwise.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry
 
-from ranker import __version__
 from ranker.core.loss import Report
-from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry
+from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry, show_build
 
-__all__ = ["ConsumerMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
+__all__ = ["ConsumerMetrics", "FreezeMetrics", "ReaderMetrics", "VerifyMetrics", "new_registry"]
 
 FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 """From one flush to a day behind: not all of a backlog may fall into the last bucket."""
@@ -32,11 +30,6 @@ REFRESH_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 OTHER = "other"
 """Stands for every event type that no board weighs, so that producers cannot invent labels."""
 _RULE = "!"
-
-
-def _build_info(registry: CollectorRegistry, role: str) -> None:
-    info = Info("ranker_build", "What runs here: role, version of the engine and of Python.", registry=registry)
-    info.info({"role": role, "version": __version__, "python": platform.python_version()})
 
 
 class ConsumerMetrics(Metrics):
@@ -175,7 +168,7 @@ class ConsumerMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry, weighed: Iterable[str]) -> None:
-        _build_info(registry, "consume")
+        show_build(registry, "ranker", "consume")
         super().__init__(registry)
         self._labels = {*weighed, "late", "future", "dead"}
 
@@ -254,7 +247,7 @@ class ReaderMetrics(Metrics):
     )
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        _build_info(registry, "serve")
+        show_build(registry, "ranker", "serve")
         super().__init__(registry)
 
 
@@ -273,3 +266,19 @@ class VerifyMetrics(Metrics):
     )
     records = gauge("ranker_verify_records", "Records that the last run recounted.")
     unchecked = gauge("ranker_verify_unchecked", "Kinds of counts that the log no longer reached at the last run.")
+
+
+class FreezeMetrics(Metrics):
+    """Metrics of one run of `ranker freeze --metrics`, for node_exporter's textfile collector."""
+
+    last_run = gauge("ranker_freeze_last_run_timestamp_seconds", "When the last run of `ranker freeze` ended.")
+    failed = gauge(
+        "ranker_freeze_failed",
+        "1 if the last run ended without a result (Kafka or Redis away, Ctrl-C): the next two are NaN.",
+    )
+    made = gauge("ranker_freeze_made", "Documents that the last run made.")
+    missing = gauge(
+        "ranker_freeze_missing",
+        "1 if the last run found what it cannot make: periods of which Kafka has deleted records, although earlier "
+        "ones have documents, or sites with a board that the active generation lacks.",
+    )

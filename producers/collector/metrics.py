@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry
+from ranker.service.metrics import Metrics, counter, gauge, histogram, new_registry, show_build
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from producers.collector.catalogue import Catalogue
     from producers.collector.delivery.spool import Spool
 
@@ -102,6 +104,10 @@ class CollectorMetrics(Metrics):
         "collector_crawler_list_info{list,version}",
         "1: the lists that crawlers are recognised by, with their versions.",
     )
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        show_build(registry, "collector", "collect")
+        super().__init__(registry)
 
     def watch_articles(self, catalogue: Catalogue, left: Callable[[], float]) -> None:
         """Reads these at each scrape."""

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "generations": "List, activate and drop generations.",
     "rebuild": "Build a generation beside the active one, show what changes in the lists, and activate it.",
     "serve": "Serve the ranked lists over HTTP, and the page at /.",
+    "size": "Print what a load will take: memory, disk, processes, network.",
     "top": "Show the ranked lists in the terminal.",
     "topics": "Create or check the Kafka topics.",
     "verify": "Recount the log and compare it with the counts in Redis, or with the list of RECEIPT.",

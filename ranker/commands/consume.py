@@ -44,7 +44,7 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
     with user_errors():
         settings = load_settings(config)
-        logs.configure(log_level)
+        logs.configure(log_level, program="ranker consume")
         collect_seldom()
         keep_buffers()
         uvloop.run(_run(settings, admin_host, admin_port, accept_bad))
@@ -60,7 +60,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.core import best_of
     from ranker.log.copied_topic import CopiedTopic
     from ranker.metrics import ConsumerMetrics, new_registry
-    from ranker.operate import check
+    from ranker.operate import check_redis
     from ranker.service import admin
 
     generation = settings.generation
@@ -72,7 +72,7 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         settings,
         client,
         metrics,
-        partial(check.unfit, client, now_ms, noted),
+        partial(check_redis.unfit, client, now_ms, noted),
         client_id="ranker-consume",
         may_be_first=True,
         accepted=accepted,

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import platform
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from ranker.service.version import VERSION
 
 _M = TypeVar("_M", Counter, Gauge, Histogram)
 
@@ -26,6 +37,12 @@ def gauge(name: str, text: str) -> Gauge:
 
 def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
     return _declared(Histogram, name, text, buckets=buckets)
+
+
+def show_build(registry: CollectorRegistry, program: str, role: str) -> None:
+    """Adds PROGRAM_build_info, which says what runs here."""
+    info = Info(f"{program}_build", "What runs here: role, version of the engine and of Python.", registry=registry)
+    info.info({"role": role, "version": VERSION, "python": platform.python_version()})
 
 
 class Metrics:

@@ -131,12 +131,14 @@ def test_redis_starts_with_the_command_of_compose(services: dict[str, Any], tmp_
 
 def test_prometheus_takes_its_configuration(find_tool: FindTool) -> None:
     """promtool finds prometheus.yml valid."""
-    assert "SUCCESS" in run(find_tool("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus.yml")
+    assert "SUCCESS" in run(
+        find_tool("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus" / "prometheus.yml"
+    )
 
 
 def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> None:
     """Each scraped name is a service, its port the service's admin port, open to other containers and not published."""
-    jobs = YAML(typ="safe").load(DEPLOY / "prometheus.yml")["scrape_configs"]
+    jobs = YAML(typ="safe").load(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]
     scraped = {name: sd["port"] for job in jobs for sd in job["dns_sd_configs"] for name in sd["names"]}
     assert scraped.keys() == {"consumer", "reader", "collector"}
     for name, port in scraped.items():

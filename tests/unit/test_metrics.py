@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from producers.collector.metrics import CollectorMetrics
 from ranker.core.loss import Producer, Report
-from ranker.metrics import ConsumerMetrics, ReaderMetrics, VerifyMetrics, new_registry
+from ranker.metrics import ConsumerMetrics, FreezeMetrics, ReaderMetrics, VerifyMetrics, new_registry
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 
@@ -22,11 +22,12 @@ def consumer() -> tuple[CollectorRegistry, ConsumerMetrics]:
 
 
 def all_processes() -> list[CollectorRegistry]:
-    registries = [new_registry() for _ in range(4)]
+    registries = [new_registry() for _ in range(5)]
     ConsumerMetrics(registries[0], ["view"])
     ReaderMetrics(registries[1])
     VerifyMetrics(registries[2])
-    CollectorMetrics(registries[3])
+    FreezeMetrics(registries[3])
+    CollectorMetrics(registries[4])
     return registries
 
 
