@@ -21,7 +21,6 @@ from deploy.grafana.building import queries
 from deploy.grafana.screens import Both, Panel, Screen, load_all
 from producers.collector.metrics import CollectorMetrics
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, VerifyMetrics
-from ranker.service.runbook import Section
 from tests.support.deploy_tools import DEPLOY
 
 SCREENS = load_all()
@@ -166,11 +165,10 @@ def _panel_is_whole(panel: Panel) -> None:
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=[f"{name}-{panel.title}" for name, panel in PANELS])
-def test_a_panel_says_what_it_answers_and_what_to_do(name: str, panel: Panel) -> None:
-    """It has a unit that Grafana has, legends if there are several queries, and a section of the runbook that exists."""
+def test_a_panel_is_whole(name: str, panel: Panel) -> None:
+    """It has a unit that Grafana has, legends if there are several queries, and what it answers."""
     del name
     assert str(panel.answers)
-    assert panel.runbook is None or panel.runbook in set(Section)
     _panel_is_whole(panel)
 
 
