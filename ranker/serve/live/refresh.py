@@ -14,7 +14,8 @@ from ranker.core.generation import ListName
 from ranker.core.merge import Hints
 from ranker.lists.archive import Archive
 from ranker.lists.catalogue import Catalogue
-from ranker.metrics import ReaderMetrics, show_generation
+from ranker.metrics import ReaderMetrics
+from ranker.metrics.generation_shown import show_generation
 from ranker.serve.live.active_generation import ActiveGeneration
 from ranker.serve.live.aside import Aside
 from ranker.serve.live.board import BoardWriter
