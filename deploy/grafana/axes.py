@@ -5,7 +5,7 @@ import math
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 _THOUSANDS = ("", " K", " Mil", " Bil")
 _SECONDS = ((86_400, " d"), (3_600, " h"), (60, " min"), (1, " s"), (1e-3, " ms"), (1e-6, " µs"))
-_A_SECOND = {"ops": " ops/s", "reqps": " req/s"}
+_A_SECOND = {"eps": " eps", "ops": " ops/s", "reqps": " req/s"}
 
 
 def shown(value: float, unit: str, decimals: int | None = None) -> str:

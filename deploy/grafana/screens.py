@@ -9,7 +9,7 @@ from ranker.service.runbook import Section
 
 SCREENS = Path(__file__).with_name("screens")
 Language = Literal["en", "fr"]
-Unit = Literal["none", "short", "s", "bytes", "percentunit", "ops", "reqps"]
+Unit = Literal["none", "short", "s", "bytes", "percentunit", "eps", "ops", "reqps"]
 Colour = Literal["green", "orange", "red", "blue"]
 
 

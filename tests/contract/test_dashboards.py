@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -21,7 +23,7 @@ from deploy.grafana.building import queries
 from deploy.grafana.screens import Both, Panel, Screen, load_all
 from producers.collector.metrics import CollectorMetrics
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, VerifyMetrics
-from tests.support.deploy_tools import DEPLOY
+from tests.support.deploy_tools import CHECKOUT, DEPLOY, FindTool, run
 
 SCREENS = load_all()
 PANELS = [(name, panel) for name, screen in SCREENS.items() for row in screen.rows for panel in row.panels]
@@ -197,3 +199,27 @@ def test_provisioning_finds_the_screens() -> None:
     (provider,) = yaml.load(DEPLOY / "grafana/provisioning/dashboards/ranker.yml")["providers"]
     assert provider["type"] == "file"
     assert provider["options"]["path"].startswith("/etc/grafana/")
+
+
+@pytest.mark.parametrize("path", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: path.name)
+def test_the_docs_show_every_panel(path: Path) -> None:
+    """A picture for each file, small, with the titles that the file has: python -m tests.support.drawn_dashboards."""
+    picture = CHECKOUT / "docs/dashboards" / f"{path.stem}.svg"
+    assert picture.stat().st_size < 200_000
+    words = {text.text for text in ET.fromstring(picture.read_text()).iter("{http://www.w3.org/2000/svg}text")}
+    assert {panel["title"] for panel in json.loads(path.read_text())["panels"]} <= words
+
+
+def test_kubernetes_takes_them_as_one_configmap(find_tool: FindTool) -> None:
+    """The first two commands of docs/dashboards make a ConfigMap with the label that a sidecar looks for, below 1 MiB."""
+    page = (CHECKOUT / "docs/dashboards/README.md").read_text()
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    create, label, apply = (part.split() for part in commands.replace("\n", " ").split("|"))
+    assert apply[:2] == ["kubectl", "apply"]
+    kubectl = find_tool("kubectl", "kubernetes-client")
+    made = run(kubectl, *create[1:])
+    labelled = subprocess.run([kubectl, *label[1:]], input=made, capture_output=True, text=True, check=True).stdout
+    configmap = YAML(typ="safe").load(labelled)
+    assert configmap["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    assert set(configmap["data"]) == {path.name for path in DASHBOARDS.glob("*.json")}
+    assert len(labelled) < 2**20
