@@ -87,7 +87,7 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
     multiple=True,
     callback=_seen,
     metavar="DURATION=ARTICLES",
-    help="So many different articles have an event in so long, such as 1h=900: instead of what --zipf says. Repeatable.",
+    help="So many different articles have an event in so long, such as 1h=900; else as --zipf has it. Repeatable.",
 )
 @click.option(
     "--type",
@@ -122,8 +122,8 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
 def command(config: str | None, rules: str | None, *, as_json: bool, **options: Any) -> None:
     """Print what a load will take: memory, disk, processes, network.
 
-    Asks neither Kafka nor Redis. Windows, boards and rules are those of ranker.toml. The formulas and what was measured for
-    them are in docs/scale.md; Redis' memory was within 15 % of what real runs took.
+    Asks neither Kafka nor Redis. Windows, boards and rules are those of ranker.toml. The formulas and what was measured
+    for them are in docs/scale.md; Redis' memory was within 15 % of what real runs took.
 
     \b
     Examples:

@@ -26,8 +26,8 @@ def lines(plan: Plan, generation: Generation, prices: Prices) -> Iterator[str]:
     """Every figure; each has its formula in docs/scale.md."""
     load = plan.load
     yield (
-        f"{load.rate:,g} events/s on the average, {load.peak_rate:,g} in the busiest hours; {load.articles:,} articles, ids of "
-        f"{load.id_bytes} bytes ({load.ids}), {load.sites:,} site{'s' * (load.sites > 1)}"
+        f"{load.rate:,g} events/s on average, {load.peak_rate:,g} in the busiest hours; {load.articles:,} articles "
+        f"with ids of {load.id_bytes} bytes ({load.ids}), {load.sites:,} site{'s' * (load.sites > 1)}"
     )
     yield (
         f"windows {', '.join(window.name for window in generation.windows)}; boards {', '.join(generation.boards)}; "

@@ -19,9 +19,9 @@ TYPES = {"view": 0.97, "share": 0.02, "comment": 0.01}
 class Load:
     """`rate` is events a second on the average of a week, `peak` the busiest two hours' multiple of it.
 
-    `articles` have an event within the longest window, on all `sites` together, which are taken as equally large. `bots` and
-    `repeats` are shares of events that those rules drop if they are in force. `catalogue` is the number of articles with a
-    record, of `record_bytes` each. `members` are the processes that number their events (collectors, replays).
+    `articles` have an event within the longest window, on all `sites` together, which are equally large. `bots` and
+    `repeats` are shares of events that those rules drop if they are in force. `catalogue` is the number of articles
+    with a record, of `record_bytes` each. `members` are the processes that number their events (collectors, replays).
     """
 
     rate: float
@@ -80,7 +80,7 @@ def board_shares(load: Load, generation: Generation) -> dict[str, float]:
 
 
 def keys_per_event(load: Load, generation: Generation) -> float:
-    """Keys that rules remember of an event on the average: one for each rule that remembers, none of a repeat's reader."""
+    """Keys that rules remember of an event on the average: its own, and that of its reader unless it is a repeat."""
     rules = memory_rules(generation)
     if rules is None:
         return 0.0

@@ -7,7 +7,7 @@ from math import ceil
 
 from ranker.core.generation import Generation
 from ranker.core.rules import memory_rules
-from ranker.core.sizing import constants, kafka, processes
+from ranker.core.sizing import kafka, processes
 from ranker.core.sizing.kafka import Network, Storage
 from ranker.core.sizing.load import Load, keys_per_event, remembered_s
 from ranker.core.sizing.processes import BUSY, Processes
@@ -35,7 +35,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Plan:
-    """Bytes, cores and numbers of processes. `bounds` are sentences: what does not hold, each with what is then done."""
+    """Bytes, cores and numbers of processes. `bounds` are sentences: what does not hold, with what is then done."""
 
     load: Load
     memory: RedisMemory
@@ -52,7 +52,7 @@ class Plan:
 
 
 def partitions_for(load: Load, generation: Generation) -> int:
-    """The least number that holds: of cores that fold, of keys that rules may hold, of articles in a shard; 4 at least."""
+    """As many as processes that fold, rules' keys and articles of a shard ask for; 4 at least."""
     one = replace(load, partitions=1)
     keys = load.peak_rate * keys_per_event(load, generation) * remembered_s(generation)
     rules = memory_rules(generation)
@@ -86,7 +86,7 @@ def plan(load: Load, generation: Generation) -> Plan:
         readers,
         collectors,
         kafka.network(load, generation, readers.count),
-        tuple(_bounds(load, generation, consumers, readers, servers)),
+        tuple(_bounds(load, generation, consumers, servers)),
     )
 
 
@@ -104,13 +104,13 @@ def monthly(one: Plan, prices: Prices, redis_copies: int = 2) -> dict[str, float
     return {kind: cost for kind, cost in found.items() if cost}
 
 
-def _bounds(load: Load, generation: Generation, consumers: Processes, readers: Processes, servers: int) -> list[str]:
+def _bounds(load: Load, generation: Generation, consumers: Processes, servers: int) -> list[str]:
     found = []
     least = partitions_for(load, generation)
     if load.partitions < least:
         found.append(
-            f"{load.partitions} partitions are too few: one process folds a partition, and rules hold a bounded number of keys "
-            f"for each; take {least} (--partitions {least})"
+            f"{load.partitions} partitions are too few: one process folds a partition, and rules hold a bounded "
+            f"number of keys for each; take {least} (--partitions {least})"
         )
     if consumers.count > load.partitions:
         found.append(
@@ -118,13 +118,14 @@ def _bounds(load: Load, generation: Generation, consumers: Processes, readers: P
         )
     if servers > 1:
         found.append(
-            f"one Redis is not enough: take a Redis Cluster of {servers} primaries (docs/runbook.md), or several Redis by site"
+            f"one Redis is not enough: take a Redis Cluster of {servers} primaries (docs/runbook.md), or "
+            "an installation for each part of the sites"
         )
-    refresh = processes.refresh_us(load, constants.READER_LIST_SHARD_US.value, constants.READER_PLACE_US.value) / 1e6
+    refresh = processes.refresh_us(load) / 1e6
     if refresh > load.refresh_s * BUSY:
         found.append(
-            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each reader a part of "
-            "the sites, raise serve.refresh_ms, or have fewer boards and windows"
+            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each a "
+            "part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
         )
     if load.sites > HISTORY_SITES:
         found.append(

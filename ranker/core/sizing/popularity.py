@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from math import expm1, log
+from math import exp, expm1, log
 
 _SINGLE = 256
 """Ranks that have a weight of their own; those behind share that of a stretch."""
@@ -24,7 +24,7 @@ class Popularity:
     ) -> None:
         self.articles = articles
         stretches = list(_stretches(articles))
-        weights = [ranks * middle**-zipf for middle, ranks in stretches]
+        weights: list[float] = [ranks * middle**-zipf for middle, ranks in stretches]
         whole = sum(weights)
         self._shares = [(ranks, weight / whole / ranks) for (_, ranks), weight in zip(stretches, weights, strict=True)]
         self._known: list[tuple[float, float]] = []
@@ -52,9 +52,9 @@ class Popularity:
         at = log(events)
         place = bisect_left(self._known, (at, 0.0))
         if place in (0, len(self._known)):
-            return 2.718281828459045 ** self._known[max(0, place - 1)][1]
+            return exp(self._known[max(0, place - 1)][1])
         (left, low), (right, high) = self._known[place - 1 : place + 1]
-        return 2.718281828459045 ** (low + (high - low) * (at - left) / (right - left))
+        return exp(low + (high - low) * (at - left) / (right - left))
 
 
 def _stretches(articles: int) -> Iterator[tuple[float, int]]:
