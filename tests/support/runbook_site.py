@@ -51,11 +51,11 @@ class Site:
     @property
     def environ(self) -> dict[str, str]:
         consumers = [one for one in self.engine.consumers if not one.ended]
-        at = {name: f"http://{HOST}:{port}" for name, port in self.ports.items()}
+        at = {name: f"{HOST}:{port}" for name, port in self.ports.items()}
         return {
             **self.engine.env(),
             "PATH": self.path,
-            "CONSUMER": consumers[-1].admin if consumers else at["reader_admin"],
+            "CONSUMER": consumers[-1].admin.removeprefix("http://") if consumers else at["reader_admin"],
             "READER": at["reader_admin"],
             "COLLECTOR": at["collector_admin"],
             "SITE": at["reader"],

@@ -17,6 +17,7 @@ from ranker.store.keys import ShardKeys
 from tests.support.frozen import DAY_MS, HOUR_MS, FrozenSite, records
 from tests.support.runbook_commands import Guide, installed
 from tests.support.runbook_site import SITE_TOML, Site
+from tests.support.topics import read
 
 
 async def test_upgrading_and_rolling_back(new_site: Callable[..., Site]) -> None:
@@ -91,11 +92,14 @@ async def test_moving_to_a_cluster(
 
 
 async def test_restoring_from_a_backup(new_site: Callable[..., Site], new_redis: Callable[..., RedisServer]) -> None:
-    """A dump of some time ago takes the place of what Redis has: what it lacks is counted again."""
+    """A dump of some time ago takes the place of what Redis has: what it lacks is counted again. Topics come back as files."""
     server = new_redis()
-    site = new_site(redis_url=server.url)
+    site = new_site(redis_url=server.url, config=f'{SITE_TOML}[sites.demo.calendar]\nzone = "Europe/Paris"\n')
     engine = site.engine
     consumer = await site.begin()
+    async with engine.traffic.producer() as producer:
+        await producer.send("articles", b'{"hidden": true}', key=b"demo/an article #editor")
+        await producer.send("articles", None, key=b"demo/removed")
     with Guide(site, Section.RESTORE) as guide:
         await guide.run()
         await engine.traffic.send(1_000)
@@ -112,8 +116,13 @@ async def test_restoring_from_a_backup(new_site: Callable[..., Site], new_redis:
         await engine.until("the older state", found_older)
         await engine.until_counted()
         said = await guide.run()
-    assert "loading:0" in said
-    assert "\nequal: 1,500 records" in said
+        assert "loading:0" in said
+        assert "\nequal: 1,500 records" in said
+        before = [(record.key, record.value) for record in await read(engine.bootstrap, "articles", 1)]
+        await guide.run()  # here behind what is there
+        after = [(record.key, record.value) for record in await read(engine.bootstrap, "articles", 1)]
+    assert after[-len(before) :] == before
+    assert (b"demo/removed", None) in before
     await engine.check()
 
 
@@ -137,6 +146,7 @@ async def test_rotating_keys_and_salts(new_site: Callable[..., Site]) -> None:
         await engine.client.client_kill_filter(user="consumer")
         await engine.traffic.send(500)
         await engine.until_counted()
+        assert "Completed updating config for user ranker-consume" in await guide.run()
         assert engine.ranker("check").returncode == 0
         assert "401" in await guide.run()
         site.stop()

@@ -82,7 +82,7 @@ async def test_the_spool_fills(new_site: Callable[..., Site], kafka_apache: Apac
         return status == 503
 
     until("a full spool", full, 120.0, 0.0)
-    with Guide(site, Section.SPOOL_FILLS) as guide:
+    with Guide(site, Section.SPOOL_FILLS, **{"/var/lib/ranker-collect": str(engine.directory / "spool")}) as guide:
         said = await guide.look()
     assert "collector_spool_nearly_full 1.0" in said
     assert "spool_mb = 32" in said

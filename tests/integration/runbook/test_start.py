@@ -23,11 +23,11 @@ async def test_start_here(new_site: Callable[..., Site]) -> None:
         "kafka:9092": ours["RANKER_KAFKA_BOOTSTRAP"],
         "redis://redis:6379/0": ours["RANKER_REDIS_URL"],
         "/etc/ranker/ranker.toml": ours["RANKER_CONFIG"],
-        "http://127.0.0.1:9101": ours["CONSUMER"],
-        "http://127.0.0.1:9102": ours["READER"],
-        "http://127.0.0.1:9103": ours["COLLECTOR"],
-        "http://127.0.0.1:8080": ours["SITE"],
-        "http://127.0.0.1:8082": ours["EVENTS"],
+        "127.0.0.1:9101": ours["CONSUMER"],
+        "127.0.0.1:9102": ours["READER"],
+        "127.0.0.1:9103": ours["COLLECTOR"],
+        "127.0.0.1:8080": ours["SITE"],
+        "127.0.0.1:8082": ours["EVENTS"],
     }
     with Guide(site, START, **here) as guide:
         assert "\nno faults" in await guide.run()
