@@ -132,7 +132,9 @@ class Site:
         words = [str(self.directory / "bin" / program), *argv]
         return children.start(name, words, self.directory / f"{name}.log", self.environ)
 
-    def get(self, name: str, target: str, method: str = "GET", body: str | None = None, **headers: str) -> Answer | None:
+    def get(
+        self, name: str, target: str, method: str = "GET", body: str | None = None, **headers: str
+    ) -> Answer | None:
         """An answer of one of `ports`; None while nobody listens there."""
         try:
             return ask(self.ports[name], target, method, body, **headers)

@@ -166,7 +166,9 @@ async def test_a_day_is_missing(kafka_apache: ApacheKafka, redis_url: str, tmp_p
     begin_ms = (now_ms // DAY_MS - 4) * DAY_MS
     await frozen.begin({n: records(n, frozen.site, begin_ms, now_ms - HOUR_MS) for n in range(2)})
     day = f"{datetime.fromtimestamp((begin_ms + 2 * DAY_MS) / 1000, UTC):%Y-%m-%d}"
-    with Guide(_Frozen(frozen, kafka_apache), Section.PERIODS_MISSING, demo=frozen.site, **{"2026-11-28": day}) as guide:
+    with Guide(
+        _Frozen(frozen, kafka_apache), Section.PERIODS_MISSING, demo=frozen.site, **{"2026-11-28": day}
+    ) as guide:
         said = await guide.look()
         assert day in said
         made = await guide.run()

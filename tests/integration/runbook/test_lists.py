@@ -25,7 +25,12 @@ async def _read(engine: Engine, article: str, count: int, **fields: str) -> None
     await producer.start()
     try:
         for number in range(count):
-            event: dict[str, object] = {"event_id": f"{article}-{number}", "event_type": "view", "site_id": "demo", "article_id": article}
+            event: dict[str, object] = {
+                "event_id": f"{article}-{number}",
+                "event_type": "view",
+                "site_id": "demo",
+                "article_id": article,
+            }
             event |= {"occurred_at": int(time.time() * 1000) - 60_000} | fields
             await producer.send(engine.topic, json.dumps(event).encode(), f"demo/{article}".encode())
     finally:
@@ -110,7 +115,9 @@ async def test_a_list_is_wrong(new_site: Callable[..., Site], tmp_path: Path) ->
         until("it is hidden", lambda: listed() and ARTICLE not in listed())
         explained = json.loads((await guide.run()).partition("\n\n")[2])
         assert explained["hidden"]
-        assert {one["count"] for one in explained["lists"] if one["board"] == "read" and one["window"] == "long"} == {2_000}
+        assert {one["count"] for one in explained["lists"] if one["board"] == "read" and one["window"] == "long"} == {
+            2_000
+        }
         said = await guide.run()
         assert said.count("\nequal: ") == 2
         await guide.run()

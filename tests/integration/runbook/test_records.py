@@ -99,7 +99,13 @@ async def test_dead_letters(new_site: Callable[..., Site]) -> None:
     engine = site.engine
     await site.begin(0)
     now_ms = int(time.time() * 1000)
-    event = {"event_id": "e", "event_type": "view", "site_id": "demo", "article_id": "/a", "occurred_at": now_ms + 302_000}
+    event = {
+        "event_id": "e",
+        "event_type": "view",
+        "site_id": "demo",
+        "article_id": "/a",
+        "occurred_at": now_ms + 302_000,
+    }
     await _send(engine, [json.dumps(event).encode(), b"no event"])
     await engine.until_counted()
     with Guide(site, Section.DEAD_LETTERS) as guide:
