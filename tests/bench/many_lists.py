@@ -70,7 +70,7 @@ class Cost:
 
 def run(stack: Stack, quick: bool, progress: Progress) -> Part:
     """Every list of every site in use."""
-    part = Part("many lists")
+    part = Part("lists")
     with progress.task("refreshes by shards and sites", len(GRIDS)) as done:
         for grid in GRIDS[::3] if quick else GRIDS:
             stack.empty_redis()

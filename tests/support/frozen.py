@@ -183,7 +183,7 @@ class FrozenSite(Log):
 
     def start(self, *words: str, environ: Mapping[str, str] = {}) -> subprocess.Popen[str]:
         """`ranker freeze …`."""
-        environment = os.environ | self.environ | environ
+        environment = {**os.environ, **self.environ, **environ}
         argv = [*RANKER, "freeze", *words]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(argv, env=environment, text=True, **pipes)

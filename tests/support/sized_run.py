@@ -14,7 +14,7 @@ from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.memory_estimate import added
 from ranker.core.rules import memory_rules
-from ranker.core.sizing.load import Load
+from ranker.core.sizing.load import RANDOM, Load
 from ranker.core.sizing.redis_memory import RedisMemory, redis_memory
 from ranker.store import history, inventory
 from ranker.store.keys import CopyKeys, ShardKeys
@@ -44,6 +44,22 @@ accept_create_time = true
 """
 """Six hours instead of a week: as many events in each slice, and slices enough, are made in seconds."""
 PRESS = '[rules]\npreset = "press"\n'
+MATTERS_BYTES = 100_000
+"""Smaller kinds are not compared: they are a few keys, and what these take is the server's own."""
+QUICK = {
+    "one site, paths": (Load(6, 3_000, 40, partitions=2, catalogue=500), False),
+    "some sites, short ids, rules": (Load(6, 1_500, 12, partitions=4, sites=5, bots=0.1, repeats=0.15), True),
+}
+WIDE = {
+    "many articles, random ids": (Load(6, 20_000, 120, ids=RANDOM, partitions=2, catalogue=3_000), False),
+    "few articles, one shard": (Load(10, 200, 20, partitions=1, catalogue=200), False),
+    "many sites": (Load(10, 5_000, 60, partitions=2, sites=50, zipf=0.8), False),
+    "rules, paths, many shards": (Load(20, 4_000, 40, partitions=8, bots=0.2, repeats=0.1), True),
+    "no skew": (Load(10, 10_000, 30, partitions=4, zipf=0.0), False),
+    "much skew, long ids": (Load(20, 10_000, 200, partitions=4, zipf=1.5), True),
+    "dense": (Load(60, 2_000, 80, partitions=4, types={"view": 0.8, "share": 0.1, "comment": 0.1}), False),
+}
+"""Name to a load, and whether rules of the press are in force. The wide ones are marked long."""
 LINEAGE = "00000000000000aa"
 _CHUNK = 5_000
 

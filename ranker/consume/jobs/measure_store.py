@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -38,6 +37,7 @@ class StoreMeter:
         self._now_ms = now_ms
         self._metrics = metrics
         self._measured_s: dict[int, float] = {}
+        """When each shard was measured last, whether its metrics are still there or not."""
 
     async def run_servers(self) -> None:
         """Until cancelled; an error is logged once. Measuring must not be able to stop the counting."""
@@ -72,22 +72,18 @@ class StoreMeter:
 
     async def shards(self) -> bool:
         """Shows each open shard's memory by kind; false if Redis withholds it."""
-        now_s = time.monotonic()
-        open_now = self._open_partitions()
-        self._measured_s = {partition: at for partition, at in self._measured_s.items() if partition in open_now}
-        for partition in sorted(open_now):
-            if now_s - self._measured_s.get(partition, -math.inf) < SHARD_EVERY_S:
+        for partition in sorted(self._open_partitions()):
+            if partition in self._metrics.measured and time.monotonic() - self._measured_s[partition] < SHARD_EVERY_S:
                 continue
             measured = None
             try:
                 measured = await inventory.memory(self._client, self._generation, partition)
             finally:
                 if measured is None:
-                    self._metrics.store_bytes.clear()
-                    self._measured_s.clear()
+                    self._metrics.forget_store_bytes()
             if measured is None:
                 return False
             if partition in self._open_partitions():
-                self._measured_s[partition] = now_s
+                self._measured_s[partition] = time.monotonic()
                 self._metrics.show_store_bytes(partition, measured.kinds)
         return True

@@ -134,11 +134,14 @@ def remembered(load: Load, generation: Generation, live_s: float | None = None) 
     rules = memory_rules(generation)
     if rules is None:
         return 0.0
-    rate = load.peak_rate if live_s is None else load.rate
-    of_second = keys_per_event(load, generation) * rate / load.partitions
-    keys = min(of_second * (remembered_s(generation) if live_s is None else live_s), rules.max_keys)
-    element = max(1.0, min(PIECE_KEYS, of_second * load.flush_s))
-    return load.partitions * allocator.list_(keys / element, 8 * element)
+    of_second = keys_per_event(load, generation) * (load.peak_rate if live_s is None else load.rate)
+    lasts_s = remembered_s(generation) if live_s is None else live_s
+    found = 0.0
+    for shards, share in ((1, load.hottest), (load.partitions - 1, load.coolest)):
+        keys = min(of_second * share * lasts_s, rules.max_keys)
+        element = max(1.0, min(PIECE_KEYS, of_second * share * load.flush_s))
+        found += shards * allocator.list_(keys / element, 8 * element)
+    return found
 
 
 def catalogue(load: Load) -> float:
@@ -170,7 +173,7 @@ def rest(load: Load, generation: Generation) -> float:
     runs = (
         min(load.members, MAX_RUNS)
         * blocks
-        * (allocator.string(40) + allocator.string(132) + allocator.DICT_ENTRY + 12)
+        * (allocator.string(30) + allocator.string(132) + allocator.DICT_ENTRY + 12)
     )
     index = 0.0
     for tier, live in enumerate(live_slices(generation)):

@@ -70,7 +70,7 @@ async def running(new_engine: Callable[..., Engine], directory: Path) -> AsyncIt
 async def test_who_counts_what_waits_and_what_processes_say(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """Groups, dead letters, another generation, a hung process, one that is not there."""
     async with running(new_engine, tmp_path) as (engine, reader):
-        admin = [consumer._admin for consumer in engine.consumers] + [f"127.0.0.1:{reader.admin_port}"]
+        admin = [consumer.admin for consumer in engine.consumers] + [f"127.0.0.1:{reader.admin_port}"]
         found = await document(engine, "--admin", ",".join(admin))
         name = engine.generation.id
         assert f"ranker-{name}: 1 member (ranker-consume at 127.0.0.1: 2), 0 records behind" in texts(
