@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-secured check bench requirements clean
+.PHONY: help setup run test test-long test-secured check bench requirements wheel sbom licences audit clean
 
 # What the tests look at; make test TESTS=tests/unit runs less. A module's tests stay together; most of them wait more
 # than they compute, so three processes share two cores well.
@@ -21,6 +21,11 @@ help:
 	@echo "                SASL_SSL with SCRAM, then mTLS"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measures speed, on Apache Kafka"
+	@echo "make wheel    wheel and source archive of the last commit into build/dist, the same bytes on every machine"
+	@echo "make sbom     what the container image installs, as a CycloneDX bill of materials, into build/dist"
+	@echo "make licences writes docs/licences.md; fails if what ships has a licence that is not allowed"
+	@echo "make audit    known vulnerabilities of all pinned packages; fails too if they could not be looked up"
+	@echo "                DATABASE=osv|pypi       which database (default: osv)"
 	@echo "make setup    .venv with what make run needs"
 	@echo "make clean    removes .venv, caches and what tests and benches wrote"
 
@@ -73,6 +78,16 @@ requirements:
 	$(compile) -o requirements/run.txt pyproject.toml requirements/run.in
 	$(compile) -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/run.in requirements/dev.in
 	$(compile) -c requirements/run.txt -o requirements/image.txt pyproject.toml requirements/image.in
+
+# What a release is made with, in the order of docs/releasing.md.
+wheel sbom licences:
+	@deploy/setup.sh dev
+	@$(python) -m deploy.release.$@
+
+DATABASE ?= osv
+audit:
+	@deploy/setup.sh dev
+	@$(python) -m deploy.release.audit --database $(DATABASE)
 
 clean:
 	rm -rf .venv .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis

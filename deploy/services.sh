@@ -7,6 +7,7 @@ missing=
 need() { # command, package
     command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
 }
+need git git
 need redis-server redis-server
 need chromium chromium
 need java default-jre-headless

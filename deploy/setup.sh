@@ -14,7 +14,7 @@ fail() {
 }
 
 # What is installed depends on these, and a virtual environment holds the path it was made in.
-key="$(cat requirements/run.txt requirements/dev.txt pyproject.toml deploy/setup.sh | cksum) $(pwd)"
+key="$(cat requirements/run.txt requirements/dev.txt pyproject.toml ranker/service/version.py deploy/setup.sh | cksum) $(pwd)"
 if [ -x $venv/bin/python ] && [ -f $stamp ] && $venv/bin/python -c '' 2>/dev/null; then
     # dev.txt holds all of run.txt.
     case "$(cat $stamp)" in

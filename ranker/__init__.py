@@ -1,3 +1,5 @@
 """An event-driven popularity ranking engine: a log of page views becomes exact, live ranked lists."""
 
-__version__ = "0.1.0"
+from ranker.service.version import VERSION
+
+__version__ = VERSION

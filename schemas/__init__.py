@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-NAMES = ("page-view", "article", "editor", "alias", "ranker", "best-of")
+NAMES = ("page-view", "article", "editor", "alias", "ranker", "best-of", "check")
 """The schemas there are, each with examples."""
 
 

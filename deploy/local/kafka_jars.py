@@ -13,6 +13,8 @@ from deploy.local.faults import LocalFault, MissingTool
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POM = Path(__file__).with_name("kafka") / "pom.xml"
+SUMS = POM.with_name("jars.sha256")
+"""Of every jar that the pom brings: what else comes is refused."""
 CACHE = CHECKOUT / ".cache" / "kafka"
 OLDEST_JAVA = 17
 FETCH_WITHIN_S = 300.0
@@ -72,4 +74,17 @@ def fetch(into: Path) -> Path:
     done = children.run("Maven", argv, into.with_suffix(".log"), deadline_s=FETCH_WITHIN_S)
     if done.returncode() != 0 or not any(into.glob("kafka_*.jar")):
         raise LocalFault(f"Maven could not fetch Apache Kafka (the first time needs a network):\n{done.tail()}")
+    check(into)
     return into
+
+
+def check(directory: Path) -> None:
+    """Raise LocalFault unless the jars of `directory` are those that SUMS lists, no more and no fewer."""
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.glob("*.jar")}
+    wanted = {name: digest for digest, name in (line.split() for line in SUMS.read_text().splitlines())}
+    differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    if differing:
+        raise LocalFault(
+            f"Maven brought other jars than {SUMS.name} lists: {', '.join(differing)}. If the pom was changed, look at "
+            f"them and write the list anew (sha256sum *.jar in {directory}); if not, do not use them."
+        )

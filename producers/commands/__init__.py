@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 import click
 
 from ranker.service.lazy_group import LazyGroup
+from ranker.service.version import VERSION
 
 _COMMANDS = {
     "replay": "Send what access logs, JSON lines or CSV tell as page views.",
@@ -16,20 +15,13 @@ _COMMANDS = {
 }
 
 
-def _version() -> str:
-    try:
-        return version("popularity-ranker")
-    except PackageNotFoundError:
-        return "(not installed)"
-
-
 @click.group(
     cls=LazyGroup,
     package=__name__,
     modules=_COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(_version(), prog_name="producers")
+@click.version_option(VERSION, prog_name="producers")
 def main() -> None:
     """Write page views and articles to Kafka, for the ranker to count.
 

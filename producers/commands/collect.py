@@ -104,7 +104,8 @@ def command(
     from ranker.service.listener import PortTakenError
     from schemas.configuration import SettingsError
 
-    logs.configure(log_level, kafka=logging.CRITICAL)  # the outbox logs what it has to say
+    # Of Kafka the outbox logs what there is to say.
+    logs.configure(log_level, kafka=logging.CRITICAL, program="producers collect")
     try:
         settings = load(config, os.environ)
         uvloop.run(

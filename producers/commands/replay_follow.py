@@ -19,6 +19,7 @@ from producers.replay.summary import Summary
 from ranker.connect.kafka import KafkaSettings
 from ranker.service import signals
 from ranker.service.printable import printable
+from ranker.service.version import VERSION
 
 
 def check_followed(
@@ -83,6 +84,7 @@ def follow(
         with contextlib.ExitStack() as stack:
             stop = stack.enter_context(signals.stop_event())
             position = stack.enter_context(contextlib.closing(Position(state, topic)))
+            say(f"producers replay, version {VERSION}")
             follower = Follower(paths, kind, rules, position, summary, say)
             await follower.run(lambda: Producer(kafka, topic, name="replay"), stop)
 

@@ -8,7 +8,7 @@ from ranker import __version__
 from ranker.service.lazy_group import LazyGroup
 
 SUBCOMMANDS = {
-    "check": "Check that Kafka, Redis and the clocks are fit for exact counts.",
+    "check": "Find out what is wrong here: Kafka, Redis, the clocks, what is counted, and by whom.",
     "compare": "Show what several definitions would count of the same stretch of the log.",
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",
@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "generations": "List, activate and drop generations.",
     "rebuild": "Build a generation beside the active one, show what changes in the lists, and activate it.",
     "serve": "Serve the ranked lists over HTTP, and the page at /.",
+    "size": "Print what a load will take: memory, disk, processes, network.",
     "top": "Show the ranked lists in the terminal.",
     "topics": "Create or check the Kafka topics.",
     "verify": "Recount the log and compare it with the counts in Redis, or with the list of RECEIPT.",

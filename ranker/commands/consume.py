@@ -44,7 +44,7 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
     with user_errors():
         settings = load_settings(config)
-        logs.configure(log_level)
+        logs.configure(log_level, program="ranker consume")
         collect_seldom()
         keep_buffers()
         uvloop.run(_run(settings, admin_host, admin_port, accept_bad))
@@ -55,24 +55,27 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     from ranker.consume.build_consumer import build_consumer
     from ranker.consume.jobs.copied_topics import THE_CATALOGUE, THE_DOCUMENTS
     from ranker.consume.jobs.copy_topic import copy_topic
+    from ranker.consume.jobs.measure_store import StoreMeter
     from ranker.consume.jobs.watch_producers import ProducerWatch
     from ranker.consume.jobs.write_history import HistoryWriter
     from ranker.core import best_of
     from ranker.log.copied_topic import CopiedTopic
     from ranker.metrics import ConsumerMetrics, new_registry
-    from ranker.operate import check
+    from ranker.metrics.generation_shown import show_generation
+    from ranker.operate import check_redis
     from ranker.service import admin
 
     generation = settings.generation
     registry = new_registry()
     metrics = ConsumerMetrics(registry, generation.boards_of)
+    show_generation(metrics.generation, generation.id)
     client = connect(settings.redis)
     noted = lru_cache(maxsize=100)(logging.getLogger(__name__).warning)  # once each, not every minute
     parts = build_consumer(
         settings,
         client,
         metrics,
-        partial(check.unfit, client, now_ms, noted),
+        partial(check_redis.unfit, client, now_ms, noted),
         client_id="ranker-consume",
         may_be_first=True,
         accepted=accepted,
@@ -88,19 +91,32 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
         [name for name, site in settings.sites.items() if site.hide_unknown],
     )
     watch = ProducerWatch(client, generation, page_views.partitions, lambda: consumer.has(0), clocks.wall_ms, metrics)
+    meter = StoreMeter(client, generation, consumer.open_partitions, clocks.wall_ms, metrics)
     copied = [(THE_CATALOGUE, "articles")]
     if settings.calendars:
         copied.append((THE_DOCUMENTS, best_of.TOPIC))
+
+    async def count() -> None:
+        await consumer.until_kafka(parts.dead_letters.start)
+        await consumer.run()
+
     async with AsyncExitStack() as stack:
+        stop = stack.enter_context(signals.stop_event())
+
+        def not_ready() -> list[str]:
+            return [*(["asked to end: giving the partitions back"] if stop.is_set() else ()), *consumer.not_ready()]
+
         stack.push_async_callback(client.aclose)
-        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, consumer.not_ready))
-        await parts.dead_letters.start()
+        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
         stack.push_async_callback(parts.dead_letters.stop)
+        stack.push_async_callback(page_views.stop)  # if it has not begun
         tasks = [
-            asyncio.create_task(consumer.run(), name="consumer"),
+            asyncio.create_task(count(), name="consumer"),
             asyncio.create_task(keeper.run(consumer.trouble), name="active"),
             asyncio.create_task(historian.run(), name="history"),
             asyncio.create_task(watch.run(), name="producers"),
+            asyncio.create_task(meter.run_servers(), name="memory of servers"),
+            asyncio.create_task(meter.run_shards(), name="memory of shards"),
             *(
                 asyncio.create_task(
                     copy_topic(kind, partial(CopiedTopic, settings.kafka, topic), client, consumer.trouble),
@@ -109,16 +125,17 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
                 for kind, topic in copied
             ),
         ]
-        await _run_until_signal(tasks)
+        await _run_until_signal(tasks, stop)
 
 
-async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
-    """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
+async def _run_until_signal(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Until `stop`, which ends all of them. One that ends before that is an error."""
+    stopping = asyncio.create_task(stop.wait())
     try:
-        with signals.stop_event(tasks[0].cancel) as stop:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         unexpected = [] if stop.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
+        stopping.cancel()
         await ending.end(tasks)
     if unexpected:
         raise click.ClickException(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from ranker.commands import metrics_file
 from ranker.commands.common import accept_unread_option, config_option, load_settings, now_ms, user_errors
+from ranker.commands.metrics_file import metrics_option
 from ranker.core.periods import KINDS
 from ranker.service.printable import printable
 from ranker.service.progress import bar
@@ -47,6 +49,7 @@ def _day(_: click.Context, __: click.Parameter, value: str | None) -> date | Non
 @click.option("--period", callback=_day, metavar="DATE", help="Only the period that begins on this day.")
 @click.option("--revise", callback=_day, metavar="DATE", help="Correct the documents of the period of this day.")
 @click.option("--why", help="With --revise: the reason, which readers see.")
+@metrics_option
 @accept_unread_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as one JSON document.")
 def command(
@@ -56,6 +59,7 @@ def command(
     period: date | None,
     revise: date | None,
     why: str | None,
+    metrics: str | None,
     accept_bad: dict[int, int],
     as_json: bool,
 ) -> None:
@@ -72,6 +76,7 @@ def command(
     \b
     Examples:
       ranker freeze
+      ranker freeze --metrics /var/lib/prometheus/node-exporter/ranker_freeze.prom
       ranker freeze --site demo --kind week --period 2026-11-21
       ranker freeze --revise 2026-11-21 --why "The collector delivered 3,000 views a day late."
     """
@@ -81,12 +86,18 @@ def command(
         raise click.UsageError("--revise names the period itself; leave out --period")
     if why is not None and not 0 < len(why.strip()) <= 500:
         raise click.UsageError("--why: write 1 to 500 characters")
-    with user_errors():
-        settings = load_settings(config)
-        sites = _sites(settings, only)
-        made, wrong = asyncio.run(
-            _freeze(settings, accept_bad, sites, kinds or KINDS, period, revise, why and why.strip())
-        )
+    result = None
+    try:
+        with user_errors():
+            settings = load_settings(config)
+            sites = _sites(settings, only)
+            result = asyncio.run(
+                _freeze(settings, accept_bad, sites, kinds or KINDS, period, revise, why and why.strip())
+            )
+    finally:
+        if metrics is not None:
+            _write_metrics(metrics, result)
+    made, wrong = result
     if as_json:
         click.echo(json.dumps({"made": made, "wrong": wrong}, ensure_ascii=False, indent=2))
     else:
@@ -96,6 +107,19 @@ def command(
             click.echo("Nothing to correct." if revise else "Nothing to make: all that is over is there.")
     if wrong:
         raise click.ClickException("; ".join(wrong))
+
+
+def _write_metrics(path: str, result: tuple[list[dict[str, Any]], list[str]] | None) -> None:
+    """None: the run has ended without a result."""
+    from ranker.metrics import FreezeMetrics
+
+    def fill(metrics: FreezeMetrics) -> None:
+        metrics.last_run.set(now_ms() / 1000)
+        metrics.failed.set(result is None)
+        metrics.made.set(float("nan") if result is None else len(result[0]))
+        metrics.missing.set(float("nan") if result is None else bool(result[1]))
+
+    metrics_file.write(path, FreezeMetrics, fill)
 
 
 def _sites(settings: Settings, only: Sequence[str]) -> dict[str, Site]:

@@ -74,7 +74,7 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
     from ranker.consume.build_consumer import build_consumer
     from ranker.log.stretch import reading
     from ranker.metrics import ConsumerMetrics, new_registry
-    from ranker.operate import check, rebuild
+    from ranker.operate import check_redis, rebuild
     from ranker.store import generations
 
     new = settings.generation
@@ -104,7 +104,7 @@ async def _run(settings: Settings, accepted: dict[int, int], *, yes: bool, as_js
                 settings,
                 client,
                 ConsumerMetrics(new_registry(), new.boards_of),
-                partial(check.unfit, client, now_ms, noted),
+                partial(check_redis.unfit, client, now_ms, noted),
                 client_id=CLIENT_ID,
                 may_be_first=False,
                 accepted=accepted,

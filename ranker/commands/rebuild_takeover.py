@@ -25,8 +25,8 @@ async def is_counted(settings: Settings, client: Any, active: Active, say: Calla
 
     On a broker that does not report who is in a group: whether anybody counts it.
     """
-    from ranker.consume.build_consumer import group_of
     from ranker.log import admin
+    from ranker.log.groups import group_of
 
     async with admin.connected(settings.kafka) as kafka:
         members = await kafka.members(group_of(settings.generation))
@@ -81,9 +81,9 @@ class Takeover:
 
         Raises ClickException if a partition stops.
         """
-        from ranker.consume.build_consumer import group_of
         from ranker.log import admin
         from ranker.log.errors import LogUnavailableError
+        from ranker.log.groups import group_of
 
         generation = self._settings.generation
         self._say(f"Start consumers of {generation.id} now: this command counts until they have taken over")

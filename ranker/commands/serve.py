@@ -54,7 +54,7 @@ def command(
     from ranker.service import logs
     from ranker.service.tuning import collect_seldom, many_connections
 
-    logs.configure(log_level)
+    logs.configure(log_level, program="ranker serve")
     collect_seldom()
     many_connections()
     with user_errors():

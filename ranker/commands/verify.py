@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from ranker.commands import metrics_file
 from ranker.commands.common import accept_unread_option, config_option, load_settings, user_errors
+from ranker.commands.metrics_file import metrics_option
 from ranker.service.printable import printable
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ _SHOWN = 40
     type=click.File("rb"),
     help="What `ranker generations definition` printed: a receipt is then verified without Redis.",
 )
-@click.option(
-    "--metrics", metavar="FILE", help="Write metrics of this run to FILE (node_exporter's textfile collector)."
-)
+@metrics_option
 @accept_unread_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(
@@ -88,8 +86,6 @@ def command(
         raise click.UsageError("--definition belongs to a receipt: name its file")
     from ranker.operate.verify import Selection, SelectionError
 
-    if metrics is not None:
-        _check_writable(metrics)
     report = None
     try:
         with user_errors():
@@ -190,38 +186,21 @@ def _report(definition: Definition, done: list[Checked], outside: list[int], sec
     }
 
 
-def _check_writable(path: str) -> None:
-    """Before the log is read. What exists and is no plain file, such as a device, would be replaced by one."""
-    file = Path(path)
-    if file.exists() and not file.is_file():
-        raise click.UsageError(f"--metrics {path}: this is no plain file; name one, in a folder that is writable")
-    if not os.access(file.parent, os.W_OK):
-        raise click.UsageError(f"--metrics {path}: name a file in a folder that exists and is writable")
-
-
 def _write_metrics(path: str, report: dict[str, Any] | None) -> None:
     """None: the run has ended without a result."""
-    from prometheus_client import CollectorRegistry, write_to_textfile
-
     from ranker.metrics import VerifyMetrics
 
-    # Without this process' own: node_exporter refuses names that it has itself.
-    registry = CollectorRegistry()
-    metrics = VerifyMetrics(registry)
-    metrics.last_run.set(time.time())
-    metrics.failed.set(report is None)
-    unknown = float("nan")
-    metrics.differences.set(unknown if report is None else report["differences"])
-    metrics.records.set(unknown if report is None else report["records"])
-    metrics.unchecked.set(
-        unknown if report is None else sum(len(partition["unchecked"]) for partition in report["partitions"])
-    )
-    try:
-        write_to_textfile(path, registry)
-    except OSError as error:
-        raise click.ClickException(
-            f"--metrics {path}: {error.strerror}; name a file in a folder that exists and is writable"
-        ) from error
+    def fill(metrics: VerifyMetrics) -> None:
+        metrics.last_run.set(time.time())
+        metrics.failed.set(report is None)
+        unknown = float("nan")
+        metrics.differences.set(unknown if report is None else report["differences"])
+        metrics.records.set(unknown if report is None else report["records"])
+        metrics.unchecked.set(
+            unknown if report is None else sum(len(partition["unchecked"]) for partition in report["partitions"])
+        )
+
+    metrics_file.write(path, VerifyMetrics, fill)
 
 
 def _print_begin(definition: Definition, partitions: int, offsets: int) -> None:

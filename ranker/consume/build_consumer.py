@@ -16,20 +16,15 @@ from ranker.consume.jobs.keep_active import ActiveKeeper
 from ranker.consume.loop import Consumer
 from ranker.consume.memories import Memories
 from ranker.core.fold import Fold
-from ranker.core.generation import Generation
 from ranker.core.rules import memory_rules
 from ranker.log import value_schemas
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
+from ranker.log.groups import group_of
 from ranker.metrics import ConsumerMetrics
 from ranker.settings import Settings
 from ranker.store.redis_info import store_time_ms
 from ranker.store.shard import ShardStore
-
-
-def group_of(generation: Generation) -> str:
-    """The consumer group of a generation: its members share the partitions, whatever command they run."""
-    return f"ranker-{generation.id}"
 
 
 @dataclass(frozen=True, slots=True)

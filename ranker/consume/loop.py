@@ -61,6 +61,10 @@ class Consumer:
         """Whether this partition is read and applied here now."""
         return partition in self._workers and self._workers[partition].is_open
 
+    def open_partitions(self) -> list[int]:
+        """Those that are read and applied here now."""
+        return [partition for partition, worker in self._workers.items() if worker.is_open]
+
     def stopped(self) -> list[str]:
         """Why partitions that are read here have stopped, as sentences."""
         return [str(worker.stopped) for worker in self._workers.values() if worker.stopped is not None]
@@ -126,8 +130,13 @@ class Consumer:
             log.warning(what)
 
     async def run(self) -> None:
-        """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts."""
-        await self._log.start(self._close_gates, self._assigned)
+        """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts.
+
+        Waits for Kafka.
+        """
+        self._metrics.show_kafka(up=False)
+        await self.until_kafka(partial(self._log.start, self._close_gates, self._assigned))
+        self._metrics.show_kafka(up=True)
         self._metrics.fold_seam_active.set(self._log.patch_active)
         ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
         polling = asyncio.create_task(self._poll(), name="poll")
@@ -142,6 +151,17 @@ class Consumer:
             self._close_gates()
             await asyncio.gather(ticking, polling, return_exceptions=True)
             await self._log.stop()
+
+    async def until_kafka(self, start: Callable[[], Awaitable[None]]) -> None:
+        """Calls `start` until Kafka is there; meanwhile this process is not ready, and says why."""
+        while True:
+            try:
+                await start()
+                break
+            except LogUnavailableError as error:
+                self.trouble("Kafka", str(error))
+                await asyncio.sleep(_TICK_S)
+        self.trouble("Kafka", None)
 
     def _close_gates(self) -> None:
         if self._opening is not None:
@@ -236,18 +256,46 @@ class Consumer:
             log.warning(self._no_topic())
         self._missing = is_missing
         try:
-            await self._clocks.measure()
-            self._metrics.clock_offset_seconds.set(self._clocks.offset_s)
-            waiting = any(worker.waits_for_clock for worker in self._workers.values())
-            self._metrics.clock_held.set(self._clocks.held or waiting)
-            requested_ms = self._clocks.wall_ms()
-            self._metrics.gates_open.set(sum(worker.is_open for worker in self._workers.values()))
-            ends = await self._log.ends(list(self._workers)) if self._workers else {}
-            for partition, end in ends.items():
-                if partition in self._workers:
-                    self._workers[partition].seen_end(requested_ms, end)
-            missing = sorted(self._workers.keys() - ends.keys())
-            self.trouble("clock", f"partitions {missing} do not answer: have they a leader?" if missing else None)
+            await self._measure_clocks()
+            await self._look_at_ends()
             self._commit()
         except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
             self.trouble("clock", str(error))
+
+    async def _measure_clocks(self) -> None:
+        """Raises StoreUnavailableError."""
+        waiting = any(worker.waits_for_clock for worker in self._workers.values())
+        self._metrics.clock_held.set(self._clocks.held or waiting)
+        self._metrics.gates_open.set(len(self.open_partitions()))
+        try:
+            await self._clocks.measure()
+        except StoreUnavailableError:
+            self._metrics.show_redis(up=False)
+            raise
+        # a partition's trouble is that Redis, or its node of a Cluster, does not take its step
+        waits = any(where.startswith("partition ") for where in self._trouble)
+        self._metrics.show_redis(up=not waits, clock_offset_s=self._clocks.offset_s)
+        for partition, worker in self._workers.items():
+            self._metrics.store_full.labels(partition).set(worker.is_refused)
+
+    async def _look_at_ends(self) -> None:
+        """Raises LogUnavailableError."""
+        requested_ms = self._clocks.wall_ms()
+        # without a partition of ours, only to know whether Kafka replies
+        requested = list(self._workers) or ([0] if self._log.partitions() else [])
+        try:
+            ends = await self._log.ends(requested)
+        except LogUnavailableError:
+            self._metrics.show_kafka(up=False)
+            if self._workers:
+                raise
+            return
+        if requested:
+            self._metrics.show_kafka(up=True)
+        for partition, end in ends.items():
+            if partition in self._workers:
+                self._workers[partition].seen_end(requested_ms, end)
+        missing = sorted(self._workers.keys() - ends.keys())
+        for partition in missing:
+            self._metrics.forget_lag(partition)
+        self.trouble("clock", f"partitions {missing} do not answer: have they a leader?" if missing else None)

@@ -36,9 +36,9 @@ from ranker.store.shard import ShardState
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 1.0
-_STRAYS_EVERY_TICKS = 3_600
-_FORGET_EVERY_TICKS = 600
+_TICK_S = 1.2
+"""At the latest: a tick follows each look at the log's end, once a second, so T is stored as soon as it has moved."""
+_STRAYS_EVERY_TICKS, _FORGET_EVERY_TICKS = 3_600, 600
 _AGAIN_S = 1.0
 
 
@@ -86,9 +86,10 @@ class Worker:
         """(n, end, since when) if n lies beyond the log's end."""
         self._lagging_end: tuple[int, int] | None = None
         """(n, end) whose last counted record was found in the log: the end offset lags, the log is the right one."""
+        self._gate_lacks_memory = False
         self._wake = asyncio.Event()
         self.schema_wait = SchemaWait(partition, schemas, metrics, self._wake.set)
-        self._ticks = 0
+        self._ticks, self._next_tick_s = 0, 0.0
 
     @property
     def wants_records(self) -> bool:
@@ -102,7 +103,7 @@ class Worker:
     @property
     def is_refused(self) -> bool:
         """The store has no memory for more counts; old ones are still retired."""
-        return self._session is not None and self._session.refused
+        return self._gate_lacks_memory or (self._session is not None and self._session.refused)
 
     @property
     def applied(self) -> int | None:
@@ -114,7 +115,7 @@ class Worker:
         while True:
             try:
                 self._session = await self._gate.open(self._loaded)
-                self.waiting = ""
+                self.waiting, self._gate_lacks_memory = "", False
                 self._expected = self._session.version.n
                 log.info("open", extra={"partition": self.partition, "n": self._expected})
                 await self._work(self._session)
@@ -124,7 +125,7 @@ class Worker:
                 self._stop(error)
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
-                self.waiting = str(error)
+                self.waiting, self._gate_lacks_memory = str(error), isinstance(error, StoreFullError)
                 log.warning("waiting", extra={"partition": self.partition, "why": self.waiting})
                 self._close()
                 await asyncio.sleep(_AGAIN_S)
@@ -186,7 +187,6 @@ class Worker:
 
     async def _work(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
-        next_tick = loop.time()
         while True:
             self.schema_wait.check()
             if self._expected < 0:
@@ -196,10 +196,10 @@ class Worker:
                 await self._apply(session, self._batches.pop())
             elif self.stopped is not None:
                 raise self.stopped
-            if loop.time() >= next_tick:
-                next_tick = loop.time() + _TICK_S
+            if loop.time() >= self._next_tick_s:
+                self._next_tick_s = loop.time() + _TICK_S
                 await self._tick(session)
-            wait_s = min(next_tick, self._batches.due_s() or next_tick) - loop.time()
+            wait_s = min(self._next_tick_s, self._batches.due_s() or self._next_tick_s) - loop.time()
             if wait_s > 0 and self._batches.due_s() != 0:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
@@ -259,6 +259,8 @@ class Worker:
         self._metrics.show_lag(self.partition, waiting, age_ms(requested_ms, watermark_ms))
         if session is None:
             return
+        self._next_tick_s = 0.0
+        self._wake.set()
         if n > end and self._lagging_end != (n, end):
             self._check_beyond_end(n, end)
         elif n <= end and self._beyond_end is not None:
@@ -293,7 +295,5 @@ class Worker:
         beyond_end = self._beyond_end  # `seen_end` may clear it while the log is read
         if beyond_end is not None and await self._gate.log_has(session.mark):
             self._lagging_end, self._beyond_end = beyond_end[:2], None
-        self._metrics.strays.labels(self.partition).set(session.strays)
-        if session.memory is not None:
-            self._metrics.remembered_keys.labels(self.partition).set(session.memory.size)
-        self._metrics.live_slices.labels(self.partition).set(len(session.live))
+        remembered = None if session.memory is None else session.memory.size
+        self._metrics.show_shard(self.partition, session.strays, len(session.live), remembered)

@@ -19,16 +19,28 @@ KEY_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Bytes of a generation's keys: running totals by window, slices by tier, what rules remember, all else."""
+    """Bytes of a generation's keys: totals by window, slices by tier, what rules remember, producers, all else."""
 
     totals: Mapping[str, int] = field(default_factory=dict)
     slices: Mapping[int, int] = field(default_factory=dict)
     remembered: int = 0
     rest: int = 0
+    producers: int = 0
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """The same in fewer words, whatever the windows are."""
+        return {
+            "totals": sum(self.totals.values()),
+            "slices": sum(self.slices.values()),
+            "remembered": self.remembered,
+            "producers": self.producers,
+            "other": self.rest,
+        }
 
     @property
     def whole(self) -> int:
-        return sum(self.totals.values()) + sum(self.slices.values()) + self.remembered + self.rest
+        return sum(self.kinds.values())
 
 
 def added(parts: Sequence[Measured]) -> Measured:
@@ -38,12 +50,19 @@ def added(parts: Sequence[Measured]) -> Measured:
     for part in parts:
         totals.update(part.totals)
         slices.update(part.slices)
-    return Measured(totals, slices, sum(part.remembered for part in parts), sum(part.rest for part in parts))
+    return Measured(
+        totals,
+        slices,
+        sum(part.remembered for part in parts),
+        sum(part.rest for part in parts),
+        sum(part.producers for part in parts),
+    )
 
 
 def estimate(new: Generation, old: Generation, measured: Measured, recent: Sequence[int]) -> Measured:
     """`measured` is what `old` uses; `recent` has each partition's records in the time that the new rules remember."""
-    return Measured(_totals(new, old, measured), _slices(new, old, measured), remembered(new, recent), measured.rest)
+    totals, slices = _totals(new, old, measured), _slices(new, old, measured)
+    return Measured(totals, slices, remembered(new, recent), measured.rest, measured.producers)
 
 
 def remembered(generation: Generation, recent: Sequence[int]) -> int:

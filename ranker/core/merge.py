@@ -249,7 +249,8 @@ class ShardMeta:
     """A shard's meta when it was read. Times in ms since the epoch; `gap_ms` None: no gap.
 
     `first` is the first bucket of the rules' memory that was not given up. The counts are those of the records below
-    `n` at or above the floors; the shard began at `n0`.
+    `n` at or above the floors; the shard began at `n0`. `last_ms` is the append time of the last counted record; 0 if
+    that is unknown.
     """
 
     floors: tuple[int, ...]
@@ -260,6 +261,15 @@ class ShardMeta:
     lineage: str = ""
     n: int = 0
     n0: int = 0
+    last_ms: int = 0
+
+    @property
+    def counted_ms(self) -> int:
+        """Until when everything appended is counted: T, or beyond it the last counted record, since a log has an order.
+
+        T is 2 s older than that record while others wait, for the sake of clocks; this is for measuring, not for lists.
+        """
+        return max(self.watermark_ms, self.last_ms)
 
 
 @dataclass(frozen=True, slots=True)

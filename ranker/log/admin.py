@@ -13,7 +13,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
-    GroupAuthorizationFailedError,
     IncompatibleBrokerVersion,
     KafkaError,
     TopicAlreadyExistsError,
@@ -22,9 +21,10 @@ from aiokafka.errors import (
 
 from ranker.connect.kafka import KafkaSettings, grant
 from ranker.connect.kafka_start import find_fault, start
-from ranker.log import record_batches
+from ranker.log import groups, record_batches
 from ranker.log.alter_configs import AlterTopic
 from ranker.log.errors import LogRefusedError, LogUnavailableError, refused, stop, translated
+from ranker.log.groups import Group
 from ranker.log.sample import sample
 
 _ANSWER_MS = 10_000
@@ -77,7 +77,6 @@ class LogAdmin:
         self._client = client
 
     async def brokers(self) -> int:
-        """How many brokers there are now."""
         with translated():
             return len((await self._client.describe_cluster())["brokers"])
 
@@ -117,16 +116,18 @@ class LogAdmin:
 
     async def members(self, group: str) -> dict[str, str]:
         """Member ids of a consumer group to the client ids they gave, empty ones if the broker does not report them."""
-        with translated():
-            try:
-                responses = await self._client.describe_consumer_groups([group])
-            except GroupAuthorizationFailedError as error:  # it names no group
-                raise GroupAuthorizationFailedError(group) from error
-        groups = [one for response in responses for one in response.groups]
-        for code, *_ in groups:
-            if code:
-                raise refused(f"the members of group {group} cannot be read", code, "", f"Read on group {group}")
-        return {member[0]: member[1] for one in groups for member in one[5]}
+        return {member.id: member.client_id for member in (await groups.members(self._client, group, ""))[1]}
+
+    async def group(self, name: str, topic: str) -> Group:
+        """A consumer group on a topic; one that does not exist has no members. LogRefusedError if that is refused."""
+        state, members = await groups.members(self._client, name, topic)
+        return Group(state, members, await groups.committed(self._client, name, topic))
+
+    async def ends(self, name: str, partitions: int) -> dict[int, int]:
+        """The offset behind the last record of each partition."""
+        async with self._reading() as consumer:
+            found = await consumer.end_offsets(_places(name, partitions))
+        return {place.partition: end for place, end in found.items()}
 
     async def create(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> bool:
         """Creates a topic and waits until brokers know it; False if it existed.

@@ -11,6 +11,7 @@ from ranker.log.admin import TopicState
 from ranker.operate import topics
 from ranker.operate.clocks import Clock
 from ranker.operate.findings import Finding, note, ok
+from ranker.service.runbook import Section
 from ranker.store import generations, inventory
 from ranker.store.errors import StoreUnavailableError
 
@@ -25,6 +26,7 @@ def in_force(generation: Generation) -> Finding:
         return ok("rules", f"{', '.join(names)}; `ranker serve` has their text at /definitions")
     return note(
         "rules",
+        Section.CHANGE_RULES,
         "none is in force: crawlers, reloads and events that come again are counted like readers",
         'write preset = "press" under [rules] in ranker.toml, which makes a new generation',
     )
@@ -40,6 +42,7 @@ def append_times(generation: Generation, topic: TopicState, *, accepted: bool) -
     return [
         note(
             "rules",
+            Section.TOPIC_SETTINGS,
             f"{text}: with the producers' times, one record from 2099 settles everything after it",
             f"set {topics.TIMESTAMPS}=LogAppendTime (`ranker topics apply`), and accept_create_time = false",
         )
@@ -72,6 +75,7 @@ async def paused(client: Any, now_ms: Clock) -> list[Finding]:
     return [
         note(
             "rules",
+            Section.VIRAL_NIGHT,
             f"{text}: more than {remembering.max_keys:,} keys were live",
             "add partitions to the topic, or raise rules.max_keys, which makes a new generation",
         )

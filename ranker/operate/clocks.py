@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ranker.log.admin import LogAdmin, Stamp, TopicState
 from ranker.operate.findings import Finding, fault, note
+from ranker.service.runbook import Section
 
 CLOCKS_APART_MS = 2000
 """The tolerated difference of clocks: beyond it nothing is retired (as the consumer does)."""
@@ -39,7 +40,7 @@ async def brokers(log: LogAdmin, topic: TopicState, now_ms: Clock) -> list[Findi
         newest_ms = await log.newest_after(topic.name, topic.partitions, now + CLOCKS_APART_MS)
         if newest_ms is not None:
             text = f"a broker stamped a record of {topic.name} {(newest_ms - now) / 1000:.1f} s ahead of this machine"
-            found.append(fault("clocks", text, TIME_SERVICE))
+            found.append(fault("clocks", Section.CLOCKS_DIFFER, text, TIME_SERVICE))
     return found
 
 
@@ -47,10 +48,15 @@ def _broker(topic: str, broker: int, off_ms: int | None) -> list[Finding]:
     if off_ms is None:
         text = f"no record of {topic} reached broker {broker} within {WATCH_S:.0f} s"
         return [
-            note("clocks", f"{text}: whether its clock is behind cannot be seen", "check again while views come in")
+            note(
+                "clocks",
+                Section.CLOCKS_DIFFER,
+                f"{text}: whether its clock is behind cannot be seen",
+                "check again while views come in",
+            )
         ]
     if abs(off_ms) <= CLOCKS_APART_MS:
         return []
     way = "ahead of" if off_ms > 0 else "behind"
     text = f"broker {broker}: its clock is {abs(off_ms) / 1000:.1f} s {way} this machine's"
-    return [fault("clocks", text, TIME_SERVICE)]
+    return [fault("clocks", Section.CLOCKS_DIFFER, text, TIME_SERVICE)]

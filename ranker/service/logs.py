@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ranker.service.printable import printable, printable_lines
+from ranker.service.version import VERSION
+
+log = logging.getLogger(__name__)
 
 SELDOM_S = 10.0
 _TEMPLATES = 1000
@@ -78,11 +82,17 @@ class Seldom(logging.Filter):
         return True
 
 
-def configure(level: str, *, kafka: int = logging.WARNING) -> None:
-    """Once per process, before anything logs. Kafka's client logs from level `kafka` on, each message seldom."""
+def configure(level: str, *, kafka: int = logging.WARNING, program: str | None = None) -> None:
+    """Once per process, before anything logs. Kafka's client logs from level `kafka` on, each message seldom.
+
+    The first line of a long-lived `program` says what it is, and its version.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Seldom())
     handler.setFormatter(_Readable() if sys.stderr.isatty() else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(kafka)
+    if program:
+        versions = {"version": VERSION, "python": platform.python_version()}
+        log.info("starting", extra={"program": program, **versions})

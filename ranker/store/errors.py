@@ -14,6 +14,10 @@ class StoreUnavailableError(Exception):
     """Redis does not answer, or does not take writes for now: retry the same call."""
 
 
+class NothingCountedError(StoreUnavailableError):
+    """Redis replies, and has no generation or no shard to read: no consumer has counted yet."""
+
+
 class StoreFullError(Exception):
     """Redis refuses writes for lack of memory (maxmemory with policy noeviction)."""
 

@@ -96,17 +96,19 @@ async def memory(client: Any, generation: Generation, partition: int) -> Measure
     """
     shard = ShardKeys(generation.id, partition)
     keys_of = await _data_keys(client, generation, shard)
-    groups = [[shard.meta, *_indices(shard)], keys_of.remembered, *keys_of.totals.values(), *keys_of.slices.values()]
+    producers = [shard.producers, shard.sequences]
+    rest = [name for name in (shard.meta, *_indices(shard)) if name not in producers]
+    groups = [rest, producers, keys_of.remembered, *keys_of.totals.values(), *keys_of.slices.values()]
     sizes = []
     for names in groups:
         size = await _memory(client, _steps(names))
         if size is None:
             return None
         sizes.append(size)
-    rest, remembered, *others = sizes
+    other, of_producers, remembered, *others = sizes
     totals = dict(zip(keys_of.totals, others[: len(keys_of.totals)], strict=True))
     slices = dict(zip(keys_of.slices, others[len(keys_of.totals) :], strict=True))
-    return Measured(totals, slices, remembered, rest)
+    return Measured(totals, slices, remembered, other, of_producers)
 
 
 async def history_bytes(client: Any, generation: str) -> int | None:
@@ -209,7 +211,7 @@ class _DataKeys:
 async def _data_keys(client: Any, generation: Generation, shard: ShardKeys) -> _DataKeys:
     with translated():
         sites = [site.decode() for site in await client.smembers(shard.sites)]
-        slices = [member.decode() async for member in client.sscan_iter(shard.slices, count=1000)]
+        slices = [member.decode() for member in await client.smembers(shard.slices)]  # some thousands at most
         buckets = sorted(map(int, await client.smembers(shard.buckets)))
     found = _DataKeys(
         {

@@ -55,6 +55,11 @@ class ListRead:
     def answered(self) -> int:
         return len(self.clocks)
 
+    @property
+    def counted_ms(self) -> int:
+        """Until when everything appended is counted in every shard that replied."""
+        return min((meta.counted_ms for meta in self.metas.values()), default=self.span.as_of_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

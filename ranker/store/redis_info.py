@@ -51,6 +51,8 @@ class Server:
     used_bytes: int | None = None
     max_bytes: int | None = None
     withheld: Mapping[str, str] = field(default_factory=dict)
+    info: Mapping[str, str] = field(default_factory=dict)
+    """Every field of INFO, as text."""
 
 
 async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
@@ -114,6 +116,7 @@ async def _server(name: str, execute: Callable[..., Any], now_ms: Callable[[], i
         used_bytes=_number(info.get("used_memory", "")),
         max_bytes=max_bytes,
         withheld=withheld,
+        info=info,
     )
 
 

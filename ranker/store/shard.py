@@ -51,6 +51,11 @@ def script(name: str, *, allow_oom: bool = False) -> str:
     return ("#!lua flags=allow-oom\n" if allow_oom else "#!lua\n") + text
 
 
+def mark(last: str) -> Mark | None:
+    """The last counted record, as meta has it; None before the first."""
+    return Mark(*map(int, last.split(":"))) if last else None
+
+
 class ShardStore:
     """`client` is an asyncio client of redis-py, single or cluster, that returns bytes."""
 
@@ -202,12 +207,11 @@ def _state(
     producers: SequenceTracker,
     buckets: tuple[int, ...],
 ) -> ShardState:
-    last = meta.get("last")
     return ShardState(
         version=Version(meta["lineage"], int(meta["n"]), _floors(meta["floors"])),
         watermark_ms=int(meta["T"]),
         partitions=int(meta["P"]),
-        mark=Mark(*map(int, last.split(":"))) if last else None,
+        mark=mark(meta.get("last", "")),
         slices=frozenset(map(parsed_slice, slices)),
         sites=frozenset(site.decode() for site in sites),
         strays=strays,

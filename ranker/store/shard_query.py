@@ -13,7 +13,7 @@ from ranker.core.generation import Generation, ListName
 from ranker.core.merge import MAX_STRAYS, ListQuery, ListReply, ShardMeta
 from ranker.store.atomic_reads import Word
 from ranker.store.keys import ShardKeys
-from ranker.store.shard import FORMAT
+from ranker.store.shard import FORMAT, mark
 
 MAX_SITES = 1_000
 """Sites that one shard lists at each refresh; if it holds more, a site is queried by name."""
@@ -21,7 +21,7 @@ MAX_SITES = 1_000
 _AT_A_TIME = 4_000
 """Members or fields of one command: in a script, a command has at most 8,000 words."""
 
-_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped", "first", "lineage", "n", "n0")
+_META = ("format", "floors", "T", "P", "gap_ms", "refused", "dropped", "first", "lineage", "n", "n0", "last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,9 @@ def _by_site(strays: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
 
 
 def _shard_meta(meta: Sequence[bytes | None]) -> ShardMeta:
-    _, floors, watermark, _, gap, refused, _, first, lineage, n, n0 = meta
+    _, floors, watermark, _, gap, refused, _, first, lineage, n, n0, last = meta
     assert floors is not None
+    last_counted = mark((last or b"").decode())
     return ShardMeta(
         tuple(map(int, floors.split(b","))),
         int(watermark or 0),
@@ -136,4 +137,5 @@ def _shard_meta(meta: Sequence[bytes | None]) -> ShardMeta:
         (lineage or b"").decode(),
         int(n or 0),
         int(n0 or 0),
+        0 if last_counted is None else last_counted.proven_ms,
     )

@@ -30,8 +30,8 @@ def article_ids(count: int, kind: str) -> list[str]:
     rng = random.Random(SEED)
     if kind == "80 hex":
         return [f"/{rng.randrange(2020, 2027)}/{number:06d}/---{rng.getrandbits(256):064x}" for number in numbers]
-    words = _words()
-    return [_path(rng, words, number) for number in numbers]
+    known = words()
+    return [_path(rng, known, number) for number in numbers]
 
 
 def drawn(rng: random.Random, articles: int, events: int) -> dict[str, Counter[int]]:
@@ -58,7 +58,7 @@ def _path(rng: random.Random, words: list[str], number: int) -> str:
     return f"{head}{slug[: 80 - len(head) - 7]}-{number:06d}"
 
 
-def _words() -> list[str]:
+def words() -> list[str]:
     """Every word of the demonstration's titles as it would stand in a path."""
     text = resources.files("producers.simulate.demo").joinpath("catalogue.json").read_text("utf-8")
     titles = " ".join(article["title"] for article in json.loads(text))

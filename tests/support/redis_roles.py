@@ -25,12 +25,11 @@ from ranker.core.sequence_tracker import TrackerUpdate
 from ranker.core.step import Changes, Reply, Step, Version
 from ranker.lists.archive import Archive, read_document
 from ranker.lists.catalogue import Catalogue
-from ranker.operate import check
+from ranker.operate import check_counting, check_redis
 from ranker.operate import generations as operated
 from ranker.recount.definition import read as definition_of
-from ranker.store import generations, history, producers, redis_info
+from ranker.store import generations, history, inventory, producers, redis_info
 from ranker.store.hours import HoursReader
-from ranker.store.inventory import history_bytes
 from ranker.store.keys import BEST_OF
 from ranker.store.pieces import PieceReader, canonical
 from ranker.store.reader import Reader
@@ -96,7 +95,7 @@ Flow = Callable[[Any, RedisServer], Awaitable[None]]
 async def consume(client: Any, server: RedisServer) -> None:
     """What `ranker consume` does in Redis."""
     noted: list[str] = []
-    faults = await check.unfit(client, now_ms, noted.append)
+    faults = await check_redis.unfit(client, now_ms, noted.append)
     if faults or noted:
         raise Reported("; ".join([*faults, *noted]))
     assert await redis_info.store_time_ms(client) is not None
@@ -130,6 +129,10 @@ async def consume(client: Any, server: RedisServer) -> None:
         async for _ in store.remembered(1):
             pass
         assert await store.strays() == {"demo/x"}
+        measured = await inventory.memory(client, GENERATION, partition)
+        if measured is None:
+            raise Reported("memory unknown")
+        assert all(size for kind, size in measured.kinds.items() if kind != "producers")
         await store.last_seen_elsewhere(["cms/1"], PARTITIONS)
         with no_memory(server):
             assert await store.load() is not None
@@ -181,12 +184,12 @@ async def read(client: Any, server: RedisServer) -> None:
 async def operate(client: Any, server: RedisServer) -> None:
     """What operators' commands do beside what a consumer does: list, measure, verify, activate, drop."""
     await consume(client, server)
-    found = await check.redis(client, "url", GENERATION.id, now_ms)
+    found = await check_redis.findings(client, "url", GENERATION.id, now_ms)
     if faults := [one.text for one in found if one.kind == "fault"]:
         raise Reported("; ".join(faults))
-    await check.counting(client, now_ms, 60_000)
+    await check_counting.findings(client, now_ms, 60_000)
     rows = await operated.overview(client)
-    if any(row.memory_bytes is None for row in rows) or await history_bytes(client, GENERATION.id) is None:
+    if any(row.memory_bytes is None for row in rows) or await inventory.history_bytes(client, GENERATION.id) is None:
         raise Reported("`ranker generations` prints: memory unknown")
     pieces = PieceReader(client, definition_of(await canonical(client, GENERATION.id), GENERATION.id), 0)
     index = await pieces.index(PARTITIONS)

@@ -3,16 +3,23 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from producers.collector.metrics import CollectorMetrics
 from ranker.core.loss import Producer, Report
-from ranker.metrics import ConsumerMetrics, ReaderMetrics, VerifyMetrics, new_registry
+from ranker.metrics import ConsumerMetrics, FreezeMetrics, ReaderMetrics, VerifyMetrics, new_registry
+from tests.support.metrics_page import PAGE, declared, page
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+PLAIN = {
+    "ranker_freeze_made",
+    "ranker_history_written_total",
+    "ranker_step_bytes",
+    "ranker_step_increments",
+    "ranker_verify_records",
+}
+"""Facts that no hand changes."""
 
 
 @pytest.fixture
@@ -22,11 +29,12 @@ def consumer() -> tuple[CollectorRegistry, ConsumerMetrics]:
 
 
 def all_processes() -> list[CollectorRegistry]:
-    registries = [new_registry() for _ in range(4)]
+    registries = [new_registry() for _ in range(5)]
     ConsumerMetrics(registries[0], ["view"])
     ReaderMetrics(registries[1])
     VerifyMetrics(registries[2])
-    CollectorMetrics(registries[3])
+    FreezeMetrics(registries[3])
+    CollectorMetrics(registries[4])
     return registries
 
 
@@ -80,7 +88,7 @@ def test_producers_that_are_not_reported_have_no_series(consumer: tuple[Collecto
     assert {name for _, name in told()} == {"stays"}
     metrics.show_producers(None)
     assert told() == {}
-    assert registry.get_sample_value("ranker_producers_untracked") == 0
+    assert registry.get_sample_value("ranker_producers_untracked") is None
 
 
 def test_no_series_of_birth_dates() -> None:
@@ -107,12 +115,51 @@ def test_names_follow_the_rules_without_promtool() -> None:
             assert not family.name.endswith(("_ms", "_milliseconds", "_kb", "_count", "_sum", "_bucket"))
 
 
-def test_the_reference_names_every_family_with_its_help() -> None:
-    """docs/reference.md is complete and says what /metrics says."""
-    text = re.sub(r"\s+", " ", REFERENCE.read_text("utf-8"))
+def test_the_page_is_current() -> None:
+    """`python -m tests.support.metrics_page` writes it."""
+    assert PAGE.read_text("utf-8") == page()
+
+
+def test_every_family_says_what_a_high_value_says() -> None:
+    """As sentences, which end; labels have a bound; and a family without a place in the runbook needs no hand."""
+    plain = set()
+    for one in declared():
+        assert one.text.endswith("."), one.name
+        assert one.high.endswith("."), one.name
+        assert one.text != one.high
+        assert one.most >= 1, one.name
+        assert one.most == 1 or one.labels, one.name
+        if one.runbook is None:
+            plain.add(one.name)
+    assert plain == PLAIN
+
+
+def test_the_page_has_what_every_process_has() -> None:
+    """By the help texts of the library, which are served."""
+    text = page()
+    for family in new_registry().collect():
+        assert f"`{family.name}" in text
+        assert f"| {family.documentation} |" in text
+
+
+def test_the_page_has_every_family_that_is_served() -> None:
+    text = page()
     for registry in all_processes():
         for family in registry.collect():
-            if not family.name.startswith("process_"):
-                name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
-                assert f"`{name}" in text, name
-                assert family.documentation in text, name
+            name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+            assert f"`{name}`" in text
+
+
+def test_an_optional_gauge_is_absent_until_it_is_known() -> None:
+    """And whenever it is not: no last value stands still on a dashboard."""
+    registry = new_registry()
+    metrics = ConsumerMetrics(registry, [])
+    assert registry.get_sample_value("ranker_redis_up") is None
+    metrics.show_redis(up=True, clock_offset_s=0.25)
+    metrics.lag_records.labels(1).set(5)
+    assert registry.get_sample_value("ranker_redis_up") == 1
+    assert registry.get_sample_value("ranker_clock_offset_seconds") == 0.25
+    metrics.show_redis(up=False)
+    assert registry.get_sample_value("ranker_redis_up") == 0
+    assert registry.get_sample_value("ranker_clock_offset_seconds") is None
+    assert registry.get_sample_value("ranker_lag_records", {"partition": "1"}) is None

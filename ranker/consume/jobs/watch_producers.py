@@ -55,10 +55,13 @@ class ProducerWatch:
         await periodic(_EVERY_S, self._show, "producers are not watched", expected, never_ends=True)
 
     async def _show(self) -> None:
-        found = await self.report() if self._has_first() else None
-        if found is None:
-            self._forget()
-        self._metrics.show_producers(found)
+        found: Report | None = None
+        try:
+            found = await self.report() if self._has_first() else None
+            if found is None:
+                self._forget()
+        finally:  # nothing is known while Redis does not reply
+            self._metrics.show_producers(found)
 
     def _forget(self) -> None:
         self._settling = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -67,6 +68,10 @@ class Board:
     def published(self, name: ListName) -> Published | None:
         """The list on show; None if it has not been read."""
         return self._lists.get(name)
+
+    def shown(self) -> Iterable[Published]:
+        """Every list on show."""
+        return self._lists.values()
 
     def ranks(self, name: ListName) -> Ranks:
         """The history of a list, as far as it has been read."""
@@ -138,10 +143,10 @@ class Board:
         return len(self._lists)
 
     def oldest_s(self) -> float:
-        """Age of the oldest list that every refresh reads, in seconds; one of the future comes first."""
+        """Age of the oldest list that every refresh reads, in seconds; of the future first. NaN: there is none."""
         now_ms = self.now_ms()
         ages = [published.age_ms(now_ms) for published in self._lists.values() if not published.every_ms]
-        return min(ages, key=lambda age: (age >= 0, -age), default=0) / 1000
+        return min(ages, key=lambda age: (age >= 0, -age), default=math.nan) / 1000
 
 
 class BoardWriter(Board):

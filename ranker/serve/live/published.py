@@ -73,6 +73,10 @@ class Published:
         return self.read.span.as_of_ms
 
     @cached_property
+    def counted_ms(self) -> int:
+        return self.read.counted_ms
+
+    @cached_property
     def rows(self) -> list[tuple[int, str]]:
         """Count and article id of the first places."""
         return [(count, article.decode()) for count, article in self.read.merged.rows]

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from itertools import islice
 from typing import Any
 
 from ranker.core.generation import ListName
@@ -14,14 +15,16 @@ from ranker.core.merge import Hints
 from ranker.lists.archive import Archive
 from ranker.lists.catalogue import Catalogue
 from ranker.metrics import ReaderMetrics
+from ranker.metrics.generation_shown import show_generation
 from ranker.serve.live.active_generation import ActiveGeneration
 from ranker.serve.live.aside import Aside
 from ranker.serve.live.board import BoardWriter
 from ranker.serve.live.demand import Demand
+from ranker.serve.live.freshness import Freshness
 from ranker.serve.live.histories import Histories
 from ranker.serve.live.published import Published
 from ranker.serve.live.rising import RisingLists
-from ranker.store.errors import StoreUnavailableError
+from ranker.store.errors import NothingCountedError, StoreUnavailableError
 from ranker.store.reader import Reader
 from schemas.article_id import DEFAULT, IdRule
 
@@ -55,10 +58,13 @@ class Refresh:
         self._reader = Reader(client)
         self._active = ActiveGeneration(client)
         self._rules = rules
+        self._freshness = Freshness(board, refresh_ms, metrics.list_freshness_seconds.observe)
         self._catalogue = Catalogue(client, board.now_ms, rules)
         self._histories = Histories(client, rules)
         self._hints: dict[ListName, Hints] = {}
         self._rising = RisingLists(client, board, demand, rules)
+        self._is_freshness_due = False
+        """A refresh is under way whose freshness is not observed yet."""
         self._follow_active = Aside("which generation is active", self._read_active)
         self._follow_articles = Aside("the catalogue", self._read_catalogue)
         self._follow_histories = Aside("the rank history", self._read_histories)
@@ -93,6 +99,7 @@ class Refresh:
         try:
             await refresh()
         except StoreUnavailableError as error:
+            self._metrics.redis_up.set(isinstance(error, NothingCountedError))
             self._fail(str(error))
         except Exception as error:  # a reader goes on serving what it has, and reports what is wrong
             self._fail(f"refresh failed: {error!r}", exc_info=True)
@@ -100,9 +107,16 @@ class Refresh:
 
     def _fail(self, fault: str, *, exc_info: bool = False) -> None:
         self._metrics.refresh_failures.inc()
+        self._note_freshness()
         self._report(fault, exc_info=exc_info)
         self._demand.resolve(self._demand.waiting)
         self._board.finish()
+
+    def _note_freshness(self) -> None:
+        """Once for each refresh: not when lists are read that come into use between two."""
+        if self._is_freshness_due:
+            self._is_freshness_due = False
+            self._freshness.note()
 
     def _report(self, fault: str, *, exc_info: bool = False) -> None:
         """Remembers what cannot be read ("": all can), and logs each change once."""
@@ -118,8 +132,10 @@ class Refresh:
         If only what is read beside the lists cannot be (its node of a cluster is away), they go on without it.
         """
         started = time.perf_counter()
+        self._is_freshness_due = True
         now_ms = self._board.now_ms()
         lacking = []
+        is_redis_up = True
         try:
             if await self._follow_active.result(patient=self._active.generation is None):
                 self._hints.clear()
@@ -128,6 +144,7 @@ class Refresh:
             if self._active.generation is None:
                 raise
             lacking.append(str(error))
+            is_redis_up = False
         try:
             await self._follow_articles.result(patient=not self._board.articles_read_ms and not self._board.fault)
         except StoreUnavailableError as error:
@@ -142,6 +159,7 @@ class Refresh:
             lacking.append(self._rising.fault)
         await self._read(self._demand.due())
         self._drop(self._demand.drop_unused(now_ms))
+        self._metrics.redis_up.set(is_redis_up)
         self._metrics.refresh_duration_seconds.observe(time.perf_counter() - started)
         self._report("; ".join(lacking))
 
@@ -160,6 +178,8 @@ class Refresh:
         """Whether another generation is active now."""
         is_another = await self._active.follow()
         self._board.generation = self._active.generation
+        if is_another and self._active.generation is not None:
+            show_generation(self._metrics.generation, self._active.generation.id)
         return is_another
 
     async def _read_catalogue(self) -> None:
@@ -200,7 +220,7 @@ class Refresh:
         generation, active, board = self._active.generation, self._active.active, self._board
         lists = [name for name in due if not board.is_rising(name)]
         if generation is None or active is None:
-            raise StoreUnavailableError("no generation is active in Redis; is `ranker consume` running?")
+            raise NothingCountedError("no generation is active in Redis; is `ranker consume` running?")
         windows = {window.name for window in generation.windows}
         names = [name for name in lists if name.board in generation.boards and name.window in windows]
         started = time.perf_counter()
@@ -212,6 +232,9 @@ class Refresh:
         extra = {name: keys for name, (keys, _) in looked_up.items()}
         snapshot = await self._reader.refresh(generation, active.partitions, names, self._hints, extra)
         took_ms = (time.perf_counter() - started) * 1000
+        self._note_freshness()
+        for read in islice(snapshot.lists.values(), 1):  # every list is read from the same shards
+            self._freshness.take(generation.id, read.metas)
         now_ms = board.now_ms()
         unknown = {}
         for name, read in snapshot.lists.items():
@@ -232,4 +255,4 @@ class Refresh:
             board.take_sites(snapshot.sites, now_ms, is_all=snapshot.all_sites)
         board.finish()
         if not snapshot.answered:
-            raise StoreUnavailableError(f"no shard of generation {generation.id} has begun")
+            raise NothingCountedError(f"no shard of generation {generation.id} has begun")

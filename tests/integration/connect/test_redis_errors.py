@@ -22,7 +22,7 @@ from ranker.commands import main
 from ranker.connect.redis import connect
 from ranker.connect.redis_settings import RedisSettings
 from ranker.connect.tls import TlsFiles
-from ranker.operate import check
+from ranker.operate import check_redis
 from tests.support.certificates import LONG_AGO, Authority, Certificate
 from tests.support.checking import now_ms, of
 from tests.support.redis_forms import Certificates
@@ -180,7 +180,7 @@ def test_check_names_cause_and_fix(servers: Servers, case: str) -> None:
     async def faults() -> list[str]:
         client = connect(make(servers))
         try:
-            return of("fault", await check.redis(client, "url", "abc", now_ms))
+            return of("fault", await check_redis.findings(client, "url", "abc", now_ms))
         finally:
             await client.aclose()
 

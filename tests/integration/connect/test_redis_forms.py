@@ -12,7 +12,7 @@ from producers.collector.salt import DAY_S, open_salts
 from ranker.connect.redis import connect
 from ranker.connect.redis_settings import RedisSettings
 from ranker.core.generation import Generation, ListName
-from ranker.operate import check
+from ranker.operate import check_redis
 from ranker.store.reader import Reader
 from tests.support.checking import now_ms, of
 from tests.support.defaults import DEFAULT_WINDOWS
@@ -34,7 +34,7 @@ async def test_counts_are_written_and_read(redis_form: Callable[[str], tuple[Any
         await write(client, GENERATION, PARTITIONS, VIEWS, now_ms())
         await activate(client, GENERATION, PARTITIONS)
         seen = await Reader(client).refresh(GENERATION, PARTITIONS, [NAME], {}, {})
-        found = await check.redis(client, "url", GENERATION.id, now_ms)
+        found = await check_redis.findings(client, "url", GENERATION.id, now_ms)
     finally:
         await client.aclose()
     assert seen.lists[NAME].merged.rows[:2] == [(20, b"/19"), (19, b"/18")]

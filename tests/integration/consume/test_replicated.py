@@ -17,7 +17,7 @@ import pytest_asyncio
 from deploy.local import waiting
 from deploy.local.faults import MissingTool
 from ranker.core.generation import Generation
-from ranker.operate import check
+from ranker.operate import check_kafka
 from tests.conftest import without
 from tests.integration.consume.engine import Engine
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
@@ -135,7 +135,9 @@ async def test_what_is_acknowledged_while_a_copy_is_away(brokers: TwoBrokers, tm
         generation = Generation(topic, DEFAULT_WINDOWS, DEFAULT_BOARDS)
 
         async def said(generation: Generation = generation, kind: str = kind) -> bool:
-            found = await check.kafka(kafka_at(brokers.bootstrap), generation, lambda: 0, accept_create_time=False)
+            found = await check_kafka.findings(
+                kafka_at(brokers.bootstrap), generation, lambda: 0, accept_create_time=False
+            )
             return any(one.kind == kind and f"a partition of {generation.topic} has 1 of" in one.text for one in found)
 
         await waiting.until_async(f"The {kind} of ranker check", said)

@@ -20,7 +20,7 @@ from ranker.commands import main
 from ranker.core.generation import Generation
 from ranker.core.periods import Calendar
 from ranker.log import admin
-from ranker.operate import check, topics
+from ranker.operate import check, check_kafka, check_topics, topics
 from tests.support.calendars import calendar
 from tests.support.checking import now_ms, of, off_by
 from tests.support.kafka_at import kafka_at
@@ -41,14 +41,16 @@ async def test_what_topics_apply_made_is_fit(
     broker = request.getfixturevalue(kafka)
     bootstrap = broker if isinstance(broker, str) else broker.bootstrap
     await apply(bootstrap, generation)
-    findings = await check.kafka(kafka_at(bootstrap), generation, now_ms, accept_create_time=False)
+    findings = await check_kafka.findings(kafka_at(bootstrap), generation, now_ms, accept_create_time=False)
     assert {finding.kind for finding in findings} == {"ok"}
     assert len(findings) == 4
 
 
 async def test_missing_topics_are_each_a_fault(kafka_apache: ApacheKafka, generation: Generation) -> None:
     """What to do about them is one command."""
-    findings = await check.kafka(kafka_at(kafka_apache.bootstrap), generation, now_ms, accept_create_time=False)
+    findings = await check_kafka.findings(
+        kafka_at(kafka_apache.bootstrap), generation, now_ms, accept_create_time=False
+    )
     faults = of("fault", findings)
     assert any(f"topic {generation.topic} does not exist | run `ranker topics apply`" in fault for fault in faults)
     assert any(f"topic {generation.topic}.dead does not exist" in fault for fault in faults)
@@ -60,7 +62,9 @@ async def test_a_topic_set_otherwise_has_all_its_faults_at_once(
     """Retention, compaction and the kind of time."""
     wrong = {"retention.ms": "86400000", "cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
     await apply(kafka_apache.bootstrap, generation, wrong)
-    findings = await check.kafka(kafka_at(kafka_apache.bootstrap), generation, now_ms, accept_create_time=False)
+    findings = await check_kafka.findings(
+        kafka_at(kafka_apache.bootstrap), generation, now_ms, accept_create_time=False
+    )
     faults = of("fault", findings)
     assert len(faults) == 3
     for told in ("retention.ms is 86400000 (1.0 days)", "cleanup.policy is compact", "producers' times instead"):
@@ -78,7 +82,7 @@ async def test_records_that_are_gone_before_their_week_is_made(
         await log.alter(generation.topic, {"retention.ms": str(short)})
 
     async def subjects(calendars: Collection[Calendar]) -> list[tuple[str, str]]:
-        found = await check.kafka(
+        found = await check_kafka.findings(
             kafka_at(bootstrap), generation, now_ms, accept_create_time=False, calendars=calendars
         )
         return [(one.kind, one.subject) for one in found]
@@ -86,14 +90,16 @@ async def test_records_that_are_gone_before_their_week_is_made(
     assert ("fault", "periods") in await subjects(weeks)
     assert "periods" not in [subject for _, subject in await subjects([])]
     assert ("ok", "periods") in await subjects([calendar(kinds=["day"])])
-    findings = await check.kafka(kafka_at(bootstrap), generation, now_ms, accept_create_time=False, calendars=weeks)
+    findings = await check_kafka.findings(
+        kafka_at(bootstrap), generation, now_ms, accept_create_time=False, calendars=weeks
+    )
     assert any("topic best-of: 1 partitions" in one for one in of("ok", findings))
 
 
 async def test_create_time_that_is_accepted_is_a_note(kafka_apache: ApacheKafka, generation: Generation) -> None:
     """Then late and future are as right as the producers' clocks, which somebody should know."""
     await apply(kafka_apache.bootstrap, generation, {"message.timestamp.type": "CreateTime"})
-    findings = await check.kafka(kafka_at(kafka_apache.bootstrap), generation, now_ms, accept_create_time=True)
+    findings = await check_kafka.findings(kafka_at(kafka_apache.bootstrap), generation, now_ms, accept_create_time=True)
     assert of("fault", findings) == []
     assert len(of("note", findings)) == 1
 
@@ -114,7 +120,7 @@ async def test_times_that_a_broker_does_not_stamp_are_seen_in_the_records(
     finally:
         await producer.stop()
     for accepted, kind in ((False, "fault"), (True, "note")):
-        findings = await check.kafka(kafka_at(bootstrap), generation, now_ms, accept_create_time=accepted)
+        findings = await check_kafka.findings(kafka_at(bootstrap), generation, now_ms, accept_create_time=accepted)
         said = [one for one in of(kind, findings) if f"newest records of {generation.topic}" in one]
         assert len(said) == (kafka == "kafka_embedded"), findings
         assert all("RANKER_ENV=development" in one for one in said if kind == "fault")
@@ -132,7 +138,7 @@ async def test_a_broker_ahead_of_us_is_seen(
         await producer.send_and_wait(generation.topic, b"{}", partition=2)
     finally:
         await producer.stop()
-    findings = await check.kafka(
+    findings = await check_kafka.findings(
         kafka_at(kafka_apache.bootstrap), generation, off_by(-behind_s), accept_create_time=False
     )
     assert any("ahead of this machine" in fault for fault in of("fault", findings)) is seen
@@ -166,7 +172,7 @@ async def test_a_broker_with_another_clock_is_seen_by_what_comes_in(
     """Either way, and how far: a stamp of which it is known when its record was appended."""
     await apply(kafka_apache.bootstrap, generation)
     async with live(kafka_apache.bootstrap, generation.topic):
-        findings = await check.kafka(
+        findings = await check_kafka.findings(
             kafka_at(kafka_apache.bootstrap), generation, off_by(our_s), accept_create_time=False
         )
     said = [finding for finding in findings if finding.subject == "clocks"]
@@ -183,7 +189,9 @@ async def test_without_records_a_clock_behind_is_not_seen(kafka_apache: ApacheKa
     await apply(kafka_apache.bootstrap, generation)
     async with live(kafka_apache.bootstrap, generation.topic):
         pass
-    findings = await check.kafka(kafka_at(kafka_apache.bootstrap), generation, off_by(60), accept_create_time=False)
+    findings = await check_kafka.findings(
+        kafka_at(kafka_apache.bootstrap), generation, off_by(60), accept_create_time=False
+    )
     assert of("fault", findings) == []
     (note,) = of("note", findings)
     assert "whether its clock is behind cannot be seen" in note
@@ -205,15 +213,17 @@ def test_what_an_acknowledged_record_stands_on(
 ) -> None:
     """How many brokers have it at least, and which of the copies are there now."""
     state = admin.TopicState("page-views", 4, replicas, {topics.IN_SYNC: least}, in_sync)
-    found = check._out_of_sync(state)
+    found = check_topics.out_of_sync(state)
     assert [finding.kind for finding in found] == ([kind] if kind else [])
-    assert told in " ".join(finding.text for finding in [check._there("page-views", state), *found])
+    assert told in " ".join(finding.text for finding in [check_topics.there("page-views", state), *found])
 
 
 async def test_no_kafka_is_one_fault(generation: Generation) -> None:
     """With the address that was tried, and where to change it."""
     bootstrap = f"127.0.0.1:{free_port()}"
-    (fault,) = of("fault", await check.kafka(kafka_at(bootstrap), generation, now_ms, accept_create_time=False))
+    (fault,) = of(
+        "fault", await check_kafka.findings(kafka_at(bootstrap), generation, now_ms, accept_create_time=False)
+    )
     assert bootstrap in fault
     assert "RANKER_KAFKA_BOOTSTRAP" in fault
 

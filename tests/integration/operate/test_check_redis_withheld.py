@@ -12,7 +12,7 @@ import pytest
 from deploy.local.redis import RedisServer
 from ranker.connect.redis import connect
 from ranker.core.generation import Generation
-from ranker.operate import check, generations
+from ranker.operate import check_redis, generations
 from ranker.store import redis_info
 from ranker.store.redis_info import store_time_ms
 from tests.support.checking import now_ms, of
@@ -59,9 +59,9 @@ async def test_what_a_server_does_not_tell_is_a_note(
     """And nothing else: counting goes on, and the note says what to see to by hand."""
     async with redis_proxy(redis_server.port, answers) as url:
         client = connect(redis_at(url))
-        found = await check.redis(client, "url", "abc", now_ms)
+        found = await check_redis.findings(client, "url", "abc", now_ms)
         noted: list[str] = []
-        assert await check.unfit(client, now_ms, noted.append) == []
+        assert await check_redis.unfit(client, now_ms, noted.append) == []
         assert (await store_time_ms(client) is None) is (TIME in notes)
         await client.aclose()
     assert of("fault", found) == []
@@ -86,8 +86,8 @@ async def test_what_is_known_to_be_wrong_stays_a_fault(
 ) -> None:
     async with redis_proxy(redis_server.port, answers) as url:
         client = connect(redis_at(url))
-        (fault,) = of("fault", await check.redis(client, "url", "abc", now_ms))
-        (sentence,) = await check.unfit(client, now_ms)
+        (fault,) = of("fault", await check_redis.findings(client, "url", "abc", now_ms))
+        (sentence,) = await check_redis.unfit(client, now_ms)
         await client.aclose()
     assert said in fault
     assert sentence.split(";")[0] in fault
@@ -98,7 +98,7 @@ async def test_a_server_that_is_busy_withholds_nothing(redis_server: RedisServer
     busy = b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n"
     async with redis_proxy(redis_server.port, {"INFO": busy}) as url:
         client = connect(redis_at(url))
-        (fault,) = of("fault", await check.redis(client, "url", "abc", now_ms))
+        (fault,) = of("fault", await check_redis.findings(client, "url", "abc", now_ms))
         await client.aclose()
     assert "does not take writes: BUSY" in fault
 
@@ -119,7 +119,7 @@ def narrow(services_directory: Path) -> Iterator[RedisServer]:
 async def test_a_server_without_the_commands_of_operators(narrow: RedisServer, generation: Generation) -> None:
     """As managed ones are, really: checked with three notes, and the memory of its keys is unknown."""
     client = connect(redis_at(narrow.url))
-    said = of("note", await check.redis(client, "url", "abc", now_ms))
+    said = of("note", await check_redis.findings(client, "url", "abc", now_ms))
     assert [words in one for words, one in zip((POLICY, VERSION, TIME), said, strict=True)] == [True] * 3
     assert "(INFO: unknown command 'INFO'" in said[0]
     await activate(client, generation, 1)
@@ -144,7 +144,7 @@ async def test_a_user_with_few_rights(
         plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~*", *rights)
         opened: Any = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
         try:
-            found = await check.redis(opened, "url", "abc", now_ms)
+            found = await check_redis.findings(opened, "url", "abc", now_ms)
         finally:
             await opened.aclose()
             plain.execute_command("ACL", "DELUSER", "narrow")
@@ -161,7 +161,7 @@ async def test_a_right_that_scripts_lack_is_a_fault(redis_server: RedisServer, r
         plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~ranker:*", "+@all", f"-{missing}")
         opened: Any = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
         try:
-            (sentence,) = await check.unfit(opened, now_ms)
+            (sentence,) = await check_redis.unfit(opened, now_ms)
         finally:
             await opened.aclose()
             plain.execute_command("ACL", "DELUSER", "narrow")
@@ -180,7 +180,7 @@ async def test_a_user_without_the_keys_is_a_fault_and_no_traceback(redis_server:
         plain.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~other:*", "+@all")
         opened: Any = connect(redis_at(redis_url.replace("redis://", "redis://narrow:pw@")))
         try:
-            faults = of("fault", await check.redis(opened, "url", "abc", now_ms))
+            faults = of("fault", await check_redis.findings(opened, "url", "abc", now_ms))
         finally:
             await opened.aclose()
             plain.execute_command("ACL", "DELUSER", "narrow")

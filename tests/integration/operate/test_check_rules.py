@@ -16,7 +16,7 @@ from ranker.commands import main
 from ranker.connect.redis import connect
 from ranker.core.generation import Generation
 from ranker.log.admin import TopicState
-from ranker.operate import check, check_rules, topics
+from ranker.operate import check_kafka, check_rules, topics
 from ranker.store.keys import ShardKeys
 from tests.integration.operate.test_check import apply
 from tests.support.checking import now_ms, of
@@ -78,7 +78,7 @@ async def test_the_brokers_time_is_asked_of_kafka(kafka_apache: ApacheKafka, gen
     """As part of the whole check: the note stands beside the fault of the topic."""
     remembering = msgspec.structs.replace(PRESS, topic=generation.topic)
     await apply(kafka_apache.bootstrap, remembering, {topics.TIMESTAMPS: "CreateTime"})
-    found = await check.kafka(kafka_at(kafka_apache.bootstrap), remembering, now_ms, accept_create_time=False)
+    found = await check_kafka.findings(kafka_at(kafka_apache.bootstrap), remembering, now_ms, accept_create_time=False)
     assert any("one record from 2099" in one for one in of("note", found))
 
 

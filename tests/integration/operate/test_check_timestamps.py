@@ -15,7 +15,7 @@ from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
 from ranker.core.generation import Generation
 from ranker.log import admin
-from ranker.operate import check, topics
+from ranker.operate import check_kafka, topics
 from ranker.operate.findings import Finding
 from tests.support import defaults
 from tests.support.checking import now_ms, of
@@ -59,7 +59,7 @@ async def write(bootstrap: str, topic: str, partition: int, stamps: Sequence[int
 
 
 async def checked(bootstrap: str, generation: Generation) -> list[Finding]:
-    return await check.kafka(kafka_at(bootstrap), generation, now_ms, accept_create_time=True)
+    return await check_kafka.findings(kafka_at(bootstrap), generation, now_ms, accept_create_time=True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ranker.commands import main
 from ranker.core.generation import Generation
 from ranker.log import admin
 from ranker.log.admin import TopicState
-from ranker.operate import check, topics
+from ranker.operate import check_kafka, topics
 from ranker.operate.findings import Finding
 from tests.support import defaults
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
@@ -54,7 +54,9 @@ async def apply(kafka: ApacheKafka, generation: Generation) -> None:
 
 
 async def checked(kafka: ApacheKafka, generation: Generation, *, accept_create_time: bool = False) -> list[Finding]:
-    return await check.kafka(kafka_at(kafka.bootstrap), generation, now_ms, accept_create_time=accept_create_time)
+    return await check_kafka.findings(
+        kafka_at(kafka.bootstrap), generation, now_ms, accept_create_time=accept_create_time
+    )
 
 
 def ranker(kafka: ApacheKafka, folder: Path, topic: str, *arguments: str, more: str = "[source]\n") -> tuple[int, str]:

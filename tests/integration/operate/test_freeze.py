@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.ports import HOST, free_port
 from ranker.core.best_of import TOPIC, Key, digest
 from ranker.core.generation import FUTURE_MS
 from ranker.core.periods import LATE_MS
@@ -206,8 +207,16 @@ async def test_what_is_due(apache: FrozenSite) -> None:
     assert (await apache.document("day", str(days[0])))["previous"] is None  # it stays as it was made
 
 
-async def test_a_hole_is_an_error(apache: FrozenSite) -> None:
-    """Once there are documents, a period that can no longer be made whole needs somebody's attention."""
+def metrics_of(file: Path) -> dict[str, str]:
+    """What a run has written, without the time."""
+    lines = (line.removeprefix("ranker_freeze_").split() for line in file.read_text().splitlines() if line[0] != "#")
+    return {name: value for name, value in lines if "timestamp" not in name}
+
+
+async def test_a_hole_is_an_error(apache: FrozenSite, tmp_path: Path) -> None:
+    """Once there are documents, a period that can no longer be made whole needs somebody's attention; metrics say so."""
+    file = tmp_path / "ranker_freeze.prom"
+    metrics = ("--kind", "day", "--metrics", str(file))
     now_ms = checking.now_ms()
     log = {n: records(n, apache.site, now_ms - 10 * DAY_MS, now_ms, 500) for n in range(PARTITIONS)}
     await apache.begin(log)
@@ -215,7 +224,14 @@ async def test_a_hole_is_an_error(apache: FrozenSite) -> None:
     await apache.freeze("--kind", "day", "--period", str(first))
     cut = next(raw.offset for raw in log[0] if raw.timestamp > now_ms - 6 * DAY_MS)
     await apache.delete(0, cut)
-    _, errors = await apache.freeze("--kind", "day", code=1)
+    _, errors = await apache.freeze(*metrics, code=1)
     assert "have the topic keep its records for longer" in " ".join(errors.split())
-    assert len(await apache.documents()) > 6  # the others are made
-    assert (await apache.freeze("--kind", "day"))[0].startswith("Nothing to make")  # reported once
+    made = len(await apache.documents())
+    assert made > 6  # the others are made
+    assert metrics_of(file) == {"failed": "0.0", "missing": "1.0", "made": f"{made - 2}.0"}
+    assert (await apache.freeze(*metrics))[0].startswith("Nothing to make")  # reported once
+    assert metrics_of(file) == {"failed": "0.0", "missing": "0.0", "made": "0.0"}
+    await apache.freeze(*metrics, code=1, environ={"RANKER_REDIS_URL": f"redis://{HOST}:{free_port()}/0"})
+    assert metrics_of(file) == {"failed": "1.0", "missing": "NaN", "made": "NaN"}
+    _, errors = await apache.freeze("--metrics", str(tmp_path / "none" / "file"), code=2)
+    assert "a file in a folder that exists" in " ".join(errors.split())

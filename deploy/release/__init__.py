@@ -1,0 +1,1 @@
+"""What a release is made with: wheel, bill of materials, licences, audit. docs/releasing.md says in which order."""

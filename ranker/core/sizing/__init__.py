@@ -1,0 +1,1 @@
+"""What a load takes: Redis' memory, Kafka's storage, processes, network; by the formulas of docs/scale.md."""

@@ -1,0 +1,3 @@
+"""The version: here and nowhere else. pyproject.toml reads it, and every process tells it."""
+
+VERSION = "0.1.0"
