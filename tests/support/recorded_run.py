@@ -188,7 +188,7 @@ def _follow(supervisor: Supervisor, directory: Path) -> None:
     directory.mkdir()
     now_ms = time.time_ns() // 1_000_000
     rows = [json.dumps({"occurred_at": now_ms - 1000 * n, "article_id": f"/suivi/{n % 3}"}) + "\n" for n in range(40)]
-    log, state = directory / "access.jsonl", directory / "position.json"
+    log, state = directory.absolute() / "access.jsonl", directory / "position.json"
     log.write_text("".join(rows[:20]), "utf-8")
     words: list[str | Path] = [launcher.program("producers"), "replay", "--follow", "--state", state, log]
     follower = supervisor.start("follower", [*words, "--site", "local"], may_end=True)
