@@ -27,7 +27,7 @@ KAFKA_TOOLS = {
     "kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
 }
 """Apache Kafka's scripts, as Debian's and the images' PATH have them, by the class that each runs."""
-COMMAND_S = 90.0
+COMMAND_S = 180.0
 
 
 def installed(directory: Path, broker: ApacheKafka) -> str:

@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from deploy.local import children
 from deploy.local.kafka_apache import ApacheKafka
@@ -17,8 +18,10 @@ from tests.support.http import Answer, ask
 from tests.support.recount import Recount
 from tests.support.runbook_commands import Running, installed
 
+T = TypeVar("T")
 PARTITIONS = 4
 """Of a topic that `ranker topics apply` has made."""
+PATIENCE_S = 90.0
 KEY = "the-key-of-demo-0123456789"
 SITE_TOML = """
 [serve]
@@ -28,6 +31,13 @@ stale_after_s = 2
 hosts = ["127.0.0.1"]
 public_types = ["view", "share"]
 """
+
+
+class Patient(Engine):
+    """One whose steps take longer: the commands of the page are processes of their own, on the cores that it has."""
+
+    async def until(self, what: str, ask: Callable[[], Awaitable[T]], deadline_s: float = PATIENCE_S) -> T:
+        return await super().until(what, ask, max(deadline_s, PATIENCE_S))
 
 
 class Site:
@@ -164,4 +174,4 @@ class Site:
 
 def new_site(broker: ApacheKafka, redis_url: str, directory: Path, config: str = SITE_TOML, **options: Any) -> Site:
     """Options of the engine; close its engine and stop it."""
-    return Site(Engine(broker.bootstrap, redis_url, directory, config=RANKER_TOML + config, **options), broker)
+    return Site(Patient(broker.bootstrap, redis_url, directory, config=RANKER_TOML + config, **options), broker)

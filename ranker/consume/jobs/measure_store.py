@@ -14,6 +14,7 @@ from ranker.store.errors import StoreFullError, StoreUnavailableError
 
 SERVERS_EVERY_S = 15.0
 SHARD_EVERY_S = 60.0
+"""Measuring the 1,666 keys of a shard takes 5 to 7 ms of Redis' time and 43 ms of ours, in pipelines of 200."""
 SHARDS_EVERY_S = 5.0
 """How often it is looked which shards are due: those of a gate that has just opened are."""
 SHARDS_AT_MOST_S = 600.0

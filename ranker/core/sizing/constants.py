@@ -80,6 +80,8 @@ OF_SITES_BYTES = Constant(
 )
 META_BYTES = Constant(1_800.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
 SERVER_BYTES = Constant(1.9e6, "bytes", "an empty Redis 7.0.15 with ten connections, 2026-11-30")
+READER_LISTS = 2_000
+"""That a reader keeps at most, those that were requested last (serve/live/demand.py)."""
 STREAMS = 5_000
 """Of one reader (docs/reports/bench-2026-11-24.md, streams; it refuses the 6,001st)."""
 CONSUMER_EVENT_US = Constant(1.6, "us", "docs/reports/bench-2026-11-24.md, backlog")
@@ -96,11 +98,12 @@ REDIS_INCREMENT_US = Constant(3.0, "us", "tests/bench/steady.py, 2026-11-30")
 REDIS_KEY_US = Constant(0.2, "us", "docs/reports/rules-cost-2026-11-29.md")
 REDIS_SHARD_US = Constant(90.0, "us", "tests/bench/many_lists.py, 2026-11-30")
 REDIS_LIST_SHARD_US = Constant(3.3, "us", "tests/bench/many_lists.py, 2026-11-30")
-REDIS_PLACE_US = Constant(0.45, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_LIST_US = Constant(10.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_PLACE_US = Constant(0.42, "us", "tests/bench/many_lists.py, 2026-11-30")
 READER_SHARD_US = Constant(480.0, "us", "tests/bench/many_lists.py, 2026-11-30")
 READER_LIST_SHARD_US = Constant(19.0, "us", "tests/bench/many_lists.py, 2026-11-30")
 READER_PLACES = (1, 20, 100, 2_000)
-READER_LIST_US = (5.0, 55.0, 300.0, 1_900.0)
+READER_LIST_US = (100.0, 150.0, 300.0, 1_900.0)
 """Of a list with so many places, beside its shards; tests/bench/many_lists.py, 2026-11-30."""
 FULL_ROUND = 100
 """Lists with fewer places cost less in each shard, in proportion."""

@@ -7,7 +7,7 @@ from math import ceil
 
 from ranker.core.generation import Generation
 from ranker.core.rules import memory_rules
-from ranker.core.sizing import kafka, processes
+from ranker.core.sizing import constants, kafka, processes
 from ranker.core.sizing.kafka import Network, Storage
 from ranker.core.sizing.load import Load, keys_per_event, remembered_s
 from ranker.core.sizing.processes import BUSY, Processes
@@ -146,8 +146,13 @@ def _bounds(load: Load, generation: Generation, consumers: Processes, servers: i
     refresh = processes.refresh_us(load) / 1e6
     if refresh > load.refresh_s * BUSY:
         found.append(
-            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each a "
-            "part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
+            f"a reader needs {refresh:.1f} s to read {processes.kept(load):,} lists of {load.partitions} "
+            "shards: give each a part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
+        )
+    if load.lists > constants.READER_LISTS:
+        found.append(
+            f"a reader keeps {constants.READER_LISTS:,} of {load.lists:,} lists, those requested last, and reads "
+            "others when they are requested: give each a part of the sites"
         )
     if load.sites > HISTORY_SITES:
         found.append(

@@ -71,19 +71,31 @@ def counters(text: bytes) -> dict[str, float]:
 
 @dataclass
 class Live:
+    """`reader` and `collector` only if the test wants them."""
+
     engine: Engine
     consumer: Consumer
-    reader: ReaderProcess
-    collector: Collector
+    _reader: ReaderProcess | None = None
+    _collector: Collector | None = None
+
+    @property
+    def reader(self) -> ReaderProcess:
+        assert self._reader is not None
+        return self._reader
+
+    @property
+    def collector(self) -> Collector:
+        assert self._collector is not None
+        return self._collector
 
     async def scrape(self) -> dict[str, bytes]:
         """The text of every process' /metrics, as Prometheus 2 requests it."""
-        consumer = await self.consumer.exposed()
-        return {
-            "consume": consumer,
-            "serve": ask(self.reader.admin_port, "/metrics").body,
-            "collect": self.collector.admin("/metrics").body,
-        }
+        texts = {"consume": await self.consumer.exposed()}
+        if self._reader is not None:
+            texts["serve"] = ask(self._reader.admin_port, "/metrics").body
+        if self._collector is not None:
+            texts["collect"] = self._collector.admin("/metrics").body
+        return texts
 
     def reader_values(self) -> dict[str, float]:
         return values_of(ask(self.reader.admin_port, "/metrics").body)
@@ -98,16 +110,21 @@ class Live:
 
 
 @contextlib.contextmanager
-def live(engine: Engine, directory: Path) -> Iterator[Live]:
-    """One process of each kind on the engine's topic."""
-    consumer = engine.consume()
-    config = engine.config.read_text()
-    with (
-        reader_process(engine.redis_url, directory, config=config) as reader,
-        collector(engine.bootstrap, engine.topic, directory / "c", SITES, redis_url=engine.redis_url) as running,
-    ):
-        reader.until_ready()
-        yield Live(engine, consumer, reader, running)
+def live(engine: Engine, directory: Path, *, serves: bool = True, collects: bool = True) -> Iterator[Live]:
+    """One process of each kind that is wanted, on the engine's topic."""
+    running = Live(engine, engine.consume())
+    with contextlib.ExitStack() as stack:
+        if serves:
+            config = engine.config.read_text()
+            running._reader = stack.enter_context(reader_process(engine.redis_url, directory, config=config))
+        if collects:
+            where, redis_url = directory / "c", engine.redis_url
+            running._collector = stack.enter_context(
+                collector(engine.bootstrap, engine.topic, where, SITES, redis_url=redis_url)
+            )
+        if serves:
+            running.reader.until_ready()
+        yield running
 
 
 def values_of(text: bytes) -> dict[str, float]:
