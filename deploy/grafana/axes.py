@@ -34,6 +34,9 @@ def _digits(value: float, decimals: int | None) -> str:
 
 def marks(low: float, high: float, unit: str, at_most: int = 4) -> list[float]:
     """Numbers that are round in this unit and enclose low to high."""
+    minute = next((size for size in (86_400, 3_600, 60) if high > size), 0)
+    if unit == "s" and minute:
+        return [number * minute for number in marks(low / minute, high / minute, "none", at_most)]
     steps = (1, 2, 3, 6, 10) if unit == "s" else (1, 2, 5, 10)
     if high <= low:
         high = low + 1
