@@ -34,7 +34,7 @@ def installed() -> dict[str, Any]:
             [
                 *(Path(sys.executable).with_name("cyclonedx-py"), "environment", sys.executable),
                 *("--pyproject", CHECKOUT / "pyproject.toml", "--sv", _SCHEMA.to_version()),
-                *("--output-reproducible", "--short-PURLs", "-o", path),
+                *("--output-reproducible", "--short-PURLs", "--no-validate", "-o", path),
             ],
             env={**os.environ, "SOURCE_DATE_EPOCH": str(commit_time_s())},
             capture_output=True,
@@ -63,7 +63,7 @@ def shipped() -> dict[str, Any]:
     bill["metadata"]["component"]["purl"] = f"pkg:pypi/{NAME}@{VERSION}"
     refs = {_ROOT, *(one["bom-ref"] for one in kept)}
     bill["dependencies"] = [
-        {**one, **({"dependsOn": needs} if (needs := [ref for ref in one.get("dependsOn", ()) if ref in refs]) else {})}
+        {"ref": one["ref"], "dependsOn": [ref for ref in one.get("dependsOn", ()) if ref in refs]}
         for one in bill["dependencies"]
         if one["ref"] in refs
     ]
@@ -91,8 +91,6 @@ def main() -> None:
     bill = shipped()
     text = rendered(bill)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for old in DIST.glob("*.cdx.json"):
-        old.unlink()
     path.write_text(text)
     write_sums(DIST)
     print(f"{path.relative_to(CHECKOUT)}: {len(bill['components'])} packages besides {NAME} itself")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,10 +21,9 @@ from deploy.release.checkout import CHECKOUT, DIST, ReleaseError, commit_time_s,
 
 
 def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
-    """Write wheel, source archive and SHA256SUMS of the checkout's HEAD into `into`; returns the first two."""
+    """Write wheel, source archive and SHA256SUMS of the HEAD of `checkout` into `into`, which is emptied first."""
     time_s = commit_time_s(checkout)
-    for old in (*into.glob("*.whl"), *into.glob("*.tar.gz")):
-        old.unlink()
+    shutil.rmtree(into, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         with tarfile.open(fileobj=io.BytesIO(git("-c", "tar.umask=0022", "archive", "HEAD", cwd=checkout))) as archive:
@@ -53,7 +53,8 @@ def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
 def _packed_again(archive: Path, time_s: int) -> bytes:
     """The same files in the order of their names, without who packed them and when: setuptools keeps both."""
     plain = io.BytesIO()
-    with tarfile.open(archive) as packed, tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as again:
+    # GNU_FORMAT: in the other one the old times would stay, in fractions of a second.
+    with tarfile.open(archive) as packed, tarfile.open(fileobj=plain, mode="w", format=tarfile.GNU_FORMAT) as again:
         for member in sorted(packed.getmembers(), key=lambda member: member.name):
             executable = member.isdir() or member.mode & 0o100
             again.addfile(

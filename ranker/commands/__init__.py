@@ -8,7 +8,7 @@ from ranker import __version__
 from ranker.service.lazy_group import LazyGroup
 
 SUBCOMMANDS = {
-    "check": "Check that Kafka, Redis and the clocks are fit for exact counts.",
+    "check": "Find out what is wrong here: Kafka, Redis, the clocks, what is counted, and by whom.",
     "compare": "Show what several definitions would count of the same stretch of the log.",
     "consume": "Count page views from Kafka into Redis.",
     "dead": "Look at dead letters, and send them again.",

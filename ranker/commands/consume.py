@@ -95,13 +95,23 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
     copied = [(THE_CATALOGUE, "articles")]
     if settings.calendars:
         copied.append((THE_DOCUMENTS, best_of.TOPIC))
+
+    async def count() -> None:
+        await consumer.until_kafka(parts.dead_letters.start)
+        await consumer.run()
+
     async with AsyncExitStack() as stack:
+        stop = stack.enter_context(signals.stop_event())
+
+        def not_ready() -> list[str]:
+            return [*(["asked to end: giving the partitions back"] if stop.is_set() else ()), *consumer.not_ready()]
+
         stack.push_async_callback(client.aclose)
-        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, consumer.not_ready))
-        await parts.dead_letters.start()
+        await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
         stack.push_async_callback(parts.dead_letters.stop)
+        stack.push_async_callback(page_views.stop)  # if it has not begun
         tasks = [
-            asyncio.create_task(consumer.run(), name="consumer"),
+            asyncio.create_task(count(), name="consumer"),
             asyncio.create_task(keeper.run(consumer.trouble), name="active"),
             asyncio.create_task(historian.run(), name="history"),
             asyncio.create_task(watch.run(), name="producers"),
@@ -115,16 +125,17 @@ async def _run(settings: Settings, admin_host: str, admin_port: int, accepted: d
                 for kind, topic in copied
             ),
         ]
-        await _run_until_signal(tasks)
+        await _run_until_signal(tasks, stop)
 
 
-async def _run_until_signal(tasks: list[asyncio.Task[None]]) -> None:
-    """Until SIGINT or SIGTERM, which end the first task and then the others. One that ends before that is an error."""
+async def _run_until_signal(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Until `stop`, which ends all of them. One that ends before that is an error."""
+    stopping = asyncio.create_task(stop.wait())
     try:
-        with signals.stop_event(tasks[0].cancel) as stop:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         unexpected = [] if stop.is_set() else [task.get_name() for task in tasks if task.done()]
     finally:
+        stopping.cancel()
         await ending.end(tasks)
     if unexpected:
         raise click.ClickException(

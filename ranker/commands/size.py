@@ -87,7 +87,7 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
     multiple=True,
     callback=_seen,
     metavar="DURATION=ARTICLES",
-    help="So many different articles have an event in so long, such as 1h=900: instead of what --zipf says. Repeatable.",
+    help="So many different articles have an event in so long, such as 1h=900; else as --zipf has it. Repeatable.",
 )
 @click.option(
     "--type",
@@ -122,8 +122,8 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
 def command(config: str | None, rules: str | None, *, as_json: bool, **options: Any) -> None:
     """Print what a load will take: memory, disk, processes, network.
 
-    Asks neither Kafka nor Redis. Windows, boards and rules are those of ranker.toml. The formulas and what was measured for
-    them are in docs/scale.md; Redis' memory was within 15 % of what real runs took.
+    Asks neither Kafka nor Redis. Windows, boards and rules are those of ranker.toml. The formulas and what was measured
+    for them are in docs/scale.md; Redis' memory was within 15 % of what real runs took.
 
     \b
     Examples:
@@ -153,6 +153,12 @@ def _load(settings: Settings, options: dict[str, Any]) -> Load:
     from ranker.core.sizing.plan import partitions_for
     from ranker.operate.topics import wanted
 
+    for seconds, articles in options["seen"].items():
+        if articles > options["articles"]:
+            raise click.UsageError(
+                f"--seen has {articles:,.0f} articles in {seconds / 3600:g} h, more than --articles has in the longest "
+                f"window ({options['articles']:,}); raise --articles"
+            )
     generation, sites = settings.generation, options["sites"]
     kept_ms = options["retention"]
     if kept_ms is None:

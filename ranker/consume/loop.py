@@ -130,9 +130,12 @@ class Consumer:
             log.warning(what)
 
     async def run(self) -> None:
-        """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts."""
+        """Until cancelled. An unexpected error ends it, since to hide one could hide lost counts.
+
+        Waits for Kafka.
+        """
         self._metrics.show_kafka(up=False)
-        await self._log.start(self._close_gates, self._assigned)
+        await self.until_kafka(partial(self._log.start, self._close_gates, self._assigned))
         self._metrics.show_kafka(up=True)
         self._metrics.fold_seam_active.set(self._log.patch_active)
         ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
@@ -148,6 +151,17 @@ class Consumer:
             self._close_gates()
             await asyncio.gather(ticking, polling, return_exceptions=True)
             await self._log.stop()
+
+    async def until_kafka(self, start: Callable[[], Awaitable[None]]) -> None:
+        """Calls `start` until Kafka is there; meanwhile this process is not ready, and says why."""
+        while True:
+            try:
+                await start()
+                break
+            except LogUnavailableError as error:
+                self.trouble("Kafka", str(error))
+                await asyncio.sleep(_TICK_S)
+        self.trouble("Kafka", None)
 
     def _close_gates(self) -> None:
         if self._opening is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
@@ -64,8 +65,8 @@ class PageViewLog:
         record_batches.install(unpack_bytes)
         self.patch_active = aiokafka_patch.install()
         self._limit = chunk_records
-        self._consumer = AIOKafkaConsumer(
-            **kafka.arguments(),
+        self._new_consumer = partial(
+            AIOKafkaConsumer,
             group_id=group,
             client_id=client_id,
             enable_auto_commit=False,
@@ -81,8 +82,8 @@ class PageViewLog:
             # heartbeats share the event loop.
             max_poll_interval_ms=_DAY_MS,
         )
-        self._probe = AIOKafkaConsumer(
-            **kafka.arguments(),
+        self._new_probe = partial(
+            AIOKafkaConsumer,
             group_id=None,
             client_id=f"{client_id}-probe",
             enable_auto_commit=False,
@@ -90,6 +91,7 @@ class PageViewLog:
             max_partition_fetch_bytes=1 << 20,
             metadata_max_age_ms=metadata_max_age_ms,
         )
+        self._make_clients()
         self._probing = asyncio.Lock()
         self._one_by_one = False
         """Ends are requested one partition at a time: the last request for all of them failed in part."""
@@ -99,11 +101,23 @@ class PageViewLog:
         """Next offset of each partition: the start of chunks if the patch is not active."""
 
     async def start(self, revoked: Callable[[], None], assigned: Callable[[frozenset[int]], None]) -> None:
-        """Joins the group. `revoked` is called before every rebalance, `assigned` after it with our partitions."""
-        with translated():
-            await start(self._probe, self._kafka)
-            await start(self._consumer, self._kafka)
-            self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._update_metadata))
+        """Joins the group. `revoked` is called before every rebalance, `assigned` after it with our partitions.
+
+        May be called again after LogUnavailableError.
+        """
+        try:
+            with translated():
+                await start(self._probe, self._kafka)
+                await start(self._consumer, self._kafka)
+                self._consumer.subscribe([self.topic], listener=_Listener(revoked, assigned, self._update_metadata))
+        except LogUnavailableError:
+            await self.stop()
+            self._make_clients()  # one that was not started cannot be started again
+            raise
+
+    def _make_clients(self) -> None:
+        arguments = self._kafka.arguments()
+        self._consumer, self._probe = self._new_consumer(**arguments), self._new_probe(**arguments)
 
     async def _update_metadata(self) -> None:
         """Fetches the metadata: only the group's leader knows of partitions that were just added."""

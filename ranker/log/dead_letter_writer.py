@@ -37,13 +37,22 @@ class DeadLetters:
         self._topic = f"{source}.dead"
         self._source = source
         self._kafka = kafka
+        self._make_producer()
+
+    def _make_producer(self) -> None:
         self._producer = AIOKafkaProducer(
-            **kafka.arguments(), client_id="ranker-dead", acks="all", max_request_size=MAX_BYTES
+            **self._kafka.arguments(), client_id="ranker-dead", acks="all", max_request_size=MAX_BYTES
         )
 
     async def start(self) -> None:
-        with translated():
-            await start(self._producer, self._kafka)
+        """May be called again after LogUnavailableError."""
+        try:
+            with translated():
+                await start(self._producer, self._kafka)
+        except LogUnavailableError:
+            await self.stop()
+            self._make_producer()  # one that was not started cannot be started again
+            raise
 
     async def stop(self) -> None:
         await stop(self._producer)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 
-
 from producers.event import PageView, stamped
 from ranker.core.sizing.load import Load
 from tests.bench import ids
@@ -18,6 +17,7 @@ class Drawn:
 
     def __init__(self, load: Load, seed: int) -> None:
         self._load = load
+        self.partitions = load.partitions
         self._rng = random.Random(seed)
         self.ids = article_ids(load.articles, load.id_bytes, load.ids, seed)
         self.sites = [f"site-{number:04d}" if load.sites > 1 else "demo" for number in range(load.sites)]

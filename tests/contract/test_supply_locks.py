@@ -56,6 +56,16 @@ def test_a_lock_file_holds_what_is_asked_for(lock: Path) -> None:
         assert requirement.specifier.contains(version), f"{requirement}: {version} is pinned; run `make requirements`"
 
 
+def test_each_dependency_has_a_lowest_version_and_a_highest() -> None:
+    """deploy/lowest.sh installs the lowest; packages that are numbered by year alone promise nothing by a number."""
+    for requirement in asked_for(REQUIREMENTS / "image.txt"):
+        if requirement.name in ("setuptools", "wheel"):
+            continue  # of the build
+        operators = {one.operator for one in requirement.specifier}
+        by_year = any(Version(one.version).major > 2000 for one in requirement.specifier)
+        assert operators == ({">="} if by_year else {">=", "<"}), requirement
+
+
 def test_all_lock_files_have_the_same_versions() -> None:
     """What ships is what was tested."""
     for lock in LOCKS:

@@ -173,13 +173,17 @@ class FrozenSite(Log):
         for key in await self.documents():
             await self.say(TOPIC, str(key), None)
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """What its commands get."""
+        return {
+            "PYTHONPATH": str(CHECKOUT), **kafka_environ(self.bootstrap), "RANKER_REDIS_URL": self.redis_url,
+            "RANKER_CONFIG": str(self.config("press")), "RANKER_ENV": "production" if self.exact else "development",
+        }  # fmt: skip
+
     def start(self, *words: str, environ: Mapping[str, str] = {}) -> subprocess.Popen[str]:
         """`ranker freeze …`."""
-        environment = os.environ | {
-            "PYTHONPATH": str(CHECKOUT), **kafka_environ(self.bootstrap), "RANKER_REDIS_URL": self.redis_url,
-            "RANKER_CONFIG": str(self.config("press")),
-            "RANKER_ENV": "production" if self.exact else "development", **environ,
-        }  # fmt: skip
+        environment = {**os.environ, **self.environ, **environ}
         argv = [*RANKER, "freeze", *words]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(argv, env=environment, text=True, **pipes)

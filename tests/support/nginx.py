@@ -13,6 +13,7 @@ from deploy.local.ports import HOST, free_port, is_listening
 from deploy.local.servers import Server
 
 CONF = CHECKOUT / "deploy" / "nginx.conf"
+UPSTREAMS = CONF.with_name("nginx-upstreams.conf")
 _MAIN = """\
 daemon off;
 {user}
@@ -36,13 +37,14 @@ http {{
 def balancing(
     port: int, readers: Sequence[int], directory: Path, collector: int | None = None, *, limited: bool = False
 ) -> str:
-    """deploy/nginx.conf with these ports and its cache in `directory`; without `collector` nobody listens there.
+    """nginx.conf and its upstreams with these ports and its cache in `directory`; without `collector` nobody listens there.
 
     Only if `limited` is one client held to so many requests: all load comes from one.
     """
-    conf = CONF.read_text().replace("127.0.0.1:8082", f"{HOST}:{collector or free_port()}")
-    for usual, reader in zip(re.findall(r"server 127\.0\.0\.1:(\d+) max_fails", conf), readers, strict=True):
-        conf = conf.replace(f"127.0.0.1:{usual}", f"{HOST}:{reader}")
+    upstreams = UPSTREAMS.read_text().replace("127.0.0.1:8082", f"{HOST}:{collector or free_port()}")
+    for usual, reader in zip(re.findall(r"server 127\.0\.0\.1:(\d+) max_fails", upstreams), readers, strict=True):
+        upstreams = upstreams.replace(f"127.0.0.1:{usual}", f"{HOST}:{reader}")
+    conf = upstreams + CONF.read_text()
     if not limited:
         conf = re.sub("limit_req zone=.*;", "", conf)
     return conf.replace("listen 80;", f"listen {HOST}:{port};").replace("/var/cache/nginx", str(directory))

@@ -13,7 +13,7 @@ import pytest
 
 from ranker.commands.consume import _run_until_signal
 from ranker.log.errors import stop
-from ranker.service import ending
+from ranker.service import ending, signals
 
 
 class Connections:
@@ -86,7 +86,7 @@ async def test_a_task_that_ends_by_itself_is_an_error_with_its_name() -> None:
     other = asyncio.create_task(asyncio.sleep(3600), name="consumer")
     for ended in (cancelled_by_itself, lambda: asyncio.sleep(0)):
         with pytest.raises(click.ClickException, match="catalogue ended without a signal") as caught:
-            await _run_until_signal([other, asyncio.create_task(ended(), name="catalogue")])
+            await _run_until_signal([other, asyncio.create_task(ended(), name="catalogue")], asyncio.Event())
         assert caught.value.exit_code == 1
         assert other.cancelled()
         other = asyncio.create_task(asyncio.sleep(3600), name="consumer")
@@ -97,7 +97,8 @@ async def test_a_signal_ends_the_tasks_without_an_error() -> None:
     """As an operator or a supervisor sends it."""
     tasks = [asyncio.create_task(asyncio.sleep(3600), name=name) for name in ("consumer", "catalogue")]
     asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
-    await _run_until_signal(tasks)
+    with signals.stop_event() as asked:
+        await _run_until_signal(tasks, asked)
     assert all(task.cancelled() for task in tasks)
 
 
@@ -113,4 +114,5 @@ async def test_a_swallowed_cancellation_does_not_hold_the_end_up(monkeypatch: py
     tasks = [asyncio.create_task(asyncio.sleep(3600), name="consumer"), asyncio.create_task(stubborn(), name="history")]
     asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(10.0):
-        await _run_until_signal(tasks)
+        with signals.stop_event() as asked:
+            await _run_until_signal(tasks, asked)

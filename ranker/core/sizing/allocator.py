@@ -1,7 +1,7 @@
 """Bytes that Redis 7.0 takes for its structures, by the size classes of jemalloc.
 
-Pointers of 8 bytes, the system's jemalloc (multiples of 16 bytes up to 128, then four sizes for each doubling). Measured
-against used_memory in tests/integration/operate/test_size.py.
+Pointers of 8 bytes, the system's jemalloc (multiples of 16 bytes up to 128, then four sizes for each doubling).
+Measured against used_memory in tests/integration/operate/test_size.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def string(length: float) -> float:
 
 def table(entries: float) -> float:
     """A hash table's array of so many entries: a power of two of pointers."""
-    return 8.0 * 2 ** ceil(log2(max(entries, 4)))
+    pointers: int = 1 << ceil(log2(max(entries, 4)))
+    return 8.0 * pointers
 
 
 def key(name: str) -> float:

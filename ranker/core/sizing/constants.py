@@ -41,7 +41,8 @@ SEALED = {
 }
 """Bytes of an article in a sealed slice with so many articles, by the kind and length of ids; one site, one outcome.
 
-Measured on 2026-11-30 by tests/bench/sizing.py, medians of three draws; tests/unit/test_size_constants.py draws some again.
+Measured on 2026-11-30 by tests/bench/sizing.py, medians of three draws; tests/unit/test_core_sizing.py
+draws some again.
 """
 HISTORY_PLACES = (5, 20, 50, 200)
 HISTORY = {
@@ -79,28 +80,39 @@ OF_SITES_BYTES = Constant(
 )
 META_BYTES = Constant(1_800.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
 SERVER_BYTES = Constant(1.9e6, "bytes", "an empty Redis 7.0.15 with ten connections, 2026-11-30")
+READER_LISTS = 2_000
+"""That a reader keeps at most, those that were requested last (serve/live/demand.py)."""
 STREAMS = 5_000
 """Of one reader (docs/reports/bench-2026-11-24.md, streams; it refuses the 6,001st)."""
-CONSUMER_EVENT_US = Constant(2.0, "us", "tests/bench/steady.py, 2026-11-30")
-CONSUMER_KEY_US = Constant(2.0, "us", "tests/bench/steady.py, 2026-11-30")
-CONSUMER_INCREMENT_US = Constant(4.0, "us", "tests/bench/steady.py, 2026-11-30")
-CONSUMER_SHARD_US = Constant(1_200.0, "us/s", "tests/bench/steady.py, 2026-11-30")
-CONSUMER_IDLE_US = Constant(12_000.0, "us/s", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_EVENT_US = Constant(1.6, "us", "docs/reports/bench-2026-11-24.md, backlog")
+CONSUMER_KEY_US = Constant(4.6, "us", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_INCREMENT_US = Constant(7.5, "us", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_STEP_US = Constant(1_300.0, "us", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_SHARD_US = Constant(800.0, "us/s", "tests/bench/steady.py, 2026-11-30")
+CONSUMER_IDLE_US = Constant(20_000.0, "us/s", "tests/bench/steady.py, 2026-11-30")
 CONSUMER_BYTES = Constant(110e6, "bytes", "docs/reports/bench-2026-11-24.md, backlog")
 CONSUMER_KEY_BYTES = Constant(15.0, "bytes", "docs/reports/rules-2026-11-29.md")
-REDIS_STEP_US = Constant(100.0, "us", "tests/bench/steady.py, 2026-11-30")
-REDIS_SHARD_US = Constant(200.0, "us/s", "tests/bench/steady.py, 2026-11-30")
-REDIS_INCREMENT_US = Constant(1.5, "us", "tests/bench/steady.py, 2026-11-30")
+REDIS_IDLE_US = Constant(9_000.0, "us/s", "tests/bench/steady.py, 2026-11-30")
+REDIS_STEP_US = Constant(500.0, "us", "tests/bench/steady.py, 2026-11-30")
+REDIS_INCREMENT_US = Constant(3.0, "us", "tests/bench/steady.py, 2026-11-30")
 REDIS_KEY_US = Constant(0.2, "us", "docs/reports/rules-cost-2026-11-29.md")
-REDIS_LIST_SHARD_US = Constant(27.0, "us", "tests/bench/many_lists.py, 2026-11-30")
-REDIS_PLACE_US = Constant(0.2, "us", "tests/bench/many_lists.py, 2026-11-30")
-READER_LIST_SHARD_US = Constant(80.0, "us", "tests/bench/many_lists.py, 2026-11-30")
-READER_PLACE_US = Constant(1.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_SHARD_US = Constant(90.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_LIST_SHARD_US = Constant(3.3, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_LIST_US = Constant(10.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_PLACE_US = Constant(0.42, "us", "tests/bench/many_lists.py, 2026-11-30")
+READER_SHARD_US = Constant(480.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+READER_LIST_SHARD_US = Constant(19.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+READER_PLACES = (1, 20, 100, 2_000)
+READER_LIST_US = (100.0, 150.0, 300.0, 1_900.0)
+"""Of a list with so many places, beside its shards; tests/bench/many_lists.py, 2026-11-30."""
+FULL_ROUND = 100
+"""Lists with fewer places cost less in each shard, in proportion."""
 READER_REQUEST_US = Constant(28.1, "us", "docs/reports/bench-2026-11-24.md, reader")
 READER_STREAM_US = Constant(29.5, "us", "docs/reports/bench-2026-11-24.md, streams")
 READER_BYTES = Constant(56.2e6, "bytes", "docs/reports/bench-2026-11-24.md, start")
 READER_ARTICLE_BYTES = Constant(600.0, "bytes", "docs/reports/bench-2026-11-24.md, start")
-READER_PLACE_BYTES = Constant(100.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
+READER_LIST_BYTES = Constant(5_000.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
+READER_PLACE_BYTES = Constant(380.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
 READER_STREAM_BYTES = Constant(29_700.0, "bytes", "docs/reports/bench-2026-11-24.md, streams")
 COLLECTOR_EVENT_US = Constant(105.0, "us", "docs/reports/bench-2026-11-24.md, collect")
 COLLECTOR_BYTES = Constant(70e6, "bytes", "tests/bench/steady.py, 2026-11-30")

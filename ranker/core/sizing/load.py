@@ -19,9 +19,9 @@ TYPES = {"view": 0.97, "share": 0.02, "comment": 0.01}
 class Load:
     """`rate` is events a second on the average of a week, `peak` the busiest two hours' multiple of it.
 
-    `articles` have an event within the longest window, on all `sites` together, which are taken as equally large. `bots` and
-    `repeats` are shares of events that those rules drop if they are in force. `catalogue` is the number of articles with a
-    record, of `record_bytes` each. `members` are the processes that number their events (collectors, replays).
+    `articles` have an event within the longest window, on all `sites` together, which are equally large. `bots` and
+    `repeats` are shares of events that those rules drop if they are in force. `catalogue` is the number of articles
+    with a record, of `record_bytes` each. `members` are the processes that number their events (collectors, replays).
     """
 
     rate: float
@@ -56,6 +56,16 @@ class Load:
     def peak_rate(self) -> float:
         return self.rate * self.peak
 
+    @property
+    def hottest(self) -> float:
+        """The share of the events that the shard of the first article has: all of that, and its part of the others."""
+        return self.popularity.first() + self.coolest
+
+    @property
+    def coolest(self) -> float:
+        """The share that each other shard has."""
+        return (1 - self.popularity.first()) / self.partitions
+
 
 def outcomes(load: Load, generation: Generation) -> dict[str, float]:
     """Outcome to its share of the events: types, and what rules in force drop."""
@@ -80,7 +90,7 @@ def board_shares(load: Load, generation: Generation) -> dict[str, float]:
 
 
 def keys_per_event(load: Load, generation: Generation) -> float:
-    """Keys that rules remember of an event on the average: one for each rule that remembers, none of a repeat's reader."""
+    """Keys that rules remember of an event on the average: its own, and that of its reader unless it is a repeat."""
     rules = memory_rules(generation)
     if rules is None:
         return 0.0

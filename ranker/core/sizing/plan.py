@@ -35,7 +35,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Plan:
-    """Bytes, cores and numbers of processes. `bounds` are sentences: what does not hold, each with what is then done."""
+    """Bytes, cores and numbers of processes. `bounds` are sentences: what does not hold, with what is then done."""
 
     load: Load
     memory: RedisMemory
@@ -52,17 +52,26 @@ class Plan:
 
 
 def partitions_for(load: Load, generation: Generation) -> int:
-    """The least number that holds: of cores that fold, of keys that rules may hold, of articles in a shard; 4 at least."""
-    one = replace(load, partitions=1)
-    keys = load.peak_rate * keys_per_event(load, generation) * remembered_s(generation)
-    rules = memory_rules(generation)
+    """As many as processes that fold, rules' keys and articles of a shard ask for; 4 at least.
+
+    What the first article alone asks for, no number of partitions gives: it is in one of them.
+    """
+    one, first = replace(load, partitions=1), load.popularity.first()
+    rules, keys = memory_rules(generation), keys_at_peak(load, generation)
     wanted = max(
         float(LEAST_PARTITIONS),
         processes.consumers(one, generation).cores / BUSY,
         load.articles / ARTICLES_OF_SHARD,
-        keys / rules.max_keys if rules is not None else 0.0,
     )
+    if rules is not None:
+        left = max(rules.max_keys - keys * first, rules.max_keys / 2)
+        wanted = max(wanted, keys * (1 - first) / left)
     return ceil(wanted)
+
+
+def keys_at_peak(load: Load, generation: Generation) -> float:
+    """Keys that rules remember in the busiest hours if nothing is given up."""
+    return load.peak_rate * keys_per_event(load, generation) * remembered_s(generation)
 
 
 def plan(load: Load, generation: Generation) -> Plan:
@@ -86,7 +95,7 @@ def plan(load: Load, generation: Generation) -> Plan:
         readers,
         collectors,
         kafka.network(load, generation, readers.count),
-        tuple(_bounds(load, generation, consumers, readers, servers)),
+        tuple(_bounds(load, generation, consumers, servers)),
     )
 
 
@@ -104,13 +113,26 @@ def monthly(one: Plan, prices: Prices, redis_copies: int = 2) -> dict[str, float
     return {kind: cost for kind, cost in found.items() if cost}
 
 
-def _bounds(load: Load, generation: Generation, consumers: Processes, readers: Processes, servers: int) -> list[str]:
+def _bounds(load: Load, generation: Generation, consumers: Processes, servers: int) -> list[str]:
     found = []
     least = partitions_for(load, generation)
     if load.partitions < least:
         found.append(
-            f"{load.partitions} partitions are too few: one process folds a partition, and rules hold a bounded number of keys "
-            f"for each; take {least} (--partitions {least})"
+            f"{load.partitions} partitions are too few: one process folds a partition, and rules hold a bounded "
+            f"number of keys for each; take {least} (--partitions {least})"
+        )
+    rules, keys = memory_rules(generation), keys_at_peak(load, generation) * load.hottest
+    if rules is not None and keys > rules.max_keys:
+        found.append(
+            f"rules would remember {keys:,.0f} keys in the shard of the first article, and give up hours beyond "
+            f"rules.max_keys = {rules.max_keys:,}: raise it (10 bytes a key in Redis, 15 in a consumer), or count "
+            "without rules that remember"
+        )
+    hot = replace(load, partitions=1, rate=load.rate * load.hottest)
+    if (cores := processes.consumers(hot, generation, least=1).cores) > BUSY:
+        found.append(
+            f"the shard of the first article takes {cores:.1f} cores in the busiest hours, and one process folds it: "
+            f"more than {BUSY:g} leave too little for catching up, and no number of partitions helps"
         )
     if consumers.count > load.partitions:
         found.append(
@@ -118,13 +140,19 @@ def _bounds(load: Load, generation: Generation, consumers: Processes, readers: P
         )
     if servers > 1:
         found.append(
-            f"one Redis is not enough: take a Redis Cluster of {servers} primaries (docs/runbook.md), or several Redis by site"
+            f"one Redis is not enough: take a Redis Cluster of {servers} primaries (docs/runbook.md), or "
+            "an installation for each part of the sites"
         )
-    refresh = processes.refresh_us(load, constants.READER_LIST_SHARD_US.value, constants.READER_PLACE_US.value) / 1e6
+    refresh = processes.refresh_us(load) / 1e6
     if refresh > load.refresh_s * BUSY:
         found.append(
-            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each reader a part of "
-            "the sites, raise serve.refresh_ms, or have fewer boards and windows"
+            f"a reader needs {refresh:.1f} s to read {processes.kept(load):,} lists of {load.partitions} "
+            "shards: give each a part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
+        )
+    if load.lists > constants.READER_LISTS:
+        found.append(
+            f"a reader keeps {constants.READER_LISTS:,} of {load.lists:,} lists, those requested last, and reads "
+            "others when they are requested: give each a part of the sites"
         )
     if load.sites > HISTORY_SITES:
         found.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from math import expm1, log
+from math import exp, expm1, log
 
 _SINGLE = 256
 """Ranks that have a weight of their own; those behind share that of a stretch."""
@@ -24,9 +24,10 @@ class Popularity:
     ) -> None:
         self.articles = articles
         stretches = list(_stretches(articles))
-        weights = [ranks * middle**-zipf for middle, ranks in stretches]
+        weights: list[float] = [ranks * middle**-zipf for middle, ranks in stretches]
         whole = sum(weights)
         self._shares = [(ranks, weight / whole / ranks) for (_, ranks), weight in zip(stretches, weights, strict=True)]
+        self._computed: dict[float, float] = {}
         self._known: list[tuple[float, float]] = []
         """Logarithms: of events, of the factor."""
         self._known = sorted(
@@ -44,7 +45,9 @@ class Popularity:
         return self._shares[0][1]
 
     def _by_law(self, events: float) -> float:
-        return sum(-ranks * expm1(-events * share) for ranks, share in self._shares)
+        if events not in self._computed:
+            self._computed[events] = sum(-ranks * expm1(-events * share) for ranks, share in self._shares)
+        return self._computed[events]
 
     def _factor(self, events: float) -> float:
         if not self._known:
@@ -52,9 +55,9 @@ class Popularity:
         at = log(events)
         place = bisect_left(self._known, (at, 0.0))
         if place in (0, len(self._known)):
-            return 2.718281828459045 ** self._known[max(0, place - 1)][1]
+            return exp(self._known[max(0, place - 1)][1])
         (left, low), (right, high) = self._known[place - 1 : place + 1]
-        return 2.718281828459045 ** (low + (high - low) * (at - left) / (right - left))
+        return exp(low + (high - low) * (at - left) / (right - left))
 
 
 def _stretches(articles: int) -> Iterator[tuple[float, int]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp, log
+from math import exp
 
 from ranker.core.generation import Generation
 from ranker.core.rules import memory_rules
 from ranker.core.sizing import allocator, constants
 from ranker.core.sizing.load import Load, board_shares, keys_per_event, outcomes, remembered_s
+from ranker.core.sizing.tables import interpolated
 
 HISTORY_PLACES, HISTORY_HOURS, HISTORY_SITES = 200, 192, 1_000
 PIECE_KEYS = 1_024
@@ -18,6 +18,8 @@ OPEN_S = 60
 """A slice is sealed so long behind its end."""
 BLOCKS = 128
 """Of 1,024 sequences each, that are kept of a producer's run."""
+MAX_RUNS = 256
+"""That a shard tracks."""
 _TAG = "ranker:{000000000000.00}:"
 _SEALED_HEAD = 1
 """msgpack before a count in an open slice's delta: the count itself, below 128."""
@@ -73,15 +75,21 @@ def totals(load: Load, generation: Generation) -> float:
 
 def slices(load: Load, generation: Generation) -> float:
     """Sealed slices of every tier, and those still open."""
-    covered_ms = 0
-    found = 0.0
-    for tier, window in enumerate(generation.windows):
-        # half of what is leaving is still there; of the finest the last two are open
-        live = (window.length_ms - covered_ms) / window.grain_ms + (0.5 if tier else -1.0)
-        events = load.rate * window.grain_ms / 1000
+    found = open_slices(load, generation)
+    for tier, live in enumerate(live_slices(generation)):
+        events = load.rate * generation.windows[tier].grain_ms / 1000
         found += live * load.partitions * sealed_slice(load, generation, events / load.partitions, tier)
+    return found
+
+
+def live_slices(generation: Generation) -> list[float]:
+    """Sealed slices of each tier of one shard, if all had events. Half of what is leaving is still there."""
+    found, covered_ms = [], 0
+    for tier, window in enumerate(generation.windows):
+        # the last two of the finest are open
+        found.append((window.length_ms - covered_ms) / window.grain_ms + (0.5 if tier else -1.0))
         covered_ms = window.length_ms
-    return found + open_slices(load, generation)
+    return found
 
 
 def sealed_slice(load: Load, generation: Generation, events: float, tier: int = 0) -> float:
@@ -99,8 +107,7 @@ def sealed_slice(load: Load, generation: Generation, events: float, tier: int = 
     content = articles * per_article(load, articles) + max(0.0, counts - articles) * more.value
     content += (sites - 1) * constants.SITE_BYTES.value + articles * (1 - 1 / sites) * constants.OF_SITES_BYTES.value
     name = f"{_TAG}slice:{tier}:00000000"
-    member = allocator.string(len("0:00000000")) + allocator.DICT_ENTRY + 12
-    return there * (allocator.list_(1, content) + allocator.key(name) + member)
+    return there * (allocator.list_(1, content) + allocator.key(name))
 
 
 def per_article(load: Load, articles: float) -> float:
@@ -127,11 +134,14 @@ def remembered(load: Load, generation: Generation, live_s: float | None = None) 
     rules = memory_rules(generation)
     if rules is None:
         return 0.0
-    rate = load.peak_rate if live_s is None else load.rate
-    of_second = keys_per_event(load, generation) * rate / load.partitions
-    keys = min(of_second * (remembered_s(generation) if live_s is None else live_s), rules.max_keys)
-    element = max(1.0, min(PIECE_KEYS, of_second * load.flush_s))
-    return load.partitions * allocator.list_(keys / element, 8 * element)
+    of_second = keys_per_event(load, generation) * (load.peak_rate if live_s is None else load.rate)
+    lasts_s = remembered_s(generation) if live_s is None else live_s
+    found = 0.0
+    for shards, share in ((1, load.hottest), (load.partitions - 1, load.coolest)):
+        keys = min(of_second * share * lasts_s, rules.max_keys)
+        element = max(1.0, min(PIECE_KEYS, of_second * share * load.flush_s))
+        found += shards * allocator.list_(keys / element, 8 * element)
+    return found
 
 
 def catalogue(load: Load) -> float:
@@ -155,44 +165,22 @@ def history(load: Load, generation: Generation) -> float:
 
 
 def rest(load: Load, generation: Generation) -> float:
-    """Meta, sums, names of sites, and what is known of producers' sequences."""
+    """Meta, sums, indices, and what is known of producers' sequences."""
     counted = len(outcomes(load, generation)) * len(generation.windows)
     sums = allocator.hash_(load.sites * counted, load.site_bytes + 10, 6)
     names = allocator.set_(load.sites, load.site_bytes)
     blocks = min(BLOCKS, load.rate * 86_400 / max(1, load.members) / 1_024 + 1)
-    runs = load.members * blocks * (allocator.string(40) + allocator.string(132) + allocator.DICT_ENTRY + 12)
-    return load.partitions * (sums + names + runs + constants.META_BYTES.value)
-
-
-def interpolated(rows: Mapping[int, Sequence[float]], columns: Sequence[int], length: float, count: float) -> float:
-    """From a table of lengths and counts: linear in the length, and in the logarithm of the count; beyond it, its edge.
-
-    Beyond the longest id, in proportion.
-    """
-    lengths = sorted(rows)
-    low, high, part = _between(lengths, length)
-    values = [_in_row(rows[one], columns, count) for one in (low, high)]
-    found = values[0] + (values[1] - values[0]) * part
-    return found * max(1.0, length / lengths[-1])
-
-
-def _in_row(row: Sequence[float], columns: Sequence[int], count: float) -> float:
-    low, high, _ = _between(columns, count)
-    at = min(max(count, columns[0]), columns[-1])
-    part = 0.0 if low == high else log(at / low) / log(high / low)
-    left, right = row[columns.index(low)], row[columns.index(high)]
-    return left + (right - left) * part
-
-
-def _between(steps: Sequence[int], value: float) -> tuple[int, int, float]:
-    """The steps around a value, and how far it is from the first to the second."""
-    place = bisect_right(steps, value)
-    if place == 0:
-        return steps[0], steps[0], 0.0
-    if place == len(steps):
-        return steps[-1], steps[-1], 0.0
-    low, high = steps[place - 1], steps[place]
-    return low, high, (value - low) / (high - low)
+    runs = (
+        min(load.members, MAX_RUNS)
+        * blocks
+        * (allocator.string(30) + allocator.string(132) + allocator.DICT_ENTRY + 12)
+    )
+    index = 0.0
+    for tier, live in enumerate(live_slices(generation)):
+        events = load.rate / load.partitions * generation.windows[tier].grain_ms / 1000
+        index += live * (1 - exp(-events))
+    index = allocator.set_(index, len("0:00000000"))
+    return load.partitions * (sums + names + runs + index + constants.META_BYTES.value)
 
 
 def by_kind(memory: RedisMemory) -> Iterator[tuple[str, float]]:

@@ -85,7 +85,7 @@ class Consumer:
         self.child = child
         self.ended = False
         """It was ended on purpose."""
-        self._admin = f"http://127.0.0.1:{admin_port}"
+        self.admin = f"http://127.0.0.1:{admin_port}"
 
     def kill(self) -> None:
         self.ended = True
@@ -137,7 +137,7 @@ class Consumer:
     async def _get(self, path: str) -> bytes | None:
         def get() -> bytes | None:
             try:
-                with urllib.request.urlopen(self._admin + path, timeout=2.0) as answer:
+                with urllib.request.urlopen(self.admin + path, timeout=2.0) as answer:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 with error:

@@ -1,0 +1,275 @@
+"""What deploy/compose.yaml starts is fit for the programs that it starts. deploy/README.md says what could not be run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from ruamel.yaml import YAML
+
+from deploy.local import children, waiting
+from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.ports import HOST, free_port, is_listening
+from ranker import __version__
+from tests.support import our_processes
+from tests.support.deploy_tools import DEPLOY, FindTool, beside_python, run
+
+SERVED = ("topics", "consumer", "freeze", "verify", "reader", "collector", "traffic")
+UNTIL_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    """compose.yaml, anchors resolved."""
+    found = YAML(typ="safe").load(DEPLOY / "compose.yaml")
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    found = compose["services"]
+    assert isinstance(found, dict)
+    return found
+
+
+def command_line(service: dict[str, Any]) -> tuple[str, list[str]]:
+    """Program and words; of a loop in a shell, those of the command in it."""
+    entrypoint, words = service.get("entrypoint", ["ranker"]), service["command"]
+    if entrypoint == ["sh", "-c"]:
+        (line,) = re.findall(r"while :; do (.*?)(?:;| &&)", words[0])
+        entrypoint, *words = shlex.split(line)
+        return entrypoint, words
+    (program,) = entrypoint
+    return program, words
+
+
+def test_compose_follows_the_compose_specification() -> None:
+    """compose.yaml is valid by the specification's JSON schema."""
+    run(beside_python("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+
+
+def test_every_container_is_confined(services: dict[str, Any]) -> None:
+    """No capabilities, no new privileges, bounded memory and CPU; and no disk but what it is given, Kafka excepted."""
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["deploy"]["resources"]["limits"].keys() >= {"cpus", "memory"}, name
+        assert service.get("read_only") or name == "kafka", name
+
+
+def test_images_are_pinned(services: dict[str, Any]) -> None:
+    """Ours by the project's version, others by one that has all its numbers."""
+    for name, service in services.items():
+        image, _, tag = service["image"].partition(":")
+        if name in SERVED:
+            assert (image, tag) == ("popularity-ranker", __version__), name
+        else:
+            assert re.fullmatch(r"v?\d+\.\d+\.\d+(-\w+)?", tag), name
+
+
+def test_compose_has_two_of_each_and_starts_them_after_the_topics(services: dict[str, Any]) -> None:
+    """Consumers and readers in two replicas, once the one-shot that makes the topics has succeeded."""
+    for name in ("consumer", "reader"):
+        assert services[name]["deploy"]["replicas"] == 2
+        assert services[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_the_processes_take_their_command_lines_and_settings(
+    name: str, compose: dict[str, Any], tmp_path: Path
+) -> None:
+    """Parsed by the program, with the files that secrets.sh makes; each secret is asked for, and ranker.toml is without fault."""
+    service = compose["services"][name]
+    program, words = command_line(service)
+    options = our_processes.options(program, words)
+    assert options.get("admin_host", "0.0.0.0") == "0.0.0.0", "Prometheus is another container"
+    assert all(f":{options.get('admin_port')}" not in published for published in service.get("ports", []))
+    run(DEPLOY / "secrets.sh", tmp_path / "secrets")
+    given, named = dict(service["environment"]), set()
+    assert given.keys() <= our_processes.VARIABLES
+    for secret in service.get("secrets", []):
+        source, target = (secret, secret) if isinstance(secret, str) else (secret["source"], secret["target"])
+        file = tmp_path / Path(compose["secrets"][source]["file"])
+        (found,) = (key for key, value in given.items() if value.lstrip("@") == f"/run/secrets/{target}")
+        given[found] = given[found].replace(f"/run/secrets/{target}", str(file))
+        named.add(source)
+    assert not any("/run/secrets" in value for value in given.values()), "a secret is not given"
+    user = given.get("RANKER_REDIS_USERNAME")
+    assert user is None or f"redis-{user}" in named
+    (config,) = service["configs"]
+    assert given["RANKER_CONFIG"] == config["target"]
+    given["RANKER_CONFIG"] = str(DEPLOY / compose["configs"][config["source"]]["file"])
+    our_processes.check_settings(program, words, given)
+
+
+def test_the_health_check_is_of_the_admin_port(services: dict[str, Any]) -> None:
+    """What the image checks by itself is the port that services give; those without one have no check."""
+    (port,) = re.findall(r"HEALTH_URL=http://127\.0\.0\.1:(\d+)/healthz", (DEPLOY / "Dockerfile").read_text())
+    for name in SERVED:
+        admin = our_processes.options(*command_line(services[name])).get("admin_port")
+        assert admin == int(port) if admin is not None else services[name]["healthcheck"]["disable"], name
+
+
+@pytest.mark.parametrize(("name", "rounds"), [("freeze", "1800"), ("verify", "3600")])
+def test_what_runs_again_and_again_does_so_and_ends_at_once(
+    name: str, rounds: str, services: dict[str, Any], tmp_path: Path
+) -> None:
+    """The shell's loop runs a command of ours, goes on when it fails, and ends by SIGTERM, as the container does."""
+    service = services[name]
+    assert service["init"] is True, "as the first process of a container, the shell would ignore SIGTERM"
+    (script,) = service["command"]
+    for program, line in {
+        "ranker": 'echo "$1" >> made; exit 1',
+        "sleep": 'echo "$@" >> slept; [ $(wc -l < slept) -lt 3 ] || exec /bin/sleep 60',
+    }.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / program).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    process = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env=environment, start_new_session=True)
+    try:
+        slept = tmp_path / "slept"
+        waiting.until("Three rounds", lambda: slept.exists() and len(slept.read_text().split()) == 3, UNTIL_S)
+        assert (tmp_path / "made").read_text() == f"{name}\n" * 3
+        assert slept.read_text().split() == [rounds] * 3
+        process.terminate()
+        assert process.wait(UNTIL_S) == -signal.SIGTERM
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_kafka_starts_with_the_settings_of_compose(
+    services: dict[str, Any], new_kafka_apache: Callable[..., ApacheKafka]
+) -> None:
+    """The broker settings in compose.yaml are names and values that Apache Kafka takes; only addresses are ours."""
+    places = ("LISTENERS", "ADVERTISED_LISTENERS", "CONTROLLER_QUORUM_VOTERS", "LOG_DIRS", "HEAP_OPTS")
+    settings = {
+        name.removeprefix("KAFKA_").lower(): str(value)
+        for name, value in services["kafka"]["environment"].items()
+        if name.startswith("KAFKA_") and name.removeprefix("KAFKA_") not in places
+    }
+    assert settings["auto_create_topics_enable"] == "false"
+    assert new_kafka_apache(**settings).answers()
+
+
+def test_redis_starts_as_in_compose_with_a_user_for_each_role(
+    services: dict[str, Any], find_tool: FindTool, tmp_path: Path
+) -> None:
+    """Its shell is run: rights by role and password, none without; AOF, and nothing is evicted."""
+    find_tool("redis-server", "redis-server")
+    port, secrets = free_port(), tmp_path / "secrets"
+    run(DEPLOY / "secrets.sh", secrets)
+    shell, flags, script = services["redis"]["command"]
+    for there, here in {
+        "/tmp/users.acl": tmp_path / "users.acl",
+        "/run/secrets": secrets,
+        "/usr/local/share/redis-acl": DEPLOY / "redis-acl",
+        "$$": "$",
+    }.items():
+        assert there in script
+        script = script.replace(there, str(here))
+    script = f"{script.rstrip()} --port {port} --bind {HOST} --dir {tmp_path}\n"
+    child = children.start("redis", [shell, flags, script], tmp_path / "redis.log")
+    try:
+        waiting.until("Redis", lambda: is_listening(port), UNTIL_S)
+        with redis.Redis(HOST, port) as nobody:
+            assert nobody.ping()
+            for refused in (nobody.info, lambda: nobody.get("ranker:active")):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    refused()
+        role = {
+            name: redis.Redis(HOST, port, username=name, password=(secrets / f"redis-{name}").read_text())
+            for name in ("consumer", "reader", "collector", "operator")
+        }
+        role["consumer"].set("ranker:active", "one")
+        assert role["reader"].get("ranker:active") == b"one"
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            role["reader"].set("ranker:active", "two")
+        role["collector"].set("ranker:collect:salt:2026-11-30", "salt")
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            role["consumer"].get("ranker:collect:salt:2026-11-30")
+        info = role["operator"].info()
+        assert (info["maxmemory_policy"], info["aof_enabled"]) == ("noeviction", 1)
+        assert info["maxmemory"] > 0
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            redis.Redis(HOST, port, username="reader", password="").ping()
+        for client in role.values():
+            client.close()
+    finally:
+        child.stop()
+
+
+def test_passwords_are_made_once_and_seen_by_nobody_else(tmp_path: Path) -> None:
+    """A second run changes none; the folder is closed to others; and git keeps away from it."""
+    folder = tmp_path / "secrets"
+    run(DEPLOY / "secrets.sh", folder)
+    first = {path.name: path.read_text() for path in folder.iterdir()}
+    run(DEPLOY / "secrets.sh", folder)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == first
+    assert folder.stat().st_mode & 0o777 == 0o700
+    passwords = [text for name, text in first.items() if name not in {"write-keys", "read-tokens"}]
+    assert all(re.fullmatch("[0-9a-f]{64}", text) for text in passwords)
+    assert len(set(passwords)) == len(passwords) == 5
+    ignored = (DEPLOY.parent / ".gitignore").read_text().splitlines()
+    assert "/deploy/secrets/" in ignored
+
+
+def test_what_is_written_is_on_volumes_that_belong_to_the_image_s_user(services: dict[str, Any]) -> None:
+    """A spool outlives its container; metrics of the recount are where they are shown."""
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    user = re.search(r"^USER (\d+)$", dockerfile, re.MULTILINE)
+    assert user is not None
+    made = " ".join(re.findall(rf"install -d -m \d+ -o {user[1]} (.*?) *(?:\\|$)", dockerfile, re.MULTILINE)).split()
+    spool = our_processes.options(*command_line(services["collector"]))["spool"]
+    written = Path(our_processes.options(*command_line(services["verify"]))["metrics"])
+    assert services["collector"]["volumes"] == [f"spool:{spool}"]
+    assert services["verify"]["volumes"] == [f"metrics:{written.parent}"]
+    assert {str(spool), str(written.parent)} <= set(made)
+    assert services["written-metrics"]["volumes"] == [f"metrics:{written.parent}:ro"]
+    assert f"--collector.textfile.directory={written.parent}" in services["written-metrics"]["command"]
+
+
+def test_prometheus_takes_its_configuration(find_tool: FindTool) -> None:
+    """promtool finds prometheus.yml valid."""
+    configuration = DEPLOY / "prometheus" / "prometheus.yml"
+    assert "SUCCESS" in run(find_tool("promtool", "prometheus"), "check", "config", configuration)
+
+
+def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> None:
+    """Each scraped name is a service with that port, in a network of Prometheus'."""
+    jobs = YAML(typ="safe").load(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]
+    scraped = {name: sd["port"] for job in jobs for sd in job["dns_sd_configs"] for name in sd["names"]}
+    assert scraped.keys() >= {"consumer", "reader", "collector"}
+    for name, port in scraped.items():
+        words = services[name]["command"]
+        assert f":{port}" in str(words) or words[words.index("--admin-port") + 1] == str(port)
+        assert set(services[name]["networks"]) & set(services["prometheus"]["networks"])
+
+
+def test_nginx_finds_readers_and_collector(services: dict[str, Any], find_tool: FindTool, tmp_path: Path) -> None:
+    """Its upstreams are services, at their ports; the real nginx takes the files, without what an older one has not."""
+    mounts = dict(volume.split(":")[:2] for volume in services["nginx"]["volumes"])
+    assert set(mounts) == {"./nginx.conf", "./nginx-upstreams.compose.conf"}
+    upstreams = (DEPLOY / "nginx-upstreams.compose.conf").read_text()
+    for name, port in re.findall(r"server (\w+):(\d+)", upstreams):
+        assert our_processes.options(*command_line(services[name]))["port"] == int(port)
+        assert set(services[name]["networks"]) & set(services["nginx"]["networks"])
+        upstreams = upstreams.replace(f"{name}:{port} resolve", f"{HOST}:{port}")
+    conf = (DEPLOY / "nginx.conf").read_text()
+    assert set(re.findall(r"proxy_pass http://(\w+);", conf)) == set(
+        re.findall(r"^upstream (\w+)", upstreams, re.MULTILINE)
+    )
+    text = f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\n{upstreams}{conf}}}\n".replace(
+        "/var/cache/nginx", str(tmp_path)
+    )
+    (tmp_path / "nginx.conf").write_text(text)
+    run(find_tool("nginx", "nginx-light"), "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf")
+    assert services["nginx"]["ports"] == ["127.0.0.1:8080:80"]

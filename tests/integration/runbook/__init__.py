@@ -1,0 +1,1 @@
+"""docs/runbook.md: each section on a system that is broken as the section says."""
