@@ -122,6 +122,7 @@ def measure(seconds: float, rate: float) -> list[str]:
             "RANKER_REDIS_URL": redis.url,
             "RANKER_CONFIG": str(config),
             "RANKER_WRITE_KEYS": "demo=key-of-demo-0123456789",
+            "RANKER_ENV": "development",  # the embedded broker has the producers' times alone
         }
         installed = {**os.environ, **processes.environment(), **env}
         subprocess.run(processes.ranker("topics", "apply"), env=installed, check=True, capture_output=True)
@@ -148,7 +149,11 @@ def measure(seconds: float, rate: float) -> list[str]:
         simulate = processes.producers("simulate", *words, "--collector", f"http://127.0.0.1:{collecting}")
         traffic = children.start("simulate", simulate, directory / "simulate.log", {**processes.environment(), **env})
         running.callback(traffic.kill)
-        waiting.until("The first list", lambda: ask(port, f"/v1/demo/{READ[0]}").status == 200, 120.0)
+        try:
+            waiting.until("The first list", lambda: ask(port, f"/v1/demo/{READ[0]}").status == 200, 120.0, pause_s=0.5)
+        except waiting.NotInTime as late:
+            words = [child.tail() for child in (consumer, reader, gate, traffic)]
+            raise waiting.NotInTime("\n".join([str(late), *words])) from late
         asyncio.run(_read(port, seconds))
         return [ask(admin, "/metrics").body.decode() for admin in (consumed, served, collected)]
 
