@@ -42,12 +42,20 @@ def test_alerts_fire_when_they_must(case: Path, find_tool: FindTool) -> None:
 
 def test_every_alert_is_tested_both_ways() -> None:
     """Each has a case in which it fires, with its labels and sentences, and one in which it does not."""
-    fires, silent = set(), set()
+    fires: set[str] = set()
+    silent: set[str] = set()
     for path in CASES:
         for case in YAML(typ="safe").load(path)["tests"]:
             for check in case["alert_rule_test"]:
                 (fires if check.get("exp_alerts") else silent).add(check["alertname"])
     assert fires == silent == {alert["alert"] for alert in ALERTS}
+
+
+def test_every_alert_has_its_fault() -> None:
+    """Each is made to fire, and to end, over real processes."""
+    faults = (Path(__file__).parents[1] / "integration" / "alerts").glob("test_*.py")
+    named = set(re.findall(r'"(Ranker\w+)"', " ".join(path.read_text() for path in faults)))
+    assert {alert["alert"] for alert in ALERTS} == named
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])

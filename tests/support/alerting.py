@@ -19,6 +19,7 @@ from deploy.local.ports import HOST
 from tests.support.deploy_tools import DEPLOY
 from tests.support.prometheus import Prometheus, scraping
 
+RULES = sorted((DEPLOY / "prometheus").glob("*.rules.yml"))
 LEAST_S = 5.0
 """Of a scaled window: a rate needs samples."""
 DEADLINE_S = 120.0
@@ -34,7 +35,7 @@ def scaled(directory: Path, factor: float) -> list[Path]:
         return f"{found[1]}{round(1000 * (max(seconds, LEAST_S) if found[1] else seconds))}ms"
 
     copies = []
-    for path in sorted((DEPLOY / "prometheus").glob("*.rules.yml")):
+    for path in RULES:
         document = YAML(typ="safe").load(path)
         for rule in (rule for group in document["groups"] for rule in group["rules"]):
             rule["expr"] = re.sub(r"\b3600\b", f"{3600 / factor:g}", _DURATION.sub(shorter, rule["expr"]))
