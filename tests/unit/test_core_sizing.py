@@ -17,7 +17,7 @@ from ranker.core.sizing.plan import Plan, Prices, monthly, partitions_for, plan
 from ranker.core.sizing.popularity import Popularity
 from ranker.core.sizing.tables import interpolated
 from ranker.serve.live import demand
-from ranker.store import history, program
+from ranker.store import history
 from tests.bench.sizing import history_bytes, median, sealed_bytes
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS
 
@@ -159,7 +159,6 @@ def test_numbers_that_other_modules_have_too() -> None:
     """The core may not import the store."""
     assert redis_memory.HISTORY_PLACES == history.PLACES
     assert redis_memory.HISTORY_HOURS == history.KEPT_HOURS
-    assert redis_memory.PIECE_KEYS == program.PIECE_KEYS
     assert constants.READER_LISTS == demand.MAX_LISTS
 
 

@@ -115,6 +115,7 @@ def readers(load: Load, least: int = 2) -> Processes:
     count = max(least, ceil(traffic / room), ceil(load.streams / constants.STREAMS))
     memory = (
         constants.READER_BYTES.value
+        + load.partitions * constants.READER_SHARD_BYTES.value
         + load.catalogue * (constants.READER_ARTICLE_BYTES.value + 4 * load.id_bytes)
         + kept(load)
         * (constants.READER_LIST_BYTES.value + places(load) * (constants.READER_PLACE_BYTES.value + load.id_bytes - 40))
