@@ -31,8 +31,9 @@ from ranker.service.printable import printable
 POLL_S = 0.25
 RETRY_S = 5.0
 """Pause before a new connection to a Kafka that took nothing."""
-END_S = 5.0
-"""How long an acknowledgement is waited for after a signal; lines without one are sent at the next start."""
+END_S = 3.0
+"""How long an acknowledgement is waited for after a signal; closing takes 5 s more at most. Lines without one are sent
+at the next start."""
 NOTE_S = 60.0
 """How often lines that were refused are told of."""
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from deploy.local.kafka_apache import ApacheKafka
+from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.redis import RedisServer
 from ranker.log import admin
 from tests.bench import processes
 from tests.support.kafka_at import kafka_at
 from tests.support.recorded_run import PARTITIONS, Recording
 
-KEPT = {"retention.ms": "-1", "message.timestamp.type": "CreateTime", "message.timestamp.before.max.ms": "-1"}
+KEPT = {"retention.ms": "-1", "message.timestamp.type": "CreateTime"}
 """As old as the recording is, and with the times that the records had."""
 
 
@@ -54,7 +54,7 @@ class Restored:
     """`directory` is for what commands write."""
 
     recording: Recording
-    kafka: ApacheKafka
+    kafka: EmbeddedKafka
     redis: RedisServer
     directory: Path
 
@@ -68,6 +68,7 @@ class Restored:
             **processes.environment(),
             "RANKER_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
             "RANKER_REDIS_URL": self.redis.url,
+            "RANKER_ENV": "development",  # the embedded broker's
             "RANKER_CONFIG": str(config),
         }
 

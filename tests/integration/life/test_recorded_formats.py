@@ -18,14 +18,12 @@ import pytest
 import pytest_asyncio
 
 from deploy.local import children, waiting
-from deploy.local.faults import MissingTool
+from deploy.local.kafka_embedded import EmbeddedKafka
 from deploy.local.ports import free_port
 from ranker.connect.redis import connect
 from ranker.settings import load
 from ranker.store import generations
 from ranker.store.shard import FORMAT
-from tests.conftest import without
-from tests.support import secured_run
 from tests.support.reader import ready, running_reader, until
 from tests.support.recorded_log import Restored, copy
 from tests.support.recorded_run import PARTITIONS, Recording, restored
@@ -46,10 +44,7 @@ def recording(request: pytest.FixtureRequest) -> Recording:
 def system(recording: Recording, services_directory: Path) -> Iterator[Restored]:
     directory = services_directory / f"formats-{recording.directory.name}"
     directory.mkdir()
-    try:
-        kafka = secured_run.new_apache(directory / "kafka")
-    except MissingTool as missing:
-        without(missing)
+    kafka = EmbeddedKafka(directory / "kafka")
     kafka.start()
     store = restored(recording, directory / "redis")
     try:
