@@ -152,8 +152,8 @@ def measure(seconds: float, rate: float) -> list[str]:
         try:
             waiting.until("The first list", lambda: ask(port, f"/v1/demo/{READ[0]}").status == 200, 120.0, pause_s=0.5)
         except waiting.NotInTime as late:
-            words = [child.tail() for child in (consumer, reader, gate, traffic)]
-            raise waiting.NotInTime("\n".join([str(late), *words])) from late
+            tails = [child.tail() for child in (consumer, reader, gate, traffic)]
+            raise waiting.NotInTime("\n".join([str(late), *tails])) from late
         asyncio.run(_read(port, seconds))
         return [ask(admin, "/metrics").body.decode() for admin in (consumed, served, collected)]
 
