@@ -14,9 +14,22 @@ need java default-jre-headless
 need mvn maven
 need promtool prometheus
 need nginx nginx-light
+need caddy caddy
 need wrk wrk
 need php php-cli
 need npm npm
+
+# Debian has no package of kustomize; kubectl has it built in.
+kustomize=sigs.k8s.io/kustomize/kustomize/v5@v5.5.0
+if ! command -v kubectl >/dev/null 2>&1 && ! command -v kustomize >/dev/null 2>&1; then
+    if ! [ "$(id -u)" = 0 ] || ! command -v go >/dev/null 2>&1; then
+        echo "Neither kubectl nor kustomize is on this machine. The tests that need one are skipped. With Go: go install $kustomize"
+    else
+        echo "The tests need kustomize. Running: go install $kustomize"
+        GOBIN=/usr/local/bin go install $kustomize || echo "go install failed; the tests that need kustomize are skipped."
+    fi
+fi
+
 [ -n "$missing" ] || exit 0
 
 command="apt-get install -y --no-install-recommends$missing"

@@ -5,7 +5,7 @@ import math
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 _THOUSANDS = ("", " K", " Mil", " Bil")
 _SECONDS = ((86_400, " d"), (3_600, " h"), (60, " min"), (1, " s"), (1e-3, " ms"), (1e-6, " µs"))
-_A_SECOND = {"ops": " ops/s", "reqps": " req/s"}
+_A_SECOND = {"eps": " eps", "ops": " ops/s", "reqps": " req/s"}
 
 
 def shown(value: float, unit: str, decimals: int | None = None) -> str:
@@ -34,14 +34,17 @@ def _digits(value: float, decimals: int | None) -> str:
 
 def marks(low: float, high: float, unit: str, at_most: int = 4) -> list[float]:
     """Numbers that are round in this unit and enclose low to high."""
-    if unit == "bytes":
-        one = 1024.0 ** max(0, int(math.log(max(high, 1), 1024)))
-        return [number * one for number in marks(low / one, high / one, "none", at_most)]
+    minute = next((size for size in (86_400, 3_600, 60) if high > size), 0)
+    if unit == "s" and minute:
+        return [number * minute for number in marks(low / minute, high / minute, "none", at_most)]
     steps = (1, 2, 3, 6, 10) if unit == "s" else (1, 2, 5, 10)
     if high <= low:
         high = low + 1
     raw = (high - low) / at_most
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(one * power for one in steps if one * power >= raw * 0.999)
+    if unit == "bytes":
+        step = 2.0 ** math.ceil(math.log2(raw))
+    else:
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(one * power for one in steps if one * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]

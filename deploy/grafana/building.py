@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.text import TextMode
 
 from deploy.grafana.screens import Language, Panel, Query, Screen, in_language
+from ranker.service.runbook import link
 
 TAG = "popularity-ranker"
 ALERTS = 'ALERTS{alertstate="firing"}'
@@ -44,7 +45,7 @@ def _dashboard(screen: Screen, language: Language) -> dashboard.Dashboard:
         # Narrows every query to what is chosen, such as one namespace of several in one Prometheus.
         .with_variable(dashboard.AdHocVariable("filters").label("Filters").datasource(SOURCE))
         .with_variable(dashboard.TextBoxVariable("page").label("Page").default_value("http://127.0.0.1:8080/"))
-        .with_variable(dashboard.TextBoxVariable("runbook").label("Runbook").default_value("/docs/runbook.md"))
+        .with_variable(dashboard.TextBoxVariable("runbook_base").label("Runbook base").default_value("/"))
         .link(dashboard.DashboardLink("Screens").type(model.DashboardLinkType.DASHBOARDS).tags([TAG]).keep_time(True))
         .annotation(
             dashboard.AnnotationQuery()
@@ -80,7 +81,9 @@ def _panel(panel: Panel, language: Language) -> AnyPanel:
                 own = {"unit": query.unit, "custom.axisPlacement": "right"}
                 made.override_by_query(letter, [model.DynamicConfigValue(id_val=k, value=v) for k, v in own.items()])
     if panel.runbook:
-        made.links([dashboard.DashboardLink(RUNBOOK[language]).url("${runbook}#" + panel.runbook).target_blank(True)])
+        made.links(
+            [dashboard.DashboardLink(RUNBOOK[language]).url("${runbook_base}" + link(panel.runbook)).target_blank(True)]
+        )
     return (
         made.title(in_language(panel.title, language))
         .description(in_language(panel.answers, language))

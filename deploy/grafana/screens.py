@@ -5,9 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from ranker.service.runbook import Section
+
 SCREENS = Path(__file__).with_name("screens")
 Language = Literal["en", "fr"]
-Unit = Literal["none", "short", "s", "bytes", "percentunit", "ops", "reqps"]
+Unit = Literal["none", "short", "s", "bytes", "percentunit", "eps", "ops", "reqps"]
 Colour = Literal["green", "orange", "red", "blue"]
 
 
@@ -48,8 +50,7 @@ class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base: Colour = "green"
     colours: tuple[tuple[float, Colour], ...] = ()
     """From which value on a stat has which colour; `base` below them."""
-    runbook: str | None = None
-    """A Section of ranker/service/runbook.py."""
+    runbook: Section | None = None
     width: int = 12
     """Of the 24 columns of Grafana's grid; those of one line add up to 24."""
     height: int = 8

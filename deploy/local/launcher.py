@@ -90,7 +90,7 @@ def launch(wishes: options.Options) -> NoReturn:
         serve += ["--admin-port", str(admin["reader"]), "--drain-s", "0"]
         collect: list[str | Path] = [program("producers"), "collect", "--host", HOST, "--port", str(collector_port)]
         collect += ["--admin-port", str(admin["collector"]), "--spool", directory / "spool"]
-        collect += ["--config", config]
+        collect += ["--config", config, "--drain-s", "0"]
         engine = [
             supervisor.start("consumer", consume),
             supervisor.start("reader", serve),

@@ -218,7 +218,7 @@ def _read(opened: io.BufferedIOBase, kind: str, defaults: ImportDefaults, stack:
 
 async def _import(summary: ImportSummary, kafka: KafkaSettings) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        stop = stack.enter_context(signals.stop_event())
+        stop = stack.enter_context(signals.stop_event(common.soon()))
         producer = await stack.enter_async_context(Producer(kafka, summary.topic))
         if summary.about.undated:
             async for value in whole_topic.values(kafka, summary.topic, producer.partitions):

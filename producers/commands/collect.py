@@ -68,6 +68,13 @@ def _check_name(_: click.Context, __: click.Parameter, value: str | None) -> str
     callback=_check_name,
     help="Begins the producer_id of its events, the same at every start. Default: collect-HOSTNAME.",
 )
+@click.option(
+    "--drain-s",
+    default=3.0,
+    show_default=True,
+    type=click.FloatRange(0, 300),
+    help="How long it still serves after SIGTERM, not ready, so that a balancer can turn elsewhere.",
+)
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def command(
     *,
@@ -80,14 +87,16 @@ def command(
     topic: str | None,
     spool: Path | None,
     name: str,
+    drain_s: float,
     log_level: str,
 ) -> None:
     """Take events over HTTP and put them into Kafka: POST /v1/events, GET /v1/view.gif, and the script /tracker.js.
 
     Events answered with 202 are in Kafka or on the disk. ranker.toml defines which pages may send what
     ([sites.NAME] origins, hosts, public_types; [collect] limits); RANKER_WRITE_KEYS (site=key,…) has the keys for
-    servers. With [sites.NAME.beacons] it takes page views of Matomo, Plausible, Umami and GoatCounter too. SIGTERM and
-    Ctrl-C end it after the responses under way; a second signal ends it at once.
+    servers. With [sites.NAME.beacons] it takes page views of Matomo, Plausible, Umami and GoatCounter too.
+    SIGTERM drains it first (--drain-s), Ctrl-C does not; then responses under way are finished. A second signal ends it
+    at once.
 
     \b
     Examples:
@@ -118,6 +127,7 @@ def command(
                 topic or settings.topic,
                 spool or _state_directory(),
                 name,
+                drain_s,
             )
         )
     except SettingsError as error:
@@ -135,6 +145,7 @@ async def _run(
     topic: str,
     directory: Path,
     name: str,
+    drain_s: float,
 ) -> None:
     from producers.collector.admission import Bounds
     from producers.collector.app import Web
@@ -188,14 +199,15 @@ async def _run(
 
         def not_ready() -> list[str]:
             full = spool.full and not outbox.kafka_up
-            return ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
+            reasons = ["neither Kafka nor the spool takes events: Kafka is away, the spool full"] if full else []
+            return [signals.DRAINING, *reasons] if stop.is_set() else reasons
 
         await stack.enter_async_context(admin.serving(*admin_at, registry, not_ready))
         bound = await stack.enter_async_context(
-            http_server.serving(web.app, host, port, collector_port(web.refused, connections))
+            http_server.serving(web.app, host, port, collector_port(web.refused, connections, stop))
         )
         log.info(
             "collecting", extra={"address": f"http://{host}:{bound}/", "sites": len(settings.sites), "producer": name}
         )
-        await stop.wait()
+        await stop.drained(drain_s)
         log.info("ending: answers under way are finished")

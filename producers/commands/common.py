@@ -8,6 +8,7 @@ import os
 import zoneinfo
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -88,6 +89,17 @@ def check_zone(_: click.Context, __: click.Parameter, value: str | None) -> Loca
         raise click.BadParameter(f"{value!r} is no time zone; write it as Europe/Paris or America/Montreal") from error
 
 
+END_S = 3.0
+"""How long Kafka has, after a signal, to acknowledge what was sent; closing the connection takes 5 s more at most."""
+
+
+def soon() -> Callable[[], object]:
+    """For signals.stop_event: ends the task that calls this END_S after the signal, if it has not ended by itself."""
+    task = asyncio.current_task()
+    assert task is not None  # every coroutine of ours runs in one
+    return partial(asyncio.get_running_loop().call_later, END_S, task.cancel)
+
+
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Runs a command's work to its end; a ProducerError becomes one sentence and exit code 1."""
     # The client logs every failed attempt; the sentence has all that matters.
@@ -96,3 +108,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run(work)
     except ProducerError as error:
         raise click.ClickException(str(error)) from error
+    except asyncio.CancelledError:
+        raise click.ClickException(
+            "Interrupted, and Kafka has not acknowledged everything: the last events may be missing in the log."
+        ) from None

@@ -238,7 +238,7 @@ async def _replay(
     topic: str,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        stop = stack.enter_context(signals.stop_event())
+        stop = stack.enter_context(signals.stop_event(common.soon()))
         producer = await stack.enter_async_context(Producer(kafka, topic, name="replay"))
         size_bytes = sum(one.size_bytes for one in opened)
         if rebase:

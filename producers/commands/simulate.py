@@ -189,7 +189,7 @@ async def _simulate(plan: Plan, kafka: KafkaSettings, topic: str, articles_topic
     catalogue = demo.articles(plan.site, start_ms) if plan.demo else []
     models = _models(plan, rng, catalogue, start_ms)
     async with AsyncExitStack() as stack:
-        stop = stack.enter_context(signals.stop_event())
+        stop = stack.enter_context(signals.stop_event(common.soon()))
         line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(kafka, topic, name="simulate"))))
         catalogue_line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(kafka, articles_topic))))
         producer = await line.producer()

@@ -25,13 +25,15 @@ from producers.replay.replaying import Outcome, Rules
 from producers.replay.rotation import Followed, Say
 from producers.replay.summary import SHOWN_FAULTS, Fault, FileTally, Summary
 from producers.replay.tails import CHUNK_BYTES, Tail
+from ranker.connect.kafka import KafkaRefusedError
 from ranker.service.printable import printable
 
 POLL_S = 0.25
 RETRY_S = 5.0
 """Pause before a new connection to a Kafka that took nothing."""
-END_S = 5.0
-"""How long an acknowledgement is waited for after a signal; lines without one are sent at the next start."""
+END_S = 3.0
+"""How long an acknowledgement is waited for after a signal; closing takes 5 s more at most. Lines without one are sent
+at the next start."""
 NOTE_S = 60.0
 """How often lines that were refused are told of."""
 
@@ -71,16 +73,17 @@ class Follower:
         self._untold: set[str] = set()
         self._batch: _Batch | None = None
         self._connected = False
-        self._away = False
+        self._away = ""
         self._noted_s = time.monotonic()
         self._noted: dict[str, tuple[int, int]] = {}
         self._noted_sent = (0, 0, 0)
         self._began = any(mark.offset for marks in position.marks.values() for mark in marks)
 
     async def run(self, connect: Callable[[], Producer], stop: asyncio.Event) -> None:
-        """Sends until `stop` is set. Raises ProducerError if Kafka cannot be reached at first, later it is waited for.
+        """Sends until `stop` is set; waits for Kafka and its topic.
 
-        Raises NoFormatError, and OSError if the position cannot be written.
+        Raises ProducerError if Kafka refuses us from the start, NoFormatError, and OSError if the position cannot be
+        written.
         """
         work, ended = asyncio.create_task(self._work(connect, stop)), asyncio.create_task(stop.wait())
         try:
@@ -102,10 +105,10 @@ class Follower:
                     self._connected = True
                     await self._carry(producer, stop)
             except ProducerError as error:
-                if not self._connected:
-                    raise
-                if not self._away:
-                    self._away = True
+                if not self._connected and isinstance(error.__cause__, KafkaRefusedError):
+                    raise  # the same would be refused again
+                if self._away != str(error):
+                    self._away = str(error)
                     self._say(f"{error} Trying again every {RETRY_S:.0f} s; nothing is lost while the files are there.")
                 await replaying.pause(stop, RETRY_S)
 
@@ -123,7 +126,7 @@ class Follower:
             if batch.records:
                 await (await producer.send_records(batch.records))
                 if self._away:
-                    self._away = False
+                    self._away = ""
                     self._say("Kafka takes events again.")
             self._commit(batch)
             self._batch = None

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 import click
 
 from ranker.commands.common import config_option, load_settings, user_errors
 from ranker.settings import Settings
-
-if TYPE_CHECKING:
-    from ranker.service.signals import Stop
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +93,7 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
 
         def not_ready() -> list[str]:
             reasons = live.board.not_ready()
-            return ["draining: asked to end, and serving a little longer", *reasons] if stop.is_set() else reasons
+            return [signals.DRAINING, *reasons] if stop.is_set() else reasons
 
         stack.push_async_callback(client.aclose)
         await stack.enter_async_context(admin.serving(admin_host, admin_port, registry, not_ready))
@@ -116,7 +111,7 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
         )
         stack.callback(web.streams.close)
         log.info("serving", extra={"page": f"http://{host}:{bound}/"})
-        ending = asyncio.create_task(_asked_to_end(stop, drain_s), name="end")
+        ending = asyncio.create_task(stop.drained(drain_s), name="end")
         stack.push_async_callback(_cancelled, ending)
         done, _ = await asyncio.wait([refreshing, beside, ending], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -126,11 +121,3 @@ async def _run(settings: Settings, host: str, port: int, admin_host: str, admin_
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-async def _asked_to_end(stop: Stop, drain_s: float) -> None:
-    """Returns when the process is to end: at Ctrl-C, or `drain_s` after SIGTERM."""
-    await stop.wait()
-    if drain_s and stop.number == signal.SIGTERM:
-        log.info("draining", extra={"seconds": drain_s})
-        await asyncio.sleep(drain_s)

@@ -153,6 +153,12 @@ def _load(settings: Settings, options: dict[str, Any]) -> Load:
     from ranker.core.sizing.plan import partitions_for
     from ranker.operate.topics import wanted
 
+    for seconds, articles in options["seen"].items():
+        if articles > options["articles"]:
+            raise click.UsageError(
+                f"--seen has {articles:,.0f} articles in {seconds / 3600:g} h, more than --articles has in the longest "
+                f"window ({options['articles']:,}); raise --articles"
+            )
     generation, sites = settings.generation, options["sites"]
     kept_ms = options["retention"]
     if kept_ms is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
 
 from ranker.core.generation import Generation
 from ranker.core.rules import in_force
 from ranker.core.sizing.plan import Plan, Prices, monthly
-from ranker.core.sizing.processes import BUSY, Processes
+from ranker.core.sizing.processes import Processes
 from ranker.core.sizing.redis_memory import by_kind
 
 _UNITS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -22,12 +21,17 @@ def size(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def rate(count: float) -> str:
+    """Events a second: whole numbers, or three digits below 100."""
+    return f"{count:,.0f}" if count >= 100 else f"{count:.3g}"
+
+
 def lines(plan: Plan, generation: Generation, prices: Prices) -> Iterator[str]:
     """Every figure; each has its formula in docs/scale.md."""
     load = plan.load
     yield (
-        f"{load.rate:,g} events/s on average, {load.peak_rate:,g} in the busiest hours; {load.articles:,} articles "
-        f"with ids of {load.id_bytes} bytes ({load.ids}), {load.sites:,} site{'s' * (load.sites > 1)}"
+        f"{rate(load.rate)} events/s on average, {rate(load.peak_rate)} in the busiest hours; {load.articles:,} "
+        f"articles with ids of {load.id_bytes} bytes ({load.ids}), {load.sites:,} site{'s' * (load.sites > 1)}"
     )
     yield (
         f"windows {', '.join(window.name for window in generation.windows)}; boards {', '.join(generation.boards)}; "
@@ -84,9 +88,9 @@ def lines(plan: Plan, generation: Generation, prices: Prices) -> Iterator[str]:
 
 
 def _processes(group: Processes) -> str:
-    of_each = f"{group.cores / group.count:.2f}"
-    more = f", {ceil(group.cores / BUSY)} cores to have" if group.cores > group.count * BUSY else ""
-    return f"{group.count}, {of_each} cores and {size(group.memory)} each{more}"
+    of_each = group.cores / group.count
+    more = ": more than one can use, see below" if of_each > 1 else ""
+    return f"{group.count}, {of_each:.2f} cores and {size(group.memory)} each{more}"
 
 
 def _row(name: str, value: str) -> str:

@@ -9,7 +9,7 @@ FRESHNESS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300,
 """From one flush to a day behind: not all of a backlog may fall into the last bucket."""
 STEP_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 """Finest around 10 to 30 ms, the duration of the longest scripts allowed."""
-STEP_INCREMENTS = (0, 10, 50, 100, 250, 500, 1000, 2000, 3500, 5000, 7500, 10000)
+STEP_INCREMENTS = (0, 10, 25, 50, 100, 250, 500, 1000, 2000, 3500, 5000, 7500, 10000)
 """Up to the most that one step may hold."""
 STEP_BYTES = (256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304)
 

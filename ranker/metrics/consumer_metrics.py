@@ -24,6 +24,8 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
         show_build(registry, "ranker", "consume")
         super().__init__(registry)
         self._labels = {*weighed, "late", "future", "dead"}
+        self.measured: set[int] = set()
+        """Partitions that have `store_bytes`."""
 
     def show_producers(self, report: Report | None) -> None:
         """Shows the producers of this report and no others; None if another process reports them."""
@@ -50,9 +52,9 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
         self.redis_up.set(up)
         self.clock_offset_seconds.set(clock_offset_s)
         if math.isnan(clock_offset_s):
+            self.forget_store_bytes()
             for family in (
                 self.store_full,
-                self.store_bytes,
                 self.redis_memory_used_bytes,
                 self.redis_memory_limit_bytes,
                 self.lag_records,
@@ -73,8 +75,14 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
         self.lag_seconds.labels(partition).set(behind_ms / 1000)
 
     def show_store_bytes(self, partition: int, kinds: Mapping[str, int]) -> None:
+        self.measured.add(partition)
         for kind, size in kinds.items():
             self.store_bytes.labels(partition, kind).set(size)
+
+    def forget_store_bytes(self) -> None:
+        """They cannot be measured at present."""
+        self.measured.clear()
+        self.store_bytes.clear()
 
     def show_shard(self, partition: int, strays: int, slices: int, remembered: int | None) -> None:
         """`remembered` is None if no rule remembers anything."""
@@ -89,6 +97,7 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
 
     def forget(self, partition: int) -> None:
         """Removes the series of a partition that now belongs to another process."""
+        self.measured.discard(partition)
         for family in (
             self.lag_records,
             self.lag_seconds,

@@ -1,17 +1,30 @@
-"""Ctrl-C and SIGTERM as an event, so that a command can still deliver what it has sent."""
+"""Ctrl-C and SIGTERM as an event, so that a command can still deliver what it has sent, and serve a little longer."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+DRAINING = "draining: asked to end, and serving a little longer"
+"""Why a process is not ready then."""
 
 
 class Stop(asyncio.Event):
     """Set by the first SIGINT or SIGTERM; `number` is that signal's."""
 
     number = 0
+
+    async def drained(self, drain_s: float) -> None:
+        """Returns when the process is to end: at Ctrl-C, or `drain_s` after SIGTERM."""
+        await self.wait()
+        if drain_s and self.number == signal.SIGTERM:
+            log.info("draining", extra={"seconds": drain_s})
+            await asyncio.sleep(drain_s)
 
 
 @contextlib.contextmanager

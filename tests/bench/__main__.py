@@ -21,6 +21,7 @@ from tests.bench import (
     freeze,
     freshness,
     machine,
+    many_lists,
     memory,
     produce,
     proof,
@@ -30,9 +31,11 @@ from tests.bench import (
     rising,
     rules,
     script,
+    sizing,
     spool,
     stack,
     start,
+    steady,
     strangers,
     streams,
 )
@@ -59,6 +62,9 @@ PARTS = (
     "collect",
     "spool",
     "strangers",
+    "sizing",
+    "steady",
+    "lists",
 )
 
 
@@ -117,6 +123,9 @@ def main(
                 "collect": lambda: collect.run(servers, repeats, quick, progress),
                 "spool": lambda: spool.run(servers, quick, progress),
                 "strangers": lambda: strangers.run(servers, quick, progress),
+                "sizing": lambda: sizing.run(servers, quick, progress),
+                "steady": lambda: steady.run(servers, quick, progress),
+                "lists": lambda: many_lists.run(servers, quick, progress),
             }
             measured = []
             for name in chosen:

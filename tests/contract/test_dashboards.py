@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -19,10 +21,11 @@ from ruamel.yaml import YAML
 from deploy.grafana.__main__ import DASHBOARDS, made
 from deploy.grafana.building import queries
 from deploy.grafana.screens import Both, Panel, Screen, load_all
+from deploy.local.faults import MissingTool
 from producers.collector.metrics import CollectorMetrics
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, VerifyMetrics
-from ranker.service.runbook import Section
-from tests.support.deploy_tools import DEPLOY
+from tests.conftest import without
+from tests.support.deploy_tools import CHECKOUT, DEPLOY, run
 
 SCREENS = load_all()
 PANELS = [(name, panel) for name, screen in SCREENS.items() for row in screen.rows for panel in row.panels]
@@ -166,11 +169,10 @@ def _panel_is_whole(panel: Panel) -> None:
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=[f"{name}-{panel.title}" for name, panel in PANELS])
-def test_a_panel_says_what_it_answers_and_what_to_do(name: str, panel: Panel) -> None:
-    """It has a unit that Grafana has, legends if there are several queries, and a section of the runbook that exists."""
+def test_a_panel_is_whole(name: str, panel: Panel) -> None:
+    """It has a unit that Grafana has, legends if there are several queries, and what it answers."""
     del name
     assert str(panel.answers)
-    assert panel.runbook is None or panel.runbook in set(Section)
     _panel_is_whole(panel)
 
 
@@ -199,3 +201,24 @@ def test_provisioning_finds_the_screens() -> None:
     (provider,) = yaml.load(DEPLOY / "grafana/provisioning/dashboards/ranker.yml")["providers"]
     assert provider["type"] == "file"
     assert provider["options"]["path"].startswith("/etc/grafana/")
+
+
+@pytest.mark.parametrize("path", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: path.name)
+def test_the_docs_show_every_panel(path: Path) -> None:
+    """A picture for each file, small, with the titles that the file has: python -m tests.support.drawn_dashboards."""
+    picture = CHECKOUT / "docs/dashboards" / f"{path.stem}.svg"
+    assert picture.stat().st_size < 200_000
+    words = {text.text for text in ET.fromstring(picture.read_text()).iter("{http://www.w3.org/2000/svg}text")}
+    assert {panel["title"] for panel in json.loads(path.read_text())["panels"]} <= words
+
+
+def test_kubernetes_takes_them_as_one_configmap() -> None:
+    """With the label that a sidecar looks for; below the 1 MiB that a ConfigMap may have."""
+    tool = shutil.which("kustomize") or shutil.which("kubectl")
+    if tool is None:
+        without(MissingTool("neither kustomize nor kubectl is on this machine"))
+    made = run(tool, *(["build"] if tool.endswith("kustomize") else ["kustomize"]), DEPLOY / "grafana")
+    configmap = YAML(typ="safe").load(made)
+    assert configmap["metadata"] == {"name": "ranker-dashboards", "labels": {"grafana_dashboard": "1"}}
+    assert configmap["data"] == {path.name: path.read_text() for path in DASHBOARDS.glob("*.json")}
+    assert len(made) < 2**20

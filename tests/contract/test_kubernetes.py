@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+import textwrap
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -13,6 +15,7 @@ from tests.support import our_processes, pod_security
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import CHECKOUT
 from tests.support.kustomize import (
+    KUBERNETES,
     OVERLAYS,
     Manifest,
     built,
@@ -35,7 +38,7 @@ PATHS = {"/healthz", "/readyz"}
 def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
     """Every object of an overlay."""
     try:
-        return built(request.param)
+        return built(KUBERNETES / "overlays" / request.param)
     except MissingTool as missing:
         without(missing)
 
@@ -116,7 +119,7 @@ def test_the_command_lines_are_ours(manifests: list[Manifest]) -> None:
             assert wait + options.get("drain_s", 0) + 10 <= pod["terminationGracePeriodSeconds"], name
 
 
-def test_the_settings_are_without_fault(manifests: list[Manifest], tmp_path: Any) -> None:
+def test_the_settings_are_without_fault(manifests: list[Manifest], tmp_path: Path) -> None:
     """Each process takes its variables and ranker.toml, with the files that its volumes make; and needs every one of them."""
     (toml,) = (
         one["data"]["ranker.toml"] for one in manifests if one["kind"] == "ConfigMap" and "ranker.toml" in one["data"]
@@ -197,3 +200,34 @@ def test_many_pods_are_spread_and_never_taken_away_at_once(manifests: list[Manif
         assert budget["maxUnavailable"] < manifest["spec"].get("replicas", 2), name
         keys = [one["topologyKey"] for one in template["spec"]["topologySpreadConstraints"]]
         assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"], name
+
+
+def test_the_readme_makes_every_secret_that_pods_are_given(manifests: list[Manifest]) -> None:
+    """With all its keys, and no others."""
+    text = (KUBERNETES / "README.md").read_text().replace("\\\n", " ")
+    made = {
+        (name, key)
+        for name, words in re.findall(r"create secret generic (\S+) (.*)", text)
+        for key in re.findall(r"--from-file=(\S+?)=", words)
+    }
+    given = {(name, key) for _, pod, each in ours(manifests) for _, name, key in mounted(pod, each).values()}
+    assert made == given
+
+
+def test_an_overlay_of_one_s_own_is_as_the_readme_has_it(tmp_path: Path) -> None:
+    """Image, ranker.toml and Kafka's address are its own; everything else stays."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", (KUBERNETES / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "kustomization.yaml").write_text(textwrap.dedent("   " + text.lstrip()))
+    (tmp_path / "ranker.toml").write_text("# mine\n")
+    (tmp_path / "popularity-ranker").symlink_to(CHECKOUT)
+    try:
+        made = built(tmp_path)
+    except MissingTool as missing:
+        without(missing)
+    assert {one["data"]["ranker.toml"] for one in made if "ranker.toml" in one.get("data", {})} == {"# mine\n"}
+    (consumer,) = (pod for name, pod, _ in ours(made) if name == "Deployment/ranker-consume")
+    (container,) = consumer["containers"]
+    assert container["image"].startswith("registry.example.org/popularity-ranker:")
+    given = environment(container, made)
+    assert given["RANKER_KAFKA_BOOTSTRAP"] == "kafka.example.org:9093"
+    assert given["RANKER_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"

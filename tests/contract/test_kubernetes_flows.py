@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from deploy.local.faults import MissingTool
 from tests.conftest import without
 from tests.support.deploy_tools import DEPLOY, FindTool, run
-from tests.support.kustomize import Manifest, built, environment, matches, name_of, workloads
+from tests.support.kustomize import KUBERNETES, Manifest, built, environment, matches, name_of, workloads
 
 WORLD = {"kafka": 9093, "redis": 6379}
 """The namespaces that pods may reach, besides the name server's."""
@@ -24,7 +24,7 @@ WORLD = {"kafka": 9093, "redis": 6379}
 def manifests() -> list[Manifest]:
     """Every object of the overlay that has all components."""
     try:
-        return built("large")
+        return built(KUBERNETES / "overlays" / "large")
     except MissingTool as missing:
         without(missing)
 
@@ -181,7 +181,7 @@ def test_the_rules_of_the_operator_are_those_of_prometheus(tmp_path: Path) -> No
     for folder in ("kubernetes", "prometheus"):
         (tmp_path / folder).mkdir()
     script = tmp_path / "kubernetes" / "rules.sh"
-    script.write_bytes((DEPLOY / "kubernetes" / "rules.sh").read_bytes())
+    script.write_bytes((KUBERNETES / "rules.sh").read_bytes())
     script.chmod(0o755)
     text = "# Why.\ngroups:\n- name: one\n  rules:\n    - record: a:b\n      expr: |\n        up\n          == 1\n"
     texts = {path.name: path.read_text() for path in (DEPLOY / "prometheus").glob("*.rules.yml")} | {

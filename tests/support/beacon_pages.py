@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ async def beacon_pages(directory: Path) -> AsyncIterator[Pages]:
         pages.origin = f"http://{HOST}:{near}"
         pages.collector = Collector(directory, IDS | {"goatcounter": HOST}, origin=pages.origin)
         web = pages.collector.web
-        async with serving(web.app, HOST, 0, collector_port(web.refused, connections)) as far:
+        async with serving(web.app, HOST, 0, collector_port(web.refused, connections, asyncio.Event())) as far:
             pages.address = f"http://{HOST}:{far}"
             yield pages
 

@@ -51,6 +51,7 @@ class Collector:
     topic: str
     directory: Path
     redis_url: str | None = None
+    drain_s: float = 0
     host: str = HOST
     port: int = field(default_factory=free_port)
     admin_port: int = field(default_factory=free_port)
@@ -69,7 +70,7 @@ class Collector:
         argv = [
             *(sys.executable, "-W", "error", "-c", "from producers.commands import main; main(prog_name='producers')"),
             *("collect", "--config", file, "--topic", self.topic, "--spool", self.spool, "--host", self.host),
-            *("--port", self.port, "--admin-port", self.admin_port),
+            *("--port", self.port, "--admin-port", self.admin_port, "--drain-s", self.drain_s),
         ]
         env = {
             **processes.environment(),

@@ -18,6 +18,7 @@ import click
 
 from deploy.grafana.__main__ import DASHBOARDS
 from deploy.grafana.drawing import Line, Span, draw, legend_of
+from deploy.local import waiting
 from deploy.local.directories import run_directory
 from deploy.local.kafka_jars import CHECKOUT
 from tests.support.prometheus import Prometheus
@@ -29,6 +30,9 @@ SCRAPE_S = 5.0
 STEP_S = 10.0
 RATE_INTERVAL = "20s"
 """What Grafana makes of a scrape every 5 s: four of them."""
+HISTORY = 50_000
+COUNTED = f"sum(rate(ranker_events_total[{RATE_INTERVAL}])) < 200 and sum(ranker_events_total) > {HISTORY}"
+"""The history is no live traffic: rates are back at what is sent when the picture begins."""
 RULES = sorted((CHECKOUT / "deploy" / "prometheus").glob("*.rules.yml"))
 
 
@@ -48,7 +52,7 @@ def main(*, again: bool, minutes: float) -> None:
             f"Recorded {when}: demonstration traffic of {(span.end_s - span.start_s) / 60:.0f} minutes, on one machine with "
             "2 cores that was busy with other work. Redis, Kafka and a consumer were away for a while."
         )
-        lines = {panel["id"]: _lines(panel, recorded["series"]) for panel in dashboard["panels"]}
+        lines = {panel["id"]: _lines(panel, recorded["series"], span) for panel in dashboard["panels"]}
         picture = PICTURES / f"{path.stem}.svg"
         picture.write_text(draw(dashboard, lines, span, footer))
         click.echo(f"{picture.relative_to(CHECKOUT)}: {picture.stat().st_size:,} bytes")
@@ -62,8 +66,9 @@ def record(minutes: float) -> dict[str, Any]:
         run_directory() as directory,
         watched(directory, Path(prometheus), rules=RULES, interval_s=SCRAPE_S) as engine,
     ):
-        engine.simulate("--rate", "100", "--history", "1d", "--history-events", "50000")
+        engine.simulate("--rate", "100", "--history", "1d", "--history-events", str(HISTORY))
         with engine.read(0.1):
+            waiting.until("The history", lambda: engine.prometheus.query(COUNTED), 120.0, pause_s=1.0)
             start_s = time.time()
             _live(engine, start_s, minutes * 60)
             end_s = time.time()
@@ -113,9 +118,13 @@ def _replies(prometheus: Prometheus, expr: str, span: Span) -> list[Any]:
     return [[series.labels, series.points] for series in found]
 
 
-def _lines(panel: dict[str, Any], recorded: dict[str, Any]) -> list[Line]:
+def _lines(panel: dict[str, Any], recorded: dict[str, Any], span: Span) -> list[Line]:
     return [
-        Line(legend_of(target, labels), target["refId"], [(when_s, value) for when_s, value in points])
+        Line(
+            legend_of(target, labels),
+            target["refId"],
+            [(when_s, value) for when_s, value in points if when_s >= span.start_s],
+        )
         for target in panel.get("targets", ())
         for labels, points in recorded[target["expr"]]
     ]

@@ -12,17 +12,18 @@ from ruamel.yaml import YAML
 from deploy.local.faults import MissingTool
 from tests.support.deploy_tools import DEPLOY, run
 
+KUBERNETES = DEPLOY / "kubernetes"
 OVERLAYS = ("small", "large")
 Manifest = dict[str, Any]
 
 
-def built(overlay: str) -> list[Manifest]:
-    """The objects of an overlay. Raises MissingTool without kubectl and kustomize."""
+def built(folder: Path) -> list[Manifest]:
+    """The objects that kustomize makes of a folder. Raises MissingTool without kubectl and kustomize."""
     tool = shutil.which("kustomize") or shutil.which("kubectl")
     if tool is None:
         raise MissingTool("neither kustomize nor kubectl is on this machine (deploy/services.sh makes kustomize)")
     command = "build" if Path(tool).name == "kustomize" else "kustomize"
-    printed = run(tool, command, DEPLOY / "kubernetes" / "overlays" / overlay)
+    printed = run(tool, command, folder)
     return list(YAML(typ="safe").load_all(printed))
 
 

@@ -14,7 +14,7 @@ from deploy.local.ports import HOST
 
 @dataclass
 class Receiver:
-    """`received` has the headers and the body of each request."""
+    """`received` has the headers and the body of each request that was whole."""
 
     port: int
     received: list[tuple[Message, bytes]] = field(default_factory=list)
@@ -26,7 +26,11 @@ def receiving() -> Iterator[Receiver]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            receiver.received.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return
+            receiver.received.append((self.headers, body))
             self.send_response(202)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -22,7 +22,7 @@ import redis
 from deploy.local import children, launcher
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.kafka_jars import CHECKOUT
-from deploy.local.ports import free_port
+from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer, redis_binary
 from deploy.local.supervisor import Supervisor
 from producers.client.producer import Producer
@@ -38,6 +38,7 @@ lanes = 16
 
 [sites.demo]
 title = "Le Journal de démonstration"
+origins = ["https://www.demo.example"]
 
 [sites.local]
 title = "La Gazette locale"
@@ -58,7 +59,11 @@ comment = 1
 
 [boards.shared]
 share = 1
+
+[rules]
+preset = "press"
 """
+ORIGIN = "https://www.demo.example"
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,18 @@ class Recording:
         return self.directory / "ranker.toml"
 
     @property
+    def spool(self) -> Path:
+        """Where a collector has left events that no Kafka had; not in a recording of 0.1.0."""
+        return self.directory / "spool"
+
+    @property
+    def followed(self) -> Path:
+        """A log of which `replay --follow` has sent the first half, and beside it `position.json`, its position."""
+        return self.directory / "followed" / "access.jsonl"
+
+    @property
     def served(self) -> dict[str, Any]:
-        """`now_ms`, when the lists were served; `lists`, target to JSON; `expires_ms`, key to the end that it had."""
+        """`now_ms`, when the lists were served; `lists`, target to JSON; `receipts` of some; `expires_ms`, key to the end."""
         return dict(json.loads((self.directory / "served.json").read_text("utf-8")))
 
     def log(self, topic: str) -> Iterator[dict[str, Any]]:
@@ -124,6 +139,8 @@ def record(into: Path) -> None:
             supervisor.add(kafka)
             supervisor.add(store)
             _send(supervisor, kafka.bootstrap, directory)
+            _follow(supervisor, into / "followed")
+            _spool(supervisor, into / "spool")
             logs = {topic: asyncio.run(topics.read(kafka.bootstrap, topic, n)) for topic, n in PARTITIONS.items()}
             served = _serve(supervisor, store, len(logs["page-views"]))
             with store.client() as client:
@@ -157,13 +174,56 @@ def _send(supervisor: Supervisor, bootstrap: str, directory: Path) -> None:
     local = directory / "local.jsonl"
     local.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     supervisor.run("replay", [producers, "replay", local, "--site", "local"])
-    ids = [row["article_id"] for row in json.loads((CHECKOUT / "producers/demo/catalogue.json").read_text())]
+    ids = [row["article_id"] for row in json.loads((CHECKOUT / "producers/simulate/demo/catalogue.json").read_text())]
     for words in (["hide", "demo", ids[0]], ["alias", "demo", ids[1], ids[2]]):
         supervisor.run("editor", [producers, "articles", *words])
     removed = directory / "removed.jsonl"
     removed.write_text(json.dumps({"article_id": ids[3], "status": "removed"}) + "\n", "utf-8")
     supervisor.run("import", [producers, "articles", "import", removed, "--site", "demo"])
     asyncio.run(_astray(bootstrap, now_ms))
+
+
+def _follow(supervisor: Supervisor, directory: Path) -> None:
+    """The first half of a log is sent, and ended in order; the second half has come since."""
+    directory.mkdir()
+    now_ms = time.time_ns() // 1_000_000
+    rows = [json.dumps({"occurred_at": now_ms - 1000 * n, "article_id": f"/suivi/{n % 3}"}) + "\n" for n in range(40)]
+    log, state = directory.absolute() / "access.jsonl", directory / "position.json"
+    log.write_text("".join(rows[:20]), "utf-8")
+    words: list[str | Path] = [launcher.program("producers"), "replay", "--follow", "--state", state, log]
+    follower = supervisor.start("follower", [*words, "--site", "local"], may_end=True)
+    sent = log.stat().st_size
+
+    def reached() -> bool:
+        return state.exists() and f'"offset": {sent}' in state.read_text("utf-8")
+
+    supervisor.until("The position", reached, 60.0)
+    follower.stop(10.0)
+    (directory / "position.json.lock").unlink()
+    state.write_text(state.read_text("utf-8").replace(str(log), "access.jsonl"), "utf-8")
+    log.write_text("".join(rows), "utf-8")
+
+
+def _spool(supervisor: Supervisor, directory: Path) -> None:
+    """Twenty events that a collector has accepted while Kafka was away."""
+    port, admin = free_port(), free_port()
+    words: list[str | Path] = [
+        launcher.program("producers"),
+        "collect",
+        "--port",
+        str(port),
+        "--admin-port",
+        str(admin),
+    ]
+    words += ["--spool", directory, "--bootstrap", f"{HOST}:{free_port()}", "--drain-s", "0"]
+    collector = supervisor.start("collector", words, may_end=True)
+    supervisor.until_ready(collector, admin, 60.0)
+    for number in range(20):
+        event = {"event_type": "view", "site_id": "demo", "article_id": f"/attente/{number}"}
+        reply = ask(port, "/v1/events", "POST", json.dumps([event]), Origin=ORIGIN, Content_Type="text/plain")
+        assert reply.status == 202, reply
+    collector.stop(10.0)
+    (directory / "reserve").unlink()  # of zeros
 
 
 async def _astray(bootstrap: str, now_ms: int) -> None:
@@ -219,8 +279,9 @@ def _serve(supervisor: Supervisor, store: RedisServer, records: int) -> dict[str
     for site in SITES:
         targets += [f"/v1/{site}/popular/{board}/{window}?limit=1000" for board in BOARDS for window in ("24h", "7d")]
     lists = {target: ask(port, target).json for target in targets}
+    receipts = {target: ask(port, f"{target}&receipt=true").json for target in targets if "?" in target}
     reader.stop(10.0)
-    return {"now_ms": now_ms, "lists": lists}
+    return {"now_ms": now_ms, "lists": lists, "receipts": receipts}
 
 
 def _without_expiry(client: redis.Redis) -> dict[str, int]:

@@ -14,7 +14,7 @@ from ranker.core.generation import Generation, ListName
 from ranker.core.home import home
 from ranker.core.memory_estimate import added
 from ranker.core.rules import memory_rules
-from ranker.core.sizing.load import Load
+from ranker.core.sizing.load import RANDOM, Load
 from ranker.core.sizing.redis_memory import RedisMemory, redis_memory
 from ranker.store import history, inventory
 from ranker.store.keys import CopyKeys, ShardKeys
@@ -44,8 +44,25 @@ accept_create_time = true
 """
 """Six hours instead of a week: as many events in each slice, and slices enough, are made in seconds."""
 PRESS = '[rules]\npreset = "press"\n'
+MATTERS_BYTES = 100_000
+"""Smaller kinds are not compared: they are a few keys, and what these take is the server's own."""
+QUICK = {
+    "one site, paths": (Load(6, 3_000, 40, partitions=2, catalogue=500), False),
+    "some sites, short ids, rules": (Load(6, 1_500, 12, partitions=4, sites=5, bots=0.1, repeats=0.15), True),
+}
+WIDE = {
+    "many articles, random ids": (Load(6, 20_000, 120, ids=RANDOM, partitions=2, catalogue=3_000), False),
+    "few articles, one shard": (Load(10, 200, 20, partitions=1, catalogue=200), False),
+    "many sites": (Load(10, 5_000, 60, partitions=2, sites=50, zipf=0.8), False),
+    "rules, paths, many shards": (Load(20, 4_000, 40, partitions=8, bots=0.2, repeats=0.1), True),
+    "no skew": (Load(10, 10_000, 30, partitions=4, zipf=0.0), False),
+    "much skew, long ids": (Load(20, 10_000, 200, partitions=4, zipf=1.5), True),
+    "dense": (Load(20, 500, 80, partitions=4, types={"view": 0.8, "share": 0.1, "comment": 0.1}), False),
+}
+"""Name to a load, and whether rules of the press are in force. The wide ones are marked long."""
 LINEAGE = "00000000000000aa"
 _CHUNK = 5_000
+WITHIN_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -73,8 +90,8 @@ async def run(bootstrap: str, redis_url: str, directory: Path, load: Load, *, pr
         await produce.write(bootstrap, engine.topic, load.partitions, chunks, produce.BATCHES["big"], lambda _: None)
         consumer = engine.consume(environment="development")
         count = _events(load, generation)
-        await engine.until(f"the counting of {count} events", lambda: _counted(engine, count), 120.0)
-        await engine.until("the sealing of every slice that has ended", lambda: _sealed(engine), 120.0)
+        await engine.until(f"the counting of {count} events", lambda: _counted(engine, count), WITHIN_S)
+        await engine.until("the sealing of every slice that has ended", lambda: _sealed(engine), WITHIN_S)
         consumer.stop()
         shards = [await inventory.memory(engine.client, generation, one) for one in range(load.partitions)]
         await _write_catalogue(engine.client, drawn, load)
@@ -119,13 +136,13 @@ async def _counted(engine: Engine, count: int) -> bool:
 
 
 async def _sealed(engine: Engine) -> bool:
-    """Whether the first delta of each of the finest slices that have ended is compressed."""
-    grain_ms, now_ms = engine.generation.windows[0].grain_ms, int(time.time() * 1000)
+    """Whether the first delta of each slice that has ended is compressed."""
+    now_ms = int(time.time() * 1000)
     for partition in range(engine.partitions):
         keys = ShardKeys(engine.generation.id, partition)
         for member in await engine.client.smembers(keys.slices):
             tier, number = map(int, member.split(b":"))
-            if tier == 0 and (number + 1) * grain_ms + 70_000 < now_ms:
+            if (number + 1) * engine.generation.windows[tier].grain_ms + 70_000 < now_ms:
                 first = await engine.client.lindex(keys.slice(tier, number), 0)
                 if first is not None and first[:1] == b"\0":
                     return False

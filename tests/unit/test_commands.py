@@ -95,6 +95,7 @@ def test_the_admin_port_s_address_has_its_former_name_too() -> None:
         ("rebuild", "what decides counts: `ranker rebuild`"),
         ("freeze", "## `ranker freeze`"),
         ("check", "## `ranker check`"),
+        ("size", "## `ranker size`"),
     ],
 )
 def test_the_reference_has_the_options(name: str, title: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from producers.collector.http import answers
@@ -17,7 +18,14 @@ _ONCE = frozenset(
 )
 
 
-def collector_port(refused: Callable[[int, str], None], connections: Connections) -> PublicPort:
+def collector_port(
+    refused: Callable[[int, str], None], connections: Connections, draining: asyncio.Event
+) -> PublicPort:
     return PublicPort(
-        body_bytes=MAX_BYTES, once=_ONCE, refusal_headers=[answers.VARY], refused=refused, connections=connections
+        body_bytes=MAX_BYTES,
+        once=_ONCE,
+        refusal_headers=[answers.VARY],
+        refused=refused,
+        connections=connections,
+        draining=draining,
     )

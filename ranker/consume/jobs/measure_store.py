@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -15,6 +14,7 @@ from ranker.store.errors import StoreFullError, StoreUnavailableError
 
 SERVERS_EVERY_S = 15.0
 SHARD_EVERY_S = 60.0
+"""Measuring the 1,666 keys of a shard takes 5 to 7 ms of Redis' time and 43 ms of ours, in pipelines of 200."""
 SHARDS_EVERY_S = 5.0
 """How often it is looked which shards are due: those of a gate that has just opened are."""
 SHARDS_AT_MOST_S = 600.0
@@ -38,6 +38,7 @@ class StoreMeter:
         self._now_ms = now_ms
         self._metrics = metrics
         self._measured_s: dict[int, float] = {}
+        """When each shard was measured last, whether its metrics are still there or not."""
 
     async def run_servers(self) -> None:
         """Until cancelled; an error is logged once. Measuring must not be able to stop the counting."""
@@ -72,22 +73,18 @@ class StoreMeter:
 
     async def shards(self) -> bool:
         """Shows each open shard's memory by kind; false if Redis withholds it."""
-        now_s = time.monotonic()
-        open_now = self._open_partitions()
-        self._measured_s = {partition: at for partition, at in self._measured_s.items() if partition in open_now}
-        for partition in sorted(open_now):
-            if now_s - self._measured_s.get(partition, -math.inf) < SHARD_EVERY_S:
+        for partition in sorted(self._open_partitions()):
+            if partition in self._metrics.measured and time.monotonic() - self._measured_s[partition] < SHARD_EVERY_S:
                 continue
             measured = None
             try:
                 measured = await inventory.memory(self._client, self._generation, partition)
             finally:
                 if measured is None:
-                    self._metrics.store_bytes.clear()
-                    self._measured_s.clear()
+                    self._metrics.forget_store_bytes()
             if measured is None:
                 return False
             if partition in self._open_partitions():
-                self._measured_s[partition] = now_s
+                self._measured_s[partition] = time.monotonic()
                 self._metrics.show_store_bytes(partition, measured.kinds)
         return True

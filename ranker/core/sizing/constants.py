@@ -47,24 +47,24 @@ draws some again.
 HISTORY_PLACES = (5, 20, 50, 200)
 HISTORY = {
     "words": {
-        7: (5.20, 3.25, 2.36, 2.14),
-        12: (10.60, 7.35, 6.38, 5.66),
-        20: (16.60, 12.15, 10.98, 10.04),
-        40: (28.40, 21.90, 20.18, 17.60),
-        60: (40.40, 32.50, 29.90, 25.67),
-        80: (50.80, 42.15, 38.54, 32.71),
-        120: (72.20, 60.70, 54.80, 45.92),
-        200: (112.20, 96.35, 84.92, 70.84),
+        7: (6.00, 3.65, 2.84, 2.67),
+        12: (11.60, 8.00, 6.66, 6.08),
+        20: (17.80, 12.60, 11.62, 10.57),
+        40: (28.80, 22.30, 20.70, 18.32),
+        60: (39.80, 33.05, 30.18, 26.20),
+        80: (51.80, 43.45, 39.58, 33.11),
+        120: (72.20, 61.65, 55.14, 46.69),
+        200: (113.40, 96.60, 85.82, 71.61),
     },
     "random": {
-        7: (9.60, 5.65, 4.70, 4.26),
-        12: (12.60, 8.30, 7.48, 7.20),
-        20: (16.80, 12.60, 11.88, 11.93),
-        40: (27.40, 23.50, 23.26, 23.64),
-        60: (38.00, 34.65, 34.82, 35.29),
-        80: (48.60, 45.85, 46.56, 47.10),
-        120: (70.20, 68.75, 70.02, 70.48),
-        200: (114.20, 115.80, 116.50, 117.31),
+        7: (9.20, 5.65, 4.66, 4.26),
+        12: (12.20, 8.30, 7.50, 7.17),
+        20: (16.80, 12.55, 11.90, 11.93),
+        40: (27.40, 23.50, 23.24, 23.66),
+        60: (38.00, 34.70, 34.88, 35.38),
+        80: (48.60, 45.80, 46.58, 47.09),
+        120: (69.80, 68.90, 69.80, 70.50),
+        200: (113.80, 115.30, 116.62, 117.22),
     },
 }
 """Bytes of a place in an entry of the rank history with so many places. Measured in the same way."""
@@ -80,6 +80,8 @@ OF_SITES_BYTES = Constant(
 )
 META_BYTES = Constant(1_800.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
 SERVER_BYTES = Constant(1.9e6, "bytes", "an empty Redis 7.0.15 with ten connections, 2026-11-30")
+READER_LISTS = 2_000
+"""That a reader keeps at most, those that were requested last (serve/live/demand.py)."""
 STREAMS = 5_000
 """Of one reader (docs/reports/bench-2026-11-24.md, streams; it refuses the 6,001st)."""
 CONSUMER_EVENT_US = Constant(1.6, "us", "docs/reports/bench-2026-11-24.md, backlog")
@@ -96,11 +98,12 @@ REDIS_INCREMENT_US = Constant(3.0, "us", "tests/bench/steady.py, 2026-11-30")
 REDIS_KEY_US = Constant(0.2, "us", "docs/reports/rules-cost-2026-11-29.md")
 REDIS_SHARD_US = Constant(90.0, "us", "tests/bench/many_lists.py, 2026-11-30")
 REDIS_LIST_SHARD_US = Constant(3.3, "us", "tests/bench/many_lists.py, 2026-11-30")
-REDIS_PLACE_US = Constant(0.45, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_LIST_US = Constant(10.0, "us", "tests/bench/many_lists.py, 2026-11-30")
+REDIS_PLACE_US = Constant(0.42, "us", "tests/bench/many_lists.py, 2026-11-30")
 READER_SHARD_US = Constant(480.0, "us", "tests/bench/many_lists.py, 2026-11-30")
 READER_LIST_SHARD_US = Constant(19.0, "us", "tests/bench/many_lists.py, 2026-11-30")
 READER_PLACES = (1, 20, 100, 2_000)
-READER_LIST_US = (5.0, 55.0, 300.0, 1_900.0)
+READER_LIST_US = (100.0, 150.0, 300.0, 1_900.0)
 """Of a list with so many places, beside its shards; tests/bench/many_lists.py, 2026-11-30."""
 FULL_ROUND = 100
 """Lists with fewer places cost less in each shard, in proportion."""
@@ -108,8 +111,9 @@ READER_REQUEST_US = Constant(28.1, "us", "docs/reports/bench-2026-11-24.md, read
 READER_STREAM_US = Constant(29.5, "us", "docs/reports/bench-2026-11-24.md, streams")
 READER_BYTES = Constant(56.2e6, "bytes", "docs/reports/bench-2026-11-24.md, start")
 READER_ARTICLE_BYTES = Constant(600.0, "bytes", "docs/reports/bench-2026-11-24.md, start")
-READER_LIST_BYTES = Constant(5_000.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
+READER_SHARD_BYTES = Constant(30_000.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
+READER_LIST_BYTES = Constant(12_000.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
 READER_PLACE_BYTES = Constant(380.0, "bytes", "tests/bench/many_lists.py, 2026-11-30")
 READER_STREAM_BYTES = Constant(29_700.0, "bytes", "docs/reports/bench-2026-11-24.md, streams")
 COLLECTOR_EVENT_US = Constant(105.0, "us", "docs/reports/bench-2026-11-24.md, collect")
-COLLECTOR_BYTES = Constant(70e6, "bytes", "tests/bench/steady.py, 2026-11-30")
+COLLECTOR_BYTES = Constant(58.4e6, "bytes", "docs/reports/size-2026-11-30.md, collector")

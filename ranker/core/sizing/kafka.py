@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ranker.core.generation import Generation
 from ranker.core.sizing.load import Load, keys_per_event
+from ranker.core.sizing.processes import kept, places, steps
 
 EVENT_BYTES = 239
 """The value of a page view as the collector writes it, without ids of article and site: event_id of 32 characters,
@@ -16,6 +17,8 @@ LINGER_S = 0.02
 """A batch has what comes in so long, a round trip to Kafka."""
 ANSWER_BYTES = 4_200
 """A list of ten with titles, 3,631 bytes, and heads (docs/reports/bench-2026-11-24.md, reader)."""
+STEP_BYTES = 600
+"""Of a step beside its counts: names of keys, versions."""
 CHANGES_S = 1.0
 """A stream sends a list so often at most."""
 
@@ -68,7 +71,6 @@ def storage(load: Load) -> Storage:
 def network(load: Load, generation: Generation, readers: int) -> Network:
     """In the busiest hours. Every copy of Redis, and every other generation that is counted, comes on top."""
     into = load.peak_rate * record_bytes(load)
-    boards = len(generation.boards) * len(generation.windows)
     a_batch = load.popularity.distinct(load.peak_rate * load.flush_s) / load.flush_s
     leaving = load.popularity.distinct(load.rate * generation.windows[0].grain_ms / 1000)
     leaving *= 1000 / generation.windows[0].grain_ms
@@ -76,9 +78,8 @@ def network(load: Load, generation: Generation, readers: int) -> Network:
     to_redis = (a_batch + leaving) * entry * (1 + len(generation.windows)) + load.peak_rate * 8 * keys_per_event(
         load, generation
     )
-    to_redis += load.partitions * 4 * 600
-    places = min(2_000.0, load.popularity.distinct(load.rate * 86_400) / load.sites)
-    a_refresh = load.lists * (places * (load.id_bytes + 12) + load.partitions * 200 * boards / boards)
+    to_redis += (steps(load, generation) + load.partitions) * STEP_BYTES
+    a_refresh = kept(load) * (places(load) * (load.id_bytes + 12) + load.partitions * 200)
     return Network(
         into,
         into * (load.replicas - 1),

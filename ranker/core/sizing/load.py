@@ -56,6 +56,16 @@ class Load:
     def peak_rate(self) -> float:
         return self.rate * self.peak
 
+    @property
+    def hottest(self) -> float:
+        """The share of the events that the shard of the first article has: all of that, and its part of the others."""
+        return self.popularity.first() + self.coolest
+
+    @property
+    def coolest(self) -> float:
+        """The share that each other shard has."""
+        return (1 - self.popularity.first()) / self.partitions
+
 
 def outcomes(load: Load, generation: Generation) -> dict[str, float]:
     """Outcome to its share of the events: types, and what rules in force drop."""

@@ -7,7 +7,7 @@ from math import ceil
 
 from ranker.core.generation import Generation
 from ranker.core.rules import memory_rules
-from ranker.core.sizing import kafka, processes
+from ranker.core.sizing import constants, kafka, processes
 from ranker.core.sizing.kafka import Network, Storage
 from ranker.core.sizing.load import Load, keys_per_event, remembered_s
 from ranker.core.sizing.processes import BUSY, Processes
@@ -52,17 +52,26 @@ class Plan:
 
 
 def partitions_for(load: Load, generation: Generation) -> int:
-    """As many as processes that fold, rules' keys and articles of a shard ask for; 4 at least."""
-    one = replace(load, partitions=1)
-    keys = load.peak_rate * keys_per_event(load, generation) * remembered_s(generation)
-    rules = memory_rules(generation)
+    """As many as processes that fold, rules' keys and articles of a shard ask for; 4 at least.
+
+    What the first article alone asks for, no number of partitions gives: it is in one of them.
+    """
+    one, first = replace(load, partitions=1), load.popularity.first()
+    rules, keys = memory_rules(generation), keys_at_peak(load, generation)
     wanted = max(
         float(LEAST_PARTITIONS),
         processes.consumers(one, generation).cores / BUSY,
         load.articles / ARTICLES_OF_SHARD,
-        keys / rules.max_keys if rules is not None else 0.0,
     )
+    if rules is not None:
+        left = max(rules.max_keys - keys * first, rules.max_keys / 2)
+        wanted = max(wanted, keys * (1 - first) / left)
     return ceil(wanted)
+
+
+def keys_at_peak(load: Load, generation: Generation) -> float:
+    """Keys that rules remember in the busiest hours if nothing is given up."""
+    return load.peak_rate * keys_per_event(load, generation) * remembered_s(generation)
 
 
 def plan(load: Load, generation: Generation) -> Plan:
@@ -112,6 +121,19 @@ def _bounds(load: Load, generation: Generation, consumers: Processes, servers: i
             f"{load.partitions} partitions are too few: one process folds a partition, and rules hold a bounded "
             f"number of keys for each; take {least} (--partitions {least})"
         )
+    rules, keys = memory_rules(generation), keys_at_peak(load, generation) * load.hottest
+    if rules is not None and keys > rules.max_keys:
+        found.append(
+            f"rules would remember {keys:,.0f} keys in the shard of the first article, and give up hours beyond "
+            f"rules.max_keys = {rules.max_keys:,}: raise it (10 bytes a key in Redis, 15 in a consumer), or count "
+            "without rules that remember"
+        )
+    hot = replace(load, partitions=1, rate=load.rate * load.hottest)
+    if (cores := processes.consumers(hot, generation, least=1).cores) > BUSY:
+        found.append(
+            f"the shard of the first article takes {cores:.1f} cores in the busiest hours, and one process folds it: "
+            f"more than {BUSY:g} leave too little for catching up, and no number of partitions helps"
+        )
     if consumers.count > load.partitions:
         found.append(
             f"of {consumers.count} consumers only {load.partitions} would have a partition; take more partitions"
@@ -124,8 +146,13 @@ def _bounds(load: Load, generation: Generation, consumers: Processes, servers: i
     refresh = processes.refresh_us(load) / 1e6
     if refresh > load.refresh_s * BUSY:
         found.append(
-            f"a reader needs {refresh:.1f} s to read {load.lists:,} lists of {load.partitions} shards: give each a "
-            "part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
+            f"a reader needs {refresh:.1f} s to read {processes.kept(load):,} lists of {load.partitions} "
+            "shards: give each a part of the sites, raise serve.refresh_ms, or have fewer boards and windows"
+        )
+    if load.lists > constants.READER_LISTS:
+        found.append(
+            f"a reader keeps {constants.READER_LISTS:,} of {load.lists:,} lists, those requested last, and reads "
+            "others when they are requested: give each a part of the sites"
         )
     if load.sites > HISTORY_SITES:
         found.append(

@@ -27,6 +27,7 @@ class Popularity:
         weights: list[float] = [ranks * middle**-zipf for middle, ranks in stretches]
         whole = sum(weights)
         self._shares = [(ranks, weight / whole / ranks) for (_, ranks), weight in zip(stretches, weights, strict=True)]
+        self._computed: dict[float, float] = {}
         self._known: list[tuple[float, float]] = []
         """Logarithms: of events, of the factor."""
         self._known = sorted(
@@ -44,7 +45,9 @@ class Popularity:
         return self._shares[0][1]
 
     def _by_law(self, events: float) -> float:
-        return sum(-ranks * expm1(-events * share) for ranks, share in self._shares)
+        if events not in self._computed:
+            self._computed[events] = sum(-ranks * expm1(-events * share) for ranks, share in self._shares)
+        return self._computed[events]
 
     def _factor(self, events: float) -> float:
         if not self._known:

@@ -115,8 +115,9 @@ def readers(load: Load, least: int = 2) -> Processes:
     count = max(least, ceil(traffic / room), ceil(load.streams / constants.STREAMS))
     memory = (
         constants.READER_BYTES.value
+        + load.partitions * constants.READER_SHARD_BYTES.value
         + load.catalogue * (constants.READER_ARTICLE_BYTES.value + 4 * load.id_bytes)
-        + load.lists
+        + kept(load)
         * (constants.READER_LIST_BYTES.value + places(load) * (constants.READER_PLACE_BYTES.value + load.id_bytes - 40))
         + load.streams / count * constants.READER_STREAM_BYTES.value
     )
@@ -128,15 +129,20 @@ def refresh_us(load: Load) -> float:
     found = places(load)
     of_list = in_row(constants.READER_LIST_US, constants.READER_PLACES, found)
     of_shard = constants.READER_LIST_SHARD_US.value * min(1.0, found / constants.FULL_ROUND)
-    return load.partitions * constants.READER_SHARD_US.value + load.lists * (of_list + load.partitions * of_shard)
+    return load.partitions * constants.READER_SHARD_US.value + kept(load) * (of_list + load.partitions * of_shard)
 
 
 def refresh_redis_us(load: Load) -> float:
     """What that costs Redis."""
     found = places(load)
     of_shard = constants.REDIS_LIST_SHARD_US.value * min(1.0, found / constants.FULL_ROUND)
-    of_list = found * constants.REDIS_PLACE_US.value + load.partitions * of_shard
-    return load.partitions * constants.REDIS_SHARD_US.value + load.lists * of_list
+    of_list = constants.REDIS_LIST_US.value + found * constants.REDIS_PLACE_US.value + load.partitions * of_shard
+    return load.partitions * constants.REDIS_SHARD_US.value + kept(load) * of_list
+
+
+def kept(load: Load) -> int:
+    """Lists that a reader reads: those in use, up to what it keeps."""
+    return min(load.lists, constants.READER_LISTS)
 
 
 def places(load: Load) -> float:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from math import exp
 
 from ranker.core.generation import Generation
+from ranker.core.memory_estimate import KEY_BYTES
 from ranker.core.rules import memory_rules
 from ranker.core.sizing import allocator, constants
 from ranker.core.sizing.load import Load, board_shares, keys_per_event, outcomes, remembered_s
 from ranker.core.sizing.tables import interpolated
 
 HISTORY_PLACES, HISTORY_HOURS, HISTORY_SITES = 200, 192, 1_000
-PIECE_KEYS = 1_024
 OPEN_S = 60
 """A slice is sealed so long behind its end."""
 BLOCKS = 128
@@ -130,15 +130,14 @@ def open_slices(load: Load, generation: Generation) -> float:
 
 
 def remembered(load: Load, generation: Generation, live_s: float | None = None) -> float:
-    """Keys of 8 bytes in lists, a list for each bucket and shard, up to `rules.max_keys` a shard."""
+    """Keys of 8 bytes in lists, `KEY_BYTES` with what is around them, up to `rules.max_keys` a shard."""
     rules = memory_rules(generation)
     if rules is None:
         return 0.0
-    rate = load.peak_rate if live_s is None else load.rate
-    of_second = keys_per_event(load, generation) * rate / load.partitions
-    keys = min(of_second * (remembered_s(generation) if live_s is None else live_s), rules.max_keys)
-    element = max(1.0, min(PIECE_KEYS, of_second * load.flush_s))
-    return load.partitions * allocator.list_(keys / element, 8 * element)
+    of_second = keys_per_event(load, generation) * (load.peak_rate if live_s is None else load.rate)
+    keys = of_second * (remembered_s(generation) if live_s is None else live_s)
+    hottest, others = min(keys * load.hottest, rules.max_keys), min(keys * load.coolest, rules.max_keys)
+    return KEY_BYTES * (hottest + (load.partitions - 1) * others)
 
 
 def catalogue(load: Load) -> float:
@@ -170,7 +169,7 @@ def rest(load: Load, generation: Generation) -> float:
     runs = (
         min(load.members, MAX_RUNS)
         * blocks
-        * (allocator.string(40) + allocator.string(132) + allocator.DICT_ENTRY + 12)
+        * (allocator.string(30) + allocator.string(132) + allocator.DICT_ENTRY + 12)
     )
     index = 0.0
     for tier, live in enumerate(live_slices(generation)):

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.waiting import until_async
-from producers import Producer, ProducerError
+from producers import Producer
 from producers.replay import following
 from producers.replay.following import Follower
 from producers.replay.position import Position
@@ -106,13 +106,19 @@ async def test_a_signal_while_kafka_is_away_ends_in_time(kafka_apache: ApacheKaf
     assert len({event["event_id"] for event in events}) == 4
 
 
-async def test_kafka_that_was_never_there_is_an_error(tmp_path: Path) -> None:
-    """A wrong address is told at once; nothing is passed over."""
-    log, state = tmp_path / "access.log", tmp_path / "position.json"
+async def test_kafka_that_was_never_there_is_waited_for(tmp_path: Path) -> None:
+    """It is said at once, so that a wrong address shows; nothing is passed over."""
+    log, state, said = tmp_path / "access.log", tmp_path / "position.json", list[str]()
     write(log, range(3))
-    position = Position(state, "page-views")
-    follower = Follower([log], "auto", Rules("demo"), position, Summary(), lambda _: None)
-    with pytest.raises(ProducerError, match="cannot be reached"):
-        await follower.run(lambda: Producer("127.0.0.1:9", "page-views"), asyncio.Event())
+    position, stop = Position(state, "page-views"), asyncio.Event()
+    follower = Follower([log], "auto", Rules("demo"), position, Summary(), said.append)
+    work = asyncio.create_task(follower.run(lambda: Producer("127.0.0.1:9", "page-views"), stop))
+
+    async def told() -> bool:
+        return any("cannot be reached" in one for one in said)
+
+    await until_async("The sentence", told)
+    stop.set()
+    await work
     position.close()
     assert not state.exists()

@@ -111,12 +111,23 @@ class Consumer:
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's series that have these labels; 0 while the process does not answer."""
-        said = await self._get("/metrics")
         return sum(
             sample.value
-            for family in text_string_to_metric_families((said or b"").decode())
+            for family in text_string_to_metric_families((await self.exposed()).decode())
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    async def exposed(self) -> bytes:
+        """All its metrics, as text; empty while it does not answer."""
+        return await self._get("/metrics") or b""
+
+    async def has(self, name: str, **labels: str) -> bool:
+        """Whether the family has a series with these labels."""
+        return any(
+            sample.name == name and labels.items() <= sample.labels.items()
+            for family in text_string_to_metric_families((await self.exposed()).decode())
+            for sample in family.samples
         )
 
     def log(self) -> list[dict[str, Any]]:

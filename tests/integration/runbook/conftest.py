@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.redis import RedisServer, redis_binary
-from tests.support.runbook_site import Site, new_site as made_site
+from tests.support.runbook_site import Site
+from tests.support.runbook_site import new_site as made_site
 
 
 @pytest.fixture

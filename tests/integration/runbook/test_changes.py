@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +15,9 @@ from deploy.local.waiting import until
 from ranker.service.runbook import Section
 from ranker.store.keys import ShardKeys
 from tests.support.frozen import DAY_MS, HOUR_MS, FrozenSite, records
-from tests.support.runbook_site import SITE_TOML, Guide, Site, installed
+from tests.support.runbook_commands import Guide, installed
+from tests.support.runbook_site import SITE_TOML, Site
+from tests.support.topics import read
 
 
 async def test_upgrading_and_rolling_back(new_site: Callable[..., Site]) -> None:
@@ -45,6 +46,8 @@ async def test_changing_rules(new_site: Callable[..., Site]) -> None:
     site = new_site()
     engine = site.engine
     await site.begin()
+    await site.read("/an-article", 100, repeat_key="the-same")
+    await engine.until_counted()
     old, old_config = engine.generation.id, engine.directory / "old.toml"
     shutil.copy(engine.config, old_config)
     with Guide(site, Section.CHANGE_RULES, OLD=old) as guide:
@@ -89,11 +92,14 @@ async def test_moving_to_a_cluster(
 
 
 async def test_restoring_from_a_backup(new_site: Callable[..., Site], new_redis: Callable[..., RedisServer]) -> None:
-    """A dump of some time ago takes the place of what Redis has: what it lacks is counted again."""
+    """A dump of some time ago takes the place of what Redis has: what it lacks is counted again. Topics come back as files."""
     server = new_redis()
-    site = new_site(redis_url=server.url)
+    site = new_site(redis_url=server.url, config=f'{SITE_TOML}[sites.demo.calendar]\nzone = "Europe/Paris"\n')
     engine = site.engine
     consumer = await site.begin()
+    async with engine.traffic.producer() as producer:
+        await producer.send("articles", b'{"hidden": true}', key=b"demo/an article #editor")
+        await producer.send("articles", None, key=b"demo/removed")
     with Guide(site, Section.RESTORE) as guide:
         await guide.run()
         await engine.traffic.send(1_000)
@@ -110,8 +116,13 @@ async def test_restoring_from_a_backup(new_site: Callable[..., Site], new_redis:
         await engine.until("the older state", found_older)
         await engine.until_counted()
         said = await guide.run()
-    assert "loading:0" in said
-    assert "\nequal: 1,500 records" in said
+        assert "loading:0" in said
+        assert "\nequal: 1,500 records" in said
+        before = [(record.key, record.value) for record in await read(engine.bootstrap, "articles", 1)]
+        await guide.run()  # here behind what is there
+        after = [(record.key, record.value) for record in await read(engine.bootstrap, "articles", 1)]
+    assert after[-len(before) :] == before
+    assert (b"demo/removed", None) in before
     await engine.check()
 
 
@@ -121,13 +132,10 @@ async def test_rotating_keys_and_salts(new_site: Callable[..., Site]) -> None:
     engine = site.engine
     await engine.client.execute_command("ACL", "SETUSER", "consumer", "on", ">first", "~*", "+@all")
     (engine.directory / "redis.password").write_text("first\n")
-    await engine.client.config_set("requirepass", "")
-    engine.more_environ = {}
-    login = {
+    engine.more_environ = {
         "RANKER_REDIS_USERNAME": "consumer",
         "RANKER_REDIS_PASSWORD_FILE": str(engine.directory / "redis.password"),
     }
-    engine.more_environ = login
     await site.begin()
     site.start_collector()
     until("the collector", lambda: site.ready("collector"))
@@ -138,6 +146,7 @@ async def test_rotating_keys_and_salts(new_site: Callable[..., Site]) -> None:
         await engine.client.client_kill_filter(user="consumer")
         await engine.traffic.send(500)
         await engine.until_counted()
+        assert "Completed updating config for user ranker-consume" in await guide.run()
         assert engine.ranker("check").returncode == 0
         assert "401" in await guide.run()
         site.stop()
@@ -160,18 +169,28 @@ class _Frozen:
 
 
 async def test_a_day_is_missing(kafka_apache: ApacheKafka, redis_url: str, tmp_path: Path) -> None:
-    """What is due is made; a day whose beginning is gone by name only; another revision when events came late."""
+    """
+    log       │ day 0 │▒▒▒ deleted ▒▒│ day 1, afternoon │ day 2 │ …
+    documents   there   a hole: by name, not complete      due
+
+    and another revision of day 2.
+    """
     frozen = FrozenSite(kafka_apache.bootstrap, redis_url, tmp_path)
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     begin_ms = (now_ms // DAY_MS - 4) * DAY_MS
-    await frozen.begin({n: records(n, frozen.site, begin_ms, now_ms - HOUR_MS) for n in range(2)})
-    day = f"{datetime.fromtimestamp((begin_ms + 2 * DAY_MS) / 1000, UTC):%Y-%m-%d}"
-    with Guide(
-        _Frozen(frozen, kafka_apache), Section.PERIODS_MISSING, demo=frozen.site, **{"2026-11-28": day}
-    ) as guide:
+    written = {n: records(n, frozen.site, begin_ms, now_ms - HOUR_MS) for n in range(2)}
+    await frozen.begin(written)
+    days = [f"{datetime.fromtimestamp((begin_ms + n * DAY_MS) / 1000, UTC):%Y-%m-%d}" for n in range(3)]
+    await frozen.freeze("--kind", "day", "--period", days[0])
+    for partition, some in written.items():
+        afternoon_ms = begin_ms + DAY_MS + 12 * HOUR_MS
+        await frozen.delete(partition, next(raw.offset for raw in some if raw.timestamp > afternoon_ms))
+    names = {"demo": frozen.site, "2026-11-28": days[1], "2026-11-29": days[2]}
+    with Guide(_Frozen(frozen, kafka_apache), Section.PERIODS_MISSING, **names) as guide:
         said = await guide.look()
-        assert day in said
-        made = await guide.run()
-        assert "Traceback" not in made
+        assert "Kafka has deleted records" in said
+        assert days[1] in said
         await guide.run()
-    assert json.dumps(await frozen.document("day", day))
+        assert not (await frozen.document("day", days[1]))["complete"]
+        assert (await frozen.document("day", days[2]))["complete"]
+        await guide.run()

@@ -9,7 +9,8 @@ from deploy.local.waiting import until
 from ranker.service.runbook import Section
 from tests.integration.consume.engine import Engine
 from tests.support.recount import Recount
-from tests.support.runbook_site import Guide, Site
+from tests.support.runbook_commands import Guide
+from tests.support.runbook_site import Site
 
 
 async def _counted(site: Site) -> Engine:

@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
-
-from aiokafka import AIOKafkaProducer
 
 from deploy.local.redis import RedisServer
 from deploy.local.waiting import until
 from ranker.service.runbook import Section
 from ranker.store.keys import ShardKeys
-from tests.integration.consume.engine import Engine
-from tests.support.runbook_site import Guide, Site
+from tests.support.runbook_commands import Guide
+from tests.support.runbook_site import Site
 
 ARTICLE = "/an-article"
-
-
-async def _read(engine: Engine, article: str, count: int, **fields: str) -> None:
-    """So many views of one article, a minute ago: `ranker compare` counts full minutes."""
-    producer = AIOKafkaProducer(bootstrap_servers=engine.bootstrap)
-    await producer.start()
-    try:
-        for number in range(count):
-            event: dict[str, object] = {
-                "event_id": f"{article}-{number}",
-                "event_type": "view",
-                "site_id": "demo",
-                "article_id": article,
-            }
-            event |= {"occurred_at": int(time.time() * 1000) - 60_000} | fields
-            await producer.send(engine.topic, json.dumps(event).encode(), f"demo/{article}".encode())
-    finally:
-        await producer.stop()
 
 
 async def test_lists_are_old(new_site: Callable[..., Site]) -> None:
@@ -100,8 +79,8 @@ async def test_a_list_is_wrong(new_site: Callable[..., Site], tmp_path: Path) ->
     site = new_site()
     engine = site.engine
     await site.begin()
-    await _read(engine, ARTICLE, 2_000)
-    await _read(engine, "/an-old-address", 100)
+    await site.read(ARTICLE, 2_000)
+    await site.read("/an-old-address", 100)
     await engine.until_counted()
     site.start_reader()
 
@@ -130,7 +109,7 @@ async def test_bots_push_an_article(new_site: Callable[..., Site]) -> None:
     site = new_site()
     engine = site.engine
     await site.begin()
-    await _read(engine, ARTICLE, 1_000, repeat_key="the-same")
+    await site.read(ARTICLE, 1_000, repeat_key="the-same")
     await engine.until_counted()
     site.start_reader()
     site.start_collector()

@@ -15,7 +15,8 @@ from ranker.service.runbook import Section
 from ranker.store.keys import ShardKeys
 from tests.integration.consume.engine import Engine
 from tests.support.registry import SchemaRegistry, framed, serving
-from tests.support.runbook_site import SITE_TOML, Guide, Site
+from tests.support.runbook_commands import Guide
+from tests.support.runbook_site import SITE_TOML, Site
 
 HIT = {
     "type": "record",

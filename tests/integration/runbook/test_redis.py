@@ -12,7 +12,8 @@ from deploy.local.ports import HOST
 from deploy.local.redis import RedisServer
 from deploy.local.redis_sentinel import RedisBySentinel
 from ranker.service.runbook import Section
-from tests.support.runbook_site import Guide, Site
+from tests.support.runbook_commands import Guide
+from tests.support.runbook_site import Site
 
 
 async def test_redis_is_lost(new_site: Callable[..., Site], new_redis: Callable[..., RedisServer]) -> None:
