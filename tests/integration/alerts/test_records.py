@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
@@ -101,6 +102,7 @@ async def test_producers(new_engine: Callable[..., Engine], watch: StartWatch) -
     await rules.silent("RankerProducerLoses", "RankerProducerSilent")
 
 
+@pytest.mark.long  # half a minute of reading and freezing a log
 async def test_periods(kafka_apache: ApacheKafka, redis_url: str, watch: StartWatch, tmp_path: Path) -> None:
     """`ranker freeze` fails because Redis is away; the next run makes what is due."""
     site = FrozenSite(kafka_apache.bootstrap, redis_url, tmp_path)

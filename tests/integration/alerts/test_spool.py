@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 
 from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
@@ -41,6 +42,7 @@ async def fill(door: Collector) -> None:
             assert statuses == {202}, statuses
 
 
+@pytest.mark.long  # some hundred full requests
 async def test_a_spool_that_fills(kafka_apache: ApacheKafka, watch: StartWatch, tmp_path: Path) -> None:
     """Nearly full: a page; no room on the disk: views are refused, another one; Kafka replies: both end."""
     topic = await new_topic(kafka_apache.bootstrap, "alerts-spool")
