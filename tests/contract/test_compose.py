@@ -229,12 +229,15 @@ def test_what_is_written_is_on_volumes_that_belong_to_the_image_s_user(services:
     assert user is not None
     made = " ".join(re.findall(rf"install -d -m \d+ -o {user[1]} (.*?) *(?:\\|$)", dockerfile, re.MULTILINE)).split()
     spool = our_processes.options(*command_line(services["collector"]))["spool"]
-    written = Path(our_processes.options(*command_line(services["verify"]))["metrics"])
+    files = [Path(our_processes.options(*command_line(services[name]))["metrics"]) for name in ("verify", "freeze")]
+    assert [file.name for file in files] == ["ranker_verify.prom", "ranker_freeze.prom"]
+    (folder,) = {file.parent for file in files}
     assert services["collector"]["volumes"] == [f"spool:{spool}"]
-    assert services["verify"]["volumes"] == [f"metrics:{written.parent}"]
-    assert {str(spool), str(written.parent)} <= set(made)
-    assert services["written-metrics"]["volumes"] == [f"metrics:{written.parent}:ro"]
-    assert f"--collector.textfile.directory={written.parent}" in services["written-metrics"]["command"]
+    for name in ("verify", "freeze"):
+        assert services[name]["volumes"] == [f"metrics:{folder}"]
+    assert {str(spool), str(folder)} <= set(made)
+    assert services["written-metrics"]["volumes"] == [f"metrics:{folder}:ro"]
+    assert f"--collector.textfile.directory={folder}" in services["written-metrics"]["command"]
 
 
 def test_prometheus_takes_its_configuration(find_tool: FindTool) -> None:
@@ -247,7 +250,7 @@ def test_prometheus_scrapes_what_compose_starts(services: dict[str, Any]) -> Non
     """Each scraped name is a service with that port, in a network of Prometheus'."""
     jobs = YAML(typ="safe").load(DEPLOY / "prometheus" / "prometheus.yml")["scrape_configs"]
     scraped = {name: sd["port"] for job in jobs for sd in job["dns_sd_configs"] for name in sd["names"]}
-    assert scraped.keys() >= {"consumer", "reader", "collector"}
+    assert scraped.keys() == {"consumer", "reader", "collector", "written-metrics"}
     for name, port in scraped.items():
         words = services[name]["command"]
         assert f":{port}" in str(words) or words[words.index("--admin-port") + 1] == str(port)

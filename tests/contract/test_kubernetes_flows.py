@@ -113,15 +113,16 @@ def test_what_runs_by_the_clock_runs_when_the_timers_of_systemd_do(manifests: li
         assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= 12 * 3600
 
 
-def test_the_recount_writes_where_its_metrics_are_shown(manifests: list[Manifest]) -> None:
-    """One volume for both pods, which is on one node; the file's folder is the one that is shown, and ends in .prom."""
+@pytest.mark.parametrize("name", ["verify", "freeze"])
+def test_what_runs_by_the_clock_writes_where_its_metrics_are_shown(name: str, manifests: list[Manifest]) -> None:
+    """One volume for these pods, which is on one node; the file's folder is the one that is shown, and ends in .prom."""
     templates = {name.partition("/")[2]: template for name, template in workloads(manifests)}
-    writer, shower = templates["ranker-verify"]["spec"], templates["ranker-written-metrics"]["spec"]
+    writer, shower = templates[f"ranker-{name}"]["spec"], templates["ranker-written-metrics"]["spec"]
     for pod in (writer, shower):
         assert {"name": "metrics", "persistentVolumeClaim": {"claimName": "ranker-metrics"}} in pod["volumes"]
     words = writer["containers"][0]["args"]
     file = Path(words[words.index("--metrics") + 1])
-    assert file.suffix == ".prom"
+    assert file.name == f"ranker_{name}.prom"
     assert f"--collector.textfile.directory={file.parent}" in shower["containers"][0]["args"]
     (mount,) = (each for each in writer["containers"][0]["volumeMounts"] if each["name"] == "metrics")
     assert mount["mountPath"] == str(file.parent)
@@ -172,7 +173,7 @@ def test_consumers_are_scaled_by_a_lag_that_there_is_and_never_beyond_the_partit
     rules = tmp_path / "rules.yml"
     YAML().dump({"groups": [{"name": "lag", "rules": [{"record": "ranker:lag", "expr": query}]}]}, rules)
     run(find_tool("promtool", "prometheus"), "check", "rules", rules)
-    source = (DEPLOY.parent / "ranker" / "metrics.py").read_text()
+    source = "".join(path.read_text() for path in (DEPLOY.parent / "ranker").rglob("*.py"))
     assert all(f'"{metric}' in source for metric in re.findall(r"ranker_\w+", query))
 
 

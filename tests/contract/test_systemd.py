@@ -34,15 +34,17 @@ def test_systemd_takes_the_timers_and_finds_what_they_start(timer: Path, tmp_pat
     assert "ignoring" not in run(find_tool("systemd-analyze", "systemd"), "verify", f"./{timer.name}", cwd=tmp_path)
 
 
-def test_the_recount_may_write_its_metrics_and_nothing_else() -> None:
-    """The folder of its file is all that ranker-verify.service may write to."""
-    service = (DEPLOY / "systemd" / "ranker-verify.service").read_text()
+@pytest.mark.parametrize("name", ["verify", "freeze"])
+def test_what_runs_by_a_timer_may_write_its_metrics_and_nothing_else(name: str) -> None:
+    """The folder of its file is all that the service may write to, and the exporter may read it."""
+    service = (DEPLOY / "systemd" / f"ranker-{name}.service").read_text()
     written = re.search(r"--metrics (\S+)$", service, re.MULTILINE)
     assert written is not None
     assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=(.*)$", service, re.MULTILINE) == [
         str(Path(written[1]).parent)
     ]
-    assert "UMask=0022" in service, "the exporter could not read it"
+    assert re.findall(r"^UMask=(.*)$", service, re.MULTILINE) == ["0022"]
+    assert Path(written[1]).name == f"ranker_{name}.prom"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -81,11 +83,9 @@ def test_each_unit_has_a_password_of_its_own_that_only_root_may_read(
 
 
 def test_the_documents_are_made_minutes_after_their_close(find_tool: FindTool) -> None:
-    """Twelve minutes past the hour, and past the half hour: ten are what a period waits; it writes to no file."""
+    """Twelve minutes past the hour, and past the half hour: ten are what a period waits."""
     timer = (DEPLOY / "systemd" / "ranker-freeze.timer").read_text()
     (moments,) = re.findall(r"^OnCalendar=(.*)$", timer, re.MULTILINE)
     analyze = find_tool("systemd-analyze", "systemd")
     said = run(analyze, "calendar", "--base-time=2026-11-28 05:11:00 UTC", "--iterations=3", moments)
     assert re.findall(r"(\d\d:\d\d):00 UTC", said) == ["05:12", "05:42", "06:12"]
-    service = (DEPLOY / "systemd" / "ranker-freeze.service").read_text()
-    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=", service, re.MULTILINE) == []
