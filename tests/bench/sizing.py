@@ -30,7 +30,7 @@ def sealed_bytes(kind: str, length: int, articles: int, seed: int) -> float:
 
 def history_bytes(kind: str, length: int, places: int, seed: int) -> float:
     """Bytes a place of an entry of the rank history."""
-    return len(history.pack(article_ids(20 * places, length, kind, seed)[:places])) / places
+    return len(history.pack(article_ids(5 * places, length, kind, seed)[:places])) / places
 
 
 def median(draw: Callable[[int], float]) -> float:
