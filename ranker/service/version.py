@@ -1,3 +1,3 @@
 """The version: here and nowhere else. pyproject.toml reads it, and every process tells it."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0.dev0"
