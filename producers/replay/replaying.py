@@ -204,7 +204,7 @@ async def send(
     start_s, start_ms = loop.time(), None
     ready: list[tuple[bytes, bytes]] = []
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(producer.flush)
+        stack.push_async_exit(partial(_flushed, producer))
         portions = await stack.enter_async_context(contextlib.aclosing(ahead.portions(outcomes, stop)))
         async for portion in portions:
             for outcome in portion:
@@ -223,6 +223,12 @@ async def send(
                     ready.append(event.encode(outcome))
                 summary.add(outcome)
             await _hand_over(producer, ready)
+
+
+async def _flushed(producer: Producer, kind: type[BaseException] | None, *_: object) -> None:
+    """Also behind an error of the input; not if this is cancelled, when Kafka has had its time."""
+    if kind is not asyncio.CancelledError:
+        await producer.flush()
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:

@@ -28,6 +28,7 @@ async def copy(recording: Recording, bootstrap: str) -> None:
         for topic, partitions in PARTITIONS.items():
             compact = {"cleanup.policy": "compact"} if topic == "articles" else {}
             await log.create(topic, partitions, 1, {**KEPT, **compact, "max.message.bytes": str(8 << 20)})
+        await log.create("best-of", 1, 1, {"cleanup.policy": "compact"})
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_request_size=8 << 20)
     try:
         await producer.start()

@@ -20,6 +20,8 @@ from tests.support.collector_process import ORIGIN, SITES, Collector, collector,
 from tests.support.ended import MOST_S, end, hanging
 from tests.support.http import head
 
+pytestmark = pytest.mark.long
+
 DRAIN_S = 3.0
 """The default of --drain-s."""
 

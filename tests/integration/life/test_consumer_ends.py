@@ -13,7 +13,7 @@ from deploy.local.redis import RedisServer
 from tests.integration.consume.engine import Consumer, Engine
 from tests.support.ended import MOST_S, end, hanging
 
-pytestmark = pytest.mark.usefixtures("redis_url")
+pytestmark = [pytest.mark.usefixtures("redis_url"), pytest.mark.long]
 
 
 async def counting(new_engine: Callable[..., Engine], backlog: int) -> tuple[Engine, Consumer]:

@@ -17,6 +17,8 @@ from tests.support.collector_process import PARTITIONS, new_topic
 from tests.support.ended import MOST_S, end, hanging
 from tests.support.topics import read
 
+pytestmark = pytest.mark.long
+
 Words = Callable[[str, Path], list[str]]
 
 

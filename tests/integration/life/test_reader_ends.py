@@ -22,6 +22,8 @@ from tests.support.reader_process import ReaderProcess, reader_process
 from tests.support.redis_at import redis_at
 from tests.support.shard_writer import publish
 
+pytestmark = pytest.mark.long
+
 DRAIN_S = 5.0
 """The default of --drain-s."""
 VIEWS = [("demo", f"/{i}", "view", i + 1) for i in range(300)]

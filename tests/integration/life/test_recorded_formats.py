@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +108,13 @@ async def test_receipts_are_verified(system: Restored, tmp_path: Path) -> None:
         assert json.loads(said)["equal"] is True
 
 
-async def test_freeze_makes_its_days_or_says_why_not(system: Restored) -> None:
-    """Of the copied log it makes none, since its times are not the broker's; it says so, and what to do."""
-    code, said = await system.run("ranker", "freeze", more='[sites.demo.calendar]\nzone = "Europe/Paris"\n')
+async def test_freeze_says_what_the_log_does_not_have(system: Restored) -> None:
+    """It reads the old definition and the old log: a day that is older than that is refused by its name."""
+    day = datetime.fromtimestamp(system.recording.served["now_ms"] / 1000, UTC).date() - timedelta(days=2)
+    words = ("freeze", "--kind", "day", "--period", str(day))
+    code, said = await system.run("ranker", *words, more='[sites.demo.calendar]\nzone = "Europe/Paris"\n')
     assert code == 1
-    assert "CreateTime" in said
+    assert "cannot be counted, since the log has nothing before" in said
 
 
 async def test_the_collector_sends_what_waited(system: Restored, tmp_path: Path) -> None:
