@@ -28,7 +28,7 @@ from tests.support.kustomize import (
 )
 
 VERSIONS = ("1.30", "1.37")
-"""1.30 is the oldest that has what is used (`sleep` before a collector ends)."""
+"""The oldest that the README names, and the newest that has schemas here."""
 WITHOUT_SCHEMA = {"PodMonitor", "ScaledObject"}
 """Kinds of the Prometheus Operator and of KEDA, which no schema here knows: deploy/README.md says how they were checked."""
 PATHS = {"/healthz", "/readyz"}
@@ -114,9 +114,9 @@ def test_the_command_lines_are_ours(manifests: list[Manifest]) -> None:
                 request = container[probe]["httpGet"]
                 assert request["port"] == "admin", name
                 assert request["path"] == ("/healthz" if probe == "livenessProbe" else "/readyz"), name
-        wait = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        if "drain_s" in options or wait:
-            assert wait + options.get("drain_s", 0) + 10 <= pod["terminationGracePeriodSeconds"], name
+        assert ("drain_s" in options) == ("http" in ports), name
+        if "drain_s" in options:
+            assert 10 <= options["drain_s"] <= pod["terminationGracePeriodSeconds"] - 10, name
 
 
 def test_the_settings_are_without_fault(manifests: list[Manifest], tmp_path: Path) -> None:
