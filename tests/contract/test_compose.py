@@ -45,7 +45,7 @@ def command_line(service: dict[str, Any]) -> tuple[str, list[str]]:
     """Program and words; of a loop in a shell, those of the command in it."""
     entrypoint, words = service.get("entrypoint", ["ranker"]), service["command"]
     if entrypoint == ["sh", "-c"]:
-        (line,) = re.findall(r"while :; do (.*?)(?:;| &&)", words[0])
+        (line,) = re.findall(r"(ranker .*?)(?:;| &&)", words[0])
         entrypoint, *words = shlex.split(line)
         return entrypoint, words
     (program,) = entrypoint
@@ -119,20 +119,29 @@ def test_the_health_check_is_of_the_admin_port(services: dict[str, Any]) -> None
         assert admin == int(port) if admin is not None else services[name]["healthcheck"]["disable"], name
 
 
-@pytest.mark.parametrize(("name", "rounds"), [("freeze", "1800"), ("verify", "3600")])
+@pytest.mark.parametrize(
+    ("name", "code", "rounds"),
+    [("freeze", 1, "1800"), ("verify", 1, "3600"), ("verify", 0, "85500")],
+    ids=["freeze", "verify fails", "verify takes a quarter of an hour"],
+)
 def test_what_runs_again_and_again_does_so_and_ends_at_once(
-    name: str, rounds: str, services: dict[str, Any], tmp_path: Path
+    name: str, code: int, rounds: str, services: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The shell's loop runs a command of ours, goes on when it fails, and ends by SIGTERM, as the container does."""
+    """The shell's loop runs a command of ours, goes on when it fails, and ends by SIGTERM, as the container does.
+
+    The next recount begins 24 h after this one has begun, however long it takes.
+    """
     service = services[name]
     assert service["init"] is True, "as the first process of a container, the shell would ignore SIGTERM"
-    (script,) = service["command"]
+    script = service["command"][0].replace("$$", "$")
     for program, line in {
-        "ranker": 'echo "$1" >> made; exit 1',
+        "ranker": f'echo "$1" >> made; echo 900 > time; exit {code}',
+        "date": "cat time; echo 0 > time",
         "sleep": 'echo "$@" >> slept; [ $(wc -l < slept) -lt 3 ] || exec /bin/sleep 60',
     }.items():
         (tmp_path / program).write_text(f"#!/bin/sh\n{line}\n")
         (tmp_path / program).chmod(0o755)
+    (tmp_path / "time").write_text("0\n")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     process = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env=environment, start_new_session=True)
     try:
