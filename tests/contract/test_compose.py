@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from ruamel.yaml import YAML
 
-from deploy.local import children, waiting
+from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
-from deploy.local.ports import HOST, free_port, is_listening
+from deploy.local.ports import HOST
 from ranker import __version__
 from tests.support import our_processes
 from tests.support.deploy_tools import DEPLOY, FindTool, beside_python, run
+from tests.support.runbook_page import START, parts
 
 SERVED = ("topics", "consumer", "freeze", "verify", "reader", "collector", "traffic")
+OURS = (*SERVED, "operator")
 UNTIL_S = 30.0
 
 
@@ -70,7 +71,7 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
     """Ours by the project's version, others by one that has all its numbers."""
     for name, service in services.items():
         image, _, tag = service["image"].partition(":")
-        if name in SERVED:
+        if name in OURS:
             assert (image, tag) == ("popularity-ranker", __version__), name
         else:
             assert re.fullmatch(r"v?\d+\.\d+\.\d+(-\w+)?", tag), name
@@ -109,6 +110,26 @@ def test_the_processes_take_their_command_lines_and_settings(
     assert given["RANKER_CONFIG"] == config["target"]
     given["RANKER_CONFIG"] = str(DEPLOY / compose["configs"][config["source"]]["file"])
     our_processes.check_settings(program, words, given)
+
+
+def test_an_operator_has_a_shell_with_the_variables_of_the_runbook(compose: dict[str, Any], tmp_path: Path) -> None:
+    """As Redis' user of its role; addresses are services in its network, at their ports; nothing of it runs by itself."""
+    service = compose["services"]["operator"]
+    assert (service["entrypoint"], service["profiles"], service["working_dir"]) == (["sh"], ["operator"], "/tmp")
+    given = dict(service["environment"])
+    named = re.findall(r"\b([A-Z]+)=[\d.]+:\d+", parts()[START].commands[0])
+    for name in named:
+        host, _, port = given.pop(name).partition(":")
+        other = compose["services"][host]
+        assert set(other["networks"]) & set(service["networks"])
+        assert not port or port in other["command"]
+    run(DEPLOY / "secrets.sh", tmp_path)
+    (secret,) = service["secrets"]
+    assert given["RANKER_REDIS_PASSWORD_FILE"] == f"/run/secrets/{secret['target']}"
+    assert secret["source"] == f"redis-{given['RANKER_REDIS_USERNAME']}" == "redis-operator"
+    given["RANKER_REDIS_PASSWORD_FILE"] = str(tmp_path / secret["source"])
+    given["RANKER_CONFIG"] = str(DEPLOY / "ranker.toml")
+    our_processes.check_settings("ranker", ["check"], given)
 
 
 def test_the_health_check_is_of_the_admin_port(services: dict[str, Any]) -> None:
@@ -167,68 +188,6 @@ def test_kafka_starts_with_the_settings_of_compose(
     }
     assert settings["auto_create_topics_enable"] == "false"
     assert new_kafka_apache(**settings).answers()
-
-
-def test_redis_starts_as_in_compose_with_a_user_for_each_role(
-    services: dict[str, Any], find_tool: FindTool, tmp_path: Path
-) -> None:
-    """Its shell is run: rights by role and password, none without; AOF, and nothing is evicted."""
-    find_tool("redis-server", "redis-server")
-    port, secrets = free_port(), tmp_path / "secrets"
-    run(DEPLOY / "secrets.sh", secrets)
-    shell, flags, script = services["redis"]["command"]
-    for there, here in {
-        "/tmp/users.acl": tmp_path / "users.acl",
-        "/run/secrets": secrets,
-        "/usr/local/share/redis-acl": DEPLOY / "redis-acl",
-        "$$": "$",
-    }.items():
-        assert there in script
-        script = script.replace(there, str(here))
-    script = f"{script.rstrip()} --port {port} --bind {HOST} --dir {tmp_path}\n"
-    child = children.start("redis", [shell, flags, script], tmp_path / "redis.log")
-    try:
-        waiting.until("Redis", lambda: is_listening(port), UNTIL_S)
-        with redis.Redis(HOST, port) as nobody:
-            assert nobody.ping()
-            for refused in (nobody.info, lambda: nobody.get("ranker:active")):
-                with pytest.raises(redis.exceptions.NoPermissionError):
-                    refused()
-        role = {
-            name: redis.Redis(HOST, port, username=name, password=(secrets / f"redis-{name}").read_text())
-            for name in ("consumer", "reader", "collector", "operator")
-        }
-        role["consumer"].set("ranker:active", "one")
-        assert role["reader"].get("ranker:active") == b"one"
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            role["reader"].set("ranker:active", "two")
-        role["collector"].set("ranker:collect:salt:2026-11-30", "salt")
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            role["consumer"].get("ranker:collect:salt:2026-11-30")
-        info = role["operator"].info()
-        assert (info["maxmemory_policy"], info["aof_enabled"]) == ("noeviction", 1)
-        assert info["maxmemory"] > 0
-        with pytest.raises(redis.exceptions.AuthenticationError):
-            redis.Redis(HOST, port, username="reader", password="").ping()
-        for client in role.values():
-            client.close()
-    finally:
-        child.stop()
-
-
-def test_passwords_are_made_once_and_seen_by_nobody_else(tmp_path: Path) -> None:
-    """A second run changes none; the folder is closed to others; and git keeps away from it."""
-    folder = tmp_path / "secrets"
-    run(DEPLOY / "secrets.sh", folder)
-    first = {path.name: path.read_text() for path in folder.iterdir()}
-    run(DEPLOY / "secrets.sh", folder)
-    assert {path.name: path.read_text() for path in folder.iterdir()} == first
-    assert folder.stat().st_mode & 0o777 == 0o700
-    passwords = [text for name, text in first.items() if name not in {"write-keys", "read-tokens"}]
-    assert all(re.fullmatch("[0-9a-f]{64}", text) for text in passwords)
-    assert len(set(passwords)) == len(passwords) == 5
-    ignored = (DEPLOY.parent / ".gitignore").read_text().splitlines()
-    assert "/deploy/secrets/" in ignored
 
 
 def test_what_is_written_is_on_volumes_that_belong_to_the_image_s_user(services: dict[str, Any]) -> None:
