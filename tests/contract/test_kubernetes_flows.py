@@ -16,6 +16,9 @@ from tests.conftest import without
 from tests.support.deploy_tools import DEPLOY, FindTool, run
 from tests.support.kustomize import KUBERNETES, Manifest, built, environment, matches, name_of, workloads
 
+NAME = "app.kubernetes.io/name"
+OPERATE, OPERATED = "ranker-operate", ("ranker-consume", "ranker-serve", "ranker-collect")
+"""The operators' shell, and the pods that it may look at."""
 WORLD = {"kafka": 9093, "redis": 6379}
 """The namespaces that pods may reach, besides the name server's."""
 
@@ -40,21 +43,25 @@ def one(manifests: list[Manifest], kind: str, name: str) -> Manifest:
     return found
 
 
-def namespace(peer: Manifest) -> str:
-    name = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
-    assert isinstance(name, str)
-    return name
+def peers_of(peer: Manifest) -> list[str]:
+    """The namespace that a policy names, or pods of this one by their names."""
+    if "namespaceSelector" in peer:
+        return [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]]
+    selector = peer["podSelector"]
+    among = selector.get("matchExpressions", [])
+    return [selector["matchLabels"][NAME]] if not among else [name for one in among for name in one["values"]]
 
 
 def allowed(manifests: list[Manifest], labels: dict[str, str], direction: str) -> set[tuple[str, str, Any]]:
     """What policies let into pods with these labels, or out of them: namespace, protocol and port."""
     peers = {"egress": "to", "ingress": "from"}[direction]
     return {
-        (namespace(peer), port["protocol"], port["port"])
+        (name, port["protocol"], port["port"])
         for policy in of_kind(manifests, "NetworkPolicy")
         if matches(policy["spec"]["podSelector"], labels)
         for rule in policy["spec"].get(direction, [])
         for peer in rule[peers]
+        for name in peers_of(peer)
         for port in rule["ports"]
     }
 
@@ -77,10 +84,13 @@ def test_each_pod_reaches_the_servers_of_its_settings_and_no_other(manifests: li
         servers = {(server, "TCP", port) for server, port in WORLD.items() if f".{server}.svc:{port}" in str(addresses)}
         assert len(servers) == len(addresses), name
         names = {("kube-system", "UDP", 53), ("kube-system", "TCP", 53)}
+        if labels[NAME] == OPERATE:
+            servers |= {(one, "TCP", port) for one in OPERATED for port in ("http", "admin")}
         assert allowed(manifests, labels, "egress") == servers | names, name
         ports = {port["name"] for port in container.get("ports", [])}
         inward = {"admin": ("monitoring", "TCP", "admin"), "http": ("ingress", "TCP", "http")}
-        assert allowed(manifests, labels, "ingress") == {inward[port] for port in ports}, name
+        operated = {(OPERATE, "TCP", port) for port in ("http", "admin") if labels[NAME] in OPERATED}
+        assert allowed(manifests, labels, "ingress") == {inward[port] for port in ports} | operated, name
 
 
 def test_services_lead_to_the_public_port_and_never_to_the_admin_port(manifests: list[Manifest]) -> None:
