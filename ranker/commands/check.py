@@ -97,7 +97,8 @@ def _print_settings(masked: dict[str, Any]) -> None:
 
 
 def _print_findings(findings: Sequence[Finding]) -> None:
-    for finding in findings:
+    """Faults last: there they are seen."""
+    for finding in sorted(findings, key=lambda one: list(_COLOURS).index(one.kind)):
         kind = click.style(f"{finding.kind:5}", _COLOURS[finding.kind])
         click.echo(f"{kind}  {finding.subject}: {printable(finding.text)}")
         if finding.fix:

@@ -50,6 +50,10 @@ SIGNS = (
         "partition {partition} is stopped: {reason}", "see /readyz, which says what to decide",
     ),
     Sign(
+        "ranker_store_full", Section.REDIS_FULL, True, _ON,
+        "Redis is out of memory, so views wait", "raise its maxmemory, or drop a generation that nobody needs",
+    ),
+    Sign(
         "ranker_registry_away", Section.REGISTRY_AWAY, True, _ON,
         "partition {partition} waits for the schema registry", "start it",
     ),
@@ -175,6 +179,7 @@ def _samples(page: bytes) -> Samples:
 
 
 def _build(samples: Samples) -> tuple[str, str]:
-    for labels, _ in samples.get("ranker_build_info", ()):
-        return labels.get("role", ""), labels.get("version", "")
-    return "collect" if any(name.startswith("collector_") for name in samples) else "", ""
+    for name in ("ranker_build_info", "collector_build_info"):
+        for labels, _ in samples.get(name, ()):
+            return labels.get("role", ""), labels.get("version", "")
+    return "", ""
