@@ -54,7 +54,10 @@ def ours(manifests: list[Manifest]) -> list[tuple[str, Manifest, Manifest]]:
 
 
 def command_line(container: Manifest) -> tuple[str, list[str]]:
-    """Program and words; of the operators' shell, which only waits, a command that they type."""
+    """Program and words; of a loop the command in it; of the operators' shell, which only waits, one that they type."""
+    if container.get("command") == ["sh", "-c"]:
+        (line,) = re.findall(r"(ranker .*?);", container["args"][0])
+        return "ranker", line.split()[1:]
     (program,) = container.get("command", ["ranker"])
     return ("ranker", ["check"]) if program == "sleep" else (program, container["args"])
 

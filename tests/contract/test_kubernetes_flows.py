@@ -87,7 +87,7 @@ def test_each_pod_reaches_the_servers_of_its_settings_and_no_other(manifests: li
         if labels[NAME] == OPERATE:
             servers |= {(one, "TCP", port) for one in OPERATED for port in ("http", "admin")}
         assert allowed(manifests, labels, "egress") == servers | names, name
-        ports = {port["name"] for port in container.get("ports", [])}
+        ports = {port["name"] for each in template["spec"]["containers"] for port in each.get("ports", [])}
         inward = {"admin": ("monitoring", "TCP", "admin"), "http": ("ingress", "TCP", "http")}
         operated = {(OPERATE, "TCP", port) for port in ("http", "admin") if labels[NAME] in OPERATED}
         assert allowed(manifests, labels, "ingress") == {inward[port] for port in ports} | operated, name
@@ -108,11 +108,7 @@ def test_services_lead_to_the_public_port_and_never_to_the_admin_port(manifests:
 
 
 def test_what_runs_by_the_clock_runs_when_the_timers_of_systemd_do(manifests: list[Manifest]) -> None:
-    """Documents at the same minutes; a recount every night; neither twice at the same time, and not forever."""
-    (minutes,) = re.findall(
-        r"^OnCalendar=\*:([\d,]+)$", (DEPLOY / "systemd" / "ranker-freeze.timer").read_text(), re.MULTILINE
-    )
-    assert one(manifests, "CronJob", "ranker-freeze")["spec"]["schedule"] == f"{minutes} * * * *"
+    """A recount every night, not twice at the same time, and not forever."""
     (time,) = re.findall(
         r"^OnCalendar=(\d\d:\d\d)$", (DEPLOY / "systemd" / "ranker-verify.timer").read_text(), re.MULTILINE
     )
@@ -123,16 +119,35 @@ def test_what_runs_by_the_clock_runs_when_the_timers_of_systemd_do(manifests: li
         assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= 12 * 3600
 
 
-@pytest.mark.parametrize("name", ["verify", "freeze"])
-def test_what_runs_by_the_clock_writes_where_its_metrics_are_shown(name: str, manifests: list[Manifest]) -> None:
+def test_documents_are_made_every_half_hour_whether_or_not_their_metrics_are_shown(manifests: list[Manifest]) -> None:
+    """By one pod that shows them itself: no volume and no node of another's."""
+    deployment = one(manifests, "Deployment", "ranker-freeze")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]["type"]) == (1, "Recreate")
+    pod = deployment["template"]["spec"]
+    assert "affinity" not in pod
+    assert not any("persistentVolumeClaim" in volume for volume in pod["volumes"])
+    runs, shows = pod["containers"]
+    found = re.fullmatch(r"while :; do timeout 12h ranker freeze --metrics (\S+); sleep 1800; done", runs["args"][0])
+    assert found is not None
+    assert f"--collector.textfile.directory={Path(found[1]).parent}" in shows["args"]
+    places = {
+        each["mountPath"]
+        for container in (runs, shows)
+        for each in container["volumeMounts"]
+        if each["name"] == "metrics"
+    }
+    assert places == {str(Path(found[1]).parent)}
+
+
+def test_a_recount_writes_where_its_metrics_are_shown(manifests: list[Manifest]) -> None:
     """One volume for these pods, which is on one node; the file's folder is the one that is shown, and ends in .prom."""
     templates = {name.partition("/")[2]: template for name, template in workloads(manifests)}
-    writer, shower = templates[f"ranker-{name}"]["spec"], templates["ranker-written-metrics"]["spec"]
+    writer, shower = templates["ranker-verify"]["spec"], templates["ranker-written-metrics"]["spec"]
     for pod in (writer, shower):
         assert {"name": "metrics", "persistentVolumeClaim": {"claimName": "ranker-metrics"}} in pod["volumes"]
     words = writer["containers"][0]["args"]
     file = Path(words[words.index("--metrics") + 1])
-    assert file.name == f"ranker_{name}.prom"
+    assert file.name == "ranker_verify.prom"
     assert f"--collector.textfile.directory={file.parent}" in shower["containers"][0]["args"]
     (mount,) = (each for each in writer["containers"][0]["volumeMounts"] if each["name"] == "metrics")
     assert mount["mountPath"] == str(file.parent)
@@ -161,12 +176,13 @@ def test_every_admin_port_is_scraped_under_the_name_that_rules_use(manifests: li
         template["metadata"]["labels"][monitor["jobLabel"]]
         for _, template in workloads(manifests)
         if matches(monitor["selector"], template["metadata"]["labels"])
-        and endpoint["port"] in {port["name"] for port in template["spec"]["containers"][0].get("ports", [])}
+        and endpoint["port"]
+        in {port["name"] for each in template["spec"]["containers"] for port in each.get("ports", [])}
     }
     prometheus = YAML(typ="safe").load(DEPLOY / "prometheus" / "prometheus.yml")
     assert endpoint["interval"] == prometheus["global"]["scrape_interval"]
     assert scraped >= {job["job_name"] for job in prometheus["scrape_configs"]}
-    assert scraped >= {"ranker-consume", "ranker-serve", "ranker-collect", "ranker-written-metrics"}
+    assert scraped >= {"ranker-consume", "ranker-serve", "ranker-collect", "ranker-freeze", "ranker-written-metrics"}
 
 
 def test_consumers_are_scaled_by_a_lag_that_there_is_and_never_beyond_the_partitions(
