@@ -11,7 +11,7 @@ password() {
     [ -s "$folder/$1" ] || head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$folder/$1"
     chmod 444 "$folder/$1"
 }
-for role in consumer reader collector operator; do password "redis-$role"; done
+for role in admin consumer reader collector operator; do password "redis-$role"; done
 password grafana-admin
 # Lines such as demo=SECRET, for servers that send events and for readers of counts that are hidden; without any there are none.
 for sites in write-keys read-tokens; do

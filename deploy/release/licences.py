@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from license_expression import ExpressionError, LicenseSymbol, get_spdx_licensing
 
 from deploy.release.checkout import CHECKOUT, ReleaseError, normal, pins, run
-from deploy.release.sbom import IMAGE, installed
+from deploy.release.sbom import IMAGE, installed, pinned
 
 POLICY = CHECKOUT / "requirements" / "licences.toml"
 PAGE = CHECKOUT / "docs" / "licences.md"
@@ -98,7 +98,7 @@ def _fits(node: Any, allowed_ids: frozenset[str]) -> bool:
 
 def refused(found: Mapping[str, Licence], allowed_ids: frozenset[str]) -> list[Licence]:
     """Of what ships, what the policy does not allow."""
-    return [one for name, one in found.items() if name in pins(IMAGE) and not allowed(one.expression, allowed_ids)]
+    return [one for name, one in found.items() if name in pinned() and not allowed(one.expression, allowed_ids)]
 
 
 def page(old: str) -> str:
@@ -110,7 +110,7 @@ def page(old: str) -> str:
             "requirements/licences.toml does not allow what would ship: "
             + ", ".join(f"{one.name} {one.version} ({one.expression})" for one in not_allowed)
         )
-    ships, runs, dev = (pins(IMAGE.with_name(f"{lock}.txt")).keys() for lock in ("image", "run", "dev"))
+    ships, runs, dev = (pinned().keys(), *(pins(IMAGE.with_name(f"{lock}.txt")).keys() for lock in ("run", "dev")))
     tables = {
         "allowed": ", ".join(rules["allowed"]),
         "ships": _table(found, ships),

@@ -1,7 +1,8 @@
-"""The bill of materials of what ships, in CycloneDX: `make sbom`. The container image installs these packages.
+"""The bill of materials of what ships, in CycloneDX: `make sbom`. The container image has these packages.
 
-Made from the packages installed in this environment, those that requirements/image.txt names: licences, versions and
-who needs whom are what their metadata says. The file is the same wherever it is made from one commit.
+Made from the packages installed in this environment, those that requirements/image.txt names and the Dockerfile leaves:
+licences, versions and who needs whom are what their metadata says. The file is the same wherever it is made from one
+commit.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from ranker.service.version import VERSION
 
 IMAGE = CHECKOUT / "requirements" / "image.txt"
 NAME = "popularity-ranker"
+TAKEN_OUT = {"setuptools", "wheel"}
+"""What image.txt pins and the Dockerfile uninstalls once our wheel is built."""
 _SCHEMA = SchemaVersion.V1_6
 _ROOT = "root-component"
 
@@ -47,10 +50,15 @@ def installed() -> dict[str, Any]:
         return bill
 
 
+def pinned() -> dict[str, str]:
+    """Name to version of the packages that stay in the image."""
+    return {name: version for name, version in pins(IMAGE).items() if name not in TAKEN_OUT}
+
+
 def shipped() -> dict[str, Any]:
-    """The bill of what requirements/image.txt installs. Raises ReleaseError if another version is installed here."""
+    """The bill of the packages that stay in the image. Raises ReleaseError if another version is installed here."""
     bill = installed()
-    wanted = pins(IMAGE)
+    wanted = pinned()
     kept = [one for one in bill["components"] if normal(one["name"]) in wanted]
     found = {normal(one["name"]): one["version"] for one in kept}
     if found != wanted:

@@ -19,9 +19,12 @@ from pathlib import Path
 
 from deploy.release.checkout import CHECKOUT, DIST, ReleaseError, commit_time_s, git, run, write_sums
 
+LOCK = Path("requirements", "image.txt")
+"""With the wheel, all that `pip install --require-hashes` needs."""
+
 
 def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
-    """Write wheel, source archive and SHA256SUMS of the HEAD of `checkout` into `into`, which is emptied first."""
+    """Write wheel, archive, lock file and SHA256SUMS of the HEAD of `checkout` into `into`, which is emptied first."""
     time_s = commit_time_s(checkout)
     shutil.rmtree(into, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -43,9 +46,10 @@ def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
         (wheel,) = made.glob("*.whl")
         (archive_path,) = made.glob("*.tar.gz")
         into.mkdir(parents=True, exist_ok=True)
-        written = [into / wheel.name, into / archive_path.name]
+        written = [into / wheel.name, into / archive_path.name, into / LOCK.name]
         written[0].write_bytes(wheel.read_bytes())
         written[1].write_bytes(_packed_again(archive_path, time_s))
+        written[2].write_bytes((source / LOCK).read_bytes())
     write_sums(into)
     return written
 

@@ -21,7 +21,7 @@ from ranker.connect.kafka_start import start
 from ranker.core.fold import REASONS
 from ranker.log import record_batches
 from ranker.log.dead_letter_writer import RECORD
-from ranker.log.errors import LogRefusedError, stop, translated
+from ranker.log.errors import NoTopicError, stop, translated
 
 MARK = b"#resent"
 """What a mark's key has behind the letter's; no topic's name, and so no letter's key, can hold a `#`."""
@@ -80,13 +80,13 @@ class DeadLetterReader:
     async def held(self, topic: str) -> dict[int, range]:
         """Partition to the offsets that the log of `topic` holds now; open transactions are left out.
 
-        LogRefusedError if there is no such topic. Never names it to a broker that might create it.
+        NoTopicError if there is no such topic. Never names it to a broker that might create it.
         """
         with translated():
             cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001  # nothing else leaves it out
             tps = [TopicPartition(topic, number) for number in sorted(cluster.partitions_for_topic(topic) or ())]
             if not tps:
-                raise LogRefusedError(self._kafka.no_topic(topic))
+                raise NoTopicError(self._kafka.no_topic(topic))
             begins, ends = await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps)
         return {tp.partition: range(begins[tp], ends[tp]) for tp in tps}
 

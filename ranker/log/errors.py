@@ -24,6 +24,10 @@ class LogRefusedError(Exception):
     """Kafka refuses the request (authorisation, unknown topic, …): the message says what to do."""
 
 
+class NoTopicError(LogRefusedError):
+    """There is no such topic, or none that this user may see."""
+
+
 _REFUSED = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,

@@ -7,7 +7,7 @@ import asyncio
 from ranker.connect.kafka import KafkaSettings
 from ranker.core.times import rfc3339
 from ranker.log.dead_letter_reader import reading
-from ranker.log.errors import LogRefusedError, LogUnavailableError
+from ranker.log.errors import LogRefusedError, LogUnavailableError, NoTopicError
 from ranker.operate.findings import Finding, note, ok
 from ranker.service.runbook import Section
 
@@ -17,7 +17,7 @@ _READING_S = 5.0
 async def findings(at: KafkaSettings, topic: str) -> list[Finding]:
     """How many letters of `topic` were not sent again, by reason, of as many as can be read within 5 s.
 
-    Nothing if Kafka or the topic is away, which check_kafka reports.
+    Nothing if Kafka or the topic is away, which check_kafka reports. If this user may not read them, a note.
     """
     waiting: dict[str, int] = {}
     newest_ms, whole = 0, False
@@ -33,8 +33,12 @@ async def findings(at: KafkaSettings, topic: str) -> list[Finding]:
                 whole = True
             except TimeoutError:
                 pass
-    except (LogUnavailableError, LogRefusedError):
+    except (LogUnavailableError, NoTopicError):
         return []
+    except LogRefusedError as error:
+        text, _, fix = str(error).partition("; ")
+        fix = f"run this as the operator, or {fix}" if fix else fix
+        return [note("dead letters", Section.DEAD_LETTERS, f"{topic}.dead was not looked at: {text}", fix)]
     if not waiting:
         looked = "no letter waits" if whole else f"none waits among those that could be read within {_READING_S:.0f} s"
         return [ok("dead letters", f"{topic}.dead: {looked}")]

@@ -12,7 +12,7 @@ from ranker.operate.findings import Finding, note
 from ranker.operate.generations import not_level
 from ranker.service.runbook import Section
 from ranker.store import generations, inventory
-from ranker.store.errors import StoreUnavailableError
+from ranker.store.errors import StoreForbidsError, StoreUnavailableError
 from ranker.store.inventory import Shard
 
 _MEASURING_S = 3.0
@@ -31,19 +31,26 @@ async def counted(client: Any, settings: Generation) -> list[Generation]:
 
 
 async def findings(client: Any, now_ms: Clock) -> list[Finding]:
-    """On each registered generation that is not shown; nothing if Redis is away, which check_redis reports."""
+    """On each registered generation that is not shown; nothing if Redis is away, which check_redis reports.
+
+    If this user may not look at all of it, a note says so, after what it may.
+    """
+    found: list[Finding] = []
     try:
         active = await generations.read_active(client)
         others = [one for one in await generations.registered(client) if active is None or one != active.generation]
         if not others:
             return []
         shown = [] if active is None else (await inventory.shards(client, active.generation))[: active.partitions]
-        found = []
         until_s = asyncio.get_running_loop().time() + _MEASURING_S
         for other in others[:_NAMED]:
             shards = [shard for shard in await inventory.shards(client, other) if not shard.dropped]
             size = await _size(client, other, shards, until_s)
             found.append(_judged(other, shards, shown, size, now_ms()))
+    except StoreForbidsError as error:
+        text, _, fix = str(error).partition("; ")
+        text = f"generations that are not shown could not be looked at: {text}"
+        found.append(note("generation", Section.CHANGE_RULES, text, f"run this as the user operator ({fix})"))
     except StoreUnavailableError:
         return []
     return found

@@ -14,6 +14,10 @@ class StoreUnavailableError(Exception):
     """Redis does not answer, or does not take writes for now: retry the same call."""
 
 
+class StoreForbidsError(StoreUnavailableError):
+    """Redis forbids this user the command: the same call succeeds once it is granted."""
+
+
 class NothingCountedError(StoreUnavailableError):
     """Redis replies, and has no generation or no shard to read: no consumer has counted yet."""
 
@@ -44,7 +48,7 @@ def translated() -> Iterator[None]:
             raise StoreUnavailableError(said) from error
         if not may_pass(error):
             if isinstance(error, exceptions.NoPermissionError) and "script" not in str(error):  # may be granted
-                raise StoreUnavailableError(f"Redis forbids {error}; {RULES}") from error
+                raise StoreForbidsError(f"Redis forbids {error}; {RULES}") from error
             raise  # of a script a part may have run: it must not run again
         raise StoreUnavailableError(f"Redis does not take writes: {error}") from error
     except UNREACHABLE as error:

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from ruamel.yaml import YAML
 
-from deploy.local import children, waiting
+from deploy.local import waiting
 from deploy.local.kafka_apache import ApacheKafka
-from deploy.local.ports import HOST, free_port, is_listening
+from deploy.local.ports import HOST
 from ranker import __version__
 from tests.support import our_processes
 from tests.support.deploy_tools import DEPLOY, FindTool, beside_python, run
+from tests.support.runbook_page import START, parts
 
 SERVED = ("topics", "consumer", "freeze", "verify", "reader", "collector", "traffic")
+OURS = (*SERVED, "operator")
 UNTIL_S = 30.0
 
 
@@ -45,7 +46,7 @@ def command_line(service: dict[str, Any]) -> tuple[str, list[str]]:
     """Program and words; of a loop in a shell, those of the command in it."""
     entrypoint, words = service.get("entrypoint", ["ranker"]), service["command"]
     if entrypoint == ["sh", "-c"]:
-        (line,) = re.findall(r"while :; do (.*?)(?:;| &&)", words[0])
+        (line,) = re.findall(r"(ranker .*?)(?:;| &&)", words[0])
         entrypoint, *words = shlex.split(line)
         return entrypoint, words
     (program,) = entrypoint
@@ -70,7 +71,7 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
     """Ours by the project's version, others by one that has all its numbers."""
     for name, service in services.items():
         image, _, tag = service["image"].partition(":")
-        if name in SERVED:
+        if name in OURS:
             assert (image, tag) == ("popularity-ranker", __version__), name
         else:
             assert re.fullmatch(r"v?\d+\.\d+\.\d+(-\w+)?", tag), name
@@ -111,6 +112,26 @@ def test_the_processes_take_their_command_lines_and_settings(
     our_processes.check_settings(program, words, given)
 
 
+def test_an_operator_has_a_shell_with_the_variables_of_the_runbook(compose: dict[str, Any], tmp_path: Path) -> None:
+    """As Redis' user of its role; addresses are services in its network, at their ports; nothing of it runs by itself."""
+    service = compose["services"]["operator"]
+    assert (service["entrypoint"], service["profiles"], service["working_dir"]) == (["sh"], ["operator"], "/tmp")
+    given = dict(service["environment"])
+    named = re.findall(r"\b([A-Z]+)=[\d.]+:\d+", parts()[START].commands[0])
+    for name in named:
+        host, _, port = given.pop(name).partition(":")
+        other = compose["services"][host]
+        assert set(other["networks"]) & set(service["networks"])
+        assert not port or port in other["command"]
+    run(DEPLOY / "secrets.sh", tmp_path)
+    (secret,) = service["secrets"]
+    assert given["RANKER_REDIS_PASSWORD_FILE"] == f"/run/secrets/{secret['target']}"
+    assert secret["source"] == f"redis-{given['RANKER_REDIS_USERNAME']}" == "redis-operator"
+    given["RANKER_REDIS_PASSWORD_FILE"] = str(tmp_path / secret["source"])
+    given["RANKER_CONFIG"] = str(DEPLOY / "ranker.toml")
+    our_processes.check_settings("ranker", ["check"], given)
+
+
 def test_the_health_check_is_of_the_admin_port(services: dict[str, Any]) -> None:
     """What the image checks by itself is the port that services give; those without one have no check."""
     (port,) = re.findall(r"HEALTH_URL=http://127\.0\.0\.1:(\d+)/healthz", (DEPLOY / "Dockerfile").read_text())
@@ -119,20 +140,29 @@ def test_the_health_check_is_of_the_admin_port(services: dict[str, Any]) -> None
         assert admin == int(port) if admin is not None else services[name]["healthcheck"]["disable"], name
 
 
-@pytest.mark.parametrize(("name", "rounds"), [("freeze", "1800"), ("verify", "3600")])
+@pytest.mark.parametrize(
+    ("name", "code", "rounds"),
+    [("freeze", 1, "1800"), ("verify", 1, "3600"), ("verify", 0, "85500")],
+    ids=["freeze", "verify fails", "verify takes a quarter of an hour"],
+)
 def test_what_runs_again_and_again_does_so_and_ends_at_once(
-    name: str, rounds: str, services: dict[str, Any], tmp_path: Path
+    name: str, code: int, rounds: str, services: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The shell's loop runs a command of ours, goes on when it fails, and ends by SIGTERM, as the container does."""
+    """The shell's loop runs a command of ours, goes on when it fails, and ends by SIGTERM, as the container does.
+
+    The next recount begins 24 h after this one has begun, however long it takes.
+    """
     service = services[name]
     assert service["init"] is True, "as the first process of a container, the shell would ignore SIGTERM"
-    (script,) = service["command"]
+    script = service["command"][0].replace("$$", "$")
     for program, line in {
-        "ranker": 'echo "$1" >> made; exit 1',
+        "ranker": f'echo "$1" >> made; echo 900 > time; exit {code}',
+        "date": "cat time; echo 0 > time",
         "sleep": 'echo "$@" >> slept; [ $(wc -l < slept) -lt 3 ] || exec /bin/sleep 60',
     }.items():
         (tmp_path / program).write_text(f"#!/bin/sh\n{line}\n")
         (tmp_path / program).chmod(0o755)
+    (tmp_path / "time").write_text("0\n")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     process = subprocess.Popen(["sh", "-c", script], cwd=tmp_path, env=environment, start_new_session=True)
     try:
@@ -158,68 +188,6 @@ def test_kafka_starts_with_the_settings_of_compose(
     }
     assert settings["auto_create_topics_enable"] == "false"
     assert new_kafka_apache(**settings).answers()
-
-
-def test_redis_starts_as_in_compose_with_a_user_for_each_role(
-    services: dict[str, Any], find_tool: FindTool, tmp_path: Path
-) -> None:
-    """Its shell is run: rights by role and password, none without; AOF, and nothing is evicted."""
-    find_tool("redis-server", "redis-server")
-    port, secrets = free_port(), tmp_path / "secrets"
-    run(DEPLOY / "secrets.sh", secrets)
-    shell, flags, script = services["redis"]["command"]
-    for there, here in {
-        "/tmp/users.acl": tmp_path / "users.acl",
-        "/run/secrets": secrets,
-        "/usr/local/share/redis-acl": DEPLOY / "redis-acl",
-        "$$": "$",
-    }.items():
-        assert there in script
-        script = script.replace(there, str(here))
-    script = f"{script.rstrip()} --port {port} --bind {HOST} --dir {tmp_path}\n"
-    child = children.start("redis", [shell, flags, script], tmp_path / "redis.log")
-    try:
-        waiting.until("Redis", lambda: is_listening(port), UNTIL_S)
-        with redis.Redis(HOST, port) as nobody:
-            assert nobody.ping()
-            for refused in (nobody.info, lambda: nobody.get("ranker:active")):
-                with pytest.raises(redis.exceptions.NoPermissionError):
-                    refused()
-        role = {
-            name: redis.Redis(HOST, port, username=name, password=(secrets / f"redis-{name}").read_text())
-            for name in ("consumer", "reader", "collector", "operator")
-        }
-        role["consumer"].set("ranker:active", "one")
-        assert role["reader"].get("ranker:active") == b"one"
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            role["reader"].set("ranker:active", "two")
-        role["collector"].set("ranker:collect:salt:2026-11-30", "salt")
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            role["consumer"].get("ranker:collect:salt:2026-11-30")
-        info = role["operator"].info()
-        assert (info["maxmemory_policy"], info["aof_enabled"]) == ("noeviction", 1)
-        assert info["maxmemory"] > 0
-        with pytest.raises(redis.exceptions.AuthenticationError):
-            redis.Redis(HOST, port, username="reader", password="").ping()
-        for client in role.values():
-            client.close()
-    finally:
-        child.stop()
-
-
-def test_passwords_are_made_once_and_seen_by_nobody_else(tmp_path: Path) -> None:
-    """A second run changes none; the folder is closed to others; and git keeps away from it."""
-    folder = tmp_path / "secrets"
-    run(DEPLOY / "secrets.sh", folder)
-    first = {path.name: path.read_text() for path in folder.iterdir()}
-    run(DEPLOY / "secrets.sh", folder)
-    assert {path.name: path.read_text() for path in folder.iterdir()} == first
-    assert folder.stat().st_mode & 0o777 == 0o700
-    passwords = [text for name, text in first.items() if name not in {"write-keys", "read-tokens"}]
-    assert all(re.fullmatch("[0-9a-f]{64}", text) for text in passwords)
-    assert len(set(passwords)) == len(passwords) == 5
-    ignored = (DEPLOY.parent / ".gitignore").read_text().splitlines()
-    assert "/deploy/secrets/" in ignored
 
 
 def test_what_is_written_is_on_volumes_that_belong_to_the_image_s_user(services: dict[str, Any]) -> None:

@@ -16,6 +16,9 @@ from tests.conftest import without
 from tests.support.deploy_tools import DEPLOY, FindTool, run
 from tests.support.kustomize import KUBERNETES, Manifest, built, environment, matches, name_of, workloads
 
+NAME = "app.kubernetes.io/name"
+OPERATE, OPERATED = "ranker-operate", ("ranker-consume", "ranker-serve", "ranker-collect")
+"""The operators' shell, and the pods that it may look at."""
 WORLD = {"kafka": 9093, "redis": 6379}
 """The namespaces that pods may reach, besides the name server's."""
 
@@ -40,21 +43,25 @@ def one(manifests: list[Manifest], kind: str, name: str) -> Manifest:
     return found
 
 
-def namespace(peer: Manifest) -> str:
-    name = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
-    assert isinstance(name, str)
-    return name
+def peers_of(peer: Manifest) -> list[str]:
+    """The namespace that a policy names, or pods of this one by their names."""
+    if "namespaceSelector" in peer:
+        return [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]]
+    selector = peer["podSelector"]
+    among = selector.get("matchExpressions", [])
+    return [selector["matchLabels"][NAME]] if not among else [name for one in among for name in one["values"]]
 
 
 def allowed(manifests: list[Manifest], labels: dict[str, str], direction: str) -> set[tuple[str, str, Any]]:
     """What policies let into pods with these labels, or out of them: namespace, protocol and port."""
     peers = {"egress": "to", "ingress": "from"}[direction]
     return {
-        (namespace(peer), port["protocol"], port["port"])
+        (name, port["protocol"], port["port"])
         for policy in of_kind(manifests, "NetworkPolicy")
         if matches(policy["spec"]["podSelector"], labels)
         for rule in policy["spec"].get(direction, [])
         for peer in rule[peers]
+        for name in peers_of(peer)
         for port in rule["ports"]
     }
 
@@ -77,10 +84,13 @@ def test_each_pod_reaches_the_servers_of_its_settings_and_no_other(manifests: li
         servers = {(server, "TCP", port) for server, port in WORLD.items() if f".{server}.svc:{port}" in str(addresses)}
         assert len(servers) == len(addresses), name
         names = {("kube-system", "UDP", 53), ("kube-system", "TCP", 53)}
+        if labels[NAME] == OPERATE:
+            servers |= {(one, "TCP", port) for one in OPERATED for port in ("http", "admin")}
         assert allowed(manifests, labels, "egress") == servers | names, name
-        ports = {port["name"] for port in container.get("ports", [])}
+        ports = {port["name"] for each in template["spec"]["containers"] for port in each.get("ports", [])}
         inward = {"admin": ("monitoring", "TCP", "admin"), "http": ("ingress", "TCP", "http")}
-        assert allowed(manifests, labels, "ingress") == {inward[port] for port in ports}, name
+        operated = {(OPERATE, "TCP", port) for port in ("http", "admin") if labels[NAME] in OPERATED}
+        assert allowed(manifests, labels, "ingress") == {inward[port] for port in ports} | operated, name
 
 
 def test_services_lead_to_the_public_port_and_never_to_the_admin_port(manifests: list[Manifest]) -> None:
@@ -98,11 +108,7 @@ def test_services_lead_to_the_public_port_and_never_to_the_admin_port(manifests:
 
 
 def test_what_runs_by_the_clock_runs_when_the_timers_of_systemd_do(manifests: list[Manifest]) -> None:
-    """Documents at the same minutes; a recount every night; neither twice at the same time, and not forever."""
-    (minutes,) = re.findall(
-        r"^OnCalendar=\*:([\d,]+)$", (DEPLOY / "systemd" / "ranker-freeze.timer").read_text(), re.MULTILINE
-    )
-    assert one(manifests, "CronJob", "ranker-freeze")["spec"]["schedule"] == f"{minutes} * * * *"
+    """A recount every night, not twice at the same time, and not forever."""
     (time,) = re.findall(
         r"^OnCalendar=(\d\d:\d\d)$", (DEPLOY / "systemd" / "ranker-verify.timer").read_text(), re.MULTILINE
     )
@@ -113,16 +119,35 @@ def test_what_runs_by_the_clock_runs_when_the_timers_of_systemd_do(manifests: li
         assert job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= 12 * 3600
 
 
-@pytest.mark.parametrize("name", ["verify", "freeze"])
-def test_what_runs_by_the_clock_writes_where_its_metrics_are_shown(name: str, manifests: list[Manifest]) -> None:
+def test_documents_are_made_every_half_hour_whether_or_not_their_metrics_are_shown(manifests: list[Manifest]) -> None:
+    """By one pod that shows them itself: no volume and no node of another's."""
+    deployment = one(manifests, "Deployment", "ranker-freeze")["spec"]
+    assert (deployment["replicas"], deployment["strategy"]["type"]) == (1, "Recreate")
+    pod = deployment["template"]["spec"]
+    assert "affinity" not in pod
+    assert not any("persistentVolumeClaim" in volume for volume in pod["volumes"])
+    runs, shows = pod["containers"]
+    found = re.fullmatch(r"while :; do timeout 12h ranker freeze --metrics (\S+); sleep 1800; done", runs["args"][0])
+    assert found is not None
+    assert f"--collector.textfile.directory={Path(found[1]).parent}" in shows["args"]
+    places = {
+        each["mountPath"]
+        for container in (runs, shows)
+        for each in container["volumeMounts"]
+        if each["name"] == "metrics"
+    }
+    assert places == {str(Path(found[1]).parent)}
+
+
+def test_a_recount_writes_where_its_metrics_are_shown(manifests: list[Manifest]) -> None:
     """One volume for these pods, which is on one node; the file's folder is the one that is shown, and ends in .prom."""
     templates = {name.partition("/")[2]: template for name, template in workloads(manifests)}
-    writer, shower = templates[f"ranker-{name}"]["spec"], templates["ranker-written-metrics"]["spec"]
+    writer, shower = templates["ranker-verify"]["spec"], templates["ranker-written-metrics"]["spec"]
     for pod in (writer, shower):
         assert {"name": "metrics", "persistentVolumeClaim": {"claimName": "ranker-metrics"}} in pod["volumes"]
     words = writer["containers"][0]["args"]
     file = Path(words[words.index("--metrics") + 1])
-    assert file.name == f"ranker_{name}.prom"
+    assert file.name == "ranker_verify.prom"
     assert f"--collector.textfile.directory={file.parent}" in shower["containers"][0]["args"]
     (mount,) = (each for each in writer["containers"][0]["volumeMounts"] if each["name"] == "metrics")
     assert mount["mountPath"] == str(file.parent)
@@ -151,12 +176,13 @@ def test_every_admin_port_is_scraped_under_the_name_that_rules_use(manifests: li
         template["metadata"]["labels"][monitor["jobLabel"]]
         for _, template in workloads(manifests)
         if matches(monitor["selector"], template["metadata"]["labels"])
-        and endpoint["port"] in {port["name"] for port in template["spec"]["containers"][0].get("ports", [])}
+        and endpoint["port"]
+        in {port["name"] for each in template["spec"]["containers"] for port in each.get("ports", [])}
     }
     prometheus = YAML(typ="safe").load(DEPLOY / "prometheus" / "prometheus.yml")
     assert endpoint["interval"] == prometheus["global"]["scrape_interval"]
     assert scraped >= {job["job_name"] for job in prometheus["scrape_configs"]}
-    assert scraped >= {"ranker-consume", "ranker-serve", "ranker-collect", "ranker-written-metrics"}
+    assert scraped >= {"ranker-consume", "ranker-serve", "ranker-collect", "ranker-freeze", "ranker-written-metrics"}
 
 
 def test_consumers_are_scaled_by_a_lag_that_there_is_and_never_beyond_the_partitions(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.configuration import SettingsError
 from tests.support import our_processes
 from tests.support.deploy_tools import DEPLOY, FindTool, run
 
@@ -34,17 +35,63 @@ def test_systemd_takes_the_timers_and_finds_what_they_start(timer: Path, tmp_pat
     assert "ignoring" not in run(find_tool("systemd-analyze", "systemd"), "verify", f"./{timer.name}", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["verify", "freeze"])
-def test_what_runs_by_a_timer_may_write_its_metrics_and_nothing_else(name: str) -> None:
+@pytest.mark.parametrize(
+    "file", ["ranker-verify.service", "ranker-freeze.service.d/metrics.conf"], ids=["verify", "freeze"]
+)
+def test_what_runs_by_a_timer_may_write_its_metrics_and_nothing_else(file: str) -> None:
     """The folder of its file is all that the service may write to, and the exporter may read it."""
-    service = (DEPLOY / "systemd" / f"ranker-{name}.service").read_text()
+    service, name = (DEPLOY / "systemd" / file).read_text(), file[len("ranker-") :].partition(".")[0]
     written = re.search(r"--metrics (\S+)$", service, re.MULTILINE)
     assert written is not None
-    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=(.*)$", service, re.MULTILINE) == [
+    assert re.findall(r"^(?:ReadWritePaths|\w+Directory)=-?(.*)$", service, re.MULTILINE) == [
         str(Path(written[1]).parent)
     ]
     assert re.findall(r"^UMask=(.*)$", service, re.MULTILINE) == ["0022"]
     assert Path(written[1]).name == f"ranker_{name}.prom"
+
+
+def test_documents_are_made_whether_or_not_their_metrics_can_be_shown(tmp_path: Path, find_tool: FindTool) -> None:
+    """Without the node exporter's group and folder; systemd takes the unit with its drop-in too."""
+    unit, more = DEPLOY / "systemd" / "ranker-freeze.service", DEPLOY / "systemd" / "ranker-freeze.service.d"
+    text = unit.read_text()
+    assert "prometheus" not in text.partition("[Unit]")[2]
+    assert re.search(r"^ExecStart=/opt/ranker/bin/ranker freeze$", text, re.MULTILINE)
+    (tmp_path / unit.name).write_text(text.replace("/opt/ranker/bin/ranker", "/bin/true"))
+    (tmp_path / more.name).mkdir()
+    (conf,) = more.iterdir()
+    (tmp_path / more.name / conf.name).write_text(conf.read_text().replace("/opt/ranker/bin/ranker", "/bin/true"))
+    assert "ignoring" not in run(find_tool("systemd-analyze", "systemd"), "verify", f"./{unit.name}", cwd=tmp_path)
+    (line,) = re.findall(r"^ExecStart=/opt/ranker/bin/ranker (.+)$", conf.read_text(), re.MULTILINE)
+    our_processes.options("ranker", line.split())
+
+
+@pytest.mark.parametrize("server", ["redis", "kafka"])
+def test_the_readme_s_two_ways_to_give_passwords_are_settings_without_fault(server: str, tmp_path: Path) -> None:
+    """Each unit, with ranker.env and its credential, or with the password in the address; both at once are refused."""
+    (text,) = re.findall(r"/etc/ranker/ranker.env <<END\n(.*?)END\n", (DEPLOY / "README.md").read_text(), re.DOTALL)
+    env = dict(line.split("=", 1) for line in text.splitlines()) | {"RANKER_CONFIG": str(DEPLOY / "ranker.toml")}
+    (address,) = re.findall(r"`RANKER_REDIS_URL=(\S+)`", (DEPLOY / "README.md").read_text())
+    run(DEPLOY / "systemd" / "credentials.sh", server, tmp_path)
+    (tmp_path / f"{server}-password").write_text("secret\n")
+    for conf in sorted(tmp_path.glob("*.service.d/*.conf")):
+        line = re.search(
+            r"^ExecStart=/opt/ranker/bin/(\w+) (.*)$",
+            (DEPLOY / "systemd" / conf.parent.name.removesuffix(".d")).read_text(),
+            re.MULTILINE,
+        )
+        assert line is not None
+        program, words = line[1], line[2].split()
+        given = {
+            key: value.replace("%d", str(tmp_path))
+            for key, value in re.findall(r"(RANKER_\w+)=(\S+)", conf.read_text())
+        }
+        if server == "kafka":
+            given |= {"RANKER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "RANKER_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}
+        our_processes.check_settings(program, words, env | given)
+        our_processes.check_settings(program, words, env | {"RANKER_REDIS_URL": address})
+        if server == "redis":
+            with pytest.raises(SettingsError, match="settings have"):
+                our_processes.check_settings(program, words, env | given | {"RANKER_REDIS_URL": address})
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

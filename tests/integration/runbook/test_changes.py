@@ -7,6 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+from aiokafka import AIOKafkaProducer
+from redis.exceptions import AuthenticationError
+
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import HOST, free_port
 from deploy.local.redis import RedisServer
@@ -14,6 +18,7 @@ from deploy.local.redis_cluster import RedisCluster
 from deploy.local.waiting import until
 from ranker.service.runbook import Section
 from ranker.store.keys import ShardKeys
+from tests.integration.consume.engine import Engine
 from tests.support.frozen import DAY_MS, HOUR_MS, FrozenSite, records
 from tests.support.runbook_commands import Guide, installed
 from tests.support.runbook_site import SITE_TOML, Site
@@ -100,8 +105,14 @@ async def test_restoring_from_a_backup(new_site: Callable[..., Site], new_redis:
     async with engine.traffic.producer() as producer:
         await producer.send("articles", b'{"hidden": true}', key=b"demo/an article #editor")
         await producer.send("articles", None, key=b"demo/removed")
+    aborted, right = b"a run that was killed", b"the document"
+    await _document(engine, aborted, committed=False)
+    await _document(engine, right, committed=True)
     with Guide(site, Section.RESTORE) as guide:
         await guide.run()
+        backup = (engine.directory / "best-of.backup").read_bytes()
+        assert right in backup
+        assert aborted not in backup, "it would be the first document of its key, for ever"
         await engine.traffic.send(1_000)
         await engine.until_counted()
         server.stop()
@@ -126,9 +137,25 @@ async def test_restoring_from_a_backup(new_site: Callable[..., Site], new_redis:
     await engine.check()
 
 
-async def test_rotating_keys_and_salts(new_site: Callable[..., Site]) -> None:
-    """Redis' password while a consumer counts; a write key that is refused once it is old; today's salt."""
-    site = new_site(config=f"{SITE_TOML}visitors = true\n")
+async def _document(engine: Engine, value: bytes, *, committed: bool) -> None:
+    """Writes to best-of in a transaction, as `ranker freeze` does."""
+    producer = AIOKafkaProducer(bootstrap_servers=engine.bootstrap, transactional_id=f"{engine.topic}-{committed}")
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await producer.send_and_wait("best-of", value, key=b"no document of a site")
+        await (producer.commit_transaction() if committed else producer.abort_transaction())
+    finally:
+        await producer.stop()
+
+
+async def test_rotating_keys_and_salts(
+    new_site: Callable[..., Site], new_redis: Callable[..., RedisServer], tmp_path: Path
+) -> None:
+    """Redis' password while a consumer counts, also after Redis' restart; a write key that is refused once it is old; today's salt."""
+    (tmp_path / "users.acl").touch()
+    server = new_redis("--aclfile", str(tmp_path / "users.acl"))
+    site = new_site(redis_url=server.url, config=f"{SITE_TOML}visitors = true\n")
     engine = site.engine
     await engine.client.execute_command("ACL", "SETUSER", "consumer", "on", ">first", "~*", "+@all")
     (engine.directory / "redis.password").write_text("first\n")
@@ -142,10 +169,19 @@ async def test_rotating_keys_and_salts(new_site: Callable[..., Site]) -> None:
     salt = f"ranker:collect:salt:{datetime.now(UTC):%Y-%m-%d}"
     assert await engine.client.get(salt)
     with Guide(site, Section.ROTATE, NEW="second", OLD="first") as guide:
+        inode = (engine.directory / "redis.password").stat().st_ino
         assert "OK" in await guide.run()
+        assert (engine.directory / "redis.password").stat().st_ino == inode, "a container has this file mounted"
         await engine.client.client_kill_filter(user="consumer")
         await engine.traffic.send(500)
         await engine.until_counted()
+        assert "ERR" not in await guide.run()
+        server.stop()
+        server.start()
+        await engine.traffic.send(100)
+        await engine.until_counted()
+        with pytest.raises(AuthenticationError):
+            await engine.client.execute_command("AUTH", "consumer", "first")
         assert "Completed updating config for user ranker-consume" in await guide.run()
         assert engine.ranker("check").returncode == 0
         assert "401" in await guide.run()
