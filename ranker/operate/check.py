@@ -55,7 +55,7 @@ async def everything(
             check_memory.findings(client, now_ms),
             check_generations.findings(client, now_ms),
             check_counting.findings(client, now_ms, behind_ms),
-            check_groups.findings(settings.kafka, counted),
+            check_groups.findings(settings.kafka, counted, await check_counting.begun(client)),
             check_rules.paused(client, now_ms),
             check_producers.findings(client),
             check_dead_letters.findings(settings.kafka, generation.topic),
