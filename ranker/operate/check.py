@@ -34,7 +34,7 @@ async def everything(
 ) -> list[Finding]:
     """Every finding on the servers of these settings, on what they hold, on who counts, and on this process' packages.
 
-    `admin_ports` (host, port, whether TLS) are those of the processes that are to be asked.
+    `admin_ports` (host, port, whether TLS) are those of the processes that get requests.
     """
     generation = settings.generation
     behind_ms = BEHIND * settings.stale_after_s * 1000

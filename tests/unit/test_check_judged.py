@@ -105,6 +105,9 @@ def test_producers() -> None:
 def test_every_list_of_names_is_bounded() -> None:
     """A topic of thousands of partitions, or a hundred producers, is still one line."""
     nobody: dict[str, Any] = {"state": "Stable", "members": (member("1"),), "committed": {}}
-    assert "0, 1, 2, 3, 4, 5, 6, 7 and 992 more" in check_groups.judged("g", Group(**nobody), 1_000, {}, is_begun=True).text
+    assert (
+        "0, 1, 2, 3, 4, 5, 6, 7 and 992 more"
+        in check_groups.judged("g", Group(**nobody), 1_000, {}, is_begun=True).text
+    )
     (lossy,) = producers(*(Producer(f"cms-{number}", 10 * HOUR_MS, 1, 0) for number in range(20)))
     assert lossy.text.endswith("cms-7 1 and 12 more")

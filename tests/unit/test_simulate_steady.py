@@ -31,10 +31,14 @@ class Ended:
 async def test_the_producer_learns_of_a_cancellation() -> None:
     """Otherwise it would flush for as long as a delivery may take, while Kafka hangs."""
     producer: Any = Ended()
-    with pytest.raises(asyncio.CancelledError):
+
+    async def opened(ending: Exception | asyncio.CancelledError | None) -> None:
         async with Steady(lambda: producer) as line:
             await line.producer()
-            raise asyncio.CancelledError
-    async with Steady(lambda: producer) as line:
-        await line.producer()
+            if ending is not None:
+                raise ending
+
+    with pytest.raises(asyncio.CancelledError):
+        await opened(asyncio.CancelledError())
+    await opened(None)
     assert producer.by == [asyncio.CancelledError, None]
