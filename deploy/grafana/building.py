@@ -22,9 +22,15 @@ AnyPanel = timeseries.Panel | stat.Panel | text.Panel
 
 
 def as_json(screen: Screen, language: Language) -> str:
-    """The same text for the same screen: it is committed."""
+    """The same text for the same screen, a panel on each line: it is committed."""
     made = json.loads(json.dumps(_dashboard(screen, language).build(), cls=JSONEncoder), object_hook=_in_sight)
-    return json.dumps(made, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    panels = ",\n".join(_line(panel) for panel in made["panels"])
+    around = ",\n".join(f'"{key}": {_line(value)}' for key, value in sorted(made.items()) if key != "panels")
+    return f'{{\n{around},\n"panels": [\n{panels}\n]\n}}\n'
+
+
+def _line(made: Any) -> str:
+    return json.dumps(made, sort_keys=True, ensure_ascii=False)
 
 
 def _in_sight(made: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import random
 from collections import Counter
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,8 +190,8 @@ async def _simulate(plan: Plan, kafka: KafkaSettings, topic: str, articles_topic
     models = _models(plan, rng, catalogue, start_ms)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(signals.stop_event(common.soon()))
-        line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(kafka, topic, name="simulate"))))
-        catalogue_line = await stack.enter_async_context(aclosing(Steady(lambda: Producer(kafka, articles_topic))))
+        line = await stack.enter_async_context(Steady(lambda: Producer(kafka, topic, name="simulate")))
+        catalogue_line = await stack.enter_async_context(Steady(lambda: Producer(kafka, articles_topic)))
         producer = await line.producer()
         if catalogue:
             await catalogue_line.producer()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Self
 
 from producers.client.producer import Producer
 from producers.errors import ProducerError
@@ -17,12 +19,23 @@ Say = Callable[[str], None]
 
 
 class Steady:
-    """A producer that is replaced, by `new`, when a delivery has failed. `aclose` closes the last one."""
+    """A producer that is replaced, by `new`, when a delivery has failed.
+
+    Leaving closes the last one as leaving that one does: it learns of the exception that ends the block.
+    """
 
     def __init__(self, new: Callable[[], Producer]) -> None:
         self._new = new
         self._opened = contextlib.AsyncExitStack()
         self._producer: Producer | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._opened.__aexit__(kind, error, traceback)
 
     async def producer(self) -> Producer:
         """The open producer; opens one if necessary. Raises ProducerError if that fails."""
@@ -41,10 +54,6 @@ class Steady:
             with contextlib.suppress(ProducerError):
                 await self._opened.aclose()
             raise
-
-    async def aclose(self) -> None:
-        """Flushes and closes; raises DeliveryError if that fails."""
-        await self._opened.aclose()
 
 
 async def insist(attempt: Callable[[], Awaitable[None]], stop: asyncio.Event, say: Say) -> bool:

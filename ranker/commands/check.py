@@ -38,8 +38,8 @@ def _ports(context: click.Context, parameter: click.Parameter, values: tuple[str
     metavar="HOST:PORT",
     multiple=True,
     callback=_ports,
-    help="Ask the process with this admin port, too. Repeatable, or several with commas; of a name with several "
-    "addresses, each is asked. With https:// in front for TLS.",
+    help="Request the reports of the process with this admin port, too. Repeatable, or several with commas; of a name "
+    "with several addresses, those of each. With https:// in front for TLS.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document (schemas/check.schema.json).")
 @config_option

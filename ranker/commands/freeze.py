@@ -65,9 +65,10 @@ def command(
 ) -> None:
     """Make the documents of days and weeks that are over: once, and for ever.
 
-    Sites with [sites.NAME.calendar] have them, one for each board. What is over, closed, and not there yet is counted
-    from the log by the rules of the active generation, as far as the log reaches back; the shards in Redis are not
-    touched. May be repeated, killed, and started in two places at once: a document that is there is never made again.
+    Sites with [sites.NAME.calendar] have them, one for each board; without any there is nothing to do. What is over,
+    closed, and not there yet is counted from the log by the rules of the active generation, as far as the log reaches
+    back; the shards in Redis are not touched. May be repeated, killed, and started in two places at once: a document
+    that is there is never made again.
     A period of which Kafka has deleted the beginning is made only if it is named by --period, and is not complete.
 
     --revise makes the next revision, of what the log, the rules and the catalogue say now; the earlier one stays.
@@ -103,7 +104,11 @@ def command(
     else:
         for one in made:
             click.echo(_sentence(one))
-        if not made:
+        if not sites:
+            click.echo(
+                "Nothing to make: no site has a calendar; add [sites.NAME.calendar] with its zone to ranker.toml."
+            )
+        elif not made:
             click.echo("Nothing to correct." if revise else "Nothing to make: all that is over is there.")
     if wrong:
         raise click.ClickException("; ".join(wrong))
@@ -127,8 +132,8 @@ def _sites(settings: Settings, only: Sequence[str]) -> dict[str, Site]:
         if name not in settings.sites:
             raise click.UsageError(f"--site {name}: there is no [sites.{name}] in ranker.toml")
     sites = {name: site for name, site in settings.sites.items() if site.calendar and (not only or name in only)}
-    if not sites:
-        raise click.UsageError("no site has a calendar; add [sites.NAME.calendar] with its zone to ranker.toml")
+    if only and not sites:
+        raise click.UsageError(f"--site {only[0]} has no calendar; add [sites.{only[0]}.calendar] to ranker.toml")
     return sites
 
 
@@ -141,13 +146,15 @@ async def _freeze(
     revise: date | None,
     why: str | None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """What was made, and what is wrong beside that."""
+    """What was made, and what is wrong beside that. Without sites Redis and Kafka are left alone."""
     from ranker.log.documents import read_documents
     from ranker.log.stretch import reading
     from ranker.log.value_schemas import format_of, needed
     from ranker.operate import periods_due
     from ranker.service.tuning import collect_seldom, keep_buffers
 
+    if not sites:
+        return [], []
     generation, begun_ms = await _active(settings)
     sites, wrong = _countable(sites, generation)
     if not sites:

@@ -17,9 +17,22 @@ if TYPE_CHECKING:
     from ranker.core.sizing.plan import Plan, Prices
     from ranker.settings import Settings
 
-_SHARE = click.FloatRange(0, 1, max_open=True)
-_POSITIVE = click.FloatRange(0, min_open=True)
-_PRICE = click.FloatRange(0)
+_MOST = 1e12
+
+
+class _Number(click.FloatRange):
+    """A number within the range, of which sums can be made: neither inf nor nan."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not number <= _MOST:
+            self.fail(f"{value!r} is not a number up to {_MOST:g}.", param, ctx)
+        return number
+
+
+_SHARE = _Number(0, 1, max_open=True)
+_POSITIVE = _Number(0, min_open=True)
+_PRICE = _Number(0)
 
 
 def _seen(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[float, float]:
@@ -69,15 +82,13 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
 )
 @click.option("--rules", type=click.Choice(list(PRESETS)), help="This preset of rules instead of those in ranker.toml.")
 @config_option
-@click.option(
-    "--peak", type=click.FloatRange(1), default=2.0, show_default=True, help="The busiest two hours over the average."
-)
+@click.option("--peak", type=_Number(1), default=2.0, show_default=True, help="The busiest two hours over the average.")
 @click.option(
     "--sites", type=click.IntRange(1, 1_000_000), default=1, show_default=True, help="Sites, taken as equally large."
 )
 @click.option(
     "--zipf",
-    type=click.FloatRange(0, 3),
+    type=_Number(0, 3),
     default=1.0,
     show_default=True,
     help="The article of rank r has r^-ZIPF of the first one's events.",
@@ -109,9 +120,7 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option(
     "--retention", type=duration_ms, metavar="DURATION", help="Of page-views; else what `ranker topics apply` sets."
 )
-@click.option(
-    "--requests", type=click.FloatRange(0), default=0.0, help="Lists that are requested a second, behind any cache."
-)
+@click.option("--requests", type=_Number(0), default=0.0, help="Lists that are requested a second, behind any cache.")
 @click.option("--streams", type=click.IntRange(0), default=0, help="Streams that are open at once.")
 @click.option("--lists", type=click.IntRange(1), help="Lists in use; else each site's of every board and window.")
 @click.option("--price-memory", type=_PRICE, default=0.0, help="Of a GB of memory for a month, in any currency.")
@@ -122,8 +131,8 @@ def _types(context: click.Context, parameter: click.Parameter, values: tuple[str
 def command(config: str | None, rules: str | None, *, as_json: bool, **options: Any) -> None:
     """Print what a load will take: memory, disk, processes, network.
 
-    Asks neither Kafka nor Redis. Windows, boards and rules are those of ranker.toml. The formulas and what was measured
-    for them are in docs/scale.md; Redis' memory was within 15 % of what real runs took.
+    Needs neither Kafka nor Redis. Windows, boards and rules are those of ranker.toml. The formulas and what was
+    measured for them are in docs/scale.md; Redis' memory was within 15 % of what real runs took (up to 96 MB).
 
     \b
     Examples:

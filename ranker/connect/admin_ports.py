@@ -24,12 +24,17 @@ class AdminPort(NamedTuple):
     tls: bool
 
     @property
+    def authority(self) -> str:
+        """As in a URL and in Host: an address of IPv6 has brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def name(self) -> str:
-        return f"{self.host}:{self.port}" if self.host == self.address else f"{self.host}:{self.port} ({self.address})"
+        return self.authority if self.host == self.address else f"{self.authority} ({self.address})"
 
 
 class NoAdminPortError(Exception):
-    """It cannot be asked, or what answered is no admin port: "what is wrong; what to do"."""
+    """No request reaches it, or what replied is no admin port: "what is wrong; what to do"."""
 
 
 def parsed(address: str) -> tuple[str, int, bool]:
@@ -69,7 +74,7 @@ async def get(at: AdminPort, path: str) -> tuple[int, bytes]:
                 at.address, at.port, ssl=context, server_hostname=at.host if at.tls else None
             )
             # HTTP/1.0: no reply in chunks, and the connection ends with it
-            writer.write(f"GET {path} HTTP/1.0\r\nHost: {at.host}:{at.port}\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.0\r\nHost: {at.authority}\r\n\r\n".encode())
             reply = bytearray()
             while len(reply) <= _MOST_BYTES and (part := await reader.read(65_536)):
                 reply += part

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
+from ranker.consume import readiness
 from ranker.consume.clocks import Clocks
 from ranker.consume.worker import Worker
-from ranker.core.watermark import age_ms
 from ranker.log.consumer import PageViewLog
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from ranker.metrics import ConsumerMetrics
@@ -84,22 +85,8 @@ class Consumer:
                 "evenly for ten minutes: fix NTP"
             )
         else:
-            reasons += map(self._ahead, self._workers.values())
-        for worker in self._workers.values():
-            if worker.stopped is not None:
-                reasons.append(str(worker.stopped))
-            elif not worker.is_open:
-                why = f": {worker.waiting}" if worker.waiting else ""
-                reasons.append(f"partition {worker.partition} is being opened{why}")
-            elif worker.schema_wait.why:
-                reasons.append(f"partition {worker.partition} waits: {worker.schema_wait.why}")
-            elif worker.waits_for_clock:
-                reasons.append(
-                    f"partition {worker.partition}: no record has come for longer than ten minutes, and this process "
-                    "has watched its clock for less: T stands until a record comes or ten minutes are over"
-                )
-            elif worker.is_refused:
-                reasons.append(f"partition {worker.partition}: Redis is out of memory, so views wait; raise maxmemory")
+            reasons += [readiness.ahead(worker, self._clocks.wall_ms()) for worker in self._workers.values()]
+        reasons += map(readiness.why_not, self._workers.values())
         return list(filter(None, reasons))
 
     def _no_topic(self) -> str:
@@ -107,17 +94,6 @@ class Consumer:
         return (
             f"{self._log.no_topic}; if it was deleted, the new one is another log than was counted: raise epoch in "
             "ranker.toml, which begins a new generation"
-        )
-
-    def _ahead(self, worker: Worker) -> str:
-        """A sentence if a partition's T lies in the future, which only wrong clocks can cause."""
-        age = 0 if worker.known is None else age_ms(self._clocks.wall_ms(), worker.known[1])
-        if age >= 0:
-            return ""
-        return (
-            f"partition {worker.partition}: T lies {-age // 1000} s ahead of the clocks of this machine and of Redis, "
-            "so lists are not complete until they have reached it; to count anew from the log instead, raise epoch in "
-            "ranker.toml, start the consumers, and make that generation the active one (ranker generations activate)"
         )
 
     def trouble(self, where: str, what: str | None) -> None:
@@ -134,7 +110,6 @@ class Consumer:
 
         Waits for Kafka.
         """
-        self._metrics.show_kafka(up=False)
         await self.until_kafka(partial(self._log.start, self._close_gates, self._assigned))
         self._metrics.show_kafka(up=True)
         self._metrics.fold_seam_active.set(self._log.patch_active)
@@ -154,6 +129,7 @@ class Consumer:
 
     async def until_kafka(self, start: Callable[[], Awaitable[None]]) -> None:
         """Calls `start` until Kafka is there; meanwhile this process is not ready, and says why."""
+        self._metrics.show_kafka(up=False)
         while True:
             try:
                 await start()
@@ -256,7 +232,12 @@ class Consumer:
             log.warning(self._no_topic())
         self._missing = is_missing
         try:
-            await self._measure_clocks()
+            try:
+                await self._measure_clocks()
+            except StoreUnavailableError:
+                with contextlib.suppress(LogUnavailableError):
+                    await self._ends()  # whether Kafka replies is shown in any case
+                raise
             await self._look_at_ends()
             self._commit()
         except (LogUnavailableError, StoreUnavailableError, OffsetOutsideError) as error:
@@ -274,6 +255,7 @@ class Consumer:
             raise
         # a partition's trouble is that Redis, or its node of a Cluster, does not take its step
         waits = any(where.startswith("partition ") for where in self._trouble)
+        waits |= any(worker.gate_fault is StoreUnavailableError for worker in self._workers.values())
         self._metrics.show_redis(up=not waits, clock_offset_s=self._clocks.offset_s)
         for partition, worker in self._workers.items():
             self._metrics.store_full.labels(partition).set(worker.is_refused)
@@ -281,6 +263,17 @@ class Consumer:
     async def _look_at_ends(self) -> None:
         """Raises LogUnavailableError."""
         requested_ms = self._clocks.wall_ms()
+        ends = await self._ends()
+        for partition, end in ends.items():
+            if partition in self._workers:
+                self._workers[partition].seen_end(requested_ms, end)
+        missing = sorted(self._workers.keys() - ends.keys())
+        for partition in missing:
+            self._metrics.forget_lag(partition)
+        self.trouble("clock", f"partitions {missing} do not answer: have they a leader?" if missing else None)
+
+    async def _ends(self) -> dict[int, int]:
+        """The log's ends; none if no worker needs them and Kafka is away. Else raises LogUnavailableError."""
         # without a partition of ours, only to know whether Kafka replies
         requested = list(self._workers) or ([0] if self._log.partitions() else [])
         try:
@@ -289,13 +282,7 @@ class Consumer:
             self._metrics.show_kafka(up=False)
             if self._workers:
                 raise
-            return
+            return {}
         if requested:
             self._metrics.show_kafka(up=True)
-        for partition, end in ends.items():
-            if partition in self._workers:
-                self._workers[partition].seen_end(requested_ms, end)
-        missing = sorted(self._workers.keys() - ends.keys())
-        for partition in missing:
-            self._metrics.forget_lag(partition)
-        self.trouble("clock", f"partitions {missing} do not answer: have they a leader?" if missing else None)
+        return ends

@@ -86,7 +86,8 @@ class Worker:
         """(n, end, since when) if n lies beyond the log's end."""
         self._lagging_end: tuple[int, int] | None = None
         """(n, end) whose last counted record was found in the log: the end offset lags, the log is the right one."""
-        self._gate_lacks_memory = False
+        self.gate_fault: type[Exception] | None = None
+        """What kept its gate from opening."""
         self._wake = asyncio.Event()
         self.schema_wait = SchemaWait(partition, schemas, metrics, self._wake.set)
         self._ticks, self._next_tick_s = 0, 0.0
@@ -103,7 +104,7 @@ class Worker:
     @property
     def is_refused(self) -> bool:
         """The store has no memory for more counts; old ones are still retired."""
-        return self._gate_lacks_memory or (self._session is not None and self._session.refused)
+        return self.gate_fault is StoreFullError or (self._session is not None and self._session.refused)
 
     @property
     def applied(self) -> int | None:
@@ -115,7 +116,7 @@ class Worker:
         while True:
             try:
                 self._session = await self._gate.open(self._loaded)
-                self.waiting, self._gate_lacks_memory = "", False
+                self.waiting, self.gate_fault = "", None
                 self._expected = self._session.version.n
                 log.info("open", extra={"partition": self.partition, "n": self._expected})
                 await self._work(self._session)
@@ -125,7 +126,7 @@ class Worker:
                 self._stop(error)
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
-                self.waiting, self._gate_lacks_memory = str(error), isinstance(error, StoreFullError)
+                self.waiting, self.gate_fault = str(error), type(error)
                 log.warning("waiting", extra={"partition": self.partition, "why": self.waiting})
                 self._close()
                 await asyncio.sleep(_AGAIN_S)

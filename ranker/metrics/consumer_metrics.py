@@ -59,6 +59,9 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
                 self.redis_memory_limit_bytes,
                 self.lag_records,
                 self.lag_seconds,
+                self.strays,
+                self.live_slices,
+                self.remembered_keys,
             ):
                 family.clear()
 

@@ -70,19 +70,20 @@ class ConsumerState(Metrics):
     strays = gauge(
         "ranker_strays{partition}",
         "Articles counted in this partition although their key belongs to another one. It is 0 unless "
-        "partitions were added, a producer uses wrong keys, or the topic is not ours and has other keys.",
+        "partitions were added, a producer uses wrong keys, or the topic is not ours and has other keys. Absent while "
+        "Redis does not reply.",
         "Readers read more for each list. For a window after partitions were added this is right.",
         Section.ADD_PARTITIONS,
     )
     remembered_keys = gauge(
         "ranker_remembered_keys{partition}",
-        "Keys of events and readers that rules remember.",
+        "Keys of events and readers that rules remember. Absent while Redis does not reply.",
         "Near rules.max_keys: the hour will be given up, and its later duplicates are counted.",
         Section.VIRAL_NIGHT,
     )
     live_slices = gauge(
         "ranker_live_slices{partition}",
-        "Slices of the partition that hold counts, in all tiers.",
+        "Slices of the partition that hold counts, in all tiers. Absent while Redis does not reply.",
         "More than windows have of minutes and hours: events of wrong times come, or nothing is retired.",
         Section.CLOCKS_DIFFER,
     )

@@ -34,7 +34,7 @@ async def everything(
 ) -> list[Finding]:
     """Every finding on the servers of these settings, on what they hold, on who counts, and on this process' packages.
 
-    `admin_ports` (host, port, whether TLS) are those of the processes that are to be asked.
+    `admin_ports` (host, port, whether TLS) are those of the processes that get requests.
     """
     generation = settings.generation
     behind_ms = BEHIND * settings.stale_after_s * 1000
@@ -55,7 +55,7 @@ async def everything(
             check_memory.findings(client, now_ms),
             check_generations.findings(client, now_ms),
             check_counting.findings(client, now_ms, behind_ms),
-            check_groups.findings(settings.kafka, counted),
+            check_groups.findings(settings.kafka, counted, await check_counting.begun(client)),
             check_rules.paused(client, now_ms),
             check_producers.findings(client),
             check_dead_letters.findings(settings.kafka, generation.topic),

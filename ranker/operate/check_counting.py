@@ -31,11 +31,21 @@ def active(active: generations.Active | None, generation: str) -> list[Finding]:
     ]
 
 
+async def begun(client: Any) -> str | None:
+    """The active generation if one of its shards exists; None too if Redis is away."""
+    try:
+        active = await generations.read_active(client)
+        marks = [] if active is None else await inventory.watermarks_ms(client, active.generation, active.partitions)
+    except StoreUnavailableError:
+        return None
+    return None if active is None or set(marks) <= {None} else active.generation
+
+
 async def findings(client: Any, now_ms: Clock, behind_ms: int) -> list[Finding]:
     """Partitions of the active generation whose T is more than `behind_ms` old: stopped, or catching up.
 
     A T that lies ahead is reported alone: clocks jumped, or this one is wrong. If all partitions are behind, that is a
-    note only: perhaps no consumer is meant to run.
+    note only: they may catch up, and if nobody counts them, check_groups reports that.
     """
     try:
         active = await generations.read_active(client)

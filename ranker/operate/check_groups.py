@@ -17,13 +17,16 @@ _NAMED = 8
 """At most so many members or partitions are named."""
 
 
-async def findings(at: KafkaSettings, counted: Collection[Generation]) -> list[Finding]:
-    """On the group of each generation; nothing if Kafka or a topic is away, which check_kafka reports."""
+async def findings(at: KafkaSettings, counted: Collection[Generation], begun: str | None) -> list[Finding]:
+    """On the group of each generation; nothing if Kafka or a topic is away, which check_kafka reports.
+
+    `begun` is the active generation if it has counts: that one somebody has to count.
+    """
     found: list[Finding] = []
     try:
         async with admin.connected(at) as log:
             for generation in counted:
-                found += await _of(log, generation)
+                found += await _of(log, generation, is_begun=generation.id == begun)
     except LogUnavailableError:
         pass
     except LogRefusedError as error:
@@ -32,19 +35,24 @@ async def findings(at: KafkaSettings, counted: Collection[Generation]) -> list[F
     return found
 
 
-async def _of(log: LogAdmin, generation: Generation) -> list[Finding]:
+async def _of(log: LogAdmin, generation: Generation, *, is_begun: bool) -> list[Finding]:
     topic = (await log.topics([generation.topic])).get(generation.topic)
     if topic is None:
         return []
     group = await log.group(group_of(generation), topic.name)
     ends = await log.ends(topic.name, topic.partitions) if group.members else {}
-    return [judged(group_of(generation), group, topic.partitions, ends)]
+    return [judged(group_of(generation), group, topic.partitions, ends, is_begun=is_begun)]
 
 
-def judged(name: str, group: Group, partitions: int, ends: dict[int, int]) -> Finding:
-    """The finding on a group that is to count so many partitions; `ends` are those of the log."""
+def judged(name: str, group: Group, partitions: int, ends: dict[int, int], *, is_begun: bool) -> Finding:
+    """The finding on a group that is to count so many partitions; `ends` are those of the log.
+
+    Without a member it is a fault if readers show what it has begun to count, else a note: perhaps none is meant to.
+    """
     if not group.members:
         text = f"{name} has no member: nobody counts its generation"
+        if is_begun:
+            return fault("group", Section.PROCESS_AWAY, f"{text}, which readers show", "start `ranker consume`")
         return note("group", Section.PROCESS_AWAY, text, "if somebody should, start `ranker consume`")
     named = f"{name}: {len(group.members)} member{'' if len(group.members) == 1 else 's'}"
     if all(not member.client_id for member in group.members):

@@ -18,7 +18,7 @@ from ranker.store.keys import BEST_OF
 from ranker.store.topic_copy import read_keys
 
 _LATE_MS = 3 * HOUR_MS
-"""A timer runs `ranker freeze` every hour (deploy/systemd); one run may take long."""
+"""A timer runs `ranker freeze` twice an hour, at :12 and :42 (deploy/systemd); one run may take long."""
 _NAMED = 8
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import click
 import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -23,11 +24,17 @@ from deploy.grafana.building import queries
 from deploy.grafana.screens import Both, Panel, Screen, load_all
 from deploy.local.faults import MissingTool
 from producers.collector.metrics import CollectorMetrics
+from ranker.commands import main
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, VerifyMetrics
 from tests.conftest import without
 from tests.support.deploy_tools import CHECKOUT, DEPLOY, run
 
 SCREENS = load_all()
+RECORDED = {
+    rule["record"]: rule["expr"]
+    for group in YAML(typ="safe").load(DEPLOY / "prometheus/recording.rules.yml")["groups"]
+    for rule in group["rules"]
+}
 PANELS = [(name, panel) for name, screen in SCREENS.items() for row in screen.rows for panel in row.panels]
 QUERIES = [query.expr for _, panel in PANELS for query in panel.queries]
 ALERTS = "ALERTS"
@@ -72,9 +79,9 @@ CATALOGUE = catalogue()
 
 
 def names(expr: str) -> set[str]:
-    """The metrics of a query."""
+    """The metrics of a query, recorded ones as well."""
     without_labels = re.sub(r"\{[^}]*\}|\b(by|without) \([^)]*\)|\[[^]]*\]", "", expr)
-    return set(re.findall(r"\b(?:ranker|collector|process)_\w+|\bALERTS\b|\bup\b", without_labels))
+    return set(re.findall(r"\b(?:ranker|collector|process)[_:][\w:]+|\bALERTS\b|\bup\b", without_labels))
 
 
 def labels(expr: str) -> set[str]:
@@ -130,7 +137,7 @@ def test_panels_lie_beside_each_other(path: Path) -> None:
 
 def test_every_metric_of_a_query_is_in_the_catalogue() -> None:
     """A metric that was renamed is found here."""
-    known = set().union(*CATALOGUE.values()) | {ALERTS}
+    known = set().union(*CATALOGUE.values(), RECORDED) | {ALERTS}
     for expr in QUERIES:
         assert names(expr), expr
         assert names(expr) <= known, expr
@@ -139,8 +146,22 @@ def test_every_metric_of_a_query_is_in_the_catalogue() -> None:
 def test_every_metric_is_shown_or_said_not_to_be() -> None:
     """A new metric comes onto a screen, or into the list above with the reason."""
     shown = {name for expr in QUERIES for name in names(expr)}
+    shown |= {name for recorded in shown & RECORDED.keys() for name in names(RECORDED[recorded])}
     unseen = {family for family, series in CATALOGUE.items() if not series & shown}
     assert unseen == set(NOT_SHOWN)
+
+
+def test_every_command_that_a_screen_names_exists() -> None:
+    """In backticks, as in `ranker dead list`."""
+    texts = "\n".join(path.read_text() for path in (DEPLOY / "grafana/screens").glob("*.toml"))
+    named = re.findall(r"`ranker ([^`]+)`", texts)
+    assert named
+    for words in map(str.split, named):
+        command: click.Command | None = main
+        for word in words:
+            if isinstance(command, click.Group):
+                command = command.get_command(click.Context(command), word)
+        assert command is not None, words
 
 
 def test_no_query_takes_labels_without_a_bound() -> None:
@@ -203,10 +224,11 @@ def test_provisioning_finds_the_screens() -> None:
     assert provider["options"]["path"].startswith("/etc/grafana/")
 
 
-@pytest.mark.parametrize("path", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: path.name)
-def test_the_docs_show_every_panel(path: Path) -> None:
-    """A picture for each file, small, with the titles that the file has: python -m tests.support.drawn_dashboards."""
-    picture = CHECKOUT / "docs/dashboards" / f"{path.stem}.svg"
+@pytest.mark.parametrize("name", SCREENS)
+def test_the_docs_show_every_panel(name: str) -> None:
+    """A picture for each screen, small, with the titles that its file has: python -m tests.support.drawn_dashboards."""
+    path = DASHBOARDS / f"{name}.json"
+    picture = CHECKOUT / "docs/dashboards" / f"{name}.svg"
     assert picture.stat().st_size < 200_000
     words = {text.text for text in ET.fromstring(picture.read_text()).iter("{http://www.w3.org/2000/svg}text")}
     assert {panel["title"] for panel in json.loads(path.read_text())["panels"]} <= words

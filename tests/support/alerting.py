@@ -24,7 +24,7 @@ LEAST_S = 5.0
 """Of a scaled window: a rate needs samples."""
 DEADLINE_S = 120.0
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\[|offset |^)(\d+)([smhd])\b")
+_DURATION = re.compile(r"(\[|(?<=[smhd]):|offset |^)(\d+)([smhd])\b")
 
 
 def scaled(directory: Path, factor: float) -> list[Path]:

@@ -17,10 +17,10 @@ from typing import Any
 import click
 
 from deploy.grafana.__main__ import DASHBOARDS
-from deploy.grafana.drawing import Line, Span, draw, legend_of
 from deploy.local import waiting
 from deploy.local.directories import run_directory
 from deploy.local.kafka_jars import CHECKOUT
+from tests.support.dashboard_drawing import Line, Span, draw, legend_of
 from tests.support.prometheus import Prometheus
 from tests.support.watched_engine import WatchedEngine, watched
 

@@ -43,9 +43,16 @@ def member(name: str, *partitions: int, client: str = "ranker-consume") -> Membe
 )  # fmt: skip
 def test_a_group(group: Group, kind: str, section: Section | None, text: str) -> None:
     """Nobody, a rebalance that lasts, partitions that nobody has; else who has how many."""
-    found = check_groups.judged("ranker-abc", group, 4, dict.fromkeys(range(4), 100))
+    found = check_groups.judged("ranker-abc", group, 4, dict.fromkeys(range(4), 100), is_begun=False)
     assert (found.kind, found.runbook) == (kind, section)
     assert text in found.text
+
+
+def test_nobody_counts_what_is_shown() -> None:
+    """Perhaps none is meant to run; but lists that are shown grow old."""
+    found = check_groups.judged("ranker-abc", Group("Empty", (), {0: 5}), 4, {}, is_begun=True)
+    assert (found.kind, found.runbook) == ("fault", Section.PROCESS_AWAY)
+    assert "nobody counts its generation, which readers show" in found.text
 
 
 def server(used: int | None = 10, most: int | None = 0, **info: str) -> Server:
@@ -98,6 +105,9 @@ def test_producers() -> None:
 def test_every_list_of_names_is_bounded() -> None:
     """A topic of thousands of partitions, or a hundred producers, is still one line."""
     nobody: dict[str, Any] = {"state": "Stable", "members": (member("1"),), "committed": {}}
-    assert "0, 1, 2, 3, 4, 5, 6, 7 and 992 more" in check_groups.judged("g", Group(**nobody), 1_000, {}).text
+    assert (
+        "0, 1, 2, 3, 4, 5, 6, 7 and 992 more"
+        in check_groups.judged("g", Group(**nobody), 1_000, {}, is_begun=True).text
+    )
     (lossy,) = producers(*(Producer(f"cms-{number}", 10 * HOUR_MS, 1, 0) for number in range(20)))
     assert lossy.text.endswith("cms-7 1 and 12 more")

@@ -134,3 +134,16 @@ def test_others_topics_are_written_to_only_on_request(tmp_path: Path) -> None:
     assert (refused.exit_code, "--foreign" in refused.output) == (1, True)
     meant = CliRunner().invoke(main, [*argv, "--foreign"], env=environ)
     assert (meant.exit_code, "Kafka is not available" in meant.output) == (1, True), meant.output
+
+
+def test_freeze_without_a_calendar_has_nothing_to_do(tmp_path: Path) -> None:
+    """A timer runs it everywhere: that is no fault, and its metrics say so."""
+    config, file = tmp_path / "ranker.toml", tmp_path / "freeze.prom"
+    config.write_text("[sites.demo]\n")
+    result = CliRunner().invoke(main, ["freeze", "--config", str(config), "--metrics", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "no site has a calendar; add [sites.NAME.calendar]" in result.output
+    assert {"ranker_freeze_failed 0.0", "ranker_freeze_made 0.0"} <= set(file.read_text().splitlines())
+    named = CliRunner().invoke(main, ["freeze", "--config", str(config), "--site", "demo"])
+    assert named.exit_code == 2
+    assert "--site demo has no calendar" in named.output

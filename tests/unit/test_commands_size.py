@@ -96,6 +96,10 @@ def test_the_plan_of_a_million_is_what_the_command_says() -> None:
         f"| {found['redis_cores']:.2f} cores |",
     ):
         assert row in text
+    half = json.loads(run([*cell.replace("--lists 200", "--lists 100").split(), "--json"]))
+    readers = half["readers"]
+    assert f"4 with {readers['cores'] / readers['count']:.2f} cores" in text
+    assert not any("a reader needs" in bound for bound in half["bounds"])
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,14 @@ def test_the_plan_of_a_million_is_what_the_command_says() -> None:
         (["--type", "view=0.5"], "they have to be 1"),
         (["--views", "0"], "0"),
         (["--bots", "1"], "0<=x<1"),
+        (["--views", "inf"], "is not a number up to 1e+12"),
+        (["--views", "nan"], "is not a number up to 1e+12"),
+        (["--views", "1e300"], "is not a number up to 1e+12"),
+        (["--peak", "inf"], "is not a number up to 1e+12"),
+        (["--requests", "nan"], "is not a number up to 1e+12"),
+        (["--zipf", "nan"], "is not a number up to 1e+12"),
+        (["--bots", "nan"], "is not a number up to 1e+12"),
+        (["--price-core", "inf"], "is not a number up to 1e+12"),
     ],
 )
 def test_wrong_use(arguments: list[str], words: str) -> None:

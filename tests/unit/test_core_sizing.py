@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS, PRESS
 
 NONE = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
 LOAD = Load(1_000, 5_000, 40)
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("zipf", [0.0, 0.75, 1.0, 1.5])
@@ -169,4 +172,7 @@ def test_every_constant_says_where_it_is_from() -> None:
     for value in vars(constants).values():
         if isinstance(value, constants.Constant):
             assert "2026-11" in value.source
+            named = re.findall(r"[\w/.-]+\.(?:md|py)\b", value.source)
+            assert named, value.source
+            assert all((CHECKOUT / name).is_file() for name in named), value.source
             assert value.unit

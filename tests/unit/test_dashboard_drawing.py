@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from deploy.grafana.axes import marks, shown
-from deploy.grafana.drawing import Line, Span, draw, legend_of
+from tests.support.dashboard_axes import marks, shown
+from tests.support.dashboard_drawing import Line, Span, draw, legend_of
 
 SPAN = Span(0.0, 600.0, 10.0)
 SVG = "{http://www.w3.org/2000/svg}"

@@ -157,9 +157,11 @@ def test_an_optional_gauge_is_absent_until_it_is_known() -> None:
     assert registry.get_sample_value("ranker_redis_up") is None
     metrics.show_redis(up=True, clock_offset_s=0.25)
     metrics.lag_records.labels(1).set(5)
+    metrics.show_shard(1, strays=0, slices=9, remembered=70)
     assert registry.get_sample_value("ranker_redis_up") == 1
     assert registry.get_sample_value("ranker_clock_offset_seconds") == 0.25
     metrics.show_redis(up=False)
     assert registry.get_sample_value("ranker_redis_up") == 0
     assert registry.get_sample_value("ranker_clock_offset_seconds") is None
-    assert registry.get_sample_value("ranker_lag_records", {"partition": "1"}) is None
+    for name in ("lag_records", "strays", "live_slices", "remembered_keys"):
+        assert registry.get_sample_value(f"ranker_{name}", {"partition": "1"}) is None, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ class Shown:
     """A list on show, as far as its freshness goes; `metas` maps shards to (T, last counted append time)."""
 
     def __init__(self, metas: Mapping[int, tuple[int, int]], every_ms: int = 0) -> None:
-        self.read = self
+        self.read = self.name = self
         self.partitions = PARTITIONS
         self.every_ms = every_ms
         self.metas = {shard: ShardMeta((0, 0), t, last_ms=last) for shard, (t, last) in metas.items()}
@@ -34,6 +35,7 @@ class Table:
         self.lists: list[Shown] = []
         self.now_s = 0.0
         self.observed: list[float] = []
+        self.skipped_until_s: dict[Shown, float] = {}
         board: Any = self
         self.freshness = Freshness(board, 500, self.observed.append, lambda: self.now_s)
 
@@ -42,6 +44,9 @@ class Table:
 
     def shown(self) -> list[Shown]:
         return self.lists
+
+    def is_skipped(self, name: Shown, ago_ms: int) -> bool:
+        return self.skipped_until_s.get(name, -math.inf) > self.now_s - ago_ms / 1000
 
     def refresh(self, after_s: float, *shown: Shown) -> list[float]:
         """One refresh that ends after so long and reads these lists; what it observed."""
@@ -110,6 +115,17 @@ def test_a_shard_that_was_never_seen_is_as_old_as_the_generation_here(table: Tab
     table.refresh(3, Shown({0: (at(3), 0)}))
     assert table.refresh(0.5, Shown({0: (at(3.5), 0)})) == [0.5]
     assert table.refresh(0.5, Shown({0: (at(4), 0)})) == [1.0]
+
+
+def test_a_list_that_refreshes_skip_is_old_on_purpose(table: Table) -> None:
+    """Whole lists had to be read for it. The others are observed meanwhile, and it again if it is not read in time."""
+    seldom = Shown({0: (at(0), 0), 1: (at(0), 0)})
+    table.refresh(0, seldom)
+    table.skipped_until_s[seldom] = 0.7
+    assert table.refresh(0.5, seldom, Shown({0: (at(0.5), 0), 1: (at(0.5), 0)})) == []
+    assert table.refresh(0.5) == [pytest.approx(0.5)]
+    assert table.refresh(0.5) == [pytest.approx(1.0)]
+    assert table.refresh(0.5) == [pytest.approx(2.0)]
 
 
 def test_without_a_list_nothing_is_observed(table: Table) -> None:

@@ -79,7 +79,11 @@ OF_SITES_BYTES = Constant(
     1.5, "bytes", "an article more if slices have several sites: 0.9 to 2.2, tests/bench/sizing.py, 2026-11-30"
 )
 META_BYTES = Constant(1_800.0, "bytes", "tests/integration/operate/test_size.py, 2026-11-30")
-SERVER_BYTES = Constant(1.9e6, "bytes", "an empty Redis 7.0.15 with ten connections, 2026-11-30")
+SERVER_BYTES = Constant(
+    1.9e6,
+    "bytes",
+    "an empty Redis 7.0.15 with ten connections (see tests/integration/operate/test_size.py), 2026-11-30",
+)
 READER_LISTS = 2_000
 """That a reader keeps at most, those that were requested last (serve/live/demand.py)."""
 STREAMS = 5_000

@@ -25,18 +25,6 @@ class Processes:
     memory: float
 
 
-@dataclass(frozen=True)
-class Increments:
-    """Changes of totals a second: of what comes and what leaves, in the busiest hours."""
-
-    coming: float
-    leaving: float
-
-    @property
-    def whole(self) -> float:
-        return self.coming + self.leaving
-
-
 def step_s(load: Load, generation: Generation) -> float:
     """Seconds between two steps of a shard: consume.flush_ms, or until a step is full."""
     seconds, most = load.flush_s, MAX_COST / (1 + len(generation.windows))
@@ -52,27 +40,29 @@ def steps(load: Load, generation: Generation) -> float:
     return min(load.peak_rate, load.partitions / step_s(load, generation))
 
 
-def increments(load: Load, generation: Generation) -> Increments:
-    """A step adds an article's counts to each window and board once; a slice that leaves subtracts them once."""
-    coming = leaving = 0.0
+def increments(load: Load, generation: Generation) -> float:
+    """Changes of totals a second, in the busiest hours.
+
+    A step adds an article's counts to each window and board once; a slice that leaves subtracts them once.
+    """
+    found = 0.0
     seconds = step_s(load, generation)
     for share in board_shares(load, generation).values():
         if not share:
             continue
-        coming += load.popularity.distinct(load.peak_rate * share * seconds) / seconds * len(generation.windows)
+        found += load.popularity.distinct(load.peak_rate * share * seconds) / seconds * len(generation.windows)
         for window in generation.windows:
             grain_s = window.grain_ms / 1000
-            leaving += load.popularity.distinct(load.peak_rate * share * grain_s) / grain_s
-    return Increments(coming, leaving)
+            found += load.popularity.distinct(load.peak_rate * share * grain_s) / grain_s
+    return found
 
 
 def consumers(load: Load, generation: Generation, least: int = 2) -> Processes:
     """At least two, so that one may be away; no more than partitions."""
-    changes = increments(load, generation)
     cores = (
         load.peak_rate * constants.CONSUMER_EVENT_US.value
         + (load.peak_rate * keys_per_event(load, generation)) * constants.CONSUMER_KEY_US.value
-        + changes.whole * constants.CONSUMER_INCREMENT_US.value
+        + increments(load, generation) * constants.CONSUMER_INCREMENT_US.value
         + steps(load, generation) * constants.CONSUMER_STEP_US.value
         + load.partitions * constants.CONSUMER_SHARD_US.value
     ) / 1e6
@@ -99,7 +89,7 @@ def redis(load: Load, generation: Generation, reading: int) -> float:
     return (
         constants.REDIS_IDLE_US.value
         + steps(load, generation) * constants.REDIS_STEP_US.value
-        + increments(load, generation).whole * constants.REDIS_INCREMENT_US.value
+        + increments(load, generation) * constants.REDIS_INCREMENT_US.value
         + load.peak_rate * keys_per_event(load, generation) * constants.REDIS_KEY_US.value
         + reading * refresh / load.refresh_s
     ) / 1e6

@@ -93,9 +93,9 @@ class Board:
         board = self.rising.get(name.board)
         return board is not None and board.recent == name.window
 
-    def is_skipped(self, name: ListName) -> bool:
-        """Whether the next refreshes skip the list, because whole lists had to be read for it."""
-        return self._skipped_until.get(name, 0) > self.now_ms()
+    def is_skipped(self, name: ListName, ago_ms: int = 0) -> bool:
+        """Whether the next refreshes skip the list, because whole lists had to be read for it, or did `ago_ms` ago."""
+        return self._skipped_until.get(name, 0) > self.now_ms() - ago_ms
 
     def site(self, name: str) -> Site:
         """How a site is shown; one that is not configured as a site without any setting."""

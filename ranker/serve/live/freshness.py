@@ -28,7 +28,7 @@ class Freshness:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
-        self._every_s = every_ms / 1000
+        self._every_ms, self._every_s = every_ms, every_ms / 1000
         self._observe = observe
         self._monotonic_s = monotonic_s
         self._noted_s = monotonic_s()
@@ -53,7 +53,8 @@ class Freshness:
     def _oldest_s(self) -> float | None:
         counted_ms: list[int] = []
         for one in self._board.shown():
-            if one.every_ms:  # read seldom on purpose
+            # read seldom on purpose; after a skip the next refresh may be one interval away, and takes its time
+            if one.every_ms or self._board.is_skipped(one.name, 2 * self._every_ms):
                 continue
             counted_ms.append(one.counted_ms)
             if one.read.answered < one.partitions:

@@ -129,7 +129,7 @@ async def test_live_traffic_outlives_an_outage(kafka_apache: ApacheKafka) -> Non
     def new() -> Producer:
         return Producer(kafka_apache.bootstrap, topic, name="simulate", delivery_s=1.0)
 
-    async with contextlib.aclosing(Steady(new)) as line:
+    async with Steady(new) as line:
         traffic = Traffic(1, "demo", articles, run="r", producer_id=(await line.producer()).producer_id)
         live = asyncio.create_task(go_live(traffic, line, Live(200, 800), stop=stop, publish_articles=born, say=say))
         await until_async("The first events", lambda: asyncio.sleep(0, bool(traffic.kinds)))

@@ -18,7 +18,7 @@ from deploy.local import waiting
 from deploy.local.directories import run_directory
 from deploy.local.faults import MissingTool
 from tests.conftest import without
-from tests.support.deploy_tools import FindTool
+from tests.support.deploy_tools import DEPLOY, FindTool
 from tests.support.http import ask
 from tests.support.prometheus import Prometheus
 from tests.support.watched_engine import WatchedEngine
@@ -29,6 +29,7 @@ STOPPED = 3
 UNTIL_S = 60.0
 ENGLISH = sorted(path for path in DASHBOARDS.glob("*.json") if path.suffixes == [".json"])
 """Another language has the same queries."""
+RULES = [DEPLOY / "prometheus" / "recording.rules.yml"]
 ALERT = "groups: [{name: test, rules: [{alert: Always, expr: vector(1), labels: {severity: page}}]}]"
 
 
@@ -40,7 +41,7 @@ def engine(find_tool: FindTool) -> Iterator[WatchedEngine]:
         rules = directory / "rules.yml"
         rules.write_text(ALERT)
         try:
-            watched = WatchedEngine(directory, binary, rules=[rules], dead_stretch=DEAD_STRETCH)
+            watched = WatchedEngine(directory, binary, rules=[rules, *RULES], dead_stretch=DEAD_STRETCH)
         except MissingTool as missing:
             without(missing)
         ended = threading.Event()

@@ -176,4 +176,4 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             return (await asyncio.to_thread(running.admin, "/readyz")).status == 503
 
         await waiting.until_async("not being ready", told, 5.0)
-        assert await end(running.child, "collect, second signal") < 1.0
+        assert await end(running.child, "collect, second signal") < DRAIN_S / 2

@@ -84,6 +84,8 @@ async def test_while_it_waits_for_kafka(new_engine: Callable[..., Engine], kafka
         consumer = engine.consume()
         await engine.until("the sentence", lambda: consumer.says("Kafka is not available"), 30.0)
         assert sum("Kafka is not available" in line["event"] for line in consumer.log()) <= 2  # the catalogue's, too
+        assert await consumer.has("ranker_kafka_up")
+        assert await consumer.metric("ranker_kafka_up") == 0
         await leave(consumer, f"waiting for a Kafka that {'is silent' if kafka_answers else 'is not there'}")
 
 
@@ -108,4 +110,4 @@ async def test_a_second_signal_ends_it_at_once(new_engine: Callable[..., Engine]
 
         await engine.until("not being ready", told)
         consumer.ended = True
-        assert await end(consumer.child, "consume, second signal") < 1.0
+        assert await end(consumer.child, "consume, second signal") < MOST_S / 4

@@ -94,7 +94,7 @@ async def test_whatever_clients_do(kind: str, redis_url: str, tmp_path: Path) ->
         ending = asyncio.create_task(end(reader.child, f"serve --drain-s 5, {kind}"))
         began_s = time.monotonic()
         await until_told(reader, "draining")
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < DRAIN_S / 2
         assert reader.get(LIST).status == 200  # drained: a balancer that does not know yet is served
         took_s = await ending
         assert DRAIN_S <= took_s < MOST_S
@@ -123,4 +123,4 @@ async def test_a_second_signal_ends_it_at_once(redis_url: str, tmp_path: Path) -
     async with serving(redis_url, tmp_path) as reader, clients(reader.port, [STREAM] * 10, reads=True):
         reader.child.process.terminate()
         await until_told(reader, "draining")
-        assert await end(reader.child, "serve, second signal") < 1.0
+        assert await end(reader.child, "serve, second signal") < DRAIN_S / 2

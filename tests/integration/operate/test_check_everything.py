@@ -19,6 +19,7 @@ from ranker.core.generation import from_table
 from ranker.core.partial_counts import Rejected
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.store import generations
+from ranker.store.keys import ShardKeys
 from schemas import configuration
 from tests.integration.consume.engine import Engine
 from tests.support.kafka_at import kafka_at
@@ -105,14 +106,18 @@ async def test_who_counts_what_waits_and_what_processes_say(new_engine: Callable
 
 
 async def test_nobody_counts(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
-    """A group whose members have ended is a note: perhaps none is meant to run."""
+    """A fault if the members of the active generation have ended; a note before it has begun: perhaps none shall run."""
     async with running(new_engine, tmp_path) as (engine, _):
         assert engine.consumers[0].stop() == 0
         found = await document(engine)
-    assert "has no member: nobody counts" in texts(found, "group", "note")
+        assert "has no member: nobody counts its generation, which readers show" in texts(found, "group", "fault")
+        for partition in range(engine.partitions):
+            await engine.client.delete(ShardKeys(engine.generation.id, partition).meta)
+        before = await document(engine)
     # the engine's topics have short retentions; of anything else nothing is wrong
     sections = {one["runbook"] for one in found["findings"] if one["kind"] == "fault"}
-    assert sections == {"docs/runbook.md#a-topic-has-wrong-settings"}
+    assert sections == {"docs/runbook.md#a-topic-has-wrong-settings", "docs/runbook.md#a-process-is-away"}
+    assert "has no member: nobody counts" in texts(before, "group", "note")
 
 
 async def test_the_text_names_the_section(tmp_path: Path, new_engine: Callable[..., Engine]) -> None:

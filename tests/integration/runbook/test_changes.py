@@ -24,6 +24,8 @@ from tests.support.runbook_commands import Guide, installed
 from tests.support.runbook_site import SITE_TOML, Site
 from tests.support.topics import read
 
+pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+
 
 async def test_upgrading_and_rolling_back(new_site: Callable[..., Site]) -> None:
     """A version that writes another format: the partition stops, goes on with the old one, and is counted anew beside it."""

@@ -14,6 +14,8 @@ from tests.integration.consume.test_loss import send
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import SITE_TOML, Site
 
+pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+
 
 async def test_a_producer_loses_events(new_site: Callable[..., Site]) -> None:
     """Ten of its events never came: both commands say so, until they come."""
@@ -63,7 +65,6 @@ async def test_the_collector_refuses(new_site: Callable[..., Site]) -> None:
     await engine.check()
 
 
-@pytest.mark.long  # a minute to fill 32 MB, the least that it may be
 async def test_the_spool_fills(new_site: Callable[..., Site], kafka_apache: ApacheKafka) -> None:
     """At its limit it refuses; with a higher one it takes more, and all that was taken is counted."""
     site = new_site(config=f"{SITE_TOML}[collect]\nspool_mb = 32\nkey_events_s = 1000000\n")

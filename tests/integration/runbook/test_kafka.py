@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.waiting import until
 from ranker.service.runbook import Section
@@ -12,6 +14,8 @@ from tests.integration.consume.engine import Engine
 from tests.support.recount import Recount
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import Site
+
+pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
 
 
 async def _counted(site: Site) -> Engine:

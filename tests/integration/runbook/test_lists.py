@@ -6,12 +6,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from deploy.local.redis import RedisServer
 from deploy.local.waiting import until
 from ranker.service.runbook import Section
 from ranker.store.keys import ShardKeys
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import Site
+
+pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
 
 ARTICLE = "/an-article"
 

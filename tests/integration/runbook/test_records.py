@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 
+import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
@@ -17,6 +18,8 @@ from tests.integration.consume.engine import Engine
 from tests.support.registry import SchemaRegistry, framed, serving
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import SITE_TOML, Site
+
+pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
 
 HIT = {
     "type": "record",

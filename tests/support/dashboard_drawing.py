@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from deploy.grafana.axes import marks, shown
+from tests.support.dashboard_axes import marks, shown
 
 COLUMN = 50
 LINE = 32
