@@ -81,7 +81,9 @@ def test_each_pod_reaches_the_servers_of_its_settings_and_no_other(manifests: li
         labels, container = template["metadata"]["labels"], template["spec"]["containers"][0]
         given = environment(container, manifests)
         addresses = {given.get("RANKER_KAFKA_BOOTSTRAP"), given.get("RANKER_REDIS_URL")} - {None}
-        servers = {(server, "TCP", port) for server, port in WORLD.items() if f".{server}.svc:{port}" in str(addresses)}
+        servers: set[tuple[str, str, Any]] = {
+            (server, "TCP", port) for server, port in WORLD.items() if f".{server}.svc:{port}" in str(addresses)
+        }
         assert len(servers) == len(addresses), name
         names = {("kube-system", "UDP", 53), ("kube-system", "TCP", 53)}
         if labels[NAME] == OPERATE:

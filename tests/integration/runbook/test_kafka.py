@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,11 @@ async def test_kafka_is_lost(new_site: Callable[..., Site], kafka_apache: Apache
     await engine.check()
 
 
+async def _waits(site: Site, long_s: float) -> bool:
+    """Whether an event has been on the collector's disk for so long."""
+    return await asyncio.to_thread(site.metric, "collector_spool_oldest_seconds") > long_s
+
+
 async def test_kafka_is_slow(new_site: Callable[..., Site], kafka_apache: ApacheKafka) -> None:
     """It stands still for a while with its connections open: events wait on the disk, and are counted."""
     site = new_site()
@@ -53,7 +59,12 @@ async def test_kafka_is_slow(new_site: Callable[..., Site], kafka_apache: Apache
     kafka_apache.suspend()
     assert site.post("/a") == 202
     until("the spool", lambda: site.metric("collector_spool_oldest_seconds") > 1)
-    kafka_apache.resume()
+    with Guide(site, Section.KAFKA_SLOW) as guide:
+        looking = asyncio.create_task(guide.look())
+        await engine.until("a while", lambda: _waits(site, 20.0))
+        kafka_apache.resume()  # the commands, which began while it stood still, go on
+        said = await looking
+    assert "fault  Kafka" in said
     until("an empty spool", lambda: site.metric("collector_spool_events") == 0, 60.0)
     with Guide(site, Section.KAFKA_SLOW) as guide:
         said = await guide.run()

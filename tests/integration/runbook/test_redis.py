@@ -81,8 +81,12 @@ def by_sentinel(tmp_path: Path) -> Iterator[RedisBySentinel]:
     made.stop()
 
 
+def _names(by_sentinel: RedisBySentinel) -> dict[str, str]:
+    return {"-h sentinel-1 -p 26379": f"-h {HOST} -p {by_sentinel.sentinels[0].port}"}
+
+
 async def test_redis_fails_over(new_site: Callable[..., Site], by_sentinel: RedisBySentinel) -> None:
-    """The primary is killed under load: the commands show the other one, and equal counts."""
+    """The primary is killed under load: commands meanwhile; and afterwards they show the other one, and equal counts."""
     site = new_site(redis_url=by_sentinel.url)
     engine = site.engine
     await engine.create_topic(2)
@@ -92,6 +96,10 @@ async def test_redis_fails_over(new_site: Callable[..., Site], by_sentinel: Redi
     async with engine.traffic.flowing(per_s=500):
         await engine.until_counted()
         primary.kill()
+        with Guide(site, Section.REDIS_FAILS_OVER, **_names(by_sentinel)) as guide:
+            said = await guide.look()
+        assert f"\n{primary.port}\n" in said or f"\n{replica.port}\n" in said
+        assert "ranker_rewinds_total" in said
 
         async def counts_on() -> bool:
             with replica.client() as client:
@@ -99,9 +107,7 @@ async def test_redis_fails_over(new_site: Callable[..., Site], by_sentinel: Redi
 
         await engine.until("the failover", counts_on, 40.0)
     await engine.until_counted()
-    sentinel = by_sentinel.sentinels[0].port
-    names = {"-h sentinel-1 -p 26379": f"-h {HOST} -p {sentinel}"}
-    with Guide(site, Section.REDIS_FAILS_OVER, **names) as guide:
+    with Guide(site, Section.REDIS_FAILS_OVER, **_names(by_sentinel)) as guide:
         said = await guide.run()
     assert f"\n{replica.port}\n" in said
     assert "ranker_rewinds_total" in said
