@@ -82,10 +82,14 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
         for kind, size in kinds.items():
             self.store_bytes.labels(partition, kind).set(size)
 
-    def forget_store_bytes(self) -> None:
-        """They cannot be measured at present."""
-        self.measured.clear()
-        self.store_bytes.clear()
+    def forget_store_bytes(self, partition: int | None = None) -> None:
+        """They cannot be measured at present; without a partition none of them."""
+        if partition is None:
+            self.measured.clear()
+            self.store_bytes.clear()
+        else:
+            self.measured.discard(partition)
+            self.store_bytes.remove_by_labels({"partition": str(partition)})
 
     def show_shard(self, partition: int, strays: int, slices: int, remembered: int | None) -> None:
         """`remembered` is None if no rule remembers anything."""
@@ -100,12 +104,11 @@ class ConsumerMetrics(ConsumerState, ConsumerFlow):
 
     def forget(self, partition: int) -> None:
         """Removes the series of a partition that now belongs to another process."""
-        self.measured.discard(partition)
+        self.forget_store_bytes(partition)
         for family in (
             self.lag_records,
             self.lag_seconds,
             self.store_full,
-            self.store_bytes,
             self.partition_stopped,
             self.registry_away,
             self.strays,

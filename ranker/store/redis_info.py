@@ -6,6 +6,7 @@ another form. What a server does not tell is empty or None here, and `withheld` 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from redis import exceptions
 from redis.asyncio import RedisCluster
 
 from ranker.connect.redis import Client, redis_time_ms
-from ranker.store.errors import may_pass, translated
+from ranker.store.errors import StoreUnavailableError, may_pass, translated
 
 _PRODUCTS = {
     f"{product.lower()}_version": product for product in ("Valkey", "Dragonfly", "Kvrocks", "Garnet", "Upstash")
@@ -57,14 +58,31 @@ class Server:
 
 async def servers(client: Any, now_ms: Callable[[], int]) -> list[Server]:
     """The server behind `client`, or every primary of a cluster. StoreUnavailableError if one does not answer."""
-    with translated():
-        if not isinstance(client, RedisCluster):
-            return [await _server("", client.execute_command, now_ms)]
-        await client.initialize()
-        return [
-            await _server(f"{node.host}:{node.port}", node.execute_command, now_ms)
-            for node in sorted(client.get_primaries(), key=lambda node: (node.host, node.port))
-        ]
+    found, fault = await replying(client, now_ms)
+    if fault is not None:
+        raise fault
+    return found
+
+
+async def replying(client: Any, now_ms: Callable[[], int]) -> tuple[list[Server], StoreUnavailableError | None]:
+    """Those of them that reply, and why one does not. Raises StoreUnavailableError if the cluster is not known."""
+    nodes = [("", client.execute_command)]
+    if isinstance(client, RedisCluster):
+        with translated():
+            await client.initialize()
+        primaries = sorted(client.get_primaries(), key=lambda node: (node.host, node.port))
+        nodes = [(f"{node.host}:{node.port}", node.execute_command) for node in primaries]
+
+    async def reply(name: str, execute: Callable[..., Any]) -> Server | StoreUnavailableError:
+        try:
+            with translated():
+                return await _server(name, execute, now_ms)
+        except StoreUnavailableError as error:
+            return error
+
+    replies = await asyncio.gather(*(reply(*node) for node in nodes))
+    faults = [one for one in replies if isinstance(one, StoreUnavailableError)]
+    return [one for one in replies if isinstance(one, Server)], next(iter(faults), None)
 
 
 async def store_time_ms(client: Client) -> int | None:

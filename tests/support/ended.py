@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from deploy.local import waiting
 from deploy.local.children import Child
@@ -14,6 +15,7 @@ from deploy.local.servers import Server
 
 MOST_S = 10.0
 """What every process promises, from SIGTERM to its end."""
+_ESTABLISHED = "01"
 
 
 async def end(child: Child, what: str, *, number: int = signal.SIGTERM, limit_s: float = 3 * MOST_S) -> float:
@@ -28,6 +30,17 @@ async def end(child: Child, what: str, *, number: int = signal.SIGTERM, limit_s:
         child.kill()
     print(f"\n{what}: {took_s:.1f} s, exit code {code}")
     return took_s
+
+
+def unread_bytes(port: int) -> int:
+    """What has come on connections to this port of 127.0.0.1 and its process has not read yet (Linux's tables)."""
+    found = 0
+    for name in ("tcp", "tcp6"):
+        for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            _, local, _, state, queues, *_ = row.split()
+            if state == _ESTABLISHED and int(local.rpartition(":")[2], 16) == port:
+                found += int(queues.partition(":")[2], 16)
+    return found
 
 
 @contextlib.contextmanager

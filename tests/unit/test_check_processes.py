@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, Info
 from deploy.local.ports import free_port
 from producers.collector.metrics import CollectorMetrics
 from ranker import __version__
-from ranker.connect.admin_ports import parsed
+from ranker.connect.admin_ports import AdminPort, parsed
 from ranker.metrics import ConsumerMetrics, ReaderMetrics, new_registry
 from ranker.operate.check_processes import SIGNS, findings
 from ranker.operate.findings import Finding
@@ -63,6 +63,20 @@ async def test_one_that_is_not_ready_is_one_fault(fill: Fill, section: Section) 
     assert (found.kind, found.runbook) == ("fault", section)
     assert "consume is not ready: partition 3 is stopped: see it; reason 0" in found.text
     assert found.text.endswith("; and 3 more reasons")
+
+
+@pytest.mark.parametrize(
+    ("host", "host_field", "name"),
+    [
+        ("127.0.0.1", "127.0.0.1:9", "127.0.0.1:9"),
+        ("::1", "[::1]:9", "[::1]:9"),
+        ("ranker", "ranker:9", "ranker:9 (::1)"),
+    ],
+)
+def test_how_a_process_is_named(host: str, host_field: str, name: str) -> None:
+    """As in a URL; a name with its address."""
+    at = AdminPort(host, "::1" if host == "ranker" else host, 9, tls=False)
+    assert (at.authority, at.name) == (host_field, name)
 
 
 async def test_what_a_ready_process_should_tell() -> None:

@@ -57,11 +57,12 @@ class StoreMeter:
         )
 
     async def servers(self) -> None:
-        """Shows each server's memory; none if one does not reply."""
+        """Shows the memory of each server that replies; raises StoreUnavailableError if one does not."""
         used, limit = self._metrics.redis_memory_used_bytes, self._metrics.redis_memory_limit_bytes
         found: list[redis_info.Server] = []
+        fault: Exception | None = None
         try:
-            found = await redis_info.servers(self._client, self._now_ms)
+            found, fault = await redis_info.replying(self._client, self._now_ms)
         finally:
             used.clear()
             limit.clear()
@@ -70,21 +71,30 @@ class StoreMeter:
                 used.labels(one.name).set(one.used_bytes)
             if one.max_bytes:
                 limit.labels(one.name).set(one.max_bytes)
+        if fault is not None:
+            raise fault
 
     async def shards(self) -> bool:
-        """Shows each open shard's memory by kind; false if Redis withholds it."""
+        """Shows each open shard's memory by kind; false if Redis withholds it.
+
+        Raises the error of one that could not be measured, when the others were.
+        """
+        fault: Exception | None = None
         for partition in sorted(self._open_partitions()):
             if partition in self._metrics.measured and time.monotonic() - self._measured_s[partition] < SHARD_EVERY_S:
                 continue
-            measured = None
             try:
                 measured = await inventory.memory(self._client, self._generation, partition)
-            finally:
-                if measured is None:
-                    self._metrics.forget_store_bytes()
+            except _EXPECTED as error:
+                self._metrics.forget_store_bytes(partition)
+                fault = error
+                continue
             if measured is None:
+                self._metrics.forget_store_bytes()
                 return False
             if partition in self._open_partitions():
                 self._measured_s[partition] = time.monotonic()
                 self._metrics.show_store_bytes(partition, measured.kinds)
+        if fault is not None:
+            raise fault
         return True
