@@ -7,7 +7,6 @@ configuration, and the lists that it served then. tests/data/README.md says what
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from producers.client.producer import Producer
 from tests.support import topics
 from tests.support.http import ask
 from tests.support.kafka_at import kafka_environ
+from tests.support.recorded_lines import in_bytes, record_line
 
 PARTITIONS = {"page-views": 4, "page-views.dead": 4, "articles": 1}
 SITES = ("demo", "local")
@@ -100,9 +100,9 @@ class Recording:
         for line in (self.directory / f"{topic}.jsonl").read_text("utf-8").splitlines():
             record = json.loads(line)
             yield record | {
-                "key": _bytes(record["key"]),
-                "value": _bytes(record["value"]),
-                "headers": [(name, _bytes(value)) for name, value in record["headers"]],
+                "key": in_bytes(record["key"]),
+                "value": in_bytes(record["value"]),
+                "headers": [(name, in_bytes(value)) for name, value in record["headers"]],
             }
 
 
@@ -154,7 +154,7 @@ def record(into: Path) -> None:
             )
             for topic, found in logs.items():
                 found.sort(key=lambda record: (record.partition, record.offset))
-                (into / f"{topic}.jsonl").write_text("".join(_line(record) for record in found), "utf-8")
+                (into / f"{topic}.jsonl").write_text("".join(record_line(record) for record in found), "utf-8")
         finally:
             supervisor.stop(5.0)
 
@@ -291,35 +291,6 @@ def _without_expiry(client: redis.Redis) -> dict[str, int]:
     for key in ends:
         client.persist(key)
     return ends
-
-
-def _line(record: Any) -> str:
-    fields = {
-        "partition": record.partition,
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-        "timestamp_type": "LogAppendTime" if record.timestamp_type else "CreateTime",
-        "key": _text(record.key),
-        "value": _text(record.value),
-        "headers": [[name, _text(value)] for name, value in record.headers],
-    }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-def _text(value: bytes | None) -> str | dict[str, str] | None:
-    """Bytes as a string if they are UTF-8, as {"base64": …} if not."""
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-
-
-def _bytes(text: str | dict[str, str] | None) -> bytes | None:
-    if isinstance(text, dict):
-        return base64.b64decode(text["base64"])
-    return None if text is None else text.encode()
 
 
 if __name__ == "__main__":
