@@ -54,6 +54,7 @@ async def test_bad_records(new_engine: Callable[..., Engine], watch: StartWatch)
     await rules.silent("RankerPartitionStopped", "RankerDeadLetters")
 
 
+@pytest.mark.long  # Kafka needs half a minute to delete
 async def test_records_that_kafka_deleted(new_engine: Callable[..., Engine], watch: StartWatch) -> None:
     """While no consumer ran; reported by the next one, for an hour."""
     engine = new_engine()
@@ -72,6 +73,7 @@ async def test_records_that_kafka_deleted(new_engine: Callable[..., Engine], wat
     await rules.silent("RankerRecordsLost")
 
 
+@pytest.mark.long  # a minute until a producer is silent
 async def test_producers(new_engine: Callable[..., Engine], watch: StartWatch) -> None:
     """One event of a producer is missing until it arrives; a producer that sends all day falls silent for a while."""
     engine = new_engine()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from deploy.local.kafka_apache import ApacheKafka
 from tests.integration.alerts.conftest import StartWatch
 from tests.integration.consume.engine import CHECKOUT, Engine
@@ -22,6 +24,7 @@ time.time_ns = lambda: _time_ns() + AHEAD_S * 1_000_000_000
 """
 
 
+@pytest.mark.long  # most of a minute
 async def test_redis_fills_and_kafka_stands_still(
     new_engine: Callable[..., Engine], kafka_apache: ApacheKafka, watch: StartWatch
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
@@ -126,6 +127,7 @@ async def test_receipts_hold_whatever_dies_afterwards(ruled: Engine) -> None:
         await receipts.check()
 
 
+@pytest.mark.long  # most of a minute; the test before has every other death
 async def test_receipts_hold_when_redis_goes_back(new_ruled: Callable[..., Engine], tmp_path: Path) -> None:
     """A failover to an older copy: receipts of what it never had are equal, since the log has it."""
     async with redis_pair(tmp_path) as pair:

@@ -24,7 +24,7 @@ from tests.support.runbook_commands import Guide, installed
 from tests.support.runbook_site import SITE_TOML, Site
 from tests.support.topics import read
 
-pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+pytestmark = pytest.mark.long  # a minute each; test_start.py and one of test_redis.py are run for every change
 
 
 async def test_upgrading_and_rolling_back(new_site: Callable[..., Site]) -> None:

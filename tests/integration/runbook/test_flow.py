@@ -12,7 +12,7 @@ from ranker.service.runbook import Section
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import Site
 
-pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+pytestmark = pytest.mark.long  # a minute each; test_start.py and one of test_redis.py are run for every change
 
 
 async def test_a_process_is_away(new_site: Callable[..., Site]) -> None:

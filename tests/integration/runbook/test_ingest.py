@@ -14,7 +14,7 @@ from tests.integration.consume.test_loss import send
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import SITE_TOML, Site
 
-pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+pytestmark = pytest.mark.long  # a minute each; test_start.py and one of test_redis.py are run for every change
 
 
 async def test_a_producer_loses_events(new_site: Callable[..., Site]) -> None:

@@ -15,7 +15,7 @@ from ranker.store.keys import ShardKeys
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import Site
 
-pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+pytestmark = pytest.mark.long  # a minute each; test_start.py and one of test_redis.py are run for every change
 
 ARTICLE = "/an-article"
 

@@ -19,7 +19,7 @@ from tests.support.registry import SchemaRegistry, framed, serving
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import SITE_TOML, Site
 
-pytestmark = pytest.mark.long  # a minute each; test_start.py and test_redis.py are run for every change
+pytestmark = pytest.mark.long  # a minute each; test_start.py and one of test_redis.py are run for every change
 
 HIT = {
     "type": "record",

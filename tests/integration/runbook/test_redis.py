@@ -42,6 +42,7 @@ async def test_redis_is_lost(new_site: Callable[..., Site], new_redis: Callable[
     await engine.check()
 
 
+@pytest.mark.long  # half a minute
 async def test_redis_is_full(new_site: Callable[..., Site], new_redis: Callable[..., RedisServer]) -> None:
     """Views wait while there is no memory; with more of it, and without the old generation, all are counted."""
     server = new_redis()
@@ -85,6 +86,7 @@ def _names(by_sentinel: RedisBySentinel) -> dict[str, str]:
     return {"-h sentinel-1 -p 26379": f"-h {HOST} -p {by_sentinel.sentinels[0].port}"}
 
 
+@pytest.mark.long  # half a minute
 async def test_redis_fails_over(new_site: Callable[..., Site], by_sentinel: RedisBySentinel) -> None:
     """The primary is killed under load: commands meanwhile; and afterwards they show the other one, and equal counts."""
     site = new_site(redis_url=by_sentinel.url)
