@@ -171,7 +171,7 @@ _PYTHON = (
     ),
     Mutant(
         "T is the time of the answer",
-        "ranker.consume.loop:Consumer._tick",
+        "ranker.consume.loop:Consumer._look_at_ends",
         "A.seen_end(B, C)",
         "A.seen_end(self._clocks.wall_ms(), C)",
         hunt="partitions",
