@@ -1,4 +1,4 @@
-"""What the checkout says of itself: where it is, its commit's time, what its lock files pin."""
+"""The checkout: its folder, its commit's time, and what its lock files pin."""
 
 from __future__ import annotations
 

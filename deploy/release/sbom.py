@@ -30,7 +30,7 @@ _ROOT = "root-component"
 
 
 def installed() -> dict[str, Any]:
-    """The bill of all packages of this environment, without links: a package's purl says where it is from."""
+    """The bill of all packages of this environment, without links: a package's purl names its origin."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "bom.json"
         done = subprocess.run(
