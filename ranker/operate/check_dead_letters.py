@@ -40,8 +40,10 @@ async def findings(at: KafkaSettings, topic: str) -> list[Finding]:
         fix = f"run this as the operator, or {fix}" if fix else fix
         return [note("dead letters", Section.DEAD_LETTERS, f"{topic}.dead was not looked at: {text}", fix)]
     if not waiting:
-        looked = "no letter waits" if whole else f"none waits among those that could be read within {_READING_S:.0f} s"
-        return [ok("dead letters", f"{topic}.dead: {looked}")]
+        if whole:
+            return [ok("dead letters", f"{topic}.dead: no letter waits")]
+        text = f"{topic}.dead has more than could be read within {_READING_S:.0f} s, so nothing is known of it"
+        return [note("dead letters", Section.DEAD_LETTERS, text, "look with `ranker dead list`, which takes its time")]
     reasons = ", ".join(f"{reason} {number:,}" for reason, number in sorted(waiting.items(), key=lambda one: -one[1]))
     number = f"{'' if whole else 'more than '}{sum(waiting.values()):,}"
     text = f"{topic}.dead: {number} records were not counted ({reasons}), the newest of {rfc3339(newest_ms)}"

@@ -41,12 +41,15 @@ async def findings(client: Any, now_ms: Clock) -> list[Finding]:
         others = [one for one in await generations.registered(client) if active is None or one != active.generation]
         if not others:
             return []
-        shown = [] if active is None else (await inventory.shards(client, active.generation))[: active.partitions]
+        shown = await inventory.shards_of(client, active.generation, range(active.partitions)) if active else []
         until_s = asyncio.get_running_loop().time() + _MEASURING_S
         for other in others[:_NAMED]:
             shards = [shard for shard in await inventory.shards(client, other) if not shard.dropped]
             size = await _size(client, other, shards, until_s)
             found.append(_judged(other, shards, shown, size, now_ms()))
+        if len(others) > _NAMED:
+            text = f"{len(others) - _NAMED} more generations are not shown"
+            found.append(note("generation", Section.CHANGE_RULES, text, "`ranker generations` lists all"))
     except StoreForbidsError as error:
         text, _, fix = str(error).partition("; ")
         text = f"generations that are not shown could not be looked at: {text}"

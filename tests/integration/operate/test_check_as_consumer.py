@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -60,3 +61,33 @@ async def test_dead_letters_that_kafka_does_not_show(
     found = await check_dead_letters.findings(KafkaSettings(), "x")
     assert len(found) == notes
     assert all("was not looked at" in one and "grant Read on topic x.dead" in one for one in of("note", found))
+
+
+async def test_dead_letters_that_take_long_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most is wrong when there are many of them: what could not be read in time is a note, and not "none waits"."""
+
+    class Slow:
+        async def portions(self) -> AsyncIterator[list[object]]:
+            await asyncio.sleep(60)
+            yield []
+
+    @asynccontextmanager
+    async def slow(*_: object) -> AsyncIterator[Slow]:
+        yield Slow()
+
+    monkeypatch.setattr(check_dead_letters, "reading", slow)
+    monkeypatch.setattr(check_dead_letters, "_READING_S", 0.05)
+    (said,) = of("note", await check_dead_letters.findings(KafkaSettings(), "x"))
+    assert "nothing is known of it" in said
+    assert "ranker dead list" in said
+
+
+async def test_more_generations_than_are_looked_at(redis_url: str) -> None:
+    """Eight are looked at; that there are more is said."""
+    client: Any = connect(redis_at(redis_url))
+    await activate(client, GENERATION, 1)
+    await client.sadd("ranker:generations", *(f"{number:012x}" for number in range(11)))
+    found = of("note", await check_generations.findings(client, now_ms))
+    await client.aclose()
+    assert len(found) == 9
+    assert "3 more generations are not shown" in found[-1]
