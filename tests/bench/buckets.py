@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.local import children, waiting
 from deploy.local.children import Child
 from deploy.local.directories import run_directory
-from deploy.local.kafka_embedded import EmbeddedKafka
+from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.ports import free_port
 from deploy.local.redis import RedisServer
 from tests.bench import processes
@@ -111,7 +111,7 @@ async def _read(port: int, seconds: float) -> None:
 
 def measure(seconds: float, rate: float) -> list[str]:
     with run_directory() as directory, ExitStack() as running:
-        kafka, redis = EmbeddedKafka(directory / "kafka"), RedisServer(directory / "redis")
+        kafka, redis = ApacheKafka(directory / "kafka"), RedisServer(directory / "redis")
         for server in (kafka, redis):
             running.callback(server.stop)
             server.start()
@@ -122,7 +122,6 @@ def measure(seconds: float, rate: float) -> list[str]:
             "RANKER_REDIS_URL": redis.url,
             "RANKER_CONFIG": str(config),
             "RANKER_WRITE_KEYS": "demo=key-of-demo-0123456789",
-            "RANKER_ENV": "development",  # the embedded broker has the producers' times alone
         }
         installed = {**os.environ, **processes.environment(), **env}
         subprocess.run(processes.ranker("topics", "apply"), env=installed, check=True, capture_output=True)
@@ -135,17 +134,7 @@ def measure(seconds: float, rate: float) -> list[str]:
             running.callback(child.kill)
         for admin in (consumed, served, collected):
             waiting.until("Readiness", lambda at=admin: _ready(at), 120.0)  # type: ignore[misc]
-        words = (
-            "--demo",
-            "--rate",
-            str(rate),
-            "--duration",
-            f"{seconds}s",
-            "--history",
-            "7d",
-            "--history-events",
-            "100000",
-        )
+        words = ("--demo", "--rate", str(rate), "--duration", f"{seconds}s")
         simulate = processes.producers("simulate", *words, "--collector", f"http://127.0.0.1:{collecting}")
         traffic = children.start("simulate", simulate, directory / "simulate.log", {**processes.environment(), **env})
         running.callback(traffic.kill)
