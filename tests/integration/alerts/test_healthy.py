@@ -1,4 +1,4 @@
-"""Ten minutes of load with a restart of every process in turn, under the rules as they are: nobody is called."""
+"""Ten minutes of load with a restart of every process in turn, with windows and rules as they are in production: nobody is called."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.consume.engine import Consumer, Engine
+from tests.integration.consume.engine import WEEK_TOML, Consumer, Engine
 from tests.support.alerting import RULES, at, served_files
 from tests.support.collector_process import SITES, Collector, collector
 from tests.support.prometheus import Prometheus, scraping
@@ -86,7 +86,7 @@ async def test_ten_healthy_minutes(
     new_engine: Callable[..., Engine], find_tool: Callable[[str, str], Path], tmp_path: Path
 ) -> None:
     """No alert fires while every process is restarted under load. Prints how long any was pending."""
-    engine = new_engine(session_timeout_ms=10_000)
+    engine = new_engine(session_timeout_ms=10_000, config=WEEK_TOML)
     await engine.create_topic(4)
     consumers = [engine.consume(), engine.consume()]
     await engine.traffic.send(1_000)

@@ -38,31 +38,30 @@ T = TypeVar("T")
 RANKER_TOML = """
 topic = "{topic}"
 lanes = 8
-
 [windows.short]
 length_s = 5
 grain_s = 1
-
 [windows.long]
 length_s = 600
 grain_s = 10
-
 [boards.read]
 view = 1
-
 [boards.engaged]
 view = 1
 comment = 3
 share = 5
-
 [kafka]
 session_timeout_ms = {session_timeout_ms}
 metadata_max_age_ms = 300
-
 [consume]
 flush_ms = 50
 """
 """Short windows: while a test runs, floors pass over what it counts, and counts move from tier to tier."""
+
+WEEK_TOML = RANKER_TOML.replace("= 5\ngrain_s = 1\n", "= 86400\ngrain_s = 60\n").replace(
+    "= 600\ngrain_s = 10\n", "= 604800\ngrain_s = 3600\n"
+)
+"""Windows as in production, a day and a week."""
 
 RULES_TOML = (
     RANKER_TOML

@@ -20,15 +20,12 @@ from ranker.core.home import home
 from ranker.core.step import Version
 from ranker.store.keys import ShardKeys
 from ranker.store.shard import ShardStore
-from tests.integration.consume.engine import RANKER_TOML, Engine
+from tests.integration.consume.engine import WEEK_TOML, Engine
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 from tests.support.redis_at import redis_at
 from tests.support.sessions import open_session
 
 GENERATION = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
-LONG_WINDOWS = RANKER_TOML.replace("= 5\ngrain_s = 1\n", "= 86400\ngrain_s = 60\n").replace(
-    "= 600\ngrain_s = 10\n", "= 604800\ngrain_s = 3600\n"
-)
 ARTICLES = 10_000
 HOUR_MS = 3_600_000
 HELD_S = 0.05
@@ -91,7 +88,7 @@ async def scan(client: Any) -> None:
 @pytest.mark.long
 async def test_the_group_keeps_a_consumer_that_looks_over_its_strays(new_engine: Callable[..., Engine]) -> None:
     """Partitions added to a topic with two days of 10,000 articles an hour, and a session of six seconds."""
-    engine = new_engine(config=LONG_WINDOWS, session_timeout_ms=6_000)
+    engine = new_engine(config=WEEK_TOML, session_timeout_ms=6_000)
     await engine.create_topic(1)
     consumer = engine.consume()
     await engine.traffic.send(100)
