@@ -54,6 +54,7 @@ async def test_old_lists_and_failed_requests(
         text = engine.config.read_text()
         reader = stack.enter_context(reader_process(engine.redis_url, tmp_path, config=text))
         await asyncio.to_thread(reader.until_ready)
+        assert (await asyncio.to_thread(reader.get, LIST)).status == 200  # a list that was never shown has no age
         targets = {"consume": at(consumer.admin), "serve": at(reader.admin_port)}
         await stack.enter_async_context(requested(reader))
         hours, days = (
