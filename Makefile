@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-secured check bench requirements wheel sbom licences audit clean
+.PHONY: help setup run kernel test test-long test-secured check bench requirements wheel sbom licences audit clean
 
 # What the tests look at; make test TESTS=tests/unit runs less. A module's tests stay together; most of them wait more
 # than they compute, so three processes share two cores well.
@@ -14,6 +14,7 @@ help:
 	@echo "                TRAFFIC=0               no demonstration traffic"
 	@echo "                LOG=file PATTERN=regex  your own access log instead, or PATTERN=query:NAME (SITE=name: default demo)"
 	@echo "                RANKER_KAFKA_BOOTSTRAP, RANKER_REDIS_URL: servers of yours instead of our own"
+	@echo "make kernel   the compiled fold, several times as fast; needs cargo. Without it everything works, slower"
 	@echo "make test     sets up what the tests need, checks, runs the tests of every change (TESTS=tests/unit: these alone)"
 	@echo "make test-long what need not run for every change: Valkey, Redis Cluster and the other broker for suites that"
 	@echo "                one covers, mutants found late, long waits, 1,000 random histories, the lowest versions allowed"
@@ -35,9 +36,13 @@ setup:
 run: setup
 	@$(python) -m deploy.local
 
+kernel:
+	@deploy/kernel.sh
+
 test:
 	@deploy/setup.sh dev
 	@deploy/services.sh
+	@deploy/kernel.sh test
 	@$(MAKE) --no-print-directory check
 	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
@@ -46,6 +51,7 @@ test-long:
 	@deploy/services.sh
 	@deploy/lowest.sh tests/unit tests/integration/serve tests/integration/collector/test_http*.py \
 		tests/integration/collector/test_connections.py
+	@deploy/kernel.sh test
 	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long tests
 	@$(python) -m tests.property --seeds 1000
 
@@ -90,5 +96,5 @@ audit:
 	@$(python) -m deploy.release.audit --database $(DATABASE)
 
 clean:
-	rm -rf .venv .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

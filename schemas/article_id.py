@@ -26,6 +26,8 @@ _UNFIT = (
     "\u205f-\u206f\u2800\u3000\u3164\ud800-\uf8ff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\U000f0000-\U0010ffff"
 )
+UNFIT = tuple((ord(first), ord(last or first)) for first, last in re.findall("(.)(?:-(.))?", _UNFIT, re.DOTALL))
+"""Ranges of characters, first and last, in order."""
 _unfit = re.compile(f"[{_UNFIT}]")
 _PLAIN = re.compile(r"(?:/(?!\.)[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
 """A path that is its own normal form, whatever the rule for trailing slashes."""

@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 
 import click
 
+from ranker import kernel
 from ranker.commands.common import accept_bad_option, config_option, load_settings, now_ms, user_errors
 from ranker.service import ending, signals
 from ranker.settings import Settings
@@ -44,7 +45,7 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
 
     with user_errors():
         settings = load_settings(config)
-        logs.configure(log_level, program="ranker consume")
+        logs.configure(log_level, program="ranker consume", more={"fold": kernel.named()})
         collect_seldom()
         keep_buffers()
         uvloop.run(_run(settings, admin_host, admin_port, accept_bad))

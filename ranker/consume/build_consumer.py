@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec import UnsetType
+
+from ranker import kernel
 from ranker.connect.redis import Client
 from ranker.consume.batch import chunk_records
 from ranker.consume.build_worker import build_worker
@@ -16,11 +19,14 @@ from ranker.consume.jobs.keep_active import ActiveKeeper
 from ranker.consume.loop import Consumer
 from ranker.consume.memories import Memories
 from ranker.core.fold import Fold
+from ranker.core.generation import Generation
+from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
 from ranker.log import value_schemas
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.groups import group_of
+from ranker.log.value_schemas import ValueSchemas
 from ranker.metrics import ConsumerMetrics
 from ranker.settings import Settings
 from ranker.store.redis_info import store_time_ms
@@ -55,6 +61,8 @@ def build_consumer(
     """
     generation = settings.generation
     clocks = Clocks(lambda: store_time_ms(client))
+    schemas = value_schemas.needed(value_schemas.format_of(generation.source), settings.registry)
+    fold, new_memory, takes_raw = _folding(generation, schemas, metrics)
     page_views = PageViewLog(
         settings.kafka,
         generation.topic,
@@ -62,16 +70,16 @@ def build_consumer(
         chunk_records(generation),
         client_id=client_id,
         unpack_bytes=settings.unpack_mb << 20,
+        raw=takes_raw,
         session_ms=settings.session_timeout_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
     dead_letters = DeadLetters(settings.kafka, generation.topic)
-    schemas = value_schemas.needed(value_schemas.format_of(generation.source), settings.registry)
-    memories = Memories(memory_rules(generation))
+    memories = Memories(memory_rules(generation), new_memory)
     worker_for = partial(
         build_worker,
         generation=generation,
-        fold=Fold(generation, schemas=None if schemas is None else schemas.known),
+        fold=fold,
         schemas=schemas,
         page_views=page_views,
         store_of=partial(ShardStore, client, generation),
@@ -89,3 +97,15 @@ def build_consumer(
     keeper = ActiveKeeper(client, generation, unfit, may_be_first=may_be_first)
     consumer = Consumer(page_views, clocks, metrics, worker_for, memories.keep, keeper.before_opening)
     return Parts(consumer, keeper, dead_letters, page_views, clocks)
+
+
+def _folding(
+    generation: Generation, schemas: ValueSchemas | None, metrics: ConsumerMetrics
+) -> tuple[Fold, type[Memory], bool]:
+    """The fold, its kind of memory, and whether it takes raw batches: the kernel's, if it is there and can."""
+    if kernel.ON and isinstance(generation.source, UnsetType):  # a topic in our own form
+        from ranker.kernel.fold import KernelFold
+        from ranker.kernel.memory import KernelMemory
+
+        return KernelFold(generation, metrics.declined_records.inc), KernelMemory, True
+    return Fold(generation, schemas=None if schemas is None else schemas.known), Memory, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
 from ranker.consume.errors import PartitionStoppedError, Stop
 from ranker.core import append_time
@@ -11,6 +12,9 @@ from ranker.core.framed import UNKNOWN_SCHEMA, unknown_schema
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts, Rejected
 from ranker.log.aiokafka_patch import Chunk
+
+if TYPE_CHECKING:
+    from ranker.kernel.fold import KernelFold
 
 
 def fold_chunk(
@@ -26,7 +30,7 @@ def fold_chunk(
     if chunk.error is not None:
         raise PartitionStoppedError(f"{where} cannot be read: {chunk.error}", Stop.UNREADABLE) from chunk.error
     try:
-        partial = fold(chunk.records, memory) if chunk.records else chunk.partial
+        partial = _counts(chunk, fold, memory)
     except Exception as error:
         raise PartitionStoppedError(
             f"{where} cannot be folded ({type(error).__name__}: {error}); this is a fault of the software: please "
@@ -47,6 +51,12 @@ def fold_chunk(
             Stop.CREATE_TIME,
         )
     return partial
+
+
+def _counts(chunk: Chunk, fold: Fold, memory: Memory | None) -> PartialCounts | None:
+    if chunk.stretches:
+        return cast("KernelFold", fold).raw(chunk.stretches, memory)
+    return fold(chunk.records, memory) if chunk.records else chunk.partial
 
 
 def _check_times(partition: int, chunk: Chunk, rejected: Iterable[Rejected], accepted: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
-from ranker.core.key_set import KEY_BYTES, keys_of
+from ranker.core.key_set import KEY_BYTES
 from ranker.core.memory import Memory
 from ranker.core.rules import Rules
 from ranker.store.errors import StoreUnavailableError
@@ -13,10 +13,10 @@ from ranker.store.shard import ShardState, ShardStore
 
 
 class Memories:
-    """`rules` are None if none of them remembers anything."""
+    """`rules` are None if none of them remembers anything. `new` makes the kind of memory that the fold takes."""
 
-    def __init__(self, rules: Rules | None) -> None:
-        self._rules = rules
+    def __init__(self, rules: Rules | None, new: type[Memory] = Memory) -> None:
+        self._rules, self._new = rules, new
         self._of: dict[int, Memory] = {}
 
     def keep(self, partitions: Collection[int]) -> None:
@@ -38,9 +38,8 @@ class Memories:
         self._of[partition].drop_pending()
         return self._of[partition]
 
-    @staticmethod
-    async def _read(rules: Rules, store: ShardStore, state: ShardState, at: tuple[str, int]) -> Memory:
-        memory = Memory(rules, at, state.latest_ms, state.first)
+    async def _read(self, rules: Rules, store: ShardStore, state: ShardState, at: tuple[str, int]) -> Memory:
+        memory = self._new(rules, at, state.latest_ms, state.first)
         for bucket in state.buckets:
             pieces: list[bytes] = []
             async for version, some in store.remembered(bucket):
@@ -50,6 +49,6 @@ class Memories:
             # with as many tables as it needs from the beginning a set takes half of the time
             memory.expect(bucket, sum(map(len, pieces)) // KEY_BYTES)
             while pieces:
-                memory.hold(bucket, keys_of(pieces.pop()))
+                memory.hold(bucket, pieces.pop())
                 await asyncio.sleep(0)
         return memory

@@ -8,10 +8,9 @@ of a step it would depend on where steps end. What was folded and is not in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ranker.core.key_set import KeySet
+from ranker.core.key_set import KEY_BYTES, KeySet, keys_of
 from ranker.core.rules import Rules
 
 _NEVER_MS = 1 << 62
@@ -23,13 +22,14 @@ _KEYS_OF_RECORD = 2
 class MemoryChange:
     """What a stretch of records changed: new keys by bucket, buckets that are gone, and where it left the rest.
 
-    `first` is the first bucket that was not given up. `given_up` is the number of buckets that this stretch gave up,
-    `settled` the number of its records that no rule with a memory looked at.
+    `keys` are `KEY_BYTES` each, one behind the other, in the order in which they came up. `first` is the first bucket
+    that was not given up. `given_up` is the number of buckets that this stretch gave up, `settled` the number of its
+    records that no rule with a memory looked at.
     """
 
     latest_ms: int = 0
     first: int = 0
-    keys: dict[int, list[bytes]] = field(default_factory=dict)
+    keys: dict[int, bytearray] = field(default_factory=dict)
     gone: list[int] = field(default_factory=list)
     given_up: int = 0
     settled: int = 0
@@ -37,7 +37,7 @@ class MemoryChange:
     def add(self, later: MemoryChange) -> None:
         """Adds a later stretch; `later` must not be used afterwards."""
         for bucket, keys in later.keys.items():
-            self.keys.setdefault(bucket, []).extend(keys)
+            self.keys.setdefault(bucket, bytearray()).extend(keys)
         for bucket in later.gone:
             self.keys.pop(bucket, None)
         self.latest_ms, self.first = later.latest_ms, later.first
@@ -48,7 +48,7 @@ class MemoryChange:
     @property
     def size(self) -> int:
         """How many keys it adds."""
-        return sum(map(len, self.keys.values()))
+        return sum(map(len, self.keys.values())) // KEY_BYTES
 
 
 class Memory:
@@ -76,9 +76,9 @@ class Memory:
         self._live[bucket] = KeySet(keys)
         self._find_next()
 
-    def hold(self, bucket: int, keys: Sequence[bytes]) -> None:
-        """Takes over keys of one live bucket from the store, which has each of them once."""
-        self._begin(bucket).take(keys)
+    def hold(self, bucket: int, keys: bytes) -> None:
+        """Takes over keys of one live bucket, one behind the other, from the store, which has each of them once."""
+        self._begin(bucket).take(keys_of(keys))
         self._unchecked = 0
 
     def keys_at(self, occurred_ms: int) -> KeySet | None:
@@ -115,8 +115,9 @@ class Memory:
         change.latest_ms, change.first = self._latest_ms, self._first
         for bucket, keys in self._live.items():
             if keys.fresh:
-                change.keys[bucket], keys.fresh = keys.fresh, []
-                self._pending.setdefault(bucket, []).extend(change.keys[bucket])
+                change.keys[bucket] = bytearray().join(keys.fresh)
+                self._pending.setdefault(bucket, []).extend(keys.fresh)
+                keys.fresh = []
         return change
 
     def sent(self, change: MemoryChange | None, at: tuple[str, int]) -> None:
@@ -135,7 +136,7 @@ class Memory:
         if change is None:
             return
         for bucket, keys in change.keys.items():
-            del self._pending[bucket][: len(keys)]
+            del self._pending[bucket][: len(keys) // KEY_BYTES]
         for bucket in change.gone:
             self._forgotten.pop(bucket, None)
             self._pending.pop(bucket, None)

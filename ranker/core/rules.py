@@ -105,6 +105,11 @@ def paused_until_ms(generation: Generation, first: int) -> int:
     return 0 if rules is None else first * rules.per_ms
 
 
+def seed_of(generation: Generation) -> int:
+    """Of the hashes that stand for events and readers: nobody can choose two with the same one for all generations."""
+    return int(generation.id, 16)
+
+
 class Judge:
     """What events count as, by the rules of one generation."""
 
@@ -113,7 +118,7 @@ class Judge:
         self._duplicate, self._internal = bool(rules.duplicate), bool(rules.internal)
         self._bots = generation.bots == "drop"
         self._types = frozenset(rules.types)
-        self._seed = int(generation.id, 16)
+        self._seed = seed_of(generation)
 
     def outcome(self, event: PageView, memory: Memory | None) -> str:
         """The event's type, or the rule that drops it. The memory takes up what later events need to know.

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
@@ -24,6 +24,9 @@ from ranker.core.partial_counts import Cut, PartialCounts, Rejected
 from ranker.log.old_batches import OldBatch
 from ranker.log.record_batches import Batch
 from ranker.log.records import UnreadableError
+
+if TYPE_CHECKING:
+    from ranker.kernel._kernel import Stretch
 
 _KNOWN_SOURCE = "b803e6d46480732c"
 """First digits of the SHA-256 of the client's function that this file replaces; a different one is not replaced."""
@@ -38,9 +41,10 @@ _original = fetcher.PartitionRecords._unpack_records  # noqa: SLF001  # the func
 class Chunk:
     """Records [start, end) of a partition, to be folded when they are taken in order, or why they cannot be read.
 
-    `records` is empty if none is left in the range (holes, aborted or control batches). `partial` has the counts of a
-    range that cannot be unpacked or read. `create_time`: at least one record carries its producer's time instead of the
-    broker's. All were appended in one leader's `epoch` (None: unknown).
+    They are in `records`, or in `stretches` for the kernel; in neither if none is left in the range (holes, aborted or
+    control batches). `partial` has the counts of a range that cannot be unpacked or read. `create_time`: at least one
+    record carries its producer's time instead of the broker's. All were appended in one leader's `epoch` (None:
+    unknown).
     """
 
     start: int
@@ -50,6 +54,7 @@ class Chunk:
     create_time: bool = False
     error: UnreadableBatchError | None = None
     epoch: int | None = None
+    stretches: Sequence[Stretch] = ()
 
 
 class UnreadableBatchError(Exception):
@@ -57,10 +62,13 @@ class UnreadableBatchError(Exception):
 
 
 class ChunkingDeserializer:
-    """A value_deserializer that makes the patched client yield chunks of at most `limit` records."""
+    """A value_deserializer that makes the patched client yield chunks of at most `limit` records.
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    `raw`: for the kernel, as far as it can walk them.
+    """
+
+    def __init__(self, limit: int, *, raw: bool = False) -> None:
+        self.limit, self.raw = limit, raw
 
     def __call__(self, value: bytes | None) -> bytes | None:
         """Called by the client if the patch is not active: values stay bytes."""
@@ -70,8 +78,9 @@ class ChunkingDeserializer:
 class _ChunkBuilder:
     """Collects records of one or several batches into chunks; `position` is the end of the records collected."""
 
-    def __init__(self, limit: int, start: int) -> None:
+    def __init__(self, limit: int, start: int, *, raw: bool = False) -> None:
         self._limit = limit
+        self._raw = raw
         self.position = start
         self.epoch: int | None = None
         self._begin(start)
@@ -81,14 +90,34 @@ class _ChunkBuilder:
         self._create_time = False
         self._bytes = 0
         self._records: list[Any] = []
+        self._stretches: list[Stretch] = []
+        self._raw_records = 0
 
     @property
     def has_records(self) -> bool:
         return bool(self._records)
 
     @property
+    def has_stretches(self) -> bool:
+        return bool(self._stretches)
+
+    @property
     def full(self) -> bool:
-        return self._bytes >= CHUNK_BYTES or len(self._records) >= self._limit
+        return self._bytes >= CHUNK_BYTES or len(self._records) + self._raw_records >= self._limit
+
+    def stretches(self, batch: Batch | OldBatch) -> list[Stretch] | None:
+        """The rest of the batch for the kernel, the first stretch as large as fits; None if its records are wanted."""
+        if not self._raw or not isinstance(batch, Batch):
+            return None
+        return batch.stretches(self.position, self._limit - self._raw_records, self._limit, CHUNK_BYTES - self._bytes)
+
+    def add_stretch(self, batch: Batch, stretch: Stretch) -> None:
+        if batch.timestamp_type != _LOG_APPEND_TIME:
+            self._create_time = True
+        self._bytes += stretch.size
+        self._raw_records += stretch.records
+        self._stretches.append(stretch)
+        self.position = stretch.next_offset
 
     def next_records(self, batch: Batch | OldBatch, incoming: Iterator[Any]) -> Iterator[Any]:
         """As many records as fit, at least one."""
@@ -105,6 +134,7 @@ class _ChunkBuilder:
     def chunk(self) -> Chunk:
         """A chunk of the records collected; the next one starts where it ends."""
         chunk = Chunk(self.start, self.position, self._records, create_time=self._create_time, epoch=self.epoch)
+        chunk.stretches = self._stretches
         self._begin(self.position)
         return chunk
 
@@ -139,7 +169,8 @@ def _unpack_records(self: Any) -> Iterator[Any]:
     if not isinstance(self._value_deserializer, ChunkingDeserializer):
         yield from _original(self)
         return
-    builder = _ChunkBuilder(self._value_deserializer.limit, self.next_fetch_offset)
+    chunking = self._value_deserializer
+    builder = _ChunkBuilder(chunking.limit, self.next_fetch_offset, raw=chunking.raw)
     fault = None
     try:
         yield from _chunks(self, builder)
@@ -180,7 +211,23 @@ def _chunks(self: Any, builder: _ChunkBuilder) -> Iterator[Chunk]:
 
 
 def _chunks_of(batch: Batch | OldBatch, builder: _ChunkBuilder) -> Iterator[Chunk]:
-    """Full chunks of one batch, and one that steps over its unreadable part."""
+    """Full chunks of one batch, and one that steps over its unreadable part. A chunk is all raw, or all read."""
+    stretches = builder.stretches(batch)
+    if stretches is None:
+        if builder.has_stretches:
+            yield builder.chunk()
+        yield from _read_chunks_of(batch, builder)
+        return
+    if builder.has_records:
+        yield builder.chunk()
+    assert isinstance(batch, Batch)
+    for stretch in stretches:
+        builder.add_stretch(batch, stretch)
+        if builder.full:
+            yield builder.chunk()
+
+
+def _read_chunks_of(batch: Batch | OldBatch, builder: _ChunkBuilder) -> Iterator[Chunk]:
     incoming: Iterator[Any] | None = None
     careful = False
     while True:

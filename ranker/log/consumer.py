@@ -57,13 +57,16 @@ class PageViewLog:
         *,
         client_id: str = "ranker-consume",
         unpack_bytes: int = MOST_BYTES,
+        raw: bool = False,
         session_ms: int = 15_000,
         metadata_max_age_ms: int = 30_000,
     ) -> None:
+        """`raw`: chunks are for the kernel, as far as it can walk them."""
         self.topic = topic
         self._kafka = kafka
         record_batches.install(unpack_bytes)
         self.patch_active = aiokafka_patch.install()
+        self.raw = raw and self.patch_active
         self._limit = chunk_records
         self._new_consumer = partial(
             AIOKafkaConsumer,
@@ -72,7 +75,7 @@ class PageViewLog:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            value_deserializer=aiokafka_patch.ChunkingDeserializer(chunk_records),
+            value_deserializer=aiokafka_patch.ChunkingDeserializer(chunk_records, raw=raw),
             max_partition_fetch_bytes=4 << 20,
             fetch_max_bytes=32 << 20,
             metadata_max_age_ms=metadata_max_age_ms,

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 
+from ranker import kernel
 from ranker.log.old_batches import OldBatch
 from ranker.log.records import Record, Span, one_by_one, readable
 from ranker.log.unpacking import MOST_BYTES, unpack
+
+if TYPE_CHECKING:
+    from ranker.kernel._kernel import Stretch
 
 _LENGTH, _EPOCH, _MAGIC, _CRC, _ATTRIBUTES, _NUMBER, _RECORDS = 8, 12, 16, 17, 21, 57, 61
 """Offsets of these fields in a batch of version 2: https://kafka.apache.org/documentation/#recordbatch."""
@@ -32,8 +36,9 @@ FAST = google_crc32c.implementation == "c"
 class Batch:
     """Replaces the client's DefaultRecordBatch, in the client's own loop and in ours (log/aiokafka_patch.py)."""
 
-    def __init__(self, raw: memoryview, most_bytes: int) -> None:
-        self._raw, self._most_bytes = raw, most_bytes
+    def __init__(self, raw: memoryview, most_bytes: int, at: int = 0) -> None:
+        """`raw` begins at byte `at` of what it is a view of."""
+        self._raw, self._most_bytes, self._at = raw, most_bytes, at
         batch = self._batch = DefaultRecordBatch(raw)
         self._data = raw
         self.producer_id = batch.producer_id
@@ -50,6 +55,8 @@ class Batch:
 
     def validate_crc(self) -> bool:
         """Whether the batch is undamaged."""
+        if kernel.ON and isinstance(self._raw.obj, bytes):
+            return kernel.crc_fits(self._raw.obj, self._at, self._at + len(self._raw))
         if not FAST:
             return bool(self._batch.validate_crc())
         return bool(
@@ -68,6 +75,17 @@ class Batch:
             data[_ATTRIBUTES + 1] &= ~_CODEC
             self._data, self._batch = memoryview(data), DefaultRecordBatch(data)
         return self._batch
+
+    def stretches(self, start: int, room: int, most: int, most_bytes: int) -> list[Stretch] | None:
+        """Its records from offset `start` on, for the kernel: see `cut` there. Raises UnsupportedCodecError."""
+        if self._raw[_ATTRIBUTES + 1] & _CODEC:
+            self.opened()
+            data, at = bytes(self._data), 0
+        elif isinstance(self._raw.obj, bytes):
+            data, at = self._raw.obj, self._at
+        else:
+            return None
+        return kernel.cut(data, at, at + len(self._data), start, room, most, most_bytes)
 
     def carefully(self, start: int) -> Iterator[Record]:
         """The records from offset `start` on, after `opened` has failed. Raises UnreadableError."""
@@ -106,13 +124,13 @@ class RecordBatches:
 
     def next_batch(self) -> Batch | OldBatch | None:
         """The next batch, None after the last. Raises CorruptRecordException."""
-        end = self._end()
+        end, at = self._end(), self._at
         if end is None:
             return None
-        raw, self._at = self._fetched[self._at : end], end
+        raw, self._at = self._fetched[at:end], end
         if len(raw) < _LEAST_OLD or (raw[_MAGIC] >= 2 and len(raw) < _RECORDS):
             raise CorruptRecordException(f"a batch of {len(raw)} bytes")
-        return (Batch if raw[_MAGIC] >= 2 else OldBatch)(raw, self._most_bytes)
+        return Batch(raw, self._most_bytes, at) if raw[_MAGIC] >= 2 else OldBatch(raw, self._most_bytes)
 
     def _end(self) -> int | None:
         """End of the next batch; None if it is not complete."""

@@ -145,6 +145,20 @@ class ConsumerFlow(Metrics):
         "0 after an upgrade: this version of aiokafka is not the one that is pinned.",
         Section.UPGRADE,
     )
+    fold_kernel = gauge(
+        "ranker_fold_kernel{version}",
+        "1 if the compiled kernel folds, with its version; 0, and no version, if the plain fold does: the kernel is "
+        "not built, is turned off, or [source] describes a topic of others. Same counts, lower speed.",
+        "0 where it was 1: this process was installed without its kernel.",
+        Section.UPGRADE,
+    )
+    declined_records = counter(
+        "ranker_declined_records_total",
+        "Records that the kernel left to the plain fold: dead letters, and valid ones in a form that it does not read, "
+        "such as floating point numbers for integers.",
+        "As many as events: counting is as slow as without a kernel. See what the producers write.",
+        Section.CONSUMERS_BEHIND,
+    )
     gates_open = gauge(
         "ranker_gates_open",
         "Partitions that this process reads and applies now.",

@@ -7,7 +7,7 @@ import logging
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,10 +82,12 @@ class Seldom(logging.Filter):
         return True
 
 
-def configure(level: str, *, kafka: int = logging.WARNING, program: str | None = None) -> None:
+def configure(
+    level: str, *, kafka: int = logging.WARNING, program: str | None = None, more: Mapping[str, str] | None = None
+) -> None:
     """Once per process, before anything logs. Kafka's client logs from level `kafka` on, each message seldom.
 
-    The first line of a long-lived `program` says what it is, and its version.
+    The first line of a long-lived `program` says what it is, its version, and `more`.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Seldom())
@@ -95,4 +97,4 @@ def configure(level: str, *, kafka: int = logging.WARNING, program: str | None =
     logging.getLogger("aiokafka").setLevel(kafka)
     if program:
         versions = {"version": VERSION, "python": platform.python_version()}
-        log.info("starting", extra={"program": program, **versions})
+        log.info("starting", extra={"program": program, **versions, **(more or {})})

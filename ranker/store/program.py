@@ -9,6 +9,7 @@ import msgspec
 
 from ranker.core import delta
 from ranker.core.generation import Generation
+from ranker.core.key_set import KEY_BYTES
 from ranker.core.memory import MemoryChange
 from ranker.core.step import Step, Version
 from ranker.store.keys import ShardKeys
@@ -74,8 +75,8 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
     memory = step.memory or MemoryChange()
     for bucket, remembered in memory.keys.items():
         at = key(keys.remembered(bucket))
-        for first in range(0, len(remembered), PIECE_KEYS):
-            push += (at, argument(b"".join(remembered[first : first + PIECE_KEYS])))
+        for first in range(0, len(remembered), PIECE_KEYS * KEY_BYTES):
+            push += (at, argument(bytes(remembered[first : first + PIECE_KEYS * KEY_BYTES])))
     deleted += [key(keys.remembered(bucket)) for bucket in memory.gone]
     hset, hdel = [], []
     if (update := step.producers) is not None:

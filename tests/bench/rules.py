@@ -95,7 +95,7 @@ async def _fill(url: str, keys: int, of_step: int) -> None:
         for first in range(0, keys, of_step):
             count = min(of_step, keys - first)
             bucket = now_ms // HOUR_MS - (first < keys // 2)
-            await _remember(shard, MemoryChange(now_ms, 0, {bucket: [os.urandom(8) for _ in range(count)]}))
+            await _remember(shard, MemoryChange(now_ms, 0, {bucket: bytearray(os.urandom(8 * count))}))
 
 
 async def _remember(shard: Shard, change: MemoryChange) -> None:

@@ -52,6 +52,8 @@ NOT_SHOWN = {
     "collector_crawler_list_info": "a plain fact",
     "collector_spool_nearly_full": "its share is shown",
     "ranker_build_info": "a plain fact",
+    "ranker_declined_records_total": "it costs speed alone; lag is shown",
+    "ranker_fold_kernel": "a plain fact",
     "ranker_fold_seam_active": "a plain fact",
     "ranker_history_written_total": "its age is shown",
     "ranker_registry_away": "only with a schema registry; it has an alert",

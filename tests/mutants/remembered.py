@@ -72,7 +72,7 @@ CHUNKS = (
     ),
     _chunks("dropped: nobody settles next", f"{_MEMORY}.drop_pending", "A._find_next()", "None"),
     _chunks("what is taken is not pending", f"{_MEMORY}.take_change", "A.extend(B)", "None"),
-    _chunks("what is stored stays pending", f"{_MEMORY}.stored", "del A[: len(B)]", "pass"),
+    _chunks("what is stored stays pending", f"{_MEMORY}.stored", "del A[: len(B) // KEY_BYTES]", "pass"),
     _chunks("what is stored is not noted", f"{_MEMORY}.stored", "A._stored = B", "pass"),
     _chunks("fresh keys of a forgotten bucket are not pending", f"{_MEMORY}._forget", "A.extend(B.fresh)", "None"),
     _chunks("a forgotten bucket stays in the store", f"{_MEMORY}._forget", "A.gone.append(B)", "None"),
@@ -141,8 +141,8 @@ HISTORIES = (
     _histories(
         "keys are lost between two pieces",
         f"{_PROGRAM}:assemble",
-        "range(0, len(A), PIECE_KEYS)",
-        "range(0, len(A), PIECE_KEYS + 1)",
+        "range(0, len(A), PIECE_KEYS * KEY_BYTES)",
+        "range(0, len(A), PIECE_KEYS * KEY_BYTES + KEY_BYTES)",
     ),
     _histories("new buckets are in no index", f"{_PROGRAM}:assemble", "map(str, A.keys)", "()"),
     _histories("buckets that are gone stay in the index", f"{_PROGRAM}:assemble", "map(str, A.gone)", "()"),
@@ -151,7 +151,9 @@ HISTORIES = (
     _histories("what was refused stays in memory", f"{_MEMORIES}.load", "A.drop_pending()", "None"),
     _histories("kept at another version", f"{_MEMORY}.is_at", "A.at == B", "True"),
     _histories("what is held is loaded", f"{_MEMORIES}.load", "A in B and C", "A in B"),
-    _histories("a piece is loaded without its last key", f"{_MEMORIES}._read", "keys_of(A)", "keys_of(A)[:-1]"),
+    _histories(
+        "a piece is loaded without its last key", f"{_MEMORIES}._read", "A.hold(B, C.pop())", "A.hold(B, C.pop()[:-8])"
+    ),
     _histories("a loaded memory has no time", f"{_MEMORIES}._read", "A.latest_ms", "0"),
     _histories("a loaded memory has given up nothing", f"{_MEMORIES}._read", "A.first", "0"),
     _histories(

@@ -14,6 +14,7 @@ from typing import Any
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.fold import Fold
 from ranker.core.generation import FUTURE_MS, Generation, Window
+from ranker.core.key_set import KEY_BYTES
 from ranker.core.memory import Memory, MemoryChange
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.rules import Rules
@@ -21,6 +22,7 @@ from tests.support import once
 from tests.support.once import Once
 from tests.support.recount import Raw, Verdict, verdict
 from tests.support.recount import Rules as RecountRules
+from tests.support.stretches import stretches
 
 MINUTE = 60_000
 BEGIN = 20_000 * 24 * 60 * MINUTE
@@ -65,7 +67,7 @@ class Store:
     n: int
     latest_ms: int = 0
     first: int = 0
-    buckets: dict[int, list[bytes]] = field(default_factory=dict)
+    buckets: dict[int, bytearray] = field(default_factory=dict)
     settled: int = 0
     given_up: int = 0
 
@@ -74,15 +76,15 @@ class Store:
         for bucket in change.gone:
             self.buckets.pop(bucket, None)
         for bucket, keys in change.keys.items():
-            self.buckets.setdefault(bucket, []).extend(keys)
+            self.buckets.setdefault(bucket, bytearray()).extend(keys)
         self.settled += change.settled
         self.given_up += change.given_up
 
-    def loaded(self, rules: Rules) -> Memory:
-        memory = Memory(rules, ("", self.n), self.latest_ms, self.first)
+    def loaded(self, rules: Rules, new: type[Memory]) -> Memory:
+        memory = new(rules, ("", self.n), self.latest_ms, self.first)
         for bucket, keys in self.buckets.items():
-            for at in range(0, len(keys), 3):
-                memory.hold(bucket, keys[at : at + 3])
+            for at in range(0, len(keys), 24):
+                memory.hold(bucket, bytes(keys[at : at + 24]))
         return memory
 
 
@@ -125,8 +127,11 @@ def _folded(partial: PartialCounts, floor: int) -> dict[tuple[int, str, str], in
     }
 
 
-def check(seed: int) -> None:
-    """Raises AssertionError if what is folded or stored differs from what the log says."""
+def check(seed: int, new_fold: type[Fold] = Fold, new_memory: type[Memory] = Memory) -> None:
+    """Raises AssertionError if what is folded or stored differs from what the log says.
+
+    `new_fold` may be the kernel's, whose memory has to be its own.
+    """
     rng = random.Random(seed)
     log, (generation, recounted) = records(rng), _drawn(rng)
     assert isinstance(generation.rules, Rules)
@@ -135,14 +140,14 @@ def check(seed: int) -> None:
     since = first_append_ms(generation, floors, FUTURE_MS)
     n0 = next(raw.offset for raw in log if raw.timestamp >= since)
     _, states = _walk(log[n0:], recounted)
-    store, fold = Store(n0), Fold(generation)
-    memory, n = store.loaded(generation.rules), n0
+    store, fold = Store(n0), new_fold(generation)
+    memory, n = store.loaded(generation.rules, new_memory), n0
     pending: deque[tuple[MemoryChange, int]] = deque()
     while store.n < len(log):
         what = rng.random()
         if what < 0.6 and n < len(log):
             chunk = log[n : n + rng.choice((1, 2, 5, 13))]
-            partial = fold(chunk, memory)
+            partial = fold(chunk, memory) if new_fold is Fold else fold.raw(stretches(chunk), memory)  # type: ignore[attr-defined]
             assert _folded(partial, floors[0]) == _counts(said[n : n + len(chunk)], floors[0]), f"offsets from {n} on"
             assert partial.memory is not None
             n += len(chunk)
@@ -165,7 +170,7 @@ def check(seed: int) -> None:
                 assert memory.is_at(("", n))
                 memory.drop_pending()
             want = states[store.n - n0]
-            held = {bucket: len(keys) for bucket, keys in store.buckets.items()}
+            held = {bucket: len(keys) // KEY_BYTES for bucket, keys in store.buckets.items()}
             assert held == want.keys, f"keys at {store.n}"
             got = store.latest_ms, store.first, store.settled, store.given_up
             assert got == (want.latest_ms, want.first, want.settled, want.given_up), f"at {store.n}"
@@ -173,6 +178,6 @@ def check(seed: int) -> None:
             pending.clear()
             n = store.n
             if rng.random() < 0.5:
-                memory = store.loaded(generation.rules)
+                memory = store.loaded(generation.rules, new_memory)
             memory.drop_pending()
-            assert memory.size == sum(map(len, store.buckets.values()))
+            assert memory.size == sum(map(len, store.buckets.values())) // KEY_BYTES

@@ -44,9 +44,10 @@ def record(
     *,
     headers: Sequence[tuple[bytes, bytes]] = (),
     attributes: int = 0,
+    since_ms: int = 0,
 ) -> bytes:
     """Of format 2. Names of headers are any bytes."""
-    body = bytes([attributes]) + varint(0) + varint(delta) + _field(key) + _field(value) + varint(len(headers))
+    body = bytes([attributes]) + varint(since_ms) + varint(delta) + _field(key) + _field(value) + varint(len(headers))
     body += b"".join(_field(name) + _field(content) for name, content in headers)
     return varint(len(body)) + body
 

@@ -115,7 +115,7 @@ async def consume(client: Any, server: RedisServer) -> None:
             sums={("demo", window, "view"): 3 for window in range(2)},
         )
         after = replace(begun, n=110)
-        memory = MemoryChange(now, 1, {1: [b"12345678"]})
+        memory = MemoryChange(now, 1, {1: bytearray(b"12345678")})
         step = Step(
             begun, after, now, counts, counters={"late": 1}, mark=Mark(109, now, 7), strays={"demo/x"},
             new_sites={"demo"}, memory=memory,

@@ -100,7 +100,7 @@ def test_a_step_adds_a_bounded_number_of_keys() -> None:
     """Ten thousand views of one article cost one increment, and two keys each."""
     batches = Batches(GENERATION, 0.25, most=10)
     for number in range(50):
-        change = MemoryChange(keys={1: [b"12345678"] * 4_000})
+        change = MemoryChange(keys={1: bytearray(b"12345678" * 4_000)})
         partial = PartialCounts(counts={(1, "demo", "view"): {"a": 2_000}}, records=2_000, memory=change)
         batches.put(number, number + 1, partial, 0.0, 10)
     sizes = []

@@ -14,6 +14,7 @@ from msgspec import to_builtins
 from ranker import settings
 from ranker.core.fold import Fold
 from ranker.core.generation import FUTURE_MS, Generation, decode
+from ranker.core.key_set import keys_of
 from ranker.core.memory import Memory, MemoryChange
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.rules import BOT, DUPLICATE, INTERNAL, REPEAT, Judge, Rules, in_force, memory_rules
@@ -169,7 +170,7 @@ def test_keys_tell_fields_and_generations_apart() -> None:
     keys = set[bytes]()
     for by in (generation(**PRESS), generation(**PRESS, epoch=1)):
         _, change = folded(by, Memory(ALL), *some)
-        found = [key for keys in change.keys.values() for key in keys]
+        found = [key for keys in change.keys.values() for key in keys_of(bytes(keys))]
         assert len(found) == len(set(found)) == len(strange) * 3 + 3
         assert {len(key) for key in found} == {8}
         assert not keys & set(found)

@@ -56,7 +56,7 @@ class Filled:
         self.version = Version("a" * 16, 100, (0, 0))
 
     async def write(self, bucket: int, first: int, count: int, gone: tuple[int, ...] = ()) -> None:
-        keys = [number.to_bytes(8, "little") for number in range(first, first + count)]
+        keys = bytearray().join(number.to_bytes(8, "little") for number in range(first, first + count))
         change = MemoryChange(latest_ms=T0, first=HOUR, keys={bucket: keys}, gone=list(gone))
         after = Version(self.version.lineage, self.version.n + count, self.version.floors)
         step = Step(self.version, after, T0, memory=change)

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Builds the fold's kernel with cargo and puts it where Python finds it. A second call finds it up to date: 0.2 s.
+# `deploy/kernel.sh test`: without cargo the tests go on with the plain fold, except with CI=true.
+set -eu
+cd "$(dirname "$0")/.."
+
+if ! command -v cargo >/dev/null 2>&1; then
+    if [ "${1:-}" = test ] && [ "${CI:-}" != true ]; then
+        echo "Without cargo the kernel is not built: its tests are skipped, everything else runs with the plain fold."
+        exit 0
+    fi
+    echo "The kernel needs cargo, version $(sed -n 's/^rust-version = "\(.*\)"/\1/p' ranker/kernel/Cargo.toml) or newer:" \
+        "install Rust (rustup), and run this again." >&2
+    exit 1
+fi
+
+# Versions and checksums of all crates are in crates.lock. Where cargo gets them from is its own affair: that name is
+# taken from a lock file that cargo has just made.
+lock=ranker/kernel/Cargo.lock
+pins=ranker/kernel/crates.lock
+if [ ! -f $lock ] || [ $pins -nt $lock ]; then
+    rm -f $lock
+    cargo generate-lockfile --quiet --manifest-path ranker/kernel/Cargo.toml
+    source=$(sed -n 's/^source = "\(registry.*\)"/\1/p' $lock | head -n 1)
+    sed "s|^source = \"crates\"|source = \"$source\"|" $pins >$lock.made
+    mv $lock.made $lock
+fi
+cargo build --quiet --release --locked --manifest-path ranker/kernel/Cargo.toml --target-dir build/kernel
+for built in build/kernel/release/lib_kernel.so build/kernel/release/lib_kernel.dylib; do
+    if [ -f $built ] && ! cmp -s $built ranker/kernel/_kernel.abi3.so; then
+        cp $built ranker/kernel/_kernel.abi3.so.new
+        mv ranker/kernel/_kernel.abi3.so.new ranker/kernel/_kernel.abi3.so # not written under a process that runs it
+    fi
+done

@@ -1,0 +1,115 @@
+"""The compiled module (src/lib.rs). Bytes of a fetch are shared, not copied."""
+
+from typing import Final
+
+VERSION: Final[str]
+
+class Record:
+    """As the plain fold takes it. Of a topic of ours no header is read: `headers` is empty."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> tuple[tuple[str, bytes | None], ...]: ...
+
+class Stretch:
+    """Records of one batch that lie one behind the other: data[begin:end], up to the offset `next_offset`."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def begin(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def next_offset(self) -> int: ...
+    @property
+    def records(self) -> int: ...
+    def record(self, at: int) -> tuple[Record, int]:
+        """The record that begins at byte `at`, and where the next one begins."""
+
+def crc_fits(data: bytes, begin: int, end: int) -> bool:
+    """Whether the batch data[begin:end] has the CRC-32C that its header says."""
+
+def cut(
+    data: bytes, begin: int, end: int, from_offset: int, room: int, most: int, most_bytes: int
+) -> list[Stretch] | None:
+    """The records of the unpacked batch data[begin:end] from an offset on, in stretches of at most `room` records, then
+    of `most` each, and of `most_bytes`, but of one record at least. None if they cannot be walked to the batch's end.
+    """
+
+class Keys:
+    """The live keys of one bucket, as `KeySet`."""
+
+    def add(self, key: bytes) -> bool: ...
+
+class Buckets:
+    """What `Memory` of core/memory.py keeps beside versions; methods of the same name do the same."""
+
+    def __init__(self, per_ms: int, grace_ms: int, most: int, latest_ms: int, first: int) -> None: ...
+    def expect(self, bucket: int, keys: int) -> None: ...
+    def hold(self, bucket: int, keys: bytes) -> None: ...
+    def keys_at(self, occurred_ms: int) -> Keys | None: ...
+    def passed(self, occurred_ms: int) -> None: ...
+    def take_change(self) -> tuple[int, int, dict[int, bytearray], list[int], int, int]:
+        """The fields of `MemoryChange`, in their order."""
+
+    def stored(self, bucket: int, keys: int) -> None:
+        """The store has so many of the oldest pending keys of a bucket."""
+
+    def gone(self, bucket: int) -> None:
+        """The store has forgotten a bucket."""
+
+    def drop_pending(self, latest_ms: int, first: int) -> None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+class Fold:
+    """Folds for one generation. Names known to be valid outlive a call."""
+
+    def __init__(
+        self,
+        *,
+        grain_ms: int,
+        late_grain_ms: int,
+        late_ms: int,
+        future_ms: int,
+        only_sites: list[str] | None,
+        duplicate: bool,
+        bots: bool,
+        internal: bool,
+        types: list[str],
+        seed: int,
+        unfit: list[tuple[int, int]],
+    ) -> None:
+        """`unfit` are ranges of characters that no article's id has, in their order."""
+
+    def fold(
+        self, stretches: list[Stretch], at: int, memory: Buckets | None
+    ) -> tuple[
+        int,
+        int,
+        dict[tuple[int, str, str], dict[str, int]],
+        int,
+        int,
+        int | None,
+        tuple[int, int, int] | None,
+        dict[str, list[int]],
+        dict[str, int],
+    ]:
+        """Folds stretches, the first of them from byte `at` on, with the GIL released.
+
+        Returns where it stopped, a stretch's number and a byte of it: a record that it declines, or (their number, 0);
+        and of what it folded `counts`, `records`, `late`, `first_append_ms`, `mark`, `sequences` and `last_seen_ms`, as
+        in `PartialCounts`. Raises RuntimeError if it panics.
+        """

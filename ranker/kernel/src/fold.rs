@@ -1,0 +1,344 @@
+//! Folds records to counts: the definition is `Fold` in core/fold.py. Here are only its clean cases; at the first record
+//! that is anything else the fold stops, and the plain one goes on there with the same memory.
+
+use std::collections::HashMap;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::batch::{self, Head, Record};
+use crate::event::{self, Agent, Event, MAX_TIME_MS};
+use crate::memory::Memory;
+use crate::names::{self, Names};
+
+const FIRST_MS: i64 = 946_684_800_000;
+const MAX_VALUE_BYTES: usize = 1 << 20;
+/// So many names are held, before all are forgotten: as many as the plain fold remembers.
+const REMEMBERED: usize = 500_000;
+
+pub const DUPLICATE: u32 = 0;
+pub const BOT: u32 = 1;
+pub const INTERNAL: u32 = 2;
+pub const REPEAT: u32 = 3;
+/// Outcomes of dropped events, whose numbers the constants above are.
+pub const DROPPED: [&str; 4] = ["!duplicate", "!bot", "!internal", "!repeat"];
+
+pub struct Rules {
+    pub grain_ms: i64,
+    pub late_grain_ms: i64,
+    pub late_ms: i64,
+    pub future_ms: i64,
+    pub only_sites: Option<Vec<String>>,
+    pub drops_duplicates: bool,
+    pub drops_bots: bool,
+    pub drops_internal: bool,
+    pub repeat_types: Vec<String>,
+    pub seed: u64,
+    pub unfit: Vec<(u32, u32)>,
+}
+
+/// A valid site with a valid type.
+#[derive(Clone, Copy)]
+struct Kind {
+    site: u32,
+    outcome: u32,
+    is_once: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Group {
+    pub slice: i64,
+    pub site: u32,
+    pub outcome: u32,
+}
+
+pub struct Entry {
+    pub group: u32,
+    pub article: u32,
+    pub count: i64,
+}
+
+pub struct Producer {
+    pub name: String,
+    pub sequences: Vec<i64>,
+    pub last_seen_ms: i64,
+}
+
+/// Offset, append time and CRC-32 of the last record.
+pub type Mark = (i64, i64, u32);
+
+/// What a stretch of records counts, in the order in which it came up.
+#[derive(Default)]
+pub struct Counted {
+    pub groups: Vec<Group>,
+    pub entries: Vec<Entry>,
+    pub records: u64,
+    pub late: u64,
+    pub first_append_ms: i64,
+    pub mark: Option<Mark>,
+    pub producers: Vec<Producer>,
+    group_places: HashMap<Group, u32>,
+    entry_places: HashTable<u32>,
+    producer_places: HashMap<String, u32>,
+    last_group: Option<(Group, u32)>,
+}
+
+impl Counted {
+    pub fn clear(&mut self) {
+        self.groups.clear();
+        self.entries.clear();
+        (self.records, self.late, self.first_append_ms, self.mark) = (0, 0, i64::MAX, None);
+        self.producers.clear();
+        self.group_places.clear();
+        self.entry_places.clear();
+        self.producer_places.clear();
+        self.last_group = None;
+    }
+
+    fn count(&mut self, group: Group, article: u32, value: i64) {
+        let number = match self.last_group {
+            Some((last, number)) if last == group => number,
+            _ => {
+                let next = self.groups.len() as u32;
+                let number = *self.group_places.entry(group).or_insert(next);
+                if number == next {
+                    self.groups.push(group);
+                }
+                self.last_group = Some((group, number));
+                number
+            }
+        };
+        let entries = &mut self.entries;
+        match self.entry_places.entry(
+            mixed(number, article),
+            |&place| entries[place as usize].article == article && entries[place as usize].group == number,
+            |&place| mixed(entries[place as usize].group, entries[place as usize].article),
+        ) {
+            hashbrown::hash_table::Entry::Occupied(place) => entries[*place.get() as usize].count += value,
+            hashbrown::hash_table::Entry::Vacant(place) => {
+                place.insert(entries.len() as u32);
+                entries.push(Entry { group: number, article, count: value });
+            }
+        }
+    }
+
+    fn note_producer(&mut self, name: &str, sequence: Option<i64>, append_ms: i64) {
+        let place = match self.producer_places.get(name) {
+            Some(&place) => place,
+            None => {
+                let place = self.producers.len() as u32;
+                self.producer_places.insert(name.to_owned(), place);
+                self.producers.push(Producer { name: name.to_owned(), sequences: Vec::new(), last_seen_ms: 0 });
+                place
+            }
+        };
+        let producer = &mut self.producers[place as usize];
+        producer.sequences.extend(sequence);
+        producer.last_seen_ms = append_ms;
+    }
+}
+
+/// Our own numbers, which nobody from outside can choose: spread by a multiplication.
+fn mixed(group: u32, article: u32) -> u64 {
+    let product = (u64::from(group) << 32 | u64::from(article)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product >> 29
+}
+
+pub struct Fold {
+    rules: Rules,
+    pub articles: Names,
+    pub sites: Names,
+    pub outcomes: Names,
+    kinds: HashMap<(u32, u32), Kind>,
+    types: Names,
+    last_kind: Option<(String, String, Kind)>,
+    pub counted: Counted,
+    key_text: Vec<u8>,
+    /// Grows each time the names are forgotten and numbered anew.
+    pub numbering: u64,
+}
+
+impl Fold {
+    pub fn new(rules: Rules) -> Self {
+        let mut fold = Self {
+            rules,
+            articles: Names::default(),
+            sites: Names::default(),
+            outcomes: Names::default(),
+            kinds: HashMap::new(),
+            types: Names::default(),
+            last_kind: None,
+            counted: Counted::default(),
+            key_text: Vec::new(),
+            numbering: 0,
+        };
+        fold.forget_names();
+        fold
+    }
+
+    fn forget_names(&mut self) {
+        self.articles.clear();
+        self.sites.clear();
+        self.types.clear();
+        self.kinds.clear();
+        self.last_kind = None;
+        self.outcomes.clear();
+        for dropped in DROPPED {
+            self.outcomes.hold(dropped);
+        }
+        self.numbering += 1;
+    }
+
+    /// Begins a stretch: what was counted before is gone.
+    pub fn begin(&mut self) {
+        self.counted.clear();
+        if self.articles.len() + self.kinds.len() >= REMEMBERED {
+            self.forget_names();
+        }
+    }
+
+    /// Folds the records of data[at..end], beginning with those at offset `from`. Returns where it stopped: at `end`, or
+    /// at a record that it declines, which nothing was counted of.
+    pub fn run(
+        &mut self,
+        data: &[u8],
+        mut at: usize,
+        end: usize,
+        from: i64,
+        head: &Head,
+        mut memory: Option<&mut Memory>,
+    ) -> usize {
+        let mut last = None;
+        while at < end {
+            let Some((record, next)) = batch::record(data, at, head) else { break };
+            if record.offset >= from {
+                if !self.record(&record, memory.as_deref_mut()) {
+                    break;
+                }
+                let counted = &mut self.counted;
+                counted.records += 1;
+                counted.first_append_ms = counted.first_append_ms.min(record.timestamp);
+                last = Some(record);
+            }
+            at = next;
+        }
+        if let Some(record) = last {
+            let mut crc = crc32fast::Hasher::new();
+            crc.update(record.key.unwrap_or_default());
+            crc.update(record.value.unwrap_or_default());
+            self.counted.mark = Some((record.offset, record.timestamp, crc.finalize()));
+        }
+        at
+    }
+
+    /// Counts a record; false if it is not clean, and then nothing has changed.
+    fn record(&mut self, record: &Record, memory: Option<&mut Memory>) -> bool {
+        let append_ms = record.timestamp;
+        let Some(value) = record.value.filter(|value| value.len() <= MAX_VALUE_BYTES) else { return false };
+        if !(FIRST_MS..=MAX_TIME_MS).contains(&append_ms) {
+            return false;
+        }
+        let Some(event) = event::parse(value) else { return false };
+        let Some(kind) = self.kind(&event) else { return false };
+        if event.value == 0 || event.occurred_ms > append_ms + self.rules.future_ms {
+            return false;
+        }
+        let Some(article) = self.article(&event.article) else { return false };
+        if let Some(producer) = event.producer.as_deref().filter(|name| !name.is_empty()) {
+            self.counted.note_producer(producer, event.sequence, append_ms);
+        }
+        let mut memory = memory;
+        if self.is_late(event.occurred_ms, append_ms) {
+            self.counted.late += 1;
+        } else {
+            let outcome = self.outcome(&event, kind, memory.as_deref_mut());
+            let slice = event.occurred_ms.div_euclid(self.rules.grain_ms);
+            self.counted.count(Group { slice, site: kind.site, outcome }, article, event.value);
+        }
+        if let Some(memory) = memory {
+            memory.passed(event.occurred_ms);
+        }
+        true
+    }
+
+    /// Whether its slice in the coarsest tier ended more than the longest window before the append time.
+    fn is_late(&self, occurred_ms: i64, append_ms: i64) -> bool {
+        let Rules { late_ms, late_grain_ms, .. } = self.rules;
+        occurred_ms < append_ms - late_ms
+            && (occurred_ms.div_euclid(late_grain_ms) + 1) * late_grain_ms < append_ms - late_ms
+    }
+
+    /// The event's type, or the rule that drops it, by number: duplicate, bot, internal, repeat, as in core/rules.py.
+    fn outcome(&mut self, event: &Event, kind: Kind, memory: Option<&mut Memory>) -> u32 {
+        let rules = &self.rules;
+        let mut live = memory.and_then(|memory| memory.live_at(event.occurred_ms).map(|bucket| (memory, bucket)));
+        let text = &mut self.key_text;
+        if live.is_some() {
+            text.clear();
+            for part in [&event.site, &event.article, &event.event_type] {
+                text.extend_from_slice(part.as_bytes());
+                text.push(0);
+            }
+        }
+        let common = text.len();
+        let mut is_new = |what: &[u8], name: &str, live: &mut Option<(&mut Memory, i64)>| {
+            let Some((memory, bucket)) = live else { return true };
+            text.truncate(common);
+            text.extend_from_slice(what);
+            text.extend_from_slice(name.as_bytes());
+            memory.add(*bucket, xxh3_64_with_seed(text, rules.seed))
+        };
+        if rules.drops_duplicates && !is_new(b"event ", &event.event_id, &mut live) {
+            return DUPLICATE;
+        }
+        if rules.drops_bots && event.agent == Agent::Bot {
+            return BOT;
+        }
+        if rules.drops_internal && event.agent == Agent::Internal {
+            return INTERNAL;
+        }
+        if kind.is_once && event.value == 1 {
+            let key = event.repeat_key.as_deref().filter(|key| !key.is_empty());
+            let reader = key.or(event.visitor.as_deref()).filter(|reader| !reader.is_empty());
+            if reader.is_some_and(|reader| !is_new(b"reader ", reader, &mut live)) {
+                return REPEAT;
+            }
+        }
+        kind.outcome
+    }
+
+    fn kind(&mut self, event: &Event) -> Option<Kind> {
+        if let Some((site, name, kind)) = &self.last_kind
+            && *site == event.site
+            && *name == event.event_type
+        {
+            return Some(*kind);
+        }
+        let known = self.sites.find(&event.site).zip(self.types.find(&event.event_type));
+        let kind = match known.and_then(|pair| self.kinds.get(&pair)) {
+            Some(kind) => *kind,
+            None => self.new_kind(&event.site, &event.event_type)?,
+        };
+        self.last_kind = Some((event.site.to_string(), event.event_type.to_string(), kind));
+        Some(kind)
+    }
+
+    fn new_kind(&mut self, site: &str, name: &str) -> Option<Kind> {
+        let is_ours = self.rules.only_sites.as_ref().is_none_or(|sites| sites.iter().any(|one| one == site));
+        if !(is_ours && names::is_site(site) && names::is_type(name)) {
+            return None;
+        }
+        let pair = (self.sites.hold(site), self.types.hold(name));
+        let is_once = self.rules.repeat_types.iter().any(|one| one == name);
+        let kind = Kind { site: pair.0, outcome: self.outcomes.hold(name), is_once };
+        self.kinds.insert(pair, kind);
+        Some(kind)
+    }
+
+    fn article(&mut self, id: &str) -> Option<u32> {
+        if let Some(number) = self.articles.find(id) {
+            return Some(number);
+        }
+        names::is_article(id, &self.rules.unfit).then(|| self.articles.hold(id))
+    }
+}

@@ -1,0 +1,371 @@
+//! `ranker.kernel._kernel`: see ../__init__.py. What Python sees; the work is done in the other modules, without the GIL.
+
+mod batch;
+mod event;
+mod fold;
+mod keys;
+mod memory;
+mod names;
+mod scan;
+
+pub use batch::{Head, is_whole, record};
+pub use event::parse;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString, PyTuple};
+
+/// A panic is a fault of this code: its message becomes an error, which stops the partition.
+fn guarded<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic: Box<dyn Any + Send>| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        PyRuntimeError::new_err(format!("panic in the kernel: {text}"))
+    })
+}
+
+/// Records of one batch that lie one behind the other.
+#[pyclass(frozen, module = "ranker.kernel._kernel")]
+struct Stretch {
+    data: Py<PyBytes>,
+    head: Head,
+    #[pyo3(get)]
+    begin: usize,
+    #[pyo3(get)]
+    end: usize,
+    from: i64,
+    #[pyo3(get)]
+    next_offset: i64,
+    #[pyo3(get)]
+    records: usize,
+}
+
+#[pymethods]
+impl Stretch {
+    #[getter]
+    fn data(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.data.clone_ref(py)
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.end - self.begin
+    }
+
+    /// The record that begins at byte `at`, and where the next one begins.
+    fn record<'py>(&self, py: Python<'py>, at: usize) -> PyResult<(Record, usize)> {
+        let data = self.data.as_bytes(py).get(..self.end).unwrap_or_default();
+        let (found, next) =
+            batch::record(data, at, &self.head).ok_or_else(|| PyValueError::new_err("no record begins there"))?;
+        let bytes = |field: Option<&[u8]>| field.map(|bytes| PyBytes::new(py, bytes).unbind());
+        let (key, value) = (bytes(found.key), bytes(found.value));
+        Ok((Record { offset: found.offset, timestamp: found.timestamp, key, value }, next))
+    }
+}
+
+/// As the plain fold takes it.
+#[pyclass(frozen, get_all, module = "ranker.kernel._kernel")]
+struct Record {
+    offset: i64,
+    timestamp: i64,
+    key: Option<Py<PyBytes>>,
+    value: Option<Py<PyBytes>>,
+}
+
+#[pymethods]
+impl Record {
+    /// Of a topic of ours none is read.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        PyTuple::empty(py)
+    }
+}
+
+/// Whether the batch data[begin..end] has the CRC-32C that its header says.
+#[pyfunction]
+fn crc_fits(data: &Bound<'_, PyBytes>, begin: usize, end: usize) -> bool {
+    data.as_bytes().get(begin..end).is_some_and(is_whole)
+}
+
+/// The records of a batch that is not compressed, from offset `from` on, cut into stretches: of at most `room` records,
+/// then of `most` each, and of `most_bytes`, but always of one record at least. None if they cannot be walked to the end.
+#[pyfunction]
+#[pyo3(signature = (data, begin, end, from_offset, room, most, most_bytes))]
+fn cut(
+    py: Python<'_>,
+    data: &Bound<'_, PyBytes>,
+    begin: usize,
+    end: usize,
+    from_offset: i64,
+    room: usize,
+    most: usize,
+    most_bytes: usize,
+) -> PyResult<Option<Vec<Stretch>>> {
+    let bytes = data.as_bytes();
+    let walked = py.detach(|| guarded(|| walk(bytes, begin, end, from_offset, room, most, most_bytes)))?;
+    Ok(walked.map(|(head, pieces)| {
+        let piece = |(begin, end, next_offset, records)| Stretch {
+            data: data.clone().unbind(),
+            head,
+            begin,
+            end,
+            from: from_offset,
+            next_offset,
+            records,
+        };
+        pieces.into_iter().map(piece).collect()
+    }))
+}
+
+type Piece = (usize, usize, i64, usize);
+
+fn walk(
+    bytes: &[u8],
+    begin: usize,
+    end: usize,
+    from: i64,
+    room: usize,
+    most: usize,
+    most_bytes: usize,
+) -> Option<(Head, Vec<Piece>)> {
+    let head = Head::read(bytes.get(begin..end)?)?;
+    let data = bytes.get(..end)?;
+    let (mut at, mut next_offset, mut limit) = (begin + batch::HEAD, head.base_offset, room.max(1));
+    let (mut pieces, mut start, mut records) = (Vec::new(), at, 0);
+    for _ in 0..usize::try_from(head.records).ok()? {
+        let (record, after) = record(data, at, &head)?;
+        if !(next_offset..head.next_offset).contains(&record.offset) {
+            return None;
+        }
+        if record.offset >= from {
+            if records >= limit || (records > 0 && after - start > most_bytes) {
+                pieces.push((start, at, next_offset, records));
+                (start, records, limit) = (at, 0, most.max(1));
+            }
+            records += 1;
+        } else {
+            start = after;
+        }
+        (at, next_offset) = (after, record.offset + 1);
+    }
+    if at != end {
+        return None;
+    }
+    if records > 0 {
+        pieces.push((start, at, next_offset, records));
+    }
+    Some((head, pieces))
+}
+
+/// See `Buckets` in core/memory.py.
+#[pyclass(module = "ranker.kernel._kernel")]
+struct Buckets {
+    memory: memory::Memory,
+}
+
+/// The live keys of one bucket, for the plain fold.
+#[pyclass(frozen, module = "ranker.kernel._kernel")]
+struct Keys {
+    buckets: Py<Buckets>,
+    bucket: i64,
+}
+
+#[pymethods]
+impl Keys {
+    fn add(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
+        let key = key.try_into().map_err(|_| PyValueError::new_err("a key is 8 bytes"))?;
+        Ok(self.buckets.borrow_mut(py).memory.add(self.bucket, u64::from_be_bytes(key)))
+    }
+}
+
+#[pymethods]
+impl Buckets {
+    #[new]
+    fn new(per_ms: i64, grace_ms: i64, most: usize, latest_ms: i64, first: i64) -> PyResult<Self> {
+        if per_ms <= 0 {
+            return Err(PyValueError::new_err("a bucket lasts a millisecond at least"));
+        }
+        Ok(Self { memory: memory::Memory::new(per_ms, grace_ms, most, latest_ms, first) })
+    }
+
+    fn expect(&mut self, bucket: i64, keys: usize) {
+        self.memory.expect(bucket, keys);
+    }
+
+    fn hold(&mut self, bucket: i64, keys: &[u8]) {
+        self.memory.hold(bucket, keys.chunks_exact(8).map(|key| u64::from_be_bytes(key.try_into().expect("8 bytes"))));
+    }
+
+    fn keys_at(slf: Bound<'_, Self>, occurred_ms: i64) -> Option<Keys> {
+        let bucket = slf.borrow_mut().memory.live_at(occurred_ms)?;
+        Some(Keys { buckets: slf.unbind(), bucket })
+    }
+
+    fn passed(&mut self, occurred_ms: i64) {
+        self.memory.passed(occurred_ms);
+    }
+
+    /// (latest_ms, first, keys by bucket, gone, given_up, settled)
+    fn take_change<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let change = self.memory.take_change();
+        let keys = PyDict::new(py);
+        let mut packed = Vec::new();
+        for (bucket, fresh) in change.keys {
+            packed.clear();
+            packed.extend(fresh.iter().flat_map(|key| key.to_be_bytes()));
+            keys.set_item(bucket, PyByteArray::new(py, &packed))?;
+        }
+        (change.latest_ms, change.first, keys, change.gone, change.given_up, change.settled).into_pyobject(py)
+    }
+
+    fn stored(&mut self, bucket: i64, keys: usize) {
+        self.memory.stored(bucket, keys);
+    }
+
+    fn gone(&mut self, bucket: i64) {
+        self.memory.gone(bucket);
+    }
+
+    fn drop_pending(&mut self, latest_ms: i64, first: i64) {
+        self.memory.drop_pending(latest_ms, first);
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.memory.size()
+    }
+
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+}
+
+/// See ../fold.py.
+#[pyclass(module = "ranker.kernel._kernel")]
+struct Fold {
+    fold: fold::Fold,
+    /// Article ids as Python's own texts, by number, as far as they have been handed over.
+    articles: Vec<Option<Py<PyString>>>,
+    numbering: u64,
+}
+
+#[pymethods]
+impl Fold {
+    #[new]
+    #[pyo3(signature = (*, grain_ms, late_grain_ms, late_ms, future_ms, only_sites, duplicate, bots, internal, types, seed, unfit))]
+    fn new(
+        grain_ms: i64,
+        late_grain_ms: i64,
+        late_ms: i64,
+        future_ms: i64,
+        only_sites: Option<Vec<String>>,
+        duplicate: bool,
+        bots: bool,
+        internal: bool,
+        types: Vec<String>,
+        seed: u64,
+        unfit: Vec<(u32, u32)>,
+    ) -> PyResult<Self> {
+        if grain_ms <= 0 || late_grain_ms <= 0 {
+            return Err(PyValueError::new_err("a grain lasts a millisecond at least"));
+        }
+        let rules = fold::Rules {
+            grain_ms,
+            late_grain_ms,
+            late_ms,
+            future_ms,
+            only_sites,
+            drops_duplicates: duplicate,
+            drops_bots: bots,
+            drops_internal: internal,
+            repeat_types: types,
+            seed,
+            unfit,
+        };
+        Ok(Self { fold: fold::Fold::new(rules), articles: Vec::new(), numbering: 0 })
+    }
+
+    /// Folds stretches, the first of them from byte `at` on. Returns (number of the stretch that it stopped in, byte that
+    /// it stopped at, counts by group, records, late, first append time, mark, sequences and last append time by
+    /// producer); the number is that of the stretches if it reached their end.
+    fn fold<'py>(
+        &mut self,
+        py: Python<'py>,
+        stretches: Vec<Py<Stretch>>,
+        at: usize,
+        memory: Option<&Bound<'py, Buckets>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let mut held = memory.map(Bound::borrow_mut);
+        let mut remembered = held.as_mut().map(|buckets| &mut buckets.memory);
+        let work: Vec<(&[u8], &Stretch)> =
+            stretches.iter().map(|one| (one.get().data.as_bytes(py), one.get())).collect();
+        // The stretches' Python objects are not touched while the GIL is released, only what they hold in bytes.
+        let plain: Vec<(&[u8], usize, usize, i64, Head)> =
+            work.iter().map(|(data, one)| (*data, one.begin, one.end, one.from, one.head)).collect();
+        let fold = &mut self.fold;
+        let (number, stopped) = py.detach(|| {
+            guarded(|| {
+                fold.begin();
+                for (number, (data, begin, end, from, head)) in plain.iter().enumerate() {
+                    let begin = if number == 0 { at } else { *begin };
+                    let stopped = fold.run(data, begin, *end, *from, head, remembered.as_deref_mut());
+                    if stopped < *end {
+                        return (number, stopped);
+                    }
+                }
+                (plain.len(), 0)
+            })
+        })?;
+        let counts = self.counts(py)?;
+        let counted = &self.fold.counted;
+        let (sequences, last_seen) = (PyDict::new(py), PyDict::new(py));
+        for producer in &counted.producers {
+            sequences.set_item(&producer.name, &producer.sequences)?;
+            last_seen.set_item(&producer.name, producer.last_seen_ms)?;
+        }
+        let first_append_ms = (counted.records > 0).then_some(counted.first_append_ms);
+        (number, stopped, counts, counted.records, counted.late, first_append_ms, counted.mark, sequences, last_seen)
+            .into_pyobject(py)
+    }
+}
+
+impl Fold {
+    /// (slice, site, outcome) to articles to counts.
+    fn counts<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let fold = &self.fold;
+        if self.numbering != fold.numbering {
+            self.articles.clear();
+            self.numbering = fold.numbering;
+        }
+        self.articles.resize_with(fold.articles.len(), || None);
+        let counts = PyDict::new(py);
+        let mut groups = Vec::with_capacity(fold.counted.groups.len());
+        for group in &fold.counted.groups {
+            let articles = PyDict::new(py);
+            counts.set_item((group.slice, fold.sites.get(group.site), fold.outcomes.get(group.outcome)), &articles)?;
+            groups.push(articles);
+        }
+        for entry in &fold.counted.entries {
+            let article = self.articles[entry.article as usize]
+                .get_or_insert_with(|| PyString::new(py, fold.articles.get(entry.article)).unbind());
+            groups[entry.group as usize].set_item(&*article, entry.count)?;
+        }
+        Ok(counts)
+    }
+}
+
+#[pymodule]
+mod _kernel {
+    #[pymodule_export]
+    use super::{Buckets, Fold, Keys, Record, Stretch, crc_fits, cut};
+
+    #[pymodule_init]
+    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        use super::PyModuleMethods;
+        module.add("VERSION", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,232 @@
+"""Faults put into the kernel's source: each has to be seen by comparing it with the plain fold (tests/property/kernel.py).
+
+`python -m tests.mutants.kernel LIBRARY`: compares until the library's fold differs; exit status 1 then.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old` stands in `file` once; `new` takes its place."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant("the year 2000 has not begun", "fold.rs", "(FIRST_MS..=MAX_TIME_MS)", "(0..=MAX_TIME_MS)"),
+    Mutant("2100 ends later", "fold.rs", "(FIRST_MS..=MAX_TIME_MS)", "(FIRST_MS..=i64::MAX)"),
+    Mutant("large values count", "fold.rs", "value.len() <= MAX_VALUE_BYTES", "value.len() <= 2 * MAX_VALUE_BYTES"),
+    Mutant("the value 0 counts", "fold.rs", "event.value == 0 ||", "false ||"),
+    Mutant(
+        "the future begins a moment later",
+        "fold.rs",
+        "append_ms + self.rules.future_ms",
+        "append_ms + self.rules.future_ms + 1",
+    ),
+    Mutant(
+        "late by the window alone",
+        "fold.rs",
+        "&& (occurred_ms.div_euclid(late_grain_ms) + 1) * late_grain_ms < append_ms - late_ms",
+        "",
+    ),
+    Mutant("late a slice earlier", "fold.rs", "div_euclid(late_grain_ms) + 1)", "div_euclid(late_grain_ms))"),
+    Mutant("late counts", "fold.rs", "self.counted.late += 1;", "{}"),
+    Mutant("nothing is late", "fold.rs", "if self.is_late(event.occurred_ms, append_ms) {", "if false {"),
+    Mutant(
+        "late moves no time",
+        "fold.rs",
+        "if let Some(memory) = memory {\n            memory.passed",
+        "if let Some(memory) = memory && !self.is_late(event.occurred_ms, append_ms) {\n            memory.passed",
+    ),
+    Mutant(
+        "the last value holds",
+        "fold.rs",
+        "[*place.get() as usize].count += value",
+        "[*place.get() as usize].count = value",
+    ),
+    Mutant(
+        "each event is one",
+        "fold.rs",
+        "self.counted.count(Group { slice, site: kind.site, outcome }, article, event.value)",
+        "self.counted.count(Group { slice, site: kind.site, outcome }, article, 1)",
+    ),
+    Mutant(
+        "the last group goes on",
+        "fold.rs",
+        "Some((last, number)) if last == group => number",
+        "Some((_, number)) => number",
+    ),
+    Mutant(
+        "groups of another outcome",
+        "fold.rs",
+        "Group { slice, site: kind.site, outcome }",
+        "Group { slice, site: kind.site, outcome: kind.outcome }",
+    ),
+    Mutant(
+        "bots go before duplicates",
+        "fold.rs",
+        "if rules.drops_duplicates && !is_new",
+        "if event.agent != Agent::Bot && rules.drops_duplicates && !is_new",
+    ),
+    Mutant("duplicates count", "fold.rs", "return DUPLICATE;", "{}"),
+    Mutant("bots count", "fold.rs", "if rules.drops_bots &&", "if false &&"),
+    Mutant("internal ones are bots", "fold.rs", "return INTERNAL;", "return BOT;"),
+    Mutant("repeats of every type", "fold.rs", "if kind.is_once && event.value == 1", "if event.value == 1"),
+    Mutant("repeats of every value", "fold.rs", "if kind.is_once && event.value == 1", "if kind.is_once"),
+    Mutant("visitor_id goes first", "fold.rs", "key.or(event.visitor.as_deref())", "event.visitor.as_deref().or(key)"),
+    Mutant(
+        "an empty key is one",
+        "fold.rs",
+        "event.repeat_key.as_deref().filter(|key| !key.is_empty())",
+        "event.repeat_key.as_deref()",
+    ),
+    Mutant("events and readers share keys", "fold.rs", 'is_new(b"reader ", reader', 'is_new(b"event ", reader'),
+    Mutant("no separator in keys", "fold.rs", "text.push(0);", "{}"),
+    Mutant(
+        "the article is no part of a key",
+        "fold.rs",
+        "[&event.site, &event.article, &event.event_type]",
+        "[&event.site, &event.site, &event.event_type]",
+    ),
+    Mutant(
+        "every site is ours",
+        "fold.rs",
+        "let is_ours = self.rules.only_sites",
+        "let is_ours = true || self.rules.only_sites",
+    ),
+    Mutant("the last kind goes on", "fold.rs", "&& *name == event.event_type", ""),
+    Mutant("a producer without a name", "fold.rs", ".filter(|name| !name.is_empty())", ""),
+    Mutant(
+        "a producer's first time",
+        "fold.rs",
+        "producer.last_seen_ms = append_ms;",
+        "producer.last_seen_ms = producer.last_seen_ms.max(append_ms);",
+    ),
+    Mutant(
+        "the last append time is the first",
+        "fold.rs",
+        "counted.first_append_ms.min(record.timestamp)",
+        "record.timestamp",
+    ),
+    Mutant("the mark has no key", "fold.rs", "crc.update(record.key.unwrap_or_default());", ""),
+    Mutant("records before the position count", "fold.rs", "if record.offset >= from {", "if true {"),
+    Mutant("settled ones are looked at", "memory.rs", "self.settles_ms(bucket) < self.latest_ms", "false"),
+    Mutant("what was given up begins anew", "memory.rs", "bucket < self.first ||", ""),
+    Mutant("settled ones are not noted", "memory.rs", "self.change.settled += 1;", ""),
+    Mutant("the time goes back", "memory.rs", "if occurred_ms > self.latest_ms {", "if true {"),
+    Mutant(
+        "the bound itself is too much",
+        "memory.rs",
+        "while self.size > self.most {",
+        "while self.size >= self.most && self.size > 0 {",
+    ),
+    Mutant("the bound is looked at too late", "memory.rs", "as i64 / KEYS_OF_RECORD", "as i64"),
+    Mutant("given up is not noted", "memory.rs", "self.first = oldest + 1;", ""),
+    Mutant("one without keys is given up", "memory.rs", "u64::from(had_keys)", "1"),
+    Mutant("what is gone stays", "memory.rs", "self.change.gone.push(bucket);", ""),
+    Mutant("what is taken is not pending", "memory.rs", "or_default().extend_from_slice(&fresh);", "or_default();"),
+    Mutant("what is stored stays pending", "memory.rs", "pending.drain(..keys.min(pending.len()));", "let _ = keys;"),
+    Mutant(
+        "fresh keys of what is forgotten are not pending",
+        "memory.rs",
+        "or_default().append(&mut keys.fresh);",
+        "or_default();",
+    ),
+    Mutant(
+        "dropped: what was forgotten stays so",
+        "memory.rs",
+        "self.live.append(&mut self.forgotten);",
+        "self.forgotten.clear();",
+    ),
+    Mutant("dropped: keys stay", "memory.rs", "keys.into_iter().for_each(|key| set.discard(key));", "drop(keys);"),
+    Mutant(
+        "dropped: the time stays",
+        "memory.rs",
+        "(self.latest_ms, self.first) = (latest_ms, first);",
+        "self.first = first; let _ = latest_ms;",
+    ),
+    Mutant("fields twice: the last one holds", "event.rs", "if seen & bit != 0 {", "if false {"),
+    Mutant("nothing is required", "event.rs", "(seen & REQUIRED == REQUIRED)", "(seen & REQUIRED != 0)"),
+    Mutant("an event without an id", "event.rs", "!text.is_empty() && is_short(text)", "is_short(text)"),
+    Mutant(
+        "bytes for characters",
+        "event.rs",
+        "|| text.chars().count() <= MOST_CHARACTERS",
+        "|| text.len() <= 4 * MOST_CHARACTERS",
+    ),
+    Mutant("times of any size", "event.rs", ".filter(|ms| (0..=MAX_TIME_MS).contains(ms))", ""),
+    Mutant("values of any size", "event.rs", ".filter(|value| (-1000..=1000).contains(value))", ""),
+    Mutant("sequences below 0", "event.rs", ".filter(|&number| number >= 0)", ""),
+    Mutant("any agent", "event.rs", "_ => return None,\n                }", "_ => Agent::Other,\n                }"),
+    Mutant("something may follow", "event.rs", "scan.end()?;", ""),
+    Mutant("control characters in texts", "scan.rs", "|&byte| byte < 0x20", "|&byte| byte < 0x00"),
+    Mutant("halves of pairs", "scan.rs", "if !(0xdc00..0xe000).contains(&low) {", "if false {"),
+    Mutant(
+        "numbers begin with 0",
+        "scan.rs",
+        "let has_leading_zero = digits > 1 && self.text[start] == b'0';",
+        "let has_leading_zero = false;",
+    ),
+    Mutant("fractions are cut off", "scan.rs", "&& !matches!(self.peek(), Some(b'.' | b'e' | b'E'));", ";"),
+    Mutant("numbers without a sign", "scan.rs", "if is_negative { -number } else { number }", "number"),
+    Mutant(
+        "a list that ends with a comma",
+        "scan.rs",
+        "b',' => self.at += 1,\n                b']'",
+        "b',' => { self.at += 1; if self.is_next(b']') { return Some(()); } }\n                b']'",
+    ),
+    Mutant(
+        "an object that ends with a comma",
+        "scan.rs",
+        "b',' => self.at += 1,\n                b'}'",
+        "b',' => { self.at += 1; if self.is_next(b'}') { return Some(()); } }\n                b'}'",
+    ),
+    Mutant("sites of any length", "names.rs", "(1..=64).contains(&site.len())", "!site.is_empty()"),
+    Mutant("types of any length", "names.rs", "name.len() <= 32", "true"),
+    Mutant("types begin with anything", "names.rs", "b.is_ascii_lowercase())", "b.is_ascii_lowercase() || b == b'_')"),
+    Mutant("ids of any length", "names.rs", "(1..=MOST_ID_BYTES).contains(&id.len())", "!id.is_empty()"),
+    Mutant("spaces in ids", "names.rs", "c.is_ascii_graphic()", "(c.is_ascii_graphic() || c == ' ')"),
+    Mutant("invisible ids", "names.rs", "after == 0 ||", "true || after == 0 ||"),
+    Mutant("the first of a range is fit", "names.rs", "first <= c as u32", "first < c as u32"),
+    Mutant("the producers' time is the broker's", "batch.rs", "if head.is_append_time {", "if true {"),
+    Mutant("a stretch goes over the limit", "lib.rs", "if records >= limit ||", "if records > limit ||"),
+    Mutant(
+        "a stretch forgets its end",
+        "lib.rs",
+        "(at, next_offset) = (after, record.offset + 1);",
+        "(at, next_offset) = (after, record.offset);",
+    ),
+)
+
+
+def main(library: str, seeds: int = 3_000) -> None:
+    """Raises SystemExit: 1 as soon as both folds differ, or the kernel fails, else 0."""
+    spec = importlib.util.spec_from_file_location("ranker.kernel._kernel", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["ranker.kernel._kernel"] = module
+    spec.loader.exec_module(module)
+    from ranker.kernel.fold import KernelFold
+    from ranker.kernel.memory import KernelMemory
+    from tests.property import chunks, kernel
+
+    for seed in range(seeds):
+        try:
+            kernel.check(seed)
+            if seed % 3 == 0:
+                chunks.check(seed, KernelFold, KernelMemory)
+        except Exception as error:
+            raise SystemExit(1) from error
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

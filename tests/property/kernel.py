@@ -1,0 +1,203 @@
+"""Random batches through both folds: the kernel's counts, its memory and what it declines, against the plain fold."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ranker.consume.fold_chunk import fold_chunk
+from ranker.core.fold import Fold
+from ranker.core.generation import Generation, Window
+from ranker.core.memory import Memory
+from ranker.core.rules import Rules
+from ranker.kernel.fold import KernelFold
+from ranker.kernel.memory import KernelMemory
+from ranker.log.aiokafka_patch import Chunk
+from tests.property import odd_values
+from tests.support import stretches
+from tests.support.raw_records import Given
+
+MINUTE, HOUR = 60_000, 3_600_000
+BEGIN = 1_700_000_000_000
+"""Where odd values have their times."""
+_IDS = (
+    *("a", "/politique/1", "/été", "/e\u0301", "\u200d", "\u200c/x", "\u2028", "\ufeff", "\U000e0100", "\U0010fffd"),
+    *(
+        "",
+        " ",
+        "a b",
+        "\x7f",
+        "\xad",
+        "\xa0",
+        "\u3000",
+        "x" * 512,
+        "x" * 513,
+        "é" * 256,
+        "é" * 257,
+        "/a\\b",
+        '/"',
+        "\ue000",
+    ),
+)
+_NAMES = (
+    "demo",
+    "it",
+    "a.b-c_9",
+    "s" * 64,
+    "s" * 65,
+    "",
+    "Demo",
+    "é",
+    "view",
+    "share",
+    "v_1",
+    "1v",
+    "_v",
+    "t" * 32,
+    "t" * 33,
+)
+_TEXTS = (None, "", "u", "v", "w" * 128, "w" * 129, "é" * 128, "😀" * 129, "a\0b", "\n")
+
+
+def generation(rng: random.Random) -> Generation:
+    """Windows of minutes, rules of every kind."""
+    windows = Window("short", 10 * MINUTE, MINUTE), Window("long", HOUR, 10 * MINUTE)
+    duplicate, internal, repeat = (rng.random() < 0.6 for _ in range(3))
+    rules: Any = msgspec.UNSET
+    if duplicate or internal or repeat:
+        types = rng.choice((("view",), ("share", "view"), ())) if repeat else ()
+        names = "duplicate@1" if duplicate else "", "internal@1" if internal else "", "repeat@1" if repeat else ""
+        per = rng.choice((MINUTE, 7 * MINUTE, HOUR))
+        rules = Rules(*names, types, per, rng.choice((0, MINUTE, HOUR)), rng.choice((10**9, 30, 8, 3)))
+    sites = rng.choice((None, None, None, ("demo", "it")))
+    boards = {"read": {"view": 1, "share": 3}}
+    return Generation(
+        "page-views", windows[: rng.choice((1, 2))], boards, 8, rng.choice(("drop", "count")), sites=sites, rules=rules
+    )
+
+
+def value(rng: random.Random, append_ms: int) -> bytes | None:
+    """Mostly an event, in every form that JSON has for it; sometimes an odd one, or none."""
+    if rng.random() < 0.15:
+        return odd_values.value(rng)
+    if rng.random() < 0.02:
+        return rng.choice((None, b"", b"null", b"[]", b"{}", b" " * 1_048_577))
+    late = rng.choice((0, 0, 0, 1, -1, rng.randrange(2 * HOUR), -rng.randrange(6 * MINUTE)))
+    edge = rng.choice((0, 0, 0, 5 * MINUTE, 5 * MINUTE + 1, 5 * MINUTE - 1, -HOUR, -HOUR - 1, -HOUR - 10 * MINUTE))
+    event: dict[str, Any] = {
+        "event_id": f"e{rng.randrange(40)}" if rng.random() < 0.97 else rng.choice(_TEXTS),
+        "event_type": rng.choice(("view", "view", "view", "share")) if rng.random() < 0.95 else rng.choice(_NAMES),
+        "site_id": rng.choice(("demo", "demo", "it")) if rng.random() < 0.95 else rng.choice(_NAMES),
+        "article_id": rng.choice(("/a", "/b", "/é", "/c/d")) if rng.random() < 0.9 else rng.choice(_IDS),
+        "occurred_at": max(0, append_ms - late + edge),
+    }
+    for name, choices in (
+        ("visitor_id", _TEXTS),
+        ("repeat_key", _TEXTS),
+        ("agent_class", ("person", "bot", "internal", "unknown", "person", "cat", None)),
+        ("value", (1, 1, 1, 2, -1, 0, 1000, -1000, 1001, -1001, None, 1.0, "1")),
+        ("producer_id", ("p", "p", "q/1", "", None, "w" * 129)),
+        ("sequence", (0, 1, 2**53, 2**62, 10**17, 10**18, 2**63, -1, None, 1.0)),
+    ):
+        if rng.random() < 0.4:
+            event[name] = rng.choice(choices[: rng.choice((2, 4, len(choices)))])
+    if rng.random() < 0.2:
+        event[rng.choice(("x", "event", "value_", "zone", "é", 'a"b'))] = rng.choice(
+            (
+                None,
+                True,
+                False,
+                5,
+                -0.25,
+                1.5e300,
+                [],
+                {},
+                [1, [2, {"a": "é"}]],
+                {"event_id": [None]},
+                "\ud83d\ude00",
+                "a\\b",
+            )
+        )
+    items = list(event.items())
+    if rng.random() < 0.3:
+        rng.shuffle(items)
+    pairs = (f"{_text(rng, name)}{rng.choice((':', ' : '))}{_text(rng, each)}" for name, each in items)
+    body = rng.choice((",", ", ", "\n,\t")).join(pairs)
+    written = f"{rng.choice(('', ' '))}{{{body}}}{rng.choice(('', chr(10)))}".encode("utf-8", "surrogatepass")
+    return odd_values.altered(rng, written, 0.03)
+
+
+def _text(rng: random.Random, given: Any) -> str:
+    """JSON as different writers have it: PHP escapes slashes, many escape what is not ASCII, some escape anything."""
+    text = json.dumps(given, ensure_ascii=rng.random() < 0.5)
+    if isinstance(given, str) and rng.random() < 0.3:
+        text = text.replace("/", "\\/")
+    if isinstance(given, str) and given.isascii() and given.isalnum() and rng.random() < 0.1:
+        at = rng.randrange(len(given))
+        text = f'"{given[:at]}\\u{ord(given[at]):04{rng.choice("xX")}}{given[at + 1 :]}"'
+    return text
+
+
+def records(rng: random.Random) -> list[Given]:
+    """Appended one behind the other, sometimes with no time, or a wrong one; offsets have holes."""
+    found, offset, now = [], rng.choice((0, 7, 2**40)), BEGIN + rng.randrange(HOUR)
+    for _ in range(rng.choice((1, 3, 30, 120))):
+        offset += 1 if rng.random() < 0.9 else rng.randint(2, 5)
+        now += rng.choice((0, 1, 500, MINUTE)) if rng.random() < 0.98 else rng.randrange(3 * HOUR)
+        append_ms = now if rng.random() < 0.98 else rng.choice((-1, 0, now // 1000, now * 1000, now - MINUTE))
+        found.append(Given(offset, append_ms, rng.choice((None, b"", b"demo/a")), value(rng, now)))
+    return found
+
+
+def batches(rng: random.Random, log: list[Given]) -> Iterator[tuple[bytes, int, int]]:
+    """As producers send them, packed or not: bytes, first offset and the one behind the last, which may be a hole."""
+    rest = list(log)
+    while rest:
+        count = min(len(rest), rng.choice((1, 2, 10, 1000)))
+        some, rest = rest[:count], rest[count:]
+        most = rest[0].offset if rest else some[-1].offset + 3
+        end = rng.choice((some[-1].offset + 1, most))
+        yield stretches.batch(some, rng.choice((0, 0, 0, 1, 2, 3, 4)), end), some[0].offset, end
+
+
+def check(seed: int) -> tuple[int, int]:
+    """Raises AssertionError if the folds differ. Returns the numbers of records and of those declined."""
+    rng = random.Random(seed)
+    settings, log = generation(rng), records(rng)
+    rules = None if isinstance(settings.rules, msgspec.UnsetType) or not settings.rules.remember else settings.rules
+    declined: list[None] = []
+    plain, compiled = Fold(settings), KernelFold(settings, lambda: declined.append(None))
+    memory = None if rules is None else Memory(rules)
+    buckets = None if rules is None else KernelMemory(rules)
+    begin = rng.choice(log).offset if rng.random() < 0.2 else log[0].offset
+    fetched = b"".join(data for data, _, end in batches(rng, log) if end > begin)
+    fetched += b"\0" * rng.choice((0, 5))
+    seen = 0
+    for chunk in stretches.chunks(fetched, begin, rng.choice((1, 3, 50, 1000))):
+        wanted = [record for record in log if chunk.start <= record.offset < chunk.end]
+        seen += len(wanted)
+        got = fold_chunk(0, chunk, compiled, buckets, 1 << 62, accept_create_time=True)
+        want = fold_chunk(0, Chunk(chunk.start, chunk.end, wanted), plain, memory, 1 << 62, accept_create_time=True)
+        assert got == want, f"offsets {chunk.start} to {chunk.end}"
+        if got is not None and want is not None:
+            assert [*got.counts] == [*want.counts], "the order of the groups"
+            orders = (
+                [[*articles] for articles in got.counts.values()],
+                [[*articles] for articles in want.counts.values()],
+            )
+            assert orders[0] == orders[1], "the order of the articles"
+        if memory is not None and buckets is not None:
+            assert buckets.size == memory.size
+            if rng.random() < 0.3 and got is not None and want is not None:
+                buckets.stored(got.memory, ("", chunk.end))
+                memory.stored(want.memory, ("", chunk.end))
+            elif rng.random() < 0.1:
+                buckets.drop_pending()
+                memory.drop_pending()
+                assert buckets.size == memory.size
+    assert seen == sum(record.offset >= begin for record in log)
+    return seen, len(declined)

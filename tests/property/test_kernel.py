@@ -1,0 +1,40 @@
+"""The kernel's fold equals the plain one; see kernel.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka.consumer import fetcher
+
+pytest.importorskip("ranker.kernel._kernel", reason="the kernel is not built: make kernel")
+
+from ranker.kernel.fold import KernelFold
+from ranker.kernel.memory import KernelMemory
+from tests.property import chunks, kernel
+
+TODAY = int(f"{datetime.now(UTC):%Y%m%d}") * 1_000
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_both_folds_agree(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the seeds are the day's. Most records are clean, and some of every kind are not."""
+    monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)  # patched by `check`
+    records = declined = 0
+    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
+        try:
+            seen, plain = kernel.check(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        records, declined = records + seen, declined + plain
+    assert 0.2 < declined / records < 0.6
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_chunks_count_as_the_log_says(first: int) -> None:
+    """As for the plain fold (test_chunks.py): steps that are lost, folded again, loaded from the store."""
+    for seed in range(first, first + (6_000 if first == 1_000_000 else 100)):
+        try:
+            chunks.check(seed, KernelFold, KernelMemory)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
