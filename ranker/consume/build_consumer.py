@@ -74,6 +74,7 @@ def build_consumer(
         session_ms=settings.session_timeout_ms,
         metadata_max_age_ms=settings.metadata_max_age_ms,
     )
+    metrics.fold_kernel.labels(kernel.VERSION if page_views.raw else "").set(page_views.raw)
     dead_letters = DeadLetters(settings.kafka, generation.topic)
     memories = Memories(memory_rules(generation), new_memory)
     worker_for = partial(

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 
-from ranker import kernel
 from ranker.consume import readiness
 from ranker.consume.clocks import Clocks
 from ranker.consume.worker import Worker
@@ -114,8 +113,6 @@ class Consumer:
         await self.until_kafka(partial(self._log.start, self._close_gates, self._assigned))
         self._metrics.show_kafka(up=True)
         self._metrics.fold_seam_active.set(self._log.patch_active)
-        version = kernel.VERSION if self._log.raw else ""
-        self._metrics.fold_kernel.labels(version).set(bool(version))
         ticking = asyncio.create_task(periodic(_TICK_S, self._tick), name="clock")
         polling = asyncio.create_task(self._poll(), name="poll")
         try:
@@ -211,7 +208,7 @@ class Consumer:
             self.trouble("poll", None)
             for partition, chunks in polled.items():
                 if partition in self._workers:
-                    self._workers[partition].take(chunks, loop.time())
+                    await self._workers[partition].take(chunks, loop.time())
             await asyncio.sleep(0)  # a poll that finds records does not suspend: let the steps be sent
 
     def _after_failed_poll(self, error: Exception) -> None:

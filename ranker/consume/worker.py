@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import secrets
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
-from ranker.consume.fold_chunk import fold_chunk
+from ranker.consume.folding import Folding
 from ranker.consume.gate import Gate
 from ranker.consume.schema_wait import SchemaWait
 from ranker.consume.session import Session
@@ -68,7 +67,7 @@ class Worker:
         """Why its gate does not open yet."""
         self.waits_for_clock = False
         """All is applied, but T does not move: the clock was watched too briefly (core/watermark.py, LEAP_MS)."""
-        self._fold = functools.partial(fold_chunk, partition, fold=fold, accept_create_time=accept_create_time)
+        self._folding = Folding(partition, fold, accept_create_time=accept_create_time)
         self._log = page_views
         self._gate = gate
         self._dead_letters = dead_letters
@@ -132,6 +131,7 @@ class Worker:
                 await asyncio.sleep(_AGAIN_S)
             finally:
                 self._close()
+                await self._folding.at_rest()
 
     def _loaded(self, state: ShardState) -> None:
         if self.known is not None and state.version.n < self.known[0]:
@@ -164,10 +164,11 @@ class Worker:
         self._expected = -1
         self._wake.set()
 
-    def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
+    async def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
         """Batches polled chunks; stops at the first one that does not start where the last one ended."""
         for chunk in chunks:
-            if self._session is None or self.stopped is not None:
+            session = self._session
+            if session is None or self.stopped is not None:
                 return
             if chunk.start != self._expected:
                 self.seek_expected()
@@ -176,14 +177,16 @@ class Worker:
                 self.seek_expected()
                 break
             try:
-                partial = self._fold(chunk, memory=self._session.memory, accepted=self._dead_stretch.accepted)
+                partial = await self._folding.counts(chunk, session.memory, self._dead_stretch.accepted)
+                if self._session is not session or self._expected != chunk.start:
+                    return  # the gate has closed meanwhile: its next opening drops what the memory has of this chunk
                 if partial is not None:
                     self._dead_stretch.look(chunk.start, chunk.end, partial)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
                 break
             self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, partial, now_s, self._session.articles, chunk.epoch)
+            self._batches.put(chunk.start, chunk.end, partial, now_s, session.articles, chunk.epoch)
         self._wake.set()
 
     async def _work(self, session: Session) -> None:

@@ -17,6 +17,7 @@ from tests.bench import (
     backlog,
     collect,
     cost,
+    folds,
     foreign,
     freeze,
     freshness,
@@ -46,6 +47,7 @@ ALL_EVENTS = 4_000_000
 QUICK_EVENTS = 200_000
 PARTS = (
     "backlog",
+    "folds",
     "foreign",
     "cost",
     "script",
@@ -107,6 +109,7 @@ def main(
         with stack.started() as servers:
             runs: dict[str, Callable[[], Part]] = {
                 "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
+                "folds": lambda: folds.run(servers, events, repeats, progress),
                 "foreign": lambda: foreign.run(servers, events, repeats, progress),
                 "cost": lambda: cost.run(servers, events, repeats, progress),
                 "script": lambda: script.run(servers, quick, progress),

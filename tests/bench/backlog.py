@@ -76,19 +76,19 @@ def _one_size(
     bare, bare_cpu, consumed = [], [], []
     with progress.task(f"reading them, batches of {size.name}", 2 * repeats + 1) as done:
         for _ in range(repeats):
-            counting = _plain(stack, "count", topic, events)
+            counting = plain(stack, "count", topic, events)
             bare.append(counting["events"] / counting["seconds"])
             bare_cpu.append(1e6 * counting["cpu_s"] / counting["events"])
             done(1)
             consumed.append(consume(stack, topic, backlog, profiler))
             done(1)
         stack.empty_redis()
-        plain = _plain(stack, "zincrby", topic, min(events, ZINCRBY_EVENTS))
-        zincrby = plain["events"] / plain["seconds"]
+        looped = plain(stack, "zincrby", topic, min(events, ZINCRBY_EVENTS))
+        zincrby = looped["events"] / looped["seconds"]
         done(1)
     part.details["consumed"][size.name] = {"events": events, "runs": [asdict(one) for one in consumed], "bare": bare}
     _figures(part, size, events, consumed, statistics.median(bare), statistics.median(bare_cpu), zincrby)
-    part.details["consumed"][size.name]["zincrby_events"] = plain["events"]
+    part.details["consumed"][size.name]["zincrby_events"] = looped["events"]
 
 
 def _figures(
@@ -124,7 +124,8 @@ def _figures(
     part.add(label + "memory of the consumer", max(one.resident_bytes for one in consumed) / 1e6, "MB")
 
 
-def _plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]:
+def plain(stack: Stack, what: str, topic: str, events: int) -> dict[str, float]:
+    """One run of a simple loop (tests/bench/plain.py)."""
     argv = [sys.executable, "-m", "tests.bench.plain", what, stack.kafka.bootstrap, topic, str(PARTITIONS), str(events)]
     log = stack.directory / f"{what}.log"
     log.unlink(missing_ok=True)
@@ -147,13 +148,16 @@ def consume(
     more: str = "",
     consumers: int = 1,
     command: tuple[str, ...] = CONSUME,
+    *,
+    kernel: bool = True,
 ) -> Consumed:
     """One run of so many consumers (`ranker COMMAND`) on an empty Redis, `more` in their ranker.toml.
+    Without `kernel` the plain fold counts.
 
     Raises if the counts at its end are not exactly those that were sent.
     """
     stack.empty_redis()
-    env = stack.configure(topic, more)
+    env = stack.configure(topic, more) | ({} if kernel else {"RANKER_KERNEL": "off"})
     generation = settings.load(env["RANKER_CONFIG"], env).generation
     argv = processes.ranker(*command)
     log = stack.directory / f"consume-{topic}.log"

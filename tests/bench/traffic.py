@@ -26,6 +26,13 @@ OWN_FORM = (
 )
 
 
+REAL_FORM = (
+    '{"event_id":"%s","event_type":"%s","site_id":"' + SITE + '","article_id":"%s","occurred_at":%s,'
+    '"repeat_key":"%016x","producer_id":"%s","sequence":%d}'
+)
+"""What a collector writes: an id of its own for each event and reader, and the producer's sequence."""
+
+
 @dataclass
 class Backlog:
     """Seeded events, `EVENT_BYTES` long each, in order of time and ending at `end_ms`; what was made is in `known`."""
@@ -68,6 +75,19 @@ class Backlog:
         homes, own = self.homes(), form(OWN_FORM, self.end_ms)
         for drawn in self.drawn():
             yield [(*homes[article], own(number, kind, article, time_ms)) for number, kind, article, time_ms in drawn]
+
+    def real_chunks(self) -> Iterator[list[tuple[int, bytes, bytes]]]:
+        """As `chunks`, in `REAL_FORM`: each event of another reader, of one producer for each partition."""
+        homes, sequences = self.homes(), Counter[int]()
+        for drawn in self.drawn():
+            made = []
+            for number, kind, article, time_ms in drawn:
+                partition, key = homes[article]
+                sequences[partition] += 1
+                event_id = f"{number * 0x9E3779B97F4A7C15 % (1 << 128):032x}"
+                named = event_id, kind, article, time_ms, number, f"collector-{partition}", sequences[partition]
+                made.append((partition, key, (REAL_FORM % named).encode()))
+            yield made
 
     def homes(self) -> dict[str, tuple[int, bytes]]:
         """Article to its partition and key."""

@@ -13,6 +13,7 @@ pub use event::parse;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -160,10 +161,22 @@ fn walk(
     Some((head, pieces))
 }
 
-/// See `Buckets` in core/memory.py.
-#[pyclass(module = "ranker.kernel._kernel")]
+/// What `Memory` of core/memory.py keeps beside versions. A fold has it for itself, and others wait for its end: the event
+/// loop notes what the store has while a thread folds.
+#[pyclass(frozen, module = "ranker.kernel._kernel")]
 struct Buckets {
-    memory: memory::Memory,
+    memory: Mutex<memory::Memory>,
+}
+
+impl Buckets {
+    fn with<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut memory::Memory) -> T + Send) -> PyResult<T> {
+        py.detach(|| guarded(|| work(&mut held(&self.memory))))
+    }
+}
+
+/// What a panic left is never used again: its partition has stopped.
+fn held(memory: &Mutex<memory::Memory>) -> MutexGuard<'_, memory::Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The live keys of one bucket, for the plain fold.
@@ -177,7 +190,7 @@ struct Keys {
 impl Keys {
     fn add(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
         let key = key.try_into().map_err(|_| PyValueError::new_err("a key is 8 bytes"))?;
-        Ok(self.buckets.borrow_mut(py).memory.add(self.bucket, u64::from_be_bytes(key)))
+        self.buckets.get().with(py, |memory| memory.add(self.bucket, u64::from_be_bytes(key)))
     }
 }
 
@@ -188,29 +201,30 @@ impl Buckets {
         if per_ms <= 0 {
             return Err(PyValueError::new_err("a bucket lasts a millisecond at least"));
         }
-        Ok(Self { memory: memory::Memory::new(per_ms, grace_ms, most, latest_ms, first) })
+        Ok(Self { memory: Mutex::new(memory::Memory::new(per_ms, grace_ms, most, latest_ms, first)) })
     }
 
-    fn expect(&mut self, bucket: i64, keys: usize) {
-        self.memory.expect(bucket, keys);
+    fn expect(&self, py: Python<'_>, bucket: i64, keys: usize) -> PyResult<()> {
+        self.with(py, |memory| memory.expect(bucket, keys))
     }
 
-    fn hold(&mut self, bucket: i64, keys: &[u8]) {
-        self.memory.hold(bucket, keys.chunks_exact(8).map(|key| u64::from_be_bytes(key.try_into().expect("8 bytes"))));
+    fn hold(&self, py: Python<'_>, bucket: i64, keys: &[u8]) -> PyResult<()> {
+        let keys = keys.chunks_exact(8).map(|key| u64::from_be_bytes(key.try_into().expect("8 bytes")));
+        self.with(py, |memory| memory.hold(bucket, keys))
     }
 
-    fn keys_at(slf: Bound<'_, Self>, occurred_ms: i64) -> Option<Keys> {
-        let bucket = slf.borrow_mut().memory.live_at(occurred_ms)?;
-        Some(Keys { buckets: slf.unbind(), bucket })
+    fn keys_at(slf: &Bound<'_, Self>, occurred_ms: i64) -> PyResult<Option<Keys>> {
+        let bucket = slf.get().with(slf.py(), |memory| memory.live_at(occurred_ms))?;
+        Ok(bucket.map(|bucket| Keys { buckets: slf.clone().unbind(), bucket }))
     }
 
-    fn passed(&mut self, occurred_ms: i64) {
-        self.memory.passed(occurred_ms);
+    fn passed(&self, py: Python<'_>, occurred_ms: i64) -> PyResult<()> {
+        self.with(py, |memory| memory.passed(occurred_ms))
     }
 
     /// (latest_ms, first, keys by bucket, gone, given_up, settled)
-    fn take_change<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let change = self.memory.take_change();
+    fn take_change<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let change = self.with(py, memory::Memory::take_change)?;
         let keys = PyDict::new(py);
         let mut packed = Vec::new();
         for (bucket, fresh) in change.keys {
@@ -221,26 +235,26 @@ impl Buckets {
         (change.latest_ms, change.first, keys, change.gone, change.given_up, change.settled).into_pyobject(py)
     }
 
-    fn stored(&mut self, bucket: i64, keys: usize) {
-        self.memory.stored(bucket, keys);
+    fn stored(&self, py: Python<'_>, bucket: i64, keys: usize) -> PyResult<()> {
+        self.with(py, |memory| memory.stored(bucket, keys))
     }
 
-    fn gone(&mut self, bucket: i64) {
-        self.memory.gone(bucket);
+    fn gone(&self, py: Python<'_>, bucket: i64) -> PyResult<()> {
+        self.with(py, |memory| memory.gone(bucket))
     }
 
-    fn drop_pending(&mut self, latest_ms: i64, first: i64) {
-        self.memory.drop_pending(latest_ms, first);
-    }
-
-    #[getter]
-    fn size(&self) -> usize {
-        self.memory.size()
+    fn drop_pending(&self, py: Python<'_>, latest_ms: i64, first: i64) -> PyResult<()> {
+        self.with(py, |memory| memory.drop_pending(latest_ms, first))
     }
 
     #[getter]
-    fn bytes(&self) -> usize {
-        self.memory.bytes()
+    fn size(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |memory| memory.size())
+    }
+
+    #[getter]
+    fn bytes(&self, py: Python<'_>) -> PyResult<usize> {
+        self.with(py, |memory| memory.bytes())
     }
 }
 
@@ -299,20 +313,21 @@ impl Fold {
         at: usize,
         memory: Option<&Bound<'py, Buckets>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let mut held = memory.map(Bound::borrow_mut);
-        let mut remembered = held.as_mut().map(|buckets| &mut buckets.memory);
-        let work: Vec<(&[u8], &Stretch)> =
-            stretches.iter().map(|one| (one.get().data.as_bytes(py), one.get())).collect();
-        // The stretches' Python objects are not touched while the GIL is released, only what they hold in bytes.
-        let plain: Vec<(&[u8], usize, usize, i64, Head)> =
-            work.iter().map(|(data, one)| (*data, one.begin, one.end, one.from, one.head)).collect();
+        let memory = memory.map(|buckets| &buckets.get().memory);
+        // Without the GIL only the bytes are touched that the stretches hold, not the Python objects.
+        let plain: Vec<(&[u8], usize, usize, i64, Head)> = stretches
+            .iter()
+            .map(|one| (one.get().data.as_bytes(py), one.get()))
+            .map(|(data, one)| (data, one.begin, one.end, one.from, one.head))
+            .collect();
         let fold = &mut self.fold;
         let (number, stopped) = py.detach(|| {
             guarded(|| {
+                let mut memory = memory.map(held);
                 fold.begin();
                 for (number, (data, begin, end, from, head)) in plain.iter().enumerate() {
                     let begin = if number == 0 { at } else { *begin };
-                    let stopped = fold.run(data, begin, *end, *from, head, remembered.as_deref_mut());
+                    let stopped = fold.run(data, begin, *end, *from, head, memory.as_deref_mut());
                     if stopped < *end {
                         return (number, stopped);
                     }
