@@ -21,6 +21,7 @@ from tests.bench import (
     foreign,
     freeze,
     freshness,
+    growth,
     machine,
     many_lists,
     memory,
@@ -48,6 +49,7 @@ QUICK_EVENTS = 200_000
 PARTS = (
     "backlog",
     "folds",
+    "growth",
     "foreign",
     "cost",
     "script",
@@ -110,6 +112,7 @@ def main(
             runs: dict[str, Callable[[], Part]] = {
                 "backlog": lambda: backlog.run(servers, events, repeats, batches, profiler, progress),
                 "folds": lambda: folds.run(servers, events, repeats, progress),
+                "growth": lambda: growth.run(servers, events // 8, 1 if quick else repeats, progress),
                 "foreign": lambda: foreign.run(servers, events, repeats, progress),
                 "cost": lambda: cost.run(servers, events, repeats, progress),
                 "script": lambda: script.run(servers, quick, progress),

@@ -172,7 +172,7 @@ def consume(
         def applied() -> list[int | None]:
             for child in children:
                 processes.check(child)
-            return counted.next_offsets(client, generation, PARTITIONS)
+            return counted.next_offsets(client, generation, backlog.partitions)
 
         waiting.until("the beginning of a shard", lambda: any(n is not None for n in applied()), 120.0)
         began, redis_cpu = time.perf_counter(), processes.cpu_s(stack.redis.pid)
@@ -186,7 +186,7 @@ def consume(
         cpu = sum(processes.cpu_s(child.pid) for child in children) - cpu
         redis_cpu = processes.cpu_s(stack.redis.pid) - redis_cpu
         resident = sum(processes.resident_bytes(child.pid) for child in children)
-        faults = counted.faults(client, generation, PARTITIONS, backlog.known)
+        faults = counted.faults(client, generation, backlog.partitions, backlog.known)
         if faults:
             raise RuntimeError("the counts are wrong: " + "; ".join(faults))
         return Consumed(seconds, cpu, redis_cpu, resident, *scripts(client))

@@ -43,14 +43,15 @@ class Backlog:
     articles: int = ARTICLES
     per_minute: int = EVENTS_PER_MINUTE
     seed: int = 20150517
+    id_length: int = 7
     known: dict[str, Counter[str]] = field(default_factory=lambda: {kind: Counter() for kind in TYPES})
     """Event type to article to count."""
 
     def ids(self) -> list[str]:
-        """Article ids of 7 characters, the most read first; their order by name says nothing about it."""
+        """Article ids of `id_length` characters, 7 at least, the most read first; their order by name says nothing."""
         numbers = list(range(self.articles))
         random.Random(self.seed).shuffle(numbers)
-        return [f"a{number:06d}" for number in numbers]
+        return [f"a{number:06d}".ljust(self.id_length, "-") for number in numbers]
 
     def drawn(self) -> Iterator[list[tuple[int, str, str, int]]]:
         """Lists of (number, event type, article, time in milliseconds), some thousands each."""

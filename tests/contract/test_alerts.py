@@ -17,6 +17,8 @@ from tests.support.deploy_tools import DEPLOY, FindTool, run
 
 RULES = sorted((DEPLOY / "prometheus").glob("*.rules.yml"))
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.test.yml"))
+DAYS = ("days", "objectives")
+"""Cases of days of series, which take promtool a minute."""
 BASE = "{{ $externalLabels.runbook_base }}"
 
 
@@ -34,7 +36,14 @@ def test_promtool_takes_the_rules(find_tool: FindTool) -> None:
     run(find_tool("promtool", "prometheus"), "check", "rules", *RULES)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name.removesuffix(".test.yml"))
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(path, id=name, marks=pytest.mark.long if name in DAYS else ())
+        for path in CASES
+        for name in [path.name.removesuffix(".test.yml")]
+    ],
+)
 def test_alerts_fire_when_they_must(case: Path, find_tool: FindTool) -> None:
     """By promtool: at their boundary and beyond it, in healthy series and in those that vanish."""
     run(find_tool("promtool", "prometheus"), "test", "rules", case)
@@ -97,6 +106,7 @@ def _with_gaps(values: str) -> str:
     return " ".join(every)
 
 
+@pytest.mark.long
 def test_no_alert_fires_by_missed_scrapes(find_tool: FindTool, tmp_path: Path) -> None:
     """Not then, and not when a window has passed: what counters had counted long before is not new."""
     yaml = YAML(typ="safe")

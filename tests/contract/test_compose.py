@@ -176,6 +176,7 @@ def test_what_runs_again_and_again_does_so_and_ends_at_once(
         os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.long
 def test_kafka_starts_with_the_settings_of_compose(
     services: dict[str, Any], new_kafka_apache: Callable[..., ApacheKafka]
 ) -> None:

@@ -39,6 +39,7 @@ def built(place: Path, umask: int, **environ: str) -> dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in lines)}
 
 
+@pytest.mark.long
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     """In other directories, with another umask, time zone, language and order of sets, some seconds later."""
     if shutil.which("git") is None:

@@ -170,6 +170,7 @@ async def test_a_share_of_the_traffic_goes_by_the_collector(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("port", [pytest.param(COLLECTOR_PORT, marks=pytest.mark.long), None])
+@pytest.mark.long
 def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None) -> None:
     """A page and a server of one's own are counted, on the port that is printed; also if the page has the usual one."""
     key = "a-write-key-of-ones-own"
@@ -194,6 +195,7 @@ def test_the_collector_is_there_without_traffic(tmp_path: Path, port: int | None
 
 
 @pytest.mark.parametrize("given", ["", pytest.param("demo=a-key-of-ones-own-0123456789", marks=pytest.mark.long)])
+@pytest.mark.long
 def test_another_terminal_speaks_to_the_run(tmp_path: Path, given: str) -> None:
     """After sourcing the file that is printed: the documented example, an event with the write key, yours or the run's."""
     with make_run(tmp_path, TRAFFIC="0", RANKER_WRITE_KEYS=given) as run:

@@ -40,6 +40,7 @@ def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path, killed: str
         all_gone(pids)
 
 
+@pytest.mark.long
 def test_a_dead_program_is_named_and_ends_the_run(tmp_path: Path) -> None:
     """One sentence says which process died; the others are ended; the exit code is not 0."""
     with make_run(tmp_path, TRAFFIC="0") as run:

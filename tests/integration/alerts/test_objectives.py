@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deploy.local.redis import RedisServer
 from tests.integration.consume.engine import RANKER_TOML, Engine
 from tests.support.alerting import at, served_files, watching
@@ -40,6 +42,7 @@ async def requested(reader: ReaderProcess) -> AsyncIterator[None]:
             await task
 
 
+@pytest.mark.long
 async def test_old_lists_and_failed_requests(
     new_engine: Callable[..., Engine], redis_server: RedisServer, find_tool: FindTool, tmp_path: Path
 ) -> None:
@@ -72,6 +75,7 @@ async def test_old_lists_and_failed_requests(
         await days.silent(*OFTEN)
 
 
+@pytest.mark.long
 async def test_wrong_counts_and_a_recount_that_fails(
     new_engine: Callable[..., Engine], find_tool: FindTool, tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.integration.consume.engine import Engine
 from tests.support.alerting import at, watching
 from tests.support.collector_process import collector
@@ -15,6 +17,7 @@ from tests.support.reader_process import reader_process
 FindTool = Callable[[str, str], Path]
 
 
+@pytest.mark.long
 async def test_processes_that_are_away(new_engine: Callable[..., Engine], find_tool: FindTool, tmp_path: Path) -> None:
     """One consumer of two is a ticket, none left is a page; so are readers and collectors. They come back."""
     engine = new_engine()

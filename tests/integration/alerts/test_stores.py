@@ -50,6 +50,7 @@ async def test_redis_fills_and_kafka_stands_still(
     await rules.silent("RankerKafkaAway")
 
 
+@pytest.mark.long
 async def test_a_clock_is_wrong(new_engine: Callable[..., Engine], watch: StartWatch, tmp_path: Path) -> None:
     """A consumer whose clock is 5 s ahead of Redis', until it is started with the right one."""
     engine = new_engine()
@@ -71,6 +72,7 @@ async def test_a_clock_is_wrong(new_engine: Callable[..., Engine], watch: StartW
     await rules.silent("RankerClocksDiffer")
 
 
+@pytest.mark.long
 async def test_the_registry_is_away(new_engine: Callable[..., Engine], watch: StartWatch, tmp_path: Path) -> None:
     """A topic in Avro waits for its schemas until the registry replies."""
     away = Away(tmp_path)

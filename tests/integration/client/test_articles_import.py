@@ -121,6 +121,7 @@ async def test_a_sitemap_whose_namespace_says_https_is_imported(desk: Desk, tmp_
     assert (key, article["title"]) == (b"demo//a", "La balise <nav>")
 
 
+@pytest.mark.long
 async def test_an_article_without_a_date_keeps_that_of_its_first_import(desk: Desk) -> None:
     """Also if its address was spelled otherwise, and if its date cannot be read. The summary says how many."""
     out = await desk.says("import", "-", "--json", stdin=news())

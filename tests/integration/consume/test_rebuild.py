@@ -66,6 +66,7 @@ async def test_from_no_rules_to_those_of_the_press(pair: Pair) -> None:
     assert await pair.active() == blue
 
 
+@pytest.mark.long
 async def test_without_a_terminal_nothing_is_activated(pair: Pair) -> None:
     """It shows a table and what to run; run again it goes on where it stood, and compares at once."""
     first = await asyncio.to_thread(Rebuild(pair.green).end)
@@ -103,6 +104,7 @@ async def test_the_question(pair: Pair, terminal: tuple[int, int], answer: bytes
     await pair.check()
 
 
+@pytest.mark.long
 async def test_another_one_is_activated_at_the_question(
     pair: Pair, new_ruled: Callable[..., Engine], terminal: tuple[int, int]
 ) -> None:
@@ -152,6 +154,7 @@ async def test_partitions_are_added_at_the_question(pair: Pair, terminal: tuple[
     assert (await asyncio.to_thread(rebuild.end)).returncode == 0
 
 
+@pytest.mark.long
 async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> None:
     """While it begins, and at the question: nothing is activated, no traceback; it prints how to go on."""
     for words, later_s in (("Generation ", 0.0), ("Generation ", random.uniform(0.0, 1.0)), ("? [y/N]: ", 0.0)):
@@ -170,6 +173,7 @@ async def test_ctrl_c_before_the_end(pair: Pair, terminal: tuple[int, int]) -> N
     await pair.check()
 
 
+@pytest.mark.long
 async def test_a_redis_too_small_for_two(pair: Pair) -> None:
     """Said before, with the number and the fix, and nothing is begun; by --force it goes on as far as there is room."""
     used = (await pair.blue.client.info("memory"))["used_memory"]
@@ -187,6 +191,7 @@ async def test_a_redis_too_small_for_two(pair: Pair) -> None:
     await pair.check()
 
 
+@pytest.mark.long
 async def test_two_processes_share_the_partitions(pair: Pair) -> None:
     """Each shows the whole; both end when consumers have taken over."""
     async with pair.blue.traffic.flowing(per_s=200):
@@ -234,6 +239,7 @@ async def test_killed_again_and_again(new_ruled: Callable[..., Engine], terminal
     assert await active_of(green) == green.generation.id
 
 
+@pytest.mark.long
 async def test_a_stopped_partition_ends_it(new_ruled: Callable[..., Engine]) -> None:
     """With the reason, exit code 1."""
     green = new_ruled()
@@ -246,6 +252,7 @@ async def test_a_stopped_partition_ends_it(new_ruled: Callable[..., Engine]) -> 
     assert await active_of(green) == ""
 
 
+@pytest.mark.long
 async def test_bad_records_that_an_operator_accepts(new_ruled: Callable[..., Engine]) -> None:
     """With the option that the reason names, the same command goes on."""
     green = new_ruled(config=RULES_TOML.replace("flush_ms", "dead_stretch = 100\nflush_ms"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from tests.integration.consume.engine import Engine
 from tests.integration.consume.rebuilding import PARTITIONS, Pair, Rebuild
 
@@ -20,6 +22,7 @@ async def _moves(engine: Engine) -> None:
     await engine.until("counting", moved)
 
 
+@pytest.mark.long
 async def test_killed_behind_the_activation(pair: Pair) -> None:
     """Nobody counts what is shown: the same command does, until consumers have taken over; then there is nothing to do."""
     rebuild = Rebuild(pair.green, "--yes")
@@ -39,6 +42,7 @@ async def test_killed_behind_the_activation(pair: Pair) -> None:
     await pair.check()
 
 
+@pytest.mark.long
 async def test_a_killed_consumer_counts_nothing(new_ruled: Callable[..., Engine]) -> None:
     """It is in its group for a session: T that stands shows it. Ctrl-C ends with 0, since nothing is left to activate."""
     green = new_ruled(session_timeout_ms=15_000)

@@ -106,6 +106,7 @@ class Receipts:
                 assert "equal" in run.stdout, run.stdout
 
 
+@pytest.mark.long
 async def test_receipts_hold_whatever_dies_afterwards(ruled: Engine) -> None:
     """Taken on a live system; a killed consumer, an emptied Redis and another consumer later they are what they were."""
     first = await counting(ruled, 3_000)

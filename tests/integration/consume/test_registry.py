@@ -100,6 +100,7 @@ async def send(engine: Engine, count: int, *more: bytes, partition: int | None =
         await producer.flush()
 
 
+@pytest.mark.long
 async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., Engine], away: Away) -> None:
     """Said in readiness, metric and log; when it is there, counting goes on by itself, and every count is exact."""
     engine = new_engine(config=CONFIG, translated=in_our_names)
@@ -149,6 +150,7 @@ async def test_a_registry_that_is_away_is_waited_for(new_engine: Callable[..., E
         assert SECRET not in failed.stdout + failed.stderr
 
 
+@pytest.mark.long
 async def test_a_schema_that_it_lacks_stops_the_partition(new_engine: Callable[..., Engine], away: Away) -> None:
     """With offset, number and fix; the other goes on. Accepted by hand it is a dead letter, and to all who read again."""
     engine = new_engine(config=CONFIG, translated=in_our_names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
@@ -15,6 +16,7 @@ ONE_SITE = RANKER_TOML + '\n[rules]\nunknown_sites = "reject"\n\n[sites.demo]\n'
 BOTH_SITES = ONE_SITE + "\n[sites.le-courrier]\n"
 
 
+@pytest.mark.long
 async def test_letters_of_a_site_that_was_added(new_engine: Callable[..., Engine]) -> None:
     """In the log the new generation counts them itself; gone from it they are sent once, rebuild or not."""
     old = new_engine(config=ONE_SITE)
@@ -56,6 +58,7 @@ async def test_letters_of_a_site_that_was_added(new_engine: Callable[..., Engine
     await new.check()
 
 
+@pytest.mark.long
 async def test_a_rebuild_writes_letters_again_and_marks_stay(engine: Engine) -> None:
     """Sent although they are still bad, they come back as new letters; the marks outlive what a rebuild writes."""
     engine.consume()

@@ -57,6 +57,7 @@ async def test_on_other_stores(new_ruled: Callable[..., Engine], kind: str, requ
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long
 async def test_consumers_killed_again_and_again(new_ruled: Callable[..., Engine], kills: int) -> None:
     """SIGKILL of two consumers in turn: what one remembered is loaded by the other, not one key more or less."""
     engine = new_ruled(session_timeout_ms=1_000)

@@ -192,6 +192,7 @@ def orders() -> dict[str, list[str]]:
         for name, order in orders().items()
     ],
 )
+@pytest.mark.long
 async def test_the_lists_are_right_whatever_comes_last(order: list[str], tmp_path: Path) -> None:
     """Nothing ends, nothing is restarted; what waits says for what, and logs it once."""
     print(" ".join(order))

@@ -94,6 +94,7 @@ async def started(running: Live, *, serves: bool = True) -> Watched:
     return watched
 
 
+@pytest.mark.long
 async def test_redis_away_full_and_emptied(
     new_engine: Callable[..., Engine], own_redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -138,6 +139,7 @@ def beyond(running: Live) -> float:
     return values[f"{name}_count"] - values[f"{name}_bucket le=2.0"]
 
 
+@pytest.mark.long
 async def test_a_rebalance(new_engine: Callable[..., Engine], own_redis: RedisServer, tmp_path: Path) -> None:
     """Series of a partition leave with it; counters stay."""
     engine = new_engine(redis_url=own_redis.url)

@@ -33,6 +33,7 @@ async def there(engine: Engine) -> set[str]:
     return {name for name in await engine.admin(lambda admin: admin.list_topics()) if not name.startswith("__")}
 
 
+@pytest.mark.long
 async def test_no_topic_is_created_by_a_request_for_it(engine: Engine) -> None:
     """Missing, each client says so with the command; created, the consumer counts; deleted under it, none comes back."""
     missing = kafka_at(engine.bootstrap).no_topic(engine.topic)

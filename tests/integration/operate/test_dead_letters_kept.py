@@ -33,6 +33,7 @@ async def test_letters_of_a_topic_with_any_times(topic: Topic) -> None:
     assert shown.stdout.count("… (1,505 bytes in all)") == 2
 
 
+@pytest.mark.long
 async def test_what_was_too_large_for_a_letter_is_cut(apache: Topic) -> None:
     """Listed, shown with its size and its hash, and never sent, since what is here is not the record."""
     now = int(time.time() * 1000)
@@ -94,6 +95,7 @@ async def test_a_letter_that_fails_leaves_nothing_behind(kafka_apache: ApacheKaf
     assert [letter.value for letter in await topic.letters()] == [b""] * 4
 
 
+@pytest.mark.long
 async def test_what_is_wrong_with_a_letter_is_shown(topic: Topic) -> None:
     """In the decoder's words, by [source] too, without a character that a terminal obeys; not if it can be read."""
     good = json.loads(event("a", 1_795_400_000_000))

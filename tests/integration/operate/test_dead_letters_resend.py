@@ -21,6 +21,7 @@ from tests.support.dead_letter_topic import HOUR_MS, Topic, event, wrong
 from tests.support.kafka_at import kafka_at
 
 
+@pytest.mark.long
 async def test_killed_at_any_moment_nothing_is_sent_twice(apache: Topic) -> None:
     """kill -9 as records of a portion arrive, some times over: in the end every letter is in the log once."""
     now = int(time.time() * 1000)

@@ -94,6 +94,7 @@ async def test_a_week_is_what_the_rules_say(site: FrozenSite) -> None:
     assert shares == [round(item["count"] / document["total"], 6) for item in document["items"]]
 
 
+@pytest.mark.long
 async def test_all_in_one_pass_as_each_alone(apache: FrozenSite) -> None:
     """A week and its first day, and both together: the same bytes. The Sunday has 23 hours."""
     await apache.begin(history(apache.site))
@@ -123,6 +124,7 @@ async def test_it_is_made_once(apache: FrozenSite) -> None:
     assert await apache.documents() == first
 
 
+@pytest.mark.long
 async def test_two_makers_at_once_and_kills(apache: FrozenSite) -> None:
     """Each key has one record, with the bytes that a quiet run gives; nothing of a killed run is seen."""
     await apache.begin(history(apache.site))
@@ -155,6 +157,7 @@ def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
     process.communicate()
 
 
+@pytest.mark.long
 async def test_a_late_event_changes_nothing_but_late(kafka_apache: ApacheKafka, redis_url: str, tmp_path: Path) -> None:
     """Appended a minute behind the close, it is counted as such; ten minutes behind it, not even that."""
     made, name = [], f"s{os.urandom(4).hex()}"

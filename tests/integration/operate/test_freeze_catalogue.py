@@ -80,6 +80,7 @@ async def test_unknown_articles_are_left_out_if_lists_leave_them_out(
     assert placed(await site.document("week", "2026-03-28")) == [("/c", 3)]
 
 
+@pytest.mark.long
 async def test_a_correction(site: FrozenSite) -> None:
     """It counts what has come since, says why and what changes, and the first one stays. The next one is compared with it."""
     await begin(site, **{"/c": 3})
@@ -116,6 +117,7 @@ async def test_a_correction(site: FrozenSite) -> None:
     assert after["items"][0]["movement"] == "new"
 
 
+@pytest.mark.long
 async def test_what_cannot_be_made(site: FrozenSite) -> None:
     """Each with the reason, and what to do; nothing is written."""
     await begin(site)

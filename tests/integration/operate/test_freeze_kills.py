@@ -58,6 +58,7 @@ async def site(kafka_apache: ApacheKafka, redis_url: str, tmp_path: Path) -> Fro
 
 
 @pytest.mark.parametrize("step", KILLED_AT)
+@pytest.mark.long
 async def test_killed_at_a_step(kafka_apache: ApacheKafka, redis_url: str, tmp_path: Path, step: str) -> None:
     """What is not committed is not there, and the next run makes it, with the bytes of a quiet run."""
     site = FrozenSite(kafka_apache.bootstrap, redis_url, tmp_path)
@@ -119,6 +120,7 @@ async def open_transaction(site: FrozenSite) -> AsyncIterator[None]:
         await producer.stop()
 
 
+@pytest.mark.long
 async def test_an_open_transaction_is_waited_for(site: FrozenSite) -> None:
     """Behind its beginning there may be records that were appended before the close."""
     await site.begin({0: views(site.site, WEEK[0], {"/a": 2}), 1: views(site.site, CLOSE + DAY_MS, {"/z": 1})})
@@ -139,6 +141,7 @@ async def test_a_producers_clock_that_is_fast_closes_nothing(site: FrozenSite) -
     assert "and later ones before that, by their producers' clocks" in " ".join(errors.split())
 
 
+@pytest.mark.long
 async def test_a_week_of_another_calendar_is_not_made_again(site: FrozenSite) -> None:
     """After week_starts has changed, weeks that overlap those of before are neither due nor made by name."""
     await begin(site)

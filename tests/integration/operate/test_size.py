@@ -25,6 +25,7 @@ WITHIN = 0.15
 @pytest.mark.parametrize(
     "name", [*sized_run.QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in sized_run.WIDE)]
 )
+@pytest.mark.long
 async def test_redis_memory(kafka_embedded: str, redis_url: str, tmp_path: Path, name: str) -> None:
     """Each kind that has more than some keys, and used_memory."""
     load, press = (sized_run.QUICK | sized_run.WIDE)[name]

@@ -57,6 +57,7 @@ async def _equal_while_it_counts(engine: Engine, environment: str = "production"
     assert {"!duplicate", "!bot", "!internal", "!repeat", "view"} < dropped
 
 
+@pytest.mark.long
 async def test_on_the_embedded_broker(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """Press rules, two sites, strays, take-backs, bots, late and malformed events, floors that move every second."""
     engine = Engine(kafka_embedded, redis_url, tmp_path, session_timeout_ms=10_000, idempotent=False, **RULED)
@@ -102,6 +103,7 @@ async def test_on_other_stores(new_engine: Callable[..., Engine], kind: str, req
     await _equal_while_it_counts(engine)
 
 
+@pytest.mark.long
 async def test_partitions_are_added(new_engine: Callable[..., Engine]) -> None:
     """A new shard is compared as soon as it belongs to the lists; articles whose home has moved are marked."""
     engine = new_engine(**RULED)
@@ -121,6 +123,7 @@ async def test_partitions_are_added(new_engine: Callable[..., Engine]) -> None:
         assert [partition["partition"] for partition in report["partitions"]] == [0, 1, 2]
 
 
+@pytest.mark.long
 async def test_floors_move_between_the_pieces(
     new_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ async def test_interrupted(ruled: Engine) -> None:
     assert errors == b"\nAborted!\n"
 
 
+@pytest.mark.long
 async def test_redis_is_switched_and_emptied_meanwhile(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """A replica that is behind takes over, then all is lost: a run is equal or reports that it could not go on."""
     async with redis_pair(tmp_path) as pair:

@@ -16,6 +16,7 @@ from tests.support.runbook_commands import Guide
 from tests.support.runbook_site import Site
 
 
+@pytest.mark.long
 async def test_redis_is_lost(new_site: Callable[..., Site], new_redis: Callable[..., RedisServer]) -> None:
     """It is killed, and comes back empty: the log is counted anew, and equals what is recounted."""
     server = new_redis()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from deploy.local.waiting import until
 from tests.support.runbook_commands import Guide
 from tests.support.runbook_page import START
 from tests.support.runbook_site import Site
 
 
+@pytest.mark.long
 async def test_start_here(new_site: Callable[..., Site]) -> None:
     """On a healthy system: all of it replies, and nothing is wrong."""
     site = new_site()

@@ -200,6 +200,7 @@ async def test_aliases_reach_the_reader(desk: Desk) -> None:
         await are(**{"-7": "a#alias"})
 
 
+@pytest.mark.long
 async def test_compaction_keeps_the_editors_word(
     kafka_apache: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +232,7 @@ async def test_compaction_keeps_the_editors_word(
             assert reader.board.articles.aliases("demo") == {"/0": "/1"}
 
 
+@pytest.mark.long
 async def test_words_of_version_0_1_stay_in_force_until_there_is_another(
     kafka_apache: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
