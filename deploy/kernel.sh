@@ -25,6 +25,19 @@ if [ ! -f $lock ] || [ $pins -nt $lock ]; then
     sed "s|^source = \"crates\"|source = \"$source\"|" $pins >$lock.made
     mv $lock.made $lock
 fi
+
+# The same bytes wherever it is built, and for every Python: no path of this machine is in it, it needs no libpython, and
+# which Python is on the PATH makes no difference.
+cargo fetch --quiet --locked --manifest-path ranker/kernel/Cargo.toml
+separator=$(printf '\037')
+flags=
+for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    flags="$flags--remap-path-prefix=$registry=/crates$separator"
+done
+if [ "$(uname)" = Darwin ]; then
+    flags="$flags-Clink-arg=-undefined${separator}-Clink-arg=dynamic_lookup$separator"
+fi
+export CARGO_ENCODED_RUSTFLAGS="${flags%"$separator"}" PYO3_BUILD_EXTENSION_MODULE=1 PYO3_NO_PYTHON=1
 cargo build --quiet --release --locked --manifest-path ranker/kernel/Cargo.toml --target-dir build/kernel
 for built in build/kernel/release/lib_kernel.so build/kernel/release/lib_kernel.dylib; do
     if [ -f $built ] && ! cmp -s $built ranker/kernel/_kernel.abi3.so; then
