@@ -20,9 +20,10 @@ help:
 	@echo "                one covers, mutants found late, long waits, 1,000 random histories, the lowest versions allowed"
 	@echo "make test-secured  the suites of consumer, collector and dead letters on Apache Kafka with TLS, logins and rights:"
 	@echo "                SASL_SSL with SCRAM, then mTLS"
-	@echo "make check    format, lint, types, import rules"
+	@echo "make check    format, lint, types, import rules; with cargo, licences of the kernel's crates"
 	@echo "make bench    measures speed, on Apache Kafka"
-	@echo "make wheel    wheel and source archive of the last commit into build/dist, the same bytes on every machine"
+	@echo "make wheel    wheels and source archive of the last commit into build/dist, the same bytes on every machine;"
+	@echo "                the wheel that holds the kernel needs cargo"
 	@echo "make sbom     what the container image installs, as a CycloneDX bill of materials, into build/dist"
 	@echo "make licences writes docs/licences.md; fails if what ships has a licence that is not allowed"
 	@echo "make audit    known vulnerabilities of all pinned packages; fails too if they could not be looked up"
@@ -70,6 +71,7 @@ check:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(python) -m deploy.release.licences crates
 
 bench:
 	@deploy/setup.sh dev

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the fold's kernel with cargo and puts it where Python finds it. A second call finds it up to date: 0.2 s.
 # `deploy/kernel.sh test`: without cargo the tests go on with the plain fold, except with CI=true.
+# `deploy/kernel.sh metadata`: builds nothing, prints what cargo knows of the crates.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,10 @@ if [ ! -f $lock ] || [ $pins -nt $lock ]; then
     source=$(sed -n 's/^source = "\(registry.*\)"/\1/p' $lock | head -n 1)
     sed "s|^source = \"crates\"|source = \"$source\"|" $pins >$lock.made
     mv $lock.made $lock
+fi
+
+if [ "${1:-}" = metadata ]; then
+    exec cargo metadata --quiet --locked --format-version 1 --manifest-path ranker/kernel/Cargo.toml
 fi
 
 # The same bytes wherever it is built, and for every Python: no path of this machine is in it, it needs no libpython, and

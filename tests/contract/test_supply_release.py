@@ -170,9 +170,12 @@ def bill() -> dict[str, Any]:
 
 
 def test_the_bill_of_materials_is_what_the_image_installs(bill: dict[str, Any]) -> None:
-    """CycloneDX 1.6, every line of image.txt but what the Dockerfile takes out, each with what it needs; the same twice."""
+    """CycloneDX 1.6, every line of image.txt but what the Dockerfile takes out, each with what it needs; the same twice.
+
+    And every crate of the kernel's lock file, with its hash.
+    """
     text = sbom.rendered(bill)
-    listed = {one["purl"] for one in bill["components"]}
+    listed = {one["purl"] for one in bill["components"] if not one["purl"].startswith("pkg:cargo/")}
     build, last = (CHECKOUT / "deploy" / "Dockerfile").read_text().split("\nFROM ")[-2:]
     (gone,) = re.findall(r"uninstall --yes ([\w ]+)$", build, re.MULTILINE)
     assert listed == {
@@ -184,6 +187,15 @@ def test_the_bill_of_materials_is_what_the_image_installs(bill: dict[str, Any]) 
     assert needs.keys() == refs
     assert {ref for each in needs.values() for ref in each} <= refs
     assert any(ref.startswith("aiokafka==") for ref in needs["root-component"])
+    lock = (CHECKOUT / "ranker" / "kernel" / "crates.lock").read_text()
+    found = re.findall(r'name = "(.+)"\nversion = "(.+)"\nsource = "crates"\nchecksum = "(.+)"', lock)
+    assert len(found) == len(re.findall(r"^checksum", lock, re.MULTILINE)) > 10
+    assert [(one["purl"], one["hashes"][0]["content"]) for one in bill["components"] if one["purl"] not in listed] == [
+        (f"pkg:cargo/{name}@{version}", checksum) for name, version, checksum in found
+    ]
+    pyo3, proc_macro = (next(ref for ref in refs if ref.startswith(f"{name}==")) for name in ("pyo3", "syn"))
+    assert pyo3 in needs["root-component"]
+    assert proc_macro not in needs["root-component"], "needed by pyo3's macros alone"
     assert bill["metadata"]["component"]["version"] == VERSION
     assert not re.search(r"https?://(?!cyclonedx\.org/)", text)
     for place in (CHECKOUT, Path.home(), Path(sys.prefix)):
