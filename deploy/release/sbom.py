@@ -2,8 +2,8 @@
 
 Made from the packages installed in this environment, those that requirements/image.txt names and the Dockerfile leaves:
 licences, versions and who needs whom are what their metadata says. Besides, the crates of ranker/kernel/crates.lock,
-which the kernel is made of and built with; docs/licences.md has their licences. The file is the same wherever it is made
-from one commit.
+which the kernel is made of and built with; docs/licences.md has their licences. The file is the same wherever it is
+made from one commit.
 """
 
 from __future__ import annotations
