@@ -116,7 +116,12 @@ MUTANTS = (
         "record.timestamp",
     ),
     Mutant("the mark has no key", "fold.rs", "crc.update(record.key.unwrap_or_default());", ""),
-    Mutant("records before the position count", "fold.rs", "if record.offset >= from {", "if true {"),
+    Mutant(
+        "records before the position are in a stretch",
+        "lib.rs",
+        "            start = after;",
+        "            (start, records) = (start, records + 1);",
+    ),
     Mutant("settled ones are looked at", "memory.rs", "self.settles_ms(bucket) < self.latest_ms", "false"),
     Mutant("what was given up begins anew", "memory.rs", "bucket < self.first ||", ""),
     Mutant("settled ones are not noted", "memory.rs", "self.change.settled += 1;", ""),

@@ -197,29 +197,26 @@ impl Fold {
         }
     }
 
-    /// Folds the records of data[at..end], beginning with those at offset `from`. Returns where it stopped: at `end`, or
-    /// at a record that it declines, which nothing was counted of.
+    /// Folds the records of data[at..end]. Returns where it stopped: at `end`, or at a record that it declines, which
+    /// nothing was counted of.
     pub fn run(
         &mut self,
         data: &[u8],
         mut at: usize,
         end: usize,
-        from: i64,
         head: &Head,
         mut memory: Option<&mut Memory>,
     ) -> usize {
         let mut last = None;
         while at < end {
             let Some((record, next)) = batch::record(data, at, head) else { break };
-            if record.offset >= from {
-                if !self.record(&record, memory.as_deref_mut()) {
-                    break;
-                }
-                let counted = &mut self.counted;
-                counted.records += 1;
-                counted.first_append_ms = counted.first_append_ms.min(record.timestamp);
-                last = Some(record);
+            if !self.record(&record, memory.as_deref_mut()) {
+                break;
             }
+            let counted = &mut self.counted;
+            counted.records += 1;
+            counted.first_append_ms = counted.first_append_ms.min(record.timestamp);
+            last = Some(record);
             at = next;
         }
         if let Some(record) = last {

@@ -37,7 +37,6 @@ struct Stretch {
     begin: usize,
     #[pyo3(get)]
     end: usize,
-    from: i64,
     #[pyo3(get)]
     next_offset: i64,
     #[pyo3(get)]
@@ -113,7 +112,6 @@ fn cut(
             head,
             begin,
             end,
-            from: from_offset,
             next_offset,
             records,
         };
@@ -317,19 +315,19 @@ impl Fold {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let memory = memory.map(|buckets| &buckets.get().memory);
         // Without the GIL only the bytes are touched that the stretches hold, not the Python objects.
-        let plain: Vec<(&[u8], usize, usize, i64, Head)> = stretches
+        let plain: Vec<(&[u8], usize, usize, Head)> = stretches
             .iter()
             .map(|one| (one.get().data.as_bytes(py), one.get()))
-            .map(|(data, one)| (data, one.begin, one.end, one.from, one.head))
+            .map(|(data, one)| (data, one.begin, one.end, one.head))
             .collect();
         let fold = &mut self.fold;
         let (number, stopped) = py.detach(|| {
             guarded(|| {
                 let mut memory = memory.map(held);
                 fold.begin();
-                for (number, (data, begin, end, from, head)) in plain.iter().enumerate() {
+                for (number, (data, begin, end, head)) in plain.iter().enumerate() {
                     let begin = if number == 0 { at } else { *begin };
-                    let stopped = fold.run(data, begin, *end, *from, head, memory.as_deref_mut());
+                    let stopped = fold.run(data, begin, *end, head, memory.as_deref_mut());
                     if stopped < *end {
                         return (number, stopped);
                     }
