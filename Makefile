@@ -22,6 +22,7 @@ help:
 	@echo "                SASL_SSL with SCRAM, then mTLS"
 	@echo "make check    format, lint, types, import rules"
 	@echo "make bench    measures speed, on Apache Kafka"
+	@echo "                PEERS=1                 instead: Flink, Kafka Streams, one native thread and ours on one topic (needs cargo)"
 	@echo "make wheel    wheel and source archive of the last commit into build/dist, the same bytes on every machine"
 	@echo "make sbom     what the container image installs, as a CycloneDX bill of materials, into build/dist"
 	@echo "make licences writes docs/licences.md; fails if what ships has a licence that is not allowed"
@@ -74,7 +75,7 @@ check:
 bench:
 	@deploy/setup.sh dev
 	@deploy/services.sh
-	@$(python) -m tests.bench
+	@$(python) -m tests.bench $(if $(PEERS),peers)
 
 # Writes the hashed requirement files anew, with the newest versions that pyproject.toml and requirements/*.in allow.
 compile := CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile -q --upgrade --generate-hashes \
@@ -96,5 +97,5 @@ audit:
 	@$(python) -m deploy.release.audit --database $(DATABASE)
 
 clean:
-	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock tests/bench/peers/native/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
