@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run kernel test test-long test-secured check bench requirements wheel sbom licences audit clean
+.PHONY: help setup run kernel test test-long test-secured check fuzz bench requirements wheel sbom licences audit clean
 
 # What the tests look at; make test TESTS=tests/unit runs less. A module's tests stay together; most of them wait more
 # than they compute, so three processes share two cores well.
@@ -20,10 +20,13 @@ help:
 	@echo "                one covers, mutants found late, long waits, 1,000 random histories, the lowest versions allowed"
 	@echo "make test-secured  the suites of consumer, collector and dead letters on Apache Kafka with TLS, logins and rights:"
 	@echo "                SASL_SSL with SCRAM, then mTLS"
-	@echo "make check    format, lint, types, import rules"
+	@echo "make check    format, lint, types, import rules; with cargo, licences of the kernel's crates"
+	@echo "make fuzz     any bytes into the kernel; needs cargo and a C++ compiler"
+	@echo "                MINUTES=5               for how long (default: 5)"
 	@echo "make bench    measures speed, on Apache Kafka"
-	@echo "                PEERS=1                 instead: Flink, Kafka Streams, one native thread and ours on one topic (needs cargo)"
-	@echo "make wheel    wheel and source archive of the last commit into build/dist, the same bytes on every machine"
+	@echo "                PEERS=1                 instead: Flink, Kafka Streams, one native thread and ours, on one topic"
+	@echo "make wheel    wheels and source archive of the last commit into build/dist, the same bytes on every machine;"
+	@echo "                the wheel that holds the kernel needs cargo"
 	@echo "make sbom     what the container image installs, as a CycloneDX bill of materials, into build/dist"
 	@echo "make licences writes docs/licences.md; fails if what ships has a licence that is not allowed"
 	@echo "make audit    known vulnerabilities of all pinned packages; fails too if they could not be looked up"
@@ -71,6 +74,11 @@ check:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(python) -m deploy.release.licences crates
+
+MINUTES ?= 5
+fuzz:
+	@MINUTES=$(MINUTES) deploy/fuzz.sh
 
 bench:
 	@deploy/setup.sh dev
@@ -97,5 +105,5 @@ audit:
 	@$(python) -m deploy.release.audit --database $(DATABASE)
 
 clean:
-	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock tests/bench/peers/native/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock ranker/kernel/fuzz/Cargo.lock tests/bench/peers/native/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,20 +1,24 @@
 """The licences of what ships and of what it is made with, and what is allowed: `make licences`.
 
 The bill of materials says what packages say of themselves; requirements/licences.toml has what a person has read.
+
+`python -m deploy.release.licences crates`: looks at the kernel's crates alone, and writes nothing (`make check`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from importlib.metadata import distribution
 from typing import Any, NamedTuple
 
 from license_expression import ExpressionError, LicenseSymbol, get_spdx_licensing
 
+from deploy.release import crates
 from deploy.release.checkout import CHECKOUT, ReleaseError, normal, pins, run
 from deploy.release.sbom import IMAGE, installed, pinned
 
@@ -101,8 +105,27 @@ def refused(found: Mapping[str, Licence], allowed_ids: frozenset[str]) -> list[L
     return [one for name, one in found.items() if name in pinned() and not allowed(one.expression, allowed_ids)]
 
 
+def refused_crates(found: Iterable[crates.Crate], allowed_ids: frozenset[str]) -> list[crates.Crate]:
+    """Of those in the binary, what the policy does not allow."""
+    return [one for one in found if one.is_within and not allowed(one.expression, allowed_ids)]
+
+
+def check_crates() -> list[crates.Crate] | None:
+    """All crates, None without cargo. Raises ReleaseError if one that is in the kernel is not allowed there."""
+    found = crates.found()
+    if found and (not_allowed := refused_crates(found, frozenset(policy()["kernel"]["allowed"]))):
+        raise ReleaseError(
+            "[kernel] of requirements/licences.toml does not allow what the kernel would hold: "
+            + ", ".join(f"{one.name} {one.version} ({one.expression})" for one in not_allowed)
+        )
+    return found
+
+
 def page(old: str) -> str:
-    """docs/licences.md with its tables as they should be. Raises ReleaseError if what ships is not allowed."""
+    """docs/licences.md with its tables as they should be. Raises ReleaseError if what ships is not allowed.
+
+    Without cargo the table of crates stays as it is.
+    """
     rules = policy()
     found = licences(installed(), rules["read"])
     if not_allowed := refused(found, frozenset(rules["allowed"])):
@@ -113,6 +136,7 @@ def page(old: str) -> str:
     ships, runs, dev = (pinned().keys(), *(pins(IMAGE.with_name(f"{lock}.txt")).keys() for lock in ("run", "dev")))
     tables = {
         "allowed": ", ".join(rules["allowed"]),
+        "kernel": ", ".join(rules["kernel"]["allowed"]),
         "ships": _table(found, ships),
         "run": _table(found, runs - ships),
         "dev": _table(found, dev - runs - ships),
@@ -124,6 +148,17 @@ def page(old: str) -> str:
             ]
         ),
     }
+    if (kernel := check_crates()) is not None:
+        tables["crates"] = "\n".join(
+            [
+                "| crate | version | licence | in the kernel |",
+                "|---|---|---|---|",
+                *(
+                    f"| {one.name} | {one.version} | {one.expression} | {'yes' if one.is_within else 'no'} |"
+                    for one in kernel
+                ),
+            ]
+        )
     for name, table in tables.items():
         before, mark, rest = old.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition("<!-- end -->")
@@ -145,8 +180,17 @@ def _table(found: Mapping[str, Licence], names: AbstractSet[str]) -> str:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["crates"]:
+        found = check_crates()
+        print("Without cargo the licences of the kernel's crates are not checked" if found is None else _summary(found))
+        return
     PAGE.write_text(page(PAGE.read_text()))
     print(f"{PAGE.relative_to(CHECKOUT)} is written")
+
+
+def _summary(found: list[crates.Crate]) -> str:
+    within = sum(one.is_within for one in found)
+    return f"crates: {within} in the kernel, all with a licence that is allowed; {len(found) - within} build it"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The bill of materials of what ships, in CycloneDX: `make sbom`. The container image has these packages.
 
 Made from the packages installed in this environment, those that requirements/image.txt names and the Dockerfile leaves:
-licences, versions and who needs whom are what their metadata says. The file is the same wherever it is made from one
-commit.
+licences, versions and who needs whom are what their metadata says. Besides, the crates of ranker/kernel/crates.lock,
+which the kernel is made of and built with; docs/licences.md has their licences. The file is the same wherever it is
+made from one commit.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from deploy.release import crates
 from deploy.release.checkout import CHECKOUT, DIST, ReleaseError, commit_time_s, normal, pins, run, write_sums
 from ranker.service.version import VERSION
 
@@ -75,7 +77,30 @@ def shipped() -> dict[str, Any]:
         for one in bill["dependencies"]
         if one["ref"] in refs
     ]
+    _add_crates(bill)
     return bill
+
+
+def _add_crates(bill: dict[str, Any]) -> None:
+    locked = crates.locked()
+    refs = {name: f"{name}=={one['version']} (crate)" for name, one in locked.items()}
+    for name, one in locked.items():
+        needs = [refs[need] for need in one.get("dependencies", ())]
+        if name == crates.OURS:
+            (root,) = (node for node in bill["dependencies"] if node["ref"] == _ROOT)
+            root["dependsOn"] += needs
+            continue
+        bill["dependencies"].append({"ref": refs[name], "dependsOn": needs})
+        bill["components"].append(
+            {
+                "type": "library",
+                "bom-ref": refs[name],
+                "name": name,
+                "version": one["version"],
+                "purl": f"pkg:cargo/{name}@{one['version']}",
+                "hashes": [{"alg": "SHA-256", "content": one["checksum"]}],
+            }
+        )
 
 
 def rendered(bill: dict[str, Any]) -> str:
@@ -101,7 +126,7 @@ def main() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     write_sums(DIST)
-    print(f"{path.relative_to(CHECKOUT)}: {len(bill['components'])} packages besides {NAME} itself")
+    print(f"{path.relative_to(CHECKOUT)}: {len(bill['components'])} packages and crates besides {NAME} itself")
 
 
 if __name__ == "__main__":

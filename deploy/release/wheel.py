@@ -1,8 +1,11 @@
-"""Wheel and source archive of a commit, the same bytes wherever and whenever they are made: `make wheel`.
+"""Wheels and source archive of a commit, the same bytes wherever and whenever they are made: `make wheel`.
 
 They are made from `git archive` of HEAD, so neither modes nor leftovers of the work tree get in. Names, times and modes
 of what the build writes are fixed here: SOURCE_DATE_EPOCH is the commit's time, the umask is 022. What stays is the
 build tool's version, which is in the wheel's WHEEL file: requirements/dev.txt pins it.
+
+Both wheels are made from the archive, so it has everything that they need. One holds no kernel and runs everywhere; the
+other, which needs cargo, has it for this platform. Its bytes depend on Rust's version and on the linker besides.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.release.checkout import CHECKOUT, DIST, ReleaseError, commit_time_s, git, run, write_sums
@@ -23,8 +27,11 @@ LOCK = Path("requirements", "image.txt")
 """With the wheel, all that `pip install --require-hashes` needs."""
 
 
-def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
-    """Write wheel, archive, lock file and SHA256SUMS of the HEAD of `checkout` into `into`, which is emptied first."""
+def make(into: Path, checkout: Path = CHECKOUT, *, has_kernel: bool) -> list[Path]:
+    """Write wheels, archive, lock file and SHA256SUMS of the HEAD of `checkout` into `into`, which is emptied first.
+
+    `has_kernel`: also the wheel that holds the kernel.
+    """
     time_s = commit_time_s(checkout)
     shutil.rmtree(into, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -32,26 +39,30 @@ def make(into: Path, checkout: Path = CHECKOUT) -> list[Path]:
         with tarfile.open(fileobj=io.BytesIO(git("-c", "tar.umask=0022", "archive", "HEAD", cwd=checkout))) as archive:
             archive.extractall(source, filter="data")
         made = Path(scratch) / "made"
+        build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", made)
         environment = {"PATH": os.environ["PATH"], "SOURCE_DATE_EPOCH": str(time_s), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        done = subprocess.run(
-            [sys.executable, "-m", "build", "--no-isolation", "--outdir", made, source],
-            env=environment,
-            umask=0o022,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise ReleaseError(f"the build failed:\n{done.stdout}{done.stderr}")
-        (wheel,) = made.glob("*.whl")
+        _run([*build, source], environment)
         (archive_path,) = made.glob("*.tar.gz")
+        if has_kernel:
+            with tarfile.open(archive_path) as archive:
+                archive.extractall(scratch, filter="data")
+            unpacked = Path(scratch) / archive_path.name.removesuffix(".tar.gz")
+            _run([unpacked / "deploy" / "kernel.sh"], os.environ)  # cargo needs its folder and the way to its registry
+            _run([*build, "--wheel", unpacked], environment)
         into.mkdir(parents=True, exist_ok=True)
-        written = [into / wheel.name, into / archive_path.name, into / LOCK.name]
-        written[0].write_bytes(wheel.read_bytes())
-        written[1].write_bytes(_packed_again(archive_path, time_s))
-        written[2].write_bytes((source / LOCK).read_bytes())
+        contents = {wheel.name: wheel.read_bytes() for wheel in sorted(made.glob("*.whl"))}
+        contents[archive_path.name] = _packed_again(archive_path, time_s)
+        contents[LOCK.name] = (source / LOCK).read_bytes()
+        for name, content in contents.items():
+            (into / name).write_bytes(content)
     write_sums(into)
-    return written
+    return [into / name for name in contents]
+
+
+def _run(argv: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(argv, env=environment, umask=0o022, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ReleaseError(f"the build failed:\n{done.stdout}{done.stderr}")
 
 
 def _packed_again(archive: Path, time_s: int) -> bytes:
@@ -71,7 +82,10 @@ def _packed_again(archive: Path, time_s: int) -> bytes:
 
 
 def main() -> None:
-    make(DIST)
+    has_kernel = shutil.which("cargo") is not None
+    make(DIST, has_kernel=has_kernel)
+    if not has_kernel:
+        print("Without cargo there is no wheel that holds the kernel: what is installed from these folds without it.")
     print((DIST / "SHA256SUMS").read_text(), end="")
 
 

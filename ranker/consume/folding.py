@@ -4,35 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
+from ranker.consume.errors import PartitionStoppedError
 from ranker.consume.fold_chunk import fold_chunk
 from ranker.core.fold import Fold
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts
 from ranker.log.aiokafka_patch import Chunk
 
+Folded = list[PartialCounts | PartitionStoppedError | None]
 _REST_S = 0.001
 
 
+def together(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Those for the kernel that follow one another, which are folded together; every other one alone."""
+    some: list[Chunk] = []
+    for chunk in chunks:
+        if some and not (chunk.stretches and some[-1].stretches and chunk.start == some[-1].end):
+            yield some
+            some = []
+        some.append(chunk)
+    if some:
+        yield some
+
+
+def until_stopped(chunks: Iterable[Chunk], folded: Folded) -> Iterator[tuple[Chunk, PartialCounts | None]]:
+    """Each chunk with its counts. Raises PartitionStoppedError behind the last one that could be folded."""
+    for chunk, counts in zip(chunks, folded, strict=False):
+        if isinstance(counts, PartitionStoppedError):
+            raise counts
+        yield chunk, counts
+
+
 class Folding:
-    """One chunk at a time."""
+    """Of one partition. What it is given is folded in order, one call at a time."""
 
     def __init__(self, partition: int, fold: Fold, *, accept_create_time: bool) -> None:
         self._fold = partial(fold_chunk, partition, fold=fold, accept_create_time=accept_create_time)
         self._busy = False
 
-    async def counts(self, chunk: Chunk, memory: Memory | None, accepted: int) -> PartialCounts | None:
-        """As `fold_chunk`; the caller's state may be another one afterwards."""
-        fold = partial(self._fold, chunk, memory=memory, accepted=accepted)
-        if not chunk.stretches:
-            return fold()
+    async def counts(self, chunks: Sequence[Chunk], memory: Memory | None, accepted: int) -> Folded:
+        """Each chunk's counts, as `fold_chunk` returns them; the last one may be why the partition stops.
+
+        The caller's state may be another one afterwards.
+        """
+        if not chunks[0].stretches:
+            return self._folded(chunks, memory, accepted)
         self._busy = True
-        folded = asyncio.get_running_loop().run_in_executor(None, fold)
+        folded = asyncio.get_running_loop().run_in_executor(None, self._folded, chunks, memory, accepted)
         folded.add_done_callback(self._ended)
         return await asyncio.shield(folded)
 
-    def _ended(self, folded: asyncio.Future[PartialCounts | None]) -> None:
+    def _folded(self, chunks: Sequence[Chunk], memory: Memory | None, accepted: int) -> Folded:
+        found: Folded = []
+        for chunk in chunks:
+            try:
+                found.append(self._fold(chunk, memory=memory, accepted=accepted))
+            except PartitionStoppedError as stopped:
+                found.append(stopped)
+                break
+        return found
+
+    def _ended(self, folded: asyncio.Future[Folded]) -> None:
         self._busy = False
         if not folded.cancelled():
             folded.exception()  # seen, though nobody may wait for it any more

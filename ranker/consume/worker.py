@@ -14,7 +14,7 @@ from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
 from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
-from ranker.consume.folding import Folding
+from ranker.consume.folding import Folding, together, until_stopped
 from ranker.consume.gate import Gate
 from ranker.consume.schema_wait import SchemaWait
 from ranker.consume.session import Session
@@ -37,8 +37,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 1.2
 """At the latest: a tick follows each look at the log's end, once a second, so T is stored as soon as it has moved."""
-_STRAYS_EVERY_TICKS, _FORGET_EVERY_TICKS = 3_600, 600
-_AGAIN_S = 1.0
+_STRAYS_EVERY_TICKS, _FORGET_EVERY_TICKS, _AGAIN_S = 3_600, 600, 1.0
 
 
 class Worker:
@@ -166,27 +165,25 @@ class Worker:
 
     async def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
         """Batches polled chunks; stops at the first one that does not start where the last one ended."""
-        for chunk in chunks:
-            session = self._session
+        for some in together(chunks):
+            session, begin, accepted = self._session, some[0].start, self._dead_stretch.accepted
             if session is None or self.stopped is not None:
                 return
-            if chunk.start != self._expected:
-                self.seek_expected()
-                return
-            if self.schema_wait.begins(chunk.records, self._dead_stretch.accepted):
+            if begin != self._expected or self.schema_wait.begins(some[0].records, accepted):
                 self.seek_expected()
                 break
+            folded = await self._folding.counts(some, session.memory, accepted)
+            if self._session is not session or self._expected != begin:
+                return  # the gate has closed meanwhile: its next opening drops what the memory has of these
             try:
-                partial = await self._folding.counts(chunk, session.memory, self._dead_stretch.accepted)
-                if self._session is not session or self._expected != chunk.start:
-                    return  # the gate has closed meanwhile: its next opening drops what the memory has of this chunk
-                if partial is not None:
-                    self._dead_stretch.look(chunk.start, chunk.end, partial)
+                for chunk, partial in until_stopped(some, folded):
+                    if partial is not None:
+                        self._dead_stretch.look(chunk.start, chunk.end, partial)
+                    self._expected = chunk.end
+                    self._batches.put(chunk.start, chunk.end, partial, now_s, session.articles, chunk.epoch)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
                 break
-            self._expected = chunk.end
-            self._batches.put(chunk.start, chunk.end, partial, now_s, session.articles, chunk.epoch)
         self._wake.set()
 
     async def _work(self, session: Session) -> None:

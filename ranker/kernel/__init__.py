@@ -18,7 +18,7 @@ else:
     VERSION = _kernel.VERSION
 
 SWITCH: Final = "RANKER_KERNEL"
-"""The environment variable that turns it off: "off", for comparisons."""
+"""The environment variable that turns it off with "off", for comparisons."""
 ON: Final = bool(VERSION) and os.environ.get(SWITCH, "") != "off"
 """Whether the kernel is there and not turned off."""
 

@@ -29,6 +29,8 @@ _LENGTH, _EPOCH, _MAGIC, _CRC, _ATTRIBUTES, _NUMBER, _RECORDS = 8, 12, 16, 17, 2
 _LEAST_OLD = 26
 """Bytes of the smallest batch of an old format."""
 _CODEC = 7
+_MOST_COPIED = 16 << 20
+"""Unpacked bytes that are copied for the kernel: it shares what Python cannot change, which unpacked bytes can be."""
 FAST = google_crc32c.implementation == "c"
 """Otherwise the package has no binary for this machine, and its Python code is slower than the client's."""
 
@@ -41,6 +43,7 @@ class Batch:
         self._raw, self._most_bytes, self._at = raw, most_bytes, at
         batch = self._batch = DefaultRecordBatch(raw)
         self._data = raw
+        self._is_unpacked, self._is_whole = False, True
         self.producer_id = batch.producer_id
         self.base_offset, self.next_offset = batch.base_offset, batch.next_offset
         self.is_control_batch, self.is_transactional = batch.is_control_batch, batch.is_transactional
@@ -69,17 +72,22 @@ class Batch:
         Raises UnsupportedCodecError.
         """
         codec = self._raw[_ATTRIBUTES + 1] & _CODEC
-        if codec:
-            data, _ = unpack(codec, self._raw[_RECORDS:], self._most_bytes, _RECORDS)
+        if codec and not self._is_unpacked:
+            data, self._is_whole = unpack(codec, self._raw[_RECORDS:], self._most_bytes, _RECORDS)
             data[:_RECORDS] = self._raw[:_RECORDS]
             data[_ATTRIBUTES + 1] &= ~_CODEC
-            self._data, self._batch = memoryview(data), DefaultRecordBatch(data)
+            self._data, self._batch, self._is_unpacked = memoryview(data), DefaultRecordBatch(data), True
         return self._batch
 
     def stretches(self, start: int, room: int, most: int, most_bytes: int) -> list[Stretch] | None:
-        """Its records from offset `start` on, for the kernel: see `cut` there. Raises UnsupportedCodecError."""
+        """Its records from offset `start` on, for the kernel: see `cut` there. None: they are read in another way.
+
+        Raises UnsupportedCodecError.
+        """
         if self._raw[_ATTRIBUTES + 1] & _CODEC:
             self.opened()
+            if not self._is_whole or len(self._data) > _MOST_COPIED:
+                return None
             data, at = bytes(self._data), 0
         elif isinstance(self._raw.obj, bytes):
             data, at = self._raw.obj, self._at

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import Any
 
 import pytest
 
-from deploy.release import licences
+from deploy.release import crates, licences
 from deploy.release.checkout import CHECKOUT, ReleaseError
 
 ALLOWED = frozenset({"MIT", "Apache-2.0"})
@@ -74,3 +75,50 @@ def test_another_text_than_the_one_that_was_read_has_to_be_read_again() -> None:
     assert licences.licences(bill(), read)["click"].expression == "MIT"
     with pytest.raises(ReleaseError, match="another licence text"):
         licences.licences(bill(), {"click": {"licence": "MIT", "sha256": "0" * 64}})
+
+
+def test_the_page_has_every_crate_of_the_lock_file() -> None:
+    """In its version. The licences are compared where cargo is, by the test of the page."""
+    rows = re.findall(r"^\| (\S+) \| (\S+) \| .* \| (?:yes|no) \|$", licences.PAGE.read_text(), re.MULTILINE)
+    locked = {name: one["version"] for name, one in crates.locked().items() if name != crates.OURS}
+    assert dict(rows) == locked, "run `make licences`, with cargo"
+
+
+def metadata(licence: str | None, *, through: str | None = None, kind: str = "lib") -> dict[str, Any]:
+    """What cargo prints if the kernel needs `used`, which is a library or of another kind, and that `behind`."""
+
+    def package(name: str, licence: str | None, kind: str) -> dict[str, Any]:
+        return {"id": name, "name": name, "version": "1", "license": licence, "targets": [{"kind": [kind]}]}
+
+    def node(name: str, *needs: str) -> dict[str, Any]:
+        return {"id": name, "deps": [{"pkg": need, "dep_kinds": [{"kind": through}]} for need in needs]}
+
+    return {
+        "packages": [
+            package("ours", "Apache-2.0", "cdylib"),
+            package("used", "MIT OR Apache-2.0", kind),
+            package("behind", licence, "lib"),
+        ],
+        "resolve": {"root": "ours", "nodes": [node("ours", "used"), node("used", "behind"), node("behind")]},
+    }
+
+
+@pytest.mark.parametrize("licence", ["GPL-3.0-only", "MIT", None, "Unlicense AND MIT"])
+def test_a_crate_in_the_kernel_under_another_licence_is_refused(licence: str | None) -> None:
+    """However deep it is needed; MIT asks for its notice, which the kernel does not carry."""
+    ids = frozenset(licences.policy()["kernel"]["allowed"])
+    assert [one.name for one in licences.refused_crates(crates.read(metadata(licence)), ids)] == ["behind"]
+    assert licences.refused_crates(crates.read(metadata("BSL-1.0")), ids) == []
+    assert licences.refused_crates(crates.read(metadata(licence, through="build")), ids) == []
+    assert licences.refused_crates(crates.read(metadata(licence, kind="proc-macro")), ids) == []
+
+
+def test_without_cargo_crates_are_not_checked_except_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page keeps its table of them; CI fails, as it does for what tests need."""
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.delenv("CI", raising=False)
+    page = licences.PAGE.read_text()
+    assert licences.page(page) == page
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(ReleaseError, match="cargo is not there"):
+        licences.page(page)

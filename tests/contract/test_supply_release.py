@@ -9,7 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import threading
+import tomllib
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,19 +25,32 @@ from deploy.local.ports import HOST, free_port
 from deploy.release import sbom
 from deploy.release.checkout import CHECKOUT, ReleaseError, pins, write_sums
 from ranker.service.version import VERSION
+from tests.support.deploy_tools import FindTool
 
-BUILD = "import sys, pathlib; from deploy.release import wheel; wheel.make(*map(pathlib.Path, sys.argv[1:]))"
+BUILD = """
+import pathlib, sys
+from deploy.release import wheel
+wheel.make(*map(pathlib.Path, sys.argv[1:3]), has_kernel=sys.argv[3] == "kernel")
+"""
+PURE = f"popularity_ranker-{VERSION}-py3-none-any.whl"
 
 
-def built(place: Path, umask: int, **environ: str) -> dict[str, str]:
+@pytest.fixture
+def _cargo(find_tool: FindTool) -> None:
+    find_tool("cargo", "cargo")
+
+
+def built(place: Path, umask: int, kernel: str = "no kernel", **environ: str) -> dict[str, str]:
     """File to SHA-256 of a release of this checkout's HEAD, made in a clone of its own."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed (Debian: apt-get install git)")
     subprocess.run(["git", "clone", "-q", CHECKOUT, place], check=True, umask=umask, capture_output=True)
     # What a work tree may have and a commit does not; and another time of every file.
     (place / "ranker" / "left_over.py").write_text("")
     for path in place.rglob("*.py"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
     environment = os.environ | environ
-    argv: list[str | Path] = [sys.executable, "-c", BUILD, place / "dist", place]
+    argv: list[str | Path] = [sys.executable, "-c", BUILD, place / "dist", place, kernel]
     subprocess.run(argv, cwd=CHECKOUT, env=environment, umask=umask, check=True)
     lines = (place / "dist" / "SHA256SUMS").read_text().splitlines()
     return {name: digest for digest, name in (line.split() for line in lines)}
@@ -42,20 +59,100 @@ def built(place: Path, umask: int, **environ: str) -> dict[str, str]:
 @pytest.mark.long
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     """In other directories, with another umask, time zone, language and order of sets, some seconds later."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed (Debian: apt-get install git)")
     first = built(tmp_path / "a", 0o022, PYTHONHASHSEED="1", TZ="Asia/Tokyo", LC_ALL="C")
     again = built(tmp_path / "elsewhere" / "b", 0o077, PYTHONHASHSEED="2", TZ="America/Lima", LC_ALL="C.UTF-8")
     assert first == again
-    packed = {f"popularity_ranker-{VERSION}-py3-none-any.whl", f"popularity_ranker-{VERSION}.tar.gz"}
-    assert set(first) == {*packed, "image.txt"}
+    assert set(first) == {PURE, f"popularity_ranker-{VERSION}.tar.gz", "image.txt"}
     made = tmp_path / "a" / "dist"
     for name, digest in first.items():
         assert hashlib.sha256((made / name).read_bytes()).hexdigest() == digest
-    (wheel,) = made.glob("*.whl")
-    names = subprocess.run([sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True).stdout
+    names = zipfile.ZipFile(made / PURE).namelist()
     assert "ranker/store/scripts/advance.lua" in names
-    assert "left_over" not in names
+    assert not [name for name in names if "left_over" in name or name.endswith((".rs", ".lock", "Cargo.toml"))]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_cargo")
+def test_two_builds_with_the_kernel_are_the_same_bytes(tmp_path: Path) -> None:
+    """With crates that were fetched to other places, another order of sets, and flags that somebody has set for cargo."""
+    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
+    elsewhere = tmp_path / "cargo"
+    shutil.copytree(home / "registry", elsewhere / "registry")
+    first = built(tmp_path / "a", 0o022, "kernel", PYTHONHASHSEED="1", TZ="Asia/Tokyo")
+    flags = {"RUSTFLAGS": "-Copt-level=1", "CARGO_HOME": str(elsewhere)}
+    again = built(tmp_path / "elsewhere" / "b", 0o077, "kernel", PYTHONHASHSEED="2", TZ="America/Lima", **flags)
+    assert first == again
+    assert len([name for name in first if "-cp311-abi3-" in name]) == 1
+
+
+@pytest.mark.usefixtures("_cargo")
+def test_an_installed_wheel_has_its_kernel_or_says_that_it_has_none(tmp_path: Path) -> None:
+    """Each wheel in an environment that has nothing else: one folds by the kernel, the other by the plain fold.
+
+    The one with the kernel is for every Python from 3.11 on, and has no path of the machine where it was made.
+    """
+    built(tmp_path / "a", 0o022, "kernel")
+    made = tmp_path / "a" / "dist"
+    (compiled,) = made.glob("*-cp311-abi3-*.whl")
+    with zipfile.ZipFile(compiled) as wheel, zipfile.ZipFile(made / PURE) as pure:
+        library = wheel.read("ranker/kernel/_kernel.abi3.so")
+        assert set(wheel.namelist()) - set(pure.namelist()) == {"ranker/kernel/_kernel.abi3.so"}
+        assert "Root-Is-Purelib: false" in wheel.read(f"popularity_ranker-{VERSION}.dist-info/WHEEL").decode()
+    assert b"/crates/pyo3-" in library
+    cargo = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
+    for path in (str(tmp_path), str(CHECKOUT), cargo, tempfile.gettempdir() + "/", "registry", "libpython"):
+        assert path.encode() not in library, path
+    assert said_of(compiled, tmp_path / "with") == f"the kernel folds (version {kernel_version()})\n"
+    assert said_of(made / PURE, tmp_path / "without").startswith("the plain fold runs, at a fraction of the speed")
+
+
+def said_of(wheel: Path, environment: Path) -> str:
+    """Which fold runs where nothing but this wheel is installed."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "-q",
+        "--no-index",
+        "--no-deps",
+        wheel,
+    ]
+    subprocess.run(pip, check=True, capture_output=True)
+    code = "from ranker import kernel; print(kernel.named())"
+    return subprocess.run([python, "-c", code], cwd="/", check=True, capture_output=True, text=True).stdout
+
+
+def kernel_version() -> str:
+    return str(tomllib.loads((CHECKOUT / "ranker" / "kernel" / "Cargo.toml").read_text())["package"]["version"])
+
+
+def test_the_source_archive_has_what_the_kernel_is_built_from(tmp_path: Path) -> None:
+    """Every file that cargo and deploy/kernel.sh read, as it is in the commit."""
+    built(tmp_path / "a", 0o022)
+    listed = [
+        "git",
+        "ls-files",
+        "deploy/kernel.sh",
+        "ranker/kernel/*.rs",
+        "ranker/kernel/*.toml",
+        "ranker/kernel/*.lock",
+    ]
+    files = subprocess.run(listed, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.split()
+    files = [name for name in files if "/fuzz/" not in name]
+    assert len(files) > 5
+    root = f"popularity_ranker-{VERSION}"
+    with tarfile.open(tmp_path / "a" / "dist" / f"{root}.tar.gz") as archive:
+        for name in files:
+            packed = archive.extractfile(f"{root}/{name}")
+            assert packed is not None
+            committed = subprocess.run(["git", "show", f"HEAD:{name}"], cwd=CHECKOUT, capture_output=True, check=True)
+            assert packed.read() == committed.stdout, name
+        assert archive.getmember(f"{root}/deploy/kernel.sh").mode & 0o111
 
 
 def test_sums_are_of_everything_beside_them(tmp_path: Path) -> None:
@@ -74,9 +171,12 @@ def bill() -> dict[str, Any]:
 
 
 def test_the_bill_of_materials_is_what_the_image_installs(bill: dict[str, Any]) -> None:
-    """CycloneDX 1.6, every line of image.txt but what the Dockerfile takes out, each with what it needs; the same twice."""
+    """CycloneDX 1.6, every line of image.txt but what the Dockerfile takes out, each with what it needs; the same twice.
+
+    And every crate of the kernel's lock file, with its hash.
+    """
     text = sbom.rendered(bill)
-    listed = {one["purl"] for one in bill["components"]}
+    listed = {one["purl"] for one in bill["components"] if not one["purl"].startswith("pkg:cargo/")}
     build, last = (CHECKOUT / "deploy" / "Dockerfile").read_text().split("\nFROM ")[-2:]
     (gone,) = re.findall(r"uninstall --yes ([\w ]+)$", build, re.MULTILINE)
     assert listed == {
@@ -88,6 +188,15 @@ def test_the_bill_of_materials_is_what_the_image_installs(bill: dict[str, Any]) 
     assert needs.keys() == refs
     assert {ref for each in needs.values() for ref in each} <= refs
     assert any(ref.startswith("aiokafka==") for ref in needs["root-component"])
+    lock = (CHECKOUT / "ranker" / "kernel" / "crates.lock").read_text()
+    found = re.findall(r'name = "(.+)"\nversion = "(.+)"\nsource = "crates"\nchecksum = "(.+)"', lock)
+    assert len(found) == len(re.findall(r"^checksum", lock, re.MULTILINE)) > 10
+    assert [(one["purl"], one["hashes"][0]["content"]) for one in bill["components"] if one["purl"] not in listed] == [
+        (f"pkg:cargo/{name}@{version}", checksum) for name, version, checksum in found
+    ]
+    pyo3, proc_macro = (next(ref for ref in refs if ref.startswith(f"{name}==")) for name in ("pyo3", "syn"))
+    assert pyo3 in needs["root-component"]
+    assert proc_macro not in needs["root-component"], "needed by pyo3's macros alone"
     assert bill["metadata"]["component"]["version"] == VERSION
     assert not re.search(r"https?://(?!cyclonedx\.org/)", text)
     for place in (CHECKOUT, Path.home(), Path(sys.prefix)):

@@ -149,7 +149,9 @@ def records(rng: random.Random) -> list[Given]:
         offset += 1 if rng.random() < 0.9 else rng.randint(2, 5)
         now += rng.choice((0, 1, 500, MINUTE)) if rng.random() < 0.98 else rng.randrange(3 * HOUR)
         append_ms = now if rng.random() < 0.98 else rng.choice((-1, 0, now // 1000, now * 1000, now - MINUTE))
-        found.append(Given(offset, append_ms, rng.choice((None, b"", b"demo/a")), value(rng, now)))
+        found.append(
+            Given(offset, append_ms, rng.choice((None, b"", b"demo/a")), value(rng, rng.choice((now, append_ms))))
+        )
     return found
 
 

@@ -9,7 +9,7 @@ mod names;
 mod scan;
 
 pub use batch::{Head, is_whole, record};
-pub use event::parse;
+pub use event::{Agent, Event, parse};
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -121,9 +121,11 @@ fn cut(
     }))
 }
 
-type Piece = (usize, usize, i64, usize);
+/// A stretch: begin, end, next offset, records.
+pub type Piece = (usize, usize, i64, usize);
 
-fn walk(
+/// As `cut`, without Python.
+pub fn walk(
     bytes: &[u8],
     begin: usize,
     end: usize,

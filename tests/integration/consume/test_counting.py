@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.integration.consume.engine import Engine
+import pytest
+
+from ranker import kernel
+from tests.integration.consume.engine import RULES_TOML, Engine
 
 
 async def test_every_count_equals_the_recount(engine: Engine) -> None:
@@ -25,6 +28,28 @@ async def test_every_count_equals_the_recount(engine: Engine) -> None:
         return {place.partition: at.offset for place, at in offsets.items()} == dict(enumerate(await engine.applied()))
 
     await engine.until("the group's offsets, for lag tools", committed)
+
+
+@pytest.mark.parametrize("switch", ["on", "off"])
+async def test_both_folds_count(
+    new_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, switch: str
+) -> None:
+    """With the kernel and without, rules with a memory in force; which one it is stands in metrics and in the first line."""
+    monkeypatch.setenv(kernel.SWITCH, switch)
+    engine = new_engine(config=RULES_TOML)
+    await engine.create_topic(2)
+    await engine.traffic.send(2000)
+    consumer = engine.consume()
+    await engine.until("readiness", consumer.ready)
+    async with engine.traffic.flowing(per_s=1000):
+        await engine.until_counted()
+    await engine.until_counted()
+    await engine.check()
+    is_on = bool(kernel.VERSION) and switch == "on"
+    assert await consumer.metric("ranker_fold_kernel", version=kernel.VERSION if is_on else "") == is_on
+    assert (await consumer.metric("ranker_declined_records_total") > 0) == is_on, "the traffic has bad records"
+    first = consumer.child.log.read_text().splitlines()[0]
+    assert ("the kernel folds" in first) == is_on
 
 
 async def test_shards_spread_over_a_cluster(new_engine: Callable[..., Engine], redis_cluster_url: str) -> None:

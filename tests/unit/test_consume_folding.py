@@ -1,0 +1,79 @@
+"""Folding in a thread: what is folded together, where it stops, and that nobody touches a memory that a thread changes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, cast
+
+import pytest
+
+from ranker.consume import folding
+from ranker.consume.errors import PartitionStoppedError, Stop
+from ranker.consume.folding import Folding, together, until_stopped
+from ranker.core.fold import Fold
+from ranker.core.partial_counts import PartialCounts
+from ranker.log.aiokafka_patch import Chunk
+
+NOBODY = cast("Any", None)
+
+
+def raw(start: int, end: int) -> Chunk:
+    return Chunk(start, end, stretches=[NOBODY])
+
+
+def test_what_follows_is_folded_together() -> None:
+    """Chunks of records, without any, or behind a hole are folded alone."""
+    chunks = [raw(0, 5), raw(5, 9), Chunk(9, 12), raw(12, 13), raw(14, 15), raw(15, 16), Chunk(16, 17), Chunk(17, 18)]
+    spans = [[(chunk.start, chunk.end) for chunk in some] for some in together(chunks)]
+    assert spans == [[(0, 5), (5, 9)], [(9, 12)], [(12, 13)], [(14, 15), (15, 16)], [(16, 17)], [(17, 18)]]
+    assert list(together([])) == []
+
+
+async def test_it_stops_at_the_first_that_cannot_be_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before is handed out; what comes behind is not folded at all."""
+    folded = []
+
+    def fold(_: int, chunk: Chunk, **__: Any) -> PartialCounts:
+        folded.append(chunk.start)
+        if chunk.start == 5:
+            raise PartitionStoppedError("no", Stop.FOLD)
+        return PartialCounts(records=chunk.end - chunk.start)
+
+    monkeypatch.setattr(folding, "fold_chunk", fold)
+    chunks = [raw(0, 5), raw(5, 9), raw(9, 12)]
+    found = await Folding(0, cast("Fold", NOBODY), accept_create_time=True).counts(chunks, None, 0)
+    handed = until_stopped(chunks, found)
+    chunk, counts = next(handed)
+    assert (chunk.start, counts) == (0, PartialCounts(records=5))
+    with pytest.raises(PartitionStoppedError, match="no"):
+        next(handed)
+    assert folded == [0, 5]
+
+
+async def test_it_is_at_rest_once_the_thread_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if whoever waited for it was cancelled, and whoever waits for its rest is."""
+    goes_on, began = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def fold(*_: Any, **__: Any) -> None:
+        loop.call_soon_threadsafe(began.set)
+        assert goes_on.wait(10)
+
+    monkeypatch.setattr(folding, "fold_chunk", fold)
+    one = Folding(0, cast("Fold", NOBODY), accept_create_time=True)
+    await one.at_rest()
+    counting = asyncio.create_task(one.counts([raw(0, 5)], None, 0))
+    await began.wait()
+    counting.cancel()
+    resting = asyncio.create_task(one.at_rest())
+    await asyncio.wait([counting])
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        resting.cancel()
+    await asyncio.sleep(0.01)
+    assert not resting.done()
+    goes_on.set()
+    async with asyncio.timeout(5):
+        await asyncio.wait([resting])
+    assert not resting.cancelled()
