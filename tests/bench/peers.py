@@ -96,7 +96,10 @@ def run(stack: Stack, events: int, repeats: int, progress: Progress) -> Part:
                 runs[name].append(turn(f"peer-{number}"))
                 done(1)
     _figures(part, runs)
+    versions = {FLINK: _version("flink", "flink-core"), STREAMS: _version("streams", "kafka-streams")}
+    part.notes.append(", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
     part.details = {
+        "versions": versions,
         "sums": expected._asdict(),
         **{name: [asdict(one) for one in found] for name, found in runs.items()},
     }
@@ -196,6 +199,10 @@ def _native(stack: Stack, expected: Sums, label: str) -> Run:
 def _jvm(name: str, program: str) -> list[str]:
     jars = [BUILT / name / f"{name}-count-1.jar", BUILT / name / "jars" / "*"]
     return [str(java()), *JVM, "-cp", ":".join(map(str, jars)), program]
+
+
+def _version(name: str, jar: str) -> str:
+    return next((BUILT / name / "jars").glob(f"{jar}-[0-9]*.jar")).stem.removeprefix(f"{jar}-")
 
 
 def _peer(stack: Stack, name: str, argv: list[str], expected: Sums) -> Run:
