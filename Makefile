@@ -24,6 +24,7 @@ help:
 	@echo "make fuzz     any bytes into the kernel; needs cargo and a C++ compiler"
 	@echo "                MINUTES=5               for how long (default: 5)"
 	@echo "make bench    measures speed, on Apache Kafka"
+	@echo "                PEERS=1                 instead: Flink, Kafka Streams, one native thread and ours, on one topic"
 	@echo "make wheel    wheels and source archive of the last commit into build/dist, the same bytes on every machine;"
 	@echo "                the wheel that holds the kernel needs cargo"
 	@echo "make sbom     what the container image installs, as a CycloneDX bill of materials, into build/dist"
@@ -82,7 +83,7 @@ fuzz:
 bench:
 	@deploy/setup.sh dev
 	@deploy/services.sh
-	@$(python) -m tests.bench
+	@$(python) -m tests.bench $(if $(PEERS),peers)
 
 # Writes the hashed requirement files anew, with the newest versions that pyproject.toml and requirements/*.in allow.
 compile := CUSTOM_COMPILE_COMMAND="make requirements" .venv/bin/pip-compile -q --upgrade --generate-hashes \
@@ -104,5 +105,5 @@ audit:
 	@$(python) -m deploy.release.audit --database $(DATABASE)
 
 clean:
-	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock ranker/kernel/fuzz/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv .cache build ranker/kernel/*.so ranker/kernel/Cargo.lock ranker/kernel/fuzz/Cargo.lock tests/bench/peers/native/Cargo.lock *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

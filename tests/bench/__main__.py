@@ -25,6 +25,7 @@ from tests.bench import (
     machine,
     many_lists,
     memory,
+    peers,
     produce,
     proof,
     reader,
@@ -70,10 +71,12 @@ PARTS = (
     "steady",
     "lists",
 )
+ASKED = ("peers",)
+"""Parts that are no part of a complete run: they need Maven and cargo."""
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS + ASKED))
 @click.option("--events", default=ALL_EVENTS, show_default=True, help="Size of the backlog; fewer for a quick look.")
 @click.option("--repeats", default=3, show_default=True, help="Runs of which the median is taken.")
 @click.option("--quick", is_flag=True, help="Every part at a fraction of its size, once: to see that it works.")
@@ -98,7 +101,7 @@ def main(
 ) -> None:
     """Measure the engine on this machine, with an Apache Kafka and a Redis of its own.
 
-    Without PART all of them; a complete run at full size is kept in docs/reports/, as JSON and as a table.
+    Without PART all of them except peers; a complete run at full size is kept in docs/reports/, as JSON and as a table.
     """
     console = Console() if sys.stdout.isatty() else Console(width=150)
     progress = Progress(console)
@@ -131,6 +134,7 @@ def main(
                 "strangers": lambda: strangers.run(servers, quick, progress),
                 "sizing": lambda: sizing.run(servers, quick, progress),
                 "steady": lambda: steady.run(servers, quick, progress),
+                "peers": lambda: peers.run(servers, events, repeats, progress),
                 "lists": lambda: many_lists.run(servers, quick, progress),
             }
             measured = []
