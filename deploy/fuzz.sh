@@ -23,7 +23,10 @@ for target in event batch; do
         continue
     fi
     # A target that is at one input for 10 s does not end.
-    build/fuzz/targets/$target -max_total_time=$((${MINUTES:-5} * 60)) -timeout=10 -max_len=4096 -print_final_stats=1 \
+    words=
+    [ $target != event ] || words=-dict=ranker/kernel/fuzz/event.dict
+    # shellcheck disable=SC2086  # batches have no words
+    build/fuzz/targets/$target $words -max_total_time=$((${MINUTES:-5} * 60)) -timeout=10 -max_len=4096 -print_final_stats=1 \
         -artifact_prefix=build/fuzz/$target- $found/$target $kept/$target >build/fuzz/$target.log 2>&1 &
     pids="$pids $!"
 done

@@ -13,8 +13,9 @@ from tests.support.deploy_tools import CHECKOUT, FindTool
 
 pytestmark = pytest.mark.long
 
-INPUTS = 300_000
-"""So many are tried after those that are kept: a second or two."""
+INPUTS = 2_000_000
+"""So many are tried after those that are kept. The rarest mutant, a list that ends with a comma, was seen after 110,000 to
+190,000."""
 SEEN = {
     "something may follow": "event",
     "any agent": "event",
@@ -47,8 +48,11 @@ def fuzzed(copy: Path, target: str) -> str:
     """What libFuzzer says if it finds a fault, else nothing."""
     build = subprocess.run([copy / "deploy" / "kernel.sh", "fuzz"], capture_output=True, text=True, check=False)
     assert build.returncode == 0, build.stderr
-    corpus = copy / "ranker" / "kernel" / "fuzz" / "corpus" / target
-    argv: list[str | Path] = [copy / "build" / "fuzz" / "targets" / target, f"-runs={INPUTS}", "-seed=1", corpus]
+    crate = copy / "ranker" / "kernel" / "fuzz"
+    argv: list[str | Path] = [copy / "build" / "fuzz" / "targets" / target, f"-runs={INPUTS}", "-seed=1"]
+    if target == "event":
+        argv.append(f"-dict={crate / 'event.dict'}")
+    argv.append(crate / "corpus" / target)
     done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, errors="replace", check=False, timeout=300)
     return "" if done.returncode == 0 else done.stderr
 
