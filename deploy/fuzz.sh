@@ -5,6 +5,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+if ! [ "${MINUTES:-5}" -gt 0 ] 2>/dev/null; then
+    echo "MINUTES is a whole number, 1 at least: for 0 libFuzzer would never end." >&2
+    exit 2
+fi
 deploy/kernel.sh fuzz
 kept=ranker/kernel/fuzz/corpus
 found=build/fuzz/corpus

@@ -86,6 +86,7 @@ def test_two_builds_with_the_kernel_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_cargo")
+@pytest.mark.long
 def test_an_installed_wheel_has_its_kernel_or_says_that_it_has_none(tmp_path: Path) -> None:
     """Each wheel in an environment that has nothing else: one folds by the kernel, the other by the plain fold.
 

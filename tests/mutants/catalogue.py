@@ -107,7 +107,7 @@ _PYTHON = (
     Mutant(
         "a chunk may start anywhere",
         "ranker.consume.worker:Worker.take",
-        "A.start != B",
+        "begin != A",
         "False",
         "partitions",
         long=True,

@@ -35,6 +35,7 @@ async def send(engine: Engine, values: Iterable[bytes]) -> None:
         await producer.flush()
 
 
+@pytest.mark.long
 async def test_bad_records(new_engine: Callable[..., Engine], watch: StartWatch) -> None:
     """They stop their partition until an operator accepts them; then they are many dead letters, until half an hour ago."""
     engine = new_engine(config=IMPATIENT)

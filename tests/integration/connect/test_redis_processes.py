@@ -36,6 +36,7 @@ async def _logs(reader: ReaderProcess, words: str) -> bool:
     return words in reader.log.read_text()
 
 
+@pytest.mark.long
 async def test_each_process_as_its_user(new_engine: Callable[..., Engine], server: RedisServer, tmp_path: Path) -> None:
     """Counts equal the recount; operators' commands end with 0; what is forbidden later is named until it is allowed."""
     password = tmp_path / "password"

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.integration.consume.engine import RANKER_TOML, RULES_TOML, Engine
 from tests.integration.consume.traffic import Readers
 from tests.support.reader_process import reader_process
@@ -45,6 +47,7 @@ async def test_blue_and_green(new_engine: Callable[..., Engine]) -> None:
     assert green.generation.id in listed.stdout
 
 
+@pytest.mark.long
 async def test_from_no_rules_to_those_of_the_press(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """Rules are part of the generation: lists change theirs when it is activated, and the old one leaves nothing."""
     blue = new_engine(traffic=Readers)

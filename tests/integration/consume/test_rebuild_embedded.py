@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from tests.integration.consume.engine import Consumer, Engine
@@ -74,6 +75,7 @@ async def _counting(engine: Engine) -> Consumer:
     return consumer
 
 
+@pytest.mark.long
 async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
     """Places, totals, what each rule dropped; lists that only one has are named. Then it is activated and ended."""
     blue, green = engines
@@ -135,6 +137,7 @@ async def test_it_is_active_already(engines: tuple[Engine, Engine]) -> None:
     await blue.check()
 
 
+@pytest.mark.long
 async def test_nothing_is_active(engines: tuple[Engine, Engine]) -> None:
     """There is nothing to compare with; it is built, and activated in the same way."""
     _, green = engines

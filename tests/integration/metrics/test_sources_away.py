@@ -169,6 +169,7 @@ async def _has_both(running: Live) -> bool:
     return await running.consumer.metric("ranker_gates_open") == 2
 
 
+@pytest.mark.long
 async def test_kafka_away(
     new_engine: Callable[..., Engine], own_redis: RedisServer, kafka_apache: ApacheKafka, tmp_path: Path
 ) -> None:

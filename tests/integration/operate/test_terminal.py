@@ -89,6 +89,7 @@ def refusing() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.long
 async def test_no_command_of_the_ranker_hands_on_what_a_terminal_obeys(
     kafka_embedded: str, redis_url: str, tmp_path: Path
 ) -> None:
