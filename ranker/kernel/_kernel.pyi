@@ -19,10 +19,10 @@ class Record:
     def headers(self) -> tuple[tuple[str, bytes | None], ...]: ...
 
 class Stretch:
-    """Records of one batch that lie one behind the other: data[begin:end], up to the offset `next_offset`."""
+    """Records of one batch that lie one behind the other: bytes [begin, end) of what was fetched, up to the offset
+    `next_offset`.
+    """
 
-    @property
-    def data(self) -> bytes: ...
     @property
     def begin(self) -> int: ...
     @property

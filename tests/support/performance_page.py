@@ -42,7 +42,9 @@ def _table(figures: list[dict[str, Any]]) -> Iterator[str]:
     yield "|---|---:|---|---:|---|"
     for one in figures:
         verdict = "**missed**" if one.get("verdict") == "missed" else one.get("verdict", "")
-        cells = (one["name"], readable(one["value"]), one["unit"], one.get("target", ""), verdict)
+        relation, _, bound = one.get("target", "").partition(" ")
+        goal = f"{relation} {readable(float(bound))}" if bound else ""
+        cells = (one["name"], readable(one["value"]), one["unit"], goal, verdict)
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -77,3 +77,17 @@ async def test_it_is_at_rest_once_the_thread_has_ended(monkeypatch: pytest.Monke
     async with asyncio.timeout(5):
         await asyncio.wait([resting])
     assert not resting.cancelled()
+
+
+async def test_a_fault_of_the_kernel_stops_the_partition() -> None:
+    """As any fault of the fold: with a sentence, and not the process."""
+
+    class Panics:
+        def raw(self, *_: Any) -> None:
+            raise RuntimeError("panic in the kernel: index out of bounds")
+
+    found = await Folding(3, cast("Fold", Panics()), accept_create_time=True).counts([raw(0, 5), raw(5, 9)], None, 0)
+    (stopped,) = found
+    assert isinstance(stopped, PartitionStoppedError)
+    assert stopped.stop is Stop.FOLD
+    assert "partition 3: offsets 0 and on cannot be folded (RuntimeError: panic in the kernel" in str(stopped)

@@ -46,11 +46,6 @@ struct Stretch {
 #[pymethods]
 impl Stretch {
     #[getter]
-    fn data(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.data.clone_ref(py)
-    }
-
-    #[getter]
     fn size(&self) -> usize {
         self.end - self.begin
     }
