@@ -5,26 +5,21 @@ from __future__ import annotations
 from collections import deque
 
 from ranker.core.append_time import is_append_time
+from ranker.core.costs import SEQUENCES, Costs
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.step import MAX_COST, MAX_KEYS, SMALL_SHARD, SMALL_TIMES
 from ranker.metrics import ConsumerMetrics
 
 
+def most_cost(articles: int | None) -> int:
+    """What a batch may cost on a shard of so many articles, if that is known."""
+    return MAX_COST * SMALL_TIMES if articles is not None and articles <= SMALL_SHARD else MAX_COST
+
+
 def chunk_records(generation: Generation) -> int:
     """Records of one chunk at most: if all its articles are different, it costs twice as much as a batch may."""
-    feeds = max((len(pairs) for pairs in generation.boards_of.values()), default=1)
-    # a record can cost an increment for each window and board, and a slice
-    worst = len(generation.windows) * feeds + 1
-    return max(1, min(2_000, 2 * MAX_COST // worst))
-
-
-_REJECTED_BYTES = 4096
-"""So many bytes of rejected records cost as much as an increment: a batch holds some 20 to 40 MiB of them at most."""
-
-_SEQUENCES = 32
-"""So many sequences cost as much as an increment: if 16 shards share a run, about so many of one shard's fall into a
-bitmap of 1,024. It also bounds the memory of a waiting batch: some 80,000 to 320,000 numbers at most."""
+    return max(1, min(2_000, 2 * MAX_COST // Costs.of(generation).dearest_article))
 
 
 class Batch:
@@ -39,7 +34,7 @@ class Batch:
         self._cost = 0
         self._keys = 0
 
-    def cost_with(self, partial: PartialCounts, weights: dict[str, int], windows: int) -> int:
+    def cost_with(self, partial: PartialCounts, costs: Costs) -> int:
         """The batch's cost together with these counts; to be called once for each chunk, before `add`.
 
         Each article's increments count once, however many slices it is in; too high only if outcomes share a board.
@@ -49,15 +44,14 @@ class Batch:
             known = self._articles.get((site, outcome))
             if known is None:
                 known = self._articles[site, outcome] = set()
-                self._cost += windows  # the sums
+                self._cost += costs.sums
             before = len(known)
             known.update(articles)
-            # an outcome that no board weighs costs no increment, but memory here and in its slice
-            self._cost += (len(known) - before) * max(1, weights.get(outcome, 0) * windows)
+            self._cost += (len(known) - before) * costs.article(outcome)
             self._cost += group not in self.partial.counts  # an append to a slice
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
-        self._cost += sum(map(len, partial.sequences.values())) // _SEQUENCES
-        self._cost += sum(1 + rejected.content_bytes // _REJECTED_BYTES for rejected in partial.rejected)
+        self._cost += sum(map(len, partial.sequences.values())) // SEQUENCES
+        self._cost += costs.rejected(partial.rejected)
         return self._cost
 
     def keys_with(self, partial: PartialCounts) -> int:
@@ -111,8 +105,7 @@ class Batches:
     """The batches of one partition, oldest first; the last one still grows."""
 
     def __init__(self, generation: Generation, flush_s: float, most: int = 3) -> None:
-        self._weights = {outcome: len(pairs) for outcome, pairs in generation.boards_of.items()}
-        self._windows = len(generation.windows)
+        self._costs = Costs.of(generation)
         self._flush_s = flush_s
         self._most = most
         self._waiting: deque[Batch] = deque()
@@ -131,15 +124,14 @@ class Batches:
         if last is None or last.epoch != epoch or (partial is not None and not self._fits(last, partial, articles)):
             last = Batch(start, now_s, epoch)
             if partial is not None:
-                last.cost_with(partial, self._weights, self._windows)
+                last.cost_with(partial, self._costs)
                 last.keys_with(partial)
             self._waiting.append(last)
         last.add(end, partial)
 
     def _fits(self, batch: Batch, partial: PartialCounts, articles: int | None) -> bool:
-        limit = MAX_COST * SMALL_TIMES if articles is not None and articles <= SMALL_SHARD else MAX_COST
-        cost, keys = batch.cost_with(partial, self._weights, self._windows), batch.keys_with(partial)
-        return cost <= limit and keys <= MAX_KEYS
+        cost, keys = batch.cost_with(partial, self._costs), batch.keys_with(partial)
+        return cost <= most_cost(articles) and keys <= MAX_KEYS
 
     @property
     def full(self) -> bool:

@@ -20,10 +20,13 @@ async def build_step(
     """
     partial, version = batch.partial, session.version
     producers = session.producers.plan_update(partial.sequences, partial.last_seen_ms)
+    watermark_ms = max(session.watermark_ms, watermark_ms)
+    new = changes.appends.keys() - session.live
     step = replace(
         session.step(Version(lineage or version.lineage, batch.end, version.floors)),
-        watermark_ms=max(session.watermark_ms, watermark_ms),
+        watermark_ms=watermark_ms,
         changes=changes,
+        sealed=frozenset(slice_id for slice_id in new if session.has_ended(slice_id, watermark_ms)),
         counters=batch.counters() | {"untracked": producers.untracked},
         mark=partial.mark,
         gap_ms=gap_ms,

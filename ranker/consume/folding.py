@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from ranker.consume.errors import PartitionStoppedError
-from ranker.consume.fold_chunk import fold_chunk
+from ranker.consume.fold_chunk import Piece, fold_chunk
 from ranker.core.fold import Fold
 from ranker.core.memory import Memory
-from ranker.core.partial_counts import PartialCounts
 from ranker.log.aiokafka_patch import Chunk
 
-Folded = list[PartialCounts | PartitionStoppedError | None]
+Folded = list[Piece | PartitionStoppedError]
 _REST_S = 0.001
 
 
@@ -30,12 +29,12 @@ def together(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
         yield some
 
 
-def until_stopped(chunks: Iterable[Chunk], folded: Folded) -> Iterator[tuple[Chunk, PartialCounts | None]]:
-    """Each chunk with its counts. Raises PartitionStoppedError behind the last one that could be folded."""
-    for chunk, counts in zip(chunks, folded, strict=False):
-        if isinstance(counts, PartitionStoppedError):
-            raise counts
-        yield chunk, counts
+def until_stopped(folded: Folded) -> Iterator[Piece]:
+    """The pieces. Raises PartitionStoppedError behind the last one that could be folded."""
+    for piece in folded:
+        if isinstance(piece, PartitionStoppedError):
+            raise piece
+        yield piece
 
 
 class Folding:
@@ -45,26 +44,25 @@ class Folding:
         self._fold = partial(fold_chunk, partition, fold=fold, accept_create_time=accept_create_time)
         self._busy = False
 
-    async def counts(self, chunks: Sequence[Chunk], memory: Memory | None, accepted: int) -> Folded:
-        """Each chunk's counts, as `fold_chunk` returns them; the last one may be why the partition stops.
+    async def counts(self, chunks: Sequence[Chunk], memory: Memory | None, accepted: int, most_cost: int) -> Folded:
+        """The chunks' counts, as `fold_chunk` yields them; the last one may be why the partition stops.
 
         The caller's state may be another one afterwards.
         """
         if not chunks[0].stretches:
-            return self._folded(chunks, memory, accepted)
+            return self._folded(chunks, memory, accepted, most_cost)
         self._busy = True
-        folded = asyncio.get_running_loop().run_in_executor(None, self._folded, chunks, memory, accepted)
+        folded = asyncio.get_running_loop().run_in_executor(None, self._folded, chunks, memory, accepted, most_cost)
         folded.add_done_callback(self._ended)
         return await asyncio.shield(folded)
 
-    def _folded(self, chunks: Sequence[Chunk], memory: Memory | None, accepted: int) -> Folded:
+    def _folded(self, chunks: Sequence[Chunk], memory: Memory | None, accepted: int, most_cost: int) -> Folded:
         found: Folded = []
-        for chunk in chunks:
-            try:
-                found.append(self._fold(chunk, memory=memory, accepted=accepted))
-            except PartitionStoppedError as stopped:
-                found.append(stopped)
-                break
+        try:
+            for chunk in chunks:
+                found.extend(self._fold(chunk, memory=memory, accepted=accepted, most_cost=most_cost))
+        except PartitionStoppedError as stopped:
+            found.append(stopped)
         return found
 
     def _ended(self, folded: asyncio.Future[Folded]) -> None:

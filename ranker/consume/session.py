@@ -16,9 +16,14 @@ from ranker.core.memory import Memory
 from ranker.core.step import Reply, SliceId, Step, Version
 from ranker.metrics import ConsumerMetrics
 from ranker.store.errors import StoreUnavailableError
+from ranker.store.program import Program
 from ranker.store.shard import ShardState, ShardStore
 
+_THREAD_ARTICLES = 1_000
+"""Slices of more are compressed in a thread: some milliseconds."""
 _BACKOFF_S = (0.05, 5.0)
+SEAL_AFTER_MS = 60_000
+"""A slice has ended once T has passed its end by so much: the minute's late events are in it."""
 
 
 @dataclass(slots=True)
@@ -86,6 +91,11 @@ class Session:
         floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
         return max(self.watermark_ms, floor_ms, self.mark.proven_ms if self.mark else 0)
 
+    def has_ended(self, slice_id: SliceId, watermark_ms: int) -> bool:
+        """Whether nothing more is expected in a slice at this T."""
+        tier, slice_ = slice_id
+        return (slice_ + 1) * self._generation.windows[tier].grain_ms + SEAL_AFTER_MS <= watermark_ms
+
     def step(self, after: Version | None = None) -> Step:
         """A step from our version that changes no count and carries our T; without `after` it moves T alone."""
         return Step(self.version, after or self.version, self.watermark_ms)
@@ -104,7 +114,7 @@ class Session:
 
         While the store is unavailable the same step is sent again: if only its reply was lost, the reply is `already`.
         """
-        program = self.store.assemble(step)
+        program = await self._assembled(step)
         at = step.after.lineage, step.after.n
         if self.memory is not None:
             self.memory.sent(step.memory, at)
@@ -120,11 +130,21 @@ class Session:
         if self.memory is not None:
             self.memory.stored(step.memory, at)
 
-    async def _send_until_answered(self, program: object, *, when_full: bool) -> Reply:
+    async def _assembled(self, step: Step) -> Program:
+        """In a thread, if to compress its slices would hold the event loop."""
+        sealed = (step.changes.appends[slice_id] for slice_id in step.sealed)
+        articles = sum(
+            len(articles) for sites in sealed for outcomes in sites.values() for articles in outcomes.values()
+        )
+        if articles > _THREAD_ARTICLES:
+            return await asyncio.to_thread(self.store.assemble, step)
+        return self.store.assemble(step)
+
+    async def _send_until_answered(self, program: Program, *, when_full: bool) -> Reply:
         wait = _BACKOFF_S[0]
         while True:
             try:
-                reply, articles = await self.store.advance(program, when_full=when_full)  # type: ignore[arg-type]
+                reply, articles = await self.store.advance(program, when_full=when_full)
             except StoreUnavailableError as error:
                 self._trouble(str(error))
                 await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # jitter
@@ -157,6 +177,9 @@ class Session:
         self.stored_watermark_ms = max(self.stored_watermark_ms, step.watermark_ms)
         for slice_id in step.changes.appends:
             self.live.add(slice_id)
+            if slice_id in step.sealed:
+                self._sealed.add(slice_id)
+                continue
             waiting = self.unsealed.setdefault(
                 slice_id, Unsealed(self.watermark_ms, fresh=slice_id not in self._sealed)
             )

@@ -13,7 +13,7 @@ from heapq import heapify, heappop
 from itertools import islice
 from typing import TypeVar, TypeVarTuple
 
-from ranker.consume.session import Session
+from ranker.consume.session import SEAL_AFTER_MS, Session
 from ranker.core import delta
 from ranker.core.floors import floors_at
 from ranker.core.generation import Generation
@@ -25,8 +25,6 @@ _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
 _SLICES_AT_ONCE = 32
 """Slices read together to seal or scan: bounds memory and the length of one read."""
-_SEAL_AFTER_MS = 60_000
-"""A slice is sealed once T has passed its end by so much: the minute's late events are in it."""
 _SEAL_AGAIN_MS = 600_000
 _SEAL_AGAIN_DELTAS = 10
 """A sealed slice is sealed again after so long or with so many deltas: the hour slice that the minutes move to gets one
@@ -129,11 +127,9 @@ class Upkeep:
         waiting = session.unsealed[slice_id]
         if not waiting.fresh:
             return (
-                waiting.deltas >= _SEAL_AGAIN_DELTAS and waiting.since_ms + _SEAL_AFTER_MS <= session.watermark_ms
+                waiting.deltas >= _SEAL_AGAIN_DELTAS and waiting.since_ms + SEAL_AFTER_MS <= session.watermark_ms
             ) or waiting.since_ms + _SEAL_AGAIN_MS <= session.watermark_ms
-        tier, slice_ = slice_id
-        end_ms = (slice_ + 1) * self._generation.windows[tier].grain_ms
-        return waiting.deltas >= _SEAL_OPEN_DELTAS or end_ms + _SEAL_AFTER_MS <= session.watermark_ms
+        return waiting.deltas >= _SEAL_OPEN_DELTAS or session.has_ended(slice_id, session.watermark_ms)
 
     async def _scan_strays(self, session: Session, *, due: bool) -> None:
         """Marks the strays for the present number of partitions; unmarks articles that no live slice contains.

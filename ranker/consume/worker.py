@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ranker.consume.batch import Batch, Batches
+from ranker.consume.batch import Batch, Batches, most_cost
 from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
@@ -172,15 +172,15 @@ class Worker:
             if begin != self._expected or self.schema_wait.begins(some[0].records, accepted):
                 self.seek_expected()
                 break
-            folded = await self._folding.counts(some, session.memory, accepted)
+            folded = await self._folding.counts(some, session.memory, accepted, most_cost(session.articles))
             if self._session is not session or self._expected != begin:
                 return  # the gate has closed meanwhile: its next opening drops what the memory has of these
             try:
-                for chunk, partial in until_stopped(some, folded):
-                    if partial is not None:
-                        self._dead_stretch.look(chunk.start, chunk.end, partial)
-                    self._expected = chunk.end
-                    self._batches.put(chunk.start, chunk.end, partial, now_s, session.articles, chunk.epoch)
+                for start, end, counts, epoch in until_stopped(folded):
+                    if counts is not None:
+                        self._dead_stretch.look(start, end, counts)
+                    self._expected = end
+                    self._batches.put(start, end, counts, now_s, session.articles, epoch)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
                 break

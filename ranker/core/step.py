@@ -19,8 +19,8 @@ SMALL_SHARD = 12_500
 each article. The price is a longer script, 26 ms on 12,500 articles with ids of 7 characters and 40 with ids of 80
 (medians of the same report)."""
 SMALL_TIMES = 4
-MAX_KEYS = 65_536
-"""Keys that one step adds to what rules remember: half a megabyte."""
+MAX_KEYS = 262_144
+"""Keys that one step adds to what rules remember: two megabytes."""
 
 SliceId = tuple[int, int]
 """(tier, slice)."""
@@ -101,3 +101,5 @@ class Step:
     refused: bool | None = None
     producers: TrackerUpdate | None = None
     memory: MemoryChange | None = None
+    sealed: frozenset[SliceId] = frozenset()
+    """New slices that have ended: they are written as sealed ones are, since nothing else is expected in them."""

@@ -91,12 +91,17 @@ class Fold:
         types: list[str],
         seed: int,
         unfit: list[tuple[int, int]],
+        sums_cost: int,
+        article_costs: dict[str, int],
     ) -> None:
-        """`unfit` are ranges of characters that no article's id has, in their order."""
+        """`unfit` are ranges of characters that no article's id has, in their order; the costs are those of
+        core/costs.py.
+        """
 
     def fold(
-        self, stretches: list[Stretch], at: int, memory: Buckets | None
+        self, stretches: list[Stretch], at: int, memory: Buckets | None, most_cost: int
     ) -> tuple[
+        int,
         int,
         int,
         dict[tuple[int, str, str], dict[str, int]],
@@ -109,7 +114,8 @@ class Fold:
     ]:
         """Folds stretches, the first of them from byte `at` on, with the GIL released.
 
-        Returns where it stopped, a stretch's number and a byte of it: a record that it declines, or (their number, 0);
-        and of what it folded `counts`, `records`, `late`, `first_append_ms`, `mark`, `sequences` and `last_seen_ms`, as
-        in `PartialCounts`. Raises RuntimeError if it panics.
+        Returns where it stopped, a stretch's number and a byte of it: behind the record with which the cost reaches
+        `most_cost`, at one that it declines, or (their number, 0); and of what it folded the cost, `counts`, `records`,
+        `late`, `first_append_ms`, `mark`, `sequences` and `last_seen_ms`, as in `PartialCounts`. Raises RuntimeError if
+        it panics.
         """

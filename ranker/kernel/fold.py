@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from ranker.core.costs import Costs
 from ranker.core.fold import Fold
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
@@ -23,6 +24,7 @@ class KernelFold(Fold):
         """`declined` is called for each record that the plain fold does."""
         super().__init__(generation)
         self._declined = declined
+        self._costs = costs = Costs.of(generation)
         rules = Rules() if isinstance(generation.rules, msgspec.UnsetType) else generation.rules
         self._kernel = _kernel.Fold(
             grain_ms=generation.windows[0].grain_ms,
@@ -36,40 +38,53 @@ class KernelFold(Fold):
             types=list(rules.types),
             seed=seed_of(generation),
             unfit=list(UNFIT),
+            sums_cost=costs.sums,
+            article_costs=costs.articles,
         )
 
-    def raw(self, stretches: Sequence[_kernel.Stretch], memory: Memory | None = None) -> PartialCounts:
-        """The counts of these records, at least one, as if they were read and folded one by one."""
+    def raw(
+        self, stretches: Sequence[_kernel.Stretch], memory: Memory | None, most_cost: int
+    ) -> Iterator[tuple[int, PartialCounts]]:
+        """The counts of these records, at least one, as if they were read and folded one by one: in pieces, each with
+        the offset behind its last record. A piece ends as soon as a step pays `most_cost` for it.
+        """
         assert memory is None or isinstance(memory, KernelMemory)
-        whole = PartialCounts()
+        whole, cost = PartialCounts(), 0
         rest, at = list(stretches), stretches[0].begin
         while rest:
-            number, stopped = self._fold(rest, at, memory, whole)
-            rest, at = rest[number:], stopped
-            if not rest:
-                break
-            record, at = rest[0].record(stopped)
-            self._declined()
-            _add(whole, self([record], memory))
-            if at == rest[0].end:
-                del rest[0]
-                at = rest[0].begin if rest else 0
-        return whole
+            number, at, paid, part = self._fold(rest, at, memory, most_cost - cost)
+            del rest[:number]
+            cost += paid
+            if part is not None:
+                _add(whole, part)
+            if rest and cost < most_cost:
+                record, at = rest[0].record(at)
+                self._declined()
+                part = self([record], memory)
+                cost += self._costs.dearest_record + self._costs.rejected(part.rejected)
+                _add(whole, part)
+                if at == rest[0].end:
+                    del rest[0]
+                    at = rest[0].begin if rest else 0
+            if cost >= most_cost or not rest:
+                assert whole.mark is not None
+                yield whole.mark.offset + 1, whole
+                whole, cost = PartialCounts(), 0
 
     def _fold(
-        self, stretches: list[_kernel.Stretch], at: int, memory: KernelMemory | None, whole: PartialCounts
-    ) -> tuple[int, int]:
-        """Adds what the kernel takes to `whole`. Returns where it stopped."""
-        done = self._kernel.fold(stretches, at, None if memory is None else memory.buckets)
-        number, stopped, counts, records, late, first_ms, mark, sequences, last_seen_ms = done
-        if records:
-            part = PartialCounts(counts, records, late, first_append_ms=first_ms)
-            part.mark = None if mark is None else Mark(*mark)
-            part.sequences, part.last_seen_ms = sequences, last_seen_ms
-            if memory is not None:
-                part.memory = memory.take_change()
-            _add(whole, part)
-        return number, stopped
+        self, stretches: list[_kernel.Stretch], at: int, memory: KernelMemory | None, most_cost: int
+    ) -> tuple[int, int, int, PartialCounts | None]:
+        """Where the kernel stopped (a stretch's number and a byte of it), what it counted costs, and the counts."""
+        done = self._kernel.fold(stretches, at, None if memory is None else memory.buckets, most_cost)
+        number, stopped, cost, counts, records, late, first_ms, mark, sequences, last_seen_ms = done
+        if not records:
+            return number, stopped, 0, None
+        part = PartialCounts(counts, records, late, first_append_ms=first_ms)
+        part.mark = None if mark is None else Mark(*mark)
+        part.sequences, part.last_seen_ms = sequences, last_seen_ms
+        if memory is not None:
+            part.memory = memory.take_change()
+        return number, stopped, cost, part
 
 
 def _add(whole: PartialCounts, part: PartialCounts) -> None:

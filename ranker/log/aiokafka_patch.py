@@ -32,6 +32,8 @@ _KNOWN_SOURCE = "b803e6d46480732c"
 """First digits of the SHA-256 of the client's function that this file replaces; a different one is not replaced."""
 CHUNK_BYTES = 4 << 20
 """Bytes of keys and values in one chunk, not counting its last record: small batches may unpack to very large ones."""
+RAW_RECORDS = 32_768
+"""Records of one chunk for the kernel: what rules remember of them fits one step (MAX_KEYS of core/step.py)."""
 _LOG_APPEND_TIME = 1
 
 _original = fetcher.PartitionRecords._unpack_records  # noqa: SLF001  # the function that is replaced
@@ -64,10 +66,10 @@ class UnreadableBatchError(Exception):
 class ChunkingDeserializer:
     """A value_deserializer that makes the patched client yield chunks of at most `limit` records.
 
-    `raw`: for the kernel, as far as it can walk them.
+    What the kernel can walk is for it, in chunks of at most `raw` records; 0: nothing is.
     """
 
-    def __init__(self, limit: int, *, raw: bool = False) -> None:
+    def __init__(self, limit: int, raw: int = 0) -> None:
         self.limit, self.raw = limit, raw
 
     def __call__(self, value: bytes | None) -> bytes | None:
@@ -78,7 +80,7 @@ class ChunkingDeserializer:
 class _ChunkBuilder:
     """Collects records of one or several batches into chunks; `position` is the end of the records collected."""
 
-    def __init__(self, limit: int, start: int, *, raw: bool = False) -> None:
+    def __init__(self, limit: int, start: int, raw: int) -> None:
         self._limit = limit
         self._raw = raw
         self.position = start
@@ -103,13 +105,14 @@ class _ChunkBuilder:
 
     @property
     def full(self) -> bool:
-        return self._bytes >= CHUNK_BYTES or len(self._records) + self._raw_records >= self._limit
+        limit = self._raw if self._raw_records else self._limit
+        return self._bytes >= CHUNK_BYTES or len(self._records) + self._raw_records >= limit
 
     def stretches(self, batch: Batch | OldBatch) -> list[Stretch] | None:
         """The rest of the batch for the kernel, the first stretch as large as fits; None if its records are wanted."""
         if not self._raw or not isinstance(batch, Batch):
             return None
-        return batch.stretches(self.position, self._limit - self._raw_records, self._limit, CHUNK_BYTES - self._bytes)
+        return batch.stretches(self.position, self._raw - self._raw_records, self._raw, CHUNK_BYTES - self._bytes)
 
     def add_stretch(self, batch: Batch, stretch: Stretch) -> None:
         if batch.timestamp_type != _LOG_APPEND_TIME:
@@ -170,7 +173,7 @@ def _unpack_records(self: Any) -> Iterator[Any]:
         yield from _original(self)
         return
     chunking = self._value_deserializer
-    builder = _ChunkBuilder(chunking.limit, self.next_fetch_offset, raw=chunking.raw)
+    builder = _ChunkBuilder(chunking.limit, self.next_fetch_offset, chunking.raw)
     fault = None
     try:
         yield from _chunks(self, builder)

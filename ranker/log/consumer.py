@@ -15,6 +15,7 @@ from ranker.core.append_time import is_append_time
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
 from ranker.log import aiokafka_patch, record_batches
+from ranker.log.aiokafka_patch import RAW_RECORDS, ChunkingDeserializer
 from ranker.log.errors import LogUnavailableError, stop, translated
 from ranker.log.sample import sample
 from ranker.log.unpacking import MOST_BYTES
@@ -75,7 +76,7 @@ class PageViewLog:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            value_deserializer=aiokafka_patch.ChunkingDeserializer(chunk_records, raw=raw),
+            value_deserializer=ChunkingDeserializer(chunk_records, RAW_RECORDS if raw else 0),
             max_partition_fetch_bytes=4 << 20,
             fetch_max_bytes=32 << 20,
             metadata_max_age_ms=metadata_max_age_ms,

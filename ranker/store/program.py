@@ -55,7 +55,8 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
     changes = step.changes
     push: list[int] = []
     for slice_id, counts in changes.appends.items():
-        push += (key(keys.slice(*slice_id)), argument(delta.pack(counts)))
+        packed = delta.seal(delta.without_zeros(counts)) if slice_id in step.sealed else delta.pack(counts)
+        push += (key(keys.slice(*slice_id)), argument(packed))
     put: list[int] = []
     for slice_id, sealed in step.seals.items():
         put += (key(keys.slice(*slice_id)), argument(sealed))

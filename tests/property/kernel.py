@@ -9,10 +9,13 @@ from typing import Any
 
 import msgspec
 
-from ranker.consume.fold_chunk import fold_chunk
+from ranker.consume.batch import Batch
+from ranker.consume.fold_chunk import Piece, fold_chunk
+from ranker.core.costs import SEQUENCES, Costs
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation, Window
 from ranker.core.memory import Memory
+from ranker.core.partial_counts import PartialCounts
 from ranker.core.rules import Rules
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
@@ -188,24 +191,53 @@ def check(seed: int) -> tuple[int, int]:
         wanted = [record for record in log if chunk.start <= record.offset < chunk.end]
         seen += len(wanted)
         assert len(wanted) <= limit
-        got = fold_chunk(0, chunk, compiled, buckets, 1 << 62, accept_create_time=True)
-        want = fold_chunk(0, Chunk(chunk.start, chunk.end, wanted), plain, memory, 1 << 62, accept_create_time=True)
-        assert got == want, f"offsets {chunk.start} to {chunk.end}"
-        if got is not None and want is not None:
-            assert [*got.counts] == [*want.counts], "the order of the groups"
-            orders = (
-                [[*articles] for articles in got.counts.values()],
-                [[*articles] for articles in want.counts.values()],
-            )
-            assert orders[0] == orders[1], "the order of the articles"
-        if memory is not None and buckets is not None:
-            assert buckets.size == memory.size
-            if rng.random() < 0.3 and got is not None and want is not None:
-                buckets.stored(got.memory, ("", chunk.end))
-                memory.stored(want.memory, ("", chunk.end))
-            elif rng.random() < 0.1:
-                buckets.drop_pending()
-                memory.drop_pending()
-                assert buckets.size == memory.size
+        most_cost, start, before = rng.choice((1, 5, 20, 1 << 62)), chunk.start, len(declined)
+        for piece in fold_chunk(0, chunk, compiled, buckets, 1 << 62, most_cost, accept_create_time=True):
+            part = [record for record in wanted if piece.start <= record.offset < piece.end]
+            assert piece.start == start, "the pieces do not follow one another"
+            start = piece.end
+            same = Chunk(piece.start, piece.end, part, epoch=chunk.epoch)
+            (want,) = fold_chunk(0, same, plain, memory, 1 << 62, most_cost, accept_create_time=True)
+            _compare(piece, want)
+            if piece.counts is not None and want.counts is not None:
+                is_whole = piece.end <= wanted[-1].offset and len(declined) == before
+                _check_cost(settings, want.counts, most_cost, is_whole=is_whole)
+                before = len(declined)
+                if memory is not None and buckets is not None:
+                    _store(rng, piece, want, buckets, memory)
+        assert start == chunk.end
     assert seen == sum(record.offset >= begin for record in log)
     return seen, len(declined)
+
+
+def _compare(got: Piece, want: Piece) -> None:
+    where = f"offsets {got.start} to {got.end}"
+    assert got == want, where
+    if got.counts is not None and want.counts is not None:
+        assert [*got.counts.counts] == [*want.counts.counts], f"{where}: the order of the groups"
+        orders = [[[*articles] for articles in one.counts.counts.values()] for one in (got, want) if one.counts]
+        assert orders[0] == orders[1], f"{where}: the order of the articles"
+
+
+def _check_cost(settings: Generation, counts: PartialCounts, most_cost: int, *, is_whole: bool) -> None:
+    """A piece ends where a batch pays `most_cost`, no record later; one that only the kernel has folded no earlier."""
+    costs = Costs.of(settings)
+    cost = Batch(0, 0.0, None).cost_with(counts, costs)
+    last = costs.dearest_record + costs.rejected(counts.rejected[-1:])
+    apart = sum(map(len, counts.sequences.values())) // SEQUENCES  # fewer cost nothing between two declined records
+    assert cost < most_cost + last + apart
+    assert not is_whole or cost >= most_cost
+
+
+def _store(rng: random.Random, got: Piece, want: Piece, buckets: KernelMemory, memory: Memory) -> None:
+    """Sometimes the store has it all, sometimes it is dropped."""
+    assert got.counts is not None
+    assert want.counts is not None
+    assert buckets.size == memory.size
+    if rng.random() < 0.3:
+        buckets.stored(got.counts.memory, ("", got.end))
+        memory.stored(want.counts.memory, ("", want.end))
+    elif rng.random() < 0.1:
+        buckets.drop_pending()
+        memory.drop_pending()
+        assert buckets.size == memory.size

@@ -24,16 +24,17 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     pieces = random.Random(drawn.generation.id)
     jitter = random.Random(rng.random())
     names = SimpleNamespace(token_hex=lambda size: f"{numbers.randrange(1 << 8 * size):0{2 * size}x}")
+    seal_after_ms = rng.choice((0, 500, 4_000))
     wanted: list[tuple[Any, str, Any]] = [
         *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
         (batch, "SMALL_SHARD", rng.choice((0, 6, 12_500))),
         *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge, definition, recount)),
-        (batch, "MAX_KEYS", pieces.choice((2, 6, 65_536))),
+        (batch, "MAX_KEYS", pieces.choice((2, 6, 262_144))),
         (program, "PIECE_KEYS", pieces.choice((1, 2, 1_024))),
         (shard, "_PIECES", pieces.choice((1, 2, 128))),
         *((module, "secrets", names) for module in (gate, upkeep)),
         (session, "random", jitter),
-        (upkeep, "_SEAL_AFTER_MS", rng.choice((0, 500, 4_000))),
+        *((module, "SEAL_AFTER_MS", seal_after_ms) for module in (session, upkeep)),
         (upkeep, "_SEAL_OPEN_DELTAS", rng.choice((2, 3, 64))),
         (upkeep, "_SEAL_AGAIN_DELTAS", rng.choice((2, 10))),
         (upkeep, "_SEAL_AGAIN_MS", rng.choice((1_000, 8_000))),

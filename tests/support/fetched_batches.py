@@ -54,7 +54,8 @@ def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES)
     for chunk in read:
         assert chunk.end == records.next_fetch_offset, "the client would take the chunk for a stale one"
         if chunk.error is None:
-            chunk.partial = fold_chunk(0, chunk, fold, None, 1 << 62, accept_create_time=True)
+            (piece,) = fold_chunk(0, chunk, fold, None, 1 << 62, 1, accept_create_time=True)
+            chunk.partial = piece.counts
         found.append(chunk)
     return found
 

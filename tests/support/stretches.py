@@ -47,7 +47,7 @@ def chunks(data: bytes, position: int, limit: int) -> Iterator[aiokafka_patch.Ch
         [],
         position,
         None,
-        aiokafka_patch.ChunkingDeserializer(limit, raw=True),
+        aiokafka_patch.ChunkingDeserializer(limit, limit),
         True,
         fetcher.READ_COMMITTED,
     )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, cast
 
 import pytest
 
 from ranker.consume import folding
 from ranker.consume.errors import PartitionStoppedError, Stop
+from ranker.consume.fold_chunk import Piece
 from ranker.consume.folding import Folding, together, until_stopped
 from ranker.core.fold import Fold
 from ranker.core.partial_counts import PartialCounts
@@ -34,18 +37,18 @@ async def test_it_stops_at_the_first_that_cannot_be_folded(monkeypatch: pytest.M
     """What comes before is handed out; what comes behind is not folded at all."""
     folded = []
 
-    def fold(_: int, chunk: Chunk, **__: Any) -> PartialCounts:
+    def fold(_: int, chunk: Chunk, **__: Any) -> Iterator[Piece]:
         folded.append(chunk.start)
+        yield Piece(chunk.start, chunk.start + 2, PartialCounts(records=2))
         if chunk.start == 5:
             raise PartitionStoppedError("no", Stop.FOLD)
-        return PartialCounts(records=chunk.end - chunk.start)
+        yield Piece(chunk.start + 2, chunk.end, None)
 
     monkeypatch.setattr(folding, "fold_chunk", fold)
     chunks = [raw(0, 5), raw(5, 9), raw(9, 12)]
-    found = await Folding(0, cast("Fold", NOBODY), accept_create_time=True).counts(chunks, None, 0)
-    handed = until_stopped(chunks, found)
-    chunk, counts = next(handed)
-    assert (chunk.start, counts) == (0, PartialCounts(records=5))
+    found = await Folding(0, cast("Fold", NOBODY), accept_create_time=True).counts(chunks, None, 0, 100)
+    handed = until_stopped(found)
+    assert [(piece.start, piece.end) for piece in islice(handed, 3)] == [(0, 2), (2, 5), (5, 7)]
     with pytest.raises(PartitionStoppedError, match="no"):
         next(handed)
     assert folded == [0, 5]
@@ -56,14 +59,15 @@ async def test_it_is_at_rest_once_the_thread_has_ended(monkeypatch: pytest.Monke
     goes_on, began = threading.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def fold(*_: Any, **__: Any) -> None:
+    def fold(*_: Any, **__: Any) -> list[Piece]:
         loop.call_soon_threadsafe(began.set)
         assert goes_on.wait(10)
+        return []
 
     monkeypatch.setattr(folding, "fold_chunk", fold)
     one = Folding(0, cast("Fold", NOBODY), accept_create_time=True)
     await one.at_rest()
-    counting = asyncio.create_task(one.counts([raw(0, 5)], None, 0))
+    counting = asyncio.create_task(one.counts([raw(0, 5)], None, 0, 100))
     await began.wait()
     counting.cancel()
     resting = asyncio.create_task(one.at_rest())
@@ -86,7 +90,9 @@ async def test_a_fault_of_the_kernel_stops_the_partition() -> None:
         def raw(self, *_: Any) -> None:
             raise RuntimeError("panic in the kernel: index out of bounds")
 
-    found = await Folding(3, cast("Fold", Panics()), accept_create_time=True).counts([raw(0, 5), raw(5, 9)], None, 0)
+    found = await Folding(3, cast("Fold", Panics()), accept_create_time=True).counts(
+        [raw(0, 5), raw(5, 9)], None, 0, 100
+    )
     (stopped,) = found
     assert isinstance(stopped, PartitionStoppedError)
     assert stopped.stop is Stop.FOLD

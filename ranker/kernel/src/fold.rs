@@ -15,6 +15,8 @@ const FIRST_MS: i64 = 946_684_800_000;
 const MAX_VALUE_BYTES: usize = 1 << 20;
 /// So many names are held, before all are forgotten: as many as the plain fold remembers.
 const REMEMBERED: usize = 500_000;
+/// So many cost as much as an increment, as in consume/batch.py.
+const SEQUENCES: u64 = 32;
 
 pub const DUPLICATE: u32 = 0;
 pub const BOT: u32 = 1;
@@ -35,6 +37,10 @@ pub struct Rules {
     pub repeat_types: Vec<String>,
     pub seed: u64,
     pub unfit: Vec<(u32, u32)>,
+    /// What a step pays for the sums of a site's outcome.
+    pub sums_cost: u64,
+    /// What it pays for an article of an outcome; of one that is not named, 1.
+    pub article_costs: HashMap<String, u64>,
 }
 
 /// A valid site with a valid type.
@@ -52,6 +58,7 @@ pub struct Group {
     pub outcome: u32,
 }
 
+#[derive(Clone, Copy)]
 pub struct Entry {
     pub group: u32,
     pub article: u32,
@@ -77,8 +84,15 @@ pub struct Counted {
     pub first_append_ms: i64,
     pub mark: Option<Mark>,
     pub producers: Vec<Producer>,
+    /// What a step pays for these, as consume/batch.py counts it.
+    pub cost: u64,
+    sequences: u64,
     group_places: HashMap<Group, u32>,
     entry_places: HashTable<u32>,
+    /// Numbers of site and outcome, and the articles that each pays for.
+    pairs: HashMap<(u32, u32), u32>,
+    group_pairs: Vec<u32>,
+    paid: HashTable<(u32, u32)>,
     producer_places: HashMap<String, u32>,
     last_group: Option<(Group, u32)>,
 }
@@ -89,21 +103,24 @@ impl Counted {
         self.entries.clear();
         (self.records, self.late, self.first_append_ms, self.mark) = (0, 0, i64::MAX, None);
         self.producers.clear();
+        (self.cost, self.sequences) = (0, 0);
         self.group_places.clear();
         self.entry_places.clear();
+        self.pairs.clear();
+        self.group_pairs.clear();
+        self.paid.clear();
         self.producer_places.clear();
         self.last_group = None;
     }
 
-    fn count(&mut self, group: Group, article: u32, value: i64) {
+    fn count(&mut self, group: Group, article: u32, value: i64, rules: &Rules, outcomes: &Names) {
         let number = match self.last_group {
             Some((last, number)) if last == group => number,
             _ => {
-                let next = self.groups.len() as u32;
-                let number = *self.group_places.entry(group).or_insert(next);
-                if number == next {
-                    self.groups.push(group);
-                }
+                let number = match self.group_places.get(&group) {
+                    Some(&number) => number,
+                    None => self.new_group(group, rules.sums_cost),
+                };
                 self.last_group = Some((group, number));
                 number
             }
@@ -118,6 +135,35 @@ impl Counted {
             hashbrown::hash_table::Entry::Vacant(place) => {
                 place.insert(entries.len() as u32);
                 entries.push(Entry { group: number, article, count: value });
+                if self.pays((self.group_pairs[number as usize], article)) {
+                    self.cost += rules.article_costs.get(outcomes.get(group.outcome)).copied().unwrap_or(1);
+                }
+            }
+        }
+    }
+
+    fn new_group(&mut self, group: Group, sums_cost: u64) -> u32 {
+        let number = self.groups.len() as u32;
+        self.group_places.insert(group, number);
+        self.groups.push(group);
+        self.cost += 1; // an append to a slice
+        let next = self.pairs.len() as u32;
+        let pair = *self.pairs.entry((group.site, group.outcome)).or_insert(next);
+        if pair == next {
+            self.cost += sums_cost;
+        }
+        self.group_pairs.push(pair);
+        number
+    }
+
+    /// Whether this article of a site's outcome was not there before; it is from now on.
+    fn pays(&mut self, article: (u32, u32)) -> bool {
+        let hash = |of: &(u32, u32)| mixed(of.0, of.1);
+        match self.paid.entry(hash(&article), |&one| one == article, hash) {
+            hashbrown::hash_table::Entry::Occupied(_) => false,
+            hashbrown::hash_table::Entry::Vacant(place) => {
+                place.insert(article);
+                true
             }
         }
     }
@@ -129,11 +175,16 @@ impl Counted {
                 let place = self.producers.len() as u32;
                 self.producer_places.insert(name.to_owned(), place);
                 self.producers.push(Producer { name: name.to_owned(), sequences: Vec::new(), last_seen_ms: 0 });
+                self.cost += 1;
                 place
             }
         };
         let producer = &mut self.producers[place as usize];
-        producer.sequences.extend(sequence);
+        if let Some(sequence) = sequence {
+            producer.sequences.push(sequence);
+            self.sequences += 1;
+            self.cost += u64::from(self.sequences % SEQUENCES == 0);
+        }
         producer.last_seen_ms = append_ms;
     }
 }
@@ -197,8 +248,8 @@ impl Fold {
         }
     }
 
-    /// Folds the records of data[at..end]. Returns where it stopped: at `end`, or at a record that it declines, which
-    /// nothing was counted of.
+    /// Folds the records of data[at..end] until what is counted costs `most_cost`. Returns where it stopped: at `end`,
+    /// behind the record that costs so much, or at one that it declines, which nothing was counted of.
     pub fn run(
         &mut self,
         data: &[u8],
@@ -206,9 +257,10 @@ impl Fold {
         end: usize,
         head: &Head,
         mut memory: Option<&mut Memory>,
+        most_cost: u64,
     ) -> usize {
         let mut last = None;
-        while at < end {
+        while at < end && self.counted.cost < most_cost {
             let Some((record, next)) = batch::record(data, at, head) else { break };
             if !self.record(&record, memory.as_deref_mut()) {
                 break;
@@ -250,7 +302,8 @@ impl Fold {
         } else {
             let outcome = self.outcome(&event, kind, memory.as_deref_mut());
             let slice = event.occurred_ms.div_euclid(self.rules.grain_ms);
-            self.counted.count(Group { slice, site: kind.site, outcome }, article, event.value);
+            let group = Group { slice, site: kind.site, outcome };
+            self.counted.count(group, article, event.value, &self.rules, &self.outcomes);
         }
         if let Some(memory) = memory {
             memory.passed(event.occurred_ms);

@@ -12,6 +12,7 @@ pub use batch::{Head, is_whole, record};
 pub use event::{Agent, Event, parse};
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -265,7 +266,7 @@ struct Fold {
 #[pymethods]
 impl Fold {
     #[new]
-    #[pyo3(signature = (*, grain_ms, late_grain_ms, late_ms, future_ms, only_sites, duplicate, bots, internal, types, seed, unfit))]
+    #[pyo3(signature = (*, grain_ms, late_grain_ms, late_ms, future_ms, only_sites, duplicate, bots, internal, types, seed, unfit, sums_cost, article_costs))]
     fn new(
         grain_ms: i64,
         late_grain_ms: i64,
@@ -278,6 +279,8 @@ impl Fold {
         types: Vec<String>,
         seed: u64,
         unfit: Vec<(u32, u32)>,
+        sums_cost: u64,
+        article_costs: HashMap<String, u64>,
     ) -> PyResult<Self> {
         if grain_ms <= 0 || late_grain_ms <= 0 {
             return Err(PyValueError::new_err("a grain lasts a millisecond at least"));
@@ -294,19 +297,22 @@ impl Fold {
             repeat_types: types,
             seed,
             unfit,
+            sums_cost,
+            article_costs,
         };
         Ok(Self { fold: fold::Fold::new(rules), articles: Vec::new(), numbering: 0 })
     }
 
-    /// Folds stretches, the first of them from byte `at` on. Returns (number of the stretch that it stopped in, byte that
-    /// it stopped at, counts by group, records, late, first append time, mark, sequences and last append time by
-    /// producer); the number is that of the stretches if it reached their end.
+    /// Folds stretches, the first of them from byte `at` on, until a step pays `most_cost` for them. Returns (number of the
+    /// stretch that it stopped in, byte that it stopped at, the cost, counts by group, records, late, first append time,
+    /// mark, sequences and last append time by producer); the number is that of the stretches if it reached their end.
     fn fold<'py>(
         &mut self,
         py: Python<'py>,
         stretches: Vec<Py<Stretch>>,
         at: usize,
         memory: Option<&Bound<'py, Buckets>>,
+        most_cost: u64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let memory = memory.map(|buckets| &buckets.get().memory);
         // Without the GIL only the bytes are touched that the stretches hold, not the Python objects.
@@ -322,7 +328,7 @@ impl Fold {
                 fold.begin();
                 for (number, (data, begin, end, head)) in plain.iter().enumerate() {
                     let begin = if number == 0 { at } else { *begin };
-                    let stopped = fold.run(data, begin, *end, head, memory.as_deref_mut());
+                    let stopped = fold.run(data, begin, *end, head, memory.as_deref_mut(), most_cost);
                     if stopped < *end {
                         return (number, stopped);
                     }
@@ -338,7 +344,8 @@ impl Fold {
             last_seen.set_item(&producer.name, producer.last_seen_ms)?;
         }
         let first_append_ms = (counted.records > 0).then_some(counted.first_append_ms);
-        (number, stopped, counts, counted.records, counted.late, first_append_ms, counted.mark, sequences, last_seen)
+        let (records, late, mark) = (counted.records, counted.late, counted.mark);
+        (number, stopped, counted.cost, counts, records, late, first_append_ms, mark, sequences, last_seen)
             .into_pyobject(py)
     }
 }
