@@ -14,7 +14,7 @@ from ranker.connect.kafka_start import find_fault, start
 from ranker.core.append_time import is_append_time
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
-from ranker.log import aiokafka_patch, record_batches
+from ranker.log import aiokafka_patch, frames, record_batches
 from ranker.log.aiokafka_patch import RAW_RECORDS, ChunkingDeserializer
 from ranker.log.errors import LogUnavailableError, stop, translated
 from ranker.log.sample import sample
@@ -66,6 +66,7 @@ class PageViewLog:
         self.topic = topic
         self._kafka = kafka
         record_batches.install(unpack_bytes)
+        frames.install()
         self.patch_active = aiokafka_patch.install()
         self.raw = raw and self.patch_active
         self._limit = chunk_records

@@ -15,7 +15,7 @@ from ranker.connect.kafka_start import start
 from ranker.core.append_time import FIRST_MS, is_append_time
 from ranker.core.fold import needs_schema
 from ranker.core.framed import Schemas, schemas_of, unknown_schema
-from ranker.log import aiokafka_patch, record_batches
+from ranker.log import aiokafka_patch, frames, record_batches
 from ranker.log.aiokafka_patch import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError, stop, translated
 from ranker.log.unpacking import MOST_BYTES
@@ -215,6 +215,7 @@ async def reading(
 ) -> AsyncIterator[LogReader]:
     """A reader for the length of the block. LogRefusedError if there is no such topic, which is never created."""
     record_batches.install(unpack_bytes)
+    frames.install()
     patch_active = aiokafka_patch.install()
     consumer = AIOKafkaConsumer(
         **kafka.arguments(),

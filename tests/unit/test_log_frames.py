@@ -1,0 +1,126 @@
+"""Frames of Kafka from pieces: what comes in any pieces is handed out whole, and the end is said."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from aiokafka import conn
+
+from ranker.log import frames
+from ranker.log.frames import Frames
+
+
+class Receiving:
+    """Counts how often the socket is read no more, and again."""
+
+    def __init__(self) -> None:
+        self.paused = self.resumed = 0
+
+    def get_extra_info(self, _: str) -> None:
+        return None
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.paused += 1
+
+    def resume_reading(self) -> None:
+        self.resumed += 1
+
+
+def connected() -> tuple[Frames, Receiving]:
+    loop = asyncio.get_running_loop()
+    made, receiving = Frames(loop.create_future(), asyncio.StreamReader(loop=loop), loop=loop), Receiving()
+    made.connection_made(receiving)
+    return made, receiving
+
+
+async def until_all_wait() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_any_pieces_give_the_same_frames() -> None:
+    """Frames of any size, none among them, read before or after their bytes come."""
+    rng = random.Random(7)
+    for _ in range(300):
+        made, _ = connected()
+        sizes = [rng.choice((0, 1, 4, 5, 40, 3_000)) for _ in range(rng.randint(1, 9))]
+        sent = rng.randbytes(sum(sizes))
+
+        async def read(made: Frames = made, sizes: list[int] = sizes) -> bytes:
+            found = []
+            for size in sizes:
+                found.append(await made.read(size))
+                assert (type(found[-1]), len(found[-1])) == (bytes, size)
+                if rng.random() < 0.3:
+                    await asyncio.sleep(0)
+            return b"".join(found)
+
+        reading, at = asyncio.create_task(read()), 0
+        while at < len(sent):
+            size = rng.choice((1, 3, 4, 44, 5_000))
+            made.data_received(sent[at : at + size])
+            at += size
+            if rng.random() < 0.5:
+                await asyncio.sleep(0)
+        assert await reading == sent
+
+
+async def test_the_end_is_said() -> None:
+    """What is there is still read; what is not whole is an error: that of the connection, or that it has ended."""
+    made, _ = connected()
+    made.data_received(b"abc")
+    waiting = asyncio.create_task(made.read(4))
+    await until_all_wait()
+    made.eof_received()
+    with pytest.raises(asyncio.IncompleteReadError) as ended:
+        await waiting
+    assert ended.value.partial == b"abc"
+    assert await made.read(3) == b"abc"
+
+    made, _ = connected()
+    waiting = asyncio.create_task(made.read(1))
+    await until_all_wait()
+    made.connection_lost(ConnectionResetError("reset"))
+    with pytest.raises(ConnectionResetError):
+        await waiting
+    with pytest.raises(ValueError, match="-1 bytes"):
+        await made.read(-1)
+
+
+async def test_what_nobody_waits_for_is_not_received() -> None:
+    """A broker that sends without end fills no memory; a large frame that is waited for is never held up."""
+    made, receiving = connected()
+    for _ in range(3):
+        made.data_received(bytes(conn.READER_LIMIT))
+    assert (receiving.paused, receiving.resumed) == (1, 0)
+    assert len(await made.read(conn.READER_LIMIT)) == conn.READER_LIMIT
+    waiting = asyncio.create_task(made.read(40 * conn.READER_LIMIT))
+    await until_all_wait()
+    assert (receiving.paused, receiving.resumed) == (1, 1)
+    for _ in range(38):
+        made.data_received(bytes(conn.READER_LIMIT))
+    assert len(await waiting) == 40 * conn.READER_LIMIT
+    assert (receiving.paused, receiving.resumed) == (1, 1)
+
+
+async def test_a_reading_that_is_given_up_takes_nothing() -> None:
+    made, _ = connected()
+    waiting = asyncio.create_task(made.read(4))
+    await until_all_wait()
+    waiting.cancel()
+    made.data_received(b"abcdef")
+    await asyncio.wait([waiting])
+    assert await made.read(6) == b"abcdef"
+
+
+def test_another_client_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Frames.__mro__[1]
+    monkeypatch.setattr(conn, "AIOKafkaProtocol", own)
+    monkeypatch.setattr(frames, "_KNOWN_SOURCE", "another version")
+    assert not frames.install()
+    assert conn.AIOKafkaProtocol is own
