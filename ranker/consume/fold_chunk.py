@@ -11,7 +11,7 @@ from ranker.core.fold import TIMESTAMP, Fold
 from ranker.core.framed import UNKNOWN_SCHEMA, unknown_schema
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts, Rejected
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 
 if TYPE_CHECKING:
     from ranker.kernel.fold import KernelFold

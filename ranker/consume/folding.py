@@ -11,7 +11,7 @@ from ranker.consume.errors import PartitionStoppedError
 from ranker.consume.fold_chunk import Piece, fold_chunk
 from ranker.core.fold import Fold
 from ranker.core.memory import Memory
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 
 Folded = list[Piece | PartitionStoppedError]
 _REST_S = 0.001

@@ -24,7 +24,7 @@ from ranker.core.generation import Generation
 from ranker.core.route import Router
 from ranker.core.step import Reply
 from ranker.core.watermark import age_ms, behind_ms
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError

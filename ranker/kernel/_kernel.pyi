@@ -46,6 +46,15 @@ def cut(
     of `most` each, and of `most_bytes`, but of one record at least. None if they cannot be walked to the batch's end.
     """
 
+def clean_batches(
+    data: bytes, at: int, from_offset: int, room: int, most_bytes: int, *, check_crcs: bool
+) -> tuple[list[Stretch], int, int, int, bool] | None:
+    """The clean batches of a fetch from byte `at` on, as far as their records from an offset on are at most `room` and
+    `most_bytes`: whole ones of version 2, neither compressed nor in a transaction, of one leader epoch. Returns their
+    stretches (none if the first batch alone is more), where the next batch begins, the offset behind the last one, the
+    epoch, and whether a record carries its producer's time. None if the first batch is not clean.
+    """
+
 class Keys:
     """The live keys of one bucket, as `KeySet`."""
 

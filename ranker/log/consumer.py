@@ -15,7 +15,8 @@ from ranker.core.append_time import is_append_time
 from ranker.core.fold import crc
 from ranker.core.partial_counts import Mark
 from ranker.log import aiokafka_patch, frames, record_batches
-from ranker.log.aiokafka_patch import RAW_RECORDS, ChunkingDeserializer
+from ranker.log.aiokafka_patch import ChunkingDeserializer
+from ranker.log.chunks import RAW_RECORDS, Chunk
 from ranker.log.errors import LogUnavailableError, stop, translated
 from ranker.log.sample import sample
 from ranker.log.unpacking import MOST_BYTES
@@ -154,7 +155,7 @@ class PageViewLog:
         with translated():
             self._consumer._coordinator.check_errors()  # noqa: SLF001  # no other way
 
-    async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[aiokafka_patch.Chunk]]:
+    async def poll(self, partitions: Collection[int], timeout_ms: int) -> dict[int, list[Chunk]]:
         """Fetched chunks of these partitions, at least one; never of others, which other members may own."""
         wanted = [self._tp(partition) for partition in partitions]
         with translated():
@@ -165,18 +166,18 @@ class PageViewLog:
             # empty polls move positions too, past holes and control batches
             return {tp.partition: await self._plain_chunks(tp, fetched.get(tp, [])) for tp in wanted}
 
-    async def _plain_chunks(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[aiokafka_patch.Chunk]:
+    async def _plain_chunks(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[Chunk]:
         chunks = []
         start = self._expected.get(tp.partition, -1)
         for first in range(0, len(records), self._limit):
             part = records[first : first + self._limit]
             end = part[-1].offset + 1
             created = any(record.timestamp_type != 1 for record in part)
-            chunks.append(aiokafka_patch.Chunk(start, end, part, create_time=created))
+            chunks.append(Chunk(start, end, part, create_time=created))
             start = end
         position = await self._consumer.position(tp)
         if position > start >= 0:
-            chunks.append(aiokafka_patch.Chunk(start, position))
+            chunks.append(Chunk(start, position))
             start = position
         self._expected[tp.partition] = start
         return chunks

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import google_crc32c
 from aiokafka.consumer import fetcher
@@ -110,6 +110,18 @@ class Batch:
         return next(self._batch)
 
 
+class Clean(NamedTuple):
+    """What the kernel takes of a fetch without a look of ours."""
+
+    stretches: list[Stretch]
+    at: int
+    next_offset: int
+    leader_epoch: int
+    has_create_time: bool
+    is_too_large: bool
+    """Not even the first batch fits."""
+
+
 class RecordBatches:
     """Replaces the client's MemoryRecords; `fetched` are whole batches, and maybe the beginning of one more.
 
@@ -129,6 +141,18 @@ class RecordBatches:
 
     def has_next(self) -> bool:
         return self._end() is not None
+
+    def clean(self, start: int, room: int, most_bytes: int, *, check_crcs: bool) -> Clean | None:
+        """The next batches as far as they are clean: see `clean_batches` of the kernel. None if the next one is not."""
+        fetched = self._fetched.obj
+        if not isinstance(fetched, bytes):
+            return None
+        found = kernel.clean_batches(fetched, self._at, start, room, most_bytes, check_crcs=check_crcs)
+        if found is None:
+            return None
+        clean = Clean(*found, is_too_large=found[1] == self._at)
+        self._at = clean.at
+        return clean
 
     def next_batch(self) -> Batch | OldBatch | None:
         """The next batch, None after the last. Raises CorruptRecordException."""

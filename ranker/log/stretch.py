@@ -16,7 +16,7 @@ from ranker.core.append_time import FIRST_MS, is_append_time
 from ranker.core.fold import needs_schema
 from ranker.core.framed import Schemas, schemas_of, unknown_schema
 from ranker.log import aiokafka_patch, frames, record_batches
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError, OffsetOutsideError, stop, translated
 from ranker.log.unpacking import MOST_BYTES
 from ranker.log.value_schemas import ValueSchemas

@@ -24,7 +24,7 @@ from ranker.core.framed import Schemas
 from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.errors import LogRefusedError
 from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance

@@ -30,7 +30,7 @@ from ranker.core.partial_counts import PartialCounts
 from ranker.core.periods import LATE_MS, Calendar, Period
 from ranker.core.rules import memory_rules, paused_until_ms
 from ranker.core.times import HOUR_MS, MINUTE_MS, rfc3339
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.errors import LogRefusedError, LogUnavailableError
 from ranker.log.stretch import LogReader, Part
 from ranker.service.progress import Advance

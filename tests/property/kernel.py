@@ -19,7 +19,7 @@ from ranker.core.partial_counts import PartialCounts
 from ranker.core.rules import Rules
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from tests.property import odd_values
 from tests.support import stretches
 from tests.support.raw_records import Given

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ranker.core.append_time import is_append_time
 from ranker.core.partial_counts import Mark, Rejected
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.errors import LogUnavailableError, OffsetOutsideError
 from tests.support.recount import Raw
 

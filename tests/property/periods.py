@@ -15,7 +15,7 @@ from ranker import calendars
 from ranker.core.chart import chart_rows
 from ranker.core.generation import from_table
 from ranker.core.periods import LATE_MS, Calendar
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.stretch import Part
 from ranker.operate.period_counts import PeriodCounts, SitePeriod, _Partition, reads_from_ms
 from schemas import configuration

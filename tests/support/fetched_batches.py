@@ -12,6 +12,7 @@ from ranker.consume.fold_chunk import fold_chunk
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.log import aiokafka_patch
+from ranker.log.chunks import Chunk
 from ranker.log.record_batches import install
 from ranker.log.unpacking import MOST_BYTES
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
@@ -34,7 +35,7 @@ def batch(base: int, count: int, compression: int = 0) -> bytearray:
     return built
 
 
-def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES) -> list[aiokafka_patch.Chunk]:
+def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES) -> list[Chunk]:
     install(most_bytes)
     assert aiokafka_patch.install(), "the seam does not know this version of the client"
     fold = Fold(GENERATION)
@@ -49,7 +50,7 @@ def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES)
         True,
         fetcher.READ_COMMITTED,
     )
-    read: Iterator[aiokafka_patch.Chunk] = iter(records)
+    read: Iterator[Chunk] = iter(records)
     found = []
     for chunk in read:
         assert chunk.end == records.next_fetch_offset, "the client would take the chunk for a stale one"
@@ -60,7 +61,7 @@ def chunks(data: bytes, position: int, limit: int, most_bytes: int = MOST_BYTES)
     return found
 
 
-def views(found: list[aiokafka_patch.Chunk]) -> int:
+def views(found: list[Chunk]) -> int:
     return sum(chunk.partial.records for chunk in found if chunk.partial)
 
 
@@ -71,9 +72,9 @@ def view(number: int) -> bytes:
     )
 
 
-def letters(found: list[aiokafka_patch.Chunk]) -> list[tuple[int, str]]:
+def letters(found: list[Chunk]) -> list[tuple[int, str]]:
     return [(letter.offset, letter.reason) for chunk in found if chunk.partial for letter in chunk.partial.rejected]
 
 
-def lost(found: list[aiokafka_patch.Chunk]) -> list[range]:
+def lost(found: list[Chunk]) -> list[range]:
     return [stretch for chunk in found if chunk.partial for stretch in chunk.partial.lost]

@@ -11,6 +11,7 @@ from aiokafka.consumer import fetcher
 from ranker import kernel
 from ranker.core.fold import Record
 from ranker.log import aiokafka_patch
+from ranker.log.chunks import Chunk
 from ranker.log.record_batches import install
 from tests.support import record_batches
 
@@ -37,7 +38,7 @@ def stretches(records: Sequence[Record]) -> list[Stretch]:
     return found
 
 
-def chunks(data: bytes, position: int, limit: int) -> Iterator[aiokafka_patch.Chunk]:
+def chunks(data: bytes, position: int, limit: int) -> Iterator[Chunk]:
     """Of a fetch from `position` on, with stretches wherever the kernel can walk a batch."""
     install()
     assert aiokafka_patch.install(), "the seam does not know this version of the client"

@@ -15,7 +15,7 @@ from rich.console import Console
 from ranker.commands import main
 from ranker.commands.compare import command, duration_ms, tables
 from ranker.core.generation import Generation, Window
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.errors import LogRefusedError
 from ranker.log.stretch import Part
 from ranker.operate.compare import Comparison, Counting, Counts, Definition, Period, covered, stretch_of

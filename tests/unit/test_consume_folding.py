@@ -16,7 +16,7 @@ from ranker.consume.fold_chunk import Piece
 from ranker.consume.folding import Folding, together, until_stopped
 from ranker.core.fold import Fold
 from ranker.core.partial_counts import PartialCounts
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 
 NOBODY = cast("Any", None)
 

@@ -15,7 +15,7 @@ from ranker.core.framed import schemas_of
 from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.periods import LATE_MS
-from ranker.log.aiokafka_patch import Chunk
+from ranker.log.chunks import Chunk
 from ranker.log.stretch import Part
 from ranker.operate.period_counts import PeriodCounts, SitePeriod, _Partition
 from tests.support import defaults

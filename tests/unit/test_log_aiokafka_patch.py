@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from aiokafka.record.memory_records import MemoryRecords
 
-from ranker.log import aiokafka_patch
+from ranker.log.chunks import UnreadableBatchError
 from ranker.log.record_batches import FAST, RecordBatches
 from tests.support.fetched_batches import batch, chunks, views
 
@@ -50,7 +50,7 @@ def test_a_damaged_batch_ends_its_partition_after_what_came_before(limit: int) -
     damaged[-3] ^= 1
     found = chunks(bytes(batch(0, 10) + damaged), 0, limit)
     assert views(found) == 10
-    assert isinstance(found[-1].error, aiokafka_patch.UnreadableBatchError)
+    assert isinstance(found[-1].error, UnreadableBatchError)
     assert (found[-1].start, found[-1].end) == (10, 10)
 
 

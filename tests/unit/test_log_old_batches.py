@@ -8,7 +8,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from ranker.log import aiokafka_patch
+from ranker.log.chunks import UnreadableBatchError
 from ranker.log.record_batches import RecordBatches, install
 from tests.support.fetched_batches import NOW_MS, batch, chunks, letters, lost, view, views
 from tests.support.record_batches import LOG_APPEND_TIME, PACK, message, message_set, record
@@ -98,7 +98,7 @@ def test_an_old_format_that_is_damaged_or_too_large() -> None:
     """Damage on the way stops the partition; what was broken or too large when it was packed is stepped over."""
     damaged = bytearray(old_set(1, 1, 0, LOG_APPEND_TIME))
     damaged[-1] ^= 1
-    assert isinstance(chunks(bytes(damaged), 0, 10)[-1].error, aiokafka_patch.UnreadableBatchError)
+    assert isinstance(chunks(bytes(damaged), 0, 10)[-1].error, UnreadableBatchError)
     good = message(0, 1, None, view(0), NOW_MS)
     for inner in (
         [message(0, 1, None, b" " * (3 << 20), NOW_MS), message(1, 1, None, view(1), NOW_MS)],

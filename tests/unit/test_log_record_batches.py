@@ -11,6 +11,7 @@ from aiokafka.consumer import fetcher
 
 from ranker.core.partial_counts import KEPT_BYTES, Cut
 from ranker.log import aiokafka_patch
+from ranker.log.chunks import UnreadableBatchError
 from ranker.log.record_batches import RecordBatches, install
 from tests.support.fetched_batches import NOW_MS, batch, chunks, letters, lost, view, views
 from tests.support.record_batches import CODECS, record, varint
@@ -156,7 +157,7 @@ def test_an_unknown_codec_stops_the_partition() -> None:
     """A newer version of this software may know it: nothing is given up."""
     found = chunks(bytes(batch(0, 2) + batch_of([b"", b""], codec=6, packed=b"x", base=2, now_ms=NOW_MS)), 0, 10)
     assert (views(found), found[-1].end) == (2, 2)
-    assert isinstance(found[-1].error, aiokafka_patch.UnreadableBatchError)
+    assert isinstance(found[-1].error, UnreadableBatchError)
     assert "newer version" in str(found[-1].error)
 
 

@@ -30,6 +30,20 @@ impl Head {
     }
 }
 
+/// Where the batch ends that begins at `at`; None if its end is not there.
+pub fn end(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = i32::from_be_bytes(bytes.get(at + 8..at + 12)?.try_into().ok()?);
+    let end = (at + 12).checked_add(usize::try_from(length).ok()?)?;
+    (end <= bytes.len()).then_some(end)
+}
+
+/// Leader epoch and attributes of a batch of version 2; None of another one.
+pub fn kind(batch: &[u8]) -> Option<(i32, i16)> {
+    let head = batch.get(..HEAD)?;
+    let epoch = i32::from_be_bytes(head[12..16].try_into().ok()?);
+    (head[16] == 2).then_some((epoch, i16::from_be_bytes([head[21], head[22]])))
+}
+
 /// Whether the batch is undamaged.
 pub fn is_whole(batch: &[u8]) -> bool {
     batch.len() >= HEAD && crc32c::crc32c(&batch[21..]).to_be_bytes() == batch[17..21]

@@ -7,9 +7,11 @@ mod keys;
 mod memory;
 mod names;
 mod scan;
+mod walk;
 
 pub use batch::{Head, is_whole, record};
 pub use event::{Agent, Event, parse};
+pub use walk::{Piece, clean, walk};
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -42,6 +44,12 @@ struct Stretch {
     next_offset: i64,
     #[pyo3(get)]
     records: usize,
+}
+
+impl Stretch {
+    fn new(data: &Bound<'_, PyBytes>, head: Head, (begin, end, next_offset, records): Piece) -> Self {
+        Self { data: data.clone().unbind(), head, begin, end, next_offset, records }
+    }
 }
 
 #[pymethods]
@@ -102,59 +110,30 @@ fn cut(
 ) -> PyResult<Option<Vec<Stretch>>> {
     let bytes = data.as_bytes();
     let walked = py.detach(|| guarded(|| walk(bytes, begin, end, from_offset, room, most, most_bytes)))?;
-    Ok(walked.map(|(head, pieces)| {
-        let piece = |(begin, end, next_offset, records)| Stretch {
-            data: data.clone().unbind(),
-            head,
-            begin,
-            end,
-            next_offset,
-            records,
-        };
-        pieces.into_iter().map(piece).collect()
-    }))
+    Ok(walked.map(|(head, pieces)| pieces.into_iter().map(|piece| Stretch::new(data, head, piece)).collect()))
 }
 
-/// A stretch: begin, end, next offset, records.
-pub type Piece = (usize, usize, i64, usize);
-
-/// As `cut`, without Python.
-pub fn walk(
-    bytes: &[u8],
-    begin: usize,
-    end: usize,
-    from: i64,
+/// What is clean of a fetch from byte `at` on, for records from an offset on: see `walk::clean`. Returns the stretches,
+/// where the next batch begins, the offset behind the last one, its leader epoch, and whether a record carries its
+/// producer's time.
+#[pyfunction]
+#[pyo3(signature = (data, at, from_offset, room, most_bytes, *, check_crcs))]
+fn clean_batches(
+    py: Python<'_>,
+    data: &Bound<'_, PyBytes>,
+    at: usize,
+    from_offset: i64,
     room: usize,
-    most: usize,
     most_bytes: usize,
-) -> Option<(Head, Vec<Piece>)> {
-    let head = Head::read(bytes.get(begin..end)?)?;
-    let data = bytes.get(..end)?;
-    let (mut at, mut next_offset, mut limit) = (begin + batch::HEAD, head.base_offset, room.max(1));
-    let (mut pieces, mut start, mut records) = (Vec::new(), at, 0);
-    for _ in 0..usize::try_from(head.records).ok()? {
-        let (record, after) = record(data, at, &head)?;
-        if !(next_offset..head.next_offset).contains(&record.offset) {
-            return None;
-        }
-        if record.offset >= from {
-            if records >= limit || (records > 0 && after - start > most_bytes) {
-                pieces.push((start, at, next_offset, records));
-                (start, records, limit) = (at, 0, most.max(1));
-            }
-            records += 1;
-        } else {
-            start = after;
-        }
-        (at, next_offset) = (after, record.offset + 1);
-    }
-    if at != end {
-        return None;
-    }
-    if records > 0 {
-        pieces.push((start, at, next_offset, records));
-    }
-    Some((head, pieces))
+    check_crcs: bool,
+) -> PyResult<Option<(Vec<Stretch>, usize, i64, i32, bool)>> {
+    let bytes = data.as_bytes();
+    let found = py.detach(|| guarded(|| clean(bytes, at, from_offset, room, most_bytes, check_crcs)))?;
+    Ok(found.map(|found| {
+        let has_create_time = found.stretches.iter().any(|(head, _)| !head.is_append_time);
+        let stretches = found.stretches.into_iter().map(|(head, piece)| Stretch::new(data, head, piece)).collect();
+        (stretches, found.at, found.next_offset, found.epoch, has_create_time)
+    }))
 }
 
 /// What `Memory` of core/memory.py keeps beside versions. A fold has it for itself, and others wait for its end: the event
@@ -378,7 +357,7 @@ impl Fold {
 #[pymodule]
 mod _kernel {
     #[pymodule_export]
-    use super::{Buckets, Fold, Keys, Record, Stretch, crc_fits, cut};
+    use super::{Buckets, Fold, Keys, Record, Stretch, clean_batches, crc_fits, cut};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
