@@ -111,7 +111,9 @@ def _chunks_of(batch: Batch | OldBatch, builder: ChunkBuilder) -> Iterator[Chunk
     if builder.has_records:
         yield builder.chunk()
     assert isinstance(batch, Batch)
-    for stretch in stretches:
+    for number, stretch in enumerate(stretches):
+        if number and builder.has_stretches:  # only the first was cut to what the chunk had room for
+            yield builder.chunk()
         builder.add_stretch(batch, stretch)
         if builder.full:
             yield builder.chunk()
