@@ -54,8 +54,8 @@ MUTANTS = (
     Mutant(
         "each event is one",
         "fold.rs",
-        "self.counted.count(Group { slice, site: kind.site, outcome }, article, event.value)",
-        "self.counted.count(Group { slice, site: kind.site, outcome }, article, 1)",
+        "self.counted.count(group, article, event.value,",
+        "self.counted.count(group, article, 1,",
     ),
     Mutant(
         "the last group goes on",
@@ -118,7 +118,7 @@ MUTANTS = (
     Mutant("the mark has no key", "fold.rs", "crc.update(record.key.unwrap_or_default());", ""),
     Mutant(
         "records before the position are in a stretch",
-        "lib.rs",
+        "walk.rs",
         "            start = after;",
         "            (start, records) = (start, records + 1);",
     ),
@@ -199,13 +199,39 @@ MUTANTS = (
     Mutant("invisible ids", "names.rs", "after == 0 ||", "true || after == 0 ||"),
     Mutant("the first of a range is fit", "names.rs", "first <= c as u32", "first < c as u32"),
     Mutant("the producers' time is the broker's", "batch.rs", "if head.is_append_time {", "if true {"),
-    Mutant("a stretch goes over the limit", "lib.rs", "if records >= limit ||", "if records > limit ||"),
+    Mutant("a stretch goes over the limit", "walk.rs", "if records >= limit ||", "if records > limit ||"),
     Mutant(
         "a stretch forgets its end",
-        "lib.rs",
+        "walk.rs",
         "(at, next_offset) = (after, record.offset + 1);",
         "(at, next_offset) = (after, record.offset);",
     ),
+    Mutant("damaged batches are clean", "walk.rs", "check_crcs && !is_whole(&bytes[at..end])", "false"),
+    Mutant("compressed batches are clean", "walk.rs", "(CODEC | TRANSACTION | CONTROL)", "(TRANSACTION | CONTROL)"),
+    Mutant("transactions are clean", "walk.rs", "(CODEC | TRANSACTION | CONTROL)", "(CODEC | CONTROL)"),
+    Mutant("old batches are clean", "batch.rs", "(head[16] == 2).then_some", "true.then_some"),
+    Mutant("one chunk of several leaders", "walk.rs", "found.epoch != epoch", "false"),
+    Mutant("clean records without a bound", "walk.rs", "records + more > room ||", ""),
+    Mutant("a first batch of any size", "walk.rs", "if more > room || bytes_more > most_bytes {", "if false {"),
+    Mutant("holes are not stepped over", "walk.rs", "found.next_offset.max(head.next_offset)", "found.next_offset"),
+    Mutant("a fetch goes back", "walk.rs", "found.next_offset.max(head.next_offset)", "head.next_offset"),
+    Mutant(
+        "an article is paid for once for all",
+        "fold.rs",
+        "let hash = |of: &(u32, u32)| mixed(of.0, of.1);\n        match self.paid.entry(hash(&article), |&one| one == article",
+        "let hash = |of: &(u32, u32)| mixed(0, of.1);\n        match self.paid.entry(hash(&article), |&one| one.1 == article.1",
+    ),
+    Mutant(
+        "each slice's article is paid for",
+        "fold.rs",
+        "if self.pays((self.group_pairs[number as usize], article)) {",
+        "{",
+    ),
+    Mutant("appends cost nothing", "fold.rs", "self.cost += 1; // an append to a slice", ""),
+    Mutant("sums cost nothing", "fold.rs", "self.cost += sums_cost;", ""),
+    Mutant("producers cost nothing", "fold.rs", "self.cost += 1;\n                place", "place"),
+    Mutant("a piece without end", "fold.rs", "while at < end && self.counted.cost < most_cost {", "while at < end {"),
+    Mutant("what was paid is remembered", "fold.rs", "self.paid.clear();", ""),
 )
 
 
@@ -219,11 +245,12 @@ def main(library: str, seeds: int = 3_000) -> None:
     spec.loader.exec_module(module)
     from ranker.kernel.fold import KernelFold
     from ranker.kernel.memory import KernelMemory
-    from tests.property import chunks, kernel
+    from tests.property import chunks, clean_batches, kernel
 
     for seed in range(seeds):
         try:
             kernel.check(seed)
+            clean_batches.check(seed)
             if seed % 3 == 0:
                 chunks.check(seed, KernelFold, KernelMemory)
         except Exception as error:

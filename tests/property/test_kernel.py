@@ -11,7 +11,7 @@ pytest.importorskip("ranker.kernel._kernel", reason="the kernel is not built: ma
 
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
-from tests.property import chunks, kernel
+from tests.property import chunks, clean_batches, kernel
 
 TODAY = int(f"{datetime.now(UTC):%Y%m%d}") * 1_000
 
@@ -38,3 +38,16 @@ def test_chunks_count_as_the_log_says(first: int) -> None:
             chunks.check(seed, KernelFold, KernelMemory)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
+
+
+@pytest.mark.parametrize("first", [0, TODAY])
+def test_a_walk_finds_what_the_client_finds(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed, aborted, control and old batches among clean ones, damaged or cut off; chunks of few records and bytes."""
+    monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)  # patched by `check`
+    stretches = 0
+    for seed in range(first, first + 700):
+        try:
+            stretches += clean_batches.check(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+    assert stretches > 1_000
