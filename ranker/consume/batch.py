@@ -22,6 +22,11 @@ def chunk_records(generation: Generation) -> int:
     return max(1, min(2_000, 2 * MAX_COST // Costs.of(generation).dearest_article))
 
 
+BEHIND_RECORDS = 20_000
+"""So far behind the log's end nobody waits for one batch: it may grow for `_BEHIND_S`, since large ones are cheap."""
+_BEHIND_S = 2.0
+
+
 class Batch:
     """The counts of records [start, end), and an upper bound for the cost of their script."""
 
@@ -109,6 +114,8 @@ class Batches:
         self._flush_s = flush_s
         self._most = most
         self._waiting: deque[Batch] = deque()
+        self.is_behind = False
+        """Many more records wait in the log."""
 
     def put(
         self,
@@ -142,10 +149,12 @@ class Batches:
         """When the oldest batch must be applied: at once (0) if it is complete; None if there is none."""
         if not self._waiting:
             return None
-        return 0.0 if len(self._waiting) > 1 else self._waiting[0].since_s + self._flush_s
+        patience_s = max(self._flush_s, _BEHIND_S) if self.is_behind else self._flush_s
+        return 0.0 if len(self._waiting) > 1 else self._waiting[0].since_s + patience_s
 
     def pop(self) -> Batch:
         return self._waiting.popleft()
 
     def clear(self) -> None:
         self._waiting.clear()
+        self.is_behind = False

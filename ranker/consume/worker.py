@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ranker.consume.batch import Batch, Batches, most_cost
+from ranker.consume.batch import BEHIND_RECORDS, Batch, Batches, most_cost
 from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
@@ -164,7 +164,7 @@ class Worker:
         self._wake.set()
 
     async def take(self, chunks: Iterable[Chunk], now_s: float) -> None:
-        """Batches polled chunks; stops at the first one that does not start where the last one ended."""
+        """Batches chunks; stops at the first one that does not start where the last one ended."""
         for some in together(chunks):
             session, begin, accepted = self._session, some[0].start, self._dead_stretch.accepted
             if session is None or self.stopped is not None:
@@ -260,7 +260,7 @@ class Worker:
         self._metrics.show_lag(self.partition, waiting, age_ms(requested_ms, watermark_ms))
         if session is None:
             return
-        self._next_tick_s = 0.0
+        self._next_tick_s, self._batches.is_behind = 0.0, end - self._expected > BEHIND_RECORDS
         self._wake.set()
         if n > end and self._lagging_end != (n, end):
             self._check_beyond_end(n, end)

@@ -109,3 +109,22 @@ def test_a_step_adds_a_bounded_number_of_keys() -> None:
         assert memory is not None
         sizes.append(memory.size)
     assert sizes == [MAX_KEYS, MAX_KEYS, MAX_KEYS, MAX_KEYS // 8]
+
+
+def test_far_behind_a_batch_may_grow_for_longer() -> None:
+    """Large batches are cheap, and nobody waits for this one; a full one is due at once all the same."""
+    batches = Batches(GENERATION, 0.25)
+    counts = PartialCounts({(1, "demo", "view"): {"a": 1}}, 1)
+    batches.put(0, 1, counts, 10.0, 10)
+    assert batches.due_s() == 10.25
+    batches.is_behind = True
+    assert batches.due_s() == 12.0
+    batches.put(1, 2, PartialCounts({(1, "demo", "view"): {f"{n}": 1 for n in range(9_000)}}, 9_000), 10.1, 100_000)
+    assert batches.due_s() == 0
+    batches.clear()
+    batches.put(0, 1, counts, 20.0, 10)
+    assert batches.due_s() == 20.25
+    slow = Batches(GENERATION, 5.0)
+    slow.is_behind = True
+    slow.put(0, 1, counts, 0.0, 10)
+    assert slow.due_s() == 5.0
