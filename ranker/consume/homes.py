@@ -1,4 +1,4 @@
-"""Finds strays among articles. Articles at home are remembered: to compute a home takes 15 to 30 us."""
+"""Finds strays among articles. Articles at home are remembered: to compute a home in Python takes 15 to 30 us."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from itertools import islice
 
-from ranker.core.home import home
+from ranker import kernel
+from ranker.core import home
 
+_home = kernel.home if kernel.ON else home.home
 _MOST = 500_000
 """Articles remembered by a process, for all its partitions together: some 60 MB."""
 _AT_ONCE = 250
@@ -28,7 +30,7 @@ class Homes:
         for site, ids in articles.items():
             new = iter(ids - self._at_home.get((partition, partitions, site), set()))
             while some := set(islice(new, _AT_ONCE)):
-                away = {a for a in some if home(f"{site}/{a}".encode(), partitions) != partition}
+                away = {a for a in some if _home(f"{site}/{a}".encode(), partitions) != partition}
                 strays.update(f"{site}/{article}" for article in away)
                 self._remember((partition, partitions, site), some - away)
                 looked_up += len(some)

@@ -11,7 +11,7 @@ from typing import Final
 
 try:
     from ranker.kernel import _kernel
-    from ranker.kernel._kernel import clean_batches, crc_fits, cut
+    from ranker.kernel._kernel import clean_batches, crc_fits, cut, home
 except ImportError:  # not built for this machine
     VERSION = ""
 else:
@@ -34,4 +34,4 @@ def named(*, is_ours: bool = True) -> str:
     return "the plain fold runs, at a fraction of the speed: the kernel is not built (make kernel, which needs cargo)"
 
 
-__all__ = ["ON", "SWITCH", "VERSION", "clean_batches", "crc_fits", "cut", "named"]
+__all__ = ["ON", "SWITCH", "VERSION", "clean_batches", "crc_fits", "cut", "home", "named"]

@@ -36,6 +36,9 @@ class Stretch:
     def record(self, at: int) -> tuple[Record, int]:
         """The record that begins at byte `at`, and where the next one begins."""
 
+def home(key: bytes, partitions: int) -> int:
+    """As that of core/home.py."""
+
 def crc_fits(data: bytes, begin: int, end: int) -> bool:
     """Whether the batch data[begin:end] has the CRC-32C that its header says."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,8 @@ from aiokafka.consumer import fetcher
 
 pytest.importorskip("ranker.kernel._kernel", reason="the kernel is not built: make kernel")
 
+from ranker.core.home import home
+from ranker.kernel import _kernel
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
 from tests.property import chunks, clean_batches, kernel
@@ -51,3 +54,14 @@ def test_a_walk_finds_what_the_client_finds(first: int, monkeypatch: pytest.Monk
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
     assert stretches > 1_000
+
+
+def test_homes_agree() -> None:
+    """Keys of every length modulo four; as many partitions as there may be."""
+    rng = random.Random(3)
+    for length in range(60):
+        for _ in range(40):
+            key, partitions = rng.randbytes(length), rng.choice((1, 2, 3, 64, 1_000, 2**31 - 1))
+            assert _kernel.home(key, partitions) == home(key, partitions)
+    with pytest.raises(ValueError, match="a partition at least"):
+        _kernel.home(b"", 0)

@@ -34,7 +34,7 @@ async def test_what_is_remembered_is_not_looked_up_again(monkeypatch: pytest.Mon
         looked_up.append((key, partitions))
         return home(key, partitions)
 
-    monkeypatch.setattr(homes, "home", noted)
+    monkeypatch.setattr(homes, "_home", noted)
     assert await remembered.strays(0, PARTITIONS, ARTICLES) == strays_of(0)
     assert {key.decode() for key, _ in looked_up} == strays_of(0)
     await remembered.strays(0, PARTITIONS + 1, ARTICLES)

@@ -3,6 +3,7 @@
 mod batch;
 mod event;
 mod fold;
+mod home;
 mod keys;
 mod memory;
 mod names;
@@ -86,6 +87,14 @@ impl Record {
     fn headers<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         PyTuple::empty(py)
     }
+}
+
+/// The partition, of so many, that `key` belongs to.
+#[pyfunction]
+#[pyo3(name = "home")]
+fn home_of(key: &[u8], partitions: u32) -> PyResult<u32> {
+    let hash = home::murmur2(key) & 0x7fff_ffff;
+    hash.checked_rem(partitions).ok_or_else(|| PyValueError::new_err("a topic has a partition at least"))
 }
 
 /// Whether the batch data[begin..end] has the CRC-32C that its header says.
@@ -357,7 +366,7 @@ impl Fold {
 #[pymodule]
 mod _kernel {
     #[pymodule_export]
-    use super::{Buckets, Fold, Keys, Record, Stretch, clean_batches, crc_fits, cut};
+    use super::{Buckets, Fold, Keys, Record, Stretch, clean_batches, crc_fits, cut, home_of};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
