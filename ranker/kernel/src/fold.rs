@@ -151,7 +151,7 @@ pub struct Fold {
     pub outcomes: Names,
     kinds: HashMap<(u32, u32), Kind>,
     types: Names,
-    last_kind: Option<(String, String, Kind)>,
+    last_kind: Option<(Vec<u8>, Vec<u8>, Kind)>,
     pub counted: Counted,
     key_text: Vec<u8>,
     /// Grows each time the names are forgotten and numbered anew.
@@ -242,6 +242,7 @@ impl Fold {
         }
         let Some(article) = self.article(&event.article) else { return false };
         if let Some(producer) = event.producer.as_deref().filter(|name| !name.is_empty()) {
+            let Ok(producer) = std::str::from_utf8(producer) else { return false };
             self.counted.note_producer(producer, event.sequence, append_ms);
         }
         let mut memory = memory;
@@ -273,16 +274,16 @@ impl Fold {
         if live.is_some() {
             text.clear();
             for part in [&event.site, &event.article, &event.event_type] {
-                text.extend_from_slice(part.as_bytes());
+                text.extend_from_slice(part);
                 text.push(0);
             }
         }
         let common = text.len();
-        let mut is_new = |what: &[u8], name: &str, live: &mut Option<(&mut Memory, i64)>| {
+        let mut is_new = |what: &[u8], name: &[u8], live: &mut Option<(&mut Memory, i64)>| {
             let Some((memory, bucket)) = live else { return true };
             text.truncate(common);
             text.extend_from_slice(what);
-            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(name);
             memory.add(*bucket, xxh3_64_with_seed(text, rules.seed))
         };
         if rules.drops_duplicates && !is_new(b"event ", &event.event_id, &mut live) {
@@ -306,17 +307,20 @@ impl Fold {
 
     fn kind(&mut self, event: &Event) -> Option<Kind> {
         if let Some((site, name, kind)) = &self.last_kind
-            && *site == event.site
-            && *name == event.event_type
+            && *site == *event.site
+            && *name == *event.event_type
         {
             return Some(*kind);
         }
         let known = self.sites.find(&event.site).zip(self.types.find(&event.event_type));
         let kind = match known.and_then(|pair| self.kinds.get(&pair)) {
             Some(kind) => *kind,
-            None => self.new_kind(&event.site, &event.event_type)?,
+            None => {
+                let texts = str::from_utf8(&event.site).ok().zip(str::from_utf8(&event.event_type).ok());
+                texts.and_then(|(site, name)| self.new_kind(site, name))?
+            }
         };
-        self.last_kind = Some((event.site.to_string(), event.event_type.to_string(), kind));
+        self.last_kind = Some((event.site.to_vec(), event.event_type.to_vec(), kind));
         Some(kind)
     }
 
@@ -332,10 +336,11 @@ impl Fold {
         Some(kind)
     }
 
-    fn article(&mut self, id: &str) -> Option<u32> {
+    fn article(&mut self, id: &[u8]) -> Option<u32> {
         if let Some(number) = self.articles.find(id) {
             return Some(number);
         }
+        let id = str::from_utf8(id).ok()?;
         names::is_article(id, &self.rules.unfit).then(|| self.articles.hold(id))
     }
 }

@@ -24,19 +24,19 @@ impl Names {
     }
 
     /// The number of a text; None if it is not held.
-    pub fn find(&self, text: &str) -> Option<u32> {
-        self.places.find(self.hasher.hash_one(text), |&number| *self.texts[number as usize] == *text).copied()
+    pub fn find(&self, text: &[u8]) -> Option<u32> {
+        self.places.find(self.hasher.hash_one(text), |&number| self.texts[number as usize].as_bytes() == text).copied()
     }
 
     /// The number of a text, which is held from now on.
     pub fn hold(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.find(text) {
+        if let Some(number) = self.find(text.as_bytes()) {
             return number;
         }
         let number = self.texts.len() as u32;
         self.texts.push(text.into());
         let (texts, hasher) = (&self.texts, &self.hasher);
-        self.places.insert_unique(hasher.hash_one(text), number, |&held| hasher.hash_one(&*texts[held as usize]));
+        self.places.insert_unique(hasher.hash_one(text.as_bytes()), number, |&held| hasher.hash_one(texts[held as usize].as_bytes()));
         number
     }
 
