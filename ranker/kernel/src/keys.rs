@@ -74,7 +74,7 @@ impl KeySet {
 }
 
 /// Open addressing by linear probing: one cache line is read for a key, two at times. 0 is an empty place, and at least a
-/// quarter are, so a search ends.
+/// fifth are, so a search ends.
 struct Table {
     slots: Box<[u64]>,
     used: usize,
@@ -82,11 +82,11 @@ struct Table {
 
 impl Table {
     fn with_room(keys: usize) -> Self {
-        Self { slots: vec![0; keys + keys.div_ceil(3)].into(), used: 0 }
+        Self { slots: vec![0; keys + keys.div_ceil(4)].into(), used: 0 }
     }
 
     fn take(&mut self, key: u64) -> bool {
-        if (self.used + 1) * 4 > self.slots.len() * 3 {
+        if (self.used + 1) * 5 > self.slots.len() * 4 {
             self.grow();
         }
         let place = self.place(key);
@@ -115,9 +115,9 @@ impl Table {
         was_there
     }
 
-    /// Half as many places more. They are in the order of the keys, almost: both tables are gone through from end to end.
+    /// Twice as many places. They are almost in the order of the keys: both tables are gone through from end to end.
     fn grow(&mut self) {
-        let room = (self.slots.len() * 3 / 2).max(8);
+        let room = (self.slots.len() * 2).max(8);
         for key in std::mem::replace(&mut self.slots, vec![0; room].into()) {
             if key != 0 {
                 let place = self.place(key);

@@ -106,6 +106,7 @@ impl<'a> Scan<'a> {
     }
 
     /// UTF-8, without its quotes.
+    #[inline(always)]
     pub fn string(&mut self) -> Option<Cow<'a, [u8]>> {
         if self.peek()? != b'"' {
             return None;
@@ -128,6 +129,8 @@ impl<'a> Scan<'a> {
     }
 
     /// A string with escapes, or with characters beyond ASCII.
+    #[cold]
+    #[inline(never)]
     fn unusual(&mut self, start: usize) -> Option<Cow<'a, [u8]>> {
         let rest = &self.text[start..];
         let length = memchr2(b'"', b'\\', rest)?;
