@@ -127,6 +127,7 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
 }
 
 /// A text that may be absent.
+#[inline(always)]
 fn short<'a>(scan: &mut Scan<'a>) -> Option<Option<Cow<'a, [u8]>>> {
     if scan.is_null() {
         return Some(None);

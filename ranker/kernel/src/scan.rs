@@ -35,7 +35,10 @@ impl<'a> Scan<'a> {
 
     /// As `eight`, of the next 16 bytes.
     pub fn sixteen(&self) -> u128 {
-        u128::from(self.eight(self.at + 8)) << 64 | u128::from(self.eight(self.at))
+        match self.text.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            Some(bytes) => u128::from_le_bytes(*bytes),
+            None => u128::from(self.eight(self.at + 8)) << 64 | u128::from(self.eight(self.at)),
+        }
     }
 
     /// Steps over so many bytes, which `sixteen` has shown, and white space.
