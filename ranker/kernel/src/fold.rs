@@ -17,7 +17,7 @@ const MAX_VALUE_BYTES: usize = 1 << 20;
 /// So many names are held, before all are forgotten: as many as the plain fold remembers.
 const REMEMBERED: usize = 500_000;
 /// So many records are read before the first of them is counted: the places of their keys come from memory meanwhile.
-const AHEAD: usize = 16;
+const AHEAD: usize = 64;
 
 pub const DUPLICATE: u32 = 0;
 pub const BOT: u32 = 1;
@@ -227,7 +227,7 @@ impl Fold {
         mut memory: Option<&mut Memory>,
     ) -> usize {
         let mut last = None;
-        let mut clean = Vec::with_capacity(AHEAD);
+        let mut clean = Vec::new();
         let mut goes_on = true;
         while goes_on && at < end {
             while clean.len() < AHEAD && at < end {
