@@ -140,6 +140,6 @@ impl Table {
     }
 
     fn home(&self, key: u64) -> usize {
-        (u128::from(key) * self.slots.len() as u128 >> 64) as usize
+        ((u128::from(key) * self.slots.len() as u128) >> 64) as usize
     }
 }

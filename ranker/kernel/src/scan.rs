@@ -277,10 +277,10 @@ impl<'a> Scan<'a> {
 /// The lowest bit that is set is in the first of them; those above it may be wrong.
 fn stops(word: u64) -> u64 {
     const EACH: u64 = u64::MAX / 255;
-    let quotes = (word ^ EACH * b'"' as u64).wrapping_sub(EACH);
-    let backslashes = (word ^ EACH * b'\\' as u64).wrapping_sub(EACH);
+    let quotes = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH);
+    let backslashes = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
     let controls = word.wrapping_sub(EACH * 0x20);
-    (word | quotes | backslashes | controls) & EACH * 0x80
+    (word | quotes | backslashes | controls) & (EACH * 0x80)
 }
 
 /// UTF-8 without control characters, which JSON has to escape.
