@@ -38,12 +38,12 @@ MUTANTS = (
     ),
     Mutant("late a slice earlier", "fold.rs", "div_euclid(late_grain_ms) + 1)", "div_euclid(late_grain_ms))"),
     Mutant("late counts", "fold.rs", "self.counted.late += 1;", "{}"),
-    Mutant("nothing is late", "fold.rs", "if self.is_late(event.occurred_ms, append_ms) {", "if false {"),
+    Mutant("nothing is late", "fold.rs", "if self.is_late(one.occurred_ms, one.append_ms) {", "if false {"),
     Mutant(
         "late moves no time",
         "fold.rs",
         "if let Some(memory) = memory {\n            memory.passed",
-        "if let Some(memory) = memory && !self.is_late(event.occurred_ms, append_ms) {\n            memory.passed",
+        "if let Some(memory) = memory && !self.is_late(one.occurred_ms, one.append_ms) {\n            memory.passed",
     ),
     Mutant(
         "the last value holds",
@@ -54,8 +54,8 @@ MUTANTS = (
     Mutant(
         "each event is one",
         "fold.rs",
-        "self.counted.count(group, article, event.value,",
-        "self.counted.count(group, article, 1,",
+        "self.counted.count(group, one.article, one.value,",
+        "self.counted.count(group, one.article, 1,",
     ),
     Mutant(
         "the last group goes on",
@@ -66,28 +66,33 @@ MUTANTS = (
     Mutant(
         "groups of another outcome",
         "fold.rs",
-        "Group { slice, site: kind.site, outcome }",
-        "Group { slice, site: kind.site, outcome: kind.outcome }",
+        "site: one.kind.site, outcome };",
+        "site: one.kind.site, outcome: one.kind.outcome };",
     ),
     Mutant(
         "bots go before duplicates",
         "fold.rs",
-        "if rules.drops_duplicates && !is_new",
-        "if event.agent != Agent::Bot && rules.drops_duplicates && !is_new",
+        "if !is_new(one.event_key)",
+        "if one.agent != Agent::Bot && !is_new(one.event_key)",
     ),
     Mutant("duplicates count", "fold.rs", "return DUPLICATE;", "{}"),
     Mutant("bots count", "fold.rs", "if rules.drops_bots &&", "if false &&"),
     Mutant("internal ones are bots", "fold.rs", "return INTERNAL;", "return BOT;"),
     Mutant("repeats of every type", "fold.rs", "if kind.is_once && event.value == 1", "if event.value == 1"),
     Mutant("repeats of every value", "fold.rs", "if kind.is_once && event.value == 1", "if kind.is_once"),
-    Mutant("visitor_id goes first", "fold.rs", "key.or(event.visitor.as_deref())", "event.visitor.as_deref().or(key)"),
+    Mutant(
+        "visitor_id goes first",
+        "fold.rs",
+        "repeat_key.or(event.visitor.as_deref())",
+        "event.visitor.as_deref().or(repeat_key)",
+    ),
     Mutant(
         "an empty key is one",
         "fold.rs",
         "event.repeat_key.as_deref().filter(|key| !key.is_empty())",
         "event.repeat_key.as_deref()",
     ),
-    Mutant("events and readers share keys", "fold.rs", 'is_new(b"reader ", reader', 'is_new(b"event ", reader'),
+    Mutant("events and readers share keys", "fold.rs", 'key(b"reader ", reader', 'key(b"event ", reader'),
     Mutant("no separator in keys", "fold.rs", "text.push(0);", "{}"),
     Mutant(
         "the article is no part of a key",
@@ -101,7 +106,7 @@ MUTANTS = (
         "let is_ours = self.rules.only_sites",
         "let is_ours = true || self.rules.only_sites",
     ),
-    Mutant("the last kind goes on", "fold.rs", "&& *name == event.event_type", ""),
+    Mutant("the last kind goes on", "fold.rs", "&& *name == *event.event_type", ""),
     Mutant("a producer without a name", "fold.rs", ".filter(|name| !name.is_empty())", ""),
     Mutant(
         "a producer's first time",
@@ -112,8 +117,15 @@ MUTANTS = (
     Mutant(
         "the last append time is the first",
         "fold.rs",
-        "counted.first_append_ms.min(record.timestamp)",
-        "record.timestamp",
+        "counted.first_append_ms.min(one.append_ms)",
+        "one.append_ms",
+    ),
+    Mutant("those before a declined one are lost", "fold.rs", "goes_on = false;", "clean.clear(); goes_on = false;"),
+    Mutant("a piece of time has no end", "memory.rs", "(0..self.each_ms)", "(0..i64::MAX)"),
+    Mutant("a piece of time has no beginning", "memory.rs", "(0..self.each_ms)", "(i64::MIN..self.each_ms)"),
+    Mutant("keys behind one that is discarded are lost", "keys.rs", "if moved != key {", "if false {"),
+    Mutant(
+        "keys behind one that is discarded stay in place", "keys.rs", "let new = self.place(moved);", "let new = place;"
     ),
     Mutant("the mark has no key", "fold.rs", "crc.update(record.key.unwrap_or_default());", ""),
     Mutant(
@@ -162,7 +174,7 @@ MUTANTS = (
     Mutant(
         "bytes for characters",
         "event.rs",
-        "|| text.chars().count() <= MOST_CHARACTERS",
+        "|| text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() <= MOST_CHARACTERS",
         "|| text.len() <= 4 * MOST_CHARACTERS",
     ),
     Mutant("times of any size", "event.rs", ".filter(|ms| (0..=MAX_TIME_MS).contains(ms))", ""),
@@ -171,6 +183,12 @@ MUTANTS = (
     Mutant("any agent", "event.rs", "_ => return None,\n                }", "_ => Agent::Other,\n                }"),
     Mutant("something may follow", "event.rs", "scan.end()?;", ""),
     Mutant("control characters in texts", "scan.rs", "|&byte| byte < 0x20", "|&byte| byte < 0x00"),
+    Mutant(
+        "control characters in plain texts",
+        "scan.rs",
+        "let controls = word.wrapping_sub(EACH * 0x20);",
+        "let controls = 0;",
+    ),
     Mutant("halves of pairs", "scan.rs", "if !(0xdc00..0xe000).contains(&low) {", "if false {"),
     Mutant(
         "numbers begin with 0",
@@ -228,7 +246,12 @@ MUTANTS = (
     Mutant("appends cost nothing", "fold.rs", "self.cost += 1; // an append to a slice", ""),
     Mutant("sums cost nothing", "fold.rs", "self.cost += sums_cost;", ""),
     Mutant("producers cost nothing", "fold.rs", "self.cost += 1;\n                place", "place"),
-    Mutant("a piece without end", "fold.rs", "while at < end && self.counted.cost < most_cost {", "while at < end {"),
+    Mutant(
+        "what is read ahead counts",
+        "fold.rs",
+        "if self.counted.cost >= most_cost {\n                    break;",
+        "if false {\n                    break;",
+    ),
     Mutant("what was paid is remembered", "fold.rs", "self.paid.clear();", ""),
 )
 

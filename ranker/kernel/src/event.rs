@@ -15,43 +15,59 @@ pub enum Agent {
 }
 
 pub struct Event<'a> {
-    pub event_id: Cow<'a, str>,
-    pub event_type: Cow<'a, str>,
-    pub site: Cow<'a, str>,
-    pub article: Cow<'a, str>,
+    pub event_id: Cow<'a, [u8]>,
+    pub event_type: Cow<'a, [u8]>,
+    pub site: Cow<'a, [u8]>,
+    pub article: Cow<'a, [u8]>,
     pub occurred_ms: i64,
-    pub visitor: Option<Cow<'a, str>>,
-    pub repeat_key: Option<Cow<'a, str>>,
+    pub visitor: Option<Cow<'a, [u8]>>,
+    pub repeat_key: Option<Cow<'a, [u8]>>,
     pub agent: Agent,
     pub value: i64,
-    pub producer: Option<Cow<'a, str>>,
+    pub producer: Option<Cow<'a, [u8]>>,
     pub sequence: Option<i64>,
 }
 
-/// The fields in the order of the contract: the next name is mostly the one that is expected.
+/// As a record has them, in the order of the contract: the next one is mostly the one that is expected.
 const NAMES: [&[u8]; 11] = [
-    b"event_id",
-    b"event_type",
-    b"site_id",
-    b"article_id",
-    b"occurred_at",
-    b"visitor_id",
-    b"repeat_key",
-    b"agent_class",
-    b"value",
-    b"producer_id",
-    b"sequence",
+    b"\"event_id\":",
+    b"\"event_type\":",
+    b"\"site_id\":",
+    b"\"article_id\":",
+    b"\"occurred_at\":",
+    b"\"visitor_id\":",
+    b"\"repeat_key\":",
+    b"\"agent_class\":",
+    b"\"value\":",
+    b"\"producer_id\":",
+    b"\"sequence\":",
 ];
+/// Each of `NAMES` as a number, the first byte lowest, and the bits that its bytes have.
+const WORDS: [(u128, u128); 11] = {
+    let mut words = [(0, 0); 11];
+    let mut field = 0;
+    while field < 11 {
+        let name = NAMES[field];
+        let mut at = 0;
+        while at < name.len() {
+            words[field].0 |= (name[at] as u128) << (8 * at);
+            words[field].1 |= 0xff << (8 * at);
+            at += 1;
+        }
+        field += 1;
+    }
+    words
+};
 /// The first five.
 const REQUIRED: u32 = 0b1_1111;
 
 /// The event of a record's value; None if it is not clean.
 pub fn parse(value: &[u8]) -> Option<Event<'_>> {
     let mut event = Event {
-        event_id: Cow::Borrowed(""),
-        event_type: Cow::Borrowed(""),
-        site: Cow::Borrowed(""),
-        article: Cow::Borrowed(""),
+        event_id: Cow::Borrowed(&[]),
+        event_type: Cow::Borrowed(&[]),
+        site: Cow::Borrowed(&[]),
+        article: Cow::Borrowed(&[]),
         occurred_ms: 0,
         visitor: None,
         repeat_key: None,
@@ -62,10 +78,21 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
     };
     let (mut seen, mut expected) = (0_u32, 0);
     let mut scan = Scan::new(value);
-    scan.object(|scan, name| {
-        let Some(field) = (0..NAMES.len()).map(|step| (expected + step) % NAMES.len()).find(|&one| NAMES[one] == name)
-        else {
-            return scan.skip(0);
+    scan.object(|scan| {
+        let next = scan.sixteen();
+        let mut fields = (expected..11).chain(0..expected);
+        let field = match fields.find(|&one| next & WORDS[one].1 == WORDS[one].0) {
+            Some(field) => {
+                scan.pass(NAMES[field].len());
+                field
+            }
+            None => {
+                let name = scan.name()?;
+                match NAMES.iter().position(|one| one[1..one.len() - 2] == *name) {
+                    Some(field) => field,
+                    None => return scan.skip(0),
+                }
+            }
         };
         expected = field + 1;
         let bit = 1 << field;
@@ -83,9 +110,9 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
             6 => event.repeat_key = short(scan)?,
             7 => {
                 event.agent = match scan.string()?.as_ref() {
-                    "person" | "unknown" => Agent::Other,
-                    "bot" => Agent::Bot,
-                    "internal" => Agent::Internal,
+                    b"person" | b"unknown" => Agent::Other,
+                    b"bot" => Agent::Bot,
+                    b"internal" => Agent::Internal,
                     _ => return None,
                 }
             }
@@ -100,13 +127,14 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
 }
 
 /// A text that may be absent.
-fn short<'a>(scan: &mut Scan<'a>) -> Option<Option<Cow<'a, str>>> {
+#[inline(always)]
+fn short<'a>(scan: &mut Scan<'a>) -> Option<Option<Cow<'a, [u8]>>> {
     if scan.is_null() {
         return Some(None);
     }
     scan.string().filter(|text| is_short(text)).map(Some)
 }
 
-fn is_short(text: &str) -> bool {
-    text.len() <= MOST_CHARACTERS || text.chars().count() <= MOST_CHARACTERS
+fn is_short(text: &[u8]) -> bool {
+    text.len() <= MOST_CHARACTERS || text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() <= MOST_CHARACTERS
 }

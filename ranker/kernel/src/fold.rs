@@ -1,6 +1,7 @@
 //! Folds records to counts: the definition is `Fold` in core/fold.py. Here are only its clean cases; at the first record
 //! that is anything else the fold stops, and the plain one goes on there with the same memory.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use hashbrown::HashTable;
@@ -8,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::batch::{self, Head, Record};
 use crate::event::{self, Agent, Event, MAX_TIME_MS};
-use crate::memory::Memory;
+use crate::memory::{Memory, Pieces};
 use crate::names::{self, Names};
 
 const FIRST_MS: i64 = 946_684_800_000;
@@ -17,6 +18,8 @@ const MAX_VALUE_BYTES: usize = 1 << 20;
 const REMEMBERED: usize = 500_000;
 /// So many cost as much as an increment, as in consume/batch.py.
 const SEQUENCES: u64 = 32;
+/// So many records are read before the first of them is counted: the places of their keys come from memory meanwhile.
+const AHEAD: usize = 64;
 
 pub const DUPLICATE: u32 = 0;
 pub const BOT: u32 = 1;
@@ -195,14 +198,29 @@ fn mixed(group: u32, article: u32) -> u64 {
     product ^ product >> 29
 }
 
+/// A record that will be counted, by what it says itself.
+struct Clean<'a> {
+    append_ms: i64,
+    occurred_ms: i64,
+    kind: Kind,
+    article: u32,
+    value: i64,
+    agent: Agent,
+    producer: Option<Cow<'a, [u8]>>,
+    sequence: Option<i64>,
+    event_key: Option<u64>,
+    reader_key: Option<u64>,
+}
+
 pub struct Fold {
     rules: Rules,
+    slices: Pieces,
     pub articles: Names,
     pub sites: Names,
     pub outcomes: Names,
     kinds: HashMap<(u32, u32), Kind>,
     types: Names,
-    last_kind: Option<(String, String, Kind)>,
+    last_kind: Option<(Vec<u8>, Vec<u8>, Kind)>,
     pub counted: Counted,
     key_text: Vec<u8>,
     /// Grows each time the names are forgotten and numbered anew.
@@ -212,6 +230,7 @@ pub struct Fold {
 impl Fold {
     pub fn new(rules: Rules) -> Self {
         let mut fold = Self {
+            slices: Pieces::new(rules.grain_ms),
             rules,
             articles: Names::default(),
             sites: Names::default(),
@@ -259,17 +278,29 @@ impl Fold {
         mut memory: Option<&mut Memory>,
         most_cost: u64,
     ) -> usize {
-        let mut last = None;
-        while at < end && self.counted.cost < most_cost {
-            let Some((record, next)) = batch::record(data, at, head) else { break };
-            if !self.record(&record, memory.as_deref_mut()) {
-                break;
+        let (mut last, mut ahead, mut goes_on) = (None, at, true);
+        let mut clean = Vec::new();
+        while goes_on && at < end && self.counted.cost < most_cost {
+            while clean.len() < AHEAD && ahead < end {
+                let read = batch::record(data, ahead, head)
+                    .and_then(|(record, next)| Some((self.clean(&record, memory.is_some())?, record, next)));
+                let Some(found) = read else {
+                    goes_on = false;
+                    break;
+                };
+                ahead = found.2;
+                clean.push(found);
             }
-            let counted = &mut self.counted;
-            counted.records += 1;
-            counted.first_append_ms = counted.first_append_ms.min(record.timestamp);
-            last = Some(record);
-            at = next;
+            if let Some(memory) = memory.as_deref_mut() {
+                memory.read_ahead(clean.iter().map(|(one, ..)| (one.occurred_ms, [one.event_key, one.reader_key])));
+            }
+            for (one, record, next) in clean.drain(..) {
+                if self.counted.cost >= most_cost {
+                    break;
+                }
+                self.record(one, memory.as_deref_mut());
+                (last, at) = (Some(record), next);
+            }
         }
         if let Some(record) = last {
             let mut crc = crc32fast::Hasher::new();
@@ -280,35 +311,77 @@ impl Fold {
         at
     }
 
-    /// Counts a record; false if it is not clean, and then nothing has changed.
-    fn record(&mut self, record: &Record, memory: Option<&mut Memory>) -> bool {
+    /// A record, as far as it does not depend on those before it; None if it is not clean.
+    fn clean<'a>(&mut self, record: &Record<'a>, is_remembered: bool) -> Option<Clean<'a>> {
         let append_ms = record.timestamp;
-        let Some(value) = record.value.filter(|value| value.len() <= MAX_VALUE_BYTES) else { return false };
+        let value = record.value.filter(|value| value.len() <= MAX_VALUE_BYTES)?;
         if !(FIRST_MS..=MAX_TIME_MS).contains(&append_ms) {
-            return false;
+            return None;
         }
-        let Some(event) = event::parse(value) else { return false };
-        let Some(kind) = self.kind(&event) else { return false };
+        let event = event::parse(value)?;
+        let kind = self.kind(&event)?;
         if event.value == 0 || event.occurred_ms > append_ms + self.rules.future_ms {
-            return false;
+            return None;
         }
-        let Some(article) = self.article(&event.article) else { return false };
-        if let Some(producer) = event.producer.as_deref().filter(|name| !name.is_empty()) {
-            self.counted.note_producer(producer, event.sequence, append_ms);
+        let article = self.article(&event.article)?;
+        let (event_key, reader_key) = if is_remembered { self.keys(&event, kind) } else { (None, None) };
+        Some(Clean {
+            append_ms,
+            occurred_ms: event.occurred_ms,
+            kind,
+            article,
+            value: event.value,
+            agent: event.agent,
+            producer: event.producer.filter(|name| !name.is_empty()),
+            sequence: event.sequence,
+            event_key,
+            reader_key,
+        })
+    }
+
+    /// The keys by which rules know the event and its reader.
+    fn keys(&mut self, event: &Event, kind: Kind) -> (Option<u64>, Option<u64>) {
+        let rules = &self.rules;
+        let text = &mut self.key_text;
+        text.clear();
+        for part in [&event.site, &event.article, &event.event_type] {
+            text.extend_from_slice(part);
+            text.push(0);
         }
-        let mut memory = memory;
-        if self.is_late(event.occurred_ms, append_ms) {
+        let common = text.len();
+        let mut key = |what: &[u8], name: &[u8]| {
+            text.truncate(common);
+            text.extend_from_slice(what);
+            text.extend_from_slice(name);
+            xxh3_64_with_seed(text, rules.seed)
+        };
+        let event_key = rules.drops_duplicates.then(|| key(b"event ", &event.event_id));
+        let mut reader = None;
+        if kind.is_once && event.value == 1 {
+            let repeat_key = event.repeat_key.as_deref().filter(|key| !key.is_empty());
+            reader = repeat_key.or(event.visitor.as_deref()).filter(|reader| !reader.is_empty());
+        }
+        (event_key, reader.map(|reader| key(b"reader ", reader)))
+    }
+
+    /// Counts a record.
+    fn record(&mut self, one: Clean, mut memory: Option<&mut Memory>) {
+        let counted = &mut self.counted;
+        counted.records += 1;
+        counted.first_append_ms = counted.first_append_ms.min(one.append_ms);
+        if let Some(producer) = one.producer.as_deref().and_then(|name| str::from_utf8(name).ok()) {
+            counted.note_producer(producer, one.sequence, one.append_ms);
+        }
+        if self.is_late(one.occurred_ms, one.append_ms) {
             self.counted.late += 1;
         } else {
-            let outcome = self.outcome(&event, kind, memory.as_deref_mut());
-            let slice = event.occurred_ms.div_euclid(self.rules.grain_ms);
-            let group = Group { slice, site: kind.site, outcome };
-            self.counted.count(group, article, event.value, &self.rules, &self.outcomes);
+            let outcome = self.outcome(&one, memory.as_deref_mut());
+            let group = Group { slice: self.slices.of(one.occurred_ms), site: one.kind.site, outcome };
+            self.counted.count(group, one.article, one.value, &self.rules, &self.outcomes);
         }
         if let Some(memory) = memory {
-            memory.passed(event.occurred_ms);
+            memory.passed(one.occurred_ms);
         }
-        true
     }
 
     /// Whether its slice in the coarsest tier ended more than the longest window before the append time.
@@ -319,57 +392,44 @@ impl Fold {
     }
 
     /// The event's type, or the rule that drops it, by number: duplicate, bot, internal, repeat, as in core/rules.py.
-    fn outcome(&mut self, event: &Event, kind: Kind, memory: Option<&mut Memory>) -> u32 {
+    fn outcome(&self, one: &Clean, memory: Option<&mut Memory>) -> u32 {
         let rules = &self.rules;
-        let mut live = memory.and_then(|memory| memory.live_at(event.occurred_ms).map(|bucket| (memory, bucket)));
-        let text = &mut self.key_text;
-        if live.is_some() {
-            text.clear();
-            for part in [&event.site, &event.article, &event.event_type] {
-                text.extend_from_slice(part.as_bytes());
-                text.push(0);
-            }
-        }
-        let common = text.len();
-        let mut is_new = |what: &[u8], name: &str, live: &mut Option<(&mut Memory, i64)>| {
-            let Some((memory, bucket)) = live else { return true };
-            text.truncate(common);
-            text.extend_from_slice(what);
-            text.extend_from_slice(name.as_bytes());
-            memory.add(*bucket, xxh3_64_with_seed(text, rules.seed))
+        let mut live = memory.and_then(|memory| memory.live_at(one.occurred_ms).map(|bucket| (memory, bucket)));
+        let mut is_new = |key: Option<u64>| match (key, &mut live) {
+            (Some(key), Some((memory, bucket))) => memory.add(*bucket, key),
+            _ => true,
         };
-        if rules.drops_duplicates && !is_new(b"event ", &event.event_id, &mut live) {
+        if !is_new(one.event_key) {
             return DUPLICATE;
         }
-        if rules.drops_bots && event.agent == Agent::Bot {
+        if rules.drops_bots && one.agent == Agent::Bot {
             return BOT;
         }
-        if rules.drops_internal && event.agent == Agent::Internal {
+        if rules.drops_internal && one.agent == Agent::Internal {
             return INTERNAL;
         }
-        if kind.is_once && event.value == 1 {
-            let key = event.repeat_key.as_deref().filter(|key| !key.is_empty());
-            let reader = key.or(event.visitor.as_deref()).filter(|reader| !reader.is_empty());
-            if reader.is_some_and(|reader| !is_new(b"reader ", reader, &mut live)) {
-                return REPEAT;
-            }
+        if !is_new(one.reader_key) {
+            return REPEAT;
         }
-        kind.outcome
+        one.kind.outcome
     }
 
     fn kind(&mut self, event: &Event) -> Option<Kind> {
         if let Some((site, name, kind)) = &self.last_kind
-            && *site == event.site
-            && *name == event.event_type
+            && *site == *event.site
+            && *name == *event.event_type
         {
             return Some(*kind);
         }
         let known = self.sites.find(&event.site).zip(self.types.find(&event.event_type));
         let kind = match known.and_then(|pair| self.kinds.get(&pair)) {
             Some(kind) => *kind,
-            None => self.new_kind(&event.site, &event.event_type)?,
+            None => {
+                let texts = str::from_utf8(&event.site).ok().zip(str::from_utf8(&event.event_type).ok());
+                texts.and_then(|(site, name)| self.new_kind(site, name))?
+            }
         };
-        self.last_kind = Some((event.site.to_string(), event.event_type.to_string(), kind));
+        self.last_kind = Some((event.site.to_vec(), event.event_type.to_vec(), kind));
         Some(kind)
     }
 
@@ -385,10 +445,11 @@ impl Fold {
         Some(kind)
     }
 
-    fn article(&mut self, id: &str) -> Option<u32> {
+    fn article(&mut self, id: &[u8]) -> Option<u32> {
         if let Some(number) = self.articles.find(id) {
             return Some(number);
         }
+        let id = str::from_utf8(id).ok()?;
         names::is_article(id, &self.rules.unfit).then(|| self.articles.hold(id))
     }
 }

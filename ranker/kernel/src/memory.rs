@@ -1,6 +1,7 @@
 //! What rules remember: the definition is `Buckets` in core/memory.py, which has the same methods and the same words.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 
 use crate::keys::KeySet;
 
@@ -18,8 +19,28 @@ pub struct Change {
     pub settled: u64,
 }
 
+/// Time in pieces of one length. A division is dear, and a time is mostly in the same piece as the last one.
+pub struct Pieces {
+    each_ms: i64,
+    last: i64,
+}
+
+impl Pieces {
+    pub fn new(each_ms: i64) -> Self {
+        Self { each_ms, last: 0 }
+    }
+
+    /// The number of the piece that a time is in.
+    pub fn of(&mut self, ms: i64) -> i64 {
+        if !(0..self.each_ms).contains(&(ms - self.last * self.each_ms)) {
+            self.last = ms.div_euclid(self.each_ms);
+        }
+        self.last
+    }
+}
+
 pub struct Memory {
-    per_ms: i64,
+    buckets: Pieces,
     grace_ms: i64,
     most: usize,
     latest_ms: i64,
@@ -37,7 +58,7 @@ pub struct Memory {
 impl Memory {
     pub fn new(per_ms: i64, grace_ms: i64, most: usize, latest_ms: i64, first: i64) -> Self {
         Self {
-            per_ms,
+            buckets: Pieces::new(per_ms),
             grace_ms,
             most,
             latest_ms,
@@ -68,7 +89,7 @@ impl Memory {
 
     /// The bucket of this event time if it is live, to which rules `add`; None if it is settled.
     pub fn live_at(&mut self, occurred_ms: i64) -> Option<i64> {
-        let bucket = occurred_ms.div_euclid(self.per_ms);
+        let bucket = self.buckets.of(occurred_ms);
         if bucket < self.first || self.settles_ms(bucket) < self.latest_ms {
             self.change.settled += 1;
             return None;
@@ -84,6 +105,18 @@ impl Memory {
         let is_new = self.live.get_mut(&bucket).is_some_and(|keys| keys.add(key));
         self.size += usize::from(is_new);
         is_new
+    }
+
+    /// These keys (event time, keys) are added next, or not. Their places are read one behind the other, without waiting
+    /// for any.
+    pub fn read_ahead(&mut self, records: impl Iterator<Item = (i64, [Option<u64>; 2])>) {
+        let mut read = 0;
+        for (occurred_ms, keys) in records {
+            if let Some(set) = self.live.get(&self.buckets.of(occurred_ms)) {
+                read |= keys.into_iter().flatten().fold(0, |all, key| all | set.first(key));
+            }
+        }
+        black_box(read);
     }
 
     /// After each record that was not rejected: forgets what is settled by it, or too much.
@@ -164,7 +197,7 @@ impl Memory {
     }
 
     fn settles_ms(&self, bucket: i64) -> i64 {
-        (bucket + 1) * self.per_ms + self.grace_ms
+        (bucket + 1) * self.buckets.each_ms + self.grace_ms
     }
 
     /// The oldest live bucket, and whether it had keys: one without is no part of the state.

@@ -9,41 +9,58 @@ const MOST_ID_BYTES: usize = 512;
 /// Texts, each held once, by number.
 #[derive(Default)]
 pub struct Names {
-    texts: Vec<Box<str>>,
-    places: HashTable<u32>,
+    /// One behind the other.
+    texts: String,
+    spans: Vec<Span>,
+    places: HashTable<(Span, u32)>,
     hasher: DefaultHashBuilder,
 }
 
+/// Where a text begins and ends.
+type Span = (u32, u32);
+
 impl Names {
     pub fn len(&self) -> usize {
-        self.texts.len()
+        self.spans.len()
     }
 
     pub fn get(&self, number: u32) -> &str {
-        &self.texts[number as usize]
+        let (begin, end) = self.spans[number as usize];
+        &self.texts[begin as usize..end as usize]
     }
 
     /// The number of a text; None if it is not held.
-    pub fn find(&self, text: &str) -> Option<u32> {
-        self.places.find(self.hasher.hash_one(text), |&number| *self.texts[number as usize] == *text).copied()
+    pub fn find(&self, text: &[u8]) -> Option<u32> {
+        let found = self.places.find(self.hasher.hash_one(text), |&(span, _)| bytes(&self.texts, span) == text);
+        found.map(|&(_, number)| number)
     }
 
     /// The number of a text, which is held from now on.
     pub fn hold(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.find(text) {
+        if let Some(number) = self.find(text.as_bytes()) {
             return number;
         }
-        let number = self.texts.len() as u32;
-        self.texts.push(text.into());
+        let number = self.spans.len() as u32;
+        let begin = self.texts.len() as u32;
+        self.texts.push_str(text);
+        let span = (begin, self.texts.len() as u32);
+        self.spans.push(span);
         let (texts, hasher) = (&self.texts, &self.hasher);
-        self.places.insert_unique(hasher.hash_one(text), number, |&held| hasher.hash_one(&*texts[held as usize]));
+        self.places.insert_unique(hasher.hash_one(text.as_bytes()), (span, number), |&(held, _)| {
+            hasher.hash_one(bytes(texts, held))
+        });
         number
     }
 
     pub fn clear(&mut self) {
         self.texts.clear();
+        self.spans.clear();
         self.places.clear();
     }
+}
+
+fn bytes(texts: &str, (begin, end): Span) -> &[u8] {
+    &texts.as_bytes()[begin as usize..end as usize]
 }
 
 /// [a-z0-9._-]{1,64}

@@ -24,6 +24,29 @@ impl<'a> Scan<'a> {
         self.text.get(self.at).copied()
     }
 
+    /// Eight bytes from `at` on, the first one lowest; zeros are behind the end.
+    fn eight(&self, at: usize) -> u64 {
+        let rest = self.text.get(at..).unwrap_or_default();
+        if let Some(bytes) = rest.first_chunk() {
+            return u64::from_le_bytes(*bytes);
+        }
+        rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+    }
+
+    /// As `eight`, of the next 16 bytes.
+    pub fn sixteen(&self) -> u128 {
+        match self.text.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            Some(bytes) => u128::from_le_bytes(*bytes),
+            None => u128::from(self.eight(self.at + 8)) << 64 | u128::from(self.eight(self.at)),
+        }
+    }
+
+    /// Steps over so many bytes, which `sixteen` has shown, and white space.
+    pub fn pass(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.skip_space();
+    }
+
     fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.at += 1;
@@ -45,18 +68,15 @@ impl<'a> Scan<'a> {
         self.text[self.at..].starts_with(word).then(|| self.at += word.len())
     }
 
-    /// The members of an object, until its end: `member` reads or skips each value.
-    pub fn object(&mut self, mut member: impl FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
+    /// The members of an object, until its end: `member` reads each name and reads or skips the value.
+    pub fn object(&mut self, mut member: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.expect(b'{')?;
         if self.is_next(b'}') {
             return Some(());
         }
         loop {
             self.skip_space();
-            let name = self.string()?;
-            self.expect(b':')?;
-            self.skip_space();
-            member(self, name.as_bytes())?;
+            member(self)?;
             self.skip_space();
             match self.peek()? {
                 b',' => self.at += 1,
@@ -67,6 +87,14 @@ impl<'a> Scan<'a> {
                 _ => return None,
             }
         }
+    }
+
+    /// A member's name; its value is next.
+    pub fn name(&mut self) -> Option<Cow<'a, [u8]>> {
+        let name = self.string()?;
+        self.expect(b':')?;
+        self.skip_space();
+        Some(name)
     }
 
     /// Nothing but white space is left.
@@ -80,29 +108,51 @@ impl<'a> Scan<'a> {
         self.literal(b"null").is_some()
     }
 
-    pub fn string(&mut self) -> Option<Cow<'a, str>> {
+    /// UTF-8, without its quotes.
+    #[inline(always)]
+    pub fn string(&mut self) -> Option<Cow<'a, [u8]>> {
         if self.peek()? != b'"' {
             return None;
         }
         let start = self.at + 1;
+        let mut end = start;
+        loop {
+            let stops = stops(self.eight(end));
+            if stops != 0 {
+                end += (stops.trailing_zeros() / 8) as usize;
+                break;
+            }
+            end += 8;
+        }
+        if *self.text.get(end)? != b'"' {
+            return self.unusual(start);
+        }
+        self.at = end + 1;
+        Some(Cow::Borrowed(&self.text[start..end]))
+    }
+
+    /// A string with escapes, or with characters beyond ASCII.
+    #[cold]
+    #[inline(never)]
+    fn unusual(&mut self, start: usize) -> Option<Cow<'a, [u8]>> {
         let rest = &self.text[start..];
         let length = memchr2(b'"', b'\\', rest)?;
         if rest[length] == b'\\' {
-            return self.escaped(start, start + length);
+            return self.escaped(start, start + length).map(|made| Cow::Owned(made.into_bytes()));
         }
         self.at = start + length + 1;
-        clean(&rest[..length]).map(Cow::Borrowed)
+        clean(&rest[..length]).map(|text| Cow::Borrowed(text.as_bytes()))
     }
 
     /// A string whose first escape stands at `found`.
-    fn escaped(&mut self, start: usize, mut found: usize) -> Option<Cow<'a, str>> {
+    fn escaped(&mut self, start: usize, mut found: usize) -> Option<String> {
         let mut made = String::with_capacity(found - start + 64);
         let mut done = start;
         loop {
             made.push_str(clean(&self.text[done..found])?);
             if self.text[found] == b'"' {
                 self.at = found + 1;
-                return Some(Cow::Owned(made));
+                return Some(made);
             }
             let (character, after) = self.escape(found + 1)?;
             made.push(character);
@@ -169,7 +219,7 @@ impl<'a> Scan<'a> {
     pub fn skip(&mut self, depth: u32) -> Option<()> {
         match self.peek()? {
             b'"' => self.string().map(drop),
-            b'{' if depth < MOST_DEEP => self.object(|scan, _| scan.skip(depth + 1)),
+            b'{' if depth < MOST_DEEP => self.object(|scan| scan.name().and_then(|_| scan.skip(depth + 1))),
             b'[' if depth < MOST_DEEP => self.skip_list(depth + 1),
             b't' => self.literal(b"true"),
             b'f' => self.literal(b"false"),
@@ -221,6 +271,16 @@ impl<'a> Scan<'a> {
         }
         self.at - start
     }
+}
+
+/// Bytes at which a plain string ends or is no plain one any more: quote, backslash, control character or beyond ASCII.
+/// The lowest bit that is set is in the first of them; those above it may be wrong.
+fn stops(word: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 255;
+    let quotes = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH);
+    let backslashes = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH);
+    let controls = word.wrapping_sub(EACH * 0x20);
+    (word | quotes | backslashes | controls) & (EACH * 0x80)
 }
 
 /// UTF-8 without control characters, which JSON has to escape.

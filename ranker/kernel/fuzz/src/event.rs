@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn compare(event: &Event, read: &Map<String, Value>) {
     let text = |name: &str| match read.get(name) {
         None | Some(Value::Null) => None,
-        Some(value) => Some(value.as_str().unwrap_or_else(|| panic!("{name} is no text"))),
+        Some(value) => Some(value.as_str().unwrap_or_else(|| panic!("{name} is no text")).as_bytes()),
     };
     let integer = |name: &str| match read.get(name) {
         None | Some(Value::Null) => None,
@@ -52,10 +52,10 @@ fn compare(event: &Event, read: &Map<String, Value>) {
     assert_eq!(event.value, integer("value").unwrap_or(1));
     assert_ne!(read.get("agent_class"), Some(&Value::Null));
     let agent = match text("agent_class") {
-        None | Some("person" | "unknown") => Agent::Other,
-        Some("bot") => Agent::Bot,
-        Some("internal") => Agent::Internal,
-        Some(other) => panic!("there is no agent_class {other}"),
+        None | Some(b"person" | b"unknown") => Agent::Other,
+        Some(b"bot") => Agent::Bot,
+        Some(b"internal") => Agent::Internal,
+        Some(other) => panic!("there is no agent_class {other:?}"),
     };
     assert!(event.agent == agent);
 }
