@@ -39,19 +39,23 @@ const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// Nothing is dropped: no rules, and times as wide as any bench's.
-const RULES: Rules = Rules {
-    grain_ms: MINUTE_MS,
-    late_grain_ms: MINUTE_MS,
-    late_ms: 365 * DAY_MS,
-    future_ms: DAY_MS,
-    only_sites: None,
-    drops_duplicates: false,
-    drops_bots: false,
-    drops_internal: false,
-    repeat_types: Vec::new(),
-    seed: 0,
-    unfit: Vec::new(),
-};
+fn rules() -> Rules {
+    Rules {
+        grain_ms: MINUTE_MS,
+        late_grain_ms: MINUTE_MS,
+        late_ms: 365 * DAY_MS,
+        future_ms: DAY_MS,
+        only_sites: None,
+        drops_duplicates: false,
+        drops_bots: false,
+        drops_internal: false,
+        repeat_types: Vec::new(),
+        seed: 0,
+        unfit: Vec::new(),
+        sums_cost: 0,
+        article_costs: Default::default(),
+    }
+}
 
 /// Counts by minute, then by (site, type, article): a minute's table stays in the processor's cache.
 #[derive(Default)]
@@ -98,7 +102,11 @@ fn fold_all(fold: &mut Fold, records: &[u8], from: i64) -> Result<()> {
         if whole[22] & 0b10_0111 != 0 {
             return Err(Error::other("a batch is compressed or a marker of transactions"));
         }
-        if fold.run(whole, batch::HEAD, whole.len(), from, &head, None) != whole.len() {
+        let mut at = batch::HEAD;
+        while let Some((_, next)) = batch::record(whole, at, &head).filter(|(record, _)| record.offset < from) {
+            at = next;
+        }
+        if fold.run(whole, at, whole.len(), &head, None, u64::MAX) != whole.len() {
             return Err(Error::other("the kernel declines a record"));
         }
     }
@@ -122,7 +130,7 @@ fn main() -> Result<()> {
     for partition in 0..partitions {
         connections.push((Connection::open(bootstrap, topic, partition as i32)?, 0));
     }
-    let (mut fold, mut totals, mut events, mut records) = (Fold::new(RULES), Totals::default(), 0, Vec::new());
+    let (mut fold, mut totals, mut events, mut records) = (Fold::new(rules()), Totals::default(), 0, Vec::new());
     let numbering = fold.numbering;
     let (began, began_cpu_ns) = (Instant::now(), cpu_ns()?);
     for (connection, from) in &mut connections {
