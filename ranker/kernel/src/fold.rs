@@ -98,6 +98,7 @@ pub struct Counted {
     paid: HashTable<(u32, u32)>,
     producer_places: HashMap<String, u32>,
     last_group: Option<(Group, u32)>,
+    last_producer: Option<u32>,
 }
 
 impl Counted {
@@ -113,7 +114,7 @@ impl Counted {
         self.group_pairs.clear();
         self.paid.clear();
         self.producer_places.clear();
-        self.last_group = None;
+        (self.last_group, self.last_producer) = (None, None);
     }
 
     fn count(&mut self, group: Group, article: u32, value: i64, rules: &Rules, outcomes: &Names) {
@@ -172,8 +173,9 @@ impl Counted {
     }
 
     fn note_producer(&mut self, name: &str, sequence: Option<i64>, append_ms: i64) {
-        let place = match self.producer_places.get(name) {
-            Some(&place) => place,
+        let last = self.last_producer.filter(|&last| self.producers[last as usize].name == name);
+        let place = match last.or_else(|| self.producer_places.get(name).copied()) {
+            Some(place) => place,
             None => {
                 let place = self.producers.len() as u32;
                 self.producer_places.insert(name.to_owned(), place);
@@ -182,6 +184,7 @@ impl Counted {
                 place
             }
         };
+        self.last_producer = Some(place);
         let producer = &mut self.producers[place as usize];
         if let Some(sequence) = sequence {
             producer.sequences.push(sequence);
