@@ -11,6 +11,7 @@ from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.key_set import KEY_BYTES
 from ranker.core.memory import MemoryChange
+from ranker.core.partial_counts import Articles
 from ranker.core.step import Step, Version
 from ranker.store.keys import ShardKeys
 
@@ -40,7 +41,10 @@ def _triple(version: Version) -> tuple[str, str, str]:
 
 
 def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
-    """The program of a step. Every key is declared; values that the script passes on unchanged are strings."""
+    """The program of a step. Every key is declared; values that the script passes on unchanged are strings.
+
+    Windows that get the same increments, as those of one board mostly do, share them.
+    """
     declared: list[str] = [keys.meta]
     arguments: list[bytes] = [b""]
 
@@ -60,14 +64,16 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
     put: list[int] = []
     for slice_id, sealed in step.seals.items():
         put += (key(keys.slice(*slice_id)), argument(sealed))
-    zincr = [
-        (
-            key(keys.total(generation.windows[window].name, site, board)),
-            list(articles),
-            list(articles.values()),
-        )
-        for (window, site, board), articles in changes.increments.items()
-    ]
+    zincr: list[tuple[list[int], list[str], list[int]]] = []
+    latest: dict[tuple[str, str], tuple[list[int], Articles]] = {}
+    for (window, site, board), articles in changes.increments.items():
+        total = key(keys.total(generation.windows[window].name, site, board))
+        lists, same = latest.get((site, board), ([], None))
+        if same != articles:
+            lists = []
+            latest[site, board] = lists, articles
+            zincr.append((lists, list(articles), list(articles.values())))
+        lists.append(total)
     hincr = []
     if changes.sums:
         fields = [f"{site}:{generation.windows[window].name}:{outcome}" for site, window, outcome in changes.sums]

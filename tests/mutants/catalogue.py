@@ -58,7 +58,7 @@ _LUA = (
     ),
     Mutant("totals below zero are removed", "advance.lua", "if total == 0 then", "if total <= 0 then"),
     Mutant("totals of zero stay", "advance.lua", "if total == 0 then", "if false then"),
-    Mutant("increments begin at zero", "advance.lua", "(tonumber(totals[i - first + 1]) or 0)", "0"),
+    Mutant("increments begin at zero", "advance.lua", "(totals[i - first + 1] or 0)", "0"),
     Mutant("sums of zero stay", "advance.lua", "call('HDEL', key, fields[i])", "local _ = nil"),
     Mutant(
         "the clock is not monotone",

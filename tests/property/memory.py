@@ -149,8 +149,9 @@ def advance(data: dict[str, Any], program: Program) -> tuple[Reply, int]:
         data.setdefault(keys[number - 1], []).append(program.arguments[argument - 1])
     for number, argument in _pairs(said["put"]):
         data[keys[number - 1]] = [program.arguments[argument - 1]]
-    touched = {keys[number - 1] for number, _, _ in said["zincr"]}
-    for number, members, increments in (*said["zincr"], *said["hincr"]):
+    totals = [(number, *each) for numbers, *each in said["zincr"] for number in numbers]
+    touched = {keys[number - 1] for number, _, _ in totals}
+    for number, members, increments in (*totals, *said["hincr"]):
         counts = data.setdefault(keys[number - 1], {})
         for member, increment in zip(members, increments, strict=True):
             counts[member] = counts.get(member, 0) + int(increment)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from redis.asyncio import RedisCluster
 
@@ -162,6 +163,40 @@ async def test_zero_goes_and_negative_stays(store: ShardStore, client: Any) -> N
     assert shard is not None
     assert not shard.totals
     assert not shard.sums
+
+
+async def test_totals_are_exact_up_to_2_to_the_53(store: ShardStore, client: Any) -> None:
+    """Redis adds doubles and reads text: no digit is lost on the way, whatever the length and the sign."""
+    held = {f"a{digits}": 10**digits - 1 for digits in range(1, 16)}
+    held |= {f"b{digits}": 10**digits for digits in range(16)} | {"most": 2**53 - 2, "third": 2**53 // 3}
+    held |= {f"-{article}": -count for article, count in held.items()}
+    assert await reply(store, views(BEGUN, APPLIED, **held)) is Reply.APPLIED
+    assert await reply(store, views(APPLIED, replace(APPLIED, n=120), **dict.fromkeys(held, 1))) is Reply.APPLIED
+    shard = await look(client)
+    assert shard is not None
+    expected = {article: count + 1 for article, count in held.items() if count != -1}
+    assert {name: dict(total) for name, total in shard.totals.items()} == {
+        (window, "demo", board): expected for window in ("24h", "7d") for board in ("read", "engaged")
+    }
+
+
+async def test_windows_with_the_same_increments_share_them(store: ShardStore, client: Any) -> None:
+    """And those that differ do not: each list gets its own."""
+    both, more = {"a": 2, "b": 1}, {"a": 2, "b": 1, "c": 5}
+    lists = {(0, "demo", "read"): both, (1, "demo", "read"): dict(both), (0, "demo", "engaged"): both}
+    shared = store.assemble(Step(BEGUN, APPLIED, T0, Changes(increments=lists)))
+    program = msgspec.msgpack.decode(shared.arguments[0])
+    assert [len(keys) for keys, _, _ in program["zincr"]] == [2, 1]
+    assert (await store.advance(shared))[0] is Reply.APPLIED
+    changes = Changes(increments={(0, "demo", "read"): {"a": 1}, (1, "demo", "read"): more})
+    assert await reply(store, Step(APPLIED, replace(APPLIED, n=120), T0, changes)) is Reply.APPLIED
+    shard = await look(client)
+    assert shard is not None
+    assert {name: dict(total) for name, total in shard.totals.items()} == {
+        ("24h", "demo", "read"): {"a": 3, "b": 1},
+        ("7d", "demo", "read"): {"a": 4, "b": 2, "c": 5},
+        ("24h", "demo", "engaged"): both,
+    }
 
 
 async def test_slices_are_read_with_their_version_sealed_and_deleted(store: ShardStore, client: Any) -> None:
