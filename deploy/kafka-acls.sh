@@ -7,13 +7,14 @@
 #   deploy/kafka-acls.sh collector 'User:CN=collector,O=Example' --bootstrap-server kafka:9093
 #   KAFKA_ACLS=echo deploy/kafka-acls.sh freezer User:ranker-freeze          shows what it would run
 #
-# ROLE: collector (producers collect, replay, the Python client), importer (producers articles …), consumer (ranker
-# consume), freezer (ranker freeze), operator (every other command of ranker). KAFKA_ACLS names kafka-acls.sh if it is
-# not on PATH, RANKER_TOPIC the topic of page views if it is not page-views; ACTION=--remove takes the rights back. To
-# Kafka, Read, Write and Alter include Describe, and AlterConfigs includes DescribeConfigs.
+# ROLE: producer (producers replay, simulate, the Python client), collector (producers collect), importer (producers
+# articles …; simulate --demo needs it beside producer), consumer (ranker consume), freezer (ranker freeze), operator
+# (every other command of ranker). KAFKA_ACLS names kafka-acls.sh if it is not on PATH, RANKER_TOPIC the topic of page
+# views if it is not page-views; ACTION=--remove takes the rights back. To Kafka, Read, Write and Alter include
+# Describe, and AlterConfigs includes DescribeConfigs.
 set -eu
 
-[ $# -ge 2 ] || { sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 role=$1 principal=$2
 shift 2
 views=${RANKER_TOPIC:-page-views}
@@ -27,6 +28,9 @@ allow() { # "OPERATION …" "RESOURCE …" [options]
 }
 
 case $role in
+producer)
+    allow "Write" "--topic $views" "$@"
+    ;;
 collector)
     allow "Write" "--topic $views" "$@"
     allow "Read" "--topic articles" "$@"
@@ -52,7 +56,7 @@ operator)
     allow "Write" "--transactional-id ranker-resend-$views" "$@"
     ;;
 *)
-    echo "$role is no role; it is collector, importer, consumer, freezer or operator" >&2
+    echo "$role is no role; it is producer, collector, importer, consumer, freezer or operator" >&2
     exit 2
     ;;
 esac

@@ -22,7 +22,7 @@ from tests.support.secured_kafka import PASSWORD, SecuredKafka
 
 USER = "engine"
 KINDS = ("", "sasl_ssl", "mtls")
-ROLES = ("collector", "importer", "consumer", "freezer", "operator")
+ROLES = ("producer", "collector", "importer", "consumer", "freezer", "operator")
 
 
 def kind() -> str:
