@@ -17,7 +17,7 @@ help:
 	@echo "make kernel   the compiled fold, several times as fast; needs cargo. Without it everything works, slower"
 	@echo "make test     sets up what the tests need, checks, runs the tests of every change (TESTS=tests/unit: these alone)"
 	@echo "make test-long what need not run for every change: Valkey, Redis Cluster and the other broker for suites that"
-	@echo "                one covers, mutants found late, long waits, 1,000 random histories, the lowest versions allowed"
+	@echo "                one covers, all mutants, long waits, 1,000 random histories, the lowest versions allowed"
 	@echo "make test-secured  the suites of consumer, collector and dead letters on Apache Kafka with TLS, logins and rights:"
 	@echo "                SASL_SSL with SCRAM, then mTLS"
 	@echo "make check    format, lint, types, import rules; with cargo, licences of the kernel's crates"

@@ -228,6 +228,7 @@ def test_another_terminal_speaks_to_the_run(tmp_path: Path, given: str) -> None:
     assert not file.exists()
 
 
+@pytest.mark.long
 def test_a_log_of_ones_own_on_servers_of_ones_own(tmp_path: Path, redis_url: str) -> None:
     """LOG and PATTERN make a list of that log; named servers are used, and none started."""
     line = '192.0.2.{} - - [23/Nov/2026:10:00:0{} +0000] "GET /essays/{} HTTP/1.1" 200 10 "-" "Mozilla/5.0 (X11; Linux) Firefox/140.0"\n'

@@ -150,6 +150,7 @@ async def send_foreign(engine: Engine) -> None:
             await producer.send_and_wait(engine.topic, json.dumps(event).encode(), key=f"{SITE}/{one}".encode())
 
 
+@pytest.mark.long
 async def test_one_address_is_one_article(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """Replay, imports, collector, reader, the editor's commands; and a foreign topic with `[source] ids = "path"`."""
     async with counting(kafka_embedded, redis_url, tmp_path, OURS) as engine, AsyncExitStack() as stack:

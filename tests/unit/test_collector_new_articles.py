@@ -216,6 +216,7 @@ def test_one_stranger_cannot_use_up_what_repeats_may_add(tmp_path: Path) -> None
         assert not articles.admit(paid[-1], b"reader", 60 * minute)
 
 
+@pytest.mark.long
 def test_a_busy_site_without_a_catalogue_loses_nothing(tmp_path: Path) -> None:
     """2,000 living articles with ids of 80 bytes, all known before a restart; 1,000 views a second over an hour's edge."""
     articles, readers = new_articles(tmp_path), addresses(50_000)

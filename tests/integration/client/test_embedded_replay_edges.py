@@ -42,6 +42,7 @@ async def test_an_article_is_counted_once_whatever_its_spelling(
     assert (await sent(kafka_embedded, topics[0], 10)).most_common() == [("/société/un-été", 7), ("/sport/finale", 3)]
 
 
+@pytest.mark.long
 async def test_the_sites_rule_is_that_of_ranker_toml(
     kafka_embedded: str, topics: tuple[str, str], tmp_path: Path
 ) -> None:

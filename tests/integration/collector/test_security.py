@@ -150,6 +150,7 @@ IDS = [
 NO_IDS = ["a\r\nFLUSHALL", "\r\n", "a\x00b", "a b", "\u202e", "", "𓀀" * 129]
 
 
+@pytest.mark.long
 async def test_ids_are_nothing_but_ids(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """Through to Redis: each is a member of a list under its own name, and no key has any of it in its name."""
     topic = await new_topic(kafka_embedded, "collect.ids")

@@ -66,6 +66,7 @@ async def engine(brokers: ThreeBrokers, redis_url: str, tmp_path: Path) -> Async
 
 
 @pytest.mark.parametrize("deaths", [1, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
 async def test_a_broker_dies(brokers: ThreeBrokers, engine: Engine, tmp_path: Path, deaths: int) -> None:
     """Each time the one that leads a partition: lists equal the recount, every rejected record has its dead letter."""
     consumer = engine.consume()

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from ranker.store.keys import ShardKeys
 from tests.integration.consume.engine import Engine
 from tests.support.reader_process import reader_process
@@ -13,6 +15,7 @@ from tests.support.reader_process import reader_process
 DAY_MS = 86_400_000
 
 
+@pytest.mark.long
 async def test_a_clock_of_tomorrow(new_engine: Callable[..., Engine], redis_url: str, tmp_path: Path) -> None:
     """Readiness, metrics, check, top and lists say it; views are counted, and leave by the clocks as they are."""
     engine = new_engine()

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.integration.consume.engine import Engine
@@ -38,6 +39,7 @@ async def send(producer: AIOKafkaProducer, topic: str, producer_id: str, sequenc
     await asyncio.gather(*acknowledged)
 
 
+@pytest.mark.long
 async def test_gaps_and_repeats_are_exact_although_a_consumer_dies(new_engine: Callable[..., Engine]) -> None:
     """Four partitions, two consumers, SIGKILL in the middle: the survivor tells 17 missing, 25 repeats, no more ever.
 

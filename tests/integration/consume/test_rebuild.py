@@ -22,6 +22,7 @@ async def _watermark_ms(engine: Engine) -> int:
     return shard.watermark_ms
 
 
+@pytest.mark.long
 async def test_from_no_rules_to_those_of_the_press(pair: Pair) -> None:
     """Built, compared, activated; it counts until its consumers have taken over, and ends then. Then the way back."""
     blue, green = pair.blue.generation.id, pair.green.generation.id
@@ -218,6 +219,7 @@ async def _owners(admin: AIOKafkaAdminClient, engine: Engine) -> list[int]:
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.long
 async def test_killed_again_and_again(new_ruled: Callable[..., Engine], terminal: tuple[int, int], kills: int) -> None:
     """At random moments: as it starts, counts, compares, waits for an answer. Not one count more or less."""
     green = new_ruled(session_timeout_ms=1_000)

@@ -214,6 +214,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }
 
 
+@pytest.mark.long
 async def test_what_was_changed_is_found(ruled: Engine) -> None:
     """A list or a receipt in which somebody touched one thing is different, or refused with words.
 

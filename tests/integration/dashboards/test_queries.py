@@ -27,6 +27,8 @@ DEAD_STRETCH = 200
 STOPPED = 3
 """The partition that the test stops. Another one's consumer reports the producers."""
 UNTIL_S = 60.0
+pytestmark = pytest.mark.long
+
 ENGLISH = sorted(path for path in DASHBOARDS.glob("*.json") if path.suffixes == [".json"])
 """Another language has the same queries."""
 RULES = [DEPLOY / "prometheus" / "recording.rules.yml"]

@@ -68,6 +68,7 @@ async def running(new_engine: Callable[..., Engine], directory: Path) -> AsyncIt
         reader.child.stop()
 
 
+@pytest.mark.long
 async def test_who_counts_what_waits_and_what_processes_say(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """Groups, dead letters, another generation, a hung process, one that is not there."""
     async with running(new_engine, tmp_path) as (engine, reader):

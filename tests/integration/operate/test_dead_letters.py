@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
@@ -131,6 +132,7 @@ async def test_records_of_others_are_skipped(topic: Topic) -> None:
     assert (await topic.ranker("resend", "--all")).stdout.startswith("1 letter sent")
 
 
+@pytest.mark.long
 async def test_what_cannot_be_done_is_reported(topic: Topic, tmp_path: Path) -> None:
     """No letters, no such letter, no topic, no Kafka: a sentence and an exit code, never a traceback."""
     nothing = await topic.ranker("list")

@@ -158,6 +158,7 @@ async def test_a_list_that_only_streams_request_stays_in_use(reader: Reader) -> 
             assert (await events.next()).data["items"][0]["article_id"] == f"/{minutes}"
 
 
+@pytest.mark.long
 async def test_a_client_that_does_not_read(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Holds up nobody, and when it reads again goes on with the latest list, not with all that it missed."""
     monkeypatch.setattr(query, "MAX_STREAMED", 1_000)  # more than the system's buffers hold of so many changes
