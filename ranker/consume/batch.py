@@ -22,7 +22,7 @@ def chunk_records(generation: Generation) -> int:
     return max(1, min(2_000, 2 * MAX_COST // Costs.of(generation).dearest_article))
 
 
-BEHIND_RECORDS = 20_000
+_BEHIND_RECORDS = 20_000
 """So far behind the log's end nobody waits for one batch: it may grow for `_BEHIND_S`, since large ones are cheap."""
 _BEHIND_S = 2.0
 
@@ -114,8 +114,8 @@ class Batches:
         self._flush_s = flush_s
         self._most = most
         self._waiting: deque[Batch] = deque()
-        self.is_behind = False
-        """Many more records wait in the log."""
+        self.log_end = 0
+        """As last seen."""
 
     def put(
         self,
@@ -149,7 +149,8 @@ class Batches:
         """When the oldest batch must be applied: at once (0) if it is complete; None if there is none."""
         if not self._waiting:
             return None
-        patience_s = max(self._flush_s, _BEHIND_S) if self.is_behind else self._flush_s
+        is_behind = self.log_end - self._waiting[-1].end > _BEHIND_RECORDS
+        patience_s = max(self._flush_s, _BEHIND_S) if is_behind else self._flush_s
         return 0.0 if len(self._waiting) > 1 else self._waiting[0].since_s + patience_s
 
     def pop(self) -> Batch:
@@ -157,4 +158,4 @@ class Batches:
 
     def clear(self) -> None:
         self._waiting.clear()
-        self.is_behind = False
+        self.log_end = 0

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ranker.consume.batch import BEHIND_RECORDS, Batch, Batches, most_cost
+from ranker.consume.batch import Batch, Batches, most_cost
 from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
@@ -260,7 +260,7 @@ class Worker:
         self._metrics.show_lag(self.partition, waiting, age_ms(requested_ms, watermark_ms))
         if session is None:
             return
-        self._next_tick_s, self._batches.is_behind = 0.0, end - self._expected > BEHIND_RECORDS
+        self._next_tick_s, self._batches.log_end = 0.0, end
         self._wake.set()
         if n > end and self._lagging_end != (n, end):
             self._check_beyond_end(n, end)

@@ -27,7 +27,7 @@ def small(drawn: Drawn, rng: random.Random) -> Iterator[None]:
     seal_after_ms = rng.choice((0, 500, 4_000))
     wanted: list[tuple[Any, str, Any]] = [
         *((module, "MAX_COST", drawn.max_cost) for module in (batch, retire, upkeep)),
-        (worker, "BEHIND_RECORDS", rng.choice((3, 20_000))),
+        (batch, "_BEHIND_RECORDS", rng.choice((3, 20_000))),
         (batch, "SMALL_SHARD", rng.choice((0, 6, 12_500))),
         *((module, "FUTURE_MS", drawn.future_ms) for module in (fold, gate, merge, definition, recount)),
         (batch, "MAX_KEYS", pieces.choice((2, 6, 262_144))),

@@ -117,14 +117,19 @@ def test_far_behind_a_batch_may_grow_for_longer() -> None:
     counts = PartialCounts({(1, "demo", "view"): {"a": 1}}, 1)
     batches.put(0, 1, counts, 10.0, 10)
     assert batches.due_s() == 10.25
-    batches.is_behind = True
+    batches.log_end = 20_001
+    assert batches.due_s() == 10.25
+    batches.log_end = 20_002
     assert batches.due_s() == 12.0
-    batches.put(1, 2, PartialCounts({(1, "demo", "view"): {f"{n}": 1 for n in range(9_000)}}, 9_000), 10.1, 100_000)
+    batches.put(1, 2, None, 10.1, 10)
+    assert batches.due_s() == 10.25  # the end has come near
+    batches.log_end = 1_000_000
+    batches.put(2, 3, PartialCounts({(1, "demo", "view"): {f"{n}": 1 for n in range(9_000)}}, 9_000), 10.1, 100_000)
     assert batches.due_s() == 0
     batches.clear()
     batches.put(0, 1, counts, 20.0, 10)
     assert batches.due_s() == 20.25
     slow = Batches(GENERATION, 5.0)
-    slow.is_behind = True
+    slow.log_end = 1_000_000
     slow.put(0, 1, counts, 0.0, 10)
     assert slow.due_s() == 5.0
