@@ -210,11 +210,14 @@ impl Buckets {
     fn take_change<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let change = self.with(py, memory::Memory::take_change)?;
         let keys = PyDict::new(py);
-        let mut packed = Vec::new();
         for (bucket, fresh) in change.keys {
-            packed.clear();
-            packed.extend(fresh.iter().flat_map(|key| key.to_be_bytes()));
-            keys.set_item(bucket, PyByteArray::new(py, &packed))?;
+            let packed = PyByteArray::new_with(py, 8 * fresh.len(), |bytes| {
+                for (place, key) in bytes.chunks_exact_mut(8).zip(&fresh) {
+                    place.copy_from_slice(&key.to_be_bytes());
+                }
+                Ok(())
+            })?;
+            keys.set_item(bucket, packed)?;
         }
         (change.latest_ms, change.first, keys, change.gone, change.given_up, change.settled).into_pyobject(py)
     }

@@ -21,7 +21,7 @@ import org.apache.flink.util.Collector;
 
 /**
  * `FlinkCount BOOTSTRAP TOPIC CHECKPOINT_DIRECTORY`: counts a topic's page views by article, type and minute of event
- * time, with a checkpoint each second, exactly once, and prints JSON. The rows are thrown away; their sums are kept.
+ * time, with a checkpoint each second (exactly-once effect), and prints JSON. The rows are thrown away; their sums are kept.
  *
  * <p>Tuned for throughput:
  *

@@ -11,7 +11,7 @@ import org.apache.kafka.streams.state.Stores;
 
 /**
  * `StreamsCount BOOTSTRAP TOPIC STATE_DIRECTORY APPLICATION EVENTS`: counts so many page views by article, type and
- * minute of event time, exactly once, and prints JSON. Its output is the changelog of its in-memory store.
+ * minute of event time (exactly-once effect), and prints JSON. Its output is the changelog of its in-memory store.
  *
  * <p>Tuned for throughput:
  *
