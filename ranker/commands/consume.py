@@ -40,12 +40,14 @@ def command(config: str | None, admin_host: str, admin_port: int, accept_bad: di
     """
     import uvloop
 
+    from ranker.kernel.shape import shape_of
     from ranker.service import logs
     from ranker.service.tuning import collect_seldom, keep_buffers
 
     with user_errors():
         settings = load_settings(config)
-        logs.configure(log_level, program="ranker consume", more={"fold": kernel.named()})
+        folds = kernel.named(can_read=shape_of(settings.generation) is not None)
+        logs.configure(log_level, program="ranker consume", more={"fold": folds})
         collect_seldom()
         keep_buffers()
         uvloop.run(_run(settings, admin_host, admin_port, accept_bad))

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from msgspec import UnsetType
-
 from ranker import kernel
 from ranker.connect.redis import Client
 from ranker.consume.batch import chunk_records
@@ -22,6 +20,7 @@ from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.core.memory import Memory
 from ranker.core.rules import memory_rules
+from ranker.kernel.shape import shape_of
 from ranker.log import value_schemas
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
@@ -104,7 +103,7 @@ def _folding(
     generation: Generation, schemas: ValueSchemas | None, metrics: ConsumerMetrics
 ) -> tuple[Fold, type[Memory], bool]:
     """The fold, its kind of memory, and whether it takes raw batches: the kernel's, if it is there and can."""
-    if kernel.ON and isinstance(generation.source, UnsetType):  # a topic in our own form
+    if kernel.ON and shape_of(generation) is not None:
         from ranker.kernel.fold import KernelFold
         from ranker.kernel.memory import KernelMemory
 

@@ -23,10 +23,10 @@ ON: Final = bool(VERSION) and os.environ.get(SWITCH, "") != "off"
 """Whether the kernel is there and not turned off."""
 
 
-def named(*, is_ours: bool = True) -> str:
-    """Which fold runs, for operators. `is_ours`: the topic has our own form, and not one that [source] describes."""
-    if ON and not is_ours:
-        return "the plain fold runs: the kernel reads topics in our own form alone"
+def named(*, can_read: bool = True) -> str:
+    """Which fold runs, for operators. `can_read`: the topic has a form that the kernel reads (kernel/shape.py)."""
+    if ON and not can_read:
+        return "the plain fold runs: of [source] the kernel reads fields at the top level of JSON alone"
     if ON:
         return f"the kernel folds (version {VERSION})"
     if VERSION:

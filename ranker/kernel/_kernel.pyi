@@ -105,9 +105,16 @@ class Fold:
         unfit: list[tuple[int, int]],
         sums_cost: int,
         article_costs: dict[str, int],
+        fields: list[str | None],
+        required: list[bool],
+        is_ours: bool,
+        site: str,
+        event_type: str,
+        event_types: dict[str, str],
+        time: tuple[int, int],
     ) -> None:
         """`unfit` are ranges of characters that no article's id has, in their order; the costs are those of
-        core/costs.py.
+        core/costs.py, and the last seven the topic's form (kernel/shape.py).
         """
 
     def fold(

@@ -14,6 +14,7 @@ from ranker.core.partial_counts import Mark, PartialCounts
 from ranker.core.rules import Rules, seed_of
 from ranker.kernel import _kernel
 from ranker.kernel.memory import KernelMemory
+from ranker.kernel.shape import shape_of
 from schemas.article_id import UNFIT
 
 
@@ -24,6 +25,8 @@ class KernelFold(Fold):
         """`declined` is called for each record that the plain fold does."""
         super().__init__(generation)
         self._declined = declined
+        form = shape_of(generation)
+        assert form is not None, "a topic of this form goes to the plain fold"
         self._costs = costs = Costs.of(generation)
         rules = Rules() if isinstance(generation.rules, msgspec.UnsetType) else generation.rules
         self._kernel = _kernel.Fold(
@@ -40,6 +43,7 @@ class KernelFold(Fold):
             unfit=list(UNFIT),
             sums_cost=costs.sums,
             article_costs=costs.articles,
+            **form._asdict(),
         )
 
     def raw(

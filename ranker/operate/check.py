@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from importlib import metadata
 
-from msgspec import UnsetType
-
 from ranker import kernel
 from ranker.connect.redis import connect
+from ranker.kernel.shape import shape_of
 from ranker.log import aiokafka_patch
 from ranker.log.value_schemas import format_of, needed
 from ranker.operate import (
@@ -70,17 +69,19 @@ async def everything(
     return [
         *(one for part in found for one in part),
         check_rules.in_force(generation),
-        *versions(is_ours=isinstance(generation.source, UnsetType)),
+        *versions(can_read=shape_of(generation) is not None),
     ]
 
 
-def versions(*, is_ours: bool = True) -> list[Finding]:
+def versions(*, can_read: bool = True) -> list[Finding]:
     """Findings on this process' packages: whether batches can be taken apart inside the client, and what folds.
 
-    `is_ours`: the topic has our own form.
+    `can_read`: the topic has a form that the kernel reads.
     """
     named = f"aiokafka {metadata.version('aiokafka')}"
     if aiokafka_patch.install():
-        return [ok("versions", f"{named}, batches are taken apart inside the client; {kernel.named(is_ours=is_ours)}")]
+        return [
+            ok("versions", f"{named}, batches are taken apart inside the client; {kernel.named(can_read=can_read)}")
+        ]
     text = f"{named} is not the version that the fold was written for: counts are the same, speed is not"
     return [note("versions", Section.UPGRADE, text, "install the aiokafka of requirements.txt")]

@@ -169,7 +169,9 @@ MUTANTS = (
         "(self.latest_ms, self.first) = (latest_ms, first);",
         "self.first = first; let _ = latest_ms;",
     ),
-    Mutant("nothing is required", "event.rs", "(seen & REQUIRED == REQUIRED)", "(seen & REQUIRED != 0)"),
+    Mutant(
+        "nothing is required", "event.rs", "(seen & shape.required == shape.required)", "(seen & shape.required != 0)"
+    ),
     Mutant("an event without an id", "event.rs", "!text.is_empty() && is_short(text)", "is_short(text)"),
     Mutant(
         "bytes for characters",
@@ -177,7 +179,7 @@ MUTANTS = (
         "|| text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() <= MOST_CHARACTERS",
         "|| text.len() <= 4 * MOST_CHARACTERS",
     ),
-    Mutant("times of any size", "event.rs", ".filter(|ms| (0..=MAX_TIME_MS).contains(ms))", ""),
+    Mutant("times of any size", "event.rs", "(0..=latest).contains(&number).then(||", "Some(())\n        .map(|()|"),
     Mutant("values of any size", "event.rs", ".filter(|value| (-1000..=1000).contains(value))", ""),
     Mutant("sequences below 0", "event.rs", ".filter(|&number| number >= 0)", ""),
     Mutant("any agent", "event.rs", "_ => return None,\n                }", "_ => Agent::Other,\n                }"),
@@ -223,6 +225,27 @@ MUTANTS = (
         "walk.rs",
         "(at, next_offset) = (after, record.offset + 1);",
         "(at, next_offset) = (after, record.offset);",
+    ),
+    Mutant(
+        "numbers as ids in our own topic", "event.rs", "if shape.is_ours { None } else {", "if false { None } else {"
+    ),
+    Mutant("no numbers as ids", "event.rs", "if shape.is_ours { None } else {", "if true { None } else {"),
+    Mutant(
+        "an event_id of null in our own topic",
+        "event.rs",
+        "0 if !shape.is_ours && scan.is_null()",
+        "0 if scan.is_null()",
+    ),
+    Mutant("types stay theirs", "event.rs", "event.event_type = Cow::Borrowed(ours);", "let _ = ours;"),
+    Mutant("times in other units", "event.rs", "number * shape.times / shape.over", "number"),
+    Mutant("an event without an id is a duplicate", "fold.rs", "&& !event.event_id.is_empty();", ";"),
+    Mutant("no constant site", "event.rs", "Cow::Borrowed(&shape.site)", "Cow::Borrowed(&[])"),
+    Mutant("no constant type", "event.rs", "Cow::Borrowed(&shape.event_type)", "Cow::Borrowed(&[])"),
+    Mutant(
+        "long names are not found",
+        "shape.rs",
+        "one[1..one.len() - 2] == *name",
+        "one.len() < 17 && one[1..one.len() - 2] == *name",
     ),
     Mutant("damaged batches are clean", "walk.rs", "check_crcs && !is_whole(&bytes[at..end])", "false"),
     Mutant("transactions are clean", "walk.rs", "(CODEC | TRANSACTION | CONTROL)", "(CODEC | CONTROL)"),
@@ -271,6 +294,7 @@ def main(library: str, seeds: int = 3_000) -> None:
     for seed in range(seeds):
         try:
             kernel.check(seed)
+            kernel.check(seed, is_foreign=True)
             clean_batches.check(seed)
             if seed % 3 == 0:
                 chunks.check(seed, KernelFold, KernelMemory)

@@ -16,12 +16,14 @@ from ranker.core.fold import Fold
 from ranker.core.generation import Generation, Window
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import PartialCounts
+from ranker.core.paths import parts
 from ranker.core.rules import Rules
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
+from ranker.kernel.shape import shape_of
 from ranker.log.chunks import Chunk
 from tests.property import odd_values
-from tests.support import stretches
+from tests.support import defaults, stretches
 from tests.support.raw_records import Given
 
 MINUTE, HOUR = 60_000, 3_600_000
@@ -173,10 +175,51 @@ def batches(rng: random.Random, log: list[Given]) -> Iterator[tuple[bytes, int, 
         yield stretches.batch(some, rng.choice((0, 0, 0, 1, 2, 3, 4)), end), some[0].offset, end
 
 
-def check(seed: int) -> tuple[int, int]:
+def foreign(rng: random.Random) -> tuple[Generation, list[Given]]:
+    """A topic of others that the kernel can read, and its records."""
+    while True:
+        table = odd_values.table(rng)["source"] | {"time": rng.choice(("ms", "us", "s", "rfc3339"))}
+        source = defaults.source(table)
+        settings = msgspec.structs.replace(generation(rng), source=source)
+        if shape_of(settings) is not None:
+            break
+    names = {ours: str(parts(path)[0]) for ours, path in source.fields.items()}
+    log = [one._replace(value=_foreign_value(rng, names, source.time, one.timestamp)) for one in records(rng)]
+    return settings, log
+
+
+def _foreign_value(rng: random.Random, names: dict[str, str], unit: str, append_ms: int) -> bytes:
+    """Mostly an event of now; else an odd one at any time."""
+    if rng.random() < 0.3:
+        return odd_values.foreign(rng, names, unit)
+    now_ms = max(0, append_ms - rng.choice((0, 1, 999, 1_000, rng.randrange(2 * HOUR))))
+    times = {"ms": now_ms, "us": now_ms * 1000 + rng.choice((0, 1, 999)), "s": now_ms // 1000}
+    choices: dict[str, tuple[Any, ...]] = {
+        "event_id": ("e1", "e2", 17, -17, 10**17, 10**18, None, ""),
+        "event_type": ("view", "share", "Page View", "click", "x"),
+        "site_id": ("demo", "it", 5, 0),
+        "article_id": ("/a", "/b", "/é", 7, "7", -7),
+        "occurred_at": (times[unit],),
+        "visitor_id": (*_TEXTS[:4], 3),
+        "repeat_key": (*_TEXTS[:4], 3),
+        "agent_class": ("person", "bot", "internal", "unknown"),
+        "value": (1, 1, 2, 0),
+        "producer_id": ("p", "q/1", 9, None),
+        "sequence": (0, 1, 5, None),
+    }
+    event = {theirs: rng.choice(choices[ours]) for ours, theirs in names.items() if rng.random() < 0.97}
+    if rng.random() < 0.2:
+        event[rng.choice(("zz", "event_type", "site_id", "value"))] = rng.choice(("view", 1, None, {"a": []}))
+    items = list(event.items())
+    if rng.random() < 0.3:
+        rng.shuffle(items)
+    return json.dumps(dict(items), ensure_ascii=rng.random() < 0.5).encode()
+
+
+def check(seed: int, *, is_foreign: bool = False) -> tuple[int, int]:
     """Raises AssertionError if the folds differ. Returns the numbers of records and of those declined."""
     rng = random.Random(seed)
-    settings, log = generation(rng), records(rng)
+    settings, log = foreign(rng) if is_foreign else (generation(rng), records(rng))
     rules = None if isinstance(settings.rules, msgspec.UnsetType) or not settings.rules.remember else settings.rules
     declined: list[None] = []
     plain, compiled = Fold(settings), KernelFold(settings, lambda: declined.append(None))

@@ -34,6 +34,20 @@ def test_both_folds_agree(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_both_folds_agree_on_topics_of_others(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other names, constants, types, numbers as ids, units of time; most records are the kernel's."""
+    monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)  # patched by `check`
+    records = declined = 0
+    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
+        try:
+            seen, plain = kernel.check(seed, is_foreign=True)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        records, declined = records + seen, declined + plain
+    assert 0.2 < declined / records < 0.8
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_chunks_count_as_the_log_says(first: int) -> None:
     """As for the plain fold (test_chunks.py): steps that are lost, folded again, loaded from the store."""
     for seed in range(first, first + (6_000 if first == 1_000_000 else 100)):

@@ -1,8 +1,10 @@
-//! The page view as the fold reads it: the definition is `PageView` in core/event.py.
+//! The page view as the fold reads it: the definition is `PageView` in core/event.py, and core/decoder.py for topics of
+//! others.
 
 use std::borrow::Cow;
 
 use crate::scan::Scan;
+use crate::shape::Shape;
 
 pub const MAX_TIME_MS: i64 = 4_102_444_800_000;
 const MOST_CHARACTERS: usize = 128;
@@ -28,45 +30,12 @@ pub struct Event<'a> {
     pub sequence: Option<i64>,
 }
 
-/// As a record has them, in the order of the contract: the next one is mostly the one that is expected.
-const NAMES: [&[u8]; 11] = [
-    b"\"event_id\":",
-    b"\"event_type\":",
-    b"\"site_id\":",
-    b"\"article_id\":",
-    b"\"occurred_at\":",
-    b"\"visitor_id\":",
-    b"\"repeat_key\":",
-    b"\"agent_class\":",
-    b"\"value\":",
-    b"\"producer_id\":",
-    b"\"sequence\":",
-];
-/// Each of `NAMES` as a number, the first byte lowest, and the bits that its bytes have.
-const WORDS: [(u128, u128); 11] = {
-    let mut words = [(0, 0); 11];
-    let mut field = 0;
-    while field < 11 {
-        let name = NAMES[field];
-        let mut at = 0;
-        while at < name.len() {
-            words[field].0 |= (name[at] as u128) << (8 * at);
-            words[field].1 |= 0xff << (8 * at);
-            at += 1;
-        }
-        field += 1;
-    }
-    words
-};
-/// The first five.
-const REQUIRED: u32 = 0b1_1111;
-
 /// The event of a record's value; None if it is not clean.
-pub fn parse(value: &[u8]) -> Option<Event<'_>> {
+pub fn parse<'a>(value: &'a [u8], shape: &'a Shape) -> Option<Event<'a>> {
     let mut event = Event {
         event_id: Cow::Borrowed(&[]),
-        event_type: Cow::Borrowed(&[]),
-        site: Cow::Borrowed(&[]),
+        event_type: Cow::Borrowed(&shape.event_type),
+        site: Cow::Borrowed(&shape.site),
         article: Cow::Borrowed(&[]),
         occurred_ms: 0,
         visitor: None,
@@ -79,16 +48,14 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
     let (mut seen, mut expected) = (0_u32, 0);
     let mut scan = Scan::new(value);
     scan.object(|scan| {
-        let next = scan.sixteen();
-        let mut fields = (expected..11).chain(0..expected);
-        let field = match fields.find(|&one| next & WORDS[one].1 == WORDS[one].0) {
-            Some(field) => {
-                scan.pass(NAMES[field].len());
+        let field = match shape.next(scan.sixteen(), expected) {
+            Some((field, bytes)) => {
+                scan.pass(bytes);
                 field
             }
             None => {
                 let name = scan.name()?;
-                match NAMES.iter().position(|one| one[1..one.len() - 2] == *name) {
+                match shape.named(&name) {
                     Some(field) => field,
                     None => return scan.skip(0),
                 }
@@ -101,13 +68,14 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
         }
         seen |= bit;
         match field {
-            0 => event.event_id = scan.string().filter(|text| !text.is_empty() && is_short(text))?,
+            0 if !shape.is_ours && scan.is_null() => {}
+            0 => event.event_id = id(scan, shape).filter(|text| !text.is_empty() && is_short(text))?,
             1 => event.event_type = scan.string()?,
-            2 => event.site = scan.string()?,
-            3 => event.article = scan.string()?,
-            4 => event.occurred_ms = scan.integer().filter(|ms| (0..=MAX_TIME_MS).contains(ms))?,
-            5 => event.visitor = short(scan)?,
-            6 => event.repeat_key = short(scan)?,
+            2 => event.site = id(scan, shape)?,
+            3 => event.article = id(scan, shape)?,
+            4 => event.occurred_ms = time(scan.integer()?, shape)?,
+            5 => event.visitor = short(scan, shape)?,
+            6 => event.repeat_key = short(scan, shape)?,
             7 => {
                 event.agent = match scan.string()?.as_ref() {
                     b"person" | b"unknown" => Agent::Other,
@@ -117,22 +85,36 @@ pub fn parse(value: &[u8]) -> Option<Event<'_>> {
                 }
             }
             8 => event.value = scan.integer().filter(|value| (-1000..=1000).contains(value))?,
-            9 => event.producer = short(scan)?,
+            9 => event.producer = short(scan, shape)?,
             _ => event.sequence = if scan.is_null() { None } else { Some(scan.integer().filter(|&number| number >= 0)?) },
         }
         Some(())
     })?;
     scan.end()?;
-    (seen & REQUIRED == REQUIRED).then_some(event)
+    if let Some(ours) = shape.types.get(&*event.event_type) {
+        event.event_type = Cow::Borrowed(ours);
+    }
+    (seen & shape.required == shape.required).then_some(event)
+}
+
+/// Of a foreign topic also a number, by its digits: 17 and "17" are one article.
+#[inline(always)]
+fn id<'a>(scan: &mut Scan<'a>, shape: &Shape) -> Option<Cow<'a, [u8]>> {
+    scan.string().or_else(|| if shape.is_ours { None } else { scan.digits_of_integer().map(Cow::Borrowed) })
+}
+
+fn time(number: i64, shape: &Shape) -> Option<i64> {
+    let latest = MAX_TIME_MS / shape.times * shape.over;
+    (0..=latest).contains(&number).then(|| number * shape.times / shape.over)
 }
 
 /// A text that may be absent.
 #[inline(always)]
-fn short<'a>(scan: &mut Scan<'a>) -> Option<Option<Cow<'a, [u8]>>> {
+fn short<'a>(scan: &mut Scan<'a>, shape: &Shape) -> Option<Option<Cow<'a, [u8]>>> {
     if scan.is_null() {
         return Some(None);
     }
-    scan.string().filter(|text| is_short(text)).map(Some)
+    id(scan, shape).filter(|text| is_short(text)).map(Some)
 }
 
 fn is_short(text: &[u8]) -> bool {

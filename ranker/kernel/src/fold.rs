@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -11,6 +12,7 @@ use crate::batch::{self, Head, Record};
 use crate::event::{self, Agent, Event, MAX_TIME_MS};
 use crate::memory::{Memory, Pieces};
 use crate::names::{self, Names};
+use crate::shape::Shape;
 
 const FIRST_MS: i64 = 946_684_800_000;
 const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -217,6 +219,7 @@ struct Clean<'a> {
 
 pub struct Fold {
     rules: Rules,
+    shape: Arc<Shape>,
     slices: Pieces,
     pub articles: Names,
     pub sites: Names,
@@ -231,9 +234,10 @@ pub struct Fold {
 }
 
 impl Fold {
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: Rules, shape: Shape) -> Self {
         let mut fold = Self {
             slices: Pieces::new(rules.grain_ms),
+            shape: Arc::new(shape),
             rules,
             articles: Names::default(),
             sites: Names::default(),
@@ -281,12 +285,13 @@ impl Fold {
         mut memory: Option<&mut Memory>,
         most_cost: u64,
     ) -> usize {
+        let shape = Arc::clone(&self.shape);
         let (mut last, mut ahead, mut goes_on) = (None, at, true);
         let mut clean = Vec::new();
         while goes_on && at < end && self.counted.cost < most_cost {
             while clean.len() < AHEAD && ahead < end {
                 let read = batch::record(data, ahead, head)
-                    .and_then(|(record, next)| Some((self.clean(&record, memory.is_some())?, record, next)));
+                    .and_then(|(record, next)| Some((self.clean(&record, &shape, memory.is_some())?, record, next)));
                 let Some(found) = read else {
                     goes_on = false;
                     break;
@@ -315,13 +320,13 @@ impl Fold {
     }
 
     /// A record, as far as it does not depend on those before it; None if it is not clean.
-    fn clean<'a>(&mut self, record: &Record<'a>, is_remembered: bool) -> Option<Clean<'a>> {
+    fn clean<'a>(&mut self, record: &Record<'a>, shape: &'a Shape, is_remembered: bool) -> Option<Clean<'a>> {
         let append_ms = record.timestamp;
         let value = record.value.filter(|value| value.len() <= MAX_VALUE_BYTES)?;
         if !(FIRST_MS..=MAX_TIME_MS).contains(&append_ms) {
             return None;
         }
-        let event = event::parse(value)?;
+        let event = event::parse(value, shape)?;
         let kind = self.kind(&event)?;
         if event.value == 0 || event.occurred_ms > append_ms + self.rules.future_ms {
             return None;
@@ -358,7 +363,8 @@ impl Fold {
             text.extend_from_slice(name);
             xxh3_64_with_seed(text, rules.seed)
         };
-        let event_key = rules.drops_duplicates.then(|| key(b"event ", &event.event_id));
+        let has_id = rules.drops_duplicates && !event.event_id.is_empty();
+        let event_key = has_id.then(|| key(b"event ", &event.event_id));
         let mut reader = None;
         if kind.is_once && event.value == 1 {
             let repeat_key = event.repeat_key.as_deref().filter(|key| !key.is_empty());

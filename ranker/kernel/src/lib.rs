@@ -8,10 +8,12 @@ mod keys;
 mod memory;
 mod names;
 mod scan;
+mod shape;
 mod walk;
 
 pub use batch::{Head, is_whole, record};
 pub use event::{Agent, Event, parse};
+pub use shape::{FIELDS, Shape};
 pub use walk::{Piece, clean, walk};
 
 use std::any::Any;
@@ -257,7 +259,7 @@ struct Fold {
 #[pymethods]
 impl Fold {
     #[new]
-    #[pyo3(signature = (*, grain_ms, late_grain_ms, late_ms, future_ms, only_sites, duplicate, bots, internal, types, seed, unfit, sums_cost, article_costs))]
+    #[pyo3(signature = (*, grain_ms, late_grain_ms, late_ms, future_ms, only_sites, duplicate, bots, internal, types, seed, unfit, sums_cost, article_costs, fields, required, is_ours, site, event_type, event_types, time))]
     fn new(
         grain_ms: i64,
         late_grain_ms: i64,
@@ -272,9 +274,16 @@ impl Fold {
         unfit: Vec<(u32, u32)>,
         sums_cost: u64,
         article_costs: HashMap<String, u64>,
+        fields: [Option<String>; FIELDS],
+        required: Vec<bool>,
+        is_ours: bool,
+        site: String,
+        event_type: String,
+        event_types: HashMap<String, String>,
+        time: (i64, i64),
     ) -> PyResult<Self> {
-        if grain_ms <= 0 || late_grain_ms <= 0 {
-            return Err(PyValueError::new_err("a grain lasts a millisecond at least"));
+        if grain_ms <= 0 || late_grain_ms <= 0 || time.0 <= 0 || time.1 <= 0 {
+            return Err(PyValueError::new_err("a grain lasts a millisecond at least, and so do units of time"));
         }
         let rules = fold::Rules {
             grain_ms,
@@ -291,7 +300,11 @@ impl Fold {
             sums_cost,
             article_costs,
         };
-        Ok(Self { fold: fold::Fold::new(rules), articles: Vec::new(), numbering: 0 })
+        let bits = (0..).zip(required).map(|(field, is_required)| u32::from(is_required) << field).sum();
+        let mut shape = Shape::new(&fields, bits, is_ours);
+        (shape.site, shape.event_type, (shape.times, shape.over)) = (site.into(), event_type.into(), time);
+        shape.types = event_types.into_iter().map(|(theirs, ours)| (theirs.into(), ours.into())).collect();
+        Ok(Self { fold: fold::Fold::new(rules, shape), articles: Vec::new(), numbering: 0 })
     }
 
     /// Folds stretches, the first of them from byte `at` on, until a step pays `most_cost` for them. Returns (number of the

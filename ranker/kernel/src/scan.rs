@@ -195,6 +195,13 @@ impl<'a> Scan<'a> {
         self.text.get(at..at + 4)?.iter().try_fold(0, |number, &digit| Some(number << 4 | char::from(digit).to_digit(16)?))
     }
 
+    /// An integer as it is written.
+    pub fn digits_of_integer(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
+        self.integer()?;
+        self.text.get(start..self.at)
+    }
+
     /// An integer, written without fraction and exponent.
     pub fn integer(&mut self) -> Option<i64> {
         let is_negative = self.peek()? == b'-';

@@ -25,6 +25,8 @@ mod memory;
 mod names;
 #[path = "../../../../../ranker/kernel/src/scan.rs"]
 mod scan;
+#[path = "../../../../../ranker/kernel/src/shape.rs"]
+mod shape;
 
 use std::io::{Error, Result};
 use std::time::Instant;
@@ -34,6 +36,7 @@ use hashbrown::HashMap;
 use batch::Head;
 use fetch::Connection;
 use fold::{Fold, Group, Rules};
+use shape::Shape;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -55,6 +58,12 @@ fn rules() -> Rules {
         sums_cost: 0,
         article_costs: Default::default(),
     }
+}
+
+/// The fields that the bench's events have.
+fn shape() -> Shape {
+    let names = ["event_id", "event_type", "site_id", "article_id", "occurred_at", "", "repeat_key", "", "", "producer_id", "sequence"];
+    Shape::new(&names.map(|name| (!name.is_empty()).then(|| name.to_owned())), 0b1_1111, true)
 }
 
 /// Counts by minute, then by (site, type, article): a minute's table stays in the processor's cache.
@@ -130,7 +139,7 @@ fn main() -> Result<()> {
     for partition in 0..partitions {
         connections.push((Connection::open(bootstrap, topic, partition as i32)?, 0));
     }
-    let (mut fold, mut totals, mut events, mut records) = (Fold::new(rules()), Totals::default(), 0, Vec::new());
+    let (mut fold, mut totals, mut events, mut records) = (Fold::new(rules(), shape()), Totals::default(), 0, Vec::new());
     let numbering = fold.numbering;
     let (began, began_cpu_ns) = (Instant::now(), cpu_ns()?);
     for (connection, from) in &mut connections {
