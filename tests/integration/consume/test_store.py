@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -13,9 +14,12 @@ from redis.asyncio import RedisCluster
 from ranker.connect.redis import connect
 from ranker.core import delta
 from ranker.core.generation import Generation, ListName
+from ranker.core.key_set import KEY_BYTES
+from ranker.core.memory import MemoryChange
 from ranker.core.partial_counts import Mark
 from ranker.core.step import Changes, Reply, Step, Version
 from ranker.store.errors import StoreFullError
+from ranker.store.program import PIECE_KEYS
 from ranker.store.reader import Reader
 from ranker.store.shard import ShardStore
 from tests.integration.consume import shards
@@ -218,6 +222,17 @@ async def test_slices_are_read_with_their_version_sealed_and_deleted(store: Shar
     shard = await look(client)
     assert shard is not None
     assert (shard.index, shard.slices, shard.floors) == (set(), {}, floors)
+
+
+async def test_remembered_keys_take_little_more_than_their_bytes(store: ShardStore, client: Any) -> None:
+    """Elements fill nodes of 8 KiB: one byte more, and the allocator gives each node a quarter more."""
+    keys = random.Random(1).randbytes(20 * PIECE_KEYS * KEY_BYTES)
+    memory = MemoryChange(latest_ms=T0, keys={7: bytearray(keys)})
+    assert await reply(store, Step(BEGUN, APPLIED, T0, memory=memory)) is Reply.APPLIED
+    assert [piece async for _, pieces in store.remembered(7) for piece in pieces] == [
+        keys[at : at + PIECE_KEYS * KEY_BYTES] for at in range(0, len(keys), PIECE_KEYS * KEY_BYTES)
+    ]
+    assert await client.memory_usage(store.keys.remembered(7), samples=0) < 1.05 * len(keys)
 
 
 async def test_strays_and_their_p(store: ShardStore) -> None:
