@@ -31,13 +31,14 @@ export const choose = (count, forms) => forms[plural.select(count)] ?? forms.oth
 export const counted = (count, forms) => number.format(count) + NBSP + choose(count, forms);
 export const figure = (count) => number.format(count);
 export const share = (part) => percent.format(part);
-// French text writes a time as 15 h 16, where Intl has the 15:16 of tables.
+// French text writes a time as 15 h 16, where Intl has the 15:16 of tables, and the first of a month as 1ᵉʳ.
+const FIRST = /(^| )1(?= )/;
 const TIME = /(\d\d):(\d\d)(?::(\d\d))?/;
 const inFrench = (_, h, min, s) => `${Number(h)} h ${min}${s ? ` min ${s} s` : ""}`.replaceAll(" ", "\u202f");
-const written = (text) => (lang === "fr" ? text.replace(TIME, inFrench) : text);
+const written = (text) => (lang === "fr" ? text.replace(TIME, inFrench).replace(FIRST, `$1${words.first}`) : text);
 export const moment = (time) => written(clock.format(time));
 export const fullHour = (time) => written(hour.format(time));
-export const date = () => today.format(now());
+export const date = () => written(today.format(now()));
 
 /** A board's count in words: "1 234 lectures". */
 export const count = (board, value) => counted(value, words.counts[board] ?? words.counts[""]);
