@@ -23,6 +23,7 @@ from deploy.local.faults import LocalFault, MissingTool
 from deploy.local.ports import free_port, is_listening
 from deploy.local.waiting import until_async
 from ranker.connect.kafka import KafkaSettings
+from ranker.core.best_of import TOPIC
 from ranker.core.partial_counts import Rejected
 from ranker.log import admin
 from ranker.log.dead_letter_writer import DeadLetters
@@ -127,11 +128,11 @@ class Desk:
         finally:
             child.stop(5.0)
 
-    async def write(self, value: bytes) -> None:
+    async def write(self, value: bytes | None, topic: str = "", key: bytes = b"demo//a") -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.broker.bootstrap)
         await producer.start()
         try:
-            await producer.send_and_wait(self.topic, value, key=b"demo//a")
+            await producer.send_and_wait(topic or self.topic, value, key=key)
         finally:
             await producer.stop()
 
@@ -191,10 +192,12 @@ async def consumer(desk: Desk, missing: Right | None) -> str:
 
 
 async def freezer(desk: Desk, missing: Right | None) -> str:
+    """Its topic of documents has a record: nothing is read of an empty one."""
     del missing
     assert desk.site is not None
     now_ms = time.time_ns() // 1_000_000
     await desk.site.begin({n: records(n, desk.site.site, now_ms - 10 * DAY_MS, now_ms, 200) for n in range(PARTITIONS)})
+    await desk.write(None, TOPIC, b"other/day/2026-11-01/read/1")
     process = desk.site.start(environ=desk.kafka.shown())
     out, errors = await asyncio.to_thread(process.communicate, timeout=2 * LIMIT_S)
     return f"{out}{errors}exit code {process.returncode}"
