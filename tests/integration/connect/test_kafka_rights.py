@@ -107,9 +107,9 @@ class Desk:
         return {**ours, "RANKER_ENV": "development"}
 
     async def run(self, *argv: str, stdin: str = "") -> str:
-        """Everything that a command prints, within LIMIT_S."""
+        """Everything that a command prints, within twice LIMIT_S: with its own start, on a machine that may be busy."""
         done = await asyncio.to_thread(
-            subprocess.run, argv, env=self.environ, input=stdin, text=True, capture_output=True, timeout=LIMIT_S
+            subprocess.run, argv, env=self.environ, input=stdin, text=True, capture_output=True, timeout=2 * LIMIT_S
         )
         return f"{done.stdout}{done.stderr}exit code {done.returncode}"
 
