@@ -2,9 +2,10 @@
 
 `PartitionRecords._unpack_records` of aiokafka 0.14 turns each record of a fetched batch into a `ConsumerRecord`, which
 is most of the cost of a naive loop. If a consumer's value_deserializer is a `ChunkingDeserializer`, the function below
-runs instead: the outer loop (corrupt batches, aborted transactions, control batches) is the client's own, and only the
-inner one differs. It yields `Chunk`s, each starting where the last one ended, also over holes, skipped batches, and
-records that cannot be unpacked or read: of these the first is a dead letter, the offsets behind it are lost.
+runs instead: clean batches are the kernel's, the outer loop over all others (corrupt batches, aborted transactions,
+control batches) is the client's own, and the inner one differs. It yields `Chunk`s, each starting where the last one
+ended, also over holes, skipped batches, and records that cannot be unpacked or read: of these the first is a dead
+letter, the offsets behind it are lost.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ def _unpack_records(self: Any) -> Iterator[Any]:
 
 
 def _chunks(self: Any, builder: ChunkBuilder) -> Iterator[Chunk]:
-    """The client's own loop over batches; yields chunks that are full or end with a leader epoch, leaves the rest."""
+    """Clean batches by the kernel, the others by the client's own loop.
+
+    Yields chunks that are full or end with a leader epoch; leaves the rest.
+    """
     records = self._records
     while records.has_next():
         clean = builder.clean(records, check_crcs=self._check_crcs)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ranker.kernel._kernel import Stretch
 
 CHUNK_BYTES = 4 << 20
-"""Bytes of keys and values in one chunk, not counting its last record: small batches may unpack to very large ones."""
+"""Bytes of keys and values in one chunk (for the kernel: of records), not counting its last record: small batches may
+unpack to very large ones."""
 RAW_RECORDS = 32_768
 """Records of one chunk for the kernel: what rules remember of them fits one step (MAX_KEYS of core/step.py)."""
 _LOG_APPEND_TIME = 1

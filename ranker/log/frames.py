@@ -28,6 +28,8 @@ class Frames(conn.AIOKafkaProtocol):  # type: ignore[misc]  # the client is unty
     def __init__(self, closed: asyncio.Future[None], reader: asyncio.StreamReader, *, loop: Any) -> None:
         super().__init__(closed, reader, loop=loop)
         self._pieces: list[bytes] = []
+        self._begin = 0
+        """Bytes of the first piece that were handed out."""
         self._held = self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._receiving: asyncio.Transport | None = None
@@ -71,7 +73,7 @@ class Frames(conn.AIOKafkaProtocol):  # type: ignore[misc]  # the client is unty
             raise ValueError(f"a frame of {size} bytes")
         while self._held < size:
             if self._ended:
-                raise self._error or asyncio.IncompleteReadError(b"".join(self._pieces), size)
+                raise self._error or asyncio.IncompleteReadError(self._take(self._held), size)
             if self._paused and self._receiving is not None:
                 self._receiving.resume_reading()
                 self._paused = False
@@ -86,16 +88,17 @@ class Frames(conn.AIOKafkaProtocol):  # type: ignore[misc]  # the client is unty
     def _take(self, size: int) -> bytes:
         """The first bytes; what is left of the last piece stays."""
         self._held -= size
-        number = 0
-        while size and len(self._pieces[number]) <= size:
-            size -= len(self._pieces[number])
-            number += 1
-        found = self._pieces[:number]
+        found = []
+        number, begin = 0, self._begin
+        while size:
+            piece = self._pieces[number]
+            end = min(len(piece), begin + size)
+            found.append(piece if end - begin == len(piece) else memoryview(piece)[begin:end])
+            size -= end - begin
+            number, begin = (number + 1, 0) if end == len(piece) else (number, end)
         del self._pieces[:number]
-        if size:
-            found.append(self._pieces[0][:size])
-            self._pieces[0] = self._pieces[0][size:]
-        return found[0] if len(found) == 1 else b"".join(found)
+        self._begin = begin
+        return b"".join(found)
 
 
 async def _read(connection: Callable[[], Any]) -> None:

@@ -121,8 +121,8 @@ MUTANTS = (
         "one.append_ms",
     ),
     Mutant("those before a declined one are lost", "fold.rs", "goes_on = false;", "clean.clear(); goes_on = false;"),
-    Mutant("a piece of time has no end", "memory.rs", "(0..self.each_ms)", "(0..i64::MAX)"),
-    Mutant("a piece of time has no beginning", "memory.rs", "(0..self.each_ms)", "(i64::MIN..self.each_ms)"),
+    Mutant("a grain has no end", "memory.rs", "(0..self.each_ms)", "(0..i64::MAX)"),
+    Mutant("a grain has no beginning", "memory.rs", "(0..self.each_ms)", "(i64::MIN..self.each_ms)"),
     Mutant("keys behind one that is discarded are lost", "keys.rs", "if moved != key {", "if false {"),
     Mutant(
         "keys behind one that is discarded stay in place", "keys.rs", "let new = self.place(moved);", "let new = place;"
@@ -251,7 +251,8 @@ MUTANTS = (
     Mutant("transactions are clean", "walk.rs", "(CODEC | TRANSACTION | CONTROL)", "(CODEC | CONTROL)"),
     Mutant("one chunk of several leaders", "walk.rs", "found.epoch != epoch", "false"),
     Mutant("clean records without a bound", "walk.rs", "records + more > room ||", ""),
-    Mutant("a first batch of any size", "walk.rs", "if more > room || bytes_more > most_bytes {", "if false {"),
+    Mutant("a first batch of any size", "walk.rs", "(more > room || bytes_more > most_bytes)", "false"),
+    Mutant("offsets come twice", "walk.rs", "map_or(from, |found| found.next_offset)", "map_or(from, |_| from)"),
     Mutant("holes are not stepped over", "walk.rs", "found.next_offset.max(head.next_offset)", "found.next_offset"),
     Mutant("a fetch goes back", "walk.rs", "found.next_offset.max(head.next_offset)", "head.next_offset"),
     Mutant(

@@ -68,6 +68,8 @@ def fetch(rng: random.Random) -> tuple[bytes, list[tuple[int, int]]]:
             open_at.setdefault(producer, offset)
         found.append(stamped(one, epoch, producer, bits))
         offset = end
+        if rng.random() < 0.03:
+            found.append(found[-1])  # no broker does that
     whole = b"".join(found)
     fault = rng.random()
     if fault < 0.1:

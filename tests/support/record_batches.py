@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import cramjam
 import google_crc32c
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.errors import NotLeaderForPartitionError
 from aiokafka.protocol.produce import ProduceRequest
 
 PACK: dict[int, Callable[[bytes], bytes]] = {
@@ -22,6 +24,7 @@ PACK: dict[int, Callable[[bytes], bytes]] = {
 }
 CODECS = {"gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 LOG_APPEND_TIME = 8
+_TRIES = 50
 
 
 def varint(number: int) -> bytes:
@@ -96,8 +99,13 @@ async def append(producer: AIOKafkaProducer, topic: str, partition: int, records
     """Has Kafka append a batch as it is; returns its first offset."""
     client: Any = producer.client
     await client._wait_on_metadata(topic)
-    leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
     request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, records)])])
-    ((_, ((_, error, offset, *_more),)),) = (await client.send(leader, request)).topics
+    for _ in range(_TRIES):
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        ((_, ((_, error, offset, *_more),)),) = (await client.send(leader, request)).topics
+        if error != NotLeaderForPartitionError.errno:  # a topic that was just created
+            break
+        await asyncio.sleep(0.2)
+        await client.force_metadata_update()
     assert error == 0, f"Kafka refused the batch: error {error}"
     return int(offset)

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::batch::{self, Head, Record};
 use crate::event::{self, Agent, Event, MAX_TIME_MS};
-use crate::memory::{Memory, Pieces};
+use crate::memory::{Memory, Grains};
 use crate::names::{self, Names};
 use crate::shape::Shape;
 
@@ -204,7 +204,7 @@ fn mixed(group: u32, article: u32) -> u64 {
 }
 
 /// A record that will be counted, by what it says itself.
-struct Clean<'a> {
+struct Countable<'a> {
     append_ms: i64,
     occurred_ms: i64,
     kind: Kind,
@@ -220,7 +220,7 @@ struct Clean<'a> {
 pub struct Fold {
     rules: Rules,
     shape: Arc<Shape>,
-    slices: Pieces,
+    slices: Grains,
     pub articles: Names,
     pub sites: Names,
     pub outcomes: Names,
@@ -236,7 +236,7 @@ pub struct Fold {
 impl Fold {
     pub fn new(rules: Rules, shape: Shape) -> Self {
         let mut fold = Self {
-            slices: Pieces::new(rules.grain_ms),
+            slices: Grains::new(rules.grain_ms),
             shape: Arc::new(shape),
             rules,
             articles: Names::default(),
@@ -320,7 +320,7 @@ impl Fold {
     }
 
     /// A record, as far as it does not depend on those before it; None if it is not clean.
-    fn clean<'a>(&mut self, record: &Record<'a>, shape: &'a Shape, is_remembered: bool) -> Option<Clean<'a>> {
+    fn clean<'a>(&mut self, record: &Record<'a>, shape: &'a Shape, is_remembered: bool) -> Option<Countable<'a>> {
         let append_ms = record.timestamp;
         let value = record.value.filter(|value| value.len() <= MAX_VALUE_BYTES)?;
         if !(FIRST_MS..=MAX_TIME_MS).contains(&append_ms) {
@@ -333,7 +333,7 @@ impl Fold {
         }
         let article = self.article(&event.article)?;
         let (event_key, reader_key) = if is_remembered { self.keys(&event, kind) } else { (None, None) };
-        Some(Clean {
+        Some(Countable {
             append_ms,
             occurred_ms: event.occurred_ms,
             kind,
@@ -374,7 +374,7 @@ impl Fold {
     }
 
     /// Counts a record.
-    fn record(&mut self, one: Clean, mut memory: Option<&mut Memory>) {
+    fn record(&mut self, one: Countable, mut memory: Option<&mut Memory>) {
         let counted = &mut self.counted;
         counted.records += 1;
         counted.first_append_ms = counted.first_append_ms.min(one.append_ms);
@@ -401,7 +401,7 @@ impl Fold {
     }
 
     /// The event's type, or the rule that drops it, by number: duplicate, bot, internal, repeat, as in core/rules.py.
-    fn outcome(&self, one: &Clean, memory: Option<&mut Memory>) -> u32 {
+    fn outcome(&self, one: &Countable, memory: Option<&mut Memory>) -> u32 {
         let rules = &self.rules;
         let mut live = memory.and_then(|memory| memory.live_at(one.occurred_ms).map(|bucket| (memory, bucket)));
         let mut is_new = |key: Option<u64>| match (key, &mut live) {

@@ -14,7 +14,7 @@ mod walk;
 pub use batch::{Head, is_whole, record};
 pub use event::{Agent, Event, parse};
 pub use shape::{FIELDS, Shape};
-pub use walk::{Piece, clean, walk};
+pub use walk::{Span, clean, walk};
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -50,7 +50,7 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn new(data: &Bound<'_, PyBytes>, head: Head, (begin, end, next_offset, records): Piece) -> Self {
+    fn new(data: &Bound<'_, PyBytes>, head: Head, (begin, end, next_offset, records): Span) -> Self {
         Self { data: data.clone().unbind(), head, begin, end, next_offset, records }
     }
 }
@@ -121,7 +121,7 @@ fn cut(
 ) -> PyResult<Option<Vec<Stretch>>> {
     let bytes = data.as_bytes();
     let walked = py.detach(|| guarded(|| walk(bytes, begin, end, from_offset, room, most, most_bytes)))?;
-    Ok(walked.map(|(head, pieces)| pieces.into_iter().map(|piece| Stretch::new(data, head, piece)).collect()))
+    Ok(walked.map(|(head, spans)| spans.into_iter().map(|span| Stretch::new(data, head, span)).collect()))
 }
 
 /// What is clean of a fetch from byte `at` on, for records from an offset on: see `walk::clean`. Returns the stretches,
@@ -142,7 +142,7 @@ fn clean_batches(
     let found = py.detach(|| guarded(|| clean(bytes, at, from_offset, room, most_bytes, check_crcs)))?;
     Ok(found.map(|found| {
         let has_create_time = found.stretches.iter().any(|(head, _)| !head.is_append_time);
-        let stretches = found.stretches.into_iter().map(|(head, piece)| Stretch::new(data, head, piece)).collect();
+        let stretches = found.stretches.into_iter().map(|(head, span)| Stretch::new(data, head, span)).collect();
         (stretches, found.at, found.next_offset, found.epoch, has_create_time)
     }))
 }

@@ -19,13 +19,13 @@ pub struct Change {
     pub settled: u64,
 }
 
-/// Time in pieces of one length. A division is dear, and a time is mostly in the same piece as the last one.
-pub struct Pieces {
+/// Time in grains of one length. A division is dear, and a time is mostly in the same grain as the last one.
+pub struct Grains {
     each_ms: i64,
     last: i64,
 }
 
-impl Pieces {
+impl Grains {
     pub fn new(each_ms: i64) -> Self {
         Self { each_ms, last: 0 }
     }
@@ -40,7 +40,7 @@ impl Pieces {
 }
 
 pub struct Memory {
-    buckets: Pieces,
+    buckets: Grains,
     grace_ms: i64,
     most: usize,
     latest_ms: i64,
@@ -58,7 +58,7 @@ pub struct Memory {
 impl Memory {
     pub fn new(per_ms: i64, grace_ms: i64, most: usize, latest_ms: i64, first: i64) -> Self {
         Self {
-            buckets: Pieces::new(per_ms),
+            buckets: Grains::new(per_ms),
             grace_ms,
             most,
             latest_ms,

@@ -8,7 +8,7 @@ const TRANSACTION: i16 = 0x10;
 const CONTROL: i16 = 0x20;
 
 /// A stretch: begin, end, next offset, records.
-pub type Piece = (usize, usize, i64, usize);
+pub type Span = (usize, usize, i64, usize);
 
 /// As `cut`, without Python.
 pub fn walk(
@@ -19,11 +19,11 @@ pub fn walk(
     room: usize,
     most: usize,
     most_bytes: usize,
-) -> Option<(Head, Vec<Piece>)> {
+) -> Option<(Head, Vec<Span>)> {
     let head = Head::read(bytes.get(begin..end)?)?;
     let data = bytes.get(..end)?;
     let (mut at, mut next_offset, mut limit) = (begin + HEAD, head.base_offset, room.max(1));
-    let (mut pieces, mut start, mut records) = (Vec::new(), at, 0);
+    let (mut spans, mut start, mut records) = (Vec::new(), at, 0);
     for _ in 0..usize::try_from(head.records).ok()? {
         let (record, after) = record(data, at, &head)?;
         if !(next_offset..head.next_offset).contains(&record.offset) {
@@ -31,7 +31,7 @@ pub fn walk(
         }
         if record.offset >= from {
             if records >= limit || (records > 0 && after - start > most_bytes) {
-                pieces.push((start, at, next_offset, records));
+                spans.push((start, at, next_offset, records));
                 (start, records, limit) = (at, 0, most.max(1));
             }
             records += 1;
@@ -44,14 +44,14 @@ pub fn walk(
         return None;
     }
     if records > 0 {
-        pieces.push((start, at, next_offset, records));
+        spans.push((start, at, next_offset, records));
     }
-    Some((head, pieces))
+    Some((head, spans))
 }
 
 /// Clean batches that lie one behind the other, of one leader's epoch, and where the next one begins.
 pub struct Clean {
-    pub stretches: Vec<(Head, Piece)>,
+    pub stretches: Vec<(Head, Span)>,
     pub at: usize,
     pub next_offset: i64,
     pub epoch: i32,
@@ -71,21 +71,22 @@ pub fn clean(bytes: &[u8], at: usize, from: i64, room: usize, most_bytes: usize,
         if is_other || attributes & (CODEC | TRANSACTION | CONTROL) != 0 {
             break;
         }
-        let Some((head, pieces)) = walk(bytes, at, end, from, usize::MAX, usize::MAX, usize::MAX) else { break };
-        let piece = pieces.first().copied();
-        let (more, bytes_more) = piece.map_or((0, 0), |(begin, end, _, count)| (count, end - begin));
-        if records > 0 && (records + more > room || size + bytes_more > most_bytes) {
+        let from = found.as_ref().map_or(from, |found| found.next_offset); // offsets may lie over those of a batch before
+        let Some((head, spans)) = walk(bytes, at, end, from, usize::MAX, usize::MAX, usize::MAX) else { break };
+        let span = spans.first().copied();
+        let (more, bytes_more) = span.map_or((0, 0), |(begin, end, _, count)| (count, end - begin));
+        if found.is_some() && (records + more > room || size + bytes_more > most_bytes) {
             break;
+        }
+        if found.is_none() && (more > room || bytes_more > most_bytes) {
+            return Some(Clean { stretches: Vec::new(), at, next_offset: from, epoch });
         }
         if check_crcs && !is_whole(&bytes[at..end]) {
             break;
         }
         let found = found.get_or_insert(Clean { stretches: Vec::new(), at, next_offset: from, epoch });
-        if more > room || bytes_more > most_bytes {
-            break;
-        }
         (records, size, at) = (records + more, size + bytes_more, end);
-        found.stretches.extend(piece.map(|piece| (head, piece)));
+        found.stretches.extend(span.map(|span| (head, span)));
         (found.at, found.next_offset) = (end, found.next_offset.max(head.next_offset));
     }
     found
