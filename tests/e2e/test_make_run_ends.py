@@ -26,7 +26,7 @@ def test_a_run_in_the_background_of_a_script_is_stopped_by_sigint(tmp_path: Path
         all_gone(pids)
 
 
-@pytest.mark.parametrize("killed", ["the launcher", "make"])
+@pytest.mark.parametrize("killed", ["the launcher", pytest.param("make", marks=pytest.mark.long)])
 def test_a_killed_launcher_takes_its_processes_along(tmp_path: Path, killed: str) -> None:
     """kill -9 of the launcher, or of the make that runs it, and every process it started ends."""
     with make_run(tmp_path, TRAFFIC="0") as run:
@@ -51,6 +51,7 @@ def test_a_dead_program_is_named_and_ends_the_run(tmp_path: Path) -> None:
         all_gone(pids)
 
 
+@pytest.mark.long
 def test_a_server_that_dies_while_others_start_is_named(tmp_path: Path) -> None:
     """A death is noticed while something else is waited for, and does not become that one's failure."""
     with make_run(tmp_path, TRAFFIC="0") as run:

@@ -66,6 +66,7 @@ def desk(kafka_embedded: str, topics: tuple[str, str]) -> Desk:
     return Desk(kafka_embedded, topics[1])
 
 
+@pytest.mark.long
 async def test_one_article_has_one_id_at_every_command(desk: Desk, tmp_path: Path) -> None:
     """However its address is spelled, and by the rule of its site; each command says which id it used."""
     config = tmp_path / "ranker.toml"

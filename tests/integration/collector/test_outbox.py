@@ -58,7 +58,8 @@ async def test_a_broker_that_pauses(broker: Broker, outbox_topic: str, tmp_path:
     await check(broker.bootstrap, outbox_topic, ids(0, 2100), resent)
 
 
-@pytest.mark.parametrize("deaths", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("deaths", [1, 2])
+@pytest.mark.long
 async def test_a_steady_stream_over_the_death_of_the_broker(
     kafka_apache: ApacheKafka, tmp_path: Path, deaths: int
 ) -> None:

@@ -39,28 +39,31 @@ def ended(tmp_path: Path, *words: str, config: str = SITES, **environ: str) -> t
         ([], {}, "[sites.demo]\norigin = []", 2, "unknown key origin; did you mean origins"),
         ([], {"RANKER_WRITE_KEYS": "demo=secret"}, SITES, 2, "RANKER_WRITE_KEYS: entry 1 is not site=secret"),
         ([], {"RANKER_WRITE_KEYS": "@/no/such/file"}, SITES, 2, "/no/such/file cannot be read"),
-        (
+        pytest.param(
             [],
             {"RANKER_REDIS_URL": "rdeis://x"},
             SITES + "[sites.v]\nvisitors = true",
             2,
             "RANKER_REDIS_URL: 'rdeis://x' must start with",
+            marks=pytest.mark.long,
         ),
-        (
+        pytest.param(
             [],
             {"RANKER_REDIS_URL": "rdeis://x"},
             SITES + '[rules]\npreset = "press"',
             2,
             "RANKER_REDIS_URL: 'rdeis://x' must start with",
+            marks=pytest.mark.long,
         ),
-        (
+        pytest.param(
             [],
             {},
             SITES + '[rules]\ninternal_networks = ["10.0.0.1/8"]',
             2,
             "rules.internal_networks: '10.0.0.1/8' is no address or network (10.0.0.1/8 has host bits set); write such",
+            marks=pytest.mark.long,
         ),
-        ([], {}, SITES + "[collect]\nspool_mb = 1", 2, "spool"),
+        pytest.param([], {}, SITES + "[collect]\nspool_mb = 1", 2, "spool", marks=pytest.mark.long),
         (["--name", "Müller"], {}, SITES, 2, "'Müller' is no name; it has 1 to 64 of a-z 0-9 . -"),
         (["--port", "x"], {}, SITES, 2, "'x' is not a valid integer"),
     ],

@@ -95,6 +95,7 @@ async def test_each_process_as_its_user(new_engine: Callable[..., Engine], serve
 
 
 @pytest.mark.parametrize("form", ["sentinel_tls", *(pytest.param(form, marks=pytest.mark.long) for form in LONG)])
+@pytest.mark.long
 async def test_each_form(
     new_engine: Callable[..., Engine], redis_form: Callable[[str], tuple[Any, str]], tmp_path: Path, form: str
 ) -> None:

@@ -52,6 +52,7 @@ async def test_both_folds_count(
     assert ("the kernel folds" in first) == is_on
 
 
+@pytest.mark.long
 async def test_shards_spread_over_a_cluster(new_engine: Callable[..., Engine], redis_cluster_url: str) -> None:
     """Six shards on three Redis nodes, two consumers: equal to the recount."""
     engine = new_engine(redis_url=redis_cluster_url)
@@ -82,6 +83,7 @@ async def test_counts_leave_as_time_passes(engine: Engine) -> None:
     await engine.check()
 
 
+@pytest.mark.long
 async def test_the_embedded_broker_gives_the_same_counts(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """In development, when append times are the producers': equal to the recount all the same."""
     engine = Engine(kafka_embedded, redis_url, tmp_path, session_timeout_ms=10_000, idempotent=False)

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.consume.engine import Consumer, Engine
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
 async def test_one_of_two_consumers_killed_again_and_again(new_engine: Callable[..., Engine], kills: int) -> None:
     """SIGKILL whenever the one that was started again has applied something: equal to the recount, at its n and F."""
     engine = new_engine(session_timeout_ms=1_000)  # the group waits so long for each dead member

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
+import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from tests.integration.consume.engine import RANKER_TOML, Consumer, Engine
@@ -98,6 +99,7 @@ async def test_no_size_of_a_record_stops_its_partition(engine: Engine) -> None:
         assert headers_.get("key_size") == (str(len(key)).encode() if len(key or b"") > 64 << 10 else None)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 async def test_too_many_bad_records_stop_their_partition(new_engine: Callable[..., Engine]) -> None:
     """It says how many, where, why and how to go on; --accept-bad goes on, up to there and not further."""
     engine = new_engine(config=IMPATIENT)

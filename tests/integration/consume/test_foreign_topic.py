@@ -106,7 +106,10 @@ async def send(engine: Engine, hits: Hits, count: int) -> None:
         await asyncio.gather(*sent)
 
 
-@pytest.mark.parametrize(("articles", "whole"), [(300, False), (9_000, True)], ids=["few strays", "whole lists"])
+@pytest.mark.parametrize(
+    ("articles", "whole"),
+    [pytest.param(300, False, id="few strays"), pytest.param(9_000, True, id="whole lists", marks=pytest.mark.long)],
+)
 async def test_a_foreign_topic_has_exact_counts_and_lists(
     new_engine: Callable[..., Engine], redis_url: str, articles: int, whole: bool
 ) -> None:

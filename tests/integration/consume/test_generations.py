@@ -90,6 +90,7 @@ async def test_from_no_rules_to_those_of_the_press(new_engine: Callable[..., Eng
     await green.until("readiness", second.ready)
 
 
+@pytest.mark.long
 async def test_a_dropped_generation_stops_its_consumers(new_engine: Callable[..., Engine]) -> None:
     """Dropped under its running consumer, nothing of it comes back, and the consumer says what happened."""
     blue = new_engine()

@@ -124,6 +124,7 @@ async def test_what_kafka_takes_and_the_client_does_not(engine: Engine) -> None:
     assert await consumer.metric("ranker_lost_records_total") == 0
 
 
+@pytest.mark.long
 async def test_a_log_that_an_old_broker_began(
     engine: Engine, kafka_apache: ApacheKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ async def test_retention_that_passed_what_comes_next(engine: Engine) -> None:
     assert await consumer.metric("ranker_lost_records_total") == beginning - n
 
 
+@pytest.mark.long
 async def test_retention_that_passes_a_running_consumer(engine: Engine, new_engine: Callable[..., Engine]) -> None:
     """Suspended while retention goes by: as above, without a restart."""
     await engine.traffic.send(1000)
@@ -105,6 +106,7 @@ async def test_partitions_added_while_three_consumers_run(engine: Engine) -> Non
     assert old.strays
 
 
+@pytest.mark.long
 async def test_producers_times_are_refused_in_production(new_engine: Callable[..., Engine]) -> None:
     """A topic with CreateTime stops with the way out; development, or the setting, accepts it."""
     engine = new_engine()

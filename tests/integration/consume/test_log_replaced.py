@@ -14,6 +14,7 @@ from tests.support.recount import Recount
 NOT_THE_LOG = "this is not the log that was counted"
 
 
+@pytest.mark.long
 async def test_a_topic_created_again_stops_its_partitions(engine: Engine) -> None:
     """A log as long with other records: every partition stops, says why and what to do; a new epoch counts it."""
     await engine.traffic.send(1000)

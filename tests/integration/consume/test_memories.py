@@ -199,6 +199,7 @@ async def test_a_step_whose_reply_was_lost_is_part_of_what_is_held(
     assert (await filled.load(Memories(RULES))).size == KEYS + 1
 
 
+@pytest.mark.long
 async def test_a_kept_partition_loads_nothing(new_engine: Callable[..., Engine]) -> None:
     """A second consumer comes and dies: each time only the partition that moves is loaded, by its new owner."""
     engine = new_engine(config=RULES_TOML, traffic=Readers, session_timeout_ms=1_000)

@@ -78,11 +78,22 @@ def hit() -> tuple[bytes, list[tuple[str, bytes]]]:
 @pytest.mark.parametrize(
     ("config", "values", "skipped"),
     [
-        (FIELDS, [record, lambda: (record()[0].replace(b'"page",', b'"click",'), [])], "event_type"),
-        (PRESET, [line, lambda: line(uri="/style.css"), lambda: line(method="POST")], "pattern"),
-        (AVRO, [hit], ""),
+        pytest.param(
+            FIELDS,
+            [record, lambda: (record()[0].replace(b'"page",', b'"click",'), [])],
+            "event_type",
+            id="fields",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            PRESET,
+            [line, lambda: line(uri="/style.css"), lambda: line(method="POST")],
+            "pattern",
+            id="preset",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(AVRO, [hit], "", id="avro"),
     ],
-    ids=["fields", "preset", "avro"],
 )
 async def test_each_block(
     new_engine: Callable[..., Engine],

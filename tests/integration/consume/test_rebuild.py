@@ -85,7 +85,14 @@ async def test_without_a_terminal_nothing_is_activated(pair: Pair) -> None:
     await pair.check()
 
 
-@pytest.mark.parametrize(("answer", "activated"), [(b"y\n", True), (b"no\n", False), (b"\n", False)])
+@pytest.mark.parametrize(
+    ("answer", "activated"),
+    [
+        (b"y\n", True),
+        pytest.param(b"no\n", False, marks=pytest.mark.long),
+        pytest.param(b"\n", False, marks=pytest.mark.long),
+    ],
+)
 async def test_the_question(pair: Pair, terminal: tuple[int, int], answer: bytes, activated: bool) -> None:
     """While it waits for an answer it counts."""
     keyboard, stdin = terminal
@@ -135,6 +142,7 @@ async def test_another_one_is_activated_at_the_question(
     await pair.check()
 
 
+@pytest.mark.long
 async def test_partitions_are_added_at_the_question(pair: Pair, terminal: tuple[int, int]) -> None:
     """The same generation is active, with one more: that is no reason to refuse."""
     keyboard, stdin = terminal

@@ -119,6 +119,7 @@ async def test_what_changes(engines: tuple[Engine, Engine]) -> None:
         await engine.check()
 
 
+@pytest.mark.long
 async def test_it_is_active_already(engines: tuple[Engine, Engine]) -> None:
     """This broker reports no names: T that moves shows that somebody counts, T that stands that nobody does."""
     blue, _ = engines

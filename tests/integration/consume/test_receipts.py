@@ -149,6 +149,7 @@ async def test_receipts_hold_when_redis_goes_back(new_ruled: Callable[..., Engin
         await receipts.check()
 
 
+@pytest.mark.long
 async def test_what_retention_has_taken_is_refused_not_equal(ruled: Engine) -> None:
     """By both verifiers."""
     await counting(ruled, 2_000)

@@ -158,6 +158,7 @@ async def test_a_primary_of_a_cluster_dies(
         await until_rewound(engine, consumer)
 
 
+@pytest.mark.long
 async def test_slots_move_under_load(
     new_engine: Callable[..., Engine], redis_cluster: RedisCluster, redis_cluster_url: str, tmp_path: Path
 ) -> None:

@@ -38,7 +38,8 @@ async def test_flushall_under_load(engine: Engine) -> None:
     await engine.until("the return of `active`", lambda: engine.client.get("ranker:active"))
 
 
-@pytest.mark.parametrize("seconds", [12, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [12, 30])
+@pytest.mark.long
 async def test_redis_suspended(engine: Engine, redis_server: RedisServer, seconds: int) -> None:
     """No answer for so long, connections open: not ready meanwhile, partitions kept, nothing lost afterwards."""
     consumer = engine.consume()

@@ -30,6 +30,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[RedisPair]:
         yield made
 
 
+@pytest.mark.long
 async def test_consumer_and_reader_follow_the_primary(
     new_engine: Callable[..., Engine], pair: RedisPair, tmp_path: Path
 ) -> None:

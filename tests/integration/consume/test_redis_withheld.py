@@ -23,9 +23,10 @@ NOTES = ("does not show its maxmemory-policy", "does not show its version", "doe
     ("how", "extra"),
     [
         ("missing", tuple(word for name in WITHHELD for word in ("--rename-command", name, ""))),
-        pytest.param("forbidden", (), marks=pytest.mark.long),
+        ("forbidden", ()),
     ],
 )
+@pytest.mark.long
 async def test_counts_are_exact_and_each_thing_is_logged_once(
     new_engine: Callable[..., Engine], services_directory: Path, tmp_path: Path, how: str, extra: tuple[str, ...]
 ) -> None:

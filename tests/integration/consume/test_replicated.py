@@ -88,6 +88,7 @@ async def test_what_is_appended_and_not_committed(brokers: TwoBrokers, engine: E
     assert await consumer.ready()
 
 
+@pytest.mark.long
 async def test_a_partition_without_a_leader_stops_no_clock_but_its_own(brokers: TwoBrokers, engine: Engine) -> None:
     """The client waits for every partition that is requested; the others' lists must not stand still with it."""
     await brokers.create(engine.topic, [FIRST], [SECOND], message_timestamp_type="LogAppendTime")

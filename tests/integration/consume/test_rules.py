@@ -96,6 +96,7 @@ async def test_flushall(new_ruled: Callable[..., Engine]) -> None:
     assert [shard.n0 for shard in shards if shard is not None] == [0, 0]
 
 
+@pytest.mark.long
 async def test_redis_restored_from_an_older_state(
     new_ruled: Callable[..., Engine], own_redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ async def test_the_bound_is_reached(new_ruled: Callable[..., Engine]) -> None:
     await engine.until("readiness", heir.ready)
 
 
+@pytest.mark.long
 async def test_redis_out_of_memory(new_ruled: Callable[..., Engine], own_redis: RedisServer) -> None:
     """While steps are refused, what their records are remembered by stays as it is; then it moves with them."""
     engine = new_ruled(redis_url=own_redis.url)

@@ -128,6 +128,7 @@ async def test_a_partition_stops_at_the_first_record_without_an_append_time(
         assert set(range(1, len(cases))) <= {one["partition"] for one in shown["behind"]}
 
 
+@pytest.mark.long
 async def test_stamps_go_wrong_while_it_counts_and_an_operator_lets_them_pass(
     new_engine: Callable[..., Engine],
 ) -> None:
@@ -226,6 +227,7 @@ async def test_a_sample_has_both_ends_and_less_and_less_between(new_engine: Call
 
 
 @EMBEDDED_ALONE
+@pytest.mark.long
 async def test_the_embedded_broker_has_them_too(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """It keeps what a producer gives, and knows no search by time."""
     engine = Engine(kafka_embedded, redis_url, tmp_path, config=CONFIG, idempotent=False)

@@ -108,6 +108,7 @@ async def test_receipts_are_verified(system: Restored, tmp_path: Path) -> None:
         assert json.loads(said)["equal"] is True
 
 
+@pytest.mark.long
 async def test_freeze_says_what_the_log_does_not_have(system: Restored) -> None:
     """It reads the old definition and the old log: a day that is older than that is refused by its name."""
     day = datetime.fromtimestamp(system.recording.served["now_ms"] / 1000, UTC).date() - timedelta(days=2)

@@ -134,6 +134,7 @@ async def test_the_embedded_broker_gives_back_what_it_got(kafka_embedded: str) -
     assert await read_all(kafka_embedded, "given-back") == [b"hello"]
 
 
+@pytest.mark.long
 async def test_apache_kafka_keeps_its_log_over_a_restart(kafka_apache: ApacheKafka) -> None:
     """stop and start find the same log at the same address, with settings changed in between."""
     await create(kafka_apache.bootstrap, "kept")
@@ -273,6 +274,7 @@ def test_free_ports_are_free_and_differ() -> None:
     assert all(map(is_free, ports))
 
 
+@pytest.mark.long
 def test_a_process_that_a_test_leaves_fails_the_session(tmp_path: Path) -> None:
     """The suite passes only with every process it started ended; what is left is named, and ended."""
     leaky = tmp_path / "test_leaky.py"

@@ -106,6 +106,7 @@ async def test_who_counts_what_waits_and_what_processes_say(new_engine: Callable
         assert said.count("docs/runbook.md#a-process-is-away") >= 2
 
 
+@pytest.mark.long
 async def test_nobody_counts(new_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """A fault if the members of the active generation have ended; a note before it has begun: perhaps none shall run."""
     async with running(new_engine, tmp_path) as (engine, _):

@@ -59,7 +59,7 @@ def history(seed: int, begins_ms: int) -> list[Raw]:
     return found
 
 
-@pytest.fixture(params=["kafka_apache", "kafka_embedded"])
+@pytest.fixture(params=["kafka_apache", pytest.param("kafka_embedded", marks=pytest.mark.long)])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
     broker = request.getfixturevalue(request.param)
     apache = isinstance(broker, ApacheKafka)
@@ -135,6 +135,7 @@ def _ms(time: str) -> int:
     return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
+@pytest.mark.long
 async def test_a_log_that_begins_later(apache: Log) -> None:
     """What retention has deleted shortens the stretch, to whole buckets; with nothing left of it, that is the answer."""
     begins_ms = (now_ms() - 24 * HOUR_MS) // HOUR_MS * HOUR_MS

@@ -14,6 +14,7 @@ from tests.support.dead_letter_topic import HOUR_MS, UNKNOWN, Topic, event, wron
 from tests.support.kafka_at import kafka_at
 
 
+@pytest.mark.long
 async def test_listed_shown_resent_once(topic: Topic) -> None:
     """What came too early is sent with its own bytes and counted as resent; nothing else is, and nothing twice."""
     now = int(time.time() * 1000)
@@ -99,6 +100,7 @@ async def test_what_the_log_still_counts_is_left(apache: Topic) -> None:
     assert again == {f"{apache.name}/1/{n}".encode() for n in range(4)}
 
 
+@pytest.mark.long
 async def test_records_of_others_are_skipped(topic: Topic) -> None:
     """Tombstones, marks and what somebody else wrote are no letters; neither is a mark of another log's record."""
     now = int(time.time() * 1000)

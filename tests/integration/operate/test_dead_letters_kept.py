@@ -17,6 +17,7 @@ from ranker.core.partial_counts import KEPT_BYTES, Cut
 from tests.support.dead_letter_topic import HOUR_MS, UNKNOWN, Topic, event, wrong
 
 
+@pytest.mark.long
 async def test_letters_of_a_topic_with_any_times(topic: Topic) -> None:
     """Records without a time (-1), or with one in microseconds, have letters that are counted and shown like others.
 

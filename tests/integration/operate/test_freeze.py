@@ -42,7 +42,7 @@ def history(site: str, seed: int = 1) -> dict[int, list[Raw]]:
     }
 
 
-@pytest.fixture(params=["kafka_apache", "kafka_embedded"])
+@pytest.fixture(params=["kafka_apache", pytest.param("kafka_embedded", marks=pytest.mark.long)])
 async def site(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> FrozenSite:
     broker = request.getfixturevalue(request.param)
     apache = isinstance(broker, ApacheKafka)
@@ -187,6 +187,7 @@ async def test_a_late_event_changes_nothing_but_late(kafka_apache: ApacheKafka, 
     assert plain == late == later
 
 
+@pytest.mark.long
 async def test_what_is_due(apache: FrozenSite) -> None:
     """All that is over and in the log; a day or week that the log does not wholly have is left, and named."""
     now_ms = checking.now_ms()
@@ -216,6 +217,7 @@ def metrics_of(file: Path) -> dict[str, str]:
     return {name: value for name, value in lines if "timestamp" not in name}
 
 
+@pytest.mark.long
 async def test_a_hole_is_an_error(apache: FrozenSite, tmp_path: Path) -> None:
     """Once there are documents, a period that can no longer be made whole needs somebody's attention; metrics say so."""
     file = tmp_path / "ranker_freeze.prom"

@@ -160,6 +160,7 @@ async def test_what_cannot_be_read_is_missing(kafka_apache: ApacheKafka, redis_u
     assert (await site.document("day", "2026-03-31"))["complete"]  # its reading begins behind the batch
 
 
+@pytest.mark.long
 async def test_a_record_of_the_future_closes_nothing(kafka_embedded: str, redis_url: str, tmp_path: Path) -> None:
     """With the producers' times one clock that is wrong would cut the period off there. Kafka 4 takes none beyond an hour."""
     site = FrozenSite(kafka_embedded, redis_url, tmp_path, PLAIN, exact=False)
@@ -172,6 +173,7 @@ async def test_a_record_of_the_future_closes_nothing(kafka_embedded: str, redis_
     assert "appended at 2096-10-02T07:06:40.000Z, which has not come" in " ".join(errors.split())
 
 
+@pytest.mark.long
 async def test_the_first_week_of_a_log_is_not_complete(site: FrozenSite) -> None:
     """Nothing was deleted, but nobody knows what was read before the log began. The next one is."""
     await site.begin(
@@ -182,6 +184,7 @@ async def test_the_first_week_of_a_log_is_not_complete(site: FrozenSite) -> None
     assert [(await site.document("week", one))["complete"] for one in ("2026-03-28", "2026-04-04")] == [False, True]
 
 
+@pytest.mark.long
 async def test_nothing_is_active(site: FrozenSite) -> None:
     await site.create()
     _, errors = await site.freeze(code=1)

@@ -80,6 +80,7 @@ async def test_killed_at_a_step(kafka_apache: ApacheKafka, redis_url: str, tmp_p
     assert await site.documents() == quiet
 
 
+@pytest.mark.long
 async def test_foreign_records_are_left_out(site: FrozenSite) -> None:
     """Of other keys, and of ours with something else in them; documents are made beside them."""
     await begin(site)
@@ -93,6 +94,7 @@ async def test_foreign_records_are_left_out(site: FrozenSite) -> None:
     assert placed(await site.document("week", "2026-03-28"))[0] == ("/a", 5)
 
 
+@pytest.mark.long
 async def test_a_site_without_its_boards_stops_no_other(site: FrozenSite) -> None:
     """As while another generation is active that lacks a board: it is named, and the others are made."""
     other = '[sites.other.calendar]\nzone = "UTC"\nboards = ["lost"]\n[boards.lost]\nlost = 1\n'
@@ -133,6 +135,7 @@ async def test_an_open_transaction_is_waited_for(site: FrozenSite) -> None:
     assert placed(await site.document("week", "2026-03-28")) == [("/a", 5)]
 
 
+@pytest.mark.long
 async def test_a_producers_clock_that_is_fast_closes_nothing(site: FrozenSite) -> None:
     """By the producers' own times: records behind the one that would close the week were appended before that."""
     fast = views(site.site, WEEK[0] + DAY_MS, {"/a": 1}, CLOSE + HOUR_MS)

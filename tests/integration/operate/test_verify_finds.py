@@ -125,6 +125,7 @@ async def test_slices_that_are_damaged_or_gone(stood: Stood) -> None:
     await equal(stood.engine)
 
 
+@pytest.mark.long
 async def test_marks_and_indices(stood: Stood) -> None:
     """A stray is unmarked; a site is not named."""
     engine = stood.engine
@@ -153,6 +154,7 @@ async def test_marks_and_indices(stood: Stood) -> None:
     await equal(engine)
 
 
+@pytest.mark.long
 async def test_what_rules_remember(stood: Stood) -> None:
     """One key is lost, one is there twice, a bucket is not named, or where the rules stand was changed."""
     bucket = max(map(int, await stood.client.smembers(stood.keys.buckets)))
@@ -199,6 +201,7 @@ async def test_a_floor_or_an_offset_is_moved(stood: Stood) -> None:
     await equal(stood.engine)
 
 
+@pytest.mark.long
 async def test_another_rule_than_was_counted_by(stood: Stood) -> None:
     """A definition that was changed is not that of its generation; one that fits finds counts of other rules."""
     engine, counted_by = stood.engine, stood.engine.generation
@@ -227,6 +230,7 @@ async def test_another_rule_than_was_counted_by(stood: Stood) -> None:
     await equal(engine, "--generation", counted_by.id)
 
 
+@pytest.mark.long
 async def test_a_shard_is_missing(stood: Stood) -> None:
     """All of it, while the log has records: also if something of it is chosen."""
     async with stood.changed(stood.keys.meta):

@@ -94,7 +94,8 @@ async def test_on_apache_kafka(new_engine: Callable[..., Engine]) -> None:
     assert lost == ["2", "2"]
 
 
-@pytest.mark.parametrize("kind", ["redis_cluster_url", pytest.param("valkey_url", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kind", ["redis_cluster_url", "valkey_url"])
+@pytest.mark.long
 async def test_on_other_stores(new_engine: Callable[..., Engine], kind: str, request: pytest.FixtureRequest) -> None:
     """A cluster is read by scripts."""
     engine = new_engine(redis_url=request.getfixturevalue(kind), **RULED)

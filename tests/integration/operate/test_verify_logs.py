@@ -55,6 +55,7 @@ async def copy(
                 await producer.send(engine.topic, value, key, partition, timestamp_ms=timestamp)
 
 
+@pytest.mark.long
 async def test_a_copy_is_the_same_log(engine: Engine, other_kafka: str) -> None:
     await copy(engine, other_kafka)
     report = await equal(engine)
@@ -86,6 +87,7 @@ async def test_one_record_is_altered(engine: Engine, other_kafka: str) -> None:
     assert report["partitions"][1]["differences"] == []
 
 
+@pytest.mark.long
 async def test_the_log_is_shorter(engine: Engine, other_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends before what was counted: that is said, with the offsets; a topic with fewer partitions is refused."""
     monkeypatch.setattr(stretch, "_SILENT_S", 3.0)
@@ -134,6 +136,7 @@ session_timeout_ms = {session_timeout_ms}
 """
 
 
+@pytest.mark.long
 async def test_retention_has_cut_the_log(new_engine: Callable[..., Engine]) -> None:
     """What the deleted records can have counted in is unchecked, by name; a recent count that is changed is found."""
     engine = new_engine(config=HOURS_TOML)

@@ -98,6 +98,7 @@ async def test_the_file_of_metrics(ruled: Engine, tmp_path: Path) -> None:
         assert "in a folder that" in message
 
 
+@pytest.mark.long
 async def test_one_article(ruled: Engine) -> None:
     """Its counts are shown also if they are equal; for another spelling its name is printed."""
     await counted(ruled, 2000)

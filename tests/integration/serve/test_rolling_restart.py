@@ -86,7 +86,10 @@ def load(wrk: Path, port: int, directory: Path, connections: int = 16) -> Iterat
             process.kill()
 
 
-@pytest.mark.parametrize("caching", [False, True], ids=["every request to a reader", "cached"])
+@pytest.mark.parametrize(
+    "caching",
+    [pytest.param(False, id="every request to a reader"), pytest.param(True, id="cached", marks=pytest.mark.long)],
+)
 def test_a_restart_of_each_reader_in_turn_fails_no_request(
     counted: str, tmp_path: Path, find_tool: FindTool, *, caching: bool
 ) -> None:
