@@ -120,7 +120,6 @@ MUTANTS = (
         "counted.first_append_ms.min(one.append_ms)",
         "one.append_ms",
     ),
-    Mutant("those before a declined one are lost", "fold.rs", "goes_on = false;", "clean.clear(); goes_on = false;"),
     Mutant("a grain has no end", "memory.rs", "(0..self.each_ms)", "(0..i64::MAX)"),
     Mutant("a grain has no beginning", "memory.rs", "(0..self.each_ms)", "(i64::MIN..self.each_ms)"),
     Mutant("keys behind one that is discarded are lost", "keys.rs", "if moved != key {", "if false {"),
