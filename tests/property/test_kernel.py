@@ -19,32 +19,30 @@ from tests.property import chunks, clean_batches, kernel
 TODAY = int(f"{datetime.now(UTC):%Y%m%d}") * 1_000
 
 
+def declined_share(first: int, *, is_foreign: bool = False) -> float:
+    """Of the records of these seeds; raises AssertionError where the folds differ."""
+    records = declined = 0
+    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
+        try:
+            seen, plain = kernel.check(seed, is_foreign=is_foreign)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        records, declined = records + seen, declined + plain
+    return declined / records
+
+
 @pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_both_folds_agree(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A part of the seeds are the day's. Most records are clean, and some of every kind are not."""
     monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)  # patched by `check`
-    records = declined = 0
-    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
-        try:
-            seen, plain = kernel.check(seed)
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
-        records, declined = records + seen, declined + plain
-    assert 0.2 < declined / records < 0.6
+    assert 0.2 < declined_share(first) < 0.6
 
 
 @pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_both_folds_agree_on_topics_of_others(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other names, constants, types, numbers as ids, units of time; most records are the kernel's."""
     monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)  # patched by `check`
-    records = declined = 0
-    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
-        try:
-            seen, plain = kernel.check(seed, is_foreign=True)
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
-        records, declined = records + seen, declined + plain
-    assert 0.2 < declined / records < 0.8
+    assert 0.2 < declined_share(first, is_foreign=True) < 0.8
 
 
 @pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
