@@ -59,8 +59,14 @@ def of_now(stamp: int) -> int:
     return stamp + time.time_ns() // 1_000_000 - NOW if stamp in (NOW, OLD) else stamp
 
 
-def view(article: str) -> bytes:
-    event = {"site_id": "demo", "event_type": "view", "article_id": article, "occurred_at": of_now(NOW)}
+def view(article: str, stamp: int) -> bytes:
+    """It occurred when it was stamped, if that is a time: what is counted before a stop is no dead letter."""
+    event = {
+        "site_id": "demo",
+        "event_type": "view",
+        "article_id": article,
+        "occurred_at": of_now(stamp if stamp == OLD else NOW),
+    }
     return json.dumps(event).encode()
 
 
@@ -68,7 +74,9 @@ async def write(producer: AIOKafkaProducer, topic: str, partition: int, stamps: 
     """-1 alone: the client gives a batch that begins with it the time of its second record."""
     sent = []
     for stamp in stamps:
-        sent.append(await producer.send(topic, view(f"/{partition}"), partition=partition, timestamp_ms=of_now(stamp)))
+        sent.append(
+            await producer.send(topic, view(f"/{partition}", stamp), partition=partition, timestamp_ms=of_now(stamp))
+        )
         if stamp == -1:
             await sent[-1]
     await asyncio.gather(*sent)
@@ -79,7 +87,7 @@ async def write_packed(engine: Engine, partition: int, stamps: Sequence[int]) ->
     async with engine.traffic.producer(compression_type="gzip") as producer:
         batch = producer.create_batch()
         for stamp in stamps:
-            batch.append(timestamp=of_now(stamp), key=None, value=view(f"/{partition}"))
+            batch.append(timestamp=of_now(stamp), key=None, value=view(f"/{partition}", stamp))
         await (await producer.send_batch(batch, engine.topic, partition=partition))
 
 
