@@ -37,10 +37,12 @@ class Batch:
         self.partial = PartialCounts()
         self._articles: dict[tuple[str, str], set[str]] = {}
         self._cost = 0
+        """Without columns, which know their own."""
         self._keys = 0
 
-    def cost_with(self, partial: PartialCounts, costs: Costs) -> int:
-        """The batch's cost together with these counts; to be called once for each chunk, before `add`.
+    def cost_with(self, partial: PartialCounts, costs: Costs, enough: int = 0) -> int:
+        """The batch's cost together with these counts; to be called once for each chunk, before `add`. It may be too
+        high if it is not more than `enough`.
 
         Each article's increments count once, however many slices it is in; too high only if outcomes share a board.
         """
@@ -57,7 +59,10 @@ class Batch:
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
         self._cost += sum(map(len, partial.sequences.values())) // SEQUENCES
         self._cost += costs.rejected(partial.rejected)
-        return self._cost
+        mine, columns = self.partial.columns, partial.columns
+        if mine is None or columns is None:
+            return self._cost + sum(one.cost for one in (mine, columns) if one is not None)
+        return self._cost + mine.cost_with(columns, enough - self._cost)
 
     def keys_with(self, partial: PartialCounts) -> int:
         """How many keys that rules remember the batch has together with these; to be called as `cost_with`."""
@@ -80,6 +85,7 @@ class Batch:
         events: dict[str, int] = {"late": partial.late, "future": partial.future}
         for (_, _, outcome), articles in partial.counts.items():
             events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
+        events |= {} if partial.columns is None else partial.columns.events()
         for reason, records in partial.skipped.items():
             metrics.skipped_records.labels(reason).inc(records)
         for rejected in partial.rejected:
@@ -137,8 +143,9 @@ class Batches:
         last.add(end, partial)
 
     def _fits(self, batch: Batch, partial: PartialCounts, articles: int | None) -> bool:
-        cost, keys = batch.cost_with(partial, self._costs), batch.keys_with(partial)
-        return cost <= most_cost(articles) and keys <= MAX_KEYS
+        most = most_cost(articles)
+        cost, keys = batch.cost_with(partial, self._costs, most), batch.keys_with(partial)
+        return cost <= most and keys <= MAX_KEYS
 
     @property
     def full(self) -> bool:

@@ -19,6 +19,7 @@ from ranker.consume.memories import Memories
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
 from ranker.core.memory import Memory
+from ranker.core.route import Router
 from ranker.core.rules import memory_rules
 from ranker.kernel.shape import shape_of
 from ranker.log import value_schemas
@@ -61,7 +62,7 @@ def build_consumer(
     generation = settings.generation
     clocks = Clocks(lambda: store_time_ms(client))
     schemas = value_schemas.needed(value_schemas.format_of(generation.source), settings.registry)
-    fold, new_memory, takes_raw = _folding(generation, schemas, metrics)
+    fold, router, new_memory, takes_raw = _folding(generation, schemas, metrics)
     page_views = PageViewLog(
         settings.kafka,
         generation.topic,
@@ -80,6 +81,7 @@ def build_consumer(
         build_worker,
         generation=generation,
         fold=fold,
+        router=router,
         schemas=schemas,
         page_views=page_views,
         store_of=partial(ShardStore, client, generation),
@@ -101,11 +103,13 @@ def build_consumer(
 
 def _folding(
     generation: Generation, schemas: ValueSchemas | None, metrics: ConsumerMetrics
-) -> tuple[Fold, type[Memory], bool]:
-    """The fold, its kind of memory, and whether it takes raw batches: the kernel's, if it is there and can."""
+) -> tuple[Fold, Router, type[Memory], bool]:
+    """The fold, its router and kind of memory, whether it takes raw batches: the kernel's, if it is there and can."""
     if kernel.ON and shape_of(generation) is not None:
         from ranker.kernel.fold import KernelFold
         from ranker.kernel.memory import KernelMemory
+        from ranker.kernel.route import KernelRouter
 
-        return KernelFold(generation, metrics.declined_records.inc), KernelMemory, True
-    return Fold(generation, schemas=None if schemas is None else schemas.known), Memory, False
+        return KernelFold(generation, metrics.declined_records.inc), KernelRouter(generation), KernelMemory, True
+    fold = Fold(generation, schemas=None if schemas is None else schemas.known)
+    return fold, Router(generation), Memory, False

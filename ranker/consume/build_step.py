@@ -21,7 +21,7 @@ async def build_step(
     partial, version = batch.partial, session.version
     producers = session.producers.plan_update(partial.sequences, partial.last_seen_ms)
     watermark_ms = max(session.watermark_ms, watermark_ms)
-    new = changes.appends.keys() - session.live
+    new = set(changes.slices) - session.live
     step = replace(
         session.step(Version(lineage or version.lineage, batch.end, version.floors)),
         watermark_ms=watermark_ms,

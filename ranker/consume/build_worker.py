@@ -12,6 +12,7 @@ from ranker.consume.memories import Memories
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
+from ranker.core.route import Router
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
 from ranker.log.value_schemas import ValueSchemas
@@ -25,6 +26,7 @@ def build_worker(
     *,
     generation: Generation,
     fold: Fold,
+    router: Router,
     page_views: PageViewLog,
     store_of: Callable[[int], ShardStore],
     dead_letters: DeadLetters,
@@ -42,6 +44,7 @@ def build_worker(
     return Worker(
         generation,
         fold,
+        router,
         partition,
         page_views,
         gate,

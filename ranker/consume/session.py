@@ -19,7 +19,7 @@ from ranker.store.errors import StoreUnavailableError
 from ranker.store.program import Program
 from ranker.store.shard import ShardState, ShardStore
 
-_THREAD_ARTICLES = 1_000
+_THREAD_COUNTS = 1_000
 """Slices of more are compressed in a thread: some milliseconds."""
 _BACKOFF_S = (0.05, 5.0)
 SEAL_AFTER_MS = 60_000
@@ -105,9 +105,11 @@ class Session:
 
         For every step that changes counts: a cache of marks could outlive the marks.
         """
-        touched = step.changes.touched()
-        strays = await self.strays_among(touched)
-        return replace(step, strays=strays, new_sites=touched.keys() - self._sites)
+        changes = step.changes
+        strays = changes.strays(self.partition, self.partitions)
+        if strays is None:
+            strays = await self.strays_among(changes.touched())
+        return replace(step, strays=strays, new_sites=changes.sites - self._sites)
 
     async def advance(self, step: Step, *, when_full: bool = False) -> None:
         """Carries a step out. Raises RefusedError; without `when_full`, StoreFullError.
@@ -124,7 +126,7 @@ class Session:
         if reply not in (Reply.APPLIED, Reply.ALREADY):
             raise RefusedError(reply)
         self._metrics.step_duration_seconds.observe(time.perf_counter() - began)
-        self._metrics.step_increments.observe(sum(map(len, step.changes.increments.values())))
+        self._metrics.step_increments.observe(program.increments)
         self._metrics.step_bytes.observe(program.bytes)
         self._take_over(step)
         if self.memory is not None:
@@ -132,11 +134,7 @@ class Session:
 
     async def _assembled(self, step: Step) -> Program:
         """In a thread, if to compress its slices would hold the event loop."""
-        sealed = (step.changes.appends[slice_id] for slice_id in step.sealed)
-        articles = sum(
-            len(articles) for sites in sealed for outcomes in sites.values() for articles in outcomes.values()
-        )
-        if articles > _THREAD_ARTICLES:
+        if step.changes.size(step.sealed) > _THREAD_COUNTS:
             return await asyncio.to_thread(self.store.assemble, step)
         return self.store.assemble(step)
 
@@ -175,7 +173,7 @@ class Session:
         self.mark = step.mark or self.mark
         self.watermark_ms = max(self.watermark_ms, step.watermark_ms)
         self.stored_watermark_ms = max(self.stored_watermark_ms, step.watermark_ms)
-        for slice_id in step.changes.appends:
+        for slice_id in step.changes.slices:
             self.live.add(slice_id)
             if slice_id in step.sealed:
                 self._sealed.add(slice_id)

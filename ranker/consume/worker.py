@@ -47,6 +47,7 @@ class Worker:
         self,
         generation: Generation,
         fold: Fold,
+        router: Router,
         partition: int,
         page_views: PageViewLog,
         gate: Gate,
@@ -73,7 +74,7 @@ class Worker:
         self._clocks = clocks
         self._metrics = metrics
         self._dead_stretch = dead_stretch
-        self._router = Router(generation)
+        self._router = router
         self._upkeep = Upkeep(generation)
         self._batches = Batches(generation, flush_s)
         self._session: Session | None = None
@@ -220,7 +221,7 @@ class Worker:
         lineage = secrets.token_hex(8) if partial.lost else None
         watermark_ms = 0 if partial.mark is None else behind_ms(partial.mark.proven_ms, self._clocks.wall_ms())
         while True:
-            changes = self._router.route(partial.counts, session.version.floors)
+            changes = self._router.changes(partial, session.version.floors)
             gap_ms = batch.gap_ms(self._clocks.wall_ms())
             step = await build_step(session, batch, changes, lineage=lineage, watermark_ms=watermark_ms, gap_ms=gap_ms)
             try:

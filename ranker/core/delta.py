@@ -44,7 +44,16 @@ class UnknownDeltaError(Exception):
 
 def pack(counts: Counts) -> bytes:
     """An open slice's delta: written often, read once."""
-    return _PLAIN + _encode(counts)
+    return plain(_encode(counts))
+
+
+def plain(body: bytes) -> bytes:
+    """The delta of a body that is not compressed."""
+    return _PLAIN + body
+
+
+def compressed(body: bytes, *, is_columns: bool) -> bytes:
+    return (_ZLIB_COLUMNS if is_columns else _ZLIB) + zlib.compress(body, _LEVEL)
 
 
 def seal(counts: Counts) -> bytes:
@@ -53,12 +62,12 @@ def seal(counts: Counts) -> bytes:
     for site, outcomes in counts.items():
         articles = sorted(set().union(*outcomes.values()))
         if len(articles) * len(outcomes) > _SPARSE * sum(map(len, outcomes.values())):
-            return _ZLIB + zlib.compress(_encode_sorted(counts), _LEVEL)
+            return compressed(_encode_sorted(counts), is_columns=False)
         columns[site] = (
             articles,
             {outcome: list(map(counted.get, articles, repeat(0))) for outcome, counted in outcomes.items()},
         )
-    return _ZLIB_COLUMNS + zlib.compress(_encode_sorted(columns), _LEVEL)
+    return compressed(_encode_sorted(columns), is_columns=True)
 
 
 def unpack(delta: bytes) -> Counts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from ranker.core.append_time import is_append_time
 from ranker.core.memory import MemoryChange
@@ -83,15 +84,32 @@ class Mark:
         return self.append_ms if is_append_time(self.append_ms) else 0
 
 
+class Columns(Protocol):
+    """Counts in another form than Python's: the kernel's (kernel/changes.py)."""
+
+    def add(self, other: Any) -> None:
+        """Adds later ones."""
+
+    def cost_with(self, other: Any, enough: int) -> int:
+        """What a step pays for both, as `Batch.cost_with` counts it; up to `enough` it may be too high."""
+
+    @property
+    def cost(self) -> int: ...
+
+    def events(self) -> dict[str, int]:
+        """Outcome to its events, negative ones counted as well."""
+
+
 @dataclass(slots=True)
 class PartialCounts:
     """Counts of a stretch of records.
 
-    `counts` maps (slice, site, outcome) to article counts; `late` and `future` are numbers of records, and `skipped`
-    those that are no page views, by reason; `rejected` holds all that goes to the dead letters, future ones too.
-    `first_append_ms` is the oldest append time. `lost` are ranges of offsets that cannot be read, the last of them
-    appended at `lost_ms`. `sequences` has those of each producer_id, in the order of the log; `last_seen_ms` the append
-    time of its last record. `memory` is what the rules remember of them; None if no rule remembers anything.
+    `counts` maps (slice, site, outcome) to article counts, which are in `columns` instead if the kernel folds; `late`
+    and `future` are numbers of records, and `skipped` those that are no page views, by reason; `rejected` holds all
+    that goes to the dead letters, future ones too. `first_append_ms` is the oldest append time. `lost` are ranges of
+    offsets that cannot be read, the last of them appended at `lost_ms`. `sequences` has those of each producer_id, in
+    the order of the log; `last_seen_ms` the append time of its last record. `memory` is what the rules remember of
+    them; None if no rule remembers anything.
     """
 
     counts: dict[Group, Articles] = field(default_factory=dict)
@@ -107,6 +125,7 @@ class PartialCounts:
     sequences: dict[str, list[int]] = field(default_factory=dict)
     last_seen_ms: dict[str, int] = field(default_factory=dict)
     memory: MemoryChange | None = None
+    columns: Columns | None = None
 
     def add(self, other: PartialCounts) -> None:
         """Adds a later stretch; `other` must not be used afterwards."""
@@ -117,6 +136,10 @@ class PartialCounts:
                 mine[group] = articles
                 continue
             add(target, articles)
+        if self.columns is None:
+            self.columns = other.columns
+        elif other.columns is not None:
+            self.columns.add(other.columns)
         self.records += other.records
         self.late += other.late
         self.future += other.future

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ranker.core import delta
 from ranker.core.floors import Floors, lane
 from ranker.core.generation import Generation
-from ranker.core.partial_counts import Articles, Group, add
+from ranker.core.partial_counts import Articles, Group, PartialCounts, add
 from ranker.core.step import Changes, ListId
 
 
@@ -25,6 +25,10 @@ class Router:
         grains = [window.grain_ms for window in generation.windows]
         self._fine_per_slice = [grain // grains[0] for grain in grains]
         self._tiers = len(grains)
+
+    def changes(self, partial: PartialCounts, floors: Floors) -> Changes:
+        """The changes that partial counts make above these floors."""
+        return self.route(partial.counts, floors)
 
     def route(self, counts: Mapping[Group, Articles], floors: Floors) -> Changes:
         """The changes that these counts make above these floors."""

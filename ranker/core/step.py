@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
+import msgspec
+
+from ranker.core import delta
 from ranker.core.delta import Counts
 from ranker.core.floors import Floors
 from ranker.core.memory import MemoryChange
@@ -49,6 +54,18 @@ class Reply(Enum):
     FOREIGN = "foreign"
 
 
+class Increase(NamedTuple):
+    """The same increments for the lists of a site's board in these windows (by index); both may be msgpack already."""
+
+    site: str
+    board: str
+    windows: list[int]
+    articles: Sequence[str] | msgspec.Raw
+    increments: Sequence[int] | msgspec.Raw
+    size: int
+    """Number of articles."""
+
+
 @dataclass(slots=True)
 class Changes:
     """Slice appends, increments of running totals and sums, and the articles and sites they touch."""
@@ -61,6 +78,43 @@ class Changes:
     @property
     def cost(self) -> int:
         return sum(map(len, self.increments.values())) + len(self.appends) + len(self.sums)
+
+    @property
+    def slices(self) -> Collection[SliceId]:
+        """Those that get a delta."""
+        return self.appends.keys()
+
+    @property
+    def sites(self) -> set[str]:
+        return set(self.touched())
+
+    def size(self, slices: Iterable[SliceId]) -> int:
+        """Number of counts in the deltas of these slices."""
+        counts = (self.appends[slice_id] for slice_id in slices)
+        return sum(len(articles) for sites in counts for outcomes in sites.values() for articles in outcomes.values())
+
+    def delta(self, slice_id: SliceId, *, sealed: bool) -> bytes:
+        """What is appended to a slice, in the form of an open or of a sealed one."""
+        counts = self.appends[slice_id]
+        return delta.seal(delta.without_zeros(counts)) if sealed else delta.pack(counts)
+
+    def increases(self) -> list[Increase]:
+        """Windows that get the same increments, as those of one board mostly do, share them."""
+        found: list[Increase] = []
+        latest: dict[tuple[str, str], tuple[Increase, Articles]] = {}
+        for (window, site, board), articles in self.increments.items():
+            increase, same = latest.get((site, board), (None, None))
+            if increase is not None and same == articles:
+                increase.windows.append(window)
+                continue
+            increase = Increase(site, board, [window], list(articles), list(articles.values()), len(articles))
+            latest[site, board] = increase, articles
+            found.append(increase)
+        return found
+
+    def strays(self, partition: int, partitions: int) -> set[str] | None:  # noqa: ARG002  # the kernel's know them
+        """`site/article` of those whose home, among so many partitions, is not `partition`; None: look them up."""
+        return None
 
     def touched(self) -> dict[str, set[str]]:
         """Site to the articles whose count changes or moves: only these can become strays."""

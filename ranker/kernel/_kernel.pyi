@@ -86,6 +86,41 @@ class Buckets:
     @property
     def bytes(self) -> int: ...
 
+class Columns:
+    """Counts by slice, site, outcome and article; methods as those of `Columns` in core/partial_counts.py."""
+
+    def __len__(self) -> int:
+        """Number of slices, each with its site and outcome."""
+
+    def add(self, other: Columns) -> None: ...
+    def cost_with(self, other: Columns, enough: int) -> int: ...
+    @property
+    def cost(self) -> int: ...
+    def events(self) -> dict[str, int]: ...
+    def as_dicts(self) -> dict[tuple[int, str, str], dict[str, int]]:
+        """As `PartialCounts.counts`, for comparisons."""
+
+    def route(self, routing: Routing, floors: list[int]) -> Routed: ...
+
+class Routing:
+    """What a generation's counts are routed by, as `Router` has it."""
+
+    def __init__(self, lanes: int, fine_per_slice: list[int], boards_of: dict[str, list[tuple[str, int]]]) -> None: ...
+
+class Routed:
+    """The changes of columns above some floors. Slices are asked for by number."""
+
+    def slices(self) -> list[tuple[tuple[int, int], int]]:
+        """(tier, slice) and its number of counts."""
+
+    def sums(self) -> dict[tuple[str, int, str], int]: ...
+    def increases(self) -> list[tuple[str, str, list[int], bytes, bytes, int]]:
+        """Site, board, windows, articles and increments as msgpack, and how many these are."""
+
+    def strays(self, partition: int, partitions: int) -> list[str]: ...
+    def delta(self, number: int, sealed: bool) -> tuple[bool, bytes]:
+        """Whether it holds columns, and a slice's delta without its first byte, before it is compressed."""
+
 class Fold:
     """Folds for one generation. Names known to be valid outlive a call."""
 
@@ -123,7 +158,7 @@ class Fold:
         int,
         int,
         int,
-        dict[tuple[int, str, str], dict[str, int]],
+        Columns,
         int,
         int,
         int | None,
@@ -134,7 +169,10 @@ class Fold:
         """Folds stretches, the first of them from byte `at` on, with the GIL released.
 
         Returns where it stopped, a stretch's number and a byte of it: behind the record with which the cost reaches
-        `most_cost`, at one that it declines, or (their number, 0); and of what it folded the cost, `counts`, `records`,
-        `late`, `first_append_ms`, `mark`, `sequences` and `last_seen_ms`, as in `PartialCounts`. Raises RuntimeError if
-        it panics.
+        `most_cost`, at one that it declines, or (their number, 0); and of what it folded the cost, `columns`,
+        `records`, `late`, `first_append_ms`, `mark`, `sequences` and `last_seen_ms`, as in `PartialCounts`. Raises
+        RuntimeError if it panics.
         """
+
+    def columns(self, counts: dict[tuple[int, str, str], dict[str, int]]) -> Columns:
+        """What the plain fold has counted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -46,6 +47,12 @@ class KernelFold(Fold):
             **form._asdict(),
         )
 
+    def __call__(self, records: Sequence[Any], memory: Memory | None = None) -> PartialCounts:
+        """As the plain fold, with its counts in columns."""
+        partial = super().__call__(records, memory)
+        partial.columns, partial.counts = self._kernel.columns(partial.counts), {}
+        return partial
+
     def raw(
         self, stretches: Sequence[_kernel.Stretch], memory: Memory | None, most_cost: int
     ) -> Iterator[tuple[int, PartialCounts]]:
@@ -80,10 +87,10 @@ class KernelFold(Fold):
     ) -> tuple[int, int, int, PartialCounts | None]:
         """Where the kernel stopped (a stretch's number and a byte of it), what it counted costs, and the counts."""
         done = self._kernel.fold(stretches, at, None if memory is None else memory.buckets, most_cost)
-        number, stopped, cost, counts, records, late, first_ms, mark, sequences, last_seen_ms = done
+        number, stopped, cost, columns, records, late, first_ms, mark, sequences, last_seen_ms = done
         if not records:
             return number, stopped, 0, None
-        part = PartialCounts(counts, records, late, first_append_ms=first_ms)
+        part = PartialCounts(records=records, late=late, first_append_ms=first_ms, columns=columns)
         part.mark = None if mark is None else Mark(*mark)
         part.sequences, part.last_seen_ms = sequences, last_seen_ms
         if memory is not None:

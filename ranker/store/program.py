@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ranker.core import delta
 from ranker.core.generation import Generation
 from ranker.core.key_set import KEY_BYTES
 from ranker.core.memory import MemoryChange
-from ranker.core.partial_counts import Articles
 from ranker.core.step import Step, Version
 from ranker.store.keys import ShardKeys
 
@@ -23,10 +21,14 @@ _pack = msgspec.msgpack.Encoder().encode
 
 @dataclass(slots=True)
 class Program:
-    """`keys` are all keys that the script may touch, meta first; `arguments` the program and the slice deltas."""
+    """`keys` are all keys that the script may touch, meta first; `arguments` the program and the slice deltas.
+
+    `increments` is how many totals it changes.
+    """
 
     keys: list[str]
     arguments: list[bytes]
+    increments: int
 
     @property
     def bytes(self) -> int:
@@ -42,10 +44,7 @@ def _triple(version: Version) -> tuple[str, str, str]:
 
 
 def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
-    """The program of a step. Every key is declared; values that the script passes on unchanged are strings.
-
-    Windows that get the same increments, as those of one board mostly do, share them.
-    """
+    """The program of a step. Every key is declared; values that the script passes on unchanged are strings."""
     declared: list[str] = [keys.meta]
     arguments: list[bytes] = [b""]
 
@@ -59,22 +58,20 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
 
     changes = step.changes
     push: list[int] = []
-    for slice_id, counts in changes.appends.items():
-        packed = delta.seal(delta.without_zeros(counts)) if slice_id in step.sealed else delta.pack(counts)
-        push += (key(keys.slice(*slice_id)), argument(packed))
+    for slice_id in changes.slices:
+        push += (key(keys.slice(*slice_id)), argument(changes.delta(slice_id, sealed=slice_id in step.sealed)))
     put: list[int] = []
     for slice_id, sealed in step.seals.items():
         put += (key(keys.slice(*slice_id)), argument(sealed))
-    zincr: list[tuple[list[int], list[str], list[int]]] = []
-    latest: dict[tuple[str, str], tuple[list[int], Articles]] = {}
-    for (window, site, board), articles in changes.increments.items():
-        total = key(keys.total(generation.windows[window].name, site, board))
-        lists, same = latest.get((site, board), ([], None))
-        if same != articles:
-            lists = []
-            latest[site, board] = lists, articles
-            zincr.append((lists, list(articles), list(articles.values())))
-        lists.append(total)
+    increases = changes.increases()
+    zincr = [
+        (
+            [key(keys.total(generation.windows[window].name, one.site, one.board)) for window in one.windows],
+            one.articles,
+            one.increments,
+        )
+        for one in increases
+    ]
     hincr = []
     if changes.sums:
         fields = [f"{site}:{generation.windows[window].name}:{outcome}" for site, window, outcome in changes.sums]
@@ -110,7 +107,7 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
             "hdel": hdel,
             "sadd": _members(
                 key,
-                (keys.slices, map(_slice_member, changes.appends)),
+                (keys.slices, map(_slice_member, changes.slices)),
                 (keys.sites, step.new_sites),
                 (keys.strays, step.strays),
                 (keys.buckets, map(str, memory.keys)),
@@ -123,7 +120,7 @@ def assemble(step: Step, generation: Generation, keys: ShardKeys) -> Program:
             ),
         }
     )
-    return Program(declared, arguments)
+    return Program(declared, arguments, sum(len(one.windows) * one.size for one in increases))
 
 
 def _slice_member(slice_id: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ import json
 import random
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ranker.core.floors import first_append_ms, floors_at
 from ranker.core.fold import Fold
@@ -23,6 +23,9 @@ from tests.support.once import Once
 from tests.support.recount import Raw, Verdict, verdict
 from tests.support.recount import Rules as RecountRules
 from tests.support.stretches import stretches
+
+if TYPE_CHECKING:
+    from ranker.kernel._kernel import Columns
 
 MINUTE = 60_000
 BEGIN = 20_000 * 24 * 60 * MINUTE
@@ -119,9 +122,12 @@ def _counts(said: list[Verdict], floor: int) -> Counter[tuple[int, str, str]]:
 
 
 def _folded(partial: PartialCounts, floor: int) -> dict[tuple[int, str, str], int]:
+    counts = partial.counts
+    if partial.columns is not None:
+        counts = cast("Columns", partial.columns).as_dicts()
     return {
         (slice_, outcome, article): count
-        for (slice_, _, outcome), articles in partial.counts.items()
+        for (slice_, _, outcome), articles in counts.items()
         for article, count in articles.items()
         if slice_ >= floor and count
     }

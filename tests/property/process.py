@@ -16,6 +16,7 @@ from ranker.consume.memories import Memories
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.memory import Memory
+from ranker.core.route import Router
 from ranker.core.rules import Rules, memory_rules
 from ranker.log.consumer import PageViewLog
 from ranker.log.dead_letter_writer import DeadLetters
@@ -79,6 +80,7 @@ class Process:
                 trouble,
                 generation=generation,
                 fold=fold,
+                router=Router(generation),
                 page_views=page_views,
                 store_of=store_of,
                 dead_letters=cast("DeadLetters", DeadLetterBox(world.broker)),

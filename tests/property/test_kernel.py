@@ -14,7 +14,7 @@ from ranker.core.home import home
 from ranker.kernel import _kernel
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
-from tests.property import chunks, clean_batches, kernel
+from tests.property import chunks, clean_batches, columns, kernel
 
 TODAY = int(f"{datetime.now(UTC):%Y%m%d}") * 1_000
 
@@ -43,6 +43,18 @@ def test_both_folds_agree_on_topics_of_others(first: int, monkeypatch: pytest.Mo
     """Other names, constants, types, numbers as ids, units of time; most records are the kernel's."""
     monkeypatch.setattr(fetcher, "MemoryRecords", fetcher.MemoryRecords)  # patched by `check`
     assert 0.2 < declined_share(first, is_foreign=True) < 0.8
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_columns_make_the_same_changes(first: int) -> None:
+    """Floors everywhere, boards of every kind, counts of every size; batches of one piece and of several."""
+    merged = 0
+    for seed in range(first, first + (50_000 if first == 1_000_000 else 500)):
+        try:
+            merged += columns.check(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+    assert merged > 300
 
 
 @pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])

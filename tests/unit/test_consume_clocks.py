@@ -15,6 +15,7 @@ from ranker.consume.loop import Consumer
 from ranker.consume.worker import Worker
 from ranker.core.fold import Fold
 from ranker.core.generation import Generation
+from ranker.core.route import Router
 from ranker.core.step import Version
 from ranker.core.watermark import LEAP_MS, STEADY_MS, TOLERANCE_MS, WallClock, age_ms, may_follow
 from ranker.metrics import ConsumerMetrics, new_registry
@@ -169,7 +170,8 @@ def worker_of(machine: Machine, metrics: ConsumerMetrics) -> Worker:
     """Partition 3, with neither a log nor a gate."""
     generation, nobody = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS), cast("Any", None)
     rest = (machine.clocks, metrics, DeadLetterLimit(3, 1.0, 100), 0.25, None)
-    return Worker(generation, Fold(generation), 3, nobody, nobody, nobody, *rest, accept_create_time=False)
+    fold, router = Fold(generation), Router(generation)
+    return Worker(generation, fold, router, 3, nobody, nobody, nobody, *rest, accept_create_time=False)
 
 
 async def test_a_process_that_was_away_says_that_t_waits() -> None:

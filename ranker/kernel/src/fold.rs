@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::batch::{self, Head, Record};
+use crate::columns::{Columns, Costs, Counts, Group};
 use crate::event::{self, Agent, Event, MAX_TIME_MS};
 use crate::memory::{Memory, Grains};
 use crate::names::{self, Names};
@@ -42,10 +42,6 @@ pub struct Rules {
     pub repeat_types: Vec<String>,
     pub seed: u64,
     pub unfit: Vec<(u32, u32)>,
-    /// What a step pays for the sums of a site's outcome.
-    pub sums_cost: u64,
-    /// What it pays for an article of an outcome; of one that is not named, 1.
-    pub article_costs: HashMap<String, u64>,
 }
 
 /// A valid site with a valid type.
@@ -54,20 +50,6 @@ struct Kind {
     site: u32,
     outcome: u32,
     is_once: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Group {
-    pub slice: i64,
-    pub site: u32,
-    pub outcome: u32,
-}
-
-#[derive(Clone, Copy)]
-pub struct Entry {
-    pub group: u32,
-    pub article: u32,
-    pub count: i64,
 }
 
 pub struct Producer {
@@ -82,96 +64,32 @@ pub type Mark = (i64, i64, u32);
 /// What a stretch of records counts, in the order in which it came up.
 #[derive(Default)]
 pub struct Counted {
-    pub groups: Vec<Group>,
-    pub entries: Vec<Entry>,
+    pub counts: Counts,
     pub records: u64,
     pub late: u64,
     pub first_append_ms: i64,
     pub mark: Option<Mark>,
     pub producers: Vec<Producer>,
-    /// What a step pays for these, as consume/batch.py counts it.
-    pub cost: u64,
+    /// What a step pays for the producers and their sequences.
+    cost: u64,
     sequences: u64,
-    group_places: HashMap<Group, u32>,
-    entry_places: HashTable<u32>,
-    /// Numbers of site and outcome, and the articles that each pays for.
-    pairs: HashMap<(u32, u32), u32>,
-    group_pairs: Vec<u32>,
-    paid: HashTable<(u32, u32)>,
     producer_places: HashMap<String, u32>,
-    last_group: Option<(Group, u32)>,
     last_producer: Option<u32>,
 }
 
 impl Counted {
     pub fn clear(&mut self) {
-        self.groups.clear();
-        self.entries.clear();
+        self.counts.clear();
         (self.records, self.late, self.first_append_ms, self.mark) = (0, 0, i64::MAX, None);
         self.producers.clear();
         (self.cost, self.sequences) = (0, 0);
-        self.group_places.clear();
-        self.entry_places.clear();
-        self.pairs.clear();
-        self.group_pairs.clear();
-        self.paid.clear();
         self.producer_places.clear();
-        (self.last_group, self.last_producer) = (None, None);
+        self.last_producer = None;
     }
 
-    fn count(&mut self, group: Group, article: u32, value: i64, rules: &Rules, outcomes: &Names) {
-        let number = match self.last_group {
-            Some((last, number)) if last == group => number,
-            _ => {
-                let number = match self.group_places.get(&group) {
-                    Some(&number) => number,
-                    None => self.new_group(group, rules.sums_cost),
-                };
-                self.last_group = Some((group, number));
-                number
-            }
-        };
-        let entries = &mut self.entries;
-        match self.entry_places.entry(
-            mixed(number, article),
-            |&place| entries[place as usize].article == article && entries[place as usize].group == number,
-            |&place| mixed(entries[place as usize].group, entries[place as usize].article),
-        ) {
-            hashbrown::hash_table::Entry::Occupied(place) => entries[*place.get() as usize].count += value,
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                place.insert(entries.len() as u32);
-                entries.push(Entry { group: number, article, count: value });
-                if self.pays((self.group_pairs[number as usize], article)) {
-                    self.cost += rules.article_costs.get(outcomes.get(group.outcome)).copied().unwrap_or(1);
-                }
-            }
-        }
-    }
-
-    fn new_group(&mut self, group: Group, sums_cost: u64) -> u32 {
-        let number = self.groups.len() as u32;
-        self.group_places.insert(group, number);
-        self.groups.push(group);
-        self.cost += 1; // an append to a slice
-        let next = self.pairs.len() as u32;
-        let pair = *self.pairs.entry((group.site, group.outcome)).or_insert(next);
-        if pair == next {
-            self.cost += sums_cost;
-        }
-        self.group_pairs.push(pair);
-        number
-    }
-
-    /// Whether this article of a site's outcome was not there before; it is from now on.
-    fn pays(&mut self, article: (u32, u32)) -> bool {
-        let hash = |of: &(u32, u32)| mixed(of.0, of.1);
-        match self.paid.entry(hash(&article), |&one| one == article, hash) {
-            hashbrown::hash_table::Entry::Occupied(_) => false,
-            hashbrown::hash_table::Entry::Vacant(place) => {
-                place.insert(article);
-                true
-            }
-        }
+    /// What a step pays for these, as consume/batch.py counts it.
+    pub fn cost(&self) -> u64 {
+        self.cost + self.counts.cost
     }
 
     fn note_producer(&mut self, name: &str, sequence: Option<i64>, append_ms: i64) {
@@ -197,12 +115,6 @@ impl Counted {
     }
 }
 
-/// Our own numbers, which nobody from outside can choose: spread by a multiplication.
-fn mixed(group: u32, article: u32) -> u64 {
-    let product = (u64::from(group) << 32 | u64::from(article)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    product ^ product >> 29
-}
-
 /// A record that will be counted, by what it says itself.
 struct Countable<'a> {
     append_ms: i64,
@@ -219,26 +131,28 @@ struct Countable<'a> {
 
 pub struct Fold {
     rules: Rules,
+    costs: Arc<Costs>,
     shape: Arc<Shape>,
     slices: Grains,
-    pub articles: Names,
-    pub sites: Names,
-    pub outcomes: Names,
+    articles: Names,
+    sites: Names,
+    outcomes: Names,
     kinds: HashMap<(u32, u32), Kind>,
     types: Names,
     last_kind: Option<(Vec<u8>, Vec<u8>, Kind)>,
     pub counted: Counted,
     key_text: Vec<u8>,
-    /// Grows each time the names are forgotten and numbered anew.
-    pub numbering: u64,
+    /// By an article's number its number in a copy, while one is made.
+    places: Vec<Option<u32>>,
 }
 
 impl Fold {
-    pub fn new(rules: Rules, shape: Shape) -> Self {
+    pub fn new(rules: Rules, costs: Arc<Costs>, shape: Shape) -> Self {
         let mut fold = Self {
             slices: Grains::new(rules.grain_ms),
             shape: Arc::new(shape),
             rules,
+            costs,
             articles: Names::default(),
             sites: Names::default(),
             outcomes: Names::default(),
@@ -247,7 +161,7 @@ impl Fold {
             last_kind: None,
             counted: Counted::default(),
             key_text: Vec::new(),
-            numbering: 0,
+            places: Vec::new(),
         };
         fold.forget_names();
         fold
@@ -263,7 +177,6 @@ impl Fold {
         for dropped in DROPPED {
             self.outcomes.hold(dropped);
         }
-        self.numbering += 1;
     }
 
     /// Begins a stretch: what was counted before is gone.
@@ -272,6 +185,13 @@ impl Fold {
         if self.articles.len() + self.kinds.len() >= REMEMBERED {
             self.forget_names();
         }
+    }
+
+    /// What the stretch counts.
+    pub fn columns(&mut self) -> Columns {
+        self.places.resize(self.articles.len(), None);
+        let (counts, costs) = (&self.counted.counts, Arc::clone(&self.costs));
+        Columns::copied(counts, &self.sites, &self.outcomes, &self.articles, &mut self.places, costs)
     }
 
     /// Folds the records of data[at..end] until what is counted costs `most_cost`. Returns where it stopped: at `end`,
@@ -288,7 +208,7 @@ impl Fold {
         let shape = Arc::clone(&self.shape);
         let (mut last, mut ahead, mut goes_on) = (None, at, true);
         let mut clean = Vec::new();
-        while goes_on && at < end && self.counted.cost < most_cost {
+        while goes_on && at < end && self.counted.cost() < most_cost {
             while clean.len() < AHEAD && ahead < end {
                 let read = batch::record(data, ahead, head)
                     .and_then(|(record, next)| Some((self.clean(&record, &shape, memory.is_some())?, record, next)));
@@ -303,7 +223,7 @@ impl Fold {
                 memory.read_ahead(clean.iter().map(|(one, ..)| (one.occurred_ms, [one.event_key, one.reader_key])));
             }
             for (one, record, next) in clean.drain(..) {
-                if self.counted.cost >= most_cost {
+                if self.counted.cost() >= most_cost {
                     break;
                 }
                 self.record(one, memory.as_deref_mut());
@@ -386,7 +306,7 @@ impl Fold {
         } else {
             let outcome = self.outcome(&one, memory.as_deref_mut());
             let group = Group { slice: self.slices.of(one.occurred_ms), site: one.kind.site, outcome };
-            self.counted.count(group, one.article, one.value, &self.rules, &self.outcomes);
+            self.counted.counts.count(group, one.article, one.value, &self.costs, &self.outcomes);
         }
         if let Some(memory) = memory {
             memory.passed(one.occurred_ms);

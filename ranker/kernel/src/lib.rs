@@ -1,12 +1,16 @@
 //! `ranker.kernel._kernel`: see ../__init__.py. What Python sees; the work is done in the other modules, without the GIL.
 
 mod batch;
+mod changes;
+mod columns;
 mod event;
 mod fold;
 mod home;
 mod keys;
 mod memory;
+mod msgpack;
 mod names;
+mod route;
 mod scan;
 mod shape;
 mod walk;
@@ -19,11 +23,14 @@ pub use walk::{Span, clean, walk};
 use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyTuple};
+
+use crate::changes::{Columns, Routed, Routing};
+use crate::columns::Costs;
 
 /// A panic is a fault of this code: its message becomes an error, which stops the partition.
 fn guarded<T>(work: impl FnOnce() -> T) -> PyResult<T> {
@@ -251,9 +258,7 @@ impl Buckets {
 #[pyclass(module = "ranker.kernel._kernel")]
 struct Fold {
     fold: fold::Fold,
-    /// Article ids as Python's own texts, by number, as far as they have been handed over.
-    articles: Vec<Option<Py<PyString>>>,
-    numbering: u64,
+    costs: Arc<Costs>,
 }
 
 #[pymethods]
@@ -297,18 +302,17 @@ impl Fold {
             repeat_types: types,
             seed,
             unfit,
-            sums_cost,
-            article_costs,
         };
+        let costs = changes::costs(sums_cost, article_costs);
         let bits = (0..).zip(required).map(|(field, is_required)| u32::from(is_required) << field).sum();
         let mut shape = Shape::new(&fields, bits, is_ours);
         (shape.site, shape.event_type, (shape.times, shape.over)) = (site.into(), event_type.into(), time);
         shape.types = event_types.into_iter().map(|(theirs, ours)| (theirs.into(), ours.into())).collect();
-        Ok(Self { fold: fold::Fold::new(rules, shape), articles: Vec::new(), numbering: 0 })
+        Ok(Self { fold: fold::Fold::new(rules, Arc::clone(&costs), shape), costs })
     }
 
     /// Folds stretches, the first of them from byte `at` on, until a step pays `most_cost` for them. Returns (number of the
-    /// stretch that it stopped in, byte that it stopped at, the cost, counts by group, records, late, first append time,
+    /// stretch that it stopped in, byte that it stopped at, the cost, counts, records, late, first append time,
     /// mark, sequences and last append time by producer); the number is that of the stretches if it reached their end.
     fn fold<'py>(
         &mut self,
@@ -326,7 +330,7 @@ impl Fold {
             .map(|(data, one)| (data, one.begin, one.end, one.head))
             .collect();
         let fold = &mut self.fold;
-        let (number, stopped) = py.detach(|| {
+        let (number, stopped, counts) = py.detach(|| {
             guarded(|| {
                 let mut memory = memory.map(held);
                 fold.begin();
@@ -334,13 +338,12 @@ impl Fold {
                     let begin = if number == 0 { at } else { *begin };
                     let stopped = fold.run(data, begin, *end, head, memory.as_deref_mut(), most_cost);
                     if stopped < *end {
-                        return (number, stopped);
+                        return (number, stopped, fold.columns());
                     }
                 }
-                (plain.len(), 0)
+                (plain.len(), 0, fold.columns())
             })
         })?;
-        let counts = self.counts(py)?;
         let counted = &self.fold.counted;
         let (sequences, last_seen) = (PyDict::new(py), PyDict::new(py));
         for producer in &counted.producers {
@@ -349,40 +352,27 @@ impl Fold {
         }
         let first_append_ms = (counted.records > 0).then_some(counted.first_append_ms);
         let (records, late, mark) = (counted.records, counted.late, counted.mark);
-        (number, stopped, counted.cost, counts, records, late, first_append_ms, mark, sequences, last_seen)
+        (number, stopped, counted.cost(), Columns(counts), records, late, first_append_ms, mark, sequences, last_seen)
             .into_pyobject(py)
     }
-}
 
-impl Fold {
-    /// (slice, site, outcome) to articles to counts.
-    fn counts<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let fold = &self.fold;
-        if self.numbering != fold.numbering {
-            self.articles.clear();
-            self.numbering = fold.numbering;
+    /// What the plain fold has counted, in the kernel's form.
+    fn columns(&self, counts: &Bound<'_, PyDict>) -> PyResult<Columns> {
+        let mut columns = columns::Columns::new(Arc::clone(&self.costs));
+        for (group, articles) in counts.iter() {
+            let (slice, site, outcome): (i64, String, String) = group.extract()?;
+            for (article, count) in articles.cast::<PyDict>()?.iter() {
+                columns.count(slice, &site, &outcome, &article.extract::<String>()?, count.extract()?);
+            }
         }
-        self.articles.resize_with(fold.articles.len(), || None);
-        let counts = PyDict::new(py);
-        let mut groups = Vec::with_capacity(fold.counted.groups.len());
-        for group in &fold.counted.groups {
-            let articles = PyDict::new(py);
-            counts.set_item((group.slice, fold.sites.get(group.site), fold.outcomes.get(group.outcome)), &articles)?;
-            groups.push(articles);
-        }
-        for entry in &fold.counted.entries {
-            let article = self.articles[entry.article as usize]
-                .get_or_insert_with(|| PyString::new(py, fold.articles.get(entry.article)).unbind());
-            groups[entry.group as usize].set_item(&*article, entry.count)?;
-        }
-        Ok(counts)
+        Ok(Columns(columns))
     }
 }
 
 #[pymodule]
 mod _kernel {
     #[pymodule_export]
-    use super::{Buckets, Fold, Keys, Record, Stretch, clean_batches, crc_fits, cut, home_of};
+    use super::{Buckets, Columns, Fold, Keys, Record, Routed, Routing, Stretch, clean_batches, crc_fits, cut, home_of};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {

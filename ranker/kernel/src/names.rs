@@ -7,7 +7,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 const MOST_ID_BYTES: usize = 512;
 
 /// Texts, each held once, by number.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Names {
     /// One behind the other.
     texts: String,
@@ -40,6 +40,11 @@ impl Names {
         if let Some(number) = self.find(text.as_bytes()) {
             return number;
         }
+        self.append(text)
+    }
+
+    /// As `hold`, of a text that is not held yet.
+    pub fn append(&mut self, text: &str) -> u32 {
         let number = self.spans.len() as u32;
         let begin = self.texts.len() as u32;
         self.texts.push_str(text);
