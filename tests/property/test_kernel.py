@@ -14,7 +14,7 @@ from ranker.core.home import home
 from ranker.kernel import _kernel
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
-from tests.property import chunks, clean_batches, kernel
+from tests.property import chunks, clean_batches, kernel, sequence_forms
 
 TODAY = int(f"{datetime.now(UTC):%Y%m%d}") * 1_000
 
@@ -66,6 +66,15 @@ def test_a_walk_finds_what_the_client_finds(first: int, monkeypatch: pytest.Monk
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
     assert stretches > 1_000
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_sequences_of_both_forms_are_tracked_alike(first: int) -> None:
+    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
+        try:
+            sequence_forms.check(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
 
 
 def test_homes_agree() -> None:

@@ -7,6 +7,7 @@ from ranker.consume.gate import _gap_ms
 from ranker.core.generation import Generation
 from ranker.core.memory import MemoryChange
 from ranker.core.partial_counts import Mark, PartialCounts, Rejected
+from ranker.core.sequences import SequenceList, Sequences
 from ranker.core.step import MAX_COST, MAX_KEYS, SMALL_SHARD, SMALL_TIMES
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
@@ -82,7 +83,9 @@ def test_sequences_fill_a_batch(producers: int) -> None:
     for number in range(1_000):
         if batches.full:
             break
-        seen = {f"{number * (producers - 1) + p}/1": list(range(1_000 // producers)) for p in range(producers)}
+        seen: dict[str, Sequences] = {
+            f"{number * (producers - 1) + p}/1": SequenceList(range(1_000 // producers)) for p in range(producers)
+        }
         batches.put(
             number, number + 1, PartialCounts({(1, "demo", "view"): {"a": 1_000}}, 1_000, sequences=seen), 0.0, 10
         )

@@ -8,11 +8,13 @@ mod keys;
 mod memory;
 mod names;
 mod scan;
+mod sequences;
 mod shape;
 mod walk;
 
 pub use batch::{Head, is_whole, record};
 pub use event::{Agent, Event, parse};
+use sequences::Sequences;
 pub use shape::{FIELDS, Shape};
 pub use walk::{Span, clean, walk};
 
@@ -341,10 +343,11 @@ impl Fold {
             })
         })?;
         let counts = self.counts(py)?;
+        let producers = std::mem::take(&mut self.fold.counted.producers);
         let counted = &self.fold.counted;
         let (sequences, last_seen) = (PyDict::new(py), PyDict::new(py));
-        for producer in &counted.producers {
-            sequences.set_item(&producer.name, &producer.sequences)?;
+        for producer in producers {
+            sequences.set_item(&producer.name, Sequences { numbers: producer.sequences })?;
             last_seen.set_item(&producer.name, producer.last_seen_ms)?;
         }
         let first_append_ms = (counted.records > 0).then_some(counted.first_append_ms);
@@ -382,7 +385,7 @@ impl Fold {
 #[pymodule]
 mod _kernel {
     #[pymodule_export]
-    use super::{Buckets, Fold, Keys, Record, Stretch, clean_batches, crc_fits, cut, home_of};
+    use super::{Buckets, Fold, Keys, Record, Sequences, Stretch, clean_batches, crc_fits, cut, home_of};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
