@@ -37,6 +37,7 @@ class Batch:
         self.partial = PartialCounts()
         self._articles: dict[tuple[str, str], set[str]] = {}
         self._cost = 0
+        self._sequences = 0
         self._keys = 0
 
     def cost_with(self, partial: PartialCounts, costs: Costs) -> int:
@@ -55,7 +56,9 @@ class Batch:
             self._cost += (len(known) - before) * costs.article(outcome)
             self._cost += group not in self.partial.counts  # an append to a slice
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
-        self._cost += sum(map(len, partial.sequences.values())) // SEQUENCES
+        before = self._sequences // SEQUENCES
+        self._sequences += sum(map(len, partial.sequences.values()))
+        self._cost += self._sequences // SEQUENCES - before
         self._cost += costs.rejected(partial.rejected)
         return self._cost
 
