@@ -38,6 +38,7 @@ class Batch:
         self._articles: dict[tuple[str, str], set[str]] = {}
         self._cost = 0
         """Without columns, which know their own."""
+        self._sequences = 0
         self._keys = 0
 
     def cost_with(self, partial: PartialCounts, costs: Costs, enough: int = 0) -> int:
@@ -57,7 +58,9 @@ class Batch:
             self._cost += (len(known) - before) * costs.article(outcome)
             self._cost += group not in self.partial.counts  # an append to a slice
         self._cost += len(partial.sequences.keys() - self.partial.sequences.keys())
-        self._cost += sum(map(len, partial.sequences.values())) // SEQUENCES
+        before = self._sequences // SEQUENCES
+        self._sequences += sum(map(len, partial.sequences.values()))
+        self._cost += self._sequences // SEQUENCES - before
         self._cost += costs.rejected(partial.rejected)
         mine, columns = self.partial.columns, partial.columns
         if mine is None or columns is None:

@@ -19,6 +19,7 @@ from ranker.core.generation import FUTURE_MS, Generation
 from ranker.core.memory import Memory
 from ranker.core.partial_counts import KEPT_BYTES, Mark, PartialCounts, Rejected
 from ranker.core.rules import Judge
+from ranker.core.sequences import SequenceList
 from schemas.article_id import is_article_id
 
 TIMESTAMP = "timestamp"
@@ -160,9 +161,11 @@ class Fold:
 
 def _note_producer(partial: PartialCounts, event: PageView, append_ms: int) -> None:
     assert event.producer_id is not None
-    sequences = partial.sequences.setdefault(event.producer_id, [])
+    sequences = partial.sequences.get(event.producer_id)
+    if sequences is None:
+        sequences = partial.sequences[event.producer_id] = SequenceList()
     if event.sequence is not None:
-        sequences.append(event.sequence)
+        sequences += (event.sequence,)
     partial.last_seen_ms[event.producer_id] = append_ms
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ranker.core.append_time import is_append_time
 from ranker.core.memory import MemoryChange
+from ranker.core.sequences import Sequences
 
 Group = tuple[int, str, str]
 """(slice of the finest grain, site, outcome)."""
@@ -122,7 +123,7 @@ class PartialCounts:
     lost: list[range] = field(default_factory=list)
     lost_ms: int = 0
     mark: Mark | None = None
-    sequences: dict[str, list[int]] = field(default_factory=dict)
+    sequences: dict[str, Sequences] = field(default_factory=dict)
     last_seen_ms: dict[str, int] = field(default_factory=dict)
     memory: MemoryChange | None = None
     columns: Columns | None = None

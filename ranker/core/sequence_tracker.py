@@ -10,13 +10,15 @@ forgotten depends on more than the log (`inactive`); such a step begins a new li
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
+from ranker.core.sequences import Sequences
+
 BLOCK = 1_024
-"""Sequences of a block: 128 bytes, the least that a step rewrites of a run."""
+"""Sequences of a block: 128 bytes, the least that a step rewrites of a run. A multiple of 8."""
 KEPT = 128
 """Blocks kept: 131,072 sequences. Missing ones are determined some 15 s back (consume/jobs/watch_producers.py)."""
 HEAD = 8
@@ -33,8 +35,6 @@ MAX_SEQUENCE = 2**53 - 1
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[int]).decode
-_DIGITS = bytes((48, 49, *([48] * 254)))
-"""Flags of 0 and 1 to binary digits."""
 
 
 @dataclass(slots=True)
@@ -62,56 +62,47 @@ class Run:
             self.last_ms, self.first, self.high, self.distinct, self.repeats, list(self.heads), dict(self.blocks)
         )
 
-    def record(self, sequences: Sequence[int]) -> tuple[set[int], set[int]]:
+    def record(self, sequences: Sequences) -> tuple[set[int], set[int]]:
         """Marks sequences in the order of the log; returns (blocks marked, blocks no longer kept), both once kept."""
         touched: set[int] = set()
         closed: set[int] = set()
         if not sequences:
             return touched, closed
-        low, high = min(sequences), max(sequences)
+        low, high = sequences.bounds()
         if high > MAX_SEQUENCE:
-            return self.record([sequence for sequence in sequences if sequence <= MAX_SEQUENCE])
+            return self.record(sequences.split(MAX_SEQUENCE + 1)[0])
         if low // BLOCK > max(high, self.high) // BLOCK - KEPT:
             self._mark(sequences, low, high, touched, closed)
         elif high <= self.high:
-            kept_from = self.base * BLOCK
-            late = [sequence for sequence in sequences if sequence < kept_from]
+            late, kept = sequences.split(self.base * BLOCK)
             for sequence in late:
                 self._late(sequence // BLOCK)
-            if kept := [sequence for sequence in sequences if sequence >= kept_from]:
-                self._mark(kept, min(kept), high, touched, closed)
+            if kept:
+                self._mark(kept, *kept.bounds(), touched, closed)
         else:
             # The kept blocks move on within these sequences (those of a whole outage at once, or a producer's fault).
             # Halves are soon short enough for them not to; one sequence alone always is.
-            middle = len(sequences) // 2
-            for half in (sequences[:middle], sequences[middle:]):
+            for half in sequences.halves():
                 marked, gone = self.record(half)
                 touched |= marked
                 closed |= gone
         return touched - closed, closed
 
-    def _mark(self, sequences: Sequence[int], low: int, high: int, touched: set[int], closed: set[int]) -> None:
+    def _mark(self, sequences: Sequences, low: int, high: int, touched: set[int], closed: set[int]) -> None:
         """Marks sequences of which none is or becomes too old to be kept: their order does not matter."""
-        first = low // BLOCK
+        first, last = low // BLOCK, high // BLOCK
         self.first = first if self.first < 0 else min(self.first, first)
         if high > self.high:
             self.high = high
             self._close(closed)
-        low = first * BLOCK
-        flags = bytearray(high // BLOCK * BLOCK + BLOCK - low)
-        for sequence in sequences:
-            flags[sequence - low] = 1
+        bits, size = sequences.bitmap(first * BLOCK, (last - first + 1) * BLOCK), BLOCK // 8
         new = 0
-        at = flags.find(1)
-        while at >= 0:
-            at -= at % BLOCK
-            block = first + at // BLOCK
-            before = self.blocks.get(block, 0)
-            marked = before | int(flags[at : at + BLOCK].translate(_DIGITS)[::-1], 2)
-            new += marked.bit_count() - before.bit_count()
-            self.blocks[block] = marked
-            touched.add(block)
-            at = flags.find(1, at + BLOCK)
+        for block, at in zip(range(first, last + 1), range(0, len(bits), size), strict=True):
+            if found := int.from_bytes(bits[at : at + size], "little"):
+                before = self.blocks.get(block, 0)
+                self.blocks[block] = marked = before | found
+                new += marked.bit_count() - before.bit_count()
+                touched.add(block)
         self.distinct += new
         self.repeats += len(sequences) - new
 
@@ -181,7 +172,7 @@ class SequenceTracker:
 
     runs: dict[str, Run] = field(default_factory=dict)
 
-    def plan_update(self, sequences: Mapping[str, Sequence[int]], last_seen_ms: Mapping[str, int]) -> TrackerUpdate:
+    def plan_update(self, sequences: Mapping[str, Sequences], last_seen_ms: Mapping[str, int]) -> TrackerUpdate:
         """The update for these sequences of each producer, in the order of the log; changes nothing yet."""
         update = TrackerUpdate()
         free = MAX_RUNS - len(self.runs)

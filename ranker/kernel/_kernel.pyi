@@ -1,6 +1,9 @@
 """The compiled module (src/lib.rs). Bytes of a fetch are shared, not copied."""
 
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Self
+
+from ranker.core.sequences import Sequences as AnySequences
 
 VERSION: Final[str]
 
@@ -121,6 +124,18 @@ class Routed:
     def delta(self, number: int, sealed: bool) -> tuple[bool, bytes]:
         """Whether it holds columns, and a slice's delta without its first byte, before it is compressed."""
 
+class Sequences:
+    """As that of core/sequences.py. One too large for 64 bits becomes the largest that is not: neither is a count."""
+
+    def __init__(self, of: Iterable[int], /) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[int]: ...
+    def __iadd__(self, later: Iterable[int], /) -> Self: ...
+    def bounds(self) -> tuple[int, int]: ...
+    def split(self, bound: int) -> tuple[Sequences, Sequences]: ...
+    def halves(self) -> tuple[Sequences, Sequences]: ...
+    def bitmap(self, low: int, size: int) -> bytes: ...
+
 class Fold:
     """Folds for one generation. Names known to be valid outlive a call."""
 
@@ -163,7 +178,7 @@ class Fold:
         int,
         int | None,
         tuple[int, int, int] | None,
-        dict[str, list[int]],
+        dict[str, AnySequences],
         dict[str, int],
     ]:
         """Folds stretches, the first of them from byte `at` on, with the GIL released.

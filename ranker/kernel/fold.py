@@ -72,6 +72,8 @@ class KernelFold(Fold):
                 record, at = rest[0].record(at)
                 self._declined()
                 part = self([record], memory)
+                # Of this form from the first on: what follows it is appended, and would become a list of numbers.
+                part.sequences = {name: _kernel.Sequences(some) for name, some in part.sequences.items()}
                 cost += self._costs.dearest_record + self._costs.rejected(part.rejected)
                 _add(whole, part)
                 if at == rest[0].end:

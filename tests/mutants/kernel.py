@@ -275,6 +275,9 @@ MUTANTS = (
         "if self.counted.cost >= most_cost {\n                    break;",
         "if false {\n                    break;",
     ),
+    Mutant("a bound is below itself", "sequences.rs", "number < bound", "number <= bound"),
+    Mutant("what follows comes first", "sequences.rs", ".numbers.extend(later);", ".numbers.splice(..0, later);"),
+    Mutant("bits from the highest on", "sequences.rs", "1 << (at % 8)", "0x80 >> (at % 8)"),
     Mutant("what was paid is remembered", "fold.rs", "self.paid.clear();", ""),
 )
 
@@ -289,13 +292,14 @@ def main(library: str, seeds: int = 3_000) -> None:
     spec.loader.exec_module(module)
     from ranker.kernel.fold import KernelFold
     from ranker.kernel.memory import KernelMemory
-    from tests.property import chunks, clean_batches, kernel
+    from tests.property import chunks, clean_batches, kernel, sequence_forms
 
     for seed in range(seeds):
         try:
             kernel.check(seed)
             kernel.check(seed, is_foreign=True)
             clean_batches.check(seed)
+            sequence_forms.check(seed)
             if seed % 3 == 0:
                 chunks.check(seed, KernelFold, KernelMemory)
         except Exception as error:

@@ -10,11 +10,16 @@ from aiokafka.consumer import fetcher
 
 pytest.importorskip("ranker.kernel._kernel", reason="the kernel is not built: make kernel")
 
+from ranker.core.costs import SEQUENCES, Costs
+from ranker.core.generation import Generation
 from ranker.core.home import home
 from ranker.kernel import _kernel
 from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
-from tests.property import chunks, clean_batches, columns, kernel
+from tests.property import chunks, clean_batches, columns, kernel, sequence_forms
+from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
+from tests.support.raw_records import Given
+from tests.support.stretches import stretches
 
 TODAY = int(f"{datetime.now(UTC):%Y%m%d}") * 1_000
 
@@ -78,6 +83,25 @@ def test_a_walk_finds_what_the_client_finds(first: int, monkeypatch: pytest.Monk
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error
     assert stretches > 1_000
+
+
+@pytest.mark.parametrize("first", [0, TODAY, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_sequences_of_both_forms_are_tracked_alike(first: int) -> None:
+    for seed in range(first, first + (20_000 if first == 1_000_000 else 300)):
+        try:
+            sequence_forms.check(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+
+
+def test_a_piece_ends_where_its_sequences_are_paid() -> None:
+    """Random logs are too short for that."""
+    settings = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS)
+    value = b'{"event_id":"e","event_type":"view","site_id":"demo","article_id":"/a","occurred_at":%d,"producer_id":"p"'
+    value = value % kernel.BEGIN + b',"sequence":%d}'
+    log = [Given(offset, kernel.BEGIN, b"demo/a", value % (16 * offset)) for offset in range(10 * SEQUENCES)]
+    pieces = KernelFold(settings).raw(stretches(log), None, Costs.of(settings).dearest_record + 3)
+    assert [len(counts.sequences["p"]) / SEQUENCES for _, counts in pieces] == [3, 3, 3, 1]
 
 
 def test_homes_agree() -> None:

@@ -11,6 +11,7 @@ from ranker.core import delta
 from ranker.core.generation import Generation, Window
 from ranker.core.partial_counts import Mark
 from ranker.core.sequence_tracker import BLOCK, KEPT, Run, SequenceTracker
+from ranker.core.sequences import SequenceList
 from ranker.core.step import Changes, Reply, Step, Version
 from ranker.store.keys import ShardKeys
 from tests.property.machine import Server
@@ -180,7 +181,8 @@ async def test_sightings_are_written_field_by_field(port: Any, server: Server) -
     jump = KEPT * BLOCK
 
     async def take(before: Version, after: Version, sequences: dict[str, list[int]]) -> SequenceTracker:
-        plan_update = (await port.load()).producers.plan_update(sequences, dict.fromkeys(sequences, 7))
+        given = {run: SequenceList(some) for run, some in sequences.items()}
+        plan_update = (await port.load()).producers.plan_update(given, dict.fromkeys(given, 7))
         assert await run(port, Step(before, after, 0, producers=plan_update)) is Reply.APPLIED
         state: SequenceTracker = (await port.load()).producers
         return state
@@ -190,7 +192,7 @@ async def test_sightings_are_written_field_by_field(port: Any, server: Server) -
     held = await take(V1, later, {"a:/1": [jump]})
     assert set((await dump(server))["sequences"]) == {"1:a:/1", f"{KEPT}:a:/1", "0:é\0"}
     assert held.runs == {"a:/1": Run(7, 0, jump, 4, 1, [], {1: 1, KEPT: 1}), "é\0": Run(7, 0, 9, 1, 0, [], {0: 1 << 9})}
-    refused = held.plan_update({"a:/1": [5]}, {"a:/1": 8})
+    refused = held.plan_update({"a:/1": SequenceList([5])}, {"a:/1": 8})
     assert await run(port, Step(V1, last, 0, producers=refused)) is Reply.BEHIND
     assert (await port.load()).producers == held
     assert await port.last_seen_elsewhere(["a:/1", "b"], 2) == {"a:/1": 7}

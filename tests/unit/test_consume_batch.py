@@ -4,9 +4,11 @@ import pytest
 
 from ranker.consume.batch import Batch, Batches, chunk_records
 from ranker.consume.gate import _gap_ms
+from ranker.core.costs import SEQUENCES, Costs
 from ranker.core.generation import Generation
 from ranker.core.memory import MemoryChange
 from ranker.core.partial_counts import Mark, PartialCounts, Rejected
+from ranker.core.sequences import SequenceList, Sequences
 from ranker.core.step import MAX_COST, MAX_KEYS, SMALL_SHARD, SMALL_TIMES
 from tests.support.defaults import DEFAULT_BOARDS, DEFAULT_WINDOWS
 
@@ -82,11 +84,22 @@ def test_sequences_fill_a_batch(producers: int) -> None:
     for number in range(1_000):
         if batches.full:
             break
-        seen = {f"{number * (producers - 1) + p}/1": list(range(1_000 // producers)) for p in range(producers)}
+        seen: dict[str, Sequences] = {
+            f"{number * (producers - 1) + p}/1": SequenceList(range(4_000 // producers)) for p in range(producers)
+        }
         batches.put(
             number, number + 1, PartialCounts({(1, "demo", "view"): {"a": 1_000}}, 1_000, sequences=seen), 0.0, 10
         )
     assert number < (1_000 if producers == 1 else 50)
+
+
+def test_sequences_of_small_pieces_add_up() -> None:
+    """Else a batch that many polls bring a little for would cost nothing, and wait without a bound."""
+    batch, costs = Batch(0, 0.0, None), Costs.of(GENERATION)
+    for number in range(100 * SEQUENCES):
+        batch.cost_with(PartialCounts(sequences={"a/1": SequenceList([number])}), costs)
+        batch.add(number, PartialCounts(sequences={"a/1": SequenceList([number])}))
+    assert batch.cost_with(PartialCounts(), costs) == 101
 
 
 def test_a_chunk_of_all_different_articles_costs_two_batches_at_most() -> None:

@@ -13,6 +13,7 @@ from ranker.core.fold import Fold, crc
 from ranker.core.generation import FUTURE_MS
 from ranker.core.partial_counts import Mark
 from ranker.core.rules import BOT
+from ranker.core.sequences import SequenceList, Sequences
 from tests.support.raw_records import (
     HOUR_MS,
     MINUTE_MS,
@@ -59,12 +60,12 @@ STAMPS: list[tuple[dict[str, Any], ...]] = [
 def test_who_was_seen(stamps: tuple[dict[str, Any], ...], steps_ms: int) -> None:
     """Sequences by producer, in order, and the append time of its last record; a broken record beside changes nothing."""
     some = [Given(offset, NOW_MS + offset * steps_ms, b"demo/a", event(**stamp)) for offset, stamp in enumerate(stamps)]
-    sequences: dict[str, list[int]] = {}
+    sequences: dict[str, Sequences] = {}
     last_seen_ms = {}
     for given in some:
         said = json.loads(given.value or b"")
         if said.get("producer_id"):
-            mine = sequences.setdefault(said["producer_id"], [])
+            mine = sequences.setdefault(said["producer_id"], SequenceList())
             mine += [] if said.get("sequence") is None else [said["sequence"]]
             last_seen_ms[said["producer_id"]] = given.timestamp
     partial = Fold(generation())([*some, Given(99, NOW_MS, None, b"{")])
@@ -81,7 +82,7 @@ def test_late_future_and_rejected_events_are_tracked() -> None:
         event(producer_id="c/1", sequence=2, value=0),
         event(producer_id="c/1", sequence=3, agent_class="cat"),
     )
-    assert partial.sequences == {"c/1": [0, 1, 2]}
+    assert partial.sequences == {"c/1": SequenceList((0, 1, 2))}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ranker.core.loss import MAX_NAMES, OTHER, Producer, missing, name_of, report
 from ranker.core.sequence_tracker import BLOCK, HEAD, Run, SequenceTracker
+from ranker.core.sequences import SequenceList
 
 SHARDS = 3
 AT = st.integers(0, 200 * BLOCK)
@@ -21,7 +22,7 @@ def test_missing_is_the_rest_of_what_was_numbered(gaps: set[int], cut: int, begi
     for number, shard in enumerate(shards):
         mine = [s for s in sent if s // 16 % SHARDS == number]
         for at in range(0, len(mine), 500):
-            shard.record(mine[at : at + 500])
+            shard.record(SequenceList(mine[at : at + 500]))
     low = (sent[0] // BLOCK + HEAD) * BLOCK if sent[0] >= BLOCK else 0
     said = missing(shards, cut)
     base = max(shard.base for shard in shards) * BLOCK
@@ -37,8 +38,8 @@ def test_a_run_without_sequences_misses_nothing_that_is_known() -> None:
 def test_who_repeats_across_shards_hides_no_more_than_is_missing() -> None:
     """Added partitions can put a repeat elsewhere: it counts as found, and never makes less than nothing missing."""
     one, other = Run(0), Run(0)
-    one.record(range(10))
-    other.record(range(10))
+    one.record(SequenceList(range(10)))
+    other.record(SequenceList(range(10)))
     assert missing([one, other], 9) == 0
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ranker.core import sequence_tracker
 from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, MAX_RUNS, MAX_SEQUENCE, Run, SequenceTracker, unpacked
+from ranker.core.sequences import SequenceList, Sequences
 from tests.property.sequences import BOUNDS, Bounds, Stamp, recount
 
 SMALL = Bounds(block=8, kept=3, head=2, runs=3)
@@ -39,11 +40,11 @@ class Shard:
         self.blocks: dict[str, bytes] = {}
 
     def take(self, stretch: Sequence[Stamp]) -> int:
-        sequences: dict[str, list[int]] = {}
+        sequences: dict[str, Sequences] = {}
         for one in stretch:
-            some = sequences.setdefault(one.producer, [])
+            some = sequences.setdefault(one.producer, SequenceList())
             if one.sequence is not None:
-                some.append(one.sequence)
+                some += (one.sequence,)
         change = self.held.plan_update(sequences, {one.producer: one.append_ms for one in stretch})
         self.held.apply(change)
         self.runs |= change.set_runs()
@@ -122,7 +123,7 @@ def test_distinct_sequences_below_any_that_is_kept() -> None:
     plan_update = [s for s in range(2 * BLOCK + 17, 150 * BLOCK) if rng.random() < 0.02]
     run = Run(0)
     for at in range(0, len(plan_update), 100):
-        run.record(plan_update[at : at + 100])
+        run.record(SequenceList(plan_update[at : at + 100]))
     for at in (*rng.sample(range(run.base * BLOCK, 150 * BLOCK), 50), run.base * BLOCK, run.high, run.high + 1):
         assert run.below(at) == sum(s < at for s in plan_update)
     for block in range(HEAD + 1):
@@ -134,12 +135,12 @@ def test_distinct_sequences_below_any_that_is_kept() -> None:
 def test_a_jump_costs_what_is_kept_and_not_what_is_jumped_over() -> None:
     """A sequence of 2^53 - 1 after 5: a block of two is left, at once."""
     run = Run(0)
-    run.record([0, 5])
+    run.record(SequenceList([0, 5]))
     began = time.perf_counter()
-    _, closed = run.record([MAX_SEQUENCE])
+    _, closed = run.record(SequenceList([MAX_SEQUENCE]))
     assert time.perf_counter() - began < 0.1
     assert (closed, set(run.blocks)) == ({0}, {MAX_SEQUENCE // BLOCK})
-    run.record([6, 6])
+    run.record(SequenceList([6, 6]))
     assert (run.distinct, run.repeats, run.high) == (5, 0, MAX_SEQUENCE)
 
 
@@ -148,13 +149,13 @@ def test_a_backlog_is_marked_in_stretches(monkeypatch: pytest.MonkeyPatch) -> No
     marks: list[int] = []
     mark = Run._mark
 
-    def noted(run: Run, sequences: Sequence[int], *bounds: Any) -> None:
+    def noted(run: Run, sequences: Sequences, *bounds: Any) -> None:
         marks.append(len(sequences))
         mark(run, sequences, *bounds)
 
     monkeypatch.setattr(Run, "_mark", noted)
     run = Run(0)
-    run.record(range(0, 640_000, 16))
+    run.record(SequenceList(range(0, 640_000, 16)))
     assert (run.distinct, sum(marks)) == (40_000, 40_000)
     assert len(marks) < 50
 

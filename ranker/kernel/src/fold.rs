@@ -18,8 +18,8 @@ const FIRST_MS: i64 = 946_684_800_000;
 const MAX_VALUE_BYTES: usize = 1 << 20;
 /// So many names are held, before all are forgotten: as many as the plain fold remembers.
 const REMEMBERED: usize = 500_000;
-/// So many cost as much as an increment, as in consume/batch.py.
-const SEQUENCES: u64 = 32;
+/// So many cost as much as an increment, as in core/costs.py.
+const SEQUENCES: u64 = 128;
 /// So many records are read before the first of them is counted: the places of their keys come from memory meanwhile.
 const AHEAD: usize = 64;
 

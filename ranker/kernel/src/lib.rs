@@ -12,11 +12,13 @@ mod msgpack;
 mod names;
 mod route;
 mod scan;
+mod sequences;
 mod shape;
 mod walk;
 
 pub use batch::{Head, is_whole, record};
 pub use event::{Agent, Event, parse};
+use sequences::Sequences;
 pub use shape::{FIELDS, Shape};
 pub use walk::{Span, clean, walk};
 
@@ -344,10 +346,11 @@ impl Fold {
                 (plain.len(), 0, fold.columns())
             })
         })?;
+        let producers = std::mem::take(&mut self.fold.counted.producers);
         let counted = &self.fold.counted;
         let (sequences, last_seen) = (PyDict::new(py), PyDict::new(py));
-        for producer in &counted.producers {
-            sequences.set_item(&producer.name, &producer.sequences)?;
+        for producer in producers {
+            sequences.set_item(&producer.name, Sequences { numbers: producer.sequences })?;
             last_seen.set_item(&producer.name, producer.last_seen_ms)?;
         }
         let first_append_ms = (counted.records > 0).then_some(counted.first_append_ms);
@@ -372,7 +375,9 @@ impl Fold {
 #[pymodule]
 mod _kernel {
     #[pymodule_export]
-    use super::{Buckets, Columns, Fold, Keys, Record, Routed, Routing, Stretch, clean_batches, crc_fits, cut, home_of};
+    use super::{Buckets, Columns, Fold, Keys, Record, Routed, Routing};
+    #[pymodule_export]
+    use super::{Sequences, Stretch, clean_batches, crc_fits, cut, home_of};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {

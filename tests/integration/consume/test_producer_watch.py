@@ -15,6 +15,7 @@ from ranker.connect.redis import connect
 from ranker.consume.jobs.watch_producers import SETTLE_MS, ProducerWatch
 from ranker.core.generation import Generation
 from ranker.core.sequence_tracker import BLOCK, HEAD, KEPT, SequenceTracker
+from ranker.core.sequences import SequenceList
 from ranker.core.step import Step, Version
 from ranker.metrics import ConsumerMetrics, new_registry
 from ranker.operate import generations as operate
@@ -72,7 +73,8 @@ class Topic:
         state = await store.load()
         assert state is not None
         after = Version(state.version.lineage, state.version.n + 1, state.version.floors)
-        plan_update = state.producers.plan_update(sequences, dict.fromkeys(sequences, self.now_ms))
+        mine = {run: SequenceList(some) for run, some in sequences.items()}
+        plan_update = state.producers.plan_update(mine, dict.fromkeys(mine, self.now_ms))
         step = Step(
             state.version, after, self.now_ms, producers=plan_update, counters={"untracked": plan_update.untracked}
         )
