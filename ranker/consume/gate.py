@@ -78,7 +78,7 @@ class Gate:
                 "start the version of the software that wrote them, or raise epoch in ranker.toml for a new generation",
                 Stop.STATE,
             )
-        await self._check_log_end(state)
+        log_end = await self._check_log_end(state)
         memory = await self._memories.load(self._partition, self._store, state)
         session = Session(
             self._store,
@@ -90,6 +90,7 @@ class Gate:
             self._trouble,
             self._homes,
             memory,
+            log_end,
         )
         await self._step_over_gap(session)
         await self._claim_strays(session)
@@ -125,17 +126,18 @@ class Gate:
         await self._store.init(version, since, self._log.partitions(), gap_ms)
         log.info("begun", extra={"partition": self._partition, "n": n0, "gap": gap_ms is not None})
 
-    async def _check_log_end(self, state: ShardState) -> None:
-        """Checks that the log reaches up to n and is the one that was counted."""
+    async def _check_log_end(self, state: ShardState) -> int:
+        """Checks that the log reaches up to n and is the one that was counted; returns its end."""
         n, mark = state.version.n, state.mark
         until = asyncio.get_running_loop().time() + self.patience_s
         while n > (end := (await self._log.ends([self._partition]))[self._partition]):
             if await self.log_has(mark):
-                return
+                return end
             if asyncio.get_running_loop().time() >= until:
                 raise self.foreign(f"{n} records were counted, and the log ends at {end}")
             await asyncio.sleep(min(1.0, self.patience_s / 10))
         await self.check_last_counted(mark)
+        return end
 
     async def check_last_counted(self, mark: Mark | None) -> None:
         """Compares the last counted record with the one at its offset now, if the log still has that offset.

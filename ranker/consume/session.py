@@ -50,12 +50,15 @@ class Session:
         trouble: Callable[[str | None], None],
         homes: Homes,
         memory: Memory | None,
+        log_end: int = 0,
     ) -> None:
         """`partitions` is the topic's number now. `trouble` gets why the store cannot be written, then None.
 
-        `memory` is what rules remember as of `state`; None if they remember nothing.
+        `memory` is what rules remember as of `state`; None if they remember nothing. `log_end` is the log's end as the
+        gate has seen it.
         """
         self.memory = memory
+        self.log_end = log_end
         self.store = store
         self.partition = partition
         self.partitions = partitions
@@ -72,8 +75,8 @@ class Session:
         self.refused = state.refused
         self.producers = state.producers
         """The shard's sequence tracking; a step's update is applied to it once the step was applied."""
-        self.articles: int | None = None
-        """Number of articles in the longest list that the last step touched; None before the first."""
+        self.articles = None if state.slices else 0
+        """Number of articles in the longest list that the last step touched; None before the first, unless none are."""
         self.marked: set[str] | None = None
         """Strays marked since a scan began; None while there is no scan."""
         self._sealed: set[SliceId] = set(state.slices)

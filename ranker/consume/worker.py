@@ -116,7 +116,7 @@ class Worker:
             try:
                 self._session = await self._gate.open(self._loaded)
                 self.waiting, self.gate_fault = "", None
-                self._expected = self._session.version.n
+                self._expected, self._batches.log_end = self._session.version.n, self._session.log_end
                 log.info("open", extra={"partition": self.partition, "n": self._expected})
                 await self._work(self._session)
             except RefusedError as refused:

@@ -78,15 +78,32 @@ fn field(data: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
     Some((Some(data.get(at..end)?), end))
 }
 
-/// A zigzag-encoded number of 64 bits at most, and its end.
-fn varint(data: &[u8], mut at: usize) -> Option<(i64, usize)> {
+/// A zigzag-encoded number of 64 bits at most, and its end. Most have one byte or two.
+#[inline(always)]
+fn varint(data: &[u8], at: usize) -> Option<(i64, usize)> {
+    let first = *data.get(at)?;
+    if first < 0x80 {
+        return Some((zigzag(u64::from(first)), at + 1));
+    }
+    let second = *data.get(at + 1)?;
+    if second < 0x80 {
+        return Some((zigzag(u64::from(second) << 7 | u64::from(first & 0x7f)), at + 2));
+    }
+    long_varint(data, at)
+}
+
+fn zigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+fn long_varint(data: &[u8], mut at: usize) -> Option<(i64, usize)> {
     let mut number: u64 = 0;
     for shift in (0..64).step_by(7) {
         let byte = *data.get(at)?;
         at += 1;
         number |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some(((number >> 1) as i64 ^ -((number & 1) as i64), at));
+            return Some((zigzag(number), at));
         }
     }
     None

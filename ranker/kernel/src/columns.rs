@@ -60,6 +60,14 @@ impl Counts {
         self.last = None;
     }
 
+    /// Makes room for so many more entries, so that no table grows meanwhile.
+    fn reserve(&mut self, more: usize) {
+        let entries = &mut self.entries;
+        entries.reserve(more);
+        self.entry_places.reserve(more, |&place| mixed(entries[place as usize].group, entries[place as usize].article));
+        self.paid.reserve(more, |of| mixed(of.0, of.1));
+    }
+
     pub fn count(&mut self, group: Group, article: u32, value: i64, costs: &Costs, outcomes: &Names) {
         let number = match self.last {
             Some((last, number)) if last == group => number,
@@ -171,12 +179,14 @@ impl Columns {
             let mine = std::mem::replace(self, Self::new(Arc::clone(&self.costs)));
             self.add(&mine);
         }
-        let articles: Vec<u32> = (0..other.articles.len() as u32).map(|at| self.articles.hold(other.articles.get(at))).collect();
+        let articles = 0..other.articles.len() as u32;
+        let articles: Vec<u32> = articles.map(|at| self.articles.hold(other.articles.get(at))).collect();
         let groups: Vec<Group> = other.counts.groups.iter().map(|group| Group {
             slice: group.slice,
             site: self.sites.hold(other.sites.get(group.site)),
             outcome: self.outcomes.hold(other.outcomes.get(group.outcome)),
         }).collect();
+        self.counts.reserve(other.counts.entries.len());
         for entry in &other.counts.entries {
             let (group, article) = (groups[entry.group as usize], articles[entry.article as usize]);
             self.counts.count(group, article, entry.count, &self.costs, &self.outcomes);

@@ -36,7 +36,7 @@ pub fn text(out: &mut Vec<u8>, text: &str) {
 
 pub fn integer(out: &mut Vec<u8>, number: i64) {
     match number {
-        0..0x80 | -0x20..0 => out.push(number as u8),
+        -0x20..0x80 => out.push(number as u8),
         0x80..0x100 => out.extend([0xcc, number as u8]),
         0x100..0x1_0000 => {
             out.push(0xcd);

@@ -164,7 +164,8 @@ impl Routed {
         let mut found: Vec<Increase> = Vec::new();
         for entered in self.entered.chunk_by(|one, other| one.1.site == other.1.site) {
             let site = entered[0].1.site;
-            let names: BTreeSet<&str> = entered.iter().flat_map(|(_, part)| boards(part)).map(|(board, _)| &**board).collect();
+            let named = entered.iter().flat_map(|(_, part)| boards(part));
+            let names: BTreeSet<&str> = named.map(|(board, _)| &**board).collect();
             for board in names {
                 let mut same: Option<Increase> = None;
                 for window in 0..self.tiers {

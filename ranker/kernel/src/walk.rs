@@ -71,6 +71,10 @@ pub fn clean(bytes: &[u8], at: usize, from: i64, room: usize, most_bytes: usize,
         if is_other || attributes & (CODEC | TRANSACTION | CONTROL) != 0 {
             break;
         }
+        // before the walk, for which the bytes are in the processor's cache then
+        if check_crcs && !is_whole(&bytes[at..end]) {
+            break;
+        }
         let from = found.as_ref().map_or(from, |found| found.next_offset); // offsets may lie over those of a batch before
         let Some((head, spans)) = walk(bytes, at, end, from, usize::MAX, usize::MAX, usize::MAX) else { break };
         let span = spans.first().copied();
@@ -80,9 +84,6 @@ pub fn clean(bytes: &[u8], at: usize, from: i64, room: usize, most_bytes: usize,
         }
         if found.is_none() && (more > room || bytes_more > most_bytes) {
             return Some(Clean { stretches: Vec::new(), at, next_offset: from, epoch });
-        }
-        if check_crcs && !is_whole(&bytes[at..end]) {
-            break;
         }
         let found = found.get_or_insert(Clean { stretches: Vec::new(), at, next_offset: from, epoch });
         (records, size, at) = (records + more, size + bytes_more, end);
