@@ -13,6 +13,13 @@ from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.redis import RedisServer
 
 
+_KAFKA = {
+    "log.retention.check.interval.ms": "300000",
+    # Kafka's own is 3 s: members that start together get their partitions together, not after a rebalance
+    "group.initial.rebalance.delay.ms": "1500",
+}
+
+
 @dataclass
 class Stack:
     """`directory` is the run's own and goes with it."""
@@ -53,7 +60,7 @@ class Stack:
 def started() -> Iterator[Stack]:
     """Start both servers for the block."""
     with run_directory() as directory, contextlib.ExitStack() as stack:
-        kafka = ApacheKafka(directory / "kafka", {"log.retention.check.interval.ms": "300000"}, heap="1g")
+        kafka = ApacheKafka(directory / "kafka", _KAFKA, heap="1g")
         redis = RedisServer(directory / "redis")
         for server in (kafka, redis):
             stack.callback(server.stop)
