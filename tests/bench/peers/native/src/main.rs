@@ -8,6 +8,9 @@
 #[allow(dead_code)]
 #[path = "../../../../../ranker/kernel/src/batch.rs"]
 mod batch;
+#[allow(dead_code)]
+#[path = "../../../../../ranker/kernel/src/columns.rs"]
+mod columns;
 #[path = "../../../../../ranker/kernel/src/event.rs"]
 mod event;
 mod fetch;
@@ -29,13 +32,15 @@ mod scan;
 mod shape;
 
 use std::io::{Error, Result};
+use std::sync::Arc;
 use std::time::Instant;
 
 use hashbrown::HashMap;
 
 use batch::Head;
+use columns::{Costs, Group};
 use fetch::Connection;
-use fold::{Fold, Group, Rules};
+use fold::{Fold, Rules};
 use shape::Shape;
 
 const MINUTE_MS: i64 = 60_000;
@@ -55,8 +60,6 @@ fn rules() -> Rules {
         repeat_types: Vec::new(),
         seed: 0,
         unfit: Vec::new(),
-        sums_cost: 0,
-        article_costs: Default::default(),
     }
 }
 
@@ -75,8 +78,8 @@ struct Totals {
 impl Totals {
     /// Adds what the fold holds, a group at a time: its entries are in the order in which they came up.
     fn add(&mut self, fold: &Fold) {
-        let groups = &fold.counted.groups;
-        for part in fold.counted.entries.chunk_by(|one, next| one.group == next.group) {
+        let groups = &fold.counted.counts.groups;
+        for part in fold.counted.counts.entries.chunk_by(|one, next| one.group == next.group) {
             let Group { slice, site, outcome } = groups[part[0].group as usize];
             let minute = self.minutes.entry(slice).or_default();
             for entry in part {
@@ -139,8 +142,9 @@ fn main() -> Result<()> {
     for partition in 0..partitions {
         connections.push((Connection::open(bootstrap, topic, partition as i32)?, 0));
     }
-    let (mut fold, mut totals, mut events, mut records) = (Fold::new(rules(), shape()), Totals::default(), 0, Vec::new());
-    let numbering = fold.numbering;
+    let nothing = Arc::new(Costs { sums: 0, articles: Default::default() });
+    let (mut fold, mut totals) = (Fold::new(rules(), nothing, shape()), Totals::default());
+    let (mut events, mut records) = (0, Vec::new());
     let (began, began_cpu_ns) = (Instant::now(), cpu_ns()?);
     for (connection, from) in &mut connections {
         connection.ask(*from)?;
@@ -149,10 +153,7 @@ fn main() -> Result<()> {
         let mut going_on = Vec::new();
         for (mut connection, from) in connections {
             let end = connection.receive(&mut records)?;
-            fold.begin();
-            if fold.numbering != numbering {
-                return Err(Error::other("more articles than the fold remembers"));
-            }
+            fold.begin(); // 500,000 articles and more would be numbered anew: the sums, which are compared, would differ
             let next = batches(&records).last().map_or(from, |(head, _)| head.next_offset);
             if next < end {
                 connection.ask(next)?; // answered while this is folded
