@@ -88,7 +88,9 @@ class Batch:
         events: dict[str, int] = {"late": partial.late, "future": partial.future}
         for (_, _, outcome), articles in partial.counts.items():
             events[outcome] = events.get(outcome, 0) + sum(map(abs, articles.values()))
-        events |= {} if partial.columns is None else partial.columns.events()
+        if partial.columns is not None:
+            for outcome, number in partial.columns.events().items():
+                events[outcome] = events.get(outcome, 0) + number
         for reason, records in partial.skipped.items():
             metrics.skipped_records.labels(reason).inc(records)
         for rejected in partial.rejected:

@@ -62,7 +62,7 @@ def build_consumer(
     generation = settings.generation
     clocks = Clocks(lambda: store_time_ms(client))
     schemas = value_schemas.needed(value_schemas.format_of(generation.source), settings.registry)
-    fold, router, new_memory, takes_raw = _folding(generation, schemas, metrics)
+    fold, router, new_memory, takes_raw = folding(generation, schemas, metrics)
     page_views = PageViewLog(
         settings.kafka,
         generation.topic,
@@ -101,7 +101,7 @@ def build_consumer(
     return Parts(consumer, keeper, dead_letters, page_views, clocks)
 
 
-def _folding(
+def folding(
     generation: Generation, schemas: ValueSchemas | None, metrics: ConsumerMetrics
 ) -> tuple[Fold, Router, type[Memory], bool]:
     """The fold, its router and kind of memory, whether it takes raw batches: the kernel's, if it is there and can."""

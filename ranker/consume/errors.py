@@ -43,3 +43,14 @@ class PartitionStoppedError(Exception):
     def __init__(self, why: str, stop: Stop) -> None:
         super().__init__(why)
         self.stop = stop
+
+
+def of_panic(partition: int, error: RuntimeError) -> PartitionStoppedError:
+    """Why the partition stops whose counts the kernel cannot merge, route or pack. Raises any other error again."""
+    if "panic in the kernel" not in str(error):
+        raise error
+    return PartitionStoppedError(
+        f"partition {partition}: its counts cannot be made a step ({error}); this is a fault of the software: please "
+        "report it",
+        Stop.FOLD,
+    )

@@ -76,7 +76,7 @@ class Session:
         self.producers = state.producers
         """The shard's sequence tracking; a step's update is applied to it once the step was applied."""
         self.articles = None if state.slices else 0
-        """Number of articles in the longest list that the last step touched; None before the first, unless none are."""
+        """Number of articles in the longest list that the last step touched; None before the first, 0 of no slice."""
         self.marked: set[str] | None = None
         """Strays marked since a scan began; None while there is no scan."""
         self._sealed: set[SliceId] = set(state.slices)

@@ -13,7 +13,7 @@ from ranker.consume.batch import Batch, Batches, most_cost
 from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
-from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop
+from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop, of_panic
 from ranker.consume.folding import Folding, together, until_stopped
 from ranker.consume.gate import Gate
 from ranker.consume.schema_wait import SchemaWait
@@ -124,6 +124,9 @@ class Worker:
             except (PartitionStoppedError, LogRefusedError) as error:
                 self._stop(error)
                 return
+            except RuntimeError as error:
+                self._stop(of_panic(self.partition, error))
+                return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
                 self.waiting, self.gate_fault = str(error), type(error)
                 log.warning("waiting", extra={"partition": self.partition, "why": self.waiting})
@@ -184,6 +187,9 @@ class Worker:
                     self._batches.put(start, end, counts, now_s, session.articles, epoch)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
+                break
+            except RuntimeError as error:
+                self.stopped = of_panic(self.partition, error)
                 break
         self._wake.set()
 

@@ -86,7 +86,7 @@ class Mark:
 
 
 class Columns(Protocol):
-    """Counts in another form than Python's: the kernel's (kernel/changes.py)."""
+    """Counts in another form than Python's: the kernel's (kernel/src/columns.rs)."""
 
     def add(self, other: Any) -> None:
         """Adds later ones."""

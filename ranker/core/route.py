@@ -28,6 +28,7 @@ class Router:
 
     def changes(self, partial: PartialCounts, floors: Floors) -> Changes:
         """The changes that partial counts make above these floors."""
+        assert partial.columns is None, "counts of the kernel are routed by it (kernel/route.py)"
         return self.route(partial.counts, floors)
 
     def route(self, counts: Mapping[Group, Articles], floors: Floors) -> Changes:

@@ -92,9 +92,6 @@ class Buckets:
 class Columns:
     """Counts by slice, site, outcome and article; methods as those of `Columns` in core/partial_counts.py."""
 
-    def __len__(self) -> int:
-        """Number of slices, each with its site and outcome."""
-
     def add(self, other: Columns) -> None: ...
     def cost_with(self, other: Columns, enough: int) -> int: ...
     @property

@@ -20,6 +20,7 @@ class KernelRouter(Router):
         self._routing = _kernel.Routing(self._lanes, self._fine_per_slice, boards_of)
 
     def changes(self, partial: PartialCounts, floors: Floors) -> Changes:
+        assert not partial.counts, "counts of the plain fold are routed by `Router`"
         if partial.columns is None:
             return Changes()
         assert isinstance(partial.columns, _kernel.Columns)

@@ -1,4 +1,4 @@
-"""Receives Kafka's frames where they stay, and copies of them once what is kept.
+"""Receives Kafka's frames where they stay, and copies out, once, what is kept.
 
 The client's own stream appends each piece to a buffer that grows, copies the frame out of it, moves the rest down, and
 copies each partition's batches out of the frame.
@@ -20,10 +20,12 @@ _KNOWN_SOURCE = "dbba847de841de83"
 """First digits of the SHA-256 of the client's code that this file replaces; if it is another one, it stays."""
 _LEAST = conn.READER_LIMIT
 """Bytes of room for whatever comes; a frame of more is decoded where it lies."""
+_GROWTH = 4
+"""Room for a frame grows by so much at a time: its size is what four bytes say, which may be TLS or HTTP."""
 _AHEAD = 2 * conn.READER_LIMIT
 """Bytes that may come beyond what is waited for, before the socket is not read for a while: as the client has it."""
 _SMALL = 8
-"""A frame of so small a part of the room lets go of it: a backlog is over."""
+"""A frame of less than an eighth of the room gives the room back: a backlog is over."""
 _SIZE_BYTES = 4
 _original = (
     conn.AIOKafkaProtocol,
@@ -53,7 +55,7 @@ class Frames(asyncio.BufferedProtocol):
         self._client = _original[0](closed, reader, loop=loop)
         # what a StreamWriter asks of its protocol
         self._drain_helper, self._get_close_waiter = self._client._drain_helper, self._client._get_close_waiter  # noqa: SLF001
-        self._room = memoryview(bytearray(_LEAST))
+        self._room = memoryview(bytearray(2 * _LEAST))
         self._begin = self._end = 0
         """Of what was received and not taken."""
         self._wanted = 0
@@ -76,7 +78,7 @@ class Frames(asyncio.BufferedProtocol):
         if self._begin == self._end:
             self._begin = self._end = 0
         held = self._end - self._begin
-        least = max(self._wanted, held) + _LEAST
+        least = max(held, min(self._wanted, _GROWTH * held + _LEAST)) + _LEAST
         if self._begin + least > len(self._room):
             room = self._room if least <= len(self._room) else memoryview(bytearray(least))
             room[:held] = self._room[self._begin : self._end]
@@ -134,8 +136,8 @@ class Frames(asyncio.BufferedProtocol):
 
     def let_go(self, size: int) -> None:
         """Of what a frame of this size does not need."""
-        if self._begin == self._end and len(self._room) > max(_LEAST, size * _SMALL):
-            self._room = memoryview(bytearray(_LEAST))
+        if self._begin == self._end and len(self._room) > max(2 * _LEAST, size * _SMALL):
+            self._room = memoryview(bytearray(2 * _LEAST))
             self._begin = self._end = 0
 
 

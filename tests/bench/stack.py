@@ -12,7 +12,6 @@ from deploy.local.directories import run_directory
 from deploy.local.kafka_apache import ApacheKafka
 from deploy.local.redis import RedisServer
 
-
 _KAFKA = {
     "log.retention.check.interval.ms": "300000",
     # Kafka's own is 3 s: members that start together get their partitions together, not after a rebalance

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from ranker.consume.batch import chunk_records
+from ranker.consume.build_consumer import folding
 from ranker.consume.build_worker import build_worker
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 class KeptMemories(Memories):
     """What is held at the stored version must be loaded from nowhere."""
 
-    def __init__(self, rules: Rules | None, happened: Callable[[str], None]) -> None:
-        super().__init__(rules)
+    def __init__(self, rules: Rules | None, new: type[Memory], happened: Callable[[str], None]) -> None:
+        super().__init__(rules, new)
         self._happened = happened
 
     async def load(self, partition: int, store: ShardStore, state: ShardState) -> Memory | None:
@@ -71,8 +72,11 @@ class Process:
         def store_of(partition: int) -> ShardStore:
             return cast("ShardStore", world.network.link(partition, world.ports[partition].assemble, self.steps_slowly))
 
-        page_views, homes, fold = cast("PageViewLog", self.log), Homes(), Fold(generation)
-        memories = KeptMemories(memory_rules(generation), world.happened)
+        page_views, homes = cast("PageViewLog", self.log), Homes()
+        fold, router, new_memory = Fold(generation), Router(generation), Memory
+        if self.number % 2:  # by the kernel, if it is built
+            fold, router, new_memory, _ = folding(generation, None, self.metrics)
+        memories = KeptMemories(memory_rules(generation), new_memory, world.happened)
 
         def worker_for(partition: int, trouble: Callable[[str | None], None]) -> Worker:
             worker = build_worker(
@@ -80,7 +84,7 @@ class Process:
                 trouble,
                 generation=generation,
                 fold=fold,
-                router=Router(generation),
+                router=router,
                 page_views=page_views,
                 store_of=store_of,
                 dead_letters=cast("DeadLetters", DeadLetterBox(world.broker)),

@@ -124,6 +124,34 @@ async def test_what_nobody_waits_for_is_not_received() -> None:
     assert (receiving.paused, receiving.resumed) == (1, 1)
 
 
+async def test_what_is_no_size_takes_no_memory() -> None:
+    """TLS or HTTP on the other side: what the first four bytes say is believed as far as more bytes come."""
+    for answer in (b"\x15\x03\x03\x00\x02\x02\x46", b"HTTP/1.1 400 Bad Request\r\n"):
+        made, _ = connected()
+        waiting = asyncio.create_task(made.come(int.from_bytes(answer[:4], "big")))
+        await until_all_wait()
+        receive(made, answer)
+        assert len(made.get_buffer(-1)) < 10 * conn.READER_LIMIT
+        made.eof_received()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await waiting
+
+
+async def test_small_frames_have_one_room() -> None:
+    made, _ = connected()
+    room = made._room.obj
+    for _ in range(50):
+        receive(made, bytes(5))
+        await read(made, 4)
+        await read(made, 1)
+    assert made._room.obj is room
+    receive(made, bytes(40 * conn.READER_LIMIT))
+    await read(made, 40 * conn.READER_LIMIT)
+    receive(made, bytes(4))
+    await read(made, 4)
+    assert len(made._room) == 2 * conn.READER_LIMIT, "a backlog is over"
+
+
 async def test_a_reading_that_is_given_up_takes_nothing() -> None:
     made, _ = connected()
     waiting = asyncio.create_task(read(made, 4))

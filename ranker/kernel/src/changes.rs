@@ -1,12 +1,11 @@
 //! What Python sees of counts and of what they change: see ../changes.py.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::columns::{self, Costs};
+use crate::columns;
 use crate::{guarded, msgpack, route};
 
 /// Counts by slice, site, outcome and article.
@@ -15,17 +14,13 @@ pub struct Columns(pub columns::Columns);
 
 #[pymethods]
 impl Columns {
-    fn __len__(&self) -> usize {
-        self.0.counts.groups.len()
-    }
-
     fn add(&mut self, py: Python<'_>, other: PyRef<'_, Self>) -> PyResult<()> {
         let (mine, other) = (&mut self.0, &other.0);
         py.detach(|| guarded(|| mine.add(other)))
     }
 
-    fn cost_with(&self, py: Python<'_>, other: PyRef<'_, Self>, enough: i64) -> PyResult<u64> {
-        let (mine, other) = (&self.0, &other.0);
+    fn cost_with(&mut self, py: Python<'_>, other: PyRef<'_, Self>, enough: i64) -> PyResult<u64> {
+        let (mine, other) = (&mut self.0, &other.0);
         py.detach(|| guarded(|| mine.cost_with(other, enough.max(0).unsigned_abs())))
     }
 
@@ -100,7 +95,7 @@ impl Routed {
 
     /// (site, window, outcome) to what it adds to.
     fn sums<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let columns = &self.columns.borrow(py).0;
+        let columns = &self.columns.try_borrow(py)?.0;
         let sums = PyDict::new(py);
         for (site, window, outcome, sum) in self.routed.sums() {
             sums.set_item((columns.sites.get(site), window, columns.outcomes.get(outcome)), sum)?;
@@ -109,7 +104,7 @@ impl Routed {
     }
 
     fn increases<'py>(&self, py: Python<'py>) -> PyResult<Vec<Increase<'py>>> {
-        let (columns, routing) = (&self.columns.borrow(py).0, &self.routing.get().0);
+        let (columns, routing) = (&self.columns.try_borrow(py)?.0, &self.routing.get().0);
         let routed = &self.routed;
         let packed = py.detach(|| {
             guarded(|| {
@@ -135,21 +130,16 @@ impl Routed {
     }
 
     fn strays(&self, py: Python<'_>, partition: u32, partitions: u32) -> PyResult<Vec<String>> {
-        let (columns, routed) = (&self.columns.borrow(py).0, &self.routed);
+        let (columns, routed) = (&self.columns.try_borrow(py)?.0, &self.routed);
         py.detach(|| guarded(|| routed.strays(columns, partition, partitions)))
     }
 
     /// The delta of a slice without its first byte, before it is compressed if it is `sealed`, and whether it is columns.
     fn delta<'py>(&mut self, py: Python<'py>, number: usize, sealed: bool) -> PyResult<(bool, Bound<'py, PyBytes>)> {
-        let (columns, routed) = (&self.columns.borrow(py).0, &mut self.routed);
+        let (columns, routed) = (&self.columns.try_borrow(py)?.0, &mut self.routed);
         let (is_columns, delta) = py.detach(|| {
             guarded(|| if sealed { routed.sealed(number, columns) } else { (false, routed.open(number, columns)) })
         })?;
         Ok((is_columns, PyBytes::new(py, &delta)))
     }
-}
-
-/// What steps pay, shared by all columns of a fold.
-pub fn costs(sums: u64, articles: HashMap<String, u64>) -> Arc<Costs> {
-    Arc::new(Costs { sums, articles })
 }

@@ -1,10 +1,9 @@
 //! Counts by slice, site, outcome and article, and what a step pays for them. The definition is `PartialCounts.counts` of
 //! core/partial_counts.py, with the cost of consume/batch.py.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashSet, HashTable};
 use hashbrown::hash_table::Entry as Place;
 
 use crate::names::Names;
@@ -28,11 +27,17 @@ pub struct Entry {
 /// is not named, 1.
 pub struct Costs {
     pub sums: u64,
-    pub articles: HashMap<String, u64>,
+    pub articles: std::collections::HashMap<String, u64>,
+}
+
+impl Costs {
+    fn of(&self, outcome: &str) -> u64 {
+        self.articles.get(outcome).copied().unwrap_or(1)
+    }
 }
 
 /// Counts in the order in which they came up.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Counts {
     pub groups: Vec<Group>,
     pub entries: Vec<Entry>,
@@ -107,7 +112,7 @@ impl Counts {
         let next = self.pairs.len() as u32;
         let pair = *self.pairs.entry((group.site, group.outcome)).or_insert_with(|| {
             self.cost += costs.sums;
-            (next, costs.articles.get(outcome).copied().unwrap_or(1))
+            (next, costs.of(outcome))
         });
         self.group_pairs.push(pair);
         number
@@ -121,7 +126,6 @@ fn mixed(group: u32, article: u32) -> u64 {
 }
 
 /// Counts with the texts that they are of.
-#[derive(Clone)]
 pub struct Columns {
     pub sites: Names,
     pub outcomes: Names,
@@ -174,11 +178,16 @@ impl Columns {
         self.counts.count(group, self.articles.hold(article), value, &self.costs, &self.outcomes);
     }
 
-    pub fn add(&mut self, other: &Self) {
+    /// Makes the tables, if they are not there.
+    fn open(&mut self) {
         if !self.is_open {
             let mine = std::mem::replace(self, Self::new(Arc::clone(&self.costs)));
             self.add(&mine);
         }
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.open();
         let articles = 0..other.articles.len() as u32;
         let articles: Vec<u32> = articles.map(|at| self.articles.hold(other.articles.get(at))).collect();
         let groups: Vec<Group> = other.counts.groups.iter().map(|group| Group {
@@ -194,13 +203,38 @@ impl Columns {
     }
 
     /// What both cost together. It may be too high if it is not more than `enough`.
-    pub fn cost_with(&self, other: &Self, enough: u64) -> u64 {
+    pub fn cost_with(&mut self, other: &Self, enough: u64) -> u64 {
         let sum = self.counts.cost + other.counts.cost;
         if sum <= enough {
             return sum;
         }
-        let mut both = self.clone();
-        both.add(other);
-        both.counts.cost
+        self.open();
+        let mine = &self.counts;
+        let find = |names: &Names, text: &str| names.find(text.as_bytes());
+        let articles = 0..other.articles.len() as u32;
+        let articles: Vec<Option<u32>> = articles.map(|at| find(&self.articles, other.articles.get(at))).collect();
+        let (mut cost, mut pairs, mut groups) = (mine.cost, HashMap::new(), Vec::new());
+        for group in &other.counts.groups {
+            let site = find(&self.sites, other.sites.get(group.site));
+            let known = site.zip(find(&self.outcomes, other.outcomes.get(group.outcome)));
+            let is_known = known.is_some_and(|(site, outcome)| {
+                mine.group_places.contains_key(&Group { slice: group.slice, site, outcome })
+            });
+            cost += u64::from(!is_known);
+            let pair = *pairs.entry((group.site, group.outcome)).or_insert_with(|| {
+                let pair = known.and_then(|known| mine.pairs.get(&known)).copied();
+                cost += if pair.is_none() { self.costs.sums } else { 0 };
+                (pair.map(|(number, _)| number), self.costs.of(other.outcomes.get(group.outcome)))
+            });
+            groups.push((pair, (group.site, group.outcome)));
+        }
+        let mut new: HashSet<((u32, u32), u32)> = HashSet::new();
+        for entry in &other.counts.entries {
+            let ((pair, each), of) = groups[entry.group as usize];
+            let paid = pair.zip(articles[entry.article as usize]);
+            let is_paid = paid.is_some_and(|paid| mine.paid.find(mixed(paid.0, paid.1), |&one| one == paid).is_some());
+            cost += if !is_paid && new.insert((of, entry.article)) { each } else { 0 };
+        }
+        cost
     }
 }

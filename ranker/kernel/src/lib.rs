@@ -305,7 +305,7 @@ impl Fold {
             seed,
             unfit,
         };
-        let costs = changes::costs(sums_cost, article_costs);
+        let costs = Arc::new(Costs { sums: sums_cost, articles: article_costs });
         let bits = (0..).zip(required).map(|(field, is_required)| u32::from(is_required) << field).sum();
         let mut shape = Shape::new(&fields, bits, is_ours);
         (shape.site, shape.event_type, (shape.times, shape.over)) = (site.into(), event_type.into(), time);

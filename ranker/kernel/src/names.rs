@@ -7,7 +7,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 const MOST_ID_BYTES: usize = 512;
 
 /// Texts, each held once, by number.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Names {
     /// One behind the other.
     texts: String,

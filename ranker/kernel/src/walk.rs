@@ -71,7 +71,7 @@ pub fn clean(bytes: &[u8], at: usize, from: i64, room: usize, most_bytes: usize,
         if is_other || attributes & (CODEC | TRANSACTION | CONTROL) != 0 {
             break;
         }
-        // before the walk, for which the bytes are in the processor's cache then
+        // before the walk, for which the bytes are in the processor's cache then; one that does not fit is checked again
         if check_crcs && !is_whole(&bytes[at..end]) {
             break;
         }
