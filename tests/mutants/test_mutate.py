@@ -14,6 +14,7 @@ from ranker.store import shard
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.foreign_records import FOREIGN
+from tests.mutants.frames import FRAMES
 from tests.mutants.kernel import Mutant as KernelMutant
 from tests.mutants.kernel_columns import COLUMNS
 from tests.mutants.kernel_folds import FOLDS
@@ -94,7 +95,7 @@ def test_a_mutant_that_has_lost_its_place_is_noticed(module: Callable[[str], Mod
 
 @pytest.mark.parametrize(
     "mutant",
-    [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN],
+    [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN, *FRAMES],
     ids=lambda mutant: mutant.name,
 )
 def test_every_mutant_has_its_place(mutant: Mutant) -> None:
