@@ -61,6 +61,10 @@ RECORDS = (
     Mutant("invisible ids", "names.rs", "after == 0 ||", "true || after == 0 ||"),
     Mutant("the first of a range is fit", "names.rs", "first <= c as u32", "first < c as u32"),
     Mutant("the producers' time is the broker's", "batch.rs", "if head.is_append_time {", "if true {"),
+    Mutant("63 has two bytes", "batch.rs", "if first < 0x80 {", "if first < 0x7e {"),
+    Mutant("numbers of two bytes in another order", "batch.rs", "u64::from(second) << 7", "u64::from(second) << 8"),
+    Mutant("numbers of two bytes at most", "batch.rs", "if second < 0x80 {", "if true {"),
+    Mutant("longer numbers begin late", "batch.rs", "long_varint(data, at)\n}", "long_varint(data, at + 1)\n}"),
     Mutant("a stretch goes over the limit", "walk.rs", "if records >= limit ||", "if records > limit ||"),
     Mutant(
         "a stretch forgets its end",
