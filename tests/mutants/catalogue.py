@@ -122,8 +122,8 @@ _PYTHON = (
     Mutant(
         "floors refused: the old changes again",
         "ranker.consume.worker:Worker._apply",
-        "A = B.route(...)",
-        "try: A\nexcept UnboundLocalError: A = B.route(...)",
+        "A = B.changes(...)",
+        "try: A\nexcept UnboundLocalError: A = B.changes(...)",
         hunt="floors",
         long=True,
     ),
@@ -191,8 +191,8 @@ _PYTHON = (
     Mutant(
         "the clock moves before its batch",
         "ranker.consume.worker:Worker._apply",
-        "A.route(B, C.version.floors)",
-        "[setattr(C, 'watermark_ms', max(C.watermark_ms, watermark_ms)), A.route(B, C.version.floors)][1]",
+        "A.changes(B, C.version.floors)",
+        "[setattr(C, 'watermark_ms', max(C.watermark_ms, watermark_ms)), A.changes(B, C.version.floors)][1]",
         hunt="memory",
     ),
     Mutant("the floor of the fine window is not looked at", "ranker.core.route:Router._split", "A * B >= C", "True"),

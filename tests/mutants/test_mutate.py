@@ -14,11 +14,17 @@ from ranker.store import shard
 from tests.mutants import mutate
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.mutants.foreign_records import FOREIGN
+from tests.mutants.frames import FRAMES
+from tests.mutants.kernel import Mutant as KernelMutant
+from tests.mutants.kernel_columns import COLUMNS
+from tests.mutants.kernel_folds import FOLDS
+from tests.mutants.kernel_records import RECORDS
 from tests.mutants.lists import LISTS
 from tests.mutants.periods import PERIODS
 from tests.mutants.remembered import CHUNKS, HISTORIES
 from tests.mutants.rising import RISING
 from tests.mutants.second_count import SECOND
+from tests.support.deploy_tools import CHECKOUT
 
 PLAIN = """
 def least(numbers, limit):
@@ -89,10 +95,16 @@ def test_a_mutant_that_has_lost_its_place_is_noticed(module: Callable[[str], Mod
 
 @pytest.mark.parametrize(
     "mutant",
-    [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN],
+    [*MUTANTS, *LISTS, *CHUNKS, *HISTORIES, *SECOND, *PERIODS, *RISING, *FOREIGN, *FRAMES],
     ids=lambda mutant: mutant.name,
 )
 def test_every_mutant_has_its_place(mutant: Mutant) -> None:
     """Also those that only make test-long hunts for."""
     with mutate.lua(mutant.old, mutant.new) if mutant.in_lua else mutate.python(mutant.where, mutant.old, mutant.new):
         shard.script("advance")
+
+
+@pytest.mark.parametrize("mutant", [*RECORDS, *FOLDS, *COLUMNS], ids=lambda mutant: mutant.what)
+def test_every_mutant_of_the_kernel_has_its_place(mutant: KernelMutant) -> None:
+    source = CHECKOUT / "ranker" / "kernel" / "src" / mutant.file
+    assert source.read_text().count(mutant.old) == 1

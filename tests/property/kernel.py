@@ -24,7 +24,7 @@ from ranker.kernel.fold import KernelFold
 from ranker.kernel.memory import KernelMemory
 from ranker.kernel.shape import shape_of
 from ranker.log.chunks import Chunk
-from tests.property import odd_values
+from tests.property import batches_of_pieces, odd_values
 from tests.support import defaults, stretches
 from tests.support.raw_records import Given
 
@@ -230,7 +230,7 @@ def check(seed: int, *, is_foreign: bool = False) -> tuple[int, int]:
     begin = rng.choice(log).offset if rng.random() < 0.2 else log[0].offset
     fetched = b"".join(data for data, _, end in batches(rng, log) if end > begin)
     fetched += b"\0" * rng.choice((0, 5))
-    seen = 0
+    seen, pieces = 0, []
     limit = rng.choice((1, 3, 50, 1000))
     for chunk in stretches.chunks(fetched, begin, limit):
         wanted = [record for record in log if chunk.start <= record.offset < chunk.end]
@@ -250,8 +250,10 @@ def check(seed: int, *, is_foreign: bool = False) -> tuple[int, int]:
                 before = len(declined)
                 if memory is not None and buckets is not None:
                     _store(rng, piece, want, buckets, memory)
+                pieces.append((piece, want))
         assert start == chunk.end
     assert seen == sum(record.offset >= begin for record in log)
+    batches_of_pieces.check(settings, pieces)
     return seen, len(declined)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import pytest
 from aiokafka import conn
 
 from ranker.log import frames
 from ranker.log.frames import Frames
+from tests.property.frames import check, receive
 
 
 class Receiving:
@@ -38,16 +38,6 @@ def connected() -> tuple[Frames, Receiving]:
     return made, receiving
 
 
-def receive(frames: Frames, data: bytes) -> None:
-    """As a transport does, in as many turns as there are rooms for it."""
-    while data:
-        room = frames.get_buffer(-1)
-        some = data[: len(room)]
-        room[: len(some)] = some
-        frames.buffer_updated(len(some))
-        data = data[len(some) :]
-
-
 async def read(frames: Frames, size: int) -> bytes:
     found = bytes(await frames.come(size))
     frames.take(size)
@@ -62,29 +52,8 @@ async def until_all_wait() -> None:
 
 async def test_any_pieces_give_the_same_frames() -> None:
     """Frames of any size, none among them, read before or after their bytes come."""
-    rng = random.Random(7)
-    for _ in range(300):
-        made, _ = connected()
-        sizes = [rng.choice((0, 1, 4, 5, 40, 3_000, 70_000, 600_000)) for _ in range(rng.randint(1, 9))]
-        sent = rng.randbytes(sum(sizes))
-
-        async def read_all(made: Frames = made, sizes: list[int] = sizes) -> bytes:
-            found = []
-            for size in sizes:
-                found.append(await read(made, size))
-                assert len(found[-1]) == size
-                if rng.random() < 0.3:
-                    await asyncio.sleep(0)
-            return b"".join(found)
-
-        reading, at = asyncio.create_task(read_all()), 0
-        while at < len(sent):
-            size = rng.choice((1, 44, 5_000, 66_000, 400_000))
-            receive(made, sent[at : at + size])
-            at += size
-            if rng.random() < 0.5:
-                await asyncio.sleep(0)
-        assert await reading == sent
+    for seed in range(300):
+        await check(seed)
 
 
 async def test_the_end_is_said() -> None:
