@@ -23,7 +23,12 @@ COLUMNS = (
         "let paid = (pair, article);",
         "let paid = (0 * pair, article);",
     ),
-    Mutant("each slice's article is paid for", "columns.rs", "|&one| one == paid", "|&one| false && one == paid"),
+    Mutant(
+        "each slice's article is paid for",
+        "columns.rs",
+        "|&one| one == paid, hash",
+        "|&one| false && one == paid, hash",
+    ),
     Mutant("appends cost nothing", "columns.rs", "self.cost += 1; // an append to a slice", ""),
     Mutant("sums cost nothing", "columns.rs", "self.cost += costs.sums;", ""),
     Mutant("what no board weighs costs nothing", "columns.rs", ".unwrap_or(1)", ".unwrap_or(0)"),
@@ -61,6 +66,11 @@ COLUMNS = (
     Mutant(
         "both cost what the first one does", "columns.rs", "self.counts.cost + other.counts.cost", "self.counts.cost"
     ),
+    Mutant("a new slice is no append", "columns.rs", "cost += u64::from(!is_known);", ""),
+    Mutant("a new site has no sums", "columns.rs", "cost += if pair.is_none() { self.costs.sums } else { 0 };", ""),
+    Mutant("an article is new in each slice", "columns.rs", "!is_paid && new.insert((of, entry.article))", "!is_paid"),
+    Mutant("what is paid is paid again", "columns.rs", "!is_paid && new.insert", "new.insert"),
+    Mutant("a table that is not there is asked", "columns.rs", "self.open();\n        let mine", "let mine"),
     Mutant("less than nothing is enough", "changes.rs", "enough.max(0).unsigned_abs()", "enough.unsigned_abs()"),
     Mutant("events below zero", "changes.rs", "+= entry.count.unsigned_abs();", "+= entry.count.max(0) as u64;"),
     Mutant("an event for each count", "changes.rs", "+= entry.count.unsigned_abs();", "+= 1;"),
