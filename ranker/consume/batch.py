@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 
 from ranker.core.append_time import is_append_time
@@ -10,6 +11,8 @@ from ranker.core.generation import Generation
 from ranker.core.partial_counts import PartialCounts
 from ranker.core.step import MAX_COST, MAX_KEYS, SMALL_SHARD, SMALL_TIMES
 from ranker.metrics import ConsumerMetrics
+
+log = logging.getLogger(__name__)
 
 
 def most_cost(articles: int | None) -> int:
@@ -78,9 +81,12 @@ class Batch:
         if partial is not None:
             self.partial.add(partial)
 
-    def show(self, metrics: ConsumerMetrics, wall_ms: int) -> None:
-        """Updates the metrics, once the batch is applied."""
+    def show(self, metrics: ConsumerMetrics, wall_ms: int, partition: int) -> None:
+        """Updates the metrics and says what was lost, once the batch is applied."""
         partial = self.partial
+        for lost in partial.lost:
+            log.warning("unreadable", extra={"partition": partition, "from": lost.start, "to": lost.stop})
+        log.debug("applied", extra={"partition": partition, "n": self.end, "records": partial.records})
         metrics.gaps.inc(len(partial.lost))
         metrics.lost_records.inc(sum(map(len, partial.lost)))
         if partial.first_append_ms is not None and is_append_time(partial.first_append_ms):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from enum import Enum
 
 from ranker.core.step import Reply
@@ -45,12 +47,20 @@ class PartitionStoppedError(Exception):
         self.stop = stop
 
 
-def of_panic(partition: int, error: RuntimeError) -> PartitionStoppedError:
-    """Why the partition stops whose counts the kernel cannot merge, route or pack. Raises any other error again."""
-    if "panic in the kernel" not in str(error):
-        raise error
-    return PartitionStoppedError(
-        f"partition {partition}: its counts cannot be made a step ({error}); this is a fault of the software: please "
-        "report it",
-        Stop.FOLD,
-    )
+@contextlib.contextmanager
+def panics_stop(partition: int, drop: Callable[[], None]) -> Iterator[None]:
+    """A panic of the kernel that merges, routes or packs the partition's counts becomes why the partition stops.
+
+    `drop` forgets the counts, which may be merged by half.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "panic in the kernel" not in str(error):
+            raise
+        drop()
+        raise PartitionStoppedError(
+            f"partition {partition}: its counts cannot be made a step ({error}); this is a fault of the software: "
+            "please report it",
+            Stop.FOLD,
+        ) from error

@@ -94,6 +94,11 @@ class Session:
         floor_ms = start_ms(self.version.floors[0], window, self._generation.lanes) + window.length_ms
         return max(self.watermark_ms, floor_ms, self.mark.proven_ms if self.mark else 0)
 
+    @property
+    def remembered(self) -> int | None:
+        """How many keys the rules remember; None if they remember nothing."""
+        return None if self.memory is None else self.memory.size
+
     def has_ended(self, slice_id: SliceId, watermark_ms: int) -> bool:
         """Whether nothing more is expected in a slice at this T."""
         tier, slice_ = slice_id

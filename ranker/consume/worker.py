@@ -13,7 +13,7 @@ from ranker.consume.batch import Batch, Batches, most_cost
 from ranker.consume.build_step import build_step
 from ranker.consume.clocks import Clocks
 from ranker.consume.dead_letter_limit import DeadLetterLimit
-from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop, of_panic
+from ranker.consume.errors import PartitionStoppedError, RefusedError, Stop, panics_stop
 from ranker.consume.folding import Folding, together, until_stopped
 from ranker.consume.gate import Gate
 from ranker.consume.schema_wait import SchemaWait
@@ -118,14 +118,12 @@ class Worker:
                 self.waiting, self.gate_fault = "", None
                 self._expected, self._batches.log_end = self._session.version.n, self._session.log_end
                 log.info("open", extra={"partition": self.partition, "n": self._expected})
-                await self._work(self._session)
+                with panics_stop(self.partition, self._batches.clear):
+                    await self._work(self._session)
             except RefusedError as refused:
                 log.warning("refused", extra={"partition": self.partition, "reply": refused.reply.value})
             except (PartitionStoppedError, LogRefusedError) as error:
                 self._stop(error)
-                return
-            except RuntimeError as error:
-                self._stop(of_panic(self.partition, error))
                 return
             except (StoreUnavailableError, StoreFullError, LogUnavailableError, OffsetOutsideError) as error:
                 self.waiting, self.gate_fault = str(error), type(error)
@@ -180,16 +178,14 @@ class Worker:
             if self._session is not session or self._expected != begin:
                 return  # the gate has closed meanwhile: its next opening drops what the memory has of these
             try:
-                for start, end, counts, epoch in until_stopped(folded):
-                    if counts is not None:
-                        self._dead_stretch.look(start, end, counts)
-                    self._expected = end
-                    self._batches.put(start, end, counts, now_s, session.articles, epoch)
+                with panics_stop(self.partition, self._batches.clear):
+                    for start, end, counts, epoch in until_stopped(folded):
+                        if counts is not None:
+                            self._dead_stretch.look(start, end, counts)
+                        self._expected = end
+                        self._batches.put(start, end, counts, now_s, session.articles, epoch)
             except PartitionStoppedError as stopped:
                 self.stopped = stopped
-                break
-            except RuntimeError as error:
-                self.stopped = of_panic(self.partition, error)
                 break
         self._wake.set()
 
@@ -243,10 +239,7 @@ class Worker:
             break
         if session.refused:
             await self._memory_again(session)
-        for lost in partial.lost:
-            log.warning("unreadable", extra={"partition": self.partition, "from": lost.start, "to": lost.stop})
-        batch.show(self._metrics, self._clocks.wall_ms())
-        log.debug("applied", extra={"partition": self.partition, "n": batch.end, "records": partial.records})
+        batch.show(self._metrics, self._clocks.wall_ms(), self.partition)
 
     async def _memory_again(self, session: Session) -> None:
         """Batches are accepted again; lists become complete once T has caught up with the floors."""
@@ -303,5 +296,4 @@ class Worker:
         beyond_end = self._beyond_end  # `seen_end` may clear it while the log is read
         if beyond_end is not None and await self._gate.log_has(session.mark):
             self._lagging_end, self._beyond_end = beyond_end[:2], None
-        remembered = None if session.memory is None else session.memory.size
-        self._metrics.show_shard(self.partition, session.strays, len(session.live), remembered)
+        self._metrics.show_shard(self.partition, session.strays, len(session.live), session.remembered)

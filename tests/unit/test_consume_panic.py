@@ -28,6 +28,7 @@ class Fails:
 
     def __init__(self, words: str) -> None:
         self.words = words
+        self.routed = 0
 
     def add(self, _: object) -> None:
         raise RuntimeError(self.words)
@@ -36,6 +37,7 @@ class Fails:
         return 1
 
     def changes(self, *_: object) -> None:
+        self.routed += 1
         raise RuntimeError(self.words)
 
 
@@ -44,13 +46,13 @@ async def _open(_: object) -> Any:
     return SimpleNamespace(version=version, log_end=0, articles=0, memory=None, epoch=None, watermark_ms=0)
 
 
-def worker_of(words: str, metrics: ConsumerMetrics) -> Worker:
+def worker_of(fails: Fails, metrics: ConsumerMetrics) -> Worker:
     generation, nobody = Generation("page-views", DEFAULT_WINDOWS, DEFAULT_BOARDS), cast("Any", None)
     gate = cast("Any", SimpleNamespace(open=_open, check_last_counted=lambda _: asyncio.sleep(0)))
     return Worker(
         generation,
         Fold(generation),
-        cast("Any", Fails(words)),
+        cast("Any", fails),
         3,
         nobody,
         gate,
@@ -75,9 +77,9 @@ async def opened(worker: Worker) -> asyncio.Task[None]:
 
 @pytest.mark.parametrize("is_routed", [False, True])
 async def test_a_panic_stops_the_partition(*, is_routed: bool) -> None:
-    """At the second chunk, which is merged with the first, or when the batch is routed."""
-    metrics = ConsumerMetrics(new_registry(), [])
-    worker = worker_of(PANIC, metrics)
+    """At the second chunk, which is merged with the first, or when the batch is routed; what is merged by half is not."""
+    metrics, router = ConsumerMetrics(new_registry(), []), Fails(PANIC)
+    worker = worker_of(router, metrics)
     running = await opened(worker)
     columns = None if is_routed else cast("Any", Fails(PANIC))
     chunks = [Chunk(at, at + 1, partial=PartialCounts(records=1, columns=columns)) for at in (0, 1)]
@@ -87,10 +89,11 @@ async def test_a_panic_stops_the_partition(*, is_routed: bool) -> None:
     assert worker.stopped.stop is Stop.FOLD
     assert str(worker.stopped).startswith(f"partition 3: its counts cannot be made a step ({PANIC}); this is a fault")
     assert not worker.is_open
+    assert router.routed == is_routed
 
 
 async def test_another_error_is_no_panic() -> None:
-    worker = worker_of("something else", ConsumerMetrics(new_registry(), []))
+    worker = worker_of(Fails("something else"), ConsumerMetrics(new_registry(), []))
     running = await opened(worker)
     await worker.take([Chunk(0, 1, partial=PartialCounts(records=1))], asyncio.get_running_loop().time())
     with pytest.raises(RuntimeError, match="something else"):
