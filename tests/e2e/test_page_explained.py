@@ -33,7 +33,7 @@ async def test_an_explanation_by_keyboard(browser: Browser, reader: Reader, beat
         "800\u00a0lectures de plus que la 10e\u00a0place",
     ):
         await expect(said).to_contain_text(sentence)
-    await expect(said).to_contain_text(re.compile(r"depuis le \d+ \w+ \d{4} à \d+\u202fh\u202f00"))
+    await expect(said).to_contain_text(re.compile(r"depuis le (1ᵉʳ|\d+) \S+ \d{4} à \d+\u202fh\u202f00"))
     spark = dialog.get_by_role(
         "img", name=re.compile(r"^Lectures par heure depuis 24\sheures\s: de \d+ à \d+, et \d+ dans la dernière heure$")
     )
