@@ -155,7 +155,10 @@ async def test_a_list_that_only_streams_request_stays_in_use(reader: Reader) -> 
         for minutes in (2, 4):
             reader.now_ms = T + minutes * 60_000
             await count(reader, f"/{minutes}", 99, reader.now_ms)
-            assert (await events.next()).data["items"][0]["article_id"] == f"/{minutes}"
+            first = (await events.next()).data["items"][0]["article_id"]
+            if first != f"/{minutes}":  # the list of the new time, before the count came
+                first = (await events.next()).data["items"][0]["article_id"]
+            assert first == f"/{minutes}"
 
 
 @pytest.mark.long
