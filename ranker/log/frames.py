@@ -36,7 +36,7 @@ _original = (
 
 
 class Frame:
-    """A frame where it was received, until the connection receives more. The client reads it field by field."""
+    """A frame in its connection's memory, valid until more is received. The client's decoder reads it by fields."""
 
     def __init__(self, data: memoryview) -> None:
         self._data, self._at = data, 0

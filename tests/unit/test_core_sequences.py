@@ -59,7 +59,7 @@ def test_bits_are_in_the_order_of_sequences(form: Any) -> None:
 @needs_kernel
 @pytest.mark.parametrize(("low", "size"), [(17, 24), (16, 23), (0, 16), (-(2**63), 8)])
 def test_none_is_marked_outside(low: int, size: int) -> None:
-    """A fault of the caller's; the list has none where it is asked for."""
+    """The callers never do that; the plain list does not check it."""
     with pytest.raises(ValueError, match="outside"):
         compiled([16, 39]).bitmap(low, size)
 
